@@ -1,0 +1,143 @@
+"""Every error of Oru'el, drawn as one tree; what a caller can cause carries its HTTP status, type, code and param.
+
+OruelError
+├── RequestError                400  invalid_request_error
+│   ├── InvalidBody                  the body is not the JSON object it should be
+│   ├── InvalidParameter             a known field holds a value that it can't take
+│   ├── UnknownParameter             a field nobody declared
+│   ├── UnsupportedParameter         a declared field asks for what this server doesn't do
+│   ├── ContextLengthExceeded        the prompt leaves no room for an answer
+│   ├── NotFound                404  an endpoint that doesn't exist
+│   │   └── ModelNotFound            a model that isn't in the catalog
+│   ├── MethodNotAllowed        405
+│   ├── BodyTooLarge            413
+│   ├── NotJSON                 415
+│   └── HostRefused             403  permission_error
+├── AuthenticationError         401  authentication_error
+├── ServerError                 500  server_error
+│   ├── Overloaded              503  overloaded_error, with Retry-After
+│   ├── EngineFailed            503  the engine process died while it held the request
+│   └── DeadlineExceeded        504  timeout_error
+└── StartupError                     never reaches HTTP: the command line prints it and exits
+    ├── ConfigError                  a setting is unknown or out of range
+    ├── LibraryError                 libllama is missing, of another version, or can't run on this CPU
+    └── ModelLoadError               a model can't be found, fetched or loaded
+"""
+
+from typing import ClassVar
+
+
+class OruelError(Exception):
+    """The root. `message` says what was sent, what is allowed and what to do."""
+
+    status: ClassVar[int] = 500
+    type: ClassVar[str] = "server_error"
+    code: str | None = None
+
+    def __init__(self, message: str, *, param: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+
+
+class RequestError(OruelError):
+    status = 400
+    type = "invalid_request_error"
+
+
+class InvalidBody(RequestError):
+    code = "invalid_body"
+
+
+class InvalidParameter(RequestError):
+    code = "invalid_value"
+
+
+class UnknownParameter(RequestError):
+    code = "unknown_parameter"
+
+
+class UnsupportedParameter(RequestError):
+    code = "unsupported_parameter"
+
+
+class ContextLengthExceeded(RequestError):
+    code = "context_length_exceeded"
+
+
+class NotFound(RequestError):
+    status = 404
+    code = "not_found"
+
+
+class ModelNotFound(NotFound):
+    code = "model_not_found"
+
+
+class MethodNotAllowed(RequestError):
+    status = 405
+    code = "method_not_allowed"
+
+
+class BodyTooLarge(RequestError):
+    status = 413
+    code = "body_too_large"
+
+
+class NotJSON(RequestError):
+    status = 415
+    code = "unsupported_media_type"
+
+
+class HostRefused(RequestError):
+    status = 403
+    type = "permission_error"
+    code = "host_refused"
+
+
+class AuthenticationError(OruelError):
+    status = 401
+    type = "authentication_error"
+    code = "invalid_api_key"
+
+
+class ServerError(OruelError):
+    code = "internal_error"
+
+
+class Overloaded(ServerError):
+    """`retry_after`: seconds, sent as the Retry-After header."""
+
+    status = 503
+    type = "overloaded_error"
+    code = "overloaded"
+
+    def __init__(self, message: str, *, retry_after: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class EngineFailed(Overloaded):
+    code = "engine_failed"
+
+
+class DeadlineExceeded(ServerError):
+    status = 504
+    type = "timeout_error"
+    code = "deadline_exceeded"
+
+
+class StartupError(OruelError):
+    code = "startup_error"
+
+
+class ConfigError(StartupError):
+    code = "config_error"
+
+
+class LibraryError(StartupError):
+    code = "library_error"
+
+
+class ModelLoadError(StartupError):
+    code = "model_load_error"

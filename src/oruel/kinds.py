@@ -1,0 +1,366 @@
+"""Kinds of JSON value: each parses strictly or raises a typed error naming the place, and states its own schema."""
+
+import difflib
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from oruel.errors import InvalidParameter, UnknownParameter, UnsupportedParameter
+
+JSONSchema = dict[str, Any]
+
+
+class Kind(Protocol):
+    def parse(self, value: object, path: str) -> Any:
+        """The value in our own terms. Raises InvalidParameter, UnknownParameter or UnsupportedParameter."""
+
+    def schema(self) -> JSONSchema:
+        """JSON Schema of what `parse` takes."""
+
+    def __str__(self) -> str:
+        """What is allowed, in words that fit after 'must be'."""
+
+
+@dataclass(frozen=True)
+class Number:
+    minimum: float
+    maximum: float
+
+    def parse(self, value: object, path: str) -> float:
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise invalid(self, value, path)
+        # Compared before the conversion, because an integer of a thousand digits has no float; NaN fails too.
+        if not self.minimum <= value <= self.maximum:
+            raise invalid(self, value, path)
+        return float(value)
+
+    def schema(self) -> JSONSchema:
+        return {"type": "number", "minimum": self.minimum, "maximum": self.maximum}
+
+    def __str__(self) -> str:
+        return f"a number from {self.minimum:g} to {self.maximum:g}"
+
+
+@dataclass(frozen=True)
+class Integer:
+    minimum: int
+    maximum: int
+
+    def parse(self, value: object, path: str) -> int:
+        whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not whole:
+            raise invalid(self, value, path)
+        if not self.minimum <= value <= self.maximum:
+            raise invalid(self, value, path)
+        return int(value)
+
+    def schema(self) -> JSONSchema:
+        return {"type": "integer", "minimum": self.minimum, "maximum": self.maximum}
+
+    def __str__(self) -> str:
+        return f"an integer from {self.minimum} to {self.maximum}"
+
+
+@dataclass(frozen=True)
+class Boolean:
+    def parse(self, value: object, path: str) -> bool:
+        if not isinstance(value, bool):
+            raise invalid(self, value, path)
+        return value
+
+    def schema(self) -> JSONSchema:
+        return {"type": "boolean"}
+
+    def __str__(self) -> str:
+        return "true or false"
+
+
+@dataclass(frozen=True)
+class Choice:
+    values: tuple[str, ...]
+
+    def parse(self, value: object, path: str) -> str:
+        if not isinstance(value, str) or value not in self.values:
+            raise invalid(self, value, path, nearest(value, self.values))
+        return value
+
+    def schema(self) -> JSONSchema:
+        return {"type": "string", "enum": list(self.values)}
+
+    def __str__(self) -> str:
+        return " or ".join(f'"{value}"' for value in self.values)
+
+
+@dataclass(frozen=True)
+class String:
+    """Lengths are in Unicode code points; lone surrogates, which no encoding can carry, are refused."""
+
+    minimum: int = 0
+    maximum: int | None = None
+
+    def parse(self, value: object, path: str) -> str:
+        if not isinstance(value, str):
+            raise invalid(self, value, path)
+        if len(value) < self.minimum or (self.maximum is not None and len(value) > self.maximum):
+            raise InvalidParameter(f"{path} must be {self}, but has {len(value)}.", param=path)
+        if not value.isascii() and not is_encodable(value):
+            raise InvalidParameter(
+                f"{path} holds half of a surrogate pair, which is no Unicode text. Send whole characters.",
+                param=path,
+            )
+        return value
+
+    def schema(self) -> JSONSchema:
+        bounds = {"minLength": self.minimum or None, "maxLength": self.maximum}
+        return {"type": "string"} | {name: bound for name, bound in bounds.items() if bound is not None}
+
+    def __str__(self) -> str:
+        if self.maximum is None:
+            return f"a string of at least {self.minimum} characters" if self.minimum else "a string"
+        return f"a string of {self.minimum} to {self.maximum} characters"
+
+
+@dataclass(frozen=True)
+class Array:
+    item: Kind
+    minimum: int = 0
+    maximum: int | None = None
+
+    def parse(self, value: object, path: str) -> tuple[Any, ...]:
+        if not isinstance(value, list):
+            raise invalid(self, value, path)
+        if len(value) < self.minimum or (self.maximum is not None and len(value) > self.maximum):
+            raise InvalidParameter(f"{path} must be {self}, but has {len(value)} items.", param=path)
+        return tuple(self.item.parse(item, f"{path}[{index}]") for index, item in enumerate(value))
+
+    def schema(self) -> JSONSchema:
+        bounds = {"minItems": self.minimum or None, "maxItems": self.maximum}
+        return {"type": "array", "items": self.item.schema()} | {
+            name: bound for name, bound in bounds.items() if bound is not None
+        }
+
+    def __str__(self) -> str:
+        if self.maximum is None:
+            return "an array"
+        return f"an array of {self.minimum} to {self.maximum} items"
+
+
+@dataclass(frozen=True)
+class Either:
+    """A string kind or an array kind, told apart by the JSON type; the result is always a tuple."""
+
+    one: String
+    many: Array
+
+    def parse(self, value: object, path: str) -> tuple[Any, ...]:
+        if isinstance(value, str):
+            return (self.one.parse(value, path),)
+        if isinstance(value, list):
+            return self.many.parse(value, path)
+        raise invalid(self, value, path)
+
+    def schema(self) -> JSONSchema:
+        return {"anyOf": [self.one.schema(), self.many.schema()]}
+
+    def __str__(self) -> str:
+        return f"{self.one} or {self.many}"
+
+
+@dataclass(frozen=True)
+class TokenMap:
+    """An object from token ids, written as decimal strings, to numbers. Whether an id is in the vocabulary
+    is for the one who knows the model to check.
+    """
+
+    value: Number
+    maximum: int
+
+    def parse(self, value: object, path: str) -> dict[int, float]:
+        if not isinstance(value, dict):
+            raise invalid(self, value, path)
+        if len(value) > self.maximum:
+            raise InvalidParameter(f"{path} may have at most {self.maximum} entries, but has {len(value)}.", param=path)
+        return {
+            self._token(key, path): self.value.parse(bias, f"{path}.{abbreviate(key)}") for key, bias in value.items()
+        }
+
+    def _token(self, key: str, path: str) -> int:
+        canonical = key.isascii() and key.isdigit() and len(key) <= 9 and (key == "0" or key[0] != "0")
+        if not canonical:
+            raise InvalidParameter(
+                f'{path} has the key "{abbreviate(key)}"; keys must be token ids such as "42". '
+                "POST /tokenize shows the ids of a text.",
+                param=path,
+            )
+        return int(key)
+
+    def schema(self) -> JSONSchema:
+        return {
+            "type": "object",
+            "propertyNames": {"pattern": "^(0|[1-9][0-9]{0,8})$"},
+            "additionalProperties": self.value.schema(),
+            "maxProperties": self.maximum,
+        }
+
+    def __str__(self) -> str:
+        return f"an object from token ids to numbers from {self.value.minimum:g} to {self.value.maximum:g}"
+
+
+@dataclass(frozen=True)
+class Object:
+    """An object of declared fields. null counts as absent; unknown fields are refused with the nearest name.
+
+    The result holds only the fields that were given; `build` turns it into something else.
+    """
+
+    fields: Mapping[str, Kind]
+    required: tuple[str, ...] = ()
+    build: Callable[[dict[str, Any]], Any] = field(default=lambda given: given)
+
+    def parse(self, value: object, path: str) -> Any:
+        if not isinstance(value, dict):
+            raise invalid(self, value, path)
+        prefix = f"{path}." if path else ""
+        for name in value:
+            if name not in self.fields:
+                raise unknown(name, f"{prefix}{abbreviate(name)}", self.fields)
+        for name in self.required:
+            if value.get(name) is None:
+                raise InvalidParameter(f"{prefix}{name} is required.", param=f"{prefix}{name}")
+        given = {name: item for name, item in value.items() if item is not None}
+        return self.build({name: self.fields[name].parse(item, f"{prefix}{name}") for name, item in given.items()})
+
+    def schema(self) -> JSONSchema:
+        properties = {
+            name: kind.schema() if name in self.required else nullable(kind.schema())
+            for name, kind in self.fields.items()
+        }
+        required = {"required": list(self.required)} if self.required else {}
+        return {"type": "object", "properties": properties, "additionalProperties": False} | required
+
+    def __str__(self) -> str:
+        return "an object" if not self.fields else f"an object with {' and '.join(self.required or self.fields)}"
+
+
+@dataclass(frozen=True)
+class Tagged:
+    """A union of objects, told apart by the string in their field `tag`."""
+
+    tag: str
+    kinds: Mapping[str, Kind]
+
+    def parse(self, value: object, path: str) -> Any:
+        if not isinstance(value, dict):
+            raise invalid(self, value, path)
+        where = f"{path}.{self.tag}"
+        name = Choice(tuple(self.kinds)).parse(value.get(self.tag), where)
+        return self.kinds[name].parse(value, path)
+
+    def schema(self) -> JSONSchema:
+        return {
+            "oneOf": [
+                kind.schema() | {"title": name} for name, kind in self.kinds.items() if not isinstance(kind, Refused)
+            ]
+        }
+
+    def __str__(self) -> str:
+        return f"an object whose {self.tag} is {Choice(tuple(self.kinds))}"
+
+
+@dataclass(frozen=True)
+class FreeObject:
+    """An object that somebody else will read: any fields, up to a number of them."""
+
+    maximum: int
+
+    def parse(self, value: object, path: str) -> dict[str, Any]:
+        if not isinstance(value, dict) or len(value) > self.maximum:
+            raise invalid(self, value, path)
+        return value
+
+    def schema(self) -> JSONSchema:
+        return {"type": "object", "maxProperties": self.maximum}
+
+    def __str__(self) -> str:
+        return f"an object of at most {self.maximum} fields"
+
+
+@dataclass(frozen=True)
+class Refused:
+    """What this server doesn't do. The neutral values, which ask for nothing, are taken and mean unset."""
+
+    reason: str
+    neutral: tuple[Any, ...] = ()
+
+    def parse(self, value: object, path: str) -> None:
+        if not any(type(value) is type(neutral) and value == neutral for neutral in self.neutral):
+            raise UnsupportedParameter(f"{path} can't be honoured: {self.reason}", param=path)
+
+    def schema(self) -> JSONSchema:
+        return {"enum": [*self.neutral, None], "description": self.reason}
+
+    def __str__(self) -> str:
+        return " or ".join(json.dumps(value) for value in self.neutral) or "left out"
+
+
+def invalid(kind: Kind, value: object, path: str, hint: str = "") -> InvalidParameter:
+    return InvalidParameter(f"{path or 'The body'} must be {kind}, but is {describe(value)}.{hint}", param=path or None)
+
+
+def unknown(name: str, path: str, known: Mapping[str, Any]) -> UnknownParameter:
+    return UnknownParameter(f"{path} is not a known field.{nearest(name, tuple(known))}", param=path)
+
+
+def nearest(value: object, names: tuple[str, ...]) -> str:
+    """' Did you mean X?', or nothing."""
+    # Only short strings are compared: difflib is quadratic, and the input is hostile.
+    close = difflib.get_close_matches(value.lower(), names, n=1) if isinstance(value, str) and len(value) < 64 else []
+    return f' Did you mean "{close[0]}"?' if close else ""
+
+
+def describe(value: object) -> str:
+    """A value from JSON in a few words, whatever its size."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true" if value else "false"
+        case int() if abs(value) >= 10**20:
+            return "a huge integer"
+        case float() if not math.isfinite(value):
+            return "not a finite number"
+        case int() | float():
+            return str(value)
+        case str():
+            return f'the string "{abbreviate(value)}"'
+        case list():
+            return f"an array of {len(value)}"
+        case _:
+            return "an object"
+
+
+def abbreviate(text: str, limit: int = 40) -> str:
+    """At most `limit` characters, printable and encodable, to be quoted in a message."""
+    shown = text if len(text) <= limit else text[:limit] + "…"
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in shown)
+
+
+def is_encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def nullable(schema: JSONSchema) -> JSONSchema:
+    """Every optional field may be null, which means unset."""
+    if isinstance(schema.get("type"), str) and "enum" not in schema:
+        return schema | {"type": [schema["type"], "null"]}
+    if "enum" in schema:
+        return (
+            schema if None in schema["enum"] else schema | {"type": ["string", "null"], "enum": [*schema["enum"], None]}
+        )
+    return {"anyOf": [schema, {"type": "null"}]}

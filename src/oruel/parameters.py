@@ -1,0 +1,307 @@
+"""The contract: one declaration per parameter. Validation, the OpenAPI page, `oruel params` and GET /v1/parameters
+all derive from it, so adding a parameter means adding one declaration here and the code that acts on it.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from oruel.kinds import (
+    Array,
+    Boolean,
+    Choice,
+    Either,
+    FreeObject,
+    Integer,
+    Kind,
+    Number,
+    Object,
+    Refused,
+    String,
+    Tagged,
+    TokenMap,
+)
+
+Group = Literal["Sampling", "Length", "Penalties", "Output format", "Tools", "Routing", "Beyond the page"]
+
+MAX_STOPS = 4
+MAX_STOP_CHARACTERS = 256
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """`default` None means not set; `default_note` says in words what that amounts to.
+    `details` are the edges and what typical values do.
+    """
+
+    name: str
+    kind: Kind
+    group: Group
+    summary: str
+    default: Any = None
+    default_note: str = ""
+    details: tuple[str, ...] = ()
+
+    @property
+    def served(self) -> bool:
+        return not isinstance(self.kind, Refused)
+
+    def as_json(self) -> dict[str, Any]:
+        """The declaration as GET /v1/parameters states it."""
+        return {
+            "name": self.name,
+            "group": self.group,
+            "summary": self.summary,
+            "allowed": str(self.kind),
+            "schema": self.kind.schema(),
+            "default": self.default,
+            "default_note": self.default_note or None,
+            "details": list(self.details),
+            "served": self.served,
+        }
+
+
+@dataclass(frozen=True)
+class UseCase:
+    """A row of the page's table of settings, in the page's words."""
+
+    name: str
+    temperature: str
+    top_p: str
+    max_tokens: str
+    other: str = ""
+
+
+stop_kind = Either(String(1, MAX_STOP_CHARACTERS), Array(String(1, MAX_STOP_CHARACTERS), maximum=MAX_STOPS))
+not_yet = "this version doesn't serve it yet."
+
+PARAMETERS: tuple[Parameter, ...] = (
+    Parameter(
+        "temperature",
+        Number(0, 2),
+        "Sampling",
+        "Controls the randomness of the output: lower is more deterministic, higher more varied.",
+        default=0.7,
+        details=(
+            "0: deterministic; the most probable token after constraint, bias and penalties, ties to the lowest id",
+            "0.1 - 0.4: focused; data extraction, classification, structured tasks",
+            "0.5 - 0.8: balanced; general conversation, writing assistance",
+            "1.0 - 1.5: varied; brainstorming, creative writing",
+            "1.5 - 2.0: increasingly unpredictable",
+        ),
+    ),
+    Parameter(
+        "top_p",
+        Number(0, 1),
+        "Sampling",
+        "Nucleus sampling: keeps the smallest set of most probable tokens whose cumulative probability exceeds top_p.",
+        default=1.0,
+        details=(
+            "1: no filtering; 0: only the most probable token",
+            "applied after top_k, on probabilities renormalised over what top_k kept",
+            "adjust either temperature or top_p, not both",
+        ),
+    ),
+    Parameter(
+        "top_k",
+        Integer(0, 200),
+        "Sampling",
+        "Keeps only the K most probable tokens, a hard cutoff.",
+        default_note="no limit",
+        details=(
+            "0: no limit; 1: greedy, whatever the temperature; 50: a common value",
+            "ties at the edge are resolved to the lower token id",
+        ),
+    ),
+    Parameter(
+        "min_p",
+        Number(0, 1),
+        "Sampling",
+        "Discards tokens with less than min_p times the probability of the most probable token.",
+        default_note="no filtering",
+        details=(
+            "adapts to the model's confidence: filters hard when it is sure, little when it isn't",
+            "the most probable token always survives",
+        ),
+    ),
+    Parameter(
+        "seed",
+        Integer(-(2**63), 2**63 - 1),
+        "Sampling",
+        "Seed of the random draws: the same seed, prompt and parameters give the same text.",
+        default_note="fresh entropy for every request",
+        details=("each draw depends on (seed, choice, position) alone, never on other requests",),
+    ),
+    Parameter(
+        "max_tokens",
+        Integer(1, 131072),
+        "Length",
+        "The maximum number of tokens to generate.",
+        default_note="what the context window leaves",
+        details=(
+            "clamped to the room left in the context window; finish_reason is then length",
+            "a prompt that leaves no room is refused with context_length_exceeded",
+        ),
+    ),
+    Parameter(
+        "max_completion_tokens",
+        Integer(1, 131072),
+        "Length",
+        "max_tokens under OpenAI's newer name.",
+        default_note="max_tokens",
+        details=("both given and different: 400",),
+    ),
+    Parameter(
+        "stop",
+        stop_kind,
+        "Length",
+        "Generation ends where one of these strings appears; the string itself is not returned.",
+        details=("a match may begin inside one token and end inside another", "[] is unset"),
+    ),
+    Parameter(
+        "frequency_penalty",
+        Number(-2, 2),
+        "Penalties",
+        "Lowers a token's logit by this much for each time it already appeared in the output.",
+        default=0.0,
+        details=("counts the output only, never the prompt", "start with 0.3 for general anti-repetition"),
+    ),
+    Parameter(
+        "presence_penalty",
+        Number(-2, 2),
+        "Penalties",
+        "Lowers a token's logit by this much if it appeared in the output at all.",
+        default=0.0,
+        details=("counts the output only, never the prompt", "positive values encourage new topics"),
+    ),
+    Parameter(
+        "repetition_penalty",
+        Number(0.1, 3),
+        "Penalties",
+        "Divides the positive logits, and multiplies the negative ones, of tokens that appeared in the output.",
+        default=1.0,
+        details=(
+            "counts the output only, never the prompt",
+            "1: no penalty; 1.1 - 1.3: mild; from 1.5: strong, may degrade coherence",
+        ),
+    ),
+    Parameter(
+        "response_format",
+        Tagged(
+            "type",
+            {
+                "text": Object({"type": Choice(("text",))}),
+                "json_object": Refused(f"JSON mode: {not_yet}"),
+                "json_schema": Refused(f"schemas: {not_yet}"),
+            },
+        ),
+        "Output format",
+        "The format of the output.",
+        default={"type": "text"},
+        details=("only text is served by this version; json_object and json_schema are refused by name",),
+    ),
+    Parameter(
+        "stream",
+        Boolean(),
+        "Output format",
+        "Delivers the response as server-sent events while it is generated.",
+        default=False,
+    ),
+    Parameter(
+        "stream_options",
+        Object({"include_usage": Boolean()}),
+        "Output format",
+        "include_usage sends the usage in a last chunk of its own.",
+        details=("only with stream: true",),
+    ),
+    Parameter(
+        "tools",
+        Refused(f"tool calls: {not_yet}", neutral=([],)),
+        "Tools",
+        "Functions that the model can call, at most 128.",
+        details=("refused by name in this version; [] is unset",),
+    ),
+    Parameter(
+        "tool_choice",
+        Refused(f"tool calls: {not_yet}", neutral=("none", "auto")),
+        "Tools",
+        "Whether and which tools the model calls.",
+        default_note="auto when tools are given, else none",
+        details=("other values are refused by name in this version",),
+    ),
+    Parameter(
+        "parallel_tool_calls",
+        Boolean(),
+        "Tools",
+        "Whether one answer may hold several calls.",
+        default=True,
+        details=("acts on answers with tools only",),
+    ),
+    Parameter(
+        "tier",
+        Choice(("standard", "turbo")),
+        "Routing",
+        "The pricing and routing tier: standard is cost-optimised, turbo answers sooner at a higher price.",
+        default="standard",
+    ),
+    Parameter(
+        "n",
+        Integer(1, 8),
+        "Beyond the page",
+        "How many choices to generate, each with draws of its own.",
+        default=1,
+    ),
+    Parameter(
+        "logprobs",
+        Boolean(),
+        "Beyond the page",
+        "Returns the natural log-probability of each token, in the model's own distribution.",
+        default=False,
+        details=("before any parameter acts: temperature 1, no penalties, no filters",),
+    ),
+    Parameter(
+        "top_logprobs",
+        Integer(0, 20),
+        "Beyond the page",
+        "How many of the most probable tokens to report at each place.",
+        default=0,
+        details=("only with logprobs: true",),
+    ),
+    Parameter(
+        "logit_bias",
+        TokenMap(Number(-100, 100), maximum=1024),
+        "Beyond the page",
+        "Added to the logits of the given tokens before anything else acts.",
+        details=("ids must be in the model's vocabulary; POST /tokenize shows them",),
+    ),
+    Parameter(
+        "chat_template_kwargs",
+        FreeObject(16),
+        "Beyond the page",
+        "Variables for the model's chat template.",
+        details=("only the keys that the operator allows for the model",),
+    ),
+    Parameter(
+        "trace",
+        Refused(f"traces: {not_yet}"),
+        "Beyond the page",
+        "What each step of sampling did to the leading candidates of each token.",
+        details=("refused by name in this version",),
+    ),
+)
+
+USE_CASES: tuple[UseCase, ...] = (
+    UseCase("Code generation", "0 - 0.2", "0.95", "2048", 'stop=["```"]'),
+    UseCase("Creative writing", "0.8 - 1.2", "1.0", "4096", "frequency_penalty: 0.5"),
+    UseCase("Data extraction", "0", "1.0", "1024", 'response_format: {"type": "json_object"}'),
+    UseCase("Q&A / Factual", "0 - 0.3", "0.95", "512"),
+    UseCase("Summarization", "0.3 - 0.5", "0.95", "1024"),
+    UseCase("Translation", "0 - 0.2", "1.0", "2048"),
+    UseCase("Brainstorming", "1.0 - 1.5", "1.0", "2048", "presence_penalty: 0.8"),
+    UseCase("Chatbot", "0.5 - 0.7", "0.9", "1024", "frequency_penalty: 0.3"),
+    UseCase("Classification", "0", "1.0", "10"),
+)
+
+
+def default_of(name: str) -> Any:
+    """The declared default. Raises KeyError for a name that isn't declared."""
+    return {parameter.name: parameter.default for parameter in PARAMETERS}[name]

@@ -1,0 +1,47 @@
+"""Which models this endpoint offers, under which names."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from oruel.errors import ModelNotFound
+from oruel.kinds import abbreviate, nearest
+from oruel.types import Tier
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """What a request may ask of a model. `name` is what answers call it; `aliases` are other names it goes by.
+
+    `context` and `vocabulary_size` are in tokens; `created` is in seconds since the epoch.
+    """
+
+    name: str
+    context: int
+    vocabulary_size: int
+    created: int
+    aliases: tuple[str, ...] = ()
+    tiers: tuple[Tier, ...] = ("standard", "turbo")
+    template_kwargs: tuple[str, ...] = ()
+
+
+class Catalog:
+    def __init__(self, cards: tuple[ModelCard, ...]) -> None:
+        self.cards = cards
+        self._by_name: Mapping[str, ModelCard] = {
+            name: card for card in reversed(cards) for name in (*card.aliases, card.name)
+        }
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._by_name)
+
+    def resolve(self, name: str) -> ModelCard:
+        """Raises ModelNotFound."""
+        card = self._by_name.get(name)
+        if card is None:
+            raise ModelNotFound(
+                f'There is no model "{abbreviate(name)}" here.{nearest(name, self.names)} '
+                f"GET /v1/models lists what there is: {', '.join(self.names[:8])}.",
+                param="model",
+            )
+        return card
