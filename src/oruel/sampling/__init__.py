@@ -1,0 +1,6 @@
+"""Logits to token, for one sequence at a time, in NumPy: no C, no text, nothing shared between sequences."""
+
+from oruel.sampling.logprobs import logprobs
+from oruel.sampling.sampler import Sampler
+
+__all__ = ["Sampler", "logprobs"]

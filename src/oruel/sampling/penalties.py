@@ -1,0 +1,68 @@
+"""Steps 1 to 3 of the order: what changes the logits of a few tokens, in float64."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oruel.sampling.candidates import Candidates
+from oruel.types import SamplingParams
+
+
+def own_row(candidates: Candidates) -> NDArray[np.float64]:
+    """The logits as float64, to be written to. A float32 row is the model's, so this copies it; a float64 row
+    is a copy already.
+    """
+    return candidates.values.astype(np.float64, copy=False)
+
+
+class Bias:
+    """Step 1: adds `logit_bias` to the logits. −inf stays −inf."""
+
+    def __init__(self, logit_bias: Mapping[int, float]) -> None:
+        self._ids = np.fromiter(logit_bias.keys(), np.intp, len(logit_bias))
+        self._biases = np.fromiter(logit_bias.values(), np.float64, len(logit_bias))
+
+    def __call__(self, candidates: Candidates, /) -> Candidates:
+        row = own_row(candidates)
+        row[self._ids] += self._biases
+        return Candidates(candidates.ids, row)
+
+
+class Penalties:
+    """Steps 2 and 3: repetition, frequency and presence, over the tokens that `accept` was given.
+
+    The prompt is never counted. −inf stays −inf, because every factor is positive and every term finite.
+    """
+
+    def __init__(self, params: SamplingParams) -> None:
+        self._repetition = params.repetition_penalty
+        self._frequency = params.frequency_penalty
+        self._presence = params.presence_penalty
+        self._places: dict[int, int] = {}
+        self._ids = np.zeros(64, np.intp)
+        self._counts = np.zeros(64, np.float64)
+
+    @staticmethod
+    def active(params: SamplingParams) -> bool:
+        return params.repetition_penalty != 1 or params.frequency_penalty != 0 or params.presence_penalty != 0
+
+    def accept(self, token: int) -> None:
+        """Counts a generated token; the arrays grow by doubling, so that no step has to rebuild them."""
+        place = self._places.setdefault(token, len(self._places))
+        if place == len(self._ids):
+            self._ids = np.concatenate([self._ids, np.zeros_like(self._ids)])
+            self._counts = np.concatenate([self._counts, np.zeros_like(self._counts)])
+        self._ids[place] = token
+        self._counts[place] += 1
+
+    def __call__(self, candidates: Candidates, /) -> Candidates:
+        used = len(self._places)
+        if not used:
+            return candidates
+        row = own_row(candidates)
+        ids, counts = self._ids[:used], self._counts[:used]
+        logits = row[ids]
+        logits = np.where(logits > 0, logits / self._repetition, logits * self._repetition)
+        row[ids] = logits - (self._frequency * counts + self._presence)
+        return Candidates(candidates.ids, row)

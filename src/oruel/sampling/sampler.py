@@ -1,0 +1,92 @@
+"""One sequence's way from logits to token, as a list of its active steps, in the order that semantics.md gives:
+
+1. logit_bias                              penalties.Bias
+2. repetition_penalty                      penalties.Penalties
+3. frequency_penalty, presence_penalty     penalties.Penalties
+4. temperature                             filters.Softmax; none at 0 or top_k 1, which take the largest logit
+5. top_k                                   filters.TopK
+6. top_p                                   filters.TopP
+7. min_p                                   filters.MinP
+8. the draw                                draw.draw
+
+top_k is carried out before the softmax: dividing by a temperature keeps the order, and then at most 200
+exponentials are left to compute.
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oruel.errors import EngineFailed
+from oruel.sampling.candidates import Candidates, Step
+from oruel.sampling.draw import draw, uniform
+from oruel.sampling.filters import MinP, Softmax, TopK, TopP
+from oruel.sampling.penalties import Bias, Penalties
+from oruel.types import SamplingParams
+
+
+class Sampler:
+    """Chooses the tokens of one sequence, which may be computed again after a preemption: what was accepted
+    stays accepted. `choice` is the index of the sequence among the n of its request.
+    """
+
+    def __init__(self, params: SamplingParams, choice: int, vocabulary_size: int) -> None:
+        assert all(0 <= token < vocabulary_size for token in params.logit_bias)
+        self._seed = params.seed
+        self._choice = choice
+        self._vocabulary_size = vocabulary_size
+        self._position = 0
+        self._greedy = params.temperature == 0 or params.top_k == 1
+        self._penalties = Penalties(params) if Penalties.active(params) else None
+        self.steps: tuple[Step, ...] = (
+            *([Bias(params.logit_bias)] if params.logit_bias else []),
+            *([self._penalties] if self._penalties else []),
+            *([] if self._greedy else probability_steps(params, vocabulary_size)),
+        )
+
+    def sample(self, logits: NDArray[np.float32]) -> int:
+        """The token that follows those accepted so far. `logits` is a row of the vocabulary's size, which is only
+        read and may hold −inf. Raises EngineFailed where it holds NaN or +inf or nothing finite.
+        """
+        candidates = self.candidates(logits)
+        if self._greedy:
+            return candidates.id(int(candidates.values.argmax()))
+        return draw(candidates, uniform(self._seed, self._choice, self._position))
+
+    def candidates(self, logits: NDArray[np.float32]) -> Candidates:
+        """What the steps leave to choose from; takes and raises the same as `sample`."""
+        assert logits.shape == (self._vocabulary_size,)
+        assert logits.dtype == np.float32
+        check(logits)
+        candidates = Candidates(None, logits)
+        with np.errstate(over="ignore"):
+            for step in self.steps:
+                candidates = step(candidates)
+        return candidates
+
+    def accept(self, token: int) -> None:
+        """Makes `token` part of the output: the next draw is at the next position, and penalties count it."""
+        self._position += 1
+        if self._penalties:
+            self._penalties.accept(token)
+
+
+def probability_steps(params: SamplingParams, vocabulary_size: int) -> list[Step]:
+    """Steps 4 to 7, as far as they are active; the softmax always is."""
+    top_k = [TopK(params.top_k)] if 0 < params.top_k < vocabulary_size else []
+    top_p = [TopP(params.top_p)] if params.top_p < 1 else []
+    min_p = [MinP(params.min_p)] if params.min_p > 0 else []
+    # min_p alone needs no sum over the vocabulary, so the softmax may leave out what it will discard.
+    softmax = Softmax(params.temperature, min_p[0].least) if min_p and not top_p else Softmax(params.temperature)
+    return [*top_k, softmax, *top_p, *min_p]
+
+
+def check(logits: NDArray[np.float32]) -> None:
+    """A row without a finite maximum comes from a broken model: no token drawn from it would mean anything."""
+    peak = float(logits.max())
+    if not math.isfinite(peak):
+        raise EngineFailed(
+            f"The model computed logits whose largest is {peak}, so no token can be chosen. The model file or its "
+            "quantisation is probably broken; another deployment or another file may serve the request."
+        )

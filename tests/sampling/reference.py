@@ -1,0 +1,104 @@
+"""semantics.md, "The order", transcribed step by step in plain Python: slow, float64, and meant to be obviously right.
+
+It also says how firm a decision is, since the fast path may differ from it within 1e-6 of a boundary.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+
+import numpy as np
+
+from oruel.types import SamplingParams
+
+TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True)
+class Decision:
+    """`probability`: of each token that may be drawn, by ascending id.
+
+    `acceptable`: the token, and those whose part of [0, 1) lies within the tolerance of u.
+    `firm`: no token is within the tolerance of being kept or discarded by top_p or min_p.
+    """
+
+    token: int
+    probability: dict[int, float]
+    acceptable: frozenset[int]
+    firm: bool
+
+
+def decide(row: Sequence[float], params: SamplingParams, choice: int, output: Sequence[int]) -> Decision:
+    """What follows `output`, given a row of logits."""
+    logits = penalised(biased(row, params), params, output)
+    ranked = sorted(range(len(logits)), key=lambda token: (-logits[token], token))
+    if params.temperature == 0 or params.top_k == 1:
+        return Decision(ranked[0], {ranked[0]: 1.0}, frozenset(ranked[:1]), firm=True)
+    ranked = ranked[: params.top_k or None]
+    probability = softmax(logits, ranked, params.temperature)
+    survivors, firm_top_p = top_p(logits, probability, ranked, params.top_p)
+    survivors, firm_min_p = min_p(probability, survivors, params.min_p)
+    total = math.fsum(probability[token] for token in survivors)
+    probability = {token: probability[token] / total for token in sorted(survivors)}
+    token, acceptable = inverse(probability, uniform(params.seed, choice, len(output)))
+    return Decision(token, probability, acceptable, firm_top_p and firm_min_p)
+
+
+def biased(row: Sequence[float], params: SamplingParams) -> list[float]:
+    return [logit + params.logit_bias.get(token, 0.0) for token, logit in enumerate(row)]
+
+
+def penalised(logits: list[float], params: SamplingParams, output: Sequence[int]) -> list[float]:
+    logits = list(logits)
+    for token, count in Counter(output).items():
+        logit = logits[token]
+        logit = logit / params.repetition_penalty if logit > 0 else logit * params.repetition_penalty
+        logits[token] = logit - (params.frequency_penalty * count + params.presence_penalty)
+    return logits
+
+
+def softmax(logits: list[float], kept: list[int], temperature: float) -> dict[int, float]:
+    """Subtracting the largest first changes nothing and keeps the exponential from overflowing."""
+    peak = logits[kept[0]]
+    weights = {token: math.exp((logits[token] - peak) / temperature) for token in kept}
+    total = math.fsum(weights.values())
+    return {token: weight / total for token, weight in weights.items()}
+
+
+def top_p(
+    logits: list[float], probability: dict[int, float], ranked: list[int], share: float
+) -> tuple[list[int], bool]:
+    """The smallest prefix of `ranked` whose cumulative probability exceeds the share; 1 skips the step."""
+    if share == 1:
+        return ranked, True
+    cumulative = list(accumulate(probability[token] for token in ranked))
+    size = next((size for size, mass in enumerate(cumulative, 1) if mass > share), len(ranked))
+    bound = probability[ranked[size - 1]]
+    alike = [token for token in ranked if abs(probability[token] - bound) <= TOLERANCE * bound]
+    equal = len({logits[token] for token in alike}) == 1
+    firm = all(abs(mass - share) > TOLERANCE for mass in cumulative) and (equal or set(alike) <= set(ranked[:size]))
+    return ranked[:size], firm
+
+
+def min_p(probability: dict[int, float], survivors: list[int], ratio: float) -> tuple[list[int], bool]:
+    bound = ratio * max(probability[token] for token in survivors)
+    kept = [token for token in survivors if probability[token] >= bound]
+    on_edge = [token for token in survivors if abs(probability[token] - bound) <= TOLERANCE * bound]
+    return kept, ratio == 0 or all(probability[token] == probability[survivors[0]] for token in on_edge)
+
+
+def inverse(probability: dict[int, float], u: float) -> tuple[int, frozenset[int]]:
+    """The token whose interval holds u, and all whose interval is within the tolerance of it."""
+    edges = pairwise(accumulate(probability.values(), initial=0.0))
+    intervals = [(token, low, high) for token, (low, high) in zip(probability, edges, strict=True) if low < high]
+    token = next((token for token, low, high in intervals if low <= u < high), intervals[-1][0])
+    near = (token for token, low, high in intervals if low - TOLERANCE <= u <= high + TOLERANCE)
+    return token, frozenset([token, *near])
+
+
+def uniform(seed: int, choice: int, position: int) -> float:
+    """numpy's Philox adds 1 to its counter before it computes a block; hence the step back."""
+    key = np.array([seed % 2**64, choice], dtype=np.uint64)
+    return np.random.Generator(np.random.Philox(key=key, counter=(position - 1) % 2**256)).random()
