@@ -1,0 +1,151 @@
+"""A KV cache and the compute graph over one model: token ids in, logits out."""
+
+import weakref
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from oruel.errors import ConfigError, EngineFailed, ModelLoadError
+from oruel.llama import bindings
+from oruel.llama.model import Model
+
+Integers = Sequence[int] | npt.NDArray[np.integer[Any]]
+Flags = Sequence[bool] | npt.NDArray[np.bool_]
+
+FAILURES = {
+    1: "no KV cells are free for the batch",
+    2: "the computation was aborted",
+    -1: "the batch is invalid",
+}
+
+
+class Context:
+    """Holds the cells of up to `sequences` sequences, shared among them, and runs batches of at most `batch` tokens.
+
+    One thread at a time. `cells` may come out larger than asked for: llama.cpp rounds up to 256.
+    """
+
+    def __init__(self, model: Model, *, cells: int, sequences: int, batch: int, threads: int) -> None:
+        """All counts are at least 1. Raises ConfigError over 256 sequences, ModelLoadError where memory is short."""
+        assert min(cells, sequences, batch, threads) >= 1, (cells, sequences, batch, threads)
+        if sequences > bindings.MAX_SEQUENCES:
+            raise ConfigError(f"{sequences} parallel sequences were asked for; llama.cpp runs up to 256.")
+        self.model = model
+        self._lib, self._ffi = model.library.lib, model.library.ffi
+        self._pointer = self._create(cells, sequences, batch, threads)
+        # The finalizer holds the model, so that it outlives the context whichever is collected first.
+        self._free = weakref.finalize(self, _free, self._pointer, model)
+        model.contexts.add(self)
+        self.cells = int(self._lib.llama_n_ctx(self._pointer))
+        self.batch = int(self._lib.llama_n_batch(self._pointer))
+        self.sequences = sequences
+        assert self.cells >= cells, (self.cells, cells)
+        self._make_batch()
+
+    def _create(self, cells: int, sequences: int, batch: int, threads: int) -> Any:
+        params = self._lib.llama_context_default_params().params
+        params.n_ctx = cells
+        params.n_seq_max = sequences
+        params.n_batch = params.n_ubatch = min(batch, cells)
+        params.n_threads = params.n_threads_batch = threads
+        params.kv_unified = True
+        log = self.model.library.log
+        log.errors.clear()
+        pointer = self._lib.llama_init_from_model(self.model.pointer, params)
+        if pointer == self._ffi.NULL:
+            raise ModelLoadError(
+                f"{self.model.path} is loaded, but there is no room for a KV cache of {cells} tokens: "
+                f"{'; '.join(log.errors) or 'llama.cpp gave no reason'}. Ask for fewer."
+            )
+        return pointer
+
+    def _make_batch(self) -> None:
+        """One batch for the context's life, its arrays in numpy; each token belongs to one sequence."""
+        self._tokens = np.zeros(self.batch, np.int32)
+        self._positions = np.zeros(self.batch, np.int32)
+        self._sequence_ids = np.zeros(self.batch, np.int32)
+        self._outputs = np.zeros(self.batch, np.int8)
+        self._sequence_counts = np.ones(self.batch, np.int32)
+        # C wants a pointer per token to that token's sequence ids: here each points into the one array.
+        stride = self._sequence_ids.itemsize
+        self._sequence_pointers = self._sequence_ids.ctypes.data + stride * np.arange(self.batch, dtype=np.uintp)
+        self._batch = self._ffi.new("llama_batch *")
+        self._batch.token = self._address("int32_t *", self._tokens)
+        self._batch.pos = self._address("int32_t *", self._positions)
+        self._batch.n_seq_id = self._address("int32_t *", self._sequence_counts)
+        self._batch.seq_id = self._address("int32_t **", self._sequence_pointers)
+        self._batch.logits = self._address("int8_t *", self._outputs)
+
+    def _address(self, c_type: str, array: npt.NDArray[Any]) -> Any:
+        return self._ffi.cast(c_type, array.ctypes.data)
+
+    def decode(
+        self, tokens: Integers, positions: Integers, sequence_ids: Integers, outputs: Flags
+    ) -> npt.NDArray[np.float32]:
+        """Compute one step and return the logits of the tokens whose `outputs` is true, in the order of the batch.
+
+        The four have one length, from 1 to `batch`. Token i enters its sequence at its position, which follows the
+        sequence's last. Returns a view, shape (number of outputs, vocabulary), valid until the next call.
+        Raises EngineFailed with llama.cpp's return code where the step can't be computed.
+        """
+        count = len(tokens)
+        assert 1 <= count <= self.batch, (count, self.batch)
+        assert len(positions) == len(sequence_ids) == len(outputs) == count
+        self._tokens[:count] = tokens
+        self._positions[:count] = positions
+        self._sequence_ids[:count] = sequence_ids
+        self._outputs[:count] = outputs
+        self._check_batch(count)
+        self._batch.n_tokens = count
+        code = self._lib.llama_decode(self.pointer, self._batch[0])
+        if code != 0:
+            raise EngineFailed(f"llama_decode returned {code}: {FAILURES.get(code, 'a fatal error')}.")
+        return self._logits(int(np.count_nonzero(self._outputs[:count])))
+
+    def _check_batch(self, count: int) -> None:
+        for values, limit in (
+            (self._tokens, self.model.vocabulary.size),
+            (self._positions, self.cells),
+            (self._sequence_ids, self.sequences),
+        ):
+            used = values[:count]
+            assert used.min() >= 0, used
+            assert used.max() < limit, (used, limit)
+
+    def _logits(self, rows: int) -> npt.NDArray[np.float32]:
+        columns = self.model.vocabulary.size
+        if rows == 0:
+            return np.empty((0, columns), np.float32)
+        memory = self._ffi.buffer(self._lib.llama_get_logits(self.pointer), rows * columns * 4)
+        return np.frombuffer(memory, np.float32).reshape(rows, columns)
+
+    def forget(self, sequence_id: int, from_position: int = 0) -> None:
+        """Free the cells of a sequence from a position on; without one, all of them."""
+        assert 0 <= sequence_id < self.sequences, sequence_id
+        assert from_position >= 0, from_position
+        memory = self._lib.llama_get_memory(self.pointer)
+        if not self._lib.llama_memory_seq_rm(memory, sequence_id, from_position, -1):
+            raise EngineFailed(f"This model can't forget part of a sequence (from position {from_position}).")
+
+    @property
+    def pointer(self) -> Any:
+        """The `llama_context *`; for this folder only."""
+        assert self._free.alive, "the context is closed"
+        return self._pointer
+
+    def close(self) -> None:
+        """Free the cells; closing twice is harmless."""
+        self._free()
+        self.model.contexts.discard(self)
+
+    def __enter__(self) -> "Context":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _free(pointer: Any, model: Model) -> None:
+    model.library.lib.llama_free(pointer)

@@ -1,0 +1,128 @@
+"""Opens libllama and checks, before any model is touched, that it is the build whose layout `bindings` declares."""
+
+import functools
+import importlib.metadata
+import importlib.util
+import platform
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cffi
+
+from oruel.errors import LibraryError
+from oruel.llama import bindings
+from oruel.llama.log import Log
+
+CPU_INFO = Path("/proc/cpuinfo")
+INSTALL = f"Install the pinned wheel (pip install xllamacpp=={bindings.XLLAMACPP_VERSION}) and leave LIBLLAMA unset"
+REBUILD = "point LIBLLAMA at a shared build of llama.cpp b11549"
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """An open libllama that passed every check. `lib` holds the C functions, `ffi` makes and reads C values."""
+
+    path: Path
+    ffi: Any
+    lib: Any
+    log: Log
+
+
+@functools.cache
+def load_library(path: str | None = None) -> Library:
+    """The libllama inside the installed xllamacpp wheel, or the one at `path`; opened once per process and path.
+
+    Raises LibraryError where the file is missing or can't be opened, lacks a function, needs instructions that this
+    CPU doesn't have, or is of another version or layout. The checks run in that order: none calls more than the
+    ones before it have shown to be safe.
+    """
+    file = installed_library() if path is None else Path(path)
+    ffi = cffi.FFI()
+    ffi.cdef(bindings.DECLARATIONS)
+    lib = _open(ffi, file)
+    _check_functions(lib, file)
+    _check_cpu(lib, file)
+    _check_version(ffi, lib, file)
+    _check_layout(lib, file)
+    log = Log(ffi, lib)
+    lib.llama_backend_init()
+    return Library(path=file, ffi=ffi, lib=lib, log=log)
+
+
+def installed_library() -> Path:
+    """The shared library of the xllamacpp wheel, found without importing the package. Raises LibraryError."""
+    spec = importlib.util.find_spec("xllamacpp")
+    if spec is None or not spec.submodule_search_locations:
+        raise LibraryError(f"The package xllamacpp, which carries libllama, is not installed. {INSTALL}.")
+    version = importlib.metadata.version("xllamacpp")
+    if version != bindings.XLLAMACPP_VERSION:
+        raise LibraryError(f"xllamacpp {version} is installed; {bindings.XLLAMACPP_VERSION} is needed. {INSTALL}.")
+    folder = Path(spec.submodule_search_locations[0])
+    file = next(folder.glob("xllamacpp*.so"), None)
+    if file is None:
+        raise LibraryError(f"{folder} holds no xllamacpp*.so, the library of this platform's wheel. {INSTALL}.")
+    return file
+
+
+def missing_cpu_features(required: set[str], cpu_info: str) -> set[str]:
+    """Those of `required` that the first processor in `cpu_info`, the text of /proc/cpuinfo, doesn't list."""
+    flags = re.search(r"^flags\s*:(.*)$", cpu_info, re.MULTILINE)
+    return required - set(flags[1].split()) if flags else set()
+
+
+def _open(ffi: Any, file: Path) -> Any:
+    if not file.is_file():
+        raise LibraryError(f"There is no libllama at {file}. {INSTALL}, or {REBUILD}.")
+    try:
+        return ffi.dlopen(str(file.resolve()))
+    except OSError as error:
+        raise LibraryError(f"{file} can't be opened as a shared library: {error}. {INSTALL}, or {REBUILD}.") from error
+
+
+def _check_functions(lib: Any, file: Path) -> None:
+    needed = re.findall(r"\b((?:llama|ggml)_\w+)\(", bindings.DECLARATIONS)
+    missing = [name for name in needed if not hasattr(lib, name)]
+    if missing:
+        raise LibraryError(
+            f"{file} lacks {len(missing)} of the {len(needed)} functions that are needed, such as {missing[0]}: it is "
+            f"not libllama, or another version of it. {INSTALL}, or {REBUILD}."
+        )
+
+
+def _check_cpu(lib: Any, file: Path) -> None:
+    if platform.machine() not in ("x86_64", "AMD64") or not CPU_INFO.is_file():
+        return
+    required = {flag for function, flag in bindings.CPU_FEATURES.items() if getattr(lib, function)()}
+    missing = missing_cpu_features(required, CPU_INFO.read_text(errors="replace"))
+    if missing:
+        raise LibraryError(
+            f"{file} was compiled for a CPU with {', '.join(sorted(required))}; this one lacks "
+            f"{', '.join(sorted(missing))}. Run on a newer CPU, or {REBUILD} made for this machine."
+        )
+
+
+def _check_version(ffi: Any, lib: Any, file: Path) -> None:
+    found = tuple(ffi.string(function()).decode() for function in (lib.llama_version, lib.ggml_version))
+    needed = (bindings.LLAMA_VERSION, bindings.GGML_VERSION)
+    if found != needed:
+        raise LibraryError(
+            f"{file} is llama.cpp {found[0]} with ggml {found[1]}; {needed[0]} with ggml {needed[1]} is needed. "
+            f"{INSTALL}, or {REBUILD}."
+        )
+
+
+def _check_layout(lib: Any, file: Path) -> None:
+    expectations = (
+        ("llama_model_params", lib.llama_model_default_params().params, bindings.MODEL_DEFAULTS),
+        ("llama_context_params", lib.llama_context_default_params().params, bindings.CONTEXT_DEFAULTS),
+    )
+    for struct, values, defaults in expectations:
+        wrong = {name: getattr(values, name) for name in defaults if getattr(values, name) != defaults[name]}
+        if wrong:
+            name, value = next(iter(wrong.items()))
+            raise LibraryError(
+                f"In {file} {struct} has another layout: {len(wrong)} of its defaults read wrong, such as {name} = "
+                f"{value}, which is {defaults[name]} in llama.cpp b11549. {INSTALL}, or {REBUILD}."
+            )

@@ -1,0 +1,55 @@
+"""Carries the library's own log to the Python logger "oruel.llama": one record a line, nothing on stdout or stderr."""
+
+import logging
+import threading
+import weakref
+from collections import deque
+from typing import Any
+
+from oruel.llama import bindings
+
+logger = logging.getLogger("oruel.llama")
+logger.addHandler(logging.NullHandler())  # else Python writes warnings to stderr where nobody has set up logging
+
+# What llama.cpp calls info is hundreds of lines per model: every key, buffer and size.
+LEVELS = {
+    bindings.LOG_DEBUG: logging.DEBUG,
+    bindings.LOG_INFO: logging.DEBUG,
+    bindings.LOG_WARN: logging.WARNING,
+    bindings.LOG_ERROR: logging.ERROR,
+}
+
+
+class Log:
+    """Receives llama.cpp's messages from any thread; `errors` keeps the last ones, to explain a failed call."""
+
+    def __init__(self, ffi: Any, lib: Any) -> None:
+        self.errors: deque[str] = deque(maxlen=4)
+        self._level = logging.DEBUG
+        self._line = ""
+        self._lock = threading.Lock()
+        self._callback = ffi.callback(
+            "ggml_log_callback", lambda level, text, _: self.write(level, ffi.string(text).decode(errors="replace"))
+        )
+        lib.llama_log_set(self._callback, ffi.NULL)
+        # A C destructor that runs after Python is gone must not enter the callback. Finalizers run newest first at
+        # exit, so models and contexts, made later, are freed while the callback still stands.
+        weakref.finalize(self, lib.llama_log_set, ffi.NULL, ffi.NULL)
+
+    def write(self, level: int, text: str) -> None:
+        """Take a message or a piece of one: a line ends at its newline, or where a new message begins."""
+        with self._lock:
+            if level != bindings.LOG_CONTINUED:
+                self._emit()
+                self._level = LEVELS.get(level, logging.DEBUG)
+            self._line += text
+            if text.endswith("\n"):
+                self._emit()
+
+    def _emit(self) -> None:
+        line, self._line = self._line.strip(), ""
+        if not line:
+            return
+        if self._level >= logging.ERROR:
+            self.errors.append(line)
+        logger.log(self._level, "%s", line)

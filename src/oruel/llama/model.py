@@ -1,0 +1,157 @@
+"""A GGUF model, loaded. Files that are no such thing are refused before the C library sees them."""
+
+import os
+import struct
+import weakref
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from oruel.errors import ConfigError, ModelLoadError
+from oruel.llama.library import Library, load_library
+from oruel.llama.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from oruel.llama.context import Context
+
+GGUF_HEADER = struct.Struct("<4sIqq")  # magic, version, number of tensors, number of metadata pairs
+GGUF_VERSIONS = (2, 3)
+MAX_GGUF_ENTRIES = 2**20
+METADATA_BYTES = 256
+
+
+class Model:
+    """Owns a loaded model. Closing it waits for nobody: its contexts must be closed first."""
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        gpu_layers: int = 0,
+        vocabulary_only: bool = False,
+        library: Library | None = None,
+    ) -> None:
+        """Load the GGUF file at `path`, its weights too unless `vocabulary_only`.
+
+        Raises ModelLoadError where the file can't be read, isn't GGUF, is damaged, or isn't a decoder with a
+        vocabulary; ConfigError where `gpu_layers` > 0 and the library has no GPU.
+        """
+        self.path = Path(path)
+        self.library = library or load_library()
+        self.contexts: weakref.WeakSet[Context] = weakref.WeakSet()
+        check_gguf_header(self.path)
+        self._pointer = self._load(gpu_layers, vocabulary_only)
+        self._free = weakref.finalize(self, self.library.lib.llama_model_free, self._pointer)
+        try:
+            self._check_architecture()
+        except ModelLoadError:
+            self.close()
+            raise
+
+    def _load(self, gpu_layers: int, vocabulary_only: bool) -> Any:
+        lib, ffi = self.library.lib, self.library.ffi
+        assert gpu_layers >= 0, gpu_layers
+        if gpu_layers and not lib.llama_supports_gpu_offload():
+            raise ConfigError(
+                f"gpu_layers is {gpu_layers}, but this build of libllama ({self.library.path}) has no GPU: set it to "
+                "0, or point LIBLLAMA at a build that has one.",
+                param="gpu_layers",
+            )
+        params = lib.llama_model_default_params().params
+        params.n_gpu_layers = gpu_layers
+        params.vocab_only = vocabulary_only
+        self.library.log.errors.clear()
+        pointer = lib.llama_model_load_from_file(os.fsencode(self.path), params)
+        if pointer == ffi.NULL:
+            reasons = "; ".join(self.library.log.errors) or "llama.cpp gave no reason"
+            raise ModelLoadError(f"{self.path} can't be loaded: {reasons}. Fetch the file again, or choose another.")
+        return pointer
+
+    def _check_architecture(self) -> None:
+        lib = self.library.lib
+        architecture = self.metadata("general.architecture")
+        if (
+            not lib.llama_model_has_decoder(self.pointer)
+            or lib.llama_model_has_encoder(self.pointer)
+            or lib.llama_model_is_diffusion(self.pointer)
+        ):
+            raise ModelLoadError(
+                f"{self.path} is of the architecture {architecture}, which doesn't generate text token by token. "
+                "Choose a decoder-only chat model, such as a Llama, Qwen, Gemma or Mistral GGUF."
+            )
+        if self.vocabulary.size == 0:
+            raise ModelLoadError(f"{self.path} holds no vocabulary. Choose a GGUF file with a tokenizer.")
+
+    @property
+    def pointer(self) -> Any:
+        """The `llama_model *`; for this folder only."""
+        assert self._free.alive, "the model is closed"
+        return self._pointer
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        return Vocabulary(self)
+
+    @property
+    def name(self) -> str:
+        """What the file calls itself, else the file's name without its ending."""
+        return self.metadata("general.name") or self.path.stem
+
+    @property
+    def context_length(self) -> int:
+        """The number of tokens that the model was trained to see at once; 0 where the file doesn't say."""
+        # Asked of the file: the library knows it only where the weights are loaded too.
+        return int(self.metadata(f"{self.metadata('general.architecture')}.context_length") or 0)
+
+    @property
+    def chat_template(self) -> str | None:
+        """The Jinja source of the model's default chat template."""
+        template = self.library.lib.llama_model_chat_template(self.pointer, self.library.ffi.NULL)
+        if template == self.library.ffi.NULL:
+            return None
+        return bytes(self.library.ffi.string(template)).decode(errors="replace")
+
+    def metadata(self, key: str) -> str | None:
+        """The value that the file holds for `key`, written as text; None where it holds none or an array."""
+        lib, ffi = self.library.lib, self.library.ffi
+        size = METADATA_BYTES
+        while True:
+            buffer = ffi.new("char[]", size)
+            length = lib.llama_model_meta_val_str(self.pointer, key.encode(), buffer, size)
+            if length < size:
+                return ffi.string(buffer).decode(errors="replace") if length >= 0 else None
+            size = length + 1
+
+    def close(self) -> None:
+        """Free the weights; closing twice is harmless."""
+        assert not self.contexts, "close the model's contexts first"
+        self._free()
+
+    def __enter__(self) -> "Model":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def check_gguf_header(path: Path) -> None:
+    """Raise ModelLoadError unless the file can be read and begins as GGUF of a version that llama.cpp reads.
+
+    Layout: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
+    """
+    try:
+        with path.open("rb") as file:
+            header = file.read(GGUF_HEADER.size)
+    except (OSError, ValueError) as error:
+        raise ModelLoadError(f"The model {path} can't be read: {error}. Give the path of a GGUF file.") from error
+    if not header.startswith(b"GGUF"):
+        raise ModelLoadError(
+            f"{path} is not a GGUF file: it begins with {header[:4]!r}. Convert it, or choose another."
+        )
+    if len(header) < GGUF_HEADER.size:
+        raise ModelLoadError(f"{path} ends after {len(header)} bytes, inside its header. Fetch the file again.")
+    _, version, tensors, pairs = GGUF_HEADER.unpack(header)
+    if version not in GGUF_VERSIONS:
+        raise ModelLoadError(f"{path} is GGUF of version {version}; versions 2 and 3, little-endian, can be read.")
+    if not (0 <= tensors <= MAX_GGUF_ENTRIES and 0 < pairs <= MAX_GGUF_ENTRIES):
+        raise ModelLoadError(f"{path} claims {tensors} tensors and {pairs} metadata pairs: it is damaged.")

@@ -1,0 +1,139 @@
+"""Text to token ids and back, as the model's own tokenizer does it. Safe to use from several threads."""
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from oruel.errors import ContextLengthExceeded
+from oruel.llama import bindings
+from oruel.llama.cuts import UNBOUNDED, cut_text
+
+if TYPE_CHECKING:
+    from oruel.llama.model import Model
+
+MAX_INT32 = 2**31 - 1
+PIECE_BYTES = 64
+
+
+class Vocabulary:
+    """The tokens of one model; it lives as long as the model, which it holds."""
+
+    def __init__(self, model: "Model") -> None:
+        self._model = model
+        self._ffi = model.library.ffi
+        self._lib = model.library.lib
+        vocabulary = self._lib.llama_model_get_vocab(model.pointer)
+        kind = self._lib.llama_vocab_type(vocabulary)
+        self.size: int = 0 if kind == bindings.VOCABULARY_NONE else self._lib.llama_vocab_n_tokens(vocabulary)
+        self._cuts = kind == bindings.VOCABULARY_BYTE_PAIRS and model.metadata("tokenizer.ggml.pre") not in UNBOUNDED
+        self._pieces: list[bytes | None] = [None] * self.size
+
+    @property
+    def _pointer(self) -> Any:
+        return self._lib.llama_model_get_vocab(self._model.pointer)
+
+    def tokenize(self, text: str, *, special: bool = False) -> list[int]:
+        """The ids of `text`, without BOS or EOS. Only with `special` do control tokens written in it become tokens.
+
+        `text` holds no lone surrogates. Raises ContextLengthExceeded where C can't count its bytes or tokens.
+        """
+        parts = cut_text(text) if self._cuts else [text]
+        tokens = [token for part in parts for token in self._tokenize(part.encode(), special)]
+        if special or self._controls.isdisjoint(tokens):
+            return tokens
+        # llama.cpp's merges may arrive at a control token by way of normal ones, such as "[IN" and "ST]".
+        return [part for token in tokens for part in (self._spell(token) if token in self._controls else [token])]
+
+    def _spell(self, token: int) -> list[int]:
+        """A control token's text as the tokens of its characters, or of their bytes."""
+        characters = [character.encode() for character in self.token_text(token)]
+        known = self._by_piece
+        return [
+            known[piece]
+            for character in characters
+            for piece in ([character] if character in known else [bytes([byte]) for byte in character])
+            if piece in known
+        ]
+
+    @cached_property
+    def _controls(self) -> frozenset[int]:
+        return frozenset(self.control_tokens.values())
+
+    @cached_property
+    def _by_piece(self) -> dict[bytes, int]:
+        return {self.piece(token): token for token in reversed(range(self.size))}
+
+    def _tokenize(self, text: bytes, special: bool) -> list[int]:
+        if len(text) > MAX_INT32:
+            raise ContextLengthExceeded(f"A text of {len(text)} bytes is too long to tokenize. Send a shorter one.")
+        room = len(text) + 1  # a token covers at least a byte, or the space that a tokenizer may add
+        while True:
+            tokens = self._ffi.new("int32_t[]", room)
+            count = self._lib.llama_tokenize(self._pointer, text, len(text), tokens, room, False, special)
+            if count >= 0:
+                return list(self._ffi.unpack(tokens, count))
+            if count < -MAX_INT32:
+                raise ContextLengthExceeded(f"A text of {len(text)} bytes makes too many tokens. Send a shorter one.")
+            room = -count
+
+    def piece(self, token: int) -> bytes:
+        """The bytes that `token` adds to a text, which needn't be whole characters; empty for a control token."""
+        assert 0 <= token < self.size, token
+        piece = self._pieces[token]
+        if piece is None:
+            piece = self._pieces[token] = self._read_piece(token)
+        return piece
+
+    def _read_piece(self, token: int) -> bytes:
+        room = PIECE_BYTES
+        while True:
+            buffer = self._ffi.new("char[]", room)
+            length = self._lib.llama_token_to_piece(self._pointer, token, buffer, room, 0, False)
+            if length >= 0:
+                return bytes(self._ffi.buffer(buffer, length))
+            room = -length
+
+    def token_text(self, token: int) -> str:
+        """How the vocabulary itself writes `token`: `<|im_end|>` for a control token, `Ġthe` for a byte-level one."""
+        assert 0 <= token < self.size, token
+        text = self._ffi.string(self._lib.llama_vocab_get_text(self._pointer, token))
+        return bytes(text).decode(errors="replace")
+
+    def is_end(self, token: int) -> bool:
+        """Whether `token` ends the model's turn: end of text, of turn or of message."""
+        assert 0 <= token < self.size, token
+        return bool(self._lib.llama_vocab_is_eog(self._pointer, token))
+
+    @cached_property
+    def control_tokens(self) -> dict[str, int]:
+        """Tokens that mean something to the model and nothing to its reader, from text to id."""
+        return self._with_attribute(bindings.TOKEN_CONTROL)
+
+    @cached_property
+    def user_defined_tokens(self) -> dict[str, int]:
+        """Tokens that are matched whole in any text, whether special or not, from text to id."""
+        return self._with_attribute(bindings.TOKEN_USER_DEFINED)
+
+    def _with_attribute(self, attribute: int) -> dict[str, int]:
+        pointer, attributes = self._pointer, self._lib.llama_vocab_get_attr
+        return {self.token_text(token): token for token in range(self.size) if attributes(pointer, token) & attribute}
+
+    @cached_property
+    def bos(self) -> int | None:
+        return self._token_or_none(self._lib.llama_vocab_bos(self._pointer))
+
+    @cached_property
+    def eos(self) -> int | None:
+        return self._token_or_none(self._lib.llama_vocab_eos(self._pointer))
+
+    @cached_property
+    def adds_bos(self) -> bool:
+        """Whether the model wants its prompts to begin with BOS."""
+        return bool(self._lib.llama_vocab_get_add_bos(self._pointer))
+
+    @cached_property
+    def adds_space_prefix(self) -> bool:
+        """Whether `tokenize` puts a space before the text: the tokenizer is asked, since its rule has exceptions."""
+        return b"".join(map(self.piece, self.tokenize("a"))) == b" a"
+
+    def _token_or_none(self, token: int) -> int | None:
+        return token if 0 <= token < self.size else None

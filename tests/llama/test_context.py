@@ -1,0 +1,233 @@
+import gc
+import random
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from oruel.errors import ConfigError, EngineFailed
+from oruel.llama.context import Context
+from oruel.llama.model import Model
+from tests import gguf_models
+from tests.llama.reference import ReferenceLlama
+
+pytestmark = pytest.mark.model
+
+Logits = npt.NDArray[np.float32]
+
+# llama.cpp keeps keys and values in half precision and picks its kernels by the batch's shape. The logits' standard
+# deviation is 2.5: one wrong position or sequence changes them by more than 0.3.
+TOLERANCE = 0.03
+
+
+ASK_FOR_TOO_MUCH = """
+import resource, sys
+from oruel.errors import ModelLoadError
+from oruel.llama.context import Context
+from oruel.llama.model import Model
+resource.setrlimit(resource.RLIMIT_AS, (2**31, 2**31))
+try:
+    Context(Model(sys.argv[1]), cells=1_000_000_000, sequences=1, batch=32, threads=1)
+except ModelLoadError as error:
+    print(error)
+"""
+
+
+def run(context: Context, tokens: Sequence[int], sequence: int = 0, start: int = 0) -> Logits:
+    """The logits after each of `tokens`, computed in one step."""
+    count = len(tokens)
+    return context.decode(tokens, range(start, start + count), [sequence] * count, [True] * count).copy()
+
+
+def random_tokens(model: Model, count: int, seed: int) -> list[int]:
+    return random.Random(seed).choices(range(model.vocabulary.size), k=count)
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["f16", "f32"])
+def path(request: pytest.FixtureRequest, folder: Path) -> Path:
+    return gguf_models.llama_model(folder, half=request.param)
+
+
+def test_the_logits_are_those_of_the_formula(path: Path) -> None:
+    reference = ReferenceLlama(path)
+    with Model(path) as model, Context(model, cells=256, sequences=1, batch=64, threads=1) as context:
+        tokens = random_tokens(model, 50, seed=1)
+        np.testing.assert_allclose(run(context, tokens), reference.logits(tokens), atol=TOLERANCE)
+
+
+def test_sequences_that_join_and_leave_at_any_step_get_the_logits_of_the_formula(path: Path) -> None:
+    """Random steps over four places: each feeds every running sequence from 1 to 7 tokens, shuffled together."""
+    reference = ReferenceLlama(path)
+    source = random.Random(2)
+    with Model(path) as model, Context(model, cells=256, sequences=4, batch=32, threads=1) as context:
+        waiting = [Running(random_tokens(model, 30, seed), reference) for seed in range(12)]
+        running: dict[int, Running] = {}
+        while waiting or running:
+            for place in range(4):
+                if waiting and place not in running and source.random() < 0.3:
+                    running[place] = waiting.pop()
+            batch = shuffled({place: one.next_positions(source) for place, one in running.items()}, source)
+            if batch:
+                step(context, batch, running)
+            for place in [place for place, one in running.items() if one.done == len(one.tokens)]:
+                context.forget(place)
+                del running[place]
+
+
+class Running:
+    def __init__(self, tokens: list[int], reference: ReferenceLlama) -> None:
+        self.tokens = tokens
+        self.wanted = reference.logits(tokens)
+        self.done = 0
+
+    def next_positions(self, source: random.Random) -> list[int]:
+        return list(range(self.done, min(self.done + source.randint(1, 7), len(self.tokens))))
+
+
+def shuffled(positions: dict[int, list[int]], source: random.Random) -> list[tuple[int, int]]:
+    """Pairs of place and position, the places in random order, the positions of each in their own."""
+    places = [place for place, own in positions.items() for _ in own]
+    source.shuffle(places)
+    following = {place: iter(own) for place, own in positions.items()}
+    return [(place, next(following[place])) for place in places]
+
+
+def step(context: Context, batch: list[tuple[int, int]], running: dict[int, Running]) -> None:
+    places, positions = zip(*batch, strict=True)
+    tokens = [running[place].tokens[position] for place, position in batch]
+    logits = context.decode(tokens, positions, places, [True] * len(batch))
+    for row, (place, position) in zip(logits, batch, strict=True):
+        np.testing.assert_allclose(row, running[place].wanted[position], atol=TOLERANCE)
+        running[place].done += 1
+
+
+def test_two_sequences_in_a_batch_get_the_logits_that_each_gets_alone(model: Model) -> None:
+    first, second = random_tokens(model, 20, seed=3), random_tokens(model, 9, seed=4)
+    with Context(model, cells=256, sequences=2, batch=64, threads=1) as context:
+        alone = [run(context, first, 0), run(context, second, 1)]
+        context.forget(0)
+        context.forget(1)
+        positions, places = [*range(20), *range(9)], [0] * 20 + [1] * 9
+        together = context.decode(first + second, positions, places, [True] * 29)
+        np.testing.assert_allclose(together, np.concatenate(alone), atol=TOLERANCE)
+
+
+def test_a_prompt_in_pieces_gets_the_logits_of_one_in_a_step(model: Model) -> None:
+    tokens = random_tokens(model, 40, seed=5)
+    with Context(model, cells=256, sequences=2, batch=64, threads=1) as context:
+        whole = run(context, tokens, 0)
+        pieces = [run(context, tokens[start : start + 13], 1, start) for start in range(0, 40, 13)]
+        np.testing.assert_allclose(np.concatenate(pieces), whole, atol=TOLERANCE)
+
+
+def test_a_forgotten_sequence_can_be_run_again_with_the_same_logits(context: Context) -> None:
+    tokens = random_tokens(context.model, 30, seed=6)
+    first = run(context, tokens)
+    context.forget(0)
+    np.testing.assert_allclose(run(context, tokens), first, atol=TOLERANCE)
+
+
+def test_the_end_of_a_sequence_can_be_forgotten_alone(context: Context) -> None:
+    tokens = random_tokens(context.model, 30, seed=7)
+    first = run(context, tokens)
+    context.forget(0, from_position=12)
+    np.testing.assert_allclose(run(context, tokens[12:], start=12), first[12:], atol=TOLERANCE)
+
+
+def test_forgetting_one_sequence_leaves_the_others(context: Context) -> None:
+    tokens = random_tokens(context.model, 30, seed=8)
+    whole = run(context, tokens, 0)
+    run(context, tokens[:20], 1)
+    context.forget(0)
+    np.testing.assert_allclose(run(context, tokens[20:], 1, start=20), whole[20:], atol=TOLERANCE)
+
+
+def test_only_the_outputs_asked_for_come_back_in_the_order_of_the_batch(context: Context) -> None:
+    tokens = random_tokens(context.model, 6, seed=9)
+    whole = run(context, tokens)
+    context.forget(0)
+    asked = np.array([False, True, False, False, True, True])
+    some = context.decode(np.array(tokens), np.arange(6), np.zeros(6, int), asked)
+    np.testing.assert_allclose(some, whole[asked], atol=TOLERANCE)
+
+
+def test_a_step_without_outputs_computes_the_cache_alone(context: Context) -> None:
+    tokens = random_tokens(context.model, 8, seed=10)
+    whole = run(context, tokens)
+    context.forget(0)
+    assert context.decode(tokens[:7], range(7), [0] * 7, [False] * 7).shape == (0, context.model.vocabulary.size)
+    np.testing.assert_allclose(run(context, tokens[7:], start=7), whole[7:], atol=TOLERANCE)
+
+
+def test_every_cell_can_be_filled_and_the_next_token_is_an_engine_failure(llama: Model) -> None:
+    with Context(llama, cells=200, sequences=2, batch=64, threads=1) as context:
+        assert context.cells == 256
+        for start in range(0, 256, 64):
+            run(context, [1] * 64, start=start)
+        with pytest.raises(EngineFailed, match="returned 1: no KV cells are free"):
+            run(context, [1], 1)
+        context.forget(0)
+        run(context, [1], 1)
+
+
+def test_a_position_that_doesn_t_follow_is_an_engine_failure_and_nothing_is_lost(context: Context) -> None:
+    tokens = random_tokens(context.model, 8, seed=11)
+    whole = run(context, tokens)
+    context.forget(0, from_position=5)
+    with pytest.raises(EngineFailed, match="returned -1: the batch is invalid"):
+        run(context, [1], start=9)
+    np.testing.assert_allclose(run(context, tokens[5:], start=5), whole[5:], atol=TOLERANCE)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "positions", "sequences"),
+    [
+        ([], [], []),
+        ([1] * 65, range(65), [0] * 65),
+        ([-1], [0], [0]),
+        ([380], [0], [0]),
+        ([1], [-1], [0]),
+        ([1], [256], [0]),
+        ([1], [0], [4]),
+        ([1], [0], [-1]),
+        ([1, 2], [0], [0]),
+    ],
+)
+def test_nothing_out_of_range_reaches_the_library(
+    context: Context, tokens: list[int], positions: Sequence[int], sequences: list[int]
+) -> None:
+    with pytest.raises(AssertionError):
+        context.decode(tokens, positions, sequences, [True] * len(tokens))
+
+
+def test_more_sequences_than_the_library_counts_are_refused(llama: Model) -> None:
+    with pytest.raises(ConfigError, match="300 parallel sequences"):
+        Context(llama, cells=512, sequences=300, batch=32, threads=1)
+
+
+def test_256_sequences_run_in_one_step(llama: Model) -> None:
+    with Context(llama, cells=512, sequences=256, batch=256, threads=1) as context:
+        logits = context.decode([5] * 256, [0] * 256, range(256), [True] * 256)
+        np.testing.assert_allclose(logits, np.broadcast_to(logits[0], logits.shape), atol=TOLERANCE)
+
+
+def test_a_cache_that_doesn_t_fit_in_memory_is_refused(llama_path: Path) -> None:
+    run = subprocess.run([sys.executable, "-c", ASK_FOR_TOO_MUCH, str(llama_path)], capture_output=True, check=False)
+    assert run.returncode == 0, run.stderr
+    assert b"no room for a KV cache of 1000000000 tokens" in run.stdout
+
+
+def test_a_context_keeps_its_model_and_a_closed_one_is_not_used_again(llama_path: Path) -> None:
+    context = Context(Model(llama_path), cells=64, sequences=1, batch=8, threads=1)
+    gc.collect()
+    assert run(context, [1, 2]).shape == (2, 380)
+    context.close()
+    context.close()
+    with pytest.raises(AssertionError, match="closed"):
+        run(context, [3], start=2)
+    with pytest.raises(AssertionError, match="closed"):
+        context.forget(0)

@@ -1,0 +1,63 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from gguf import GGUFWriter
+from hypothesis import given
+from hypothesis import strategies as st
+
+from oruel.llama.cuts import MAX_CHARACTERS, cut_text
+from oruel.llama.model import Model
+from tests import gguf_models
+
+TOKENIZE = """
+import sys
+from oruel.llama.model import Model
+vocabulary = Model(sys.argv[1], vocabulary_only=True).vocabulary
+text = sys.argv[2] * 100_000
+assert b"".join(map(vocabulary.piece, vocabulary.tokenize(text))) == text.encode()
+"""
+
+
+@given(text=st.text(st.sampled_from("aé漢 1.,'\n\t😀_")), limit=st.integers(1, 20))
+def test_the_parts_of_a_text_are_short_and_make_it_up(text: str, limit: int) -> None:
+    parts = cut_text(text, limit)
+    assert "".join(parts) == text
+    assert all(0 < len(part) <= limit for part in parts) or parts == [""]
+
+
+def test_a_text_is_cut_between_words() -> None:
+    assert cut_text("the quick brown fox", 12) == ["the quick", " brown fox"]
+    assert cut_text('{"a":1,"b":2}', 8) == ['{"a":1', ',"b":2}']
+    assert cut_text("a" * 10, 4) == ["aaaa", "aaaa", "aa"]
+
+
+@pytest.fixture(scope="module", params=["tekken", "gpt-4o", "deepseek-v3", "bloom"])
+def recursive(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model whose tokenizer splits words with a recursive search."""
+    folder = tmp_path_factory.mktemp(request.param)
+
+    class Writer(GGUFWriter):
+        def add_tokenizer_pre(self, pre: str) -> None:
+            super().add_tokenizer_pre(request.param)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gguf_models, "GGUFWriter", Writer)
+        return gguf_models.llama_model(folder)
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("word", ["a", " ", "\n", "a;", "/\n"])
+def test_a_word_without_end_doesn_t_kill_the_process(recursive: Path, word: str) -> None:
+    run = subprocess.run([sys.executable, "-c", TOKENIZE, str(recursive), word], capture_output=True, check=False)
+    assert (run.returncode, run.stderr) == (0, b"")
+
+
+@pytest.mark.model
+def test_cutting_between_words_changes_no_token(recursive: Path) -> None:
+    text = "It's the quick-brown fox: 12345 foxes, \"é漢字、かな\"! {'a':1,'b':[2]} def f(x):\n    return x\n\n" * 20
+    assert 500 < len(text) < MAX_CHARACTERS
+    with Model(recursive, vocabulary_only=True) as model:
+        tokenize = model.vocabulary.tokenize
+        assert [token for part in cut_text(text, 50) for token in tokenize(part)] == tokenize(text)

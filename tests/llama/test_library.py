@@ -1,0 +1,156 @@
+import importlib.metadata
+import importlib.util
+import logging
+import re
+import shutil
+import subprocess
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
+import pytest
+
+from oruel.errors import LibraryError
+from oruel.llama import bindings
+from oruel.llama import library as library_module
+from oruel.llama.library import Library, load_library, missing_cpu_features
+from oruel.llama.log import Log
+
+pytestmark = pytest.mark.model
+
+load_anew = load_library.__wrapped__
+
+LOAD_AND_DECODE = """
+import sys
+from pathlib import Path
+from oruel.errors import ModelLoadError
+from oruel.llama.context import Context
+from oruel.llama.model import Model
+model = Model(sys.argv[1])
+context = Context(model, cells=256, sequences=1, batch=8, threads=1)
+context.decode([1], [0], [0], [True])
+assert "xllamacpp" not in sys.modules
+truncated = Path(sys.argv[1] + ".part")
+truncated.write_bytes(Path(sys.argv[1]).read_bytes()[:5000])
+try:
+    Model(truncated)
+except ModelLoadError:
+    print("refused")
+"""
+
+
+def test_the_installed_wheel_passes_every_check(library: Library) -> None:
+    assert library.path.name.startswith("xllamacpp")
+    assert load_library() is library
+
+
+def test_an_override_is_opened_in_place_of_the_wheel(library: Library, tmp_path: Path) -> None:
+    copy = tmp_path / "libllama.so"
+    shutil.copy(library.path, copy)  # a link would be the same library to the system
+    assert load_anew(str(copy)).path == copy
+
+
+def test_a_missing_file_is_named_and_the_way_out_told(tmp_path: Path) -> None:
+    with pytest.raises(LibraryError, match=r"no libllama at .*absent\.so.*pip install xllamacpp==.*LIBLLAMA"):
+        load_anew(str(tmp_path / "absent.so"))
+
+
+def test_a_file_that_is_no_library_is_refused(tmp_path: Path) -> None:
+    text = tmp_path / "libllama.so"
+    text.write_text("not a library")
+    with pytest.raises(LibraryError, match="can't be opened as a shared library"):
+        load_anew(str(text))
+
+
+def test_another_library_is_refused_by_the_functions_it_lacks() -> None:
+    other = importlib.util.find_spec("_cffi_backend")
+    assert other is not None
+    with pytest.raises(LibraryError, match=r"lacks \d+ of the \d+ functions .* such as ggml_cpu_has_sse3"):
+        load_anew(other.origin)
+
+
+def test_a_library_that_lacks_one_function_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bindings, "DECLARATIONS", bindings.DECLARATIONS + "void llama_of_tomorrow(void);")
+    with pytest.raises(LibraryError, match=r"lacks 1 of the \d+ functions that are needed, such as llama_of_tomorrow"):
+        load_anew()
+
+
+def test_another_version_of_llama_cpp_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bindings, "LLAMA_VERSION", "0.7.0")
+    with pytest.raises(LibraryError, match=r"is llama.cpp 0\.6\.0-dev with ggml 0\.26\.0; 0\.7\.0 with ggml"):
+        load_anew()
+
+
+def test_another_version_of_the_wheel_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    installed = importlib.metadata.version("xllamacpp")
+    monkeypatch.setattr(bindings, "XLLAMACPP_VERSION", "2026.11.1")
+    with pytest.raises(LibraryError, match=f"xllamacpp {installed} is installed; 2026.11.1 is needed"):
+        load_anew()
+
+
+@pytest.mark.parametrize("declared", ["", "size_t moe_cache_size; size_t another_size;"])
+def test_a_layout_with_a_field_less_or_more_is_refused(monkeypatch: pytest.MonkeyPatch, declared: str) -> None:
+    declarations = bindings.DECLARATIONS.replace("size_t moe_cache_size;", declared)
+    defaults = {name: value for name, value in bindings.CONTEXT_DEFAULTS.items() if name != "moe_cache_size"}
+    monkeypatch.setattr(bindings, "DECLARATIONS", declarations)
+    monkeypatch.setattr(bindings, "CONTEXT_DEFAULTS", defaults)
+    with pytest.raises(LibraryError, match="llama_context_params has another layout"):
+        load_anew()
+
+
+def test_another_layout_of_the_model_parameters_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    declarations = bindings.DECLARATIONS.replace("int32_t lazy_mode;", "")
+    defaults = {name: value for name, value in bindings.MODEL_DEFAULTS.items() if name != "lazy_mode"}
+    monkeypatch.setattr(bindings, "DECLARATIONS", declarations)
+    monkeypatch.setattr(bindings, "MODEL_DEFAULTS", defaults)
+    with pytest.raises(LibraryError, match="llama_model_params has another layout"):
+        load_anew()
+
+
+def test_every_declared_function_is_one_of_the_library_s(library: Library) -> None:
+    names = re.findall(r"\b(\w+)\(", bindings.DECLARATIONS)
+    assert all(name.startswith(("llama_", "ggml_")) for name in names)
+    assert all(hasattr(library.lib, name) for name in names)
+
+
+def test_instructions_that_the_cpu_lacks_are_named() -> None:
+    assert missing_cpu_features({"avx", "avx2", "fma"}, "processor\t: 0\nflags\t\t: fpu avx sse2\n") == {"avx2", "fma"}
+    assert missing_cpu_features({"avx"}, "processor\t: 0\nflags\t\t: fpu avx sse2\n") == set()
+
+
+def test_cpu_information_without_flags_is_passed_over() -> None:
+    assert missing_cpu_features({"avx"}, "processor : 0\nFeatures : asimd\n") == set()
+
+
+def test_a_cpu_without_the_compiled_instructions_is_told_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, library: Library
+) -> None:
+    cpu_info = tmp_path / "cpuinfo"
+    cpu_info.write_text("flags : fpu sse2\n")
+    monkeypatch.setattr(library_module, "CPU_INFO", cpu_info)
+    expected: AbstractContextManager[object] = nullcontext()
+    if library.lib.ggml_cpu_has_avx2():  # an x86 build
+        expected = pytest.raises(LibraryError, match=r"this one lacks .*avx2.*newer CPU")
+    with expected:
+        load_anew()
+
+
+def test_nothing_that_the_library_says_reaches_stdout_or_stderr(llama_path: Path) -> None:
+    run = subprocess.run(
+        [sys.executable, "-W", "error", "-c", LOAD_AND_DECODE, str(llama_path)], capture_output=True, check=False
+    )
+    assert (run.returncode, run.stdout, run.stderr) == (0, b"refused\n", b"")
+
+
+def test_pieces_of_a_log_line_arrive_as_one_record(library: Library, caplog: pytest.LogCaptureFixture) -> None:
+    log = library.log
+    with caplog.at_level(logging.DEBUG, logger="oruel.llama"):
+        log.write(bindings.LOG_WARN, "loading ")
+        log.write(bindings.LOG_CONTINUED, "...")
+        log.write(bindings.LOG_CONTINUED, " done\n")
+        log.write(bindings.LOG_INFO, "unfinished")
+        log.write(bindings.LOG_ERROR, "bad\n")
+    records = [(record.levelname, record.getMessage()) for record in caplog.records]
+    assert records == [("WARNING", "loading ... done"), ("DEBUG", "unfinished"), ("ERROR", "bad")]
+    assert isinstance(log, Log)
+    assert log.errors[-1] == "bad"
