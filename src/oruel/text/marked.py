@@ -1,0 +1,131 @@
+"""A chat template whose special texts are known from those in the messages it renders."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+from oruel.errors import InvalidParameter
+from oruel.kinds import abbreviate
+from oruel.text.markup import GUARD, Markup, alternatives, occurrences
+from oruel.text.template import ChatTemplate
+from oruel.types import Message
+
+MAX_DEPTH = 32
+
+USER = Message("user", "Good day", name="Ada")
+ASSISTANT = Message("assistant", "Hello", reasoning_content="Greet")
+
+# Conversations that show, when the model is loaded, what special texts a template writes.
+PROBES = (
+    (USER,),
+    (USER, ASSISTANT, USER),
+    (Message("system", "Speak like a pirate"), USER, Message("assistant", "Hello"), Message("user", "Thanks")),
+)
+
+
+class MarkedTemplate:
+    """`written`: the special texts, among `texts`, that the template can write.
+
+    Most templates hold them whole, and then nothing that a message says can be taken for one. Some put them together,
+    as in `'<|' + message.role + '|>'`: those are recognised by their text, and guarded wherever a message holds them.
+    """
+
+    def __init__(self, template: ChatTemplate, texts: Collection[str]) -> None:
+        self._markup = Markup(texts, template.source + template.bos_text + template.eos_text)
+        self._template = marked(template, self._markup)
+        special = alternatives(texts)
+        assembled: set[str] = set()
+        if not self._is_faithful(template):
+            # It looks at what it wrote: then no special text is marked, and all that it may write are guarded.
+            assembled = set(self._markup.texts)
+            self._markup, self._template = Markup((), ""), template
+        for plain in self._plain_segments():
+            assembled.update(special.findall(plain))
+        self._assembled = alternatives(assembled)
+        self._guards = bool(assembled)
+        self.written = self._markup.texts | assembled
+
+    def segments(self, messages: Sequence[Message], kwargs: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
+        """What the template renders, in order: its special texts (True), and all other text (False)."""
+        protected = {name: self._protect_value(value, f"chat_template_kwargs.{name}") for name, value in kwargs.items()}
+        rendered = self._template.render([self._protect_message(message) for message in messages], protected)
+        for text, special in self._markup.segments(rendered):
+            if special:
+                yield text, True
+            else:
+                yield from self._split(text)
+
+    def _split(self, text: str) -> Iterator[tuple[str, bool]]:
+        """Special texts that the template put together, and what is between them."""
+        end = 0
+        for match in self._assembled.finditer(text):
+            yield from self._plain(text[end : match.start()])
+            yield match[0], True
+            end = match.end()
+        yield from self._plain(text[end:])
+
+    def _plain(self, text: str) -> Iterator[tuple[str, bool]]:
+        if plain := self._markup.unescape(text):
+            yield plain, False
+
+    def _protect_message(self, message: Message) -> Message:
+        return replace(
+            message,
+            content=self._protect(message.content),
+            name=message.name and self._protect(message.name),
+            reasoning_content=message.reasoning_content and self._protect(message.reasoning_content),
+        )
+
+    def _protect_value(self, value: Any, path: str, depth: int = 0) -> Any:
+        if depth > MAX_DEPTH:
+            raise InvalidParameter(f"{abbreviate(path)} is nested deeper than {MAX_DEPTH} levels.", param=path)
+        if isinstance(value, str):
+            return self._protect(value)
+        if isinstance(value, (list, tuple)):
+            return [self._protect_value(item, path, depth + 1) for item in value]
+        if isinstance(value, Mapping):
+            return {self._protect(name): self._protect_value(item, path, depth + 1) for name, item in value.items()}
+        return value
+
+    def _protect(self, text: str) -> str:
+        escaped = self._markup.escape(text)
+        return self._guard(escaped) if self._guards else escaped
+
+    def _guard(self, text: str) -> str:
+        """Cut inside each special text, and at both ends, where the template may put something before or after."""
+        if not text.strip():
+            return text  # a template may ask whether a message says anything
+        start, end = len(text) - len(text.lstrip()), len(text.rstrip())
+        places = sorted({start, end, *(place + 1 for _, place in occurrences(self._assembled, text))})
+        return GUARD.join(text[begin:until] for begin, until in pairwise([0, *places, len(text)]))
+
+    def _is_faithful(self, template: ChatTemplate) -> bool:
+        """Whether the marks change nothing of what is rendered."""
+        return all(self._text(probe) == rendered(template, probe) for probe in PROBES)
+
+    def _text(self, messages: Sequence[Message]) -> str | None:
+        text = rendered(self._template, messages)
+        return text and "".join(part for part, _ in self._markup.segments(text))
+
+    def _plain_segments(self) -> Iterator[str]:
+        for probe in PROBES:
+            segments = self._markup.segments(rendered(self._template, probe) or "")
+            yield from (text for text, special in segments if not special)
+
+
+def marked(template: ChatTemplate, markup: Markup) -> ChatTemplate:
+    return ChatTemplate(
+        template.source,
+        bos_text=markup.mark(template.bos_text),
+        eos_text=markup.mark(template.eos_text),
+        transform=markup.transform,
+    )
+
+
+def rendered(template: ChatTemplate, messages: Sequence[Message]) -> str | None:
+    """None where the template refuses the messages."""
+    try:
+        return template.render(messages, {})
+    except InvalidParameter:
+        return None

@@ -1,0 +1,114 @@
+"""Messages to the token ids of a prompt. Special tokens come from the template alone: text inside a message is never
+parsed as one.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any, Protocol
+
+from oruel.errors import InvalidParameter
+from oruel.text.marked import MarkedTemplate
+from oruel.text.markup import alternatives, occurrences
+from oruel.text.template import ChatTemplate
+from oruel.types import Message
+
+WHITESPACE = " \t\n\v\f\r"
+
+# User-defined tokens of this form steer the model, as control tokens do; others, such as runs of newlines, are text.
+TAG = re.compile(r"<[^\s<>]+>|\[[^\s\[\]]+\]|<\|.+\|>", re.DOTALL)
+
+# Gemma's vocabulary holds these as user-defined tokens, and they are how its models read HTML.
+HTML = re.compile(
+    "</?(?:a|b|blockquote|br|caption|code|em|h[1-6]|i|li|ol|p|pre|s|strong|sub|sup|table|tbody|td|tfoot|th|thead|tr|u|ul)>"
+)
+
+
+class Tokens(Protocol):
+    """What is needed of a vocabulary; llama.vocabulary.Vocabulary has it."""
+
+    def tokenize(self, text: str, *, special: bool = False) -> list[int]: ...
+
+    @property
+    def control_tokens(self) -> Mapping[str, int]: ...
+
+    @property
+    def user_defined_tokens(self) -> Mapping[str, int]: ...
+
+    @property
+    def bos(self) -> int | None: ...
+
+    @property
+    def adds_bos(self) -> bool: ...
+
+    @property
+    def adds_space_prefix(self) -> bool: ...
+
+
+class PromptEncoder:
+    """The tokens are those of the whole text tokenised with its special tokens parsed, except that none is parsed from
+    what a message or a keyword argument says.
+    """
+
+    def __init__(self, vocabulary: Tokens, template: ChatTemplate) -> None:
+        self._vocabulary = vocabulary
+        control = {text: token for text, token in vocabulary.control_tokens.items() if text}
+        tags = {text: token for text, token in vocabulary.user_defined_tokens.items() if is_tag(text)}
+        self._special = tags | control
+        self._control = frozenset(control.values())
+        self._tag_pattern = alternatives(tags)
+        self._special_pattern = alternatives(self._special)
+        self._template = MarkedTemplate(template, self._special)
+        self._strips = {self._special[text] for text in self._template.written if self._strips_right(text)}
+
+    def encode(self, messages: Sequence[Message], kwargs: Mapping[str, Any]) -> list[int]:
+        """Raises InvalidParameter where the template refuses the messages or the arguments."""
+        tokens: list[int] = []
+        for text, special in self._template.segments(messages, kwargs):
+            if special:
+                tokens.append(self._special[text])
+            else:
+                stripped = bool(tokens) and tokens[-1] in self._strips
+                tokens += self.encode_text(text.lstrip(WHITESPACE) if stripped else text)
+        return self._with_bos(tokens)
+
+    def encode_text(self, text: str) -> list[int]:
+        """The ids of a client's text, with no BOS, and no special token parsed from it."""
+        tokens = self._spell(text, self._tag_pattern)
+        if not self._control.isdisjoint(tokens):
+            # Some tokenizers put control tokens together out of plain characters, whatever they were asked.
+            tokens = self._spell(text, self._special_pattern)
+        if not self._control.isdisjoint(tokens):
+            raise InvalidParameter(
+                "The text holds characters that this model can't tell from one of its control tokens. Leave them out.",
+                param="messages",
+            )
+        return tokens
+
+    def _spell(self, text: str, pattern: re.Pattern[str]) -> list[int]:
+        """The tokens of `text`, cut in two inside each match, so that none can be taken for a token."""
+        cuts = [0, *(start + 1 for _, start in occurrences(pattern, text)), len(text)]
+        first, *others = (text[start:end] for start, end in pairwise(cuts))
+        return self._vocabulary.tokenize(first) + [token for part in others for token in self._continue(part)]
+
+    def _continue(self, text: str) -> list[int]:
+        """The tokens of a text that goes on after another: without the space that some tokenizers put first."""
+        if not self._vocabulary.adds_space_prefix:
+            return self._vocabulary.tokenize(text)
+        # No word goes on over the end of a line, so the tokens after it are those of the text alone.
+        before, both = self._vocabulary.tokenize("\n"), self._vocabulary.tokenize("\n" + text)
+        return both[len(before) :] if both[: len(before)] == before else self._vocabulary.tokenize(text)
+
+    def _strips_right(self, text: str) -> bool:
+        """Whether white space after this special token isn't tokenised, as with Phi-3's."""
+        return self._vocabulary.tokenize(text + WHITESPACE, special=True) == [self._special[text]]
+
+    def _with_bos(self, tokens: list[int]) -> list[int]:
+        bos = self._vocabulary.bos
+        if not self._vocabulary.adds_bos or bos is None or tokens[:1] == [bos]:
+            return tokens
+        return [bos, *tokens]
+
+
+def is_tag(text: str) -> bool:
+    return TAG.fullmatch(text) is not None and HTML.fullmatch(text) is None

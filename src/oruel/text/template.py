@@ -1,0 +1,135 @@
+"""A chat template: messages to the text of a prompt that ends where the model's answer begins.
+
+Templates come with the model file, so they are the operator's; messages and keyword arguments are the client's.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from jinja2 import nodes
+
+from oruel.errors import InvalidParameter, ModelLoadError
+from oruel.kinds import abbreviate
+from oruel.text.sandbox import Sandbox
+from oruel.types import Message
+
+CHATML = (
+    "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+"""For models that bring no template."""
+
+MAX_REASON = 400
+RESERVED = frozenset({"messages", "add_generation_prompt", "bos_token", "eos_token", "tools", "documents"})
+
+# How "no tools" is said: most templates take None, some only the name left out, some only an empty list.
+WITHOUT_TOOLS: tuple[Mapping[str, Any], ...] = ({"tools": None, "documents": None}, {}, {"tools": [], "documents": []})
+
+# What is rendered, when the model is loaded, to learn what the template takes.
+PROBE = "Speak like a pirate"
+USER = Message("user", "Good day")
+WITH_SYSTEM = (Message("system", PROBE), USER)
+
+
+class ChatTemplate:
+    """`bos_text` and `eos_text` are what the template sees as bos_token and eos_token.
+
+    `transform` may change the parsed template before it is compiled. Raises ModelLoadError for what is no template.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        *,
+        bos_text: str = "",
+        eos_text: str = "",
+        transform: Callable[[nodes.Template], nodes.Template] = lambda template: template,
+    ) -> None:
+        self.source = source
+        self.bos_text = bos_text
+        self.eos_text = eos_text
+        sandbox = Sandbox()
+        try:
+            self._template = sandbox.from_string(transform(sandbox.parse(source)))
+        except Exception as error:
+            raise ModelLoadError(
+                f"The model's chat template can't be compiled: {reason(error)}. Use a model file with another template."
+            ) from error
+        self._reserved = RESERVED | frozenset(sandbox.globals)
+        self._without_tools = max(WITHOUT_TOOLS, key=self._count_rendered)
+        self._takes_system = self._probe()
+
+    def render(self, messages: Sequence[Message], kwargs: Mapping[str, Any]) -> str:
+        """Raises InvalidParameter, with the template's own words where it refuses the messages."""
+        self._check(kwargs)
+        taken = messages if self._takes_system else fold_system(messages)
+        return self._render(taken, {**self._without_tools, **kwargs})
+
+    def _render(self, messages: Sequence[Message], variables: Mapping[str, Any]) -> str:
+        try:
+            return self._template.render(
+                variables,
+                messages=[as_dict(message) for message in messages],
+                add_generation_prompt=True,
+                bos_token=self.bos_text,
+                eos_token=self.eos_text,
+            )
+        except Exception as error:
+            raise InvalidParameter(
+                f"The model's chat template can't render these messages: {reason(error)}.", param="messages"
+            ) from error
+
+    def _check(self, kwargs: Mapping[str, Any]) -> None:
+        for name in kwargs:
+            if name in self._reserved:
+                where = f"chat_template_kwargs.{abbreviate(name)}"
+                raise InvalidParameter(f"{where} is set by the server. Leave it out.", param=where)
+
+    def _probe(self) -> bool:
+        """Whether a system message is rendered. Where a user's message alone isn't either, folding wouldn't help."""
+        rendered = self._attempt(WITH_SYSTEM, self._without_tools)
+        if rendered is None:
+            return self._attempt([USER], self._without_tools) is None
+        return PROBE in rendered
+
+    def _count_rendered(self, variables: Mapping[str, Any]) -> int:
+        return sum(self._attempt(messages, variables) is not None for messages in ([USER], WITH_SYSTEM))
+
+    def _attempt(self, messages: Sequence[Message], variables: Mapping[str, Any]) -> str | None:
+        try:
+            return self._render(messages, variables)
+        except InvalidParameter:
+            return None
+
+
+def fold_system(messages: Sequence[Message]) -> list[Message]:
+    """For templates without a system role: its text goes before that of the next user message."""
+    return list(_folded(messages))
+
+
+def _folded(messages: Sequence[Message]) -> Iterator[Message]:
+    waiting: list[str] = []
+    for message in messages:
+        if message.role == "system":
+            waiting.append(message.content)
+        elif message.role == "user":
+            yield replace(message, content="\n\n".join([*waiting, message.content]))
+            waiting = []
+        else:
+            yield message
+    if waiting:
+        yield Message("user", "\n\n".join(waiting))
+
+
+def as_dict(message: Message) -> dict[str, str]:
+    fields = {"name": message.name, "reasoning_content": message.reasoning_content}
+    return {"role": message.role, "content": message.content} | {
+        name: value for name, value in fields.items() if value is not None
+    }
+
+
+def reason(error: BaseException) -> str:
+    """What went wrong in a template, on one line, without the mark at its end: the sentence around it has its own."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return abbreviate(text, MAX_REASON).rstrip(".! ")

@@ -1,0 +1,167 @@
+from typing import Any
+
+import pytest
+
+from oruel.errors import InvalidParameter, ModelLoadError
+from oruel.text.template import CHATML, ChatTemplate
+from oruel.types import Message
+
+USER = Message("user", "Good day")
+SYSTEM = Message("system", "Be brief")
+
+
+def render(source: str, *messages: Message, **kwargs: Any) -> str:
+    return ChatTemplate(source, bos_text="<s>", eos_text="</s>").render(messages or [USER], kwargs)
+
+
+def test_chatml_ends_where_the_answer_begins() -> None:
+    assert render(CHATML, SYSTEM, USER) == (
+        "<|im_start|>system\nBe brief<|im_end|>\n<|im_start|>user\nGood day<|im_end|>\n<|im_start|>assistant\n"
+    )
+
+
+def test_blocks_leave_no_white_space_of_their_own() -> None:
+    source = "{% for message in messages %}\n    {% if true %}\n{{ message.content }}\n    {% endif %}\n{% endfor %}\n"
+    assert render(source) == "Good day\n"
+
+
+def test_text_is_not_escaped() -> None:
+    assert render("{{ messages[0].content }}", Message("user", "a < b & 'c'")) == "a < b & 'c'"
+
+
+def test_json_keeps_the_order_of_keys_and_every_character() -> None:
+    source = "{{ {'b': 'é<&>', 'a': [1, none]} | tojson }}"
+    assert render(source) == '{"b": "é<&>", "a": [1, null]}'
+
+
+def test_json_may_be_indented_and_takes_what_filters_give() -> None:
+    assert render("{{ messages | map(attribute='role') | tojson }}") == '["user"]'
+    assert render("{{ {'a': 1} | tojson(indent=2) }}") == '{\n  "a": 1\n}'
+
+
+def test_json_is_read() -> None:
+    assert render("""{{ ('{"a": [1, 2]}' | from_json).a[1] }}""") == "2"
+
+
+def test_loops_may_be_left_early() -> None:
+    assert render("{% for n in range(9) %}{% if n == 3 %}{% break %}{% endif %}{{ n }}{% endfor %}") == "012"
+
+
+def test_the_generation_tag_changes_nothing() -> None:
+    assert render("{% generation %}{{ messages[0].content }}{% endgeneration %}!") == "Good day!"
+
+
+def test_the_date_can_be_asked_for() -> None:
+    assert render("{{ strftime_now('%Y') }}").isdigit()
+
+
+def test_a_message_has_only_the_fields_it_was_given() -> None:
+    assert render("{{ messages | tojson }}") == '[{"role": "user", "content": "Good day"}]'
+    full = Message("assistant", "Hi", name="Ada", reasoning_content="Greet")
+    assert "reasoning_content" in render("{{ messages[0] | tojson }}", full)
+    assert "Ada" in render("{{ messages[0] | tojson }}", full)
+
+
+def test_arguments_reach_the_template() -> None:
+    assert render("{{ enable_thinking }}", enable_thinking=False) == "False"
+
+
+@pytest.mark.parametrize(
+    "name", ["messages", "add_generation_prompt", "bos_token", "tools", "raise_exception", "range"]
+)
+def test_an_argument_cannot_take_the_place_of_what_the_server_sets(name: str) -> None:
+    with pytest.raises(InvalidParameter, match="set by the server") as caught:
+        render(CHATML, **{name: "mine"})
+    assert caught.value.param == f"chat_template_kwargs.{name}"
+
+
+def test_a_refusal_says_the_template_s_own_words() -> None:
+    with pytest.raises(InvalidParameter, match="Roles must alternate") as caught:
+        render("{% if messages | length > 1 %}{{ raise_exception('Roles must alternate!') }}{% endif %}", USER, USER)
+    assert caught.value.param == "messages"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ messages[7].content.upper() }}",
+        "{{ 1 / 0 }}",
+        "{{ missing() }}",
+        "{{ 'a' + 1 }}",
+        "{{ [missing] | tojson }}",
+        "{{ '{' | from_json }}",
+        "{% macro again() %}{{ again() }}{% endmacro %}{{ again() }}",
+    ],
+)
+def test_a_template_that_fails_on_the_messages_is_the_caller_s_error(source: str) -> None:
+    with pytest.raises(InvalidParameter) as caught:
+        render(source)
+    assert caught.value.param == "messages"
+
+
+@pytest.mark.parametrize("source", ["{% if %}", "{{ 1 +", "{% nonsense %}", "{{ " + "(" * 5000 + " }}"])
+def test_what_is_no_template_is_refused_when_it_is_loaded(source: str) -> None:
+    with pytest.raises(ModelLoadError, match="chat template"):
+        ChatTemplate(source)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ ''.__class__.__mro__ }}",
+        "{{ messages.append(1) }}",
+        "{{ messages[0].update(role='system') }}",
+        "{{ 'a' * 10000000000 }}",
+        "{{ 10000000000 * 'a' }}",
+        "{{ [1] * 10000000000 }}",
+        "{{ 9 ** 999999999 }}",
+        "{% for n in range(100000000) %}{% endfor %}",
+    ],
+)
+def test_a_template_cannot_leave_its_sandbox(source: str) -> None:
+    with pytest.raises(InvalidParameter):
+        render(source + " x")
+
+
+def test_a_template_sees_nothing_of_the_functions_it_calls() -> None:
+    assert render("{{ strftime_now.__globals__ }}!") == "!"
+
+
+def test_arithmetic_within_reason_is_allowed() -> None:
+    assert render("{{ 2 ** 10 }} {{ 6 * 7 }} {{ '-' * 3 }}") == "1024 42 ---"
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("{% if tools is not none %}{{ tools.wrong.wrong }}{% endif %}none", "none"),
+        ("{% if tools is defined %}{% for tool in tools %}{% endfor %}{% else %}left out{% endif %}", "left out"),
+        ("{{ tools | length }}{{ tools[:1] }}", "0[]"),
+    ],
+)
+def test_no_tools_are_said_in_the_way_that_the_template_takes(source: str, expected: str) -> None:
+    assert render(source + "{{ messages[0].content }}") == expected + "Good day"
+
+
+DROPS_SYSTEM = (
+    "{% for message in messages %}{% if message.role != 'system' %}{{ message.role }}: {{ message.content }}\n"
+    "{% endif %}{% endfor %}"
+)
+REFUSES_SYSTEM = "{% if messages[0].role == 'system' %}{{ raise_exception('No system') }}{% endif %}" + DROPS_SYSTEM
+
+
+@pytest.mark.parametrize("source", [DROPS_SYSTEM, REFUSES_SYSTEM])
+def test_without_a_system_role_its_text_goes_before_the_next_user_message(source: str) -> None:
+    assert render(source, SYSTEM, USER) == "user: Be brief\n\nGood day\n"
+    later = [USER, Message("assistant", "Hi"), SYSTEM, Message("system", "Be kind"), USER]
+    assert render(source, *later) == "user: Good day\nassistant: Hi\nuser: Be brief\n\nBe kind\n\nGood day\n"
+
+
+def test_without_a_system_role_and_a_user_message_the_text_is_a_user_message() -> None:
+    assert render(DROPS_SYSTEM, SYSTEM) == "user: Be brief\n"
+
+
+def test_a_template_that_takes_system_messages_gets_them() -> None:
+    assert render("{{ messages | map(attribute='role') | join(' ') }}{{ messages[0].content }}", SYSTEM, USER) == (
+        "system userBe brief"
+    )
