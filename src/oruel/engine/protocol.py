@@ -1,0 +1,115 @@
+"""What crosses the boundary between the API process and the engine process: token ids and numbers, never text.
+
+Frames are msgpack, each behind its length as four little-endian bytes.
+"""
+
+import struct
+
+import msgspec
+
+from oruel.types import FinishReason, SamplingParams
+
+LENGTH = struct.Struct("<I")
+MAX_FRAME_BYTES = 256 * 2**20
+
+
+class Message(msgspec.Struct, tag=True, array_like=True, frozen=True):
+    pass
+
+
+class Start(Message, frozen=True):
+    """The first message: what to load and how much of it to hold. `context` is one request's window, `pool` the
+    KV cache in tokens, `slots` the sequences that run at once; None leaves the choice to the engine.
+    """
+
+    model: str
+    library: str | None = None
+    context: int | None = None
+    pool: int | None = None
+    slots: int = 16
+    threads: int | None = None
+    gpu_layers: int = 0
+
+
+class Submit(Message, frozen=True):
+    """Start a sequence. `max_tokens` is already clamped to the context: len(prompt) + max_tokens <= context."""
+
+    sequence: int
+    prompt: list[int]
+    choice: int
+    max_tokens: int
+    sampling: SamplingParams
+
+
+class Cancel(Message, frozen=True):
+    """Forget a sequence; unknown or finished ones are passed over, since the two processes race."""
+
+    sequence: int
+
+
+class Ready(Message, frozen=True):
+    """Sent once, when the model is loaded and the engine takes work: what Start's Nones became, in tokens,
+    and the kernels that compute the logits.
+    """
+
+    context: int
+    pool: int
+    kernels: str
+
+
+class Refused(Message, frozen=True):
+    """Sent instead of Ready: the engine can't start; `message` says why and what to do."""
+
+    message: str
+
+
+class TokenOutput(msgspec.Struct, array_like=True, frozen=True):
+    """One generated token. `finish` is set on the last of its sequence: `stop` where `token` is the model's end.
+
+    `logprob` and `alternatives` (token, logprob; best first) are filled where they were asked for.
+    """
+
+    sequence: int
+    token: int
+    finish: FinishReason | None = None
+    logprob: float | None = None
+    alternatives: list[tuple[int, float]] = []
+
+
+class Failure(msgspec.Struct, array_like=True, frozen=True):
+    """A sequence that ended without a token, through no fault of the others."""
+
+    sequence: int
+    message: str
+
+
+class Load(msgspec.Struct, array_like=True, frozen=True):
+    """What the engine holds, as of one step."""
+
+    running: int = 0
+    waiting: int = 0
+    preemptions: int = 0
+    kv_used: int = 0
+    steps: int = 0
+    prefilled: int = 0
+
+
+class StepOutput(Message, frozen=True):
+    """All tokens of one step, in one message."""
+
+    tokens: list[TokenOutput]
+    failures: list[Failure]
+    load: Load
+
+
+ToEngine = Start | Submit | Cancel
+FromEngine = Ready | Refused | StepOutput
+
+encode = msgspec.msgpack.Encoder().encode
+decode_to_engine = msgspec.msgpack.Decoder(ToEngine).decode
+decode_from_engine = msgspec.msgpack.Decoder(FromEngine).decode
+
+
+def frame(message: ToEngine | FromEngine) -> bytes:
+    body = encode(message)
+    return LENGTH.pack(len(body)) + body
