@@ -106,10 +106,7 @@ class String:
         if len(value) < self.minimum or (self.maximum is not None and len(value) > self.maximum):
             raise InvalidParameter(f"{path} must be {self}, but has {len(value)}.", param=path)
         if not value.isascii() and not is_encodable(value):
-            raise InvalidParameter(
-                f"{path} holds half of a surrogate pair, which is no Unicode text. Send whole characters.",
-                param=path,
-            )
+            raise InvalidParameter(f"{path} holds half of a surrogate pair; send whole characters.", param=path)
         return value
 
     def schema(self) -> JSONSchema:
@@ -170,9 +167,7 @@ class Either:
 
 @dataclass(frozen=True)
 class TokenMap:
-    """An object from token ids, written as decimal strings, to numbers. Whether an id is in the vocabulary
-    is for the one who knows the model to check.
-    """
+    """An object from token ids, as decimal strings, to numbers. Whether the vocabulary has the id isn't known here."""
 
     value: Number
     maximum: int
@@ -225,10 +220,10 @@ class Object:
         prefix = f"{path}." if path else ""
         for name in value:
             if name not in self.fields:
-                raise unknown(name, f"{prefix}{abbreviate(name)}", self.fields)
+                raise unknown(name, prefix + (abbreviate(name) or '""'), self.fields)
         for name in self.required:
             if value.get(name) is None:
-                raise InvalidParameter(f"{prefix}{name} is required.", param=f"{prefix}{name}")
+                raise missing(f"{prefix}{name}", self.fields[name], value)
         given = {name: item for name, item in value.items() if item is not None}
         return self.build({name: self.fields[name].parse(item, f"{prefix}{name}") for name, item in given.items()})
 
@@ -254,30 +249,46 @@ class Tagged:
     def parse(self, value: object, path: str) -> Any:
         if not isinstance(value, dict):
             raise invalid(self, value, path)
-        where = f"{path}.{self.tag}"
-        name = Choice(tuple(self.kinds)).parse(value.get(self.tag), where)
-        return self.kinds[name].parse(value, path)
+        name, where = value.get(self.tag), f"{path}.{self.tag}"
+        if name is None:
+            raise missing(where, self.served, value)
+        known = isinstance(name, str) and name in self.kinds
+        return self.kinds[name if known else self.served.parse(name, where)].parse(value, path)
+
+    @property
+    def served(self) -> Choice:
+        return Choice(tuple(name for name, kind in self.kinds.items() if not isinstance(kind, Refused)))
 
     def schema(self) -> JSONSchema:
-        return {
-            "oneOf": [
-                kind.schema() | {"title": name} for name, kind in self.kinds.items() if not isinstance(kind, Refused)
-            ]
-        }
+        return {"oneOf": [self.kinds[name].schema() | {"title": name} for name in self.served.values]}
 
     def __str__(self) -> str:
-        return f"an object whose {self.tag} is {Choice(tuple(self.kinds))}"
+        return f"an object whose {self.tag} is {self.served}"
 
 
 @dataclass(frozen=True)
 class FreeObject:
-    """An object that somebody else will read: any fields, up to a number of them."""
+    """An object that somebody else will read: any fields, up to a number of them, of bounded size and depth."""
 
     maximum: int
+    maximum_values: int = 1000
+    maximum_depth: int = 8
 
     def parse(self, value: object, path: str) -> dict[str, Any]:
         if not isinstance(value, dict) or len(value) > self.maximum:
             raise invalid(self, value, path)
+        # Level by level and not by recursion, so that the depth of the input is not the depth of our stack.
+        level: list[object] = [value]
+        for _ in range(self.maximum_depth):
+            for item in level:
+                refuse_unsendable(item, path)
+            level = [inner for item in level for inner in children(item)]
+            if len(level) > self.maximum_values:
+                break
+        if level:
+            raise InvalidParameter(
+                f"{path} holds too much: at most {self.maximum_values} values, {self.maximum_depth} deep.", param=path
+            )
         return value
 
     def schema(self) -> JSONSchema:
@@ -296,7 +307,8 @@ class Refused:
 
     def parse(self, value: object, path: str) -> None:
         if not any(type(value) is type(neutral) and value == neutral for neutral in self.neutral):
-            raise UnsupportedParameter(f"{path} can't be honoured: {self.reason}", param=path)
+            instead = f", or send {self}" if self.neutral else ""
+            raise UnsupportedParameter(f"{path} can't be honoured: {self.reason} Leave it out{instead}.", param=path)
 
     def schema(self) -> JSONSchema:
         return {"enum": [*self.neutral, None], "description": self.reason}
@@ -307,6 +319,12 @@ class Refused:
 
 def invalid(kind: Kind, value: object, path: str, hint: str = "") -> InvalidParameter:
     return InvalidParameter(f"{path or 'The body'} must be {kind}, but is {describe(value)}.{hint}", param=path or None)
+
+
+def missing(path: str, kind: Kind, parent: Mapping[str, object]) -> InvalidParameter:
+    """For a required field that is absent from `parent`, or null there."""
+    state = "null" if path.rpartition(".")[2] in parent else "missing"
+    return InvalidParameter(f"{path} is required and must be {kind}, but is {state}.", param=path)
 
 
 def unknown(name: str, path: str, known: Mapping[str, Any]) -> UnknownParameter:
@@ -353,6 +371,21 @@ def is_encodable(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def children(value: object) -> list[object]:
+    """What a JSON value holds directly, names included."""
+    if isinstance(value, dict):
+        return [*value.keys(), *value.values()]
+    return value if isinstance(value, list) else []
+
+
+def refuse_unsendable(value: object, path: str) -> None:
+    """Raises InvalidParameter for a number or string that JSON text can't carry: NaN, infinities, lone surrogates."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InvalidParameter(f"{path} holds a number that is not finite.", param=path)
+    if isinstance(value, str):
+        String().parse(value, path)
 
 
 def nullable(schema: JSONSchema) -> JSONSchema:

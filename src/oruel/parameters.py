@@ -72,7 +72,7 @@ class UseCase:
 
 
 stop_kind = Either(String(1, MAX_STOP_CHARACTERS), Array(String(1, MAX_STOP_CHARACTERS), maximum=MAX_STOPS))
-not_yet = "this version doesn't serve it yet."
+not_yet = "not served by this version yet."
 
 PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
@@ -190,8 +190,8 @@ PARAMETERS: tuple[Parameter, ...] = (
             "type",
             {
                 "text": Object({"type": Choice(("text",))}),
-                "json_object": Refused(f"JSON mode: {not_yet}"),
-                "json_schema": Refused(f"schemas: {not_yet}"),
+                "json_object": Refused(f"JSON mode is {not_yet}"),
+                "json_schema": Refused(f"schemas are {not_yet}"),
             },
         ),
         "Output format",
@@ -208,21 +208,21 @@ PARAMETERS: tuple[Parameter, ...] = (
     ),
     Parameter(
         "stream_options",
-        Object({"include_usage": Boolean()}),
+        Object({"include_usage": Boolean(), "include_obfuscation": Refused("nothing is padded.", neutral=(False,))}),
         "Output format",
         "include_usage sends the usage in a last chunk of its own.",
         details=("only with stream: true",),
     ),
     Parameter(
         "tools",
-        Refused(f"tool calls: {not_yet}", neutral=([],)),
+        Refused(f"tool calls are {not_yet}", neutral=([],)),
         "Tools",
         "Functions that the model can call, at most 128.",
         details=("refused by name in this version; [] is unset",),
     ),
     Parameter(
         "tool_choice",
-        Refused(f"tool calls: {not_yet}", neutral=("none", "auto")),
+        Refused(f"tool calls are {not_yet}", neutral=("none", "auto")),
         "Tools",
         "Whether and which tools the model calls.",
         default_note="auto when tools are given, else none",
@@ -282,7 +282,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     ),
     Parameter(
         "trace",
-        Refused(f"traces: {not_yet}"),
+        Refused(f"traces are {not_yet}"),
         "Beyond the page",
         "What each step of sampling did to the leading candidates of each token.",
         details=("refused by name in this version",),

@@ -1,0 +1,88 @@
+"""The bytes of a request to a JSON object: bounded before they are held, strict before they are believed."""
+
+import asyncio
+import json
+from collections import Counter
+from typing import Any
+
+from starlette.requests import Request
+
+from oruel.errors import BodyTooLarge, InvalidBody, NotJSON
+from oruel.kinds import abbreviate
+
+# Above this many bytes parsing takes milliseconds, so it leaves the event loop.
+LOOP_BYTES = 2**16
+
+# int() of thousands of digits is slow or refused, and no field takes more than 20.
+MAX_DIGITS = 300
+
+
+async def read_object(request: Request, max_bytes: int) -> dict[str, Any]:
+    """The body's JSON object. NaN and numbers beyond float's range come through as floats that no kind takes,
+    so that the refusal can name their field. Raises BodyTooLarge, NotJSON, InvalidBody.
+    """
+    raw = await read_bounded(request, max_bytes)
+    require_json(request)
+    return await asyncio.to_thread(parse_object, raw) if len(raw) > LOOP_BYTES else parse_object(raw)
+
+
+async def read_bounded(request: Request, max_bytes: int) -> bytes:
+    """Refuses by the Content-Length before reading anything, and by count where there is none."""
+    announced = request.headers.get("content-length", "")
+    if announced.isascii() and announced.isdigit() and int(announced[:20]) > max_bytes:
+        raise too_large(max_bytes)
+    parts: list[bytes] = []
+    size = 0
+    async for part in request.stream():
+        size += len(part)
+        if size > max_bytes:
+            raise too_large(max_bytes)
+        parts.append(part)
+    return b"".join(parts)
+
+
+def require_json(request: Request) -> None:
+    # A browser can send other types to the loopback from any page, without asking first.
+    content_type = request.headers.get("content-type", "")
+    if content_type.partition(";")[0].strip().lower() != "application/json":
+        sent = f'"{abbreviate(content_type)}"' if content_type else "missing"
+        raise NotJSON(f"The Content-Type must be application/json, but is {sent}.")
+    encoding = request.headers.get("content-encoding", "identity")
+    if encoding.lower() != "identity":
+        raise NotJSON(f'The body must not be compressed, but its Content-Encoding is "{abbreviate(encoding)}".')
+
+
+def parse_object(raw: bytes) -> dict[str, Any]:
+    """Raises InvalidBody."""
+    try:
+        value = json.loads(raw.decode(), object_pairs_hook=unique_fields, parse_int=parse_integer, parse_constant=float)
+    except UnicodeDecodeError as error:
+        raise InvalidBody(f"The body is not UTF-8: byte {error.start} can't be decoded.") from None
+    except json.JSONDecodeError as error:
+        raise InvalidBody(
+            f"The body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}."
+            if raw
+            else "The body is empty; send a JSON object."
+        ) from None
+    except RecursionError:
+        raise InvalidBody("The body is nested too deep.") from None
+    if not isinstance(value, dict):
+        raise InvalidBody('The body must be a JSON object, such as {"model": …, "messages": […]}.')
+    return value
+
+
+def unique_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        counts = Counter(name for name, _ in pairs)
+        twice = abbreviate(counts.most_common(1)[0][0])
+        raise InvalidBody(f'The field "{twice}" is given more than once in one object.', param=twice)
+    return fields
+
+
+def parse_integer(digits: str) -> int | float:
+    return int(digits) if len(digits) <= MAX_DIGITS else float("inf")
+
+
+def too_large(max_bytes: int) -> BodyTooLarge:
+    return BodyTooLarge(f"The body must be at most {max_bytes} bytes. Send fewer or shorter messages.")

@@ -1,0 +1,91 @@
+"""POST /v1/chat/completions: a body to a ChatRequest, the backend's deltas to an answer, whole or streamed."""
+
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+import msgspec
+import structlog
+from starlette.requests import Request
+from starlette.responses import Response
+
+from oruel.api.body import read_object
+from oruel.api.chat_body import ChatCall, parse_chat
+from oruel.api.chunks import Chunks
+from oruel.api.completion import ChatCompletion, answer_choice, usage_body
+from oruel.api.connection import while_connected
+from oruel.api.deadline import before_deadline, requested_timeout
+from oruel.api.record import RequestRecord, record_of
+from oruel.api.services import Endpoint, Services
+from oruel.api.sse import EventStream, event
+from oruel.types import Delta
+
+log = structlog.get_logger("oruel.api")
+encode = msgspec.json.Encoder().encode
+
+# As many paths of ignored fields as a header line can bear.
+MAX_IGNORED_NAMED = 32
+
+
+def chat_endpoint(services: Services) -> Endpoint:
+    async def create_chat_completion(request: Request) -> Response:
+        body = await read_object(request, services.max_body_bytes)
+        call = parse_chat(body, services.catalog, report_unknown=services.unknown_fields == "report")
+        record = record_of(request)
+        record.asked(call.request, call.recorded)
+        if services.log_prompts:
+            log.info("prompt", request_id=record.id, messages=[[m.role, m.content] for m in call.request.messages])
+        deltas = recorded(services.backend.stream(call.request), record)
+        if (seconds := requested_timeout(request)) is not None:
+            deltas = before_deadline(deltas, seconds)
+        if call.stream:
+            events = stream_events(call, deltas, services.fingerprint)
+            return EventStream(events, services.heartbeat_seconds, ignored_header(call))
+        answer = await while_connected(request.receive, whole_answer(call, deltas, services.fingerprint))
+        return Response(encode(answer), headers=ignored_header(call), media_type="application/json")
+
+    return create_chat_completion
+
+
+async def whole_answer(call: ChatCall, deltas: AsyncGenerator[Delta, None], fingerprint: str) -> ChatCompletion:
+    choices: dict[int, list[Delta]] = {index: [] for index in range(call.request.n)}
+    async with aclosing(deltas):
+        async for delta in deltas:
+            choices[delta.choice].append(delta)
+    assert delta.usage is not None, "the last delta of a request carries its usage"
+    with_logprobs = call.request.sampling.logprobs is not None
+    return ChatCompletion(
+        id=call.request.id,
+        created=int(time.time()),
+        model=delta.model,
+        tier=delta.tier,
+        system_fingerprint=fingerprint,
+        choices=[answer_choice(index, given, with_logprobs=with_logprobs) for index, given in choices.items()],
+        usage=usage_body(delta.usage),
+    )
+
+
+async def stream_events(
+    call: ChatCall, deltas: AsyncGenerator[Delta, None], fingerprint: str
+) -> AsyncGenerator[bytes, None]:
+    """The events of each delta, together; none for a delta that shows nothing yet."""
+    chunks = Chunks(call, fingerprint)
+    async with aclosing(deltas):
+        async for delta in deltas:
+            yield b"".join([event(encode(chunk)) for chunk in chunks.of(delta)])
+
+
+async def recorded(deltas: AsyncGenerator[Delta, None], record: RequestRecord) -> AsyncGenerator[Delta, None]:
+    async with aclosing(deltas):
+        async for delta in deltas:
+            record.answered(delta)
+            yield delta
+
+
+def ignored_header(call: ChatCall) -> dict[str, str]:
+    if not call.ignored:
+        return {}
+    named = ", ".join(call.ignored[:MAX_IGNORED_NAMED])
+    more = ", …" if len(call.ignored) > MAX_IGNORED_NAMED else ""
+    # Header lines are ASCII; what isn't shows as a question mark.
+    return {"x-oruel-ignored": (named + more).encode("ascii", "replace").decode()}

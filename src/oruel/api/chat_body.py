@@ -1,0 +1,129 @@
+"""The body of POST /v1/chat/completions: every field in one Object, the rules between fields, the request they make."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from oruel.api.messages import MESSAGES
+from oruel.api.openai_fields import INERT, RECORDED, REFUSED
+from oruel.api.unknown_fields import without_unknown
+from oruel.errors import InvalidParameter, UnsupportedParameter
+from oruel.kinds import Kind, Object, String, abbreviate, nearest
+from oruel.parameters import PARAMETERS
+from oruel.router.catalog import Catalog, ModelCard
+from oruel.types import ChatRequest, SamplingParams
+
+DEFAULTS: Mapping[str, Any] = {parameter.name: parameter.default for parameter in PARAMETERS}
+
+FIELDS: Mapping[str, Kind] = {
+    "model": String(1, 256),
+    "messages": MESSAGES,
+    **{parameter.name: parameter.kind for parameter in PARAMETERS},
+    **RECORDED,
+    **INERT,
+    **REFUSED,
+}
+
+CHAT_BODY = Object(FIELDS, required=("model", "messages"))
+
+
+@dataclass(frozen=True)
+class ChatCall:
+    """A validated body: the request itself, and how its answer is to be delivered.
+
+    `ignored`: paths of unknown fields that were not acted on. `recorded`: what the caller says about itself.
+    """
+
+    request: ChatRequest
+    stream: bool
+    include_usage: bool
+    ignored: tuple[str, ...]
+    recorded: Mapping[str, Any]
+
+
+def parse_chat(body: object, catalog: Catalog, *, report_unknown: bool = False) -> ChatCall:
+    """Raises RequestError, its `param` naming the field."""
+    body, ignored = without_unknown(CHAT_BODY, body) if report_unknown else (body, ())
+    given = CHAT_BODY.parse(body, "")
+    check_together(given)
+    card = catalog.resolve(given["model"])
+    check_model(given, card)
+    values = DEFAULTS | given
+    return ChatCall(
+        request=chat_request(values, card),
+        stream=values["stream"],
+        include_usage=(values["stream_options"] or {}).get("include_usage", False),
+        ignored=ignored,
+        recorded={name: given[name] for name in RECORDED if name in given},
+    )
+
+
+def chat_request(values: Mapping[str, Any], card: ModelCard) -> ChatRequest:
+    return ChatRequest(
+        id=f"chatcmpl-{secrets.token_hex(12)}",
+        model=card.name,
+        messages=values["messages"],
+        sampling=sampling_params(values),
+        max_tokens=values["max_tokens"] or values["max_completion_tokens"],
+        stop=values["stop"] or (),
+        n=values["n"],
+        tier=values["tier"],
+        chat_template_kwargs=values["chat_template_kwargs"] or {},
+    )
+
+
+def sampling_params(values: Mapping[str, Any]) -> SamplingParams:
+    seed = values["seed"]
+    return SamplingParams(
+        temperature=values["temperature"],
+        top_p=values["top_p"],
+        top_k=values["top_k"] or 0,
+        min_p=values["min_p"] or 0.0,
+        seed=secrets.randbits(64) - 2**63 if seed is None else seed,
+        frequency_penalty=values["frequency_penalty"],
+        presence_penalty=values["presence_penalty"],
+        repetition_penalty=values["repetition_penalty"],
+        logit_bias=values["logit_bias"] or {},
+        logprobs=values["top_logprobs"] if values["logprobs"] else None,
+    )
+
+
+def check_together(given: Mapping[str, Any]) -> None:
+    """The rules between fields, whatever the model."""
+    old, new = given.get("max_tokens"), given.get("max_completion_tokens")
+    if old is not None and new is not None and old != new:
+        raise InvalidParameter(
+            f"max_tokens is {old} and max_completion_tokens is {new}; they are one parameter. Send one of them.",
+            param="max_completion_tokens",
+        )
+    if given.get("top_logprobs") and not given.get("logprobs"):
+        raise InvalidParameter("top_logprobs needs logprobs: true beside it.", param="top_logprobs")
+    if "stream_options" in given and not given.get("stream"):
+        raise InvalidParameter("stream_options needs stream: true beside it.", param="stream_options")
+
+
+def check_model(given: Mapping[str, Any], card: ModelCard) -> None:
+    """What this one model can't do."""
+    tier = given.get("tier", DEFAULTS["tier"])
+    if tier not in card.tiers:
+        raise InvalidParameter(f'tier is "{tier}", but {card.name} has {" and ".join(card.tiers)}.', param="tier")
+    foreign = max(given.get("logit_bias", ()), default=0)
+    if foreign >= card.vocabulary_size:
+        raise InvalidParameter(
+            f"logit_bias names token {foreign}, but the last token of {card.name} is {card.vocabulary_size - 1}. "
+            "POST /tokenize shows the ids of a text.",
+            param="logit_bias",
+        )
+    check_template_kwargs(given.get("chat_template_kwargs", {}), card)
+
+
+def check_template_kwargs(kwargs: Mapping[str, Any], card: ModelCard) -> None:
+    for name in kwargs:
+        if name not in card.template_kwargs:
+            allowed = ", ".join(card.template_kwargs) or "none"
+            raise UnsupportedParameter(
+                f"chat_template_kwargs.{abbreviate(name)} can't be honoured: {card.name} allows {allowed}."
+                f"{nearest(name, card.template_kwargs)}",
+                param=f"chat_template_kwargs.{abbreviate(name)}",
+            )

@@ -1,0 +1,129 @@
+"""The shapes of answers: OpenAI's, with `tier` beside `model`."""
+
+from collections.abc import Iterable
+from typing import Literal
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from oruel.types import Alternative, Delta, FinishReason, Tier, TokenLogprob, Usage
+
+# OpenAI's number for a probability too small to state; JSON has no infinity.
+LOWEST_LOGPROB = -9999.0
+
+
+class TopLogprob(msgspec.Struct):
+    token: str
+    logprob: float
+    bytes: list[int]
+
+
+class ContentLogprob(msgspec.Struct):
+    """`token` is `bytes` as text; `logprob` is natural, of the model's own distribution."""
+
+    token: str
+    logprob: float
+    bytes: list[int]
+    top_logprobs: list[TopLogprob]
+
+
+class ChoiceLogprobs(msgspec.Struct):
+    content: list[ContentLogprob]
+    refusal: None = None
+
+
+class CachedTokens(msgspec.Struct):
+    cached_tokens: int
+
+
+class UsageBody(msgspec.Struct):
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    prompt_tokens_details: CachedTokens
+
+
+class AnswerMessage(msgspec.Struct, kw_only=True):
+    role: Literal["assistant"] = "assistant"
+    content: str
+    refusal: None = None
+
+
+class AnswerChoice(msgspec.Struct):
+    index: int
+    message: AnswerMessage
+    logprobs: ChoiceLogprobs | None
+    finish_reason: FinishReason
+
+
+class ChatCompletion(msgspec.Struct, kw_only=True):
+    """`model` is the model that answered, `tier` the tier that served."""
+
+    id: str
+    object: Literal["chat.completion"] = "chat.completion"
+    created: int
+    model: str
+    tier: Tier
+    system_fingerprint: str
+    choices: list[AnswerChoice]
+    usage: UsageBody
+
+
+class ChunkDelta(msgspec.Struct):
+    role: Literal["assistant"] | UnsetType = UNSET
+    content: str | UnsetType = UNSET
+
+
+class ChunkChoice(msgspec.Struct):
+    index: int
+    delta: ChunkDelta
+    logprobs: ChoiceLogprobs | None = None
+    finish_reason: FinishReason | None = None
+
+
+class ChatCompletionChunk(msgspec.Struct, kw_only=True):
+    """`usage` is absent, null or set, as stream_options.include_usage asks."""
+
+    id: str
+    object: Literal["chat.completion.chunk"] = "chat.completion.chunk"
+    created: int
+    model: str
+    tier: Tier
+    system_fingerprint: str
+    choices: list[ChunkChoice]
+    usage: UsageBody | UnsetType | None = UNSET
+
+
+def usage_body(usage: Usage) -> UsageBody:
+    return UsageBody(
+        prompt_tokens=usage.prompt_tokens,
+        completion_tokens=usage.completion_tokens,
+        total_tokens=usage.prompt_tokens + usage.completion_tokens,
+        prompt_tokens_details=CachedTokens(usage.cached_tokens),
+    )
+
+
+def choice_logprobs(tokens: Iterable[TokenLogprob]) -> ChoiceLogprobs:
+    return ChoiceLogprobs([content_logprob(token) for token in tokens])
+
+
+def content_logprob(token: TokenLogprob) -> ContentLogprob:
+    own = top_logprob(token)
+    return ContentLogprob(own.token, own.logprob, own.bytes, [top_logprob(other) for other in token.alternatives])
+
+
+def top_logprob(token: TokenLogprob | Alternative) -> TopLogprob:
+    return TopLogprob(token.bytes.decode(errors="replace"), max(token.logprob, LOWEST_LOGPROB), list(token.bytes))
+
+
+def answer_choice(index: int, deltas: list[Delta], *, with_logprobs: bool) -> AnswerChoice:
+    """One choice of an unstreamed answer, from all its deltas; the last of them carries `finish`."""
+    finish = deltas[-1].finish
+    assert finish is not None, "a choice ends with the delta that carries its finish"
+    tokens = [token for delta in deltas for token in delta.logprobs]
+    return AnswerChoice(
+        index=index,
+        message=AnswerMessage(content="".join(delta.text for delta in deltas)),
+        logprobs=choice_logprobs(tokens) if with_logprobs else None,
+        finish_reason=finish,
+    )

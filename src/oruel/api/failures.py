@@ -1,0 +1,89 @@
+"""The one place where an exception becomes an answer, in OpenAI's shape."""
+
+from traceback import format_exception
+from typing import Any
+
+import msgspec
+import structlog
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from oruel.api.record import RequestRecord
+from oruel.errors import AuthenticationError, MethodNotAllowed, NotFound, OruelError, Overloaded, ServerError
+from oruel.kinds import abbreviate
+
+log = structlog.get_logger("oruel.api")
+
+
+class ErrorBody(msgspec.Struct):
+    """`param` is the path of the field at fault, such as messages[2].content."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class ErrorResponse(msgspec.Struct):
+    error: ErrorBody
+
+
+def translate(error: Exception, record: RequestRecord) -> OruelError:
+    """The error as the caller may see it. What is ours to mend is logged with its traceback and shown without it."""
+    if not isinstance(error, OruelError):
+        # As text, because a renderer of exc_info may show local variables, and with them the prompt.
+        log.error("unexpected exception", request_id=record.id, traceback="".join(format_exception(error)))
+        error = ServerError(f"Something failed inside the server. It is logged under request id {record.id}.")
+    record.error = error.code or error.type
+    return error
+
+
+def error_json(error: OruelError) -> bytes:
+    body = ErrorBody(message=error.message, type=error.type, param=error.param, code=error.code)
+    return msgspec.json.encode(ErrorResponse(body))
+
+
+def error_response(error: OruelError) -> Response:
+    return Response(error_json(error), error.status, error_headers(error), media_type="application/json")
+
+
+def error_headers(error: OruelError) -> dict[str, str]:
+    match error:
+        case Overloaded():
+            return {"retry-after": str(error.retry_after)}
+        case AuthenticationError():
+            return {"www-authenticate": "Bearer"}
+        case _:
+            return {}
+
+
+async def routing_failure(request: Request, error: Exception) -> Response:
+    """Starlette's own exceptions: an endpoint that doesn't exist, or a method that it doesn't take."""
+    assert isinstance(error, HTTPException)
+    endpoint = f"{abbreviate(request.method)} {abbreviate(request.url.path, 80)}"
+    if error.status_code == 405:
+        allowed = (error.headers or {}).get("Allow", "")
+        response = error_response(MethodNotAllowed(f"There is no {endpoint} here; this path takes {allowed}."))
+        response.headers["allow"] = allowed
+        return response
+    return error_response(NotFound(f"There is no endpoint {endpoint} here. GET /docs lists the endpoints."))
+
+
+def responses_schema(*statuses: int) -> dict[str, Any]:
+    """The error responses of an operation, for the OpenAPI page."""
+    content = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorResponse"}}}
+    return {str(status): {"description": DESCRIPTIONS[status], "content": content} for status in statuses}
+
+
+DESCRIPTIONS = {
+    400: "A field is unknown, out of range or can't be honoured; param names it",
+    401: "The API key is missing or unknown",
+    403: "The Host header names another machine",
+    404: "There is no such model",
+    413: "The body is too large",
+    415: "The body is not JSON",
+    500: "A failure of the server, logged under the request id",
+    503: "Overloaded, or the engine failed; Retry-After says when to try again",
+    504: "A deadline passed",
+}

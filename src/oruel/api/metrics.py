@@ -1,0 +1,61 @@
+"""GET /metrics: what was asked and answered, in Prometheus' text format."""
+
+import time
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
+from starlette.requests import Request
+from starlette.responses import Response
+
+from oruel.api.record import RequestRecord
+from oruel.api.services import Endpoint
+
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
+
+
+class Metrics:
+    """Labels come from the catalog and from our own statuses, never from what a caller wrote."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        by_model = ["model", "tier"]
+        self._requests = Counter(
+            "oruel_requests", "HTTP requests by how they ended", ["status", *by_model], registry=registry
+        )
+        self._seconds = Histogram(
+            "oruel_request_seconds",
+            "From the request to the end of its answer",
+            by_model,
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self._first = Histogram(
+            "oruel_first_token_seconds",
+            "From the request to its first delta",
+            by_model,
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self._prompt = Counter("oruel_prompt_tokens", "Prompt tokens of finished requests", by_model, registry=registry)
+        self._cached = Counter(
+            "oruel_cached_prompt_tokens", "Those that were already computed", by_model, registry=registry
+        )
+        self._completion = Counter(
+            "oruel_completion_tokens", "Generated tokens of finished requests", by_model, registry=registry
+        )
+
+    def observe(self, record: RequestRecord) -> None:
+        labels = (record.model or "", record.tier or "")
+        self._requests.labels(str(record.status), *labels).inc()
+        self._seconds.labels(*labels).observe(time.perf_counter() - record.started)
+        if record.first_delta is not None:
+            self._first.labels(*labels).observe(record.first_delta - record.started)
+        if record.usage is not None:
+            self._prompt.labels(*labels).inc(record.usage.prompt_tokens)
+            self._cached.labels(*labels).inc(record.usage.cached_tokens)
+            self._completion.labels(*labels).inc(record.usage.completion_tokens)
+
+
+def metrics_endpoint(registry: CollectorRegistry) -> Endpoint:
+    async def read_metrics(request: Request) -> Response:
+        return Response(generate_latest(registry), headers={"content-type": CONTENT_TYPE_LATEST})
+
+    return read_metrics

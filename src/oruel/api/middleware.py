@@ -1,0 +1,157 @@
+"""What surrounds every endpoint, outermost first: the record, the error edge, the host check, the key check."""
+
+import hashlib
+import hmac
+import ipaddress
+import re
+import secrets
+import time
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from oruel.api.failures import error_response, translate
+from oruel.api.metrics import Metrics
+from oruel.api.record import SCOPE_KEY, RequestRecord, record_in
+from oruel.errors import AuthenticationError, HostRefused
+from oruel.kinds import abbreviate
+
+log = structlog.get_logger("oruel.access")
+
+SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+OPEN_PATHS = ("/health", "/docs", "/openapi.json")
+
+
+class RecordRequests:
+    """Gives each request an id, the caller's own where it is sane, and ends it with one log line and its metrics."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self.app = app
+        self.metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        record = scope[SCOPE_KEY] = RequestRecord(request_id(Headers(scope=scope).get("x-request-id", "")))
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                record.status = message["status"]
+                MutableHeaders(scope=message)["x-request-id"] = record.id
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_with_id)
+        finally:
+            self.metrics.observe(record)
+            write_line(scope, record)
+
+
+def request_id(sent: str) -> str:
+    return sent if SANE_ID.fullmatch(sent) else f"req-{secrets.token_hex(12)}"
+
+
+def write_line(scope: Scope, record: RequestRecord) -> None:
+    told = {
+        "model": record.model,
+        "tier": record.tier,
+        "completion": record.completion,
+        "prompt_tokens": record.usage and record.usage.prompt_tokens,
+        "completion_tokens": record.usage and record.usage.completion_tokens,
+        "error": record.error,
+        **record.recorded,
+    }
+    log.info(
+        "request",
+        request_id=record.id,
+        method=scope["method"],
+        path=abbreviate(scope["path"], 120),
+        status=record.status,
+        seconds=round(time.perf_counter() - record.started, 4),
+        **{name: value for name, value in told.items() if value is not None},
+    )
+
+
+class AnswerErrors:
+    """Whatever is raised before the headers went out becomes an answer; a client that left needs none."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started = False
+
+        async def send_noting_start(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_noting_start)
+        except ClientDisconnect:
+            record_in(scope).error = "client_left"
+        except Exception as error:
+            if started:
+                raise
+            await error_response(translate(error, record_in(scope)))(scope, receive, send)
+
+
+class CheckHost:
+    """Refuses requests whose Host header names another machine: a web page could have rebound its own name to ours."""
+
+    def __init__(self, app: ASGIApp, allowed: tuple[str, ...]) -> None:
+        self.app = app
+        self.allowed = frozenset(name.lower() for name in allowed)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and "*" not in self.allowed:
+            sent = Headers(scope=scope).get("host", "")
+            host = host_name(sent)
+            if host not in self.allowed and not is_loopback(host):
+                raise HostRefused(
+                    f'The Host header is "{abbreviate(sent)}", a name this server doesn\'t answer to. '
+                    "Use localhost, or let the operator add the name to allowed_hosts."
+                )
+        await self.app(scope, receive, send)
+
+
+def host_name(header: str) -> str:
+    """The Host header without its port, in lower case; IPv6 without its brackets."""
+    name = header.partition("]")[0][1:] if header.startswith("[") else header.rpartition(":")[0] or header
+    return name.lower().removesuffix(".")
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class CheckKey:
+    """Takes `Authorization: Bearer KEY` where SHA-256(KEY) is among `hashes`; with no hashes, takes everybody."""
+
+    def __init__(self, app: ASGIApp, hashes: tuple[bytes, ...]) -> None:
+        self.app = app
+        self.hashes = hashes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and self.hashes and scope["path"] not in OPEN_PATHS:
+            scheme, _, key = Headers(scope=scope).get("authorization", "").partition(" ")
+            if scheme.lower() != "bearer" or not key.strip():
+                raise AuthenticationError("There is no API key. Send the header Authorization: Bearer KEY.")
+            if not self._knows(key.strip()):
+                raise AuthenticationError("The API key is not known here. Ask the operator for one.")
+        await self.app(scope, receive, send)
+
+    def _knows(self, key: str) -> bool:
+        # Headers are read as Latin-1, so this gives back the bytes that came.
+        sent = hashlib.sha256(key.encode("latin-1")).digest()
+        # All are compared, so that the time taken says nothing about which came close.
+        return sum(hmac.compare_digest(sent, known) for known in self.hashes) > 0

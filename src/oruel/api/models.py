@@ -1,0 +1,50 @@
+"""GET /v1/models and /v1/models/{id}: the catalog, every name a model goes by; GET /v1/parameters: the contract."""
+
+from dataclasses import asdict
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from oruel.api.services import Endpoint
+from oruel.parameters import PARAMETERS, USE_CASES
+from oruel.router.catalog import Catalog, ModelCard
+
+
+def models_endpoint(catalog: Catalog) -> Endpoint:
+    async def list_models(request: Request) -> Response:
+        return JSONResponse({"object": "list", "data": [model(name, catalog.resolve(name)) for name in catalog.names]})
+
+    return list_models
+
+
+def model_endpoint(catalog: Catalog) -> Endpoint:
+    async def read_model(request: Request) -> Response:
+        name = request.path_params["model"]
+        return JSONResponse(model(name, catalog.resolve(name)))
+
+    return read_model
+
+
+def model(name: str, card: ModelCard) -> dict[str, object]:
+    """OpenAI's model object; `root` is the model that really answers, lengths are in tokens."""
+    return {
+        "id": name,
+        "object": "model",
+        "created": card.created,
+        "owned_by": "oruel",
+        "root": card.name,
+        "context_length": card.context,
+        "vocabulary_size": card.vocabulary_size,
+        "tiers": list(card.tiers),
+        "chat_template_kwargs": list(card.template_kwargs),
+    }
+
+
+async def list_parameters(request: Request) -> Response:
+    return JSONResponse(
+        {
+            "object": "list",
+            "data": [parameter.as_json() for parameter in PARAMETERS],
+            "use_cases": [asdict(use_case) for use_case in USE_CASES],
+        }
+    )

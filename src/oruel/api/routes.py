@@ -1,0 +1,54 @@
+"""Every endpoint and what surrounds it, on one screen."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+
+from oruel.api.chat import chat_endpoint
+from oruel.api.docs import docs_endpoint
+from oruel.api.failures import routing_failure
+from oruel.api.health import health_endpoint
+from oruel.api.metrics import Metrics, metrics_endpoint
+from oruel.api.middleware import AnswerErrors, CheckHost, CheckKey, RecordRequests
+from oruel.api.models import list_parameters, model_endpoint, models_endpoint
+from oruel.api.openapi import chat_operation, openapi_endpoint, tokenize_operation
+from oruel.api.services import Endpoint, Services
+from oruel.api.tokenize import tokenize_endpoint
+
+
+def create_api(services: Services) -> FastAPI:
+    api = FastAPI(
+        title="Oru'el",
+        summary="Chat completions with every inference parameter honoured exactly, or refused by name.",
+        version="1",
+        openapi_url=None,
+        redirect_slashes=False,
+        exception_handlers={HTTPException: routing_failure},
+        middleware=[
+            Middleware(RecordRequests, metrics=Metrics(services.registry)),
+            Middleware(AnswerErrors),
+            Middleware(CheckHost, allowed=services.allowed_hosts),
+            Middleware(CheckKey, hashes=services.api_key_hashes),
+        ],
+    )
+    for prefix in ("/v1", "/v1/inference"):
+        post(api, f"{prefix}/chat/completions", chat_endpoint(services), chat_operation())
+        get(api, f"{prefix}/models", models_endpoint(services.catalog))
+        get(api, f"{prefix}/models/{{model:path}}", model_endpoint(services.catalog))
+        get(api, f"{prefix}/parameters", list_parameters)
+    post(api, "/tokenize", tokenize_endpoint(services), tokenize_operation())
+    get(api, "/health", health_endpoint(services.health))
+    get(api, "/metrics", metrics_endpoint(services.registry))
+    get(api, "/docs", docs_endpoint())
+    get(api, "/openapi.json", openapi_endpoint(api))
+    return api
+
+
+def get(api: FastAPI, path: str, endpoint: Endpoint) -> None:
+    api.add_api_route(path, endpoint, methods=["GET"])
+
+
+def post(api: FastAPI, path: str, endpoint: Endpoint, operation: dict[str, Any]) -> None:
+    api.add_api_route(path, endpoint, methods=["POST"], openapi_extra=operation)

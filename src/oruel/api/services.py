@@ -1,0 +1,63 @@
+"""What the routes need to know and to reach, handed to them by app.py; the routes read nothing else."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from prometheus_client import CollectorRegistry
+from starlette.requests import Request
+from starlette.responses import Response
+
+from oruel.backends.base import Backend
+from oruel.router.catalog import Catalog
+from oruel.types import Message
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+class Tokenizer(Protocol):
+    """Text to token ids and back, for one model. Safe to call from any thread."""
+
+    def encode_text(self, text: str) -> list[int]:
+        """The tokens of a text; nothing in it is a special token."""
+
+    def encode_messages(self, messages: Sequence[Message], kwargs: Mapping[str, Any]) -> list[int]:
+        """The tokens of the prompt that a chat request with these messages would have. Raises RequestError."""
+
+    def piece(self, token: int) -> bytes:
+        """The bytes that the token stands for; none for a control token."""
+
+    def token_text(self, token: int) -> str:
+        """The vocabulary's own text for the token, such as <|im_end|>."""
+
+
+@dataclass(frozen=True)
+class Health:
+    """`restarts`: how often the engine process had to be started again; `detail`: what is wrong, in words."""
+
+    status: Literal["ok", "starting", "failed"]
+    restarts: int = 0
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Services:
+    """`tokenizers` by the model's own name. `fingerprint` is the system_fingerprint of every answer.
+
+    `api_key_hashes`: SHA-256 of each key that opens the endpoint; with none, it is open.
+    `allowed_hosts`: names beside the loopback's that the Host header may hold; "*" takes any.
+    `unknown_fields`: what happens to a field that nobody declared. `log_prompts` writes messages to the log.
+    """
+
+    backend: Backend
+    catalog: Catalog
+    tokenizers: Mapping[str, Tokenizer]
+    health: Callable[[], Health]
+    fingerprint: str
+    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+    max_body_bytes: int = 8 * 2**20
+    heartbeat_seconds: float = 10.0
+    api_key_hashes: tuple[bytes, ...] = ()
+    allowed_hosts: tuple[str, ...] = ()
+    unknown_fields: Literal["refuse", "report"] = "refuse"
+    log_prompts: bool = False

@@ -1,0 +1,89 @@
+"""Server-sent events: headers with the first one, heartbeats while there is none, errors with a status while they
+can have one.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from oruel.api.connection import while_connected
+from oruel.api.failures import error_json, translate
+from oruel.api.record import record_in
+
+HEARTBEAT = b": waiting\n\n"
+DONE = b"data: [DONE]\n\n"
+
+
+def event(json: bytes) -> bytes:
+    return b"data: %b\n\n" % json
+
+
+class EventStream(Response):
+    """`events` are whole events; an empty one sends the headers alone. What `events` raises before the headers went
+    out is raised here, so that it has its own status; later it is an event of its own. Then comes [DONE].
+    """
+
+    media_type = "text/event-stream"
+
+    def __init__(
+        self, events: AsyncGenerator[bytes, None], heartbeat_seconds: float, headers: Mapping[str, str]
+    ) -> None:
+        self.status_code = 200
+        self.background = None
+        self.init_headers({"cache-control": "no-store", "x-accel-buffering": "no", **headers})
+        self._events = events
+        self._heartbeat_seconds = heartbeat_seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        outlet = Outlet(send, self.raw_headers)
+        await while_connected(receive, self._send_all(scope, outlet))
+        # Outside, because a finished response counts as a disconnection.
+        await outlet.write(DONE, last=True)
+
+    async def _send_all(self, scope: Scope, outlet: "Outlet") -> None:
+        beating = asyncio.create_task(outlet.beat(self._heartbeat_seconds))
+        try:
+            await self._send_events(scope, outlet)
+        finally:
+            beating.cancel()
+            await asyncio.gather(beating, return_exceptions=True)
+
+    async def _send_events(self, scope: Scope, outlet: "Outlet") -> None:
+        try:
+            async with aclosing(self._events) as events:
+                async for data in events:
+                    await outlet.write(data)
+        except Exception as error:
+            if not outlet.open:
+                raise
+            await outlet.write(event(error_json(translate(error, record_in(scope)))))
+
+
+class Outlet:
+    """The sending side of a stream. Writes are whole events, one after the other, the headers before the first."""
+
+    def __init__(self, send: Send, headers: list[tuple[bytes, bytes]]) -> None:
+        self.open = False
+        self._send = send
+        self._headers = headers
+        self._lock = asyncio.Lock()
+        self._written = 0
+
+    async def write(self, data: bytes, *, last: bool = False) -> None:
+        async with self._lock:
+            if not self.open:
+                self.open = True
+                await self._send({"type": "http.response.start", "status": 200, "headers": self._headers})
+            self._written += 1
+            await self._send({"type": "http.response.body", "body": data, "more_body": not last})
+
+    async def beat(self, seconds: float) -> None:
+        """A comment line whenever nothing was written for `seconds`, or up to twice that."""
+        while True:
+            before = self._written
+            await asyncio.sleep(seconds)
+            if self._written == before:
+                await self.write(HEARTBEAT)

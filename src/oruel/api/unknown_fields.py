@@ -1,0 +1,23 @@
+"""For operators whose clients send fields that nobody declared: what is known of a body, and what isn't."""
+
+from oruel.kinds import Array, Either, Kind, Object, Tagged, abbreviate
+
+
+def without_unknown(kind: Kind, value: object, path: str = "") -> tuple[object, tuple[str, ...]]:
+    """`value` less the fields that no Object within `kind` declares, and the paths of those fields."""
+    match kind, value:
+        case Object(fields=fields), dict():
+            prefix = f"{path}." if path else ""
+            kept = {name: without_unknown(fields[name], value[name], prefix + name) for name in value if name in fields}
+            left_out = [prefix + abbreviate(name) for name in value if name not in fields]
+            return (
+                {name: item for name, (item, _) in kept.items()},
+                (*left_out, *(inner for _, names in kept.values() for inner in names)),
+            )
+        case ((Array(item=item) | Either(many=Array(item=item))), list()):
+            parts = [without_unknown(item, element, f"{path}[{index}]") for index, element in enumerate(value)]
+            return [element for element, _ in parts], tuple(inner for _, names in parts for inner in names)
+        case Tagged(tag=tag, kinds=kinds), dict() if isinstance(value.get(tag), str) and value[tag] in kinds:
+            return without_unknown(kinds[value[tag]], value, path)
+        case _:
+            return value, ()

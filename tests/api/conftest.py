@@ -1,0 +1,103 @@
+"""An API on a fake backend: in memory through ASGI, or on a real loopback port."""
+
+import asyncio
+import socket
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+import pytest
+import structlog
+import uvicorn
+
+from oruel.api.routes import create_api
+from oruel.api.services import Health, Services
+from oruel.router.catalog import Catalog, ModelCard
+from tests.fakes import MODEL, FakeBackend, FakeTokenizer
+
+CARD = ModelCard(
+    MODEL,
+    context=2048,
+    vocabulary_size=1000,
+    created=1_700_000_000,
+    aliases=("llama-4-maverick",),
+    template_kwargs=("enable_thinking",),
+)
+
+Client = httpx.AsyncClient
+Serve = Callable[..., Client]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def quiet_logs() -> None:
+    # A server's last lines may come after the test that started it, where nothing captures them.
+    structlog.configure(logger_factory=structlog.testing.ReturnLoggerFactory())
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def backend() -> FakeBackend:
+    return FakeBackend()
+
+
+def services_for(backend: FakeBackend, **changes: Any) -> Services:
+    given: dict[str, Any] = {
+        "backend": backend,
+        "catalog": Catalog((CARD,)),
+        "tokenizers": {MODEL: FakeTokenizer()},
+        "health": lambda: Health("ok"),
+        "fingerprint": "fp-test",
+    }
+    return Services(**given | changes)
+
+
+@pytest.fixture
+async def serve(backend: FakeBackend) -> AsyncIterator[Serve]:
+    """Makes a client of an API whose services differ by the given fields."""
+    clients: list[Client] = []
+
+    def make(**changes: Any) -> Client:
+        transport = httpx.ASGITransport(create_api(services_for(backend, **changes)), raise_app_exceptions=True)
+        clients.append(Client(transport=transport, base_url="http://localhost"))
+        return clients[-1]
+
+    yield make
+    for client in clients:
+        await client.aclose()
+
+
+@pytest.fixture
+def client(serve: Serve) -> Client:
+    return serve()
+
+
+@contextmanager
+def served(backend: FakeBackend, **changes: Any) -> Iterator[str]:
+    """The base URL of a real server on a free loopback port, in a thread of its own."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(create_api(services_for(backend, **changes)), log_level="warning", lifespan="off")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(timeout=20)
+        listener.close()
+
+
+@pytest.fixture
+def live(backend: FakeBackend) -> Iterator[str]:
+    with served(backend) as url:
+        yield url
+
+
+def chat(**fields: Any) -> dict[str, Any]:
+    return {"model": MODEL, "messages": [{"role": "user", "content": "hi"}]} | fields

@@ -1,0 +1,88 @@
+"""The documentation: every range and default stated, valid as OpenAPI, self-contained."""
+
+import base64
+import hashlib
+import re
+from typing import Any
+
+import pytest
+from fastapi.openapi.models import OpenAPI
+
+from tests.api.conftest import Client
+
+pytestmark = pytest.mark.anyio
+
+# By hand, from the page.
+STATED: dict[str, dict[str, Any]] = {
+    "temperature": {"minimum": 0, "maximum": 2, "default": 0.7},
+    "top_p": {"minimum": 0, "maximum": 1, "default": 1.0},
+    "top_k": {"minimum": 0, "maximum": 200},
+    "min_p": {"minimum": 0, "maximum": 1},
+    "seed": {"minimum": -(2**63), "maximum": 2**63 - 1},
+    "max_tokens": {"minimum": 1, "maximum": 131072},
+    "max_completion_tokens": {"minimum": 1, "maximum": 131072},
+    "frequency_penalty": {"minimum": -2, "maximum": 2, "default": 0},
+    "presence_penalty": {"minimum": -2, "maximum": 2, "default": 0},
+    "repetition_penalty": {"minimum": 0.1, "maximum": 3, "default": 1.0},
+    "n": {"minimum": 1, "maximum": 8, "default": 1},
+    "top_logprobs": {"minimum": 0, "maximum": 20, "default": 0},
+    "stream": {"default": False},
+    "logprobs": {"default": False},
+    "tier": {"enum": ["standard", "turbo", None], "default": "standard"},
+    "messages": {"minItems": 1, "maxItems": 4096},
+}
+
+
+@pytest.fixture
+async def page(client: Client) -> dict[str, Any]:
+    answer: dict[str, Any] = (await client.get("/openapi.json")).json()
+    return answer
+
+
+async def test_the_schema_states_each_range_and_default(page: dict[str, Any]) -> None:
+    properties = page["components"]["schemas"]["ChatRequest"]["properties"]
+    for name, facts in STATED.items():
+        assert {fact: properties[name].get(fact) for fact in facts} == facts, name
+        assert ("default" in properties[name]) == ("default" in facts), name
+    stop = properties["stop"]["anyOf"]
+    one, many = next(option for option in stop if "anyOf" in option)["anyOf"] if "anyOf" in stop[0] else stop[:2]
+    assert (one["minLength"], one["maxLength"]) == (1, 256)
+    assert (many["maxItems"], many["items"]["maxLength"]) == (4, 256)
+    assert properties["logit_bias"]["maxProperties"] == 1024
+
+
+async def test_the_page_is_valid_openapi(page: dict[str, Any]) -> None:
+    assert OpenAPI.model_validate(page).openapi.startswith("3.1")
+
+
+async def test_every_reference_of_the_page_leads_somewhere(page: dict[str, Any]) -> None:
+    references = set(re.findall(r"'\$ref': '#/components/schemas/(\w+)'", str(page)))
+    assert references >= {"ChatRequest", "ChatCompletion", "ChatCompletionChunk", "ErrorResponse"}
+    assert references <= page["components"]["schemas"].keys()
+
+
+async def test_every_endpoint_is_on_the_page(page: dict[str, Any]) -> None:
+    assert page["paths"].keys() >= {
+        "/v1/chat/completions", "/v1/inference/chat/completions", "/v1/models", "/v1/parameters", "/tokenize",
+        "/health", "/metrics",
+    }  # fmt: skip
+    identifiers = [operation["operationId"] for path in page["paths"].values() for operation in path.values()]
+    assert len(set(identifiers)) == len(identifiers)
+
+
+async def test_the_docs_page_states_every_parameter_and_fetches_nothing(client: Client) -> None:
+    response = await client.get("/docs")
+    assert response.headers["content-type"].startswith("text/html")
+    assert "default-src 'none'" in response.headers["content-security-policy"]
+    for name in STATED.keys() - {"messages"}:
+        assert f">{name}</code>" in response.text
+    assert not re.search(r"<script|https?://|<link|@import", response.text)
+    assert 'href="/openapi.json"' in response.text
+    assert "stop=[&quot;```&quot;]" in response.text
+
+
+async def test_the_style_of_the_docs_page_is_the_one_its_policy_allows(client: Client) -> None:
+    response = await client.get("/docs")
+    style = response.text.partition("<style>")[2].partition("</style>")[0]
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert f"'sha256-{digest}'" in response.headers["content-security-policy"]

@@ -1,0 +1,96 @@
+"""Fakes that say what they were scripted to say, and remember what they were asked."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from oruel.types import ChatRequest, Delta, Message, TokenLogprob, Usage
+
+Step = Delta | Exception | float | asyncio.Event
+Script = Callable[[ChatRequest], Iterable[Step]]
+
+MODEL = "demo"
+
+
+def delta(text: str = "", *, choice: int = 0, **fields: Any) -> Delta:
+    return Delta(choice=choice, model=MODEL, tier=fields.pop("tier", "standard"), text=text, **fields)
+
+
+def saying(*pieces: str) -> Script:
+    """Each choice says all pieces, then stops; the last delta carries the usage."""
+
+    def script(request: ChatRequest) -> Iterable[Step]:
+        usage = Usage(prompt_tokens=7, completion_tokens=len(pieces) * request.n, cached_tokens=3)
+        for choice in range(request.n):
+            for piece in pieces:
+                yield delta(piece, choice=choice, tier=request.tier, logprobs=logprobs(piece, request))
+            last = choice == request.n - 1
+            yield delta(choice=choice, tier=request.tier, finish="stop", usage=usage if last else None)
+
+    return script
+
+
+def logprobs(piece: str, request: ChatRequest) -> tuple[TokenLogprob, ...]:
+    if request.sampling.logprobs is None:
+        return ()
+    return (TokenLogprob(id=len(piece), bytes=piece.encode(), logprob=-0.5),)
+
+
+def doing(*steps: Step) -> Script:
+    return lambda request: steps
+
+
+class FakeBackend:
+    """Plays a script: yields its deltas, raises its exceptions, sleeps its numbers (seconds), waits for its events.
+
+    `requests` are those that were begun; `open` is how many are unfinished; `closed` is set when one was cut short.
+    """
+
+    def __init__(self, script: Script | None = None) -> None:
+        self.script = script or saying("Hello", " world")
+        self.requests: list[ChatRequest] = []
+        self.open = 0
+        self.cut_short = 0
+
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
+        self.requests.append(request)
+        self.open += 1
+        try:
+            for step in self.script(request):
+                match step:
+                    case Delta():
+                        yield step
+                    case Exception():
+                        raise step
+                    case asyncio.Event():
+                        await step.wait()
+                    case _:
+                        await asyncio.sleep(step)
+        except (GeneratorExit, asyncio.CancelledError):
+            self.cut_short += 1
+            raise
+        finally:
+            self.open -= 1
+
+
+class FakeTokenizer:
+    """One token per byte of UTF-8, the byte its id; token 256 is the control token that opens a message."""
+
+    def encode_text(self, text: str) -> list[int]:
+        return list(text.encode())
+
+    def encode_messages(self, messages: Sequence[Message], kwargs: Mapping[str, Any]) -> list[int]:
+        return [token for message in messages for token in (256, *message.content.encode())]
+
+    def piece(self, token: int) -> bytes:
+        return b"" if token == 256 else bytes([token])
+
+    def token_text(self, token: int) -> str:
+        return "<|message|>" if token == 256 else chr(token)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Returns as soon as `condition` holds. Raises TimeoutError after ten seconds."""
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.005)

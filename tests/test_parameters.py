@@ -1,0 +1,111 @@
+"""The declarations against the parameter page. The facts here were copied from the page by hand."""
+
+import json
+from typing import Any
+
+import pytest
+
+from oruel.errors import RequestError
+from oruel.parameters import PARAMETERS, USE_CASES, Parameter, default_of
+
+BY_NAME = {parameter.name: parameter for parameter in PARAMETERS}
+
+# name: (type, minimum, maximum, default as the page states it; None is "not set")
+PAGE: dict[str, tuple[str, float, float, Any]] = {
+    "temperature": ("number", 0, 2, 0.7),
+    "top_p": ("number", 0, 1, 1.0),
+    "top_k": ("integer", 0, 200, None),
+    "min_p": ("number", 0, 1, None),
+    "max_tokens": ("integer", 1, 131072, None),
+    "frequency_penalty": ("number", -2, 2, 0),
+    "presence_penalty": ("number", -2, 2, 0),
+    "repetition_penalty": ("number", 0.1, 3, 1.0),
+    # Beyond the page, from the exact contract.
+    "seed": ("integer", -(2**63), 2**63 - 1, None),
+    "max_completion_tokens": ("integer", 1, 131072, None),
+    "n": ("integer", 1, 8, 1),
+    "top_logprobs": ("integer", 0, 20, 0),
+}
+OTHERS: dict[str, Any] = {
+    "stop": None,
+    "response_format": {"type": "text"},
+    "stream": False,
+    "stream_options": None,
+    "tools": None,
+    "tool_choice": None,
+    "parallel_tool_calls": True,
+    "tier": "standard",
+    "logprobs": False,
+    "logit_bias": None,
+    "chat_template_kwargs": None,
+    "trace": None,
+}
+TABLE = """
+Code generation     | 0 - 0.2   | 0.95 | 2048 | stop=["```"]
+Creative writing    | 0.8 - 1.2 | 1.0  | 4096 | frequency_penalty: 0.5
+Data extraction     | 0         | 1.0  | 1024 | response_format: {"type": "json_object"}
+Q&A / Factual       | 0 - 0.3   | 0.95 | 512  |
+Summarization       | 0.3 - 0.5 | 0.95 | 1024 |
+Translation         | 0 - 0.2   | 1.0  | 2048 |
+Brainstorming       | 1.0 - 1.5 | 1.0  | 2048 | presence_penalty: 0.8
+Chatbot             | 0.5 - 0.7 | 0.9  | 1024 | frequency_penalty: 0.3
+Classification      | 0         | 1.0  | 10   |
+"""
+
+
+def test_every_parameter_of_the_contract_is_declared_once_and_no_other() -> None:
+    names = [parameter.name for parameter in PARAMETERS]
+    assert sorted(names) == sorted([*PAGE, *OTHERS])
+
+
+@pytest.mark.parametrize(("name", "facts"), PAGE.items())
+def test_types_ranges_and_defaults_are_those_of_the_page(name: str, facts: tuple[str, float, float, Any]) -> None:
+    schema = BY_NAME[name].kind.schema()
+    assert (schema["type"], schema["minimum"], schema["maximum"], BY_NAME[name].default) == facts
+
+
+@pytest.mark.parametrize(("name", "default"), OTHERS.items())
+def test_the_other_defaults_are_those_of_the_contract(name: str, default: Any) -> None:
+    assert default_of(name) == default
+
+
+def test_stop_takes_up_to_four_strings_of_up_to_256_characters() -> None:
+    stop = BY_NAME["stop"].kind
+    assert stop.parse("x" * 256, "stop") == ("x" * 256,)
+    assert stop.parse(["a", "b", "c", "😀" * 256], "stop") == ("a", "b", "c", "😀" * 256)
+    for wrong in ("", "x" * 257, ["a"] * 5, [""]):
+        with pytest.raises(RequestError, match="stop"):
+            stop.parse(wrong, "stop")
+
+
+def test_a_tool_list_of_any_length_but_none_is_refused_in_this_version() -> None:
+    assert not BY_NAME["tools"].served
+    assert "128" in BY_NAME["tools"].summary
+
+
+@pytest.mark.parametrize("parameter", PARAMETERS, ids=lambda parameter: parameter.name)
+def test_a_default_is_a_value_that_its_parameter_takes(parameter: Parameter) -> None:
+    if parameter.default is not None:
+        parameter.kind.parse(parameter.default, parameter.name)
+
+
+@pytest.mark.parametrize("parameter", PARAMETERS, ids=lambda parameter: parameter.name)
+def test_each_declaration_is_json_and_says_what_it_does(parameter: Parameter) -> None:
+    stated = json.loads(json.dumps(parameter.as_json()))
+    assert stated["name"] == parameter.name
+    assert stated["summary"].endswith(".")
+    assert stated["allowed"]
+    assert stated["default"] is not None or stated["default_note"] or parameter.name not in PAGE
+
+
+def test_the_use_case_table_is_the_pages() -> None:
+    rows = [tuple(cell.strip() for cell in line.split("|")) for line in TABLE.strip().splitlines()]
+    assert [(u.name, u.temperature, u.top_p, u.max_tokens, u.other) for u in USE_CASES] == rows
+
+
+def test_the_settings_of_every_use_case_lie_in_range() -> None:
+    for use_case in USE_CASES:
+        for temperature in use_case.temperature.split(" - "):
+            BY_NAME["temperature"].kind.parse(float(temperature), "temperature")
+        BY_NAME["top_p"].kind.parse(float(use_case.top_p), "top_p")
+        BY_NAME["max_tokens"].kind.parse(int(use_case.max_tokens), "max_tokens")
