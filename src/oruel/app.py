@@ -1,0 +1,172 @@
+"""The composition root: settings in, a running endpoint out. The only place that names concrete parts."""
+
+import asyncio
+import hashlib
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from pathlib import Path
+
+import uvicorn
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry, Gauge
+
+from oruel.announcement import Announcement, address
+from oruel.api.routes import create_api
+from oruel.api.services import Health, Services
+from oruel.backends.local import LocalBackend
+from oruel.config import Settings, is_loopback
+from oruel.engine.client import EngineClient
+from oruel.engine.protocol import Ready, Start
+from oruel.errors import ConfigError
+from oruel.llama.library import load_library
+from oruel.llama.model import Model
+from oruel.router.catalog import Catalog, ModelCard
+from oruel.router.router import Router
+from oruel.text.tokenizer import Tokenizer
+
+GRACE_SECONDS = 10
+FINGERPRINT_BYTES = 2**20
+
+
+def serve(settings: Settings, model_path: Path, announce: Callable[[Announcement], None]) -> None:
+    """Runs the endpoint until SIGINT or SIGTERM. Raises StartupError before it takes requests."""
+    with listen(settings.host, settings.port) as listener:
+        asyncio.run(run(settings, model_path, listener, announce))
+
+
+async def run(
+    settings: Settings, model_path: Path, listener: socket.socket, announce: Callable[[Announcement], None]
+) -> None:
+    async with AsyncExitStack() as owned:
+        model = owned.enter_context(Model(model_path, vocabulary_only=True, library=load_library(settings.libllama)))
+        engine = EngineClient(start_message(settings, model_path))
+        owned.push_async_callback(engine.close)
+        ready = await engine.start()
+        services = compose(settings, model, engine, ready)
+        said = announcement(settings, listener, services.catalog.cards[0], ready)
+        await Server(create_api(services), lambda: announce(said)).serve(sockets=[listener])
+
+
+def start_message(settings: Settings, model_path: Path) -> Start:
+    return Start(
+        model=str(model_path),
+        library=settings.libllama,
+        context=settings.ctx,
+        pool=settings.kv,
+        slots=settings.parallel,
+        threads=settings.threads,
+        gpu_layers=settings.gpu_layers,
+    )
+
+
+def compose(settings: Settings, model: Model, engine: EngineClient, ready: Ready) -> Services:
+    """Wraps the one deployment there is: Router over LocalBackend over the engine."""
+    vocabulary = model.vocabulary
+    card = ModelCard(
+        name=model.path.stem,
+        context=ready.context,
+        vocabulary_size=vocabulary.size,
+        created=int(model.path.stat().st_mtime),
+        aliases=settings.aliases,
+        template_kwargs=settings.template_kwargs,
+    )
+    catalog = Catalog((card,))
+    tokenizer = Tokenizer(vocabulary, model.chat_template)
+    local = LocalBackend(engine, tokenizer, model=card.name, context=ready.context)
+    return Services(
+        backend=Router(catalog, {card.name: local}),
+        catalog=catalog,
+        tokenizers={card.name: tokenizer},
+        health=lambda: Health(engine.process.status, engine.process.restarts),
+        fingerprint=fingerprint(model.path, ready),
+        registry=gauges(engine),
+        max_body_bytes=settings.max_body_bytes,
+        api_key_hashes=(settings.api_key.sha256,) if settings.api_key else (),
+        allowed_hosts=allowed_hosts(settings),
+        unknown_fields=settings.unknown_fields,
+        log_prompts=settings.log_prompts,
+    )
+
+
+def allowed_hosts(settings: Settings) -> tuple[str, ...]:
+    """On the loopback, names that a web page could have rebound are refused; elsewhere the operator decides."""
+    if settings.allowed_hosts or is_loopback(settings.host):
+        return (settings.host, *settings.allowed_hosts)
+    return ("*",)
+
+
+def fingerprint(model_path: Path, ready: Ready) -> str:
+    """Names the model, the kernels and the determinism mode: what the same seed needs to give the same text."""
+    with model_path.open("rb") as file:
+        head = file.read(FINGERPRINT_BYTES)
+    identity = f"{model_path.stat().st_size} {ready.kernels} batch-dependent".encode()
+    return f"fp_{hashlib.sha256(identity + head).hexdigest()[:16]}"
+
+
+def gauges(engine: EngineClient) -> CollectorRegistry:
+    """The engine's state as of its last step, read when /metrics is."""
+    registry = CollectorRegistry()
+
+    def gauge(name: str, summary: str, read: Callable[[], float]) -> None:
+        Gauge(f"oruel_engine_{name}", summary, registry=registry).set_function(read)
+
+    gauge("running", "Sequences that are being computed.", lambda: engine.load.running)
+    gauge("waiting", "Sequences that wait for a place.", lambda: engine.load.waiting)
+    gauge("kv_used", "Tokens in the KV cache.", lambda: engine.load.kv_used)
+    gauge("preemptions", "Sequences put back because the KV cache was full.", lambda: engine.load.preemptions)
+    gauge("steps", "Steps since the engine started.", lambda: engine.load.steps)
+    gauge("prefilled", "Prompt tokens computed since the engine started.", lambda: engine.load.prefilled)
+    gauge("restarts", "How often the engine process had to be started again.", lambda: engine.process.restarts)
+    return registry
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Bound before the model is loaded, so that a taken port is known at once. Raises ConfigError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise ConfigError(f"Can't listen on {host}:{port}: {error.strerror}. Choose another with --port.") from error
+
+
+def announcement(settings: Settings, listener: socket.socket, card: ModelCard, ready: Ready) -> Announcement:
+    return Announcement(
+        url=address(settings.host, listener.getsockname()[1]),
+        model=card.name,
+        aliases=card.aliases,
+        context=ready.context,
+        kv=ready.pool,
+        parallel=settings.parallel,
+        needs_key=settings.api_key is not None,
+    )
+
+
+class Server(uvicorn.Server):
+    """Calls `started` once it takes requests and signals, and ends quietly on SIGINT and SIGTERM: uvicorn's own
+    would raise the signal again once it is done.
+    """
+
+    def __init__(self, app: FastAPI, started: Callable[[], None]) -> None:
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            timeout_graceful_shutdown=GRACE_SECONDS,
+        )
+        super().__init__(config)
+        self._started = started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._started()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        yield

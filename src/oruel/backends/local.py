@@ -1,0 +1,89 @@
+"""The embedded engine as a Backend: messages to tokens, tokens through the engine, its tokens to deltas."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterable
+
+from oruel.engine.client import EngineClient, Generation
+from oruel.errors import ContextLengthExceeded
+from oruel.text.choice import ChoiceText, Piece
+from oruel.text.tokenizer import Tokenizer
+from oruel.types import ChatRequest, Delta, Usage
+
+# Longer conversations take milliseconds to render and tokenise: they do it off the event loop.
+INLINE_BYTES = 4096
+
+
+class LocalBackend:
+    """`model` is the name that answers carry, `context` one request's window in tokens."""
+
+    def __init__(self, engine: EngineClient, tokenizer: Tokenizer, *, model: str, context: int) -> None:
+        self._engine = engine
+        self._tokenizer = tokenizer
+        self._model = model
+        self._context = context
+
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
+        prompt = await self._encode(request)
+        max_tokens = self._clamp(request.max_tokens, len(prompt))
+        choices = [
+            ChoiceText(self._tokenizer.piece, request.stop, top=request.sampling.logprobs) for _ in range(request.n)
+        ]
+        with self._engine.generate(prompt, request.sampling, choices=request.n, max_tokens=max_tokens) as generation:
+            ended = 0
+            while ended < request.n:
+                for index, piece in await self._next_pieces(generation, choices):
+                    ended += piece.finish is not None
+                    usage = count(prompt, choices) if ended == request.n else None
+                    yield self._delta(request, index, piece, usage)
+
+    async def _encode(self, request: ChatRequest) -> list[int]:
+        size = sum(len((message.content + (message.reasoning_content or "")).encode()) for message in request.messages)
+        # Some tokenizers take seconds for a megabyte: what can't fit is refused before they see it.
+        self._check_room(size // self._tokenizer.longest_piece, "at least ")
+        arguments = request.messages, request.chat_template_kwargs
+        if size <= INLINE_BYTES:
+            prompt = self._tokenizer.encode_messages(*arguments)
+        else:
+            prompt = await asyncio.to_thread(self._tokenizer.encode_messages, *arguments)
+        self._check_room(len(prompt))
+        return prompt
+
+    def _check_room(self, prompt_tokens: int, accuracy: str = "") -> None:
+        if prompt_tokens >= self._context:
+            raise ContextLengthExceeded(
+                f"The messages come to {accuracy}{prompt_tokens} tokens, and the context window of {self._model} "
+                f"holds {self._context}, of which the answer needs at least one. Shorten the messages.",
+                param="messages",
+            )
+
+    def _clamp(self, max_tokens: int | None, prompt_tokens: int) -> int:
+        room = self._context - prompt_tokens
+        return room if max_tokens is None else min(max_tokens, room)
+
+    async def _next_pieces(self, generation: Generation, choices: list[ChoiceText]) -> list[tuple[int, Piece]]:
+        """What has arrived, as one piece per choice that has something to say."""
+        arrived: dict[int, list[Piece]] = {}
+        for index, output in await generation.outputs():
+            piece = choices[index].feed(output)
+            if piece.finish:
+                generation.cancel(index)
+            arrived.setdefault(index, []).append(piece)
+        merged = ((index, merge(pieces)) for index, pieces in arrived.items())
+        return [(index, piece) for index, piece in merged if piece.text or piece.logprobs or piece.finish]
+
+    def _delta(self, request: ChatRequest, choice: int, piece: Piece, usage: Usage | None) -> Delta:
+        return Delta(choice, self._model, request.tier, piece.text, piece.logprobs, piece.finish, usage)
+
+
+def merge(pieces: Iterable[Piece]) -> Piece:
+    """One piece for outputs of one choice that arrived together, in their order."""
+    together = list(pieces)
+    return Piece(
+        text="".join(piece.text for piece in together),
+        logprobs=tuple(entry for piece in together for entry in piece.logprobs),
+        finish=next((piece.finish for piece in together if piece.finish), None),
+    )
+
+
+def count(prompt: list[int], choices: list[ChoiceText]) -> Usage:
+    return Usage(prompt_tokens=len(prompt), completion_tokens=sum(choice.tokens for choice in choices))

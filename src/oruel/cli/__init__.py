@@ -1,0 +1,35 @@
+"""The command line: serve, params, chat. What goes wrong is one line on stderr, never a traceback; a command that can't
+begin exits with status 2.
+"""
+
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from oruel.cli.chat import chat
+from oruel.cli.params import params
+from oruel.cli.serve import serve
+from oruel.errors import OruelError
+
+# Plain help can be searched and copied; pretty tracebacks would show local variables, keys among them.
+app = typer.Typer(
+    name="oruel",
+    help="A chat completions endpoint that honours every inference parameter exactly, or refuses it by name.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.command()(serve)
+app.command()(params)
+app.command()(chat)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command line and exits. `arguments` are those of the process unless given."""
+    try:
+        app(args=arguments)
+    except OruelError as error:
+        typer.echo(f"oruel: {error.message}", err=True)
+        sys.exit(2)

@@ -1,0 +1,98 @@
+"""An answer as it arrives, and how it looks in a terminal: the text on stdout, everything else on stderr."""
+
+import sys
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+from rich.console import Console
+
+from oruel.cli.chat_client import Chunk, ChunkUsage, TokenLogprob
+
+CONTROL = {code: "\N{REPLACEMENT CHARACTER}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n"}
+
+
+@dataclass
+class Answer:
+    """What the chunks have said so far; texts, finishes and logprobs are by choice."""
+
+    model: str = ""
+    tier: str = ""
+    texts: dict[int, str] = field(default_factory=lambda: defaultdict(str))
+    finishes: dict[int, str] = field(default_factory=dict)
+    logprobs: dict[int, list[TokenLogprob]] = field(default_factory=lambda: defaultdict(list))
+    usage: ChunkUsage | None = None
+
+    def add(self, chunk: Chunk) -> None:
+        self.model = chunk.model or self.model
+        self.tier = chunk.tier or self.tier
+        self.usage = chunk.usage or self.usage
+        for choice in chunk.choices or []:
+            self.texts[choice.index] += choice.delta.content or ""
+            if choice.logprobs:
+                self.logprobs[choice.index] += choice.logprobs.content or []
+            if choice.finish_reason:
+                self.finishes[choice.index] = choice.finish_reason
+
+    def summary(self, seconds: float, *, interrupted: bool) -> str:
+        finishes = ", ".join(self.finishes[choice] for choice in sorted(self.finishes))
+        usage = self.usage
+        tokens = f"{usage.prompt_tokens} + {usage.completion_tokens} tokens" if usage else ""
+        known = [self.model, self.tier, "interrupted" if interrupted else finishes, tokens, f"{seconds:.1f} s"]
+        return " · ".join(part for part in known if part)
+
+
+class Screen:
+    """The first choice is shown while it arrives; the others, which arrive beside it, after it is complete."""
+
+    def __init__(self) -> None:
+        self._notes = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
+        self._thoughts = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+        self._terminal = sys.stdout.isatty()
+        self._thinking = False
+
+    def note(self, text: str) -> None:
+        self._notes.print(printable(text), style="dim")
+
+    def error(self, text: str) -> None:
+        self._notes.print(f"oruel: {printable(text)}")
+
+    def show(self, chunk: Chunk) -> None:
+        for choice in chunk.choices or []:
+            if choice.index == 0:
+                self._think(choice.delta.reasoning_content or "")
+                self._speak(choice.delta.content or "")
+
+    def text(self, text: str) -> None:
+        """A pipe gets the text as it is; a terminal gets no control characters, which could do anything to it."""
+        sys.stdout.write(printable(text) if self._terminal else text)
+        sys.stdout.flush()
+
+    def _think(self, text: str) -> None:
+        if text and self._terminal:
+            self._thoughts.print(printable(text), style="dim", end="")
+            self._thinking = True
+
+    def _speak(self, text: str) -> None:
+        if text and self._thinking:
+            self.text("\n\n")
+            self._thinking = False
+        self.text(text)
+
+    def finish(self, answer: Answer) -> None:
+        self.text("\n")
+        for choice in sorted(set(answer.texts) - {0}):
+            self.note(f"choice {choice + 1}:")
+            self.text(f"{answer.texts[choice]}\n")
+        for choice in sorted(answer.logprobs):
+            self.note(f"log-probabilities of choice {choice + 1}:")
+            for token in answer.logprobs[choice]:
+                self.note(logprob_line(token))
+
+
+def logprob_line(token: TokenLogprob) -> str:
+    others = "  ".join(f"{other.token!r} {other.logprob:.3f}" for other in token.top_logprobs or [])
+    return f"  {token.token!r:20} {token.logprob:8.3f}  {others}".rstrip()
+
+
+def printable(text: str) -> str:
+    return text.translate(CONTROL)

@@ -1,0 +1,63 @@
+"""What `oruel serve` prints once it listens: where, which model, and two things to paste."""
+
+import json
+import shlex
+
+import typer
+
+from oruel.announcement import Announcement
+
+CURL = """\
+curl {url}/v1/chat/completions -H 'Content-Type: application/json' \\
+  {key}-d {body}"""
+
+PYTHON = """\
+{imports}
+
+client = OpenAI(base_url={base_url}, api_key={key})
+answer = client.chat.completions.create(
+    model={model},
+    messages=[{{"role": "user", "content": "Tell me a joke."}}],
+    temperature=0.7,
+)
+print(answer.choices[0].message.content)"""
+
+
+def show(announcement: Announcement) -> None:
+    typer.echo(banner(announcement))
+
+
+def banner(announcement: Announcement) -> str:
+    names = ", ".join((announcement.model, *announcement.aliases))
+    return f"""
+Oru'el listens on {announcement.url}
+
+  model    {names}
+  context  {announcement.context} tokens a request, {announcement.kv} in all, {announcement.parallel} answers at once
+  pages    {announcement.url}/docs
+
+From a shell:
+
+{curl(announcement)}
+
+From Python (pip install openai):
+
+{python(announcement)}
+"""
+
+
+def curl(announcement: Announcement) -> str:
+    messages = [{"role": "user", "content": "Tell me a joke."}]
+    body = json.dumps({"model": announcement.model, "messages": messages})
+    key = '-H "Authorization: Bearer $ORUEL_API_KEY" ' if announcement.needs_key else ""
+    return CURL.format(url=announcement.url, key=key, body=shlex.quote(body))
+
+
+def python(announcement: Announcement) -> str:
+    imports = ["import os"] if announcement.needs_key else []
+    return PYTHON.format(
+        imports="\n".join([*imports, "from openai import OpenAI"]),
+        base_url=json.dumps(f"{announcement.url}/v1"),
+        key='os.environ["ORUEL_API_KEY"]' if announcement.needs_key else '"none"',
+        model=json.dumps(announcement.model),
+    )

@@ -1,0 +1,173 @@
+"""The client side of the chat completions protocol, for any base URL: bytes in, typed chunks out."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import httpx
+import msgspec
+
+from oruel.cli.sse import events
+from oruel.config import Secret, is_loopback
+from oruel.errors import ServerError
+
+DONE = "[DONE]"
+# Some servers send nothing while they read a long prompt; a person can always press Ctrl-C.
+TIMEOUT = httpx.Timeout(600, connect=10)
+REMARKS = {"x-oruel-ignored": "ignored by the server", "x-oruel-differs": "differs from the contract"}
+
+
+Shape = TypeVar("Shape", bound=msgspec.Struct)
+
+
+class TokenLogprob(msgspec.Struct):
+    token: str
+    logprob: float
+    top_logprobs: list["TokenLogprob"] | None = None
+
+
+class Logprobs(msgspec.Struct):
+    content: list[TokenLogprob] | None = None
+
+
+class ChunkDelta(msgspec.Struct):
+    content: str | None = None
+    reasoning_content: str | None = None
+
+
+class ChunkChoice(msgspec.Struct):
+    index: int = 0
+    delta: ChunkDelta = msgspec.field(default_factory=ChunkDelta)
+    finish_reason: str | None = None
+    logprobs: Logprobs | None = None
+
+
+class ChunkUsage(msgspec.Struct):
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+class Chunk(msgspec.Struct):
+    """One event of a stream. Servers differ in what they leave out; only what chat shows is read."""
+
+    model: str | None = None
+    tier: str | None = None
+    choices: list[ChunkChoice] | None = None
+    usage: ChunkUsage | None = None
+    error: Any = None
+
+
+class ModelEntry(msgspec.Struct):
+    id: str
+
+
+class ModelList(msgspec.Struct):
+    data: list[ModelEntry]
+
+
+@dataclass(frozen=True)
+class Incoming:
+    """An answer that is arriving. `remarks` are what the server's headers say about the request."""
+
+    remarks: tuple[str, ...]
+    chunks: Iterator[Chunk]
+
+
+class ChatClient:
+    """Every method raises ServerError, in words for the person who asked, for whatever goes wrong."""
+
+    def __init__(self, base_url: str, api_key: str | None) -> None:
+        """Raises InvalidParameter for a key that no header can carry."""
+        self._base_url = base_url.rstrip("/")
+        self._headers = {"Content-Type": "application/json"}
+        if api_key is not None:
+            Secret().parse(api_key, "--api-key")
+            self._headers["Authorization"] = f"Bearer {api_key}"
+
+    def first_model(self) -> str:
+        with self._request("GET", "/models") as response:
+            models = decode(response.read(), ModelList).data
+        if not models:
+            raise ServerError(f"{self._base_url} offers no model. Name one with --model.")
+        return models[0].id
+
+    @contextmanager
+    def answer(self, body: Mapping[str, Any]) -> Iterator[Incoming]:
+        """Leaving the block closes the connection, which stops the answer."""
+        with self._request("POST", "/chat/completions", content=json.dumps(body)) as response:
+            if "text/event-stream" not in response.headers.get("content-type", ""):
+                raise ServerError(f"{response.url} did not answer with a stream of events.")
+            yield Incoming(remarks_in(response.headers), chunks_of(events(response.iter_bytes())))
+
+    @contextmanager
+    def _request(self, method: str, path: str, content: str | None = None) -> Iterator[httpx.Response]:
+        """A connection of its own for each request: one that was interrupted is not used again."""
+        url = self._base_url + path
+        with (
+            in_words(url),
+            httpx.Client(headers=self._headers, timeout=TIMEOUT, trust_env=not is_local(url)) as http,
+            http.stream(method, url, content=content) as response,
+        ):
+            if not response.is_success:
+                raise ServerError(f"{url} answered {response.status_code}: {error_in(response.read())}")
+            yield response
+
+
+@contextmanager
+def in_words(url: str) -> Iterator[None]:
+    try:
+        yield
+    except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+        raise ServerError(f"{url} can't be reached: {error}. `oruel serve` starts a server.") from error
+    except httpx.InvalidURL as error:
+        raise ServerError(f"{url} is not a URL: {error}.") from error
+    except httpx.HTTPError as error:
+        raise ServerError(f"The connection to {url} failed: {str(error) or type(error).__name__}.") from error
+
+
+def is_local(url: str) -> bool:
+    """A proxy named in the environment has no way to this machine's loopback."""
+    try:
+        return is_loopback(urlsplit(url).hostname or "")
+    except ValueError:
+        return False
+
+
+def remarks_in(headers: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(f"{words}: {headers[name]}" for name, words in REMARKS.items() if name in headers)
+
+
+def chunks_of(stream: Iterable[str]) -> Iterator[Chunk]:
+    """Raises ServerError for an error event, and where the stream ends without a [DONE]."""
+    for data in stream:
+        if data == DONE:
+            return
+        chunk = decode(data.encode(), Chunk)
+        if chunk.error is not None:
+            raise ServerError(error_text(chunk.error))
+        yield chunk
+    raise ServerError("The connection closed before the answer was complete.")
+
+
+def decode(data: bytes, kind: type[Shape]) -> Shape:
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ServerError(f"The server sent what is no part of the protocol: {error}.") from error
+
+
+def error_in(body: bytes) -> str:
+    """The message in an error body of OpenAI's shape, else the beginning of the body."""
+    try:
+        return error_text(msgspec.json.decode(body)["error"])
+    except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError):
+        return body[:500].decode(errors="replace") or "nothing"
+
+
+def error_text(error: object) -> str:
+    if isinstance(error, dict) and isinstance(error.get("message"), str):
+        return str(error["message"])
+    return error if isinstance(error, str) else json.dumps(error)[:500]

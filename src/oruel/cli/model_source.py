@@ -1,0 +1,136 @@
+"""Where a model file comes from: the package, a path, or the Hugging Face hub."""
+
+import re
+from importlib import resources
+from pathlib import Path
+from typing import NamedTuple
+
+from oruel.config import BUNDLED_MODEL
+from oruel.errors import ModelLoadError
+
+BUNDLED_FILE = "oruel-demo.gguf"
+GGUF_MAGIC = b"GGUF"
+HUB_PREFIX = "hf:"
+NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+HUB_FORM = re.compile(rf"({NAME}/{NAME})/((?:{NAME}/)*{NAME}\.gguf)")
+PART = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$")
+
+
+class HubFile(NamedTuple):
+    repository: str
+    path: str
+
+    @property
+    def url(self) -> str:
+        return f"https://huggingface.co/{self.repository}"
+
+
+def locate(model: str) -> Path:
+    """The file of a model as the setting names it, downloaded where it must be. Raises ModelLoadError."""
+    if model == BUNDLED_MODEL:
+        return bundled()
+    if model.startswith(HUB_PREFIX):
+        return download(parse_hub(model))
+    return local(model)
+
+
+def bundled() -> Path:
+    path = Path(str(resources.files("oruel.models") / BUNDLED_FILE))
+    if not path.is_file():
+        raise ModelLoadError(
+            f"The bundled model {path} is missing from this installation. Install Oru'el again, "
+            "or name another model with --model PATH.gguf."
+        )
+    return path
+
+
+def local(model: str) -> Path:
+    path = Path(model).expanduser()
+    if not path.is_file():
+        raise ModelLoadError(
+            f"There is no model file {path}. Give {BUNDLED_MODEL}, a path to a GGUF file, or hf:OWNER/REPO/FILE.gguf."
+        )
+    try:
+        with path.open("rb") as file:
+            magic = file.read(len(GGUF_MAGIC))
+    except OSError as error:
+        raise ModelLoadError(f"The model file {path} can't be read: {error.strerror}.") from error
+    if magic != GGUF_MAGIC:
+        raise ModelLoadError(f"{path} is not a GGUF file: it does not begin with the letters GGUF.")
+    return path
+
+
+def parse_hub(model: str) -> HubFile:
+    """Raises ModelLoadError for anything but hf:OWNER/REPO/FILE.gguf, where FILE may lie in folders."""
+    match = HUB_FORM.fullmatch(model.removeprefix(HUB_PREFIX))
+    if match is None or ".." in model:
+        raise ModelLoadError(
+            f"{model} does not name a file on the hub. The form is hf:OWNER/REPO/FILE.gguf, "
+            "as in hf:Qwen/Qwen3-0.6B-GGUF/Qwen3-0.6B-Q8_0.gguf."
+        )
+    return HubFile(match[1], match[2])
+
+
+def parts(path: str) -> list[str]:
+    """All files of a model that was cut into several, first part first; usually the one.
+
+    Raises ModelLoadError for a part that isn't the first.
+    """
+    match = PART.search(path)
+    if match is None:
+        return [path]
+    if int(match[1]) != 1:
+        raise ModelLoadError(f"{path} is part {int(match[1])} of {int(match[2])}. Name the first part.")
+    return [f"{path[: match.start()]}-{part:05}-of-{match[2]}.gguf" for part in range(1, int(match[2]) + 1)]
+
+
+def download(file: HubFile) -> Path:
+    """The path of a file in huggingface_hub's cache, which is asked before the hub is. Raises ModelLoadError."""
+    first, *_rest = [fetch(HubFile(file.repository, part)) for part in parts(file.path)]
+    return first
+
+
+def fetch(file: HubFile) -> Path:
+    from huggingface_hub import errors
+
+    try:
+        return fetch_or_raise(file)
+    except errors.HFValidationError as error:
+        raise ModelLoadError(f"{file.repository} can't be the name of a repository: {error}") from error
+    except errors.GatedRepoError as error:
+        raise ModelLoadError(
+            f"{file.repository} is gated. Accept its terms at {file.url}, then set HF_TOKEN to a token of your account."
+        ) from error
+    except errors.RepositoryNotFoundError as error:
+        raise ModelLoadError(
+            f"The hub has no repository {file.repository} for you. Check the name at {file.url}; "
+            "if it is private, set HF_TOKEN to a token that may read it."
+        ) from error
+    except errors.RemoteEntryNotFoundError as error:
+        raise ModelLoadError(
+            f"{file.repository} has no file {file.path}. Its files are listed at {file.url}/tree/main."
+        ) from error
+    except (errors.HTTPError, errors.XetDownloadError, OSError) as error:  # type: ignore[attr-defined]  # of httpx2
+        raise unreachable(file, error) from error
+
+
+def fetch_or_raise(file: HubFile) -> Path:
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
+
+    cached = try_to_load_from_cache(file.repository, file.path)
+    if isinstance(cached, str):
+        return Path(cached)
+    # Asked once first: the download itself tries for half a minute before it says that there is no hub.
+    get_hf_file_metadata(hf_hub_url(file.repository, file.path), timeout=10)
+    return Path(hf_hub_download(file.repository, file.path))
+
+
+def unreachable(file: HubFile, error: Exception) -> ModelLoadError:
+    from huggingface_hub import constants
+
+    reason = str(error).strip().partition("\n")[0] or type(error).__name__
+    return ModelLoadError(
+        f"{file.path} can't be fetched from {constants.ENDPOINT}: {reason.rstrip('.')}. "
+        f"Download it by hand from {file.url}/tree/main and give its path to --model, "
+        "or set HF_ENDPOINT to a hub that can be reached."
+    )

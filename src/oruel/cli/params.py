@@ -1,0 +1,101 @@
+"""oruel params: the contract in the terminal, from the one declaration."""
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from oruel.errors import UnknownParameter
+from oruel.kinds import abbreviate, nearest
+from oruel.parameters import PARAMETERS, USE_CASES, Parameter
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+def params(
+    name: Annotated[str | None, typer.Argument(show_default=False, help="One parameter, to read all about it.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the declarations as JSON.")] = False,
+) -> None:
+    """Every parameter that a request may hold: what is allowed, the default, what it does."""
+    chosen = PARAMETERS if name is None else (find(name),)
+    if as_json:
+        declarations = [parameter.as_json() for parameter in chosen]
+        typer.echo(json.dumps(declarations if name is None else declarations[0], indent=2))
+    elif name is None:
+        show_all()
+    else:
+        show_one(chosen[0])
+
+
+def find(name: str) -> Parameter:
+    """Accepts the spelling of an option too. Raises UnknownParameter."""
+    by_name = {parameter.name: parameter for parameter in PARAMETERS}
+    parameter = by_name.get(name.strip("-").replace("-", "_"))
+    if parameter is None:
+        raise UnknownParameter(
+            f'There is no parameter "{abbreviate(name)}".{nearest(name, tuple(by_name))} '
+            "`oruel params` lists what there is.",
+            param=name,
+        )
+    return parameter
+
+
+def default_in_words(parameter: Parameter) -> str:
+    return "not set" if parameter.default is None else json.dumps(parameter.default)
+
+
+def show_all() -> None:
+    from rich.console import Console
+
+    console = Console(highlight=False, markup=False, emoji=False)
+    for group in dict.fromkeys(parameter.group for parameter in PARAMETERS):
+        console.print(group_table(group))
+    console.print(use_case_table())
+    console.print("`oruel params NAME` says all about one parameter.")
+
+
+def group_table(group: str) -> "Table":
+    table = table_of(group, "name", "allowed", "default", "what it does")
+    for parameter in PARAMETERS:
+        if parameter.group == group:
+            served = "" if parameter.served else "Refused in this version. "
+            table.add_row(
+                parameter.name, str(parameter.kind), default_in_words(parameter), f"{served}{parameter.summary}"
+            )
+    return table
+
+
+def use_case_table() -> "Table":
+    table = table_of("Settings by use case", "use case", "temperature", "top_p", "max_tokens", "other")
+    for case in USE_CASES:
+        table.add_row(case.name, case.temperature, case.top_p, case.max_tokens, case.other)
+    return table
+
+
+def table_of(title: str, first: str, *others: str) -> "Table":
+    """Cells wrap and are never cut, so that a narrow terminal or a pipe loses nothing."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column(first, no_wrap=True, style="bold")
+    for other in others:
+        table.add_column(other, overflow="fold")
+    return table
+
+
+def show_one(parameter: Parameter) -> None:
+    from rich.console import Console
+    from rich.padding import Padding
+
+    console = Console(highlight=False, markup=False, emoji=False)
+    console.print(f"{parameter.name}  ({parameter.group})", style="bold")
+    console.print(Padding(parameter.summary, (0, 0, 1, 2)))
+    note = f" ({parameter.default_note})" if parameter.default_note else ""
+    console.print(Padding(f"allowed: {parameter.kind}", (0, 0, 0, 2)))
+    console.print(Padding(f"default: {default_in_words(parameter)}{note}", (0, 0, 0, 2)))
+    if not parameter.served:
+        console.print(Padding("Other values are refused by name in this version.", (0, 0, 0, 2)))
+    for detail in parameter.details:
+        console.print(Padding(f"- {detail}", (0, 0, 0, 2)))

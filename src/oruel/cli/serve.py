@@ -1,0 +1,42 @@
+"""oruel serve: settings, a model file, and the server that answers with it."""
+
+import inspect
+from typing import Annotated, Any
+
+import typer
+
+from oruel import config
+from oruel.cli import banner, model_source
+from oruel.cli.options import given, option, with_options
+from oruel.config import SETTINGS, Setting
+
+
+def flag_of(setting: Setting) -> inspect.Parameter:
+    described = f"{setting.summary} [default: {setting.shown_default}; variable: {setting.variable}]"
+    return option(setting.name, setting.kind, described)
+
+
+@with_options([flag_of(setting) for setting in SETTINGS.values()])
+def serve(
+    config_file: Annotated[
+        str | None,
+        typer.Option(
+            "--config",
+            metavar="FILE",
+            show_default=False,
+            help="A TOML file with any of these settings, each under its flag's name with _ for -. "
+            f"[default: {config.CONFIG_FILE} if there is one; variable: {config.CONFIG_VARIABLE}]",
+        ),
+    ] = None,
+    **flags: Any,
+) -> None:
+    """Serve a model over HTTP.
+
+    Flags win over variables, variables over the TOML file, the file over the defaults.
+    """
+    settings = config.from_process({**given(flags), "config": config_file})
+    model_path = model_source.locate(settings.model)
+
+    from oruel import app
+
+    app.serve(settings, model_path, banner.show)

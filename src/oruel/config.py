@@ -1,0 +1,283 @@
+"""Settings of the server, and the only reader of flags, environment and TOML.
+
+Flags win over variables, variables over the TOML file, the file over the defaults. Every setting is declared once,
+as a field of Settings; its flag, variable, TOML key and help derive from that.
+"""
+
+import dataclasses
+import difflib
+import hashlib
+import ipaddress
+import os
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from oruel.errors import ConfigError, InvalidParameter
+from oruel.kinds import Array, Boolean, Choice, Integer, JSONSchema, Kind, String
+
+BUNDLED_MODEL = "demo"
+BUNDLED_ALIASES = ("llama-4-maverick",)
+CONFIG_FILE = "oruel.toml"
+CONFIG_VARIABLE = "ORUEL_CONFIG"
+PREFIX = "ORUEL_"
+
+
+@dataclass(frozen=True)
+class ApiKey:
+    """What is kept of the key: its SHA-256, so that no log and no repr can betray it."""
+
+    sha256: bytes = dataclasses.field(repr=False)
+
+
+@dataclass(frozen=True)
+class Secret:
+    """A key as an HTTP header can carry it. Its errors never repeat the value."""
+
+    def parse(self, value: object, path: str) -> ApiKey:
+        if not isinstance(value, str) or not re.fullmatch("[!-~]{1,512}", value):
+            raise InvalidParameter(f"{path} must be {self}; what was given is not.")
+        return ApiKey(hashlib.sha256(value.encode()).digest())
+
+    def schema(self) -> JSONSchema:
+        return {"type": "string", "pattern": "^[!-~]{1,512}$"}
+
+    def __str__(self) -> str:
+        return "1 to 512 printable ASCII characters without spaces"
+
+
+def setting(default: object, kind: Kind, summary: str, *, note: str = "", variable: str = "") -> Any:
+    """Declares a setting. `note` says in words what a default of None amounts to."""
+    return dataclasses.field(
+        default=default, metadata={"kind": kind, "summary": summary, "note": note, "variable": variable}
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Raises ConfigError where the settings contradict each other."""
+
+    model: str = setting(
+        BUNDLED_MODEL,
+        String(1),
+        "The model: demo (bundled), a path to a GGUF file, or hf:OWNER/REPO/FILE.gguf from the Hugging Face hub.",
+    )
+    alias: tuple[str, ...] | None = setting(
+        None,
+        Array(String(1, 128), maximum=64),
+        "Another name that the model answers to; may be repeated.",
+        note=f"{', '.join(BUNDLED_ALIASES)} for the bundled model, else none",
+    )
+    ctx: int | None = setting(
+        None,
+        Integer(1, 2**24),
+        "The window of one request, prompt and answer, in tokens.",
+        note="what the model was trained for, at most 8192",
+    )
+    kv: int | None = setting(
+        None,
+        Integer(1, 2**30),
+        "The pool that all running requests share, in tokens; at least ctx.",
+        note="ctx times parallel, at most 32768, at least ctx",
+    )
+    parallel: int = setting(16, Integer(1, 256), "How many sequences run at once.")
+    threads: int | None = setting(
+        None, Integer(1, 1024), "Threads that compute.", note="the cores that this process may use"
+    )
+    gpu_layers: int = setting(0, Integer(0, 9999), "Layers to put on the GPU.")
+    host: str = setting("127.0.0.1", String(1, 255), "The address to listen on.")
+    port: int = setting(8000, Integer(0, 65535), "The port to listen on; 0 takes a free one.")
+    api_key: ApiKey | None = setting(  # noqa: RUF009 - it is dataclasses.field
+        None,
+        Secret(),
+        "The key that clients must send. Better set as a variable: other users can see the flags of a process.",
+        note="no key",
+    )
+    open: bool = setting(False, Boolean(), "Serve without a key on an address that other machines can reach.")
+    max_body_bytes: int = setting(8 * 2**20, Integer(1024, 2**30), "The largest request body, in bytes.")
+    unknown_fields: Literal["refuse", "report"] = setting(
+        "refuse",
+        Choice(("refuse", "report")),
+        "What to do with request fields that nobody declared: refuse, or report them in the header x-oruel-ignored.",
+    )
+    template_kwargs: tuple[str, ...] = setting(
+        (),
+        Array(String(1, 128), maximum=64),
+        "A key that requests may set in chat_template_kwargs; may be repeated.",
+    )
+    allowed_hosts: tuple[str, ...] = setting(
+        (),
+        Array(String(1, 255), maximum=64),
+        "A name that requests may give in their Host header, besides the address listened on; may be repeated.",
+    )
+    log_prompts: bool = setting(False, Boolean(), "Write prompts and answers to the log.")
+    log_format: str = setting(
+        "auto", Choice(("auto", "console", "json")), "How log lines look; auto: console in a terminal, else json."
+    )
+    libllama: str | None = setting(
+        None,
+        String(1),
+        "The libllama library to load.",
+        note="the one in the xllamacpp package",
+        variable="LIBLLAMA",
+    )
+
+    def __post_init__(self) -> None:
+        if self.kv is not None and self.ctx is not None and self.kv < self.ctx:
+            raise ConfigError(
+                f"kv is {self.kv} tokens, but one request may take ctx = {self.ctx}. "
+                f"Set kv to at least {self.ctx}, or lower ctx."
+            )
+        if not (is_loopback(self.host) or self.api_key or self.open):
+            raise ConfigError(
+                f"On host {self.host} other machines may reach the server, and no API key is set. "
+                f"Set one ({variable_of('api_key')}), listen on 127.0.0.1, or say --open to serve anybody."
+            )
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        if self.alias is not None:
+            return self.alias
+        return BUNDLED_ALIASES if self.model == BUNDLED_MODEL else ()
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How one field of Settings is given and described."""
+
+    name: str
+    kind: Kind
+    summary: str
+    default: Any
+    note: str
+    variable: str
+
+    @property
+    def flag(self) -> str:
+        return f"--{self.name.replace('_', '-')}"
+
+    @property
+    def shown_default(self) -> str:
+        match self.default:
+            case None:
+                return self.note
+            case bool():
+                return str(self.default).lower()
+            case tuple():
+                return ", ".join(self.default) or "none"
+            case _:
+                return str(self.default)
+
+
+def declared_settings() -> dict[str, Setting]:
+    return {
+        field.name: Setting(
+            name=field.name,
+            kind=field.metadata["kind"],
+            summary=field.metadata["summary"],
+            default=field.default,
+            note=field.metadata["note"],
+            variable=field.metadata["variable"] or PREFIX + field.name.upper(),
+        )
+        for field in dataclasses.fields(Settings)
+    }
+
+
+SETTINGS: Mapping[str, Setting] = declared_settings()
+
+
+def variable_of(name: str) -> str:
+    return SETTINGS[name].variable
+
+
+def from_process(flags: Mapping[str, object]) -> Settings:
+    """`load` with this process's environment and working directory."""
+    return load(flags, os.environ, Path())
+
+
+def load(flags: Mapping[str, object], environ: Mapping[str, str], directory: Path) -> Settings:
+    """The settings, from nothing but the arguments and the TOML file that they point to.
+
+    `flags` maps names of settings, and "config", to text, to a boolean, to a list of texts, or to None where the flag
+    wasn't given. The file is the flag config, else the variable ORUEL_CONFIG, else oruel.toml in `directory` if there
+    is one. Raises ConfigError, which names the flag, variable or key that is at fault.
+    """
+    named = flags.get("config") or environ.get(CONFIG_VARIABLE)
+    path = directory / str(named or CONFIG_FILE)
+    from_file = read_file(path) if named or path.exists() else {}
+    return Settings(**{**from_file, **read_environment(environ), **read_flags(flags)})
+
+
+def read_flags(flags: Mapping[str, object]) -> dict[str, Any]:
+    given = {SETTINGS[name]: value for name, value in flags.items() if name != "config" and value is not None}
+    return {
+        setting.name: parse(setting, from_text(setting.kind, value), setting.flag) for setting, value in given.items()
+    }
+
+
+def read_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    by_variable = {setting.variable: setting for setting in SETTINGS.values()}
+    for variable in environ:
+        if variable.startswith(PREFIX) and variable not in by_variable and variable != CONFIG_VARIABLE:
+            hint = did_you_mean(variable.removeprefix(PREFIX), variable_of)
+            raise ConfigError(f"The variable {variable} is no setting.{hint}")
+    given = {setting: environ[variable] for variable, setting in by_variable.items() if variable in environ}
+    return {
+        setting.name: parse(setting, from_text(setting.kind, text), f"The variable {setting.variable}")
+        for setting, text in given.items()
+    }
+
+
+def read_file(path: Path) -> dict[str, Any]:
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"The configuration file {path} can't be read: {error.strerror}.") from error
+    except ValueError as error:
+        raise ConfigError(f"The configuration file {path} is not valid TOML: {error}.") from error
+    for key in content:
+        if key not in SETTINGS:
+            raise ConfigError(f'The key "{key}" in {path} is no setting.{did_you_mean(key, str)}')
+    return {key: parse(SETTINGS[key], value, f"The key {key} in {path}") for key, value in content.items()}
+
+
+def parse(setting: Setting, value: object, source: str) -> Any:
+    """Raises ConfigError naming the source."""
+    try:
+        return setting.kind.parse(value, source)
+    except InvalidParameter as error:
+        raise ConfigError(error.message) from error
+
+
+def from_text(kind: Kind, value: object) -> object:
+    """A flag or variable in the type that its kind wants; text that can't be one is left for the kind to refuse."""
+    if not isinstance(value, str):
+        return value
+    if isinstance(kind, Integer) and re.fullmatch("[+-]?[0-9]{1,18}", value):
+        return int(value)
+    if isinstance(kind, Boolean):
+        return {"true": True, "1": True, "false": False, "0": False}.get(value.lower(), value)
+    if isinstance(kind, Array):
+        return [item.strip() for item in value.split(",") if item.strip()]
+    return value
+
+
+def did_you_mean(name: str, spelt: Callable[[str], str]) -> str:
+    """' Did you mean X?', or all that there is; `spelt` turns the name of a setting into what the user would write."""
+    close = difflib.get_close_matches(name.lower().replace("-", "_"), SETTINGS, n=1)
+    if close:
+        return f" Did you mean {spelt(close[0])}?"
+    return f" There are: {', '.join(spelt(known) for known in SETTINGS)}."
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach the address. A name other than localhost might resolve to anything."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

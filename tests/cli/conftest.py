@@ -1,0 +1,18 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli.chat_server import ChatServer, running
+from tests.cli.command_line import CommandLine
+
+
+@pytest.fixture
+def server() -> Iterator[ChatServer]:
+    with running() as server:
+        yield server
+
+
+@pytest.fixture
+def oruel(tmp_path: Path) -> CommandLine:
+    return CommandLine(tmp_path)

@@ -1,0 +1,221 @@
+"""`oruel serve` up to where the server begins: settings, the model file, what is printed."""
+
+import io
+import json
+import shutil
+import subprocess
+from contextlib import redirect_stdout
+from pathlib import Path
+
+import pytest
+
+from oruel.announcement import Announcement, address
+from oruel.cli.banner import banner
+from oruel.cli.model_source import locate
+from oruel.config import SETTINGS
+from oruel.errors import ModelLoadError
+from tests.cli.chat_server import ChatServer, Reply, in_json
+from tests.cli.command_line import COMMAND, CommandLine
+
+KEY = "a-key-that-nobody-may-see"
+GGUF = b"GGUF and the rest"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--host", "0.0.0.0"], "no API key is set"),
+        (["--ctx", "200", "--kv", "100"], "kv is 100 tokens"),
+        (["--port", "many"], "--port must be an integer"),
+        (["--config", "absent.toml"], "absent.toml can't be read"),
+        (["--model", "absent.gguf"], "There is no model file absent.gguf"),
+        (["--model", "hf:nonsense"], "hf:OWNER/REPO/FILE.gguf"),
+    ],
+)
+def test_what_is_wrong_is_one_line_and_status_2(oruel: CommandLine, arguments: list[str], said: str) -> None:
+    done = oruel.call("serve", *arguments)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr.decode().startswith("oruel: ")
+    assert said in done.stderr.decode()
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_an_unknown_variable_stops_the_start(oruel: CommandLine) -> None:
+    done = oruel.run("serve", ORUEL_PROT="1")
+    assert done.returncode == 2
+    assert done.stderr == b"oruel: The variable ORUEL_PROT is no setting. Did you mean ORUEL_PORT?\n"
+
+
+def test_help_names_every_flag_and_variable_and_never_the_key(oruel: CommandLine) -> None:
+    done = oruel.call("serve", "--help", ORUEL_API_KEY=KEY, COLUMNS="200")
+    shown = done.stdout.decode()
+    for setting in SETTINGS.values():
+        assert f"{setting.flag} " in shown
+        assert setting.variable in shown
+    assert KEY not in shown
+
+
+def test_the_bundled_model_is_a_gguf_file() -> None:
+    assert locate("demo").read_bytes()[:4] == b"GGUF"
+
+
+def test_a_path_is_taken_as_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "a model.gguf"
+    file.write_bytes(GGUF)
+    assert locate(str(file)) == file
+
+
+def test_a_file_that_is_no_gguf_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "weights.gguf"
+    file.write_bytes(b"PK\x03\x04")
+    with pytest.raises(ModelLoadError, match="is not a GGUF file"):
+        locate(str(file))
+    with pytest.raises(ModelLoadError, match="There is no model file"):
+        locate(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        "hf:",
+        "hf:owner/repo",
+        "hf:owner/file.gguf",
+        "hf:owner/repo/file.bin",
+        "hf:owner/repo/../file.gguf",
+        "hf:owner/repo//file.gguf",
+        "hf:https://huggingface.co/owner/repo/file.gguf",
+        "hf:owner/repo/file.gguf\n",
+        "hf:owner/repo/file.gguf?download=true",
+        "hf:/owner/repo/file.gguf",
+        "hf:-owner/repo/file.gguf",
+        "hf:owner--x/repo/file.gguf",
+        f"hf:owner/{'r' * 100}/file.gguf",
+        "hf:owner/repo/model-00002-of-00003.gguf",
+    ],
+)
+def test_only_the_form_hf_owner_repo_file_is_taken(model: str) -> None:
+    with pytest.raises(ModelLoadError) as refused:
+        locate(model)
+    assert refused.value.message
+
+
+LOCATE = "from oruel.cli.model_source import locate; import sys; print(locate(sys.argv[1]))"
+
+
+def test_a_hub_that_can_not_be_reached_is_said_at_once_with_what_to_do(oruel: CommandLine) -> None:
+    done = oruel.run("serve", "--model", "hf:owner/repo/file.gguf", HF_ENDPOINT="http://127.0.0.1:1")
+    said = done.stderr.decode()
+    assert done.returncode == 2
+    assert said.startswith("oruel: file.gguf can't be fetched from http://127.0.0.1:1: ")
+    assert "Download it by hand from https://huggingface.co/owner/repo/tree/main and give its path to --model" in said
+    assert "HF_ENDPOINT" in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "said"),
+    [
+        (401, "RepoNotFound", "The hub has no repository owner/repo for you"),
+        (403, "GatedRepo", "owner/repo is gated. Accept its terms at https://huggingface.co/owner/repo"),
+        (404, "EntryNotFound", "owner/repo has no file file.gguf"),
+        (400, "", "can't be fetched from http://127.0.0.1"),
+    ],
+)
+def test_what_the_hub_refuses_is_said_with_what_to_do(
+    oruel: CommandLine, server: ChatServer, status: int, code: str, said: str
+) -> None:
+    server.route = lambda method, path: Reply([], status, {"X-Error-Code": code})
+    done = oruel.run("serve", "--model", "hf:owner/repo/file.gguf", HF_ENDPOINT=server.url)
+    assert done.returncode == 2
+    assert said in done.stderr.decode()
+    assert "Traceback" not in done.stderr.decode()
+
+
+def test_a_file_is_fetched_from_the_hub_once(oruel: CommandLine, server: ChatServer) -> None:
+    def hub(method: str, path: str) -> Reply | None:
+        if path != "/owner/repo/resolve/main/folder/file.gguf":
+            return None
+        headers = {"ETag": '"abc"', "X-Repo-Commit": "c" * 40, "Content-Length": str(len(GGUF))}
+        return Reply([] if method == "HEAD" else [GGUF], headers=headers)
+
+    server.route = hub
+    program = [COMMAND[0], "-c", LOCATE, "hf:owner/repo/folder/file.gguf"]
+    environment = oruel.environment({"HF_ENDPOINT": server.url})
+    first = subprocess.run(program, env=environment, capture_output=True, timeout=60, check=True)
+    path = Path(first.stdout.decode().strip())
+    assert (path.name, path.read_bytes()) == ("file.gguf", GGUF)
+    server.route = lambda method, path: in_json({}, 500)
+    again = subprocess.run(program, env=environment, capture_output=True, timeout=60, check=True)
+    assert again.stdout == first.stdout
+
+
+def announced(url: str, *, model: str = "oruel-demo", needs_key: bool = False) -> Announcement:
+    return Announcement(url, model, ("llama-4-maverick",), 4096, 32768, 16, needs_key)
+
+
+def test_the_banner_says_where_which_model_and_how_much() -> None:
+    shown = banner(announced("http://127.0.0.1:8000"))
+    for said in ("http://127.0.0.1:8000/docs", "oruel-demo, llama-4-maverick", "4096 tokens", "32768 in all"):
+        assert said in shown
+    assert max(map(len, shown.splitlines())) <= 100
+
+
+def between(shown: str, start: str, end: str) -> str:
+    return shown[shown.index(start) : shown.index(end) if end else None]
+
+
+@pytest.mark.parametrize("needs_key", [False, True])
+@pytest.mark.parametrize("model", ["oruel-demo", 'it\'s a "model" $HOME \\'])
+def test_the_curl_line_works_when_pasted_into_a_shell(needs_key: bool, model: str) -> None:
+    shown = banner(announced("http://127.0.0.1:8000", model=model, needs_key=needs_key))
+    line = between(shown, "curl ", "From Python")
+    shell = shutil.which("sh")
+    assert shell
+    # The shell's own reading of the line, whether or not curl is installed.
+    script = f"curl() {{ printf '%s\\0' \"$@\"; }}\n{line}"
+    done = subprocess.run([shell, "-c", script], env={"ORUEL_API_KEY": KEY}, capture_output=True, check=True)
+    arguments = done.stdout.decode().split("\0")[:-1]
+    assert arguments[:3] == ["http://127.0.0.1:8000/v1/chat/completions", "-H", "Content-Type: application/json"]
+    assert (f"Authorization: Bearer {KEY}" in arguments) == needs_key
+    assert arguments[-2] == "-d"
+    assert json.loads(arguments[-1])["model"] == model
+
+
+@pytest.mark.parametrize("needs_key", [False, True])
+def test_the_python_snippet_works_when_pasted(
+    server: ChatServer, monkeypatch: pytest.MonkeyPatch, needs_key: bool
+) -> None:
+    monkeypatch.setenv("ORUEL_API_KEY", KEY)
+    choice = {"index": 0, "message": {"role": "assistant", "content": "Knock, knock."}, "finish_reason": "stop"}
+    answer = {"id": "x", "object": "chat.completion", "created": 0, "model": "m", "choices": [choice]}
+    server.replies.append(in_json(answer))
+    shown = banner(announced(server.url, needs_key=needs_key))
+    snippet = shown[shown.index("pip install openai):") :].partition("\n")[2]
+    printed = io.StringIO()
+    names: dict[str, object] = {}
+    with redirect_stdout(printed):
+        exec(snippet, names)
+    names["client"].close()  # type: ignore[attr-defined]  # the client that the snippet made
+    assert printed.getvalue() == "Knock, knock.\n"
+    assert server.requests[0]["model"] == "oruel-demo"
+    assert (server.headers[0]["authorization"] == f"Bearer {KEY}") == needs_key
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:80"),
+        ("0.0.0.0", "http://127.0.0.1:80"),
+        ("::", "http://[::1]:80"),
+        ("::1", "http://[::1]:80"),
+        ("box.example", "http://box.example:80"),
+    ],
+)
+def test_the_address_printed_is_one_that_works(host: str, url: str) -> None:
+    assert address(host, 80) == url
+
+
+def test_the_program_says_what_it_can_do(oruel: CommandLine) -> None:
+    shown = oruel.call("--help").stdout.decode()
+    for command in ("serve", "params", "chat"):
+        assert f"  {command} " in shown

@@ -1,0 +1,87 @@
+"""The parameter page: each of its code samples, unchanged, through the official client."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openai import BadRequestError, OpenAI
+
+pytestmark = pytest.mark.model
+
+PAGE = (Path(__file__).parent / "inference-parameters.txt").read_text()
+SAMPLES = re.findall(r"^response = client\.chat\.completions\.create\(\n.*?^\)$", PAGE, re.MULTILINE | re.DOTALL)
+JSON_MODE = [sample for sample in SAMPLES if "json_object" in sample]
+SERVED = [sample for sample in SAMPLES if sample not in JSON_MODE]
+
+
+def run(sample: str, client: OpenAI) -> Any:
+    names: dict[str, Any] = {"client": client}
+    exec(sample, names)
+    return names["response"]
+
+
+def sample_with(words: str) -> str:
+    found: list[str] = [sample for sample in SAMPLES if words in sample]
+    assert len(found) == 1
+    return found[0]
+
+
+def prompt_of(sample: str) -> str:
+    return str(re.findall(r'"content": "([^"]+)"', sample)[0])
+
+
+def test_the_page_has_the_samples_that_these_tests_are_about() -> None:
+    assert len(SERVED) == 14
+    assert len(JSON_MODE) == 1
+
+
+@pytest.mark.parametrize("sample", SERVED, ids=prompt_of)
+def test_the_sample_runs_unchanged_and_is_answered_in_words(sample: str, client: OpenAI) -> None:
+    response = run(sample, client)
+    (choice,) = response.choices
+    assert response.model == "oruel-demo", "the response says which model really answered"
+    assert choice.finish_reason in {"stop", "length"}
+    words = re.findall(r"[A-Za-z]{2,}|\d+", choice.message.content)
+    letters = sum(map(len, words))
+    assert words, "an answer"
+    assert letters > 0.5 * len(choice.message.content.replace(" ", "")), f"noise: {choice.message.content!r}"
+    assert response.usage.total_tokens == response.usage.prompt_tokens + response.usage.completion_tokens
+
+
+def test_json_mode_is_refused_by_name_until_it_is_served(client: OpenAI) -> None:
+    with pytest.raises(BadRequestError) as refused:
+        run(JSON_MODE[0], client)
+    assert refused.value.param == "response_format"
+    assert refused.value.code == "unsupported_parameter"
+
+
+def test_temperature_0_is_always_the_same_answer(client: OpenAI) -> None:
+    answers = {run(sample_with("temperature=0,"), client).choices[0].message.content for _ in range(3)}
+    assert len(answers) == 1
+
+
+def test_temperature_above_1_varies_from_call_to_call(client: OpenAI) -> None:
+    answers = {run(sample_with("temperature=1.2"), client).choices[0].message.content for _ in range(4)}
+    assert len(answers) > 1
+
+
+def test_a_seed_repeats_its_answer(client: OpenAI) -> None:
+    answers = {run(sample_with("seed=42"), client).choices[0].message.content for _ in range(3)}
+    assert len(answers) == 1
+
+
+def test_max_tokens_bounds_the_answer(client: OpenAI) -> None:
+    response = run(sample_with("max_tokens=50"), client)
+    assert response.usage.completion_tokens <= 50
+
+
+@pytest.mark.parametrize("words", ["List 3 fruits", "Write a Python function"])
+def test_no_stop_sequence_is_in_the_answer(words: str, client: OpenAI) -> None:
+    content = run(sample_with(words), client).choices[0].message.content
+    assert not any(stop in content for stop in ("\n4.", "\n\n", "```"))
+
+
+def test_both_tiers_are_served_and_echoed(client: OpenAI) -> None:
+    assert run(sample_with('"tier": "turbo"'), client).tier == "turbo"
+    assert run(sample_with("Tell me a joke"), client).tier == "standard"

@@ -1,0 +1,187 @@
+"""Settings: where they come from, which source wins, and what is refused."""
+
+import dataclasses
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from oruel.config import SETTINGS, Settings, load
+from oruel.errors import ConfigError
+
+KEY = "a-key-that-nobody-may-see"
+
+
+def loaded(
+    directory: Path,
+    flags: Mapping[str, object] | None = None,
+    environ: Mapping[str, str] | None = None,
+    toml: str | None = None,
+) -> Settings:
+    if toml is not None:
+        (directory / "oruel.toml").write_text(toml, encoding="utf-8")
+    return load(flags or {}, environ or {}, directory)
+
+
+def refusal(directory: Path, **sources: object) -> str:
+    with pytest.raises(ConfigError) as refused:
+        loaded(directory, **sources)  # type: ignore[arg-type]  # the sources as `loaded` takes them
+    return refused.value.message
+
+
+def test_with_nothing_set_the_bundled_model_is_served_on_loopback_under_the_name_of_the_page(tmp_path: Path) -> None:
+    settings = loaded(tmp_path)
+    assert (settings.model, settings.aliases) == ("demo", ("llama-4-maverick",))
+    assert (settings.host, settings.port, settings.parallel, settings.gpu_layers) == ("127.0.0.1", 8000, 16, 0)
+    assert (settings.ctx, settings.kv, settings.threads, settings.api_key, settings.libllama) == (None,) * 5
+    assert (settings.max_body_bytes, settings.unknown_fields, settings.open) == (8388608, "refuse", False)
+    assert (settings.log_prompts, settings.log_format) == (False, "auto")
+    assert settings.template_kwargs == settings.allowed_hosts == ()
+
+
+def test_another_model_is_not_called_by_the_bundled_models_alias(tmp_path: Path) -> None:
+    assert loaded(tmp_path, {"model": "other.gguf"}).aliases == ()
+    assert loaded(tmp_path, {"model": "other.gguf", "alias": ["one", "two"]}).aliases == ("one", "two")
+    assert loaded(tmp_path, {"alias": []}).aliases == ()
+    assert loaded(tmp_path, environ={"ORUEL_ALIAS": ""}).aliases == ()
+
+
+INTEGERS = {"port": 8000, "parallel": 16, "gpu_layers": 0}
+some_integers = st.fixed_dictionaries({}, optional={name: st.integers(1, 200) for name in INTEGERS})
+
+
+@given(flags=some_integers, variables=some_integers, keys=some_integers)
+def test_flags_win_over_variables_and_variables_over_the_file_and_the_file_over_defaults(
+    flags: dict[str, int], variables: dict[str, int], keys: dict[str, int]
+) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        settings = loaded(
+            Path(directory),
+            {name: str(value) for name, value in flags.items()},
+            {f"ORUEL_{name.upper()}": str(value) for name, value in variables.items()},
+            "".join(f"{name} = {value}\n" for name, value in keys.items()),
+        )
+    expected = INTEGERS | keys | variables | flags
+    assert {name: getattr(settings, name) for name in INTEGERS} == expected
+
+
+def test_every_setting_can_be_given_in_each_of_the_three_ways(tmp_path: Path) -> None:
+    given = {
+        "model": "x.gguf", "alias": "one,two", "ctx": "64", "kv": "128", "parallel": "2", "threads": "3",
+        "gpu_layers": "4", "host": "::1", "port": "5", "api_key": KEY, "open": "true", "max_body_bytes": "2048",
+        "unknown_fields": "report", "template_kwargs": "think", "allowed_hosts": "a.example,b.example",
+        "log_prompts": "true", "log_format": "json", "libllama": "/lib/libllama.so",
+    }  # fmt: skip
+    assert set(given) == set(SETTINGS) == {field.name for field in dataclasses.fields(Settings)}
+    toml = "".join(f"{name} = {in_toml(name, text)}\n" for name, text in given.items())
+    (tmp_path / "empty").mkdir()
+    from_flags = loaded(tmp_path / "empty", flags=given)
+    from_variables = loaded(tmp_path / "empty", environ={SETTINGS[name].variable: given[name] for name in given})
+    assert from_flags == from_variables == loaded(tmp_path, toml=toml)
+    assert from_flags.allowed_hosts == ("a.example", "b.example")
+    assert (from_flags.ctx, from_flags.open, from_flags.template_kwargs) == (64, True, ("think",))
+
+
+def in_toml(name: str, text: str) -> str:
+    if name in ("alias", "template_kwargs", "allowed_hosts"):
+        return str(text.split(","))
+    return text if text.isdigit() or text == "true" else f'"{text}"'
+
+
+def test_the_variable_for_the_library_is_libllama(tmp_path: Path) -> None:
+    assert loaded(tmp_path, environ={"LIBLLAMA": "/x.so"}).libllama == "/x.so"
+    assert "Did you mean LIBLLAMA?" in refusal(tmp_path, environ={"ORUEL_LIBLLAMA": "/x.so"})
+
+
+def test_the_file_may_be_named_by_a_flag_or_a_variable(tmp_path: Path) -> None:
+    (tmp_path / "flag.toml").write_text("port = 1")
+    (tmp_path / "variable.toml").write_text("port = 2")
+    (tmp_path / "oruel.toml").write_text("port = 3")
+    variable = {"ORUEL_CONFIG": "variable.toml"}
+    assert loaded(tmp_path, {"config": str(tmp_path / "flag.toml")}, variable).port == 1
+    assert loaded(tmp_path, {}, variable).port == 2
+    assert loaded(tmp_path).port == 3
+
+
+@pytest.mark.parametrize(
+    ("sources", "said"),
+    [
+        ({"flags": {"config": "absent.toml"}}, "absent.toml can't be read: No such file"),
+        ({"environ": {"ORUEL_CONFIG": "absent.toml"}}, "absent.toml can't be read"),
+        ({"toml": "port ="}, "is not valid TOML"),
+        ({"toml": "prot = 1"}, 'The key "prot" in'),
+        ({"toml": "prot = 1"}, "Did you mean port?"),
+        ({"toml": "gpu-layers = 1"}, "Did you mean gpu_layers?"),
+        ({"toml": "[server]\nport = 1"}, 'The key "server" in'),
+        ({"environ": {"ORUEL_CXT": "1"}}, "The variable ORUEL_CXT is no setting. Did you mean ORUEL_CTX?"),
+        ({"environ": {"ORUEL_QQQQ": "1"}}, "There are: ORUEL_MODEL, "),
+        ({"flags": {"kv": "many"}}, '--kv must be an integer from 1 to 1073741824, but is the string "many".'),
+        ({"environ": {"ORUEL_KV": "0"}}, "The variable ORUEL_KV must be an integer from 1"),
+        ({"environ": {"ORUEL_KV": ""}}, 'ORUEL_KV must be an integer from 1 to 1073741824, but is the string "".'),
+        ({"toml": 'kv = "9000"'}, "The key kv in"),
+        ({"toml": "ctx = 10.5"}, "must be an integer from 1"),
+        ({"toml": "ctx = nan"}, "not a finite number"),
+        ({"toml": "open = 1"}, "must be true or false, but is 1."),
+        ({"environ": {"ORUEL_OPEN": "perhaps"}}, 'ORUEL_OPEN must be true or false, but is the string "perhaps".'),
+        ({"flags": {"parallel": "257"}}, "--parallel must be an integer from 1 to 256, but is 257."),
+        ({"flags": {"port": "65536"}}, "--port must be an integer from 0 to 65535"),
+        ({"flags": {"port": "9" * 5000}}, "--port must be an integer from 0 to 65535"),
+        ({"flags": {"unknown_fields": "drop"}}, '--unknown-fields must be "refuse" or "report"'),
+        ({"toml": 'alias = "one"'}, "The key alias in"),
+        ({"flags": {"alias": [""]}}, "--alias[0] must be a string of 1 to 128 characters"),
+        ({"flags": {"ctx": "200", "kv": "100"}}, "kv is 100 tokens, but one request may take ctx = 200."),
+        ({"environ": {"ORUEL_CTX": "200"}, "toml": "kv = 100"}, "Set kv to at least 200"),
+    ],
+)
+def test_what_is_wrong_is_refused_with_its_source(tmp_path: Path, sources: dict[str, object], said: str) -> None:
+    assert said in refusal(tmp_path, **sources)
+
+
+def test_a_wrong_value_is_refused_even_where_a_better_source_overrides_it(tmp_path: Path) -> None:
+    assert "The key port in" in refusal(tmp_path, flags={"port": "1"}, toml="port = 70000")
+
+
+def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "oruel.toml").write_bytes(b"\xff\xfe")
+    assert "is not valid TOML" in refusal(tmp_path)
+
+
+def test_variables_of_others_are_none_of_our_business(tmp_path: Path) -> None:
+    assert loaded(tmp_path, environ={"PORT": "1", "HF_TOKEN": "x", "ORUELX": "y"}).port == 8000
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.2", "example.org", "127.1", "localhost.evil.example"])
+def test_an_address_that_others_can_reach_needs_a_key_or_open(tmp_path: Path, host: str) -> None:
+    said = refusal(tmp_path, flags={"host": host})
+    assert host in said
+    assert "ORUEL_API_KEY" in said
+    assert "--open" in said
+    assert loaded(tmp_path, {"host": host, "api_key": KEY}).host == host
+    assert loaded(tmp_path, {"host": host, "open": True}).host == host
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.10", "::1", "localhost", "LocalHost"])
+def test_loopback_needs_no_key(tmp_path: Path, host: str) -> None:
+    assert loaded(tmp_path, {"host": host}).api_key is None
+
+
+def test_only_a_hash_of_the_key_is_kept(tmp_path: Path) -> None:
+    settings = loaded(tmp_path, environ={"ORUEL_API_KEY": KEY})
+    assert settings.api_key is not None
+    # sha256sum of the key
+    assert settings.api_key.sha256.hex() == "ede6773cf39d0c46cea90ee2cbe3f4d28862c93aebb2ac983b7dbd5d5367f1f6"
+    assert KEY not in repr(settings)
+    assert "sha256" not in repr(settings)
+    assert KEY not in str(dataclasses.asdict(settings))
+
+
+@pytest.mark.parametrize("toml", [f'api_key = "{KEY} "', "api_key = 123123123", f'api_key = ["{KEY}"]', 'api_key = ""'])
+def test_a_key_that_can_not_be_is_refused_without_repeating_it(tmp_path: Path, toml: str) -> None:
+    said = refusal(tmp_path, toml=toml)
+    assert "The key api_key in" in said
+    assert "printable ASCII" in said
+    assert KEY not in said
+    assert "123123123" not in said

@@ -1,0 +1,191 @@
+"""The whole endpoint, as a process: what a user meets between starting it and stopping it."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from tests.gguf_models import gemma_model, llama_model, mistral_model, qwen2_model
+from tests.server import RunningServer, oruel_serve
+
+pytestmark = pytest.mark.model
+
+PATIENCE_SECONDS = 30
+ENDS = {"376": -100, "378": -100}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("models")
+
+
+@pytest.fixture(scope="module")
+def server(folder: Path) -> Iterator[RunningServer]:
+    with oruel_serve("--model", str(llama_model(folder)), "--threads", "1", "--parallel", "4") as running:
+        yield running
+
+
+def chat(text: str = "Hello", **parameters: Any) -> dict[str, Any]:
+    return {"model": "llama-f16", "messages": [{"role": "user", "content": text}]} | parameters
+
+
+def endless(**parameters: Any) -> dict[str, Any]:
+    """Runs to the end of the context window, since the model's ends are biased away."""
+    return chat(logit_bias=ENDS, **parameters)
+
+
+def ask(server: RunningServer, body: dict[str, Any]) -> dict[str, Any]:
+    response = httpx2.post(f"{server.base_url}/chat/completions", json=body, timeout=60)
+    assert response.status_code == 200, response.text
+    return dict(response.json())
+
+
+def gauge(server: RunningServer, name: str) -> float:
+    text = httpx2.get(f"{server.url}/metrics").text
+    found = re.search(rf"^oruel_engine_{name} (\S+)$", text, re.MULTILINE)
+    assert found, f"no {name} in /metrics"
+    return float(found[1])
+
+
+def eventually(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, f"never happened: {what}"
+        time.sleep(0.02)
+
+
+def engine_of(server: RunningServer) -> int:
+    """The process id of the server's one child."""
+    children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
+    (child,) = children
+    return int(child)
+
+
+@pytest.mark.parametrize("stream", [True, False], ids=["streamed", "not streamed"])
+def test_a_client_that_leaves_frees_its_place(server: RunningServer, stream: bool) -> None:
+    finished = ask(server, endless(max_tokens=1800))["usage"]["completion_tokens"]
+    steps_before = gauge(server, "steps")
+    body = json.dumps(endless(stream=stream, n=4)).encode()
+    with socket.create_connection((server.url[7:].split(":")[0], int(server.url.rsplit(":")[-1]))) as connection:
+        head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n"
+        connection.sendall(head.encode() + b"Content-Type: application/json\r\n\r\n" + body)
+        eventually(lambda: gauge(server, "running") == 4, "four choices run")
+    eventually(lambda: not engine_moves(server), "the engine rests")
+    assert gauge(server, "steps") - steps_before < finished, "it rests because the client left, not because it ended"
+
+
+def engine_moves(server: RunningServer) -> bool:
+    before = gauge(server, "steps")
+    time.sleep(0.2)
+    return gauge(server, "steps") != before
+
+
+def test_the_same_seed_gives_the_same_text_streamed_and_not(server: RunningServer) -> None:
+    whole = ask(server, chat(seed=7, max_tokens=60, temperature=1.5))["choices"][0]["message"]["content"]
+    parts = []
+    body = chat(seed=7, max_tokens=60, temperature=1.5, stream=True)
+    with httpx2.stream("POST", f"{server.base_url}/chat/completions", json=body, timeout=60) as response:
+        for line in response.iter_lines():
+            if line.startswith("data: {"):
+                parts += [choice["delta"].get("content") or "" for choice in json.loads(line[6:])["choices"]]
+    assert "".join(parts) == whole
+
+
+def test_a_prompt_over_the_context_is_refused_with_both_numbers(server: RunningServer) -> None:
+    response = httpx2.post(f"{server.base_url}/chat/completions", json=chat("word " * 5000), timeout=60)
+    error = response.json()["error"]
+    assert response.status_code == 400
+    assert (error["code"], error["param"]) == ("context_length_exceeded", "messages")
+    assert "2048" in error["message"]
+    assert int(re.findall(r"\d+", error["message"])[0]) > 5000
+
+
+def test_max_tokens_beyond_the_room_left_is_clamped_and_ends_with_length(server: RunningServer) -> None:
+    answer = ask(server, endless(max_tokens=131072))
+    assert answer["usage"]["total_tokens"] == 2048
+    assert answer["choices"][0]["finish_reason"] == "length"
+
+
+def test_what_tokenize_counts_is_what_usage_counts(server: RunningServer) -> None:
+    body = chat("Hello <|im_end|> you")
+    answer = ask(server, body | {"max_tokens": 1})
+    counted = httpx2.post(f"{server.url}/tokenize", json={"messages": body["messages"]}).json()
+    assert counted["count"] == answer["usage"]["prompt_tokens"]
+
+
+def test_a_logit_bias_beyond_the_vocabulary_is_refused_before_any_work(server: RunningServer) -> None:
+    response = httpx2.post(f"{server.base_url}/chat/completions", json=chat(logit_bias={"380": 1}))
+    assert response.status_code == 400
+    assert response.json()["error"]["param"].startswith("logit_bias")
+
+
+def test_a_killed_engine_ends_its_streams_with_an_error_and_comes_back(server: RunningServer) -> None:
+    body = endless(stream=True, n=2)
+    with httpx2.stream("POST", f"{server.base_url}/chat/completions", json=body, timeout=60) as response:
+        lines = response.iter_lines()
+        next(lines)
+        os.kill(engine_of(server), signal.SIGKILL)
+        events = [line[6:] for line in lines if line.startswith("data: ")]
+    assert events[-1] == "[DONE]"
+    assert json.loads(events[-2])["error"]["code"] == "engine_failed"
+    eventually(lambda: httpx2.get(f"{server.url}/health").status_code == 200, "the endpoint is healthy again")
+    assert ask(server, chat(max_tokens=3))["usage"]["completion_tokens"] <= 3
+
+
+@pytest.mark.parametrize("build", [llama_model, qwen2_model, mistral_model, gemma_model])
+def test_models_of_every_family_are_served(build: Callable[[Path], Path], folder: Path) -> None:
+    path = build(folder)
+    with oruel_serve("--model", str(path), "--threads", "1") as running:
+        answer = ask(running, chat(max_tokens=8, seed=1, logprobs=True, top_logprobs=2) | {"model": path.stem})
+    entries = answer["choices"][0]["logprobs"]["content"]
+    assert 1 <= len(entries) <= 8
+    assert all(len(entry["top_logprobs"]) == 2 for entry in entries)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_server_with_status_0(number: signal.Signals, folder: Path) -> None:
+    with oruel_serve("--model", str(llama_model(folder)), "--threads", "1") as running:
+        engine = engine_of(running)
+        running.process.send_signal(number)
+        assert running.process.wait(30) == 0
+    assert "Traceback" not in "".join(running.lines)
+    assert not Path(f"/proc/{engine}").exists(), "the engine process went with it"
+
+
+def refused(*flags: str) -> str:
+    command = [sys.executable, "-m", "oruel", "serve", *flags]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 2, ended.stderr
+    assert ended.stdout == ""
+    assert "Traceback" not in ended.stderr
+    return ended.stderr
+
+
+def test_a_taken_port_is_said_in_one_line(server: RunningServer) -> None:
+    message = refused("--port", server.url.rsplit(":")[-1])
+    assert "--port" in message
+    assert len(message.splitlines()) == 1
+
+
+def test_gpu_layers_are_refused_on_a_build_without_a_gpu() -> None:
+    assert "gpu_layers" in refused("--port", "0", "--gpu-layers", "1")
+
+
+def test_a_window_beyond_the_models_training_is_refused() -> None:
+    assert "trained for" in refused("--port", "0", "--ctx", "100000")
+
+
+def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "model.gguf"
+    path.write_bytes(b"GGUF nothing of the kind")
+    assert "model.gguf" in refused("--port", "0", "--model", str(path))
