@@ -36,6 +36,7 @@ $(VENV)/python.done:
 	@touch $@
 
 $(VENV)/serve.done: $(VENV)/python.done requirements.txt pyproject.toml
+	@echo "Installing into $(VENV), about a minute"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: -r requirements.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
 	@touch $@

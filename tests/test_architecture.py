@@ -1,0 +1,97 @@
+"""The shape of the house: imports run one way, C and the environment have one place each, files stay small."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "src" / "oruel"
+
+# A folder may import from itself and from those behind it; the design's way of a request, in order.
+ORDER = ["cli", "app", "api", "ledger", "router", "backends", "text", "engine", "sampling", "constraints", "llama"]
+FREE = {"types", "errors", "parameters", "kinds", "announcement"}
+MAX_LINES = 400
+MAX_FUNCTION_LINES = 50
+
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+
+
+def place(path: Path) -> str:
+    """The folder of a module, or the name of a top-level one."""
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+def imported(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            yield node.module or ""
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def oruel_places(path: Path) -> set[str]:
+    return {name.split(".")[1] for name in imported(path) if name.startswith("oruel.") and len(name.split(".")) > 1}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_run_only_along_the_way_of_a_request(path: Path) -> None:
+    here = place(path)
+    for there in oruel_places(path) - FREE - {here}:
+        if there == "config":
+            assert here in {"app", "cli", "__main__"}, f"{here} reads settings; app and cli alone do"
+        elif there == "models":
+            assert here in {"cli", "app"}, "only the command line and the app know of the bundled model"
+        elif here != "__main__":
+            assert here in ORDER, f"{here} may import nothing but {sorted(FREE)}, and imports {there}"
+            assert ORDER.index(here) < ORDER.index(there), f"{here} imports {there}, against the direction"
+
+
+def test_only_llama_touches_c() -> None:
+    offenders = [
+        path
+        for path in SOURCES
+        if place(path) != "llama" and {"cffi", "ctypes"} & {n.split(".")[0] for n in imported(path)}
+    ]
+    assert offenders == []
+
+
+def test_only_config_reads_the_environment() -> None:
+    def reads(node: ast.AST) -> bool:
+        return isinstance(node, ast.Attribute) and node.attr in {"environ", "getenv", "environb"}
+
+    offenders = [
+        path for path in SOURCES if path.name != "config.py" and any(map(reads, ast.walk(ast.parse(path.read_text()))))
+    ]
+    assert offenders == []
+
+
+def test_files_and_functions_stay_small() -> None:
+    for path in SOURCES:
+        text = path.read_text()
+        assert len(text.splitlines()) <= MAX_LINES, f"{path} is more than one noun"
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                lines = (node.end_lineno or node.lineno) - node.lineno + 1
+                assert lines <= MAX_FUNCTION_LINES, f"{path}: {node.name} has {lines} lines"
+
+
+def test_every_module_states_its_contract() -> None:
+    for path in SOURCES:
+        tree = ast.parse(path.read_text())
+        assert not tree.body or ast.get_docstring(tree), f"{path} has no docstring"
+
+
+def test_the_readme_tree_is_what_is_on_disk() -> None:
+    readme = (ROOT / "README.md").read_text()
+    listed = set(re.findall(r"^  ([a-z]+(?:\.py|/)) ", readme, flags=re.MULTILINE))
+    on_disk = {
+        f"{path.name}/" if path.is_dir() else path.name
+        for path in PACKAGE.iterdir()
+        if not path.name.startswith("__") and (path.is_dir() or path.suffix == ".py")
+    }
+    assert listed == on_disk
