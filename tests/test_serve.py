@@ -102,12 +102,20 @@ def test_the_same_seed_gives_the_same_text_streamed_and_not(server: RunningServe
 
 
 def test_a_prompt_over_the_context_is_refused_with_both_numbers(server: RunningServer) -> None:
-    response = httpx2.post(f"{server.base_url}/chat/completions", json=chat("word " * 5000), timeout=60)
+    body = chat("word " * 800)
+    counted = httpx2.post(f"{server.url}/tokenize", json={"messages": body["messages"]}).json()["count"]
+    assert counted > 2048
+    response = httpx2.post(f"{server.base_url}/chat/completions", json=body, timeout=60)
     error = response.json()["error"]
     assert response.status_code == 400
     assert (error["code"], error["param"]) == ("context_length_exceeded", "messages")
-    assert "2048" in error["message"]
-    assert int(re.findall(r"\d+", error["message"])[0]) > 5000
+    assert re.findall(r"\d+", error["message"].replace("llama-f16", "")) == [str(counted), "2048"]
+
+
+def test_megabytes_over_the_context_are_refused_before_they_are_tokenised(server: RunningServer) -> None:
+    response = httpx2.post(f"{server.base_url}/chat/completions", json=chat("word " * 10**6), timeout=60)
+    assert response.status_code == 400
+    assert "at least" in response.json()["error"]["message"]
 
 
 def test_max_tokens_beyond_the_room_left_is_clamped_and_ends_with_length(server: RunningServer) -> None:
@@ -189,3 +197,13 @@ def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "model.gguf"
     path.write_bytes(b"GGUF nothing of the kind")
     assert "model.gguf" in refused("--port", "0", "--model", str(path))
+
+
+def test_log_lines_are_json_with_a_request_id_and_never_the_prompt(server: RunningServer) -> None:
+    secret = "a word that nobody else says"
+    response = httpx2.post(f"{server.base_url}/chat/completions", json=chat(secret, max_tokens=2))
+    own_id = response.headers["x-request-id"]
+    eventually(lambda: any(own_id in line for line in server.lines), "the request's line")
+    (line,) = [json.loads(line) for line in server.lines if own_id in line]
+    assert (line["event"], line["status"], line["completion_tokens"]) == ("request", 200, 2)
+    assert not any(secret in line for line in server.lines)

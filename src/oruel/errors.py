@@ -18,6 +18,7 @@ OruelError
 │   ├── Overloaded              503  overloaded_error, with Retry-After
 │   ├── EngineFailed            503  the engine process died while it held the request
 │   └── DeadlineExceeded        504  timeout_error
+├── ChatFailed                       never reaches HTTP: the server that `oruel chat` talks to let it down
 └── StartupError                     never reaches HTTP: the command line prints it and exits
     ├── ConfigError                  a setting is unknown or out of range
     ├── LibraryError                 libllama is missing, of another version, or can't run on this CPU
@@ -125,6 +126,10 @@ class DeadlineExceeded(ServerError):
     status = 504
     type = "timeout_error"
     code = "deadline_exceeded"
+
+
+class ChatFailed(OruelError):
+    code = "chat_failed"
 
 
 class StartupError(OruelError):

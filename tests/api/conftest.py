@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 import structlog
 import uvicorn
@@ -26,7 +26,7 @@ CARD = ModelCard(
     template_kwargs=("enable_thinking",),
 )
 
-Client = httpx.AsyncClient
+Client = httpx2.AsyncClient
 Serve = Callable[..., Client]
 
 
@@ -63,7 +63,7 @@ async def serve(backend: FakeBackend) -> AsyncIterator[Serve]:
     clients: list[Client] = []
 
     def make(**changes: Any) -> Client:
-        transport = httpx.ASGITransport(create_api(services_for(backend, **changes)), raise_app_exceptions=True)
+        transport = httpx2.ASGITransport(create_api(services_for(backend, **changes)), raise_app_exceptions=True)
         clients.append(Client(transport=transport, base_url="http://localhost"))
         return clients[-1]
 

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from oruel.api.chat_body import FIELDS
@@ -28,7 +28,7 @@ async def asked(client: Client, backend: FakeBackend, **fields: Any) -> ChatRequ
     return backend.requests[-1]
 
 
-def chunks(response: httpx.Response) -> list[dict[str, Any]]:
+def chunks(response: httpx2.Response) -> list[dict[str, Any]]:
     events = response.text.split("\n\n")
     assert events[-2:] == ["data: [DONE]", ""]
     return [json.loads(event.removeprefix("data: ")) for event in events[:-2] if not event.startswith(":")]

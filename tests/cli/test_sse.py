@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from oruel.cli import sse
 from oruel.cli.sse import events
-from oruel.errors import ServerError
+from oruel.errors import ChatFailed
 
 visible = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\r\n\ufeff"), max_size=12)
 
@@ -56,5 +56,5 @@ def test_an_event_comes_out_as_soon_as_it_is_whole() -> None:
 
 def test_a_line_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sse, "MAX_LINE", 100)
-    with pytest.raises(ServerError, match="more than 100 characters"):
+    with pytest.raises(ChatFailed, match="more than 100 characters"):
         list(events(b"data: xxxxxxxxxxxx" for _ in range(1000)))

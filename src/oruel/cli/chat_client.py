@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-import httpx
+import httpx2
 import msgspec
 
 from oruel.cli.sse import events
 from oruel.config import Secret, is_loopback
-from oruel.errors import ServerError
+from oruel.errors import ChatFailed
 
 DONE = "[DONE]"
 # Some servers send nothing while they read a long prompt; a person can always press Ctrl-C.
-TIMEOUT = httpx.Timeout(600, connect=10)
+TIMEOUT = httpx2.Timeout(600, connect=10)
 REMARKS = {"x-oruel-ignored": "ignored by the server", "x-oruel-differs": "differs from the contract"}
 
 
@@ -77,7 +77,7 @@ class Incoming:
 
 
 class ChatClient:
-    """Every method raises ServerError, in words for the person who asked, for whatever goes wrong."""
+    """Every method raises ChatFailed, in words for the person who asked, for whatever goes wrong."""
 
     def __init__(self, base_url: str, api_key: str | None) -> None:
         """Raises InvalidParameter for a key that no header can carry."""
@@ -91,7 +91,7 @@ class ChatClient:
         with self._request("GET", "/models") as response:
             models = decode(response.read(), ModelList).data
         if not models:
-            raise ServerError(f"{self._base_url} offers no model. Name one with --model.")
+            raise ChatFailed(f"{self._base_url} offers no model. Name one with --model.")
         return models[0].id
 
     @contextmanager
@@ -99,20 +99,20 @@ class ChatClient:
         """Leaving the block closes the connection, which stops the answer."""
         with self._request("POST", "/chat/completions", content=json.dumps(body)) as response:
             if "text/event-stream" not in response.headers.get("content-type", ""):
-                raise ServerError(f"{response.url} did not answer with a stream of events.")
+                raise ChatFailed(f"{response.url} did not answer with a stream of events.")
             yield Incoming(remarks_in(response.headers), chunks_of(events(response.iter_bytes())))
 
     @contextmanager
-    def _request(self, method: str, path: str, content: str | None = None) -> Iterator[httpx.Response]:
+    def _request(self, method: str, path: str, content: str | None = None) -> Iterator[httpx2.Response]:
         """A connection of its own for each request: one that was interrupted is not used again."""
         url = self._base_url + path
         with (
             in_words(url),
-            httpx.Client(headers=self._headers, timeout=TIMEOUT, trust_env=not is_local(url)) as http,
+            httpx2.Client(headers=self._headers, timeout=TIMEOUT, trust_env=not is_local(url)) as http,
             http.stream(method, url, content=content) as response,
         ):
             if not response.is_success:
-                raise ServerError(f"{url} answered {response.status_code}: {error_in(response.read())}")
+                raise ChatFailed(f"{url} answered {response.status_code}: {error_in(response.read())}")
             yield response
 
 
@@ -120,12 +120,12 @@ class ChatClient:
 def in_words(url: str) -> Iterator[None]:
     try:
         yield
-    except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-        raise ServerError(f"{url} can't be reached: {error}. `oruel serve` starts a server.") from error
-    except httpx.InvalidURL as error:
-        raise ServerError(f"{url} is not a URL: {error}.") from error
-    except httpx.HTTPError as error:
-        raise ServerError(f"The connection to {url} failed: {str(error) or type(error).__name__}.") from error
+    except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
+        raise ChatFailed(f"{url} can't be reached: {error}. `oruel serve` starts a server.") from error
+    except httpx2.InvalidURL as error:
+        raise ChatFailed(f"{url} is not a URL: {error}.") from error
+    except httpx2.HTTPError as error:
+        raise ChatFailed(f"The connection to {url} failed: {str(error) or type(error).__name__}.") from error
 
 
 def is_local(url: str) -> bool:
@@ -141,22 +141,22 @@ def remarks_in(headers: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def chunks_of(stream: Iterable[str]) -> Iterator[Chunk]:
-    """Raises ServerError for an error event, and where the stream ends without a [DONE]."""
+    """Raises ChatFailed for an error event, and where the stream ends without a [DONE]."""
     for data in stream:
         if data == DONE:
             return
         chunk = decode(data.encode(), Chunk)
         if chunk.error is not None:
-            raise ServerError(error_text(chunk.error))
+            raise ChatFailed(error_text(chunk.error))
         yield chunk
-    raise ServerError("The connection closed before the answer was complete.")
+    raise ChatFailed("The connection closed before the answer was complete.")
 
 
 def decode(data: bytes, kind: type[Shape]) -> Shape:
     try:
         return msgspec.json.decode(data, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ServerError(f"The server sent what is no part of the protocol: {error}.") from error
+        raise ChatFailed(f"The server sent what is no part of the protocol: {error}.") from error
 
 
 def error_in(body: bytes) -> str:

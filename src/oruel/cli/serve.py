@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from oruel import config
-from oruel.cli import banner, model_source
+from oruel.cli import banner, logs, model_source
 from oruel.cli.options import given, option, with_options
 from oruel.config import SETTINGS, Setting
 
@@ -35,6 +35,7 @@ def serve(
     Flags win over variables, variables over the TOML file, the file over the defaults.
     """
     settings = config.from_process({**given(flags), "config": config_file})
+    logs.configure(settings.log_format)
     model_path = model_source.locate(settings.model)
 
     from oruel import app

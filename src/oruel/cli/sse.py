@@ -4,14 +4,14 @@ import codecs
 import io
 from collections.abc import Iterable, Iterator
 
-from oruel.errors import ServerError
+from oruel.errors import ChatFailed
 
 MAX_LINE = 16 * 2**20
 
 
 def events(chunks: Iterable[bytes]) -> Iterator[str]:
     """The data of each event. Comments, which servers send as heartbeats, and other fields are passed over, and so
-    is an event that the end of the stream cuts. Raises ServerError for a line of more than MAX_LINE characters.
+    is an event that the end of the stream cuts. Raises ChatFailed for a line of more than MAX_LINE characters.
     """
     data: list[str] = []
     for line in lines(chunks):
@@ -32,4 +32,4 @@ def lines(chunks: Iterable[bytes]) -> Iterator[str]:
         *complete, pending = (pending + decoder.decode(chunk)).split("\n")
         yield from complete
         if len(pending) > MAX_LINE:
-            raise ServerError(f"The server sent a line of more than {MAX_LINE} characters.")
+            raise ChatFailed(f"The server sent a line of more than {MAX_LINE} characters.")
