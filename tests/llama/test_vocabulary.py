@@ -120,14 +120,14 @@ def test_the_ends_of_a_turn_are_known(llama: Model, model: Model) -> None:
 def test_each_shape_says_how_its_prompts_begin(model: Model) -> None:
     vocabulary = model.vocabulary
     begins = {
-        "random llama-f16": ("<|endoftext|>", False, False),
-        "random qwen2": ("<|endoftext|>", False, False),
-        "random mistral": ("<s>", True, True),
-        "random gemma": ("<bos>", True, False),
+        "llama-f16": ("<|endoftext|>", False, False),
+        "qwen2": ("<|endoftext|>", False, False),
+        "mistral": ("<s>", True, True),
+        "gemma": ("<bos>", True, False),
     }
     assert vocabulary.bos is not None
     found = (vocabulary.token_text(vocabulary.bos), vocabulary.adds_bos, vocabulary.adds_space_prefix)
-    assert found == begins[model.name]
+    assert found == begins[model.path.stem]
 
 
 def test_ids_out_of_range_never_reach_the_library(llama: Model) -> None:

@@ -5,14 +5,11 @@ import struct
 import weakref
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from oruel.errors import ConfigError, ModelLoadError
 from oruel.llama.library import Library, load_library
 from oruel.llama.vocabulary import Vocabulary
-
-if TYPE_CHECKING:
-    from oruel.llama.context import Context
 
 GGUF_HEADER = struct.Struct("<4sIqq")  # magic, version, number of tensors, number of metadata pairs
 GGUF_VERSIONS = (2, 3)
@@ -38,7 +35,7 @@ class Model:
         """
         self.path = Path(path)
         self.library = library or load_library()
-        self.contexts: weakref.WeakSet[Context] = weakref.WeakSet()
+        self.contexts: weakref.WeakSet[object] = weakref.WeakSet()
         check_gguf_header(self.path)
         self._pointer = self._load(gpu_layers, vocabulary_only)
         self._free = weakref.finalize(self, self.library.lib.llama_model_free, self._pointer)
@@ -91,11 +88,6 @@ class Model:
     @cached_property
     def vocabulary(self) -> Vocabulary:
         return Vocabulary(self)
-
-    @property
-    def name(self) -> str:
-        """What the file calls itself, else the file's name without its ending."""
-        return self.metadata("general.name") or self.path.stem
 
     @property
     def context_length(self) -> int:

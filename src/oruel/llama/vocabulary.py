@@ -1,23 +1,32 @@
 """Text to token ids and back, as the model's own tokenizer does it. Safe to use from several threads."""
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from oruel.errors import ContextLengthExceeded
 from oruel.llama import bindings
 from oruel.llama.cuts import UNBOUNDED, cut_text
-
-if TYPE_CHECKING:
-    from oruel.llama.model import Model
+from oruel.llama.library import Library
 
 MAX_INT32 = 2**31 - 1
 PIECE_BYTES = 64
 
 
+class Owner(Protocol):
+    """The model that a vocabulary is part of."""
+
+    library: Library
+
+    @property
+    def pointer(self) -> Any: ...
+
+    def metadata(self, key: str) -> str | None: ...
+
+
 class Vocabulary:
     """The tokens of one model; it lives as long as the model, which it holds."""
 
-    def __init__(self, model: "Model") -> None:
+    def __init__(self, model: Owner) -> None:
         self._model = model
         self._ffi = model.library.ffi
         self._lib = model.library.lib

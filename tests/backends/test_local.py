@@ -1,0 +1,118 @@
+"""The embedded engine behind the one seam: what a request's deltas add up to, over a random-weights model."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from oruel.backends.local import LocalBackend
+from oruel.engine.client import EngineClient
+from oruel.engine.protocol import Start
+from oruel.errors import ContextLengthExceeded
+from oruel.llama.model import Model
+from oruel.text.tokenizer import Tokenizer
+from oruel.types import ChatRequest, Delta, Message, SamplingParams
+from tests.gguf_models import llama_model
+
+pytestmark = pytest.mark.model
+
+CONTEXT = 256
+# The random model's ends, biased away, so that texts are as long as they are asked to be.
+ENDLESS = SamplingParams(temperature=1.2, seed=3, logit_bias={376: -100.0, 378: -100.0}, logprobs=0)
+REQUEST = ChatRequest("id", "llama", (Message("user", "Hello"),), ENDLESS, max_tokens=80)
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return llama_model(tmp_path_factory.mktemp("model"))
+
+
+@asynccontextmanager
+async def local_backend(path: Path) -> AsyncIterator[tuple[LocalBackend, EngineClient]]:
+    engine = EngineClient(Start(model=str(path), threads=1, slots=4, context=CONTEXT))
+    with Model(path, vocabulary_only=True) as model:
+        try:
+            await engine.start()
+            tokenizer = Tokenizer(model.vocabulary, model.chat_template)
+            yield LocalBackend(engine, tokenizer, model="llama", context=CONTEXT), engine
+        finally:
+            await engine.close()
+
+
+async def answer(backend: LocalBackend, request: ChatRequest) -> list[Delta]:
+    return [delta async for delta in backend.stream(request)]
+
+
+def answers(path: Path, *requests: ChatRequest) -> list[list[Delta]]:
+    async def run() -> list[list[Delta]]:
+        async with local_backend(path) as (backend, _):
+            return [await answer(backend, request) for request in requests]
+
+    return asyncio.run(run())
+
+
+def text(deltas: list[Delta], choice: int = 0) -> str:
+    return "".join(delta.text for delta in deltas if delta.choice == choice)
+
+
+def test_every_choice_finishes_once_and_the_last_delta_alone_has_the_usage(path: Path) -> None:
+    (deltas,) = answers(path, replace(REQUEST, n=3))
+    assert sorted(delta.choice for delta in deltas if delta.finish) == [0, 1, 2]
+    assert [delta.usage is not None for delta in deltas] == [False] * (len(deltas) - 1) + [True]
+    assert deltas[-1].usage is not None
+    assert deltas[-1].usage.completion_tokens == 3 * 80
+    assert len({text(deltas, choice) for choice in range(3)}) == 3
+
+
+def test_a_stop_cuts_the_text_before_it_and_usage_ends_with_the_token_that_completed_it(path: Path) -> None:
+    (whole,) = answers(path, REQUEST)
+    pieces = [entry.bytes for delta in whole for entry in delta.logprobs]
+    assert len(pieces) == 80
+    full = text(whole)
+    stop = full[20:23]
+    start = full.index(stop)
+    # The shortest run of tokens whose text holds the whole stop, by brute force.
+    needed = next(n for n in range(81) if stop in b"".join(pieces[:n]).decode(errors="replace"))
+    (stopped,) = answers(path, replace(REQUEST, stop=("never said", stop)))
+    assert text(stopped) == full[:start]
+    assert stopped[-1].finish == "stop"
+    assert stopped[-1].usage is not None
+    assert stopped[-1].usage.completion_tokens == needed
+
+
+def test_an_answer_that_fills_the_window_ends_with_length(path: Path) -> None:
+    (deltas,) = answers(path, replace(REQUEST, max_tokens=None))
+    usage = deltas[-1].usage
+    assert usage is not None
+    assert usage.prompt_tokens + usage.completion_tokens == CONTEXT
+    assert deltas[-1].finish == "length"
+
+
+def test_a_prompt_that_leaves_room_for_one_token_is_answered_and_one_longer_is_refused(path: Path) -> None:
+    def says(characters: int) -> ChatRequest:
+        return replace(REQUEST, messages=(Message("user", "\x01" * characters),), max_tokens=5)
+
+    (deltas,) = answers(path, says(1))
+    assert deltas[-1].usage is not None
+    around = deltas[-1].usage.prompt_tokens - 1
+    (deltas,) = answers(path, says(CONTEXT - 1 - around))
+    assert deltas[-1].usage is not None
+    assert deltas[-1].usage.completion_tokens == 1
+    with pytest.raises(ContextLengthExceeded, match=f"{CONTEXT} tokens.*{CONTEXT}"):
+        answers(path, says(CONTEXT - around))
+
+
+def test_closing_the_stream_cancels_the_request_in_the_engine(path: Path) -> None:
+    async def run() -> None:
+        async with local_backend(path) as (backend, engine):
+            async with aclosing(backend.stream(replace(REQUEST, max_tokens=200))) as deltas:
+                await anext(deltas)
+            steps = engine.load.steps
+            await answer(backend, replace(REQUEST, max_tokens=2))
+            assert engine.load.running == 0
+            assert engine.load.steps < steps + 100
+
+    asyncio.run(run())
