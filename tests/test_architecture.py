@@ -12,7 +12,7 @@ PACKAGE = ROOT / "src" / "oruel"
 
 # A folder may import from itself and from those behind it; the design's way of a request, in order.
 ORDER = ["cli", "app", "api", "ledger", "router", "backends", "text", "engine", "sampling", "constraints", "llama"]
-FREE = {"types", "errors", "parameters", "kinds", "announcement"}
+FREE = {"__version__", "types", "errors", "parameters", "kinds", "announcement"}
 MAX_LINES = 400
 MAX_FUNCTION_LINES = 50
 

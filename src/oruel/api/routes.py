@@ -6,6 +6,7 @@ from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
+from oruel import __version__
 from oruel.api.chat import chat_endpoint
 from oruel.api.docs import docs_endpoint
 from oruel.api.failures import routing_failure
@@ -22,7 +23,7 @@ def create_api(services: Services) -> FastAPI:
     api = FastAPI(
         title="Oru'el",
         summary="Chat completions with every inference parameter honoured exactly, or refused by name.",
-        version="1",
+        version=__version__,
         openapi_url=None,
         redirect_slashes=False,
         exception_handlers={HTTPException: routing_failure},

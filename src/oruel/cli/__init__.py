@@ -4,9 +4,11 @@ begin exits with status 2.
 
 import sys
 from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 
+from oruel import __version__
 from oruel.cli.chat import chat
 from oruel.cli.params import params
 from oruel.cli.serve import serve
@@ -24,6 +26,21 @@ app = typer.Typer(
 app.command()(serve)
 app.command()(params)
 app.command()(chat)
+
+
+def show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"oruel {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Say which.")
+    ] = False,
+) -> None:
+    pass
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -7,10 +7,11 @@ from numpy.typing import NDArray
 
 from oruel.sampling.candidates import SMALL_ROW, Candidates, Values, first_above, largest
 
-NEGLIGIBLE = -50.0
-COLD = 1e-6
-SORTED_AT_ONCE = 1024
+NEGLIGIBLE = -50.0  # an exponent
+COLD = 1e-6  # a temperature
 
+# The radix selection of top_p; the sizes are where it was measured to pay.
+SORTED_AT_ONCE = 1024
 RADIX_SHIFT = 17
 HIGHEST_BIN = int(np.float32(1).view(np.uint32)) >> RADIX_SHIFT
 PIECE = 2**14
