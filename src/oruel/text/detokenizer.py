@@ -10,9 +10,11 @@ class Detokenizer:
         self._decoder = _decoder("replace")
 
     @property
-    def pending(self) -> bool:
-        """Whether a character has begun and not ended: what follows turns it into exactly one character."""
-        return bool(self._decoder.getstate()[0])
+    def pending(self) -> int:
+        """How many characters the bytes held back stand for: one that has begun, or the two replacements of half a
+        surrogate, which UTF-8 doesn't have.
+        """
+        return len(self._decoder.getstate()[0].decode("utf-8", "replace"))
 
     def feed(self, piece: bytes) -> str:
         return self._decoder.decode(piece)
