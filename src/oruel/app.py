@@ -117,7 +117,8 @@ def gauges(engine: EngineClient) -> CollectorRegistry:
     gauge("kv_used", "Tokens in the KV cache.", lambda: engine.load.kv_used)
     gauge("preemptions", "Sequences put back because the KV cache was full.", lambda: engine.load.preemptions)
     gauge("steps", "Steps since the engine started.", lambda: engine.load.steps)
-    gauge("prefilled", "Prompt tokens computed since the engine started.", lambda: engine.load.prefilled)
+    gauge("computed", "Prompt tokens computed since the engine started.", lambda: engine.load.computed)
+    gauge("cached", "Prompt tokens found in the KV cache since the engine started.", lambda: engine.load.cached)
     gauge("restarts", "How often the engine process had to be started again.", lambda: engine.process.restarts)
     return registry
 

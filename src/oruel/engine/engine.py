@@ -33,14 +33,14 @@ class Engine:
         self._running: list[Sequence] = []
         self._preemptions = 0
         self._steps = 0
-        self._prefilled = 0
+        self._computed = 0
 
     def step(self) -> StepOutput:
         plan = schedule(tuple(self._waiting), self._running, self._limits)
         self._place(plan)
         logits = runner.run(self._context, plan.chunks)
         tokens, failures = self._commit(plan.chunks, logits)
-        return StepOutput(tokens, failures, self._load())
+        return StepOutput(tokens, failures, [], self._load())
 
     @property
     def has_work(self) -> bool:
@@ -64,7 +64,7 @@ class Engine:
             preemptions=self._preemptions,
             kv_used=sum(sequence.computed for sequence in self._running),
             steps=self._steps,
-            prefilled=self._prefilled,
+            computed=self._computed,
         )
 
     def _place(self, plan: Plan) -> None:
@@ -87,7 +87,7 @@ class Engine:
         failures: list[Failure] = []
         for chunk in chunks:
             sequence, yields = chunk.sequence, chunk.yields
-            self._prefilled += max(0, min(chunk.count, len(sequence.prompt) - sequence.computed))
+            self._computed += max(0, min(chunk.count, len(sequence.prompt) - sequence.computed))
             sequence.computed += chunk.count
             if yields:
                 try:

@@ -7,7 +7,7 @@ import struct
 
 import msgspec
 
-from oruel.types import FinishReason, SamplingParams
+from oruel.types import FinishReason, SamplingParams, Tier
 
 LENGTH = struct.Struct("<I")
 MAX_FRAME_BYTES = 256 * 2**20
@@ -39,6 +39,7 @@ class Submit(Message, frozen=True):
     choice: int
     max_tokens: int
     sampling: SamplingParams
+    tier: Tier = "standard"
 
 
 class Cancel(Message, frozen=True):
@@ -83,15 +84,25 @@ class Failure(msgspec.Struct, array_like=True, frozen=True):
     message: str
 
 
+class Started(msgspec.Struct, array_like=True, frozen=True):
+    """A sequence that left the queue for the first time; `cached` tokens of its prompt were computed already."""
+
+    sequence: int
+    cached: int
+
+
 class Load(msgspec.Struct, array_like=True, frozen=True):
-    """What the engine holds, as of one step."""
+    """What the engine holds, as of one step: sequences, tokens in the KV cache; and counts since it started, of
+    preemptions, steps, and prompt tokens computed and found in the cache.
+    """
 
     running: int = 0
     waiting: int = 0
-    preemptions: int = 0
     kv_used: int = 0
+    preemptions: int = 0
     steps: int = 0
-    prefilled: int = 0
+    computed: int = 0
+    cached: int = 0
 
 
 class StepOutput(Message, frozen=True):
@@ -99,6 +110,7 @@ class StepOutput(Message, frozen=True):
 
     tokens: list[TokenOutput]
     failures: list[Failure]
+    started: list[Started]
     load: Load
 
 
