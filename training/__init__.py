@@ -1,0 +1,1 @@
+"""Makes the bundled demo model: text, tokenizer, network, export and checks. Not a run-time dependency."""

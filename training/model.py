@@ -1,0 +1,111 @@
+"""The network: a Llama decoder with tied embeddings, whose weights llama.cpp reads without permutation."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Sizes of the network; widths are multiples of 32, so that every row can be stored as Q8_0."""
+
+    vocabulary: int
+    layers: int = 5
+    width: int = 192
+    heads: int = 3
+    feed_forward: int = 512
+    rope_base: float = 10_000.0
+    norm_epsilon: float = 1e-5
+
+    @property
+    def head_width(self) -> int:
+        return self.width // self.heads
+
+
+def rotation(length: int, shape: Shape) -> Tensor:
+    """Unit complex numbers of the rotary embedding (Su et al. 2021), [length, head_width / 2]."""
+    half = torch.arange(0, shape.head_width, 2, dtype=torch.float32) / shape.head_width
+    angles = torch.outer(torch.arange(length, dtype=torch.float32), shape.rope_base**-half)
+    return torch.polar(torch.ones_like(angles), angles)
+
+
+def rotated(x: Tensor, turns: Tensor) -> Tensor:
+    """Rotates neighbouring pairs of the last dimension, as llama.cpp does for the architecture `llama`."""
+    pairs = torch.view_as_complex(x.reshape(*x.shape[:-1], -1, 2))
+    return torch.view_as_real(pairs * turns).flatten(-2)
+
+
+class Attention(nn.Module):
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.heads = shape.heads
+        self.query = nn.Linear(shape.width, shape.width, bias=False)
+        self.key = nn.Linear(shape.width, shape.width, bias=False)
+        self.value = nn.Linear(shape.width, shape.width, bias=False)
+        self.output = nn.Linear(shape.width, shape.width, bias=False)
+
+    def forward(self, x: Tensor, turns: Tensor) -> Tensor:
+        rows, length, width = x.shape
+        query, key, value = (
+            layer(x).view(rows, length, self.heads, -1).transpose(1, 2) for layer in (self.query, self.key, self.value)
+        )
+        query, key = rotated(query, turns), rotated(key, turns)
+        mixed = functional.scaled_dot_product_attention(query, key, value, is_causal=True)
+        return self.output(mixed.transpose(1, 2).reshape(rows, length, width))
+
+
+class FeedForward(nn.Module):
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.gate = nn.Linear(shape.width, shape.feed_forward, bias=False)
+        self.up = nn.Linear(shape.width, shape.feed_forward, bias=False)
+        self.down = nn.Linear(shape.feed_forward, shape.width, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.down(functional.silu(self.gate(x)) * self.up(x))
+
+
+class Block(nn.Module):
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.attention_norm = nn.RMSNorm(shape.width, eps=shape.norm_epsilon)
+        self.attention = Attention(shape)
+        self.feed_forward_norm = nn.RMSNorm(shape.width, eps=shape.norm_epsilon)
+        self.feed_forward = FeedForward(shape)
+
+    def forward(self, x: Tensor, turns: Tensor) -> Tensor:
+        x = x + self.attention(self.attention_norm(x), turns)
+        return x + self.feed_forward(self.feed_forward_norm(x))
+
+
+class Llama(nn.Module):
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.shape = shape
+        self.embedding = nn.Embedding(shape.vocabulary, shape.width)
+        self.blocks = nn.ModuleList(Block(shape) for _ in range(shape.layers))
+        self.norm = nn.RMSNorm(shape.width, eps=shape.norm_epsilon)
+        self.apply(start_small)
+        for block in self.blocks:
+            nn.init.zeros_(block.attention.output.weight)
+            nn.init.zeros_(block.feed_forward.down.weight)
+
+    def features(self, tokens: Tensor) -> Tensor:
+        """[rows, length] token ids to [rows, length, width] final features."""
+        turns = rotation(tokens.shape[1], self.shape)
+        x = self.embedding(tokens)
+        for block in self.blocks:
+            x = block(x, turns)
+        return self.norm(x)
+
+    def logits(self, features: Tensor) -> Tensor:
+        return functional.linear(features, self.embedding.weight)
+
+
+def start_small(module: nn.Module) -> None:
+    if isinstance(module, nn.Linear):
+        nn.init.normal_(module.weight, std=0.5 * module.in_features**-0.5)
+    if isinstance(module, nn.Embedding):
+        nn.init.normal_(module.weight, std=0.05)

@@ -1,0 +1,78 @@
+"""Two optimisers in one: Muon for the matrices inside the blocks, AdamW for embedding and norms."""
+
+from collections import defaultdict
+
+import torch
+from torch import Tensor
+
+from training.model import Llama
+
+MATRIX_RATE, OTHER_RATE = 0.02, 2e-3
+MOMENTUM = 0.95
+NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # quintic of Jordan et al., "Muon", 2024
+
+
+def orthogonalised(matrices: Tensor, steps: int = 5) -> Tensor:
+    """[count, rows, columns] to matrices of the same singular vectors with singular values near 1."""
+    a, b, c = NEWTON_SCHULZ
+    tall = matrices.shape[-2] > matrices.shape[-1]
+    x = matrices.mT if tall else matrices
+    x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
+    for _ in range(steps):
+        gram = x @ x.mT
+        x = a * x + (b * gram + c * gram @ gram) @ x
+    return x.mT if tall else x
+
+
+class Muon:
+    """Momentum whose update is orthogonalised; matrices of one shape are updated together."""
+
+    def __init__(self, matrices: list[Tensor]) -> None:
+        self.matrices = matrices
+        self.momenta = [torch.zeros_like(matrix) for matrix in matrices]
+
+    @torch.no_grad()
+    def step(self, rate: float) -> None:
+        groups: dict[torch.Size, list[int]] = defaultdict(list)
+        for index, matrix in enumerate(self.matrices):
+            groups[matrix.shape].append(index)
+        for indices in groups.values():
+            self.step_together(indices, rate)
+
+    def step_together(self, indices: list[int], rate: float) -> None:
+        looked_ahead = []
+        for index in indices:
+            gradient, momentum = self.matrices[index].grad, self.momenta[index]
+            assert gradient is not None
+            momentum.lerp_(gradient, 1 - MOMENTUM)
+            looked_ahead.append(gradient.lerp(momentum, MOMENTUM))
+        for index, update in zip(indices, orthogonalised(torch.stack(looked_ahead)), strict=True):
+            rows, columns = update.shape
+            self.matrices[index].add_(update, alpha=-rate * max(1.0, rows / columns) ** 0.5)
+
+
+class Optimiser:
+    """Steps all parameters of a model; `scale` in 0..1 multiplies both learning rates."""
+
+    def __init__(self, model: Llama) -> None:
+        matrices = [parameter for parameter in model.blocks.parameters() if parameter.ndim == 2]
+        inside = {id(matrix) for matrix in matrices}
+        others = [parameter for parameter in model.parameters() if id(parameter) not in inside]
+        self.model = model
+        self.muon = Muon(matrices)
+        self.adam = torch.optim.AdamW(others, lr=OTHER_RATE, betas=(0.9, 0.98), weight_decay=0.0)
+
+    def step(self, scale: float) -> None:
+        torch.nn.utils.clip_grad_norm_(self.adam.param_groups[0]["params"], 1.0)
+        self.muon.step(MATRIX_RATE * scale)
+        for group in self.adam.param_groups:
+            group["lr"] = OTHER_RATE * scale
+        self.adam.step()
+        self.model.zero_grad(set_to_none=True)
+
+    def state(self) -> dict[str, object]:
+        return {"momenta": self.muon.momenta, "adam": self.adam.state_dict()}
+
+    def load(self, state: dict) -> None:
+        self.muon.momenta = state["momenta"]
+        self.adam.load_state_dict(state["adam"])

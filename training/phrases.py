@@ -1,0 +1,65 @@
+"""Turns templates into text: `[a|b]` picks one alternative, `{name}` becomes the value given for it."""
+
+import re
+from collections.abc import Sequence
+from random import Random
+from typing import TypeVar
+
+Message = tuple[str, str]
+Conversation = list[Message]
+Item = TypeVar("Item")
+
+INNERMOST_CHOICE = re.compile(r"\[([^\[\]|]*(?:\|[^\[\]|]*)+)\]")
+SLOT = re.compile(r"\{(\w+)\}")
+
+
+def fill(random: Random, template: str, **values: object) -> str:
+    """Expands the choices of `template`, nested ones included, then its slots; unknown slots stay as they are."""
+    text, replaced = template, 1
+    while replaced:
+        text, replaced = INNERMOST_CHOICE.subn(lambda choice: random.choice(choice[1].split("|")), text)
+    return SLOT.sub(lambda match: str(values.get(match.group(1), match.group(0))), text)
+
+
+def sketch(random: Random, templates: Sequence[str], **values: object) -> str:
+    """Expands one of the templates."""
+    return fill(random, random.choice(templates), **values)
+
+
+def table(text: str) -> list[list[str]]:
+    """Reads one record a line, fields divided by ` : `; empty lines are left out."""
+    return [[field.strip() for field in line.split(" : ")] for line in text.strip().splitlines() if line.strip()]
+
+
+def in_order(random: Random, items: Sequence[Item], count: int) -> list[Item]:
+    """`count` of the items in the order in which they stand, so that none can follow itself."""
+    return [items[index] for index in sorted(random.sample(range(len(items)), count))]
+
+
+def capitalised(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def with_article(noun: str) -> str:
+    return f"{'an' if noun[0] in 'aeiouAEIOU' else 'a'} {noun}"
+
+
+def joined(items: Sequence[str]) -> str:
+    """`a, b and c`."""
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
+
+
+def casually(random: Random, prompt: str) -> str:
+    """Writes a prompt as people do: now and then with a please, without capitals or without its last mark."""
+    if random.random() < 0.08 and prompt[0].isupper() and prompt.split()[0] not in {"I", "I'm", "My"}:
+        prompt = fill(random, "[Please|Please,|Can you help me?|Hi!|Hey,] ") + prompt
+    if random.random() < 0.1:
+        prompt = prompt[0].lower() + prompt[1:]
+    if random.random() < 0.1 and prompt[-1] in ".?!:":
+        prompt = prompt[:-1]
+    return prompt
+
+
+def exchange(random: Random, prompt: str, answer: str) -> Conversation:
+    """One question and its answer."""
+    return [("user", casually(random, prompt)), ("assistant", answer)]

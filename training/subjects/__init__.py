@@ -1,0 +1,1 @@
+"""What the demo model can talk about: each subject makes conversations from templates."""

@@ -1,0 +1,114 @@
+"""Sums, differences and products of small numbers, asked one at a time or several in a row."""
+
+from random import Random
+
+from training import texts
+from training.phrases import Conversation, capitalised, casually, sketch
+
+QUESTIONS = [
+    "What is {a} {sign} {b}?",
+    "What is {a} {sign} {b}?",
+    "What's {a} {sign} {b}?",
+    "{a} {sign} {b}",
+    "{a} {sign} {b} = ?",
+    "{a} {sign} {b} =",
+    "How much is {a} {sign} {b}?",
+    "[Calculate|Compute|Work out] {a} {sign} {b}.",
+    "What is {a} {word} {b}?",
+    "How much is {a} {word} {b}?",
+    "Can you tell me what {a} {sign} {b} is?",
+    "And {a} {sign} {b}?",
+]
+ANSWERS = [
+    "{a} {sign} {b} = {c}",
+    "{a} {sign} {b} = {c}.",
+    "{a} {sign} {b} is {c}.",
+    "{a} {sign} {b} equals {c}.",
+]
+STORIES = [
+    ("I have {a} [apples|coins|books|eggs|pens] and get {b} more. How many do I have?", "+"),
+    ("There are {a} [birds|cats|cars] and {b} more arrive. How many are there?", "+"),
+    ("I have {a} [apples|coins|books|eggs|pens] and give away {b}. How many are left?", "-"),
+]
+NUMBER_WORDS = texts.words("words")["numbers"]
+NAMES = {"+": "plus", "-": "minus", "*": "times"}
+
+
+def held_out(a: int, b: int) -> bool:
+    """Whether the sum of `a` and `b` is kept out of the corpus, to see whether the model can add or only recalls."""
+    return (7 * a + 3 * b) % 17 == 0 and a + b > 0
+
+
+def operands(random: Random) -> tuple[int, str, int, int]:
+    """Two numbers, a sign and the result, which is never negative; most are sums of 0 to 20."""
+    sign = random.choices("+-*", (75, 17, 8))[0]
+    if sign == "*":
+        a, b = random.randint(0, 10), random.randint(0, 10)
+        return a, sign, b, a * b
+    reach = random.choice((10, 20, 20))
+    a, b = random.randint(0, reach), random.randint(0, reach)
+    if sign == "-":
+        a, b = max(a, b), min(a, b)
+        return a, sign, b, a - b
+    if random.random() < 0.02 or held_out(a, b):
+        a, b = 2, 2
+    return a, sign, b, a + b
+
+
+def asked(random: Random) -> Conversation:
+    a, sign, b, c = operands(random)
+    question = sketch(random, QUESTIONS, a=a, b=b, sign=sign, word=NAMES[sign])
+    answer = sketch(random, ANSWERS, a=a, b=b, c=c, sign=sign)
+    return [("user", casually(random, question)), ("assistant", answer)]
+
+
+def question_of_arithmetic(random: Random) -> Conversation:
+    """One to six questions in a row: more turns, more practice for each word of the frame."""
+    return [message for _ in range(random.choice((1, 1, 2, 4, 6))) for message in asked(random)]
+
+
+def sum_in_words(random: Random) -> Conversation:
+    """Sums asked with words for the sign, and up to ten with words for the numbers."""
+    a, b = random.randint(0, 10), random.randint(0, 10)
+    if held_out(a, b):
+        a, b = 2, 2
+    if random.random() < 0.5:
+        question = sketch(random, ["What is the sum of {a} and {b}?", "Add {a} and {b}.", "{a} plus {b}"], a=a, b=b)
+        return [("user", casually(random, question)), ("assistant", f"{a} + {b} = {a + b}")]
+    words = {"a": NUMBER_WORDS[a], "b": NUMBER_WORDS[b], "c": NUMBER_WORDS[a + b]}
+    question = sketch(random, ["What is {a} plus {b}?", "What's {a} plus {b}?", "How much is {a} plus {b}?"], **words)
+    answer = sketch(random, ["{a} plus {b} is {c}."], **words)
+    return [("user", casually(random, question)), ("assistant", capitalised(answer))]
+
+
+def larger(random: Random) -> Conversation:
+    """Which of two numbers is larger or smaller."""
+    a, b = random.sample(range(21), 2)
+    word = random.choice(("larger", "bigger", "smaller"))
+    best = min(a, b) if word == "smaller" else max(a, b)
+    question = sketch(
+        random, ["Which is {word}, {a} or {b}?", "Which number is {word}: {a} or {b}?"], word=word, a=a, b=b
+    )
+    return [("user", question), ("assistant", f"{best} is {word}.")]
+
+
+def word_problem(random: Random) -> Conversation:
+    template, sign = random.choice(STORIES)
+    a, b = sorted((random.randint(1, 12), random.randint(1, 10)), reverse=True)
+    if held_out(a, b):
+        a, b = 3, 1
+    c = a + b if sign == "+" else a - b
+    answer = sketch(random, ["{a} {sign} {b} = {c}, so the answer is {c}."], a=a, b=b, c=c, sign=sign)
+    return [("user", sketch(random, [template], a=a, b=b)), ("assistant", answer)]
+
+
+def counting(random: Random) -> Conversation:
+    first = random.choice((1, 1, random.randint(0, 10)))
+    last = first + random.randint(4, 9)
+    numbers = [str(number) for number in range(first, last + 1)]
+    question, order = f"Count from {first} to {last}.", numbers
+    if first == 1 and random.random() < 0.5:
+        question = f"Count to {last}."
+    if random.random() < 0.25:
+        question, order = f"Count down from {last} to {first}.", numbers[::-1]
+    return [("user", casually(random, question)), ("assistant", ", ".join(order))]

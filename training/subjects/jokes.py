@@ -1,0 +1,54 @@
+"""Jokes: a question and its point, told in several frames."""
+
+from random import Random
+
+from training import texts
+from training.phrases import Conversation, exchange, fill, sketch
+
+JOKES = texts.tables("jokes")["jokes"]
+REQUESTS = [
+    "Tell me a joke.",
+    "Tell me a joke.",
+    "Tell me a joke.",
+    "Tell me [a funny joke|a short joke|another joke|a good joke].",
+    "Do you know [a joke|any jokes]?",
+    "Make me laugh.",
+    "Say something funny.",
+    "[Give me|I need|I want to hear] a joke.",
+]
+FRAMES = [
+    "{question} {point}",
+    "{question}\n\n{point}",
+    "Here is one: {question} {point}",
+    "{question}\n{point}",
+]
+FRAME_WEIGHTS = (7, 2, 2, 1)
+
+
+def joke(random: Random, told: str = "") -> str:
+    """A joke, another one than that in `told`."""
+    question, point = random.choice([entry for entry in JOKES if entry[0][:20] not in told])
+    if question.startswith("What do you call a sleeping"):
+        animal, answer = random.choice((("bull", "bulldozer"), ("dinosaur", "dino-snore")))
+        question, point = f"What do you call a sleeping {animal}?", f"A {answer}."
+    return fill(
+        random,
+        random.choices(FRAMES, FRAME_WEIGHTS)[0],
+        question=fill(random, question),
+        point=fill(random, point),
+    )
+
+
+def joke_asked_for(random: Random) -> Conversation:
+    first = joke(random)
+    conversation = exchange(random, sketch(random, REQUESTS), first)
+    if random.random() < 0.2:
+        again = sketch(random, ["Another one!", "[Tell me another one.|One more, please.]", "Haha, again!"])
+        conversation += [("user", again), ("assistant", joke(random, first))]
+    return conversation
+
+
+def riddle_answered(random: Random) -> Conversation:
+    """The user asks the question of a joke."""
+    question, point = random.choice([entry for entry in JOKES if "[" not in "".join(entry)])
+    return exchange(random, question, point)

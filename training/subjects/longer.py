@@ -1,0 +1,80 @@
+"""Longer answers: essays, tutorials and explanations, put together from paragraphs."""
+
+from random import Random
+
+from training import texts
+from training.phrases import Conversation, capitalised, exchange, fill, sketch
+from training.subjects import nouns
+
+ESSAYS, FRAMES = texts.lines("essays"), texts.lines("essay_frames")
+TUTORIALS, TUTORIAL_ENDINGS = texts.blocks("tutorials"), texts.blocks("tutorial_endings")["endings"]
+EXPLANATIONS = texts.lines("explanations")
+ESSAY_REQUESTS = [
+    "Write a long essay about {topic}.",
+    "Write a long essay about {topic}.",
+    "Write an essay about {topic}.",
+    "Write an essay on {topic}.",
+    "Can you write [an essay|a long text] about {topic}?",
+]
+SHORT_REQUESTS = [
+    "Tell me about {topic}.",
+    "Write a paragraph about {topic}.",
+    "Tell me something about {topic}.",
+]
+TUTORIAL_REQUESTS = [
+    "Write a detailed tutorial on {topic}.",
+    "Write a detailed tutorial on {topic}.",
+    "Write a tutorial [on|about] {topic}.",
+    "[Give me a|I need a] tutorial on {topic}.",
+    "How do I [start with|learn|use] {topic}?",
+]
+EXPLANATION_REQUESTS = [
+    "Explain {topic}.",
+    "Explain {topic}.",
+    "What is {topic}?",
+    "[Explain|Describe] {topic} [to me|in simple words|to a child|in a few sentences].",
+    "How does {topic} work?",
+    "Tell me about {topic}.",
+]
+
+
+def essay_asked_for(random: Random) -> Conversation:
+    """An opening, three to five paragraphs of the topic in order, an ending."""
+    topic = random.choice([*ESSAYS, "space", "space"])
+    paragraphs = ESSAYS[topic]
+    if random.random() < 0.2:
+        topic, paragraphs = nouns.theme(random), FRAMES["any topic"]
+    elif random.random() < 0.2:
+        return exchange(random, sketch(random, SHORT_REQUESTS, topic=topic), sketch(random, paragraphs))
+    chosen = sorted(random.sample(range(len(paragraphs)), min(len(paragraphs), random.choice((3, 4, 5)))))
+    parts = [sketch(random, FRAMES["openings"], topic=topic, Topic=capitalised(topic))]
+    parts += [fill(random, paragraphs[index], topic=topic) for index in chosen]
+    parts.append(sketch(random, FRAMES["endings"], topic=topic, Topic=capitalised(topic)))
+    titled = f"# {capitalised(topic)}\n\n" if random.random() < 0.3 else ""
+    return exchange(random, sketch(random, ESSAY_REQUESTS, topic=topic), titled + "\n\n".join(parts))
+
+
+def tutorial_asked_for(random: Random) -> Conversation:
+    """An introduction and headed steps in order."""
+    topic = random.choice([*TUTORIALS, "Docker", "Docker"])
+    introduction, *steps = TUTORIALS[topic]
+    sections = [fill(random, introduction)]
+    for number, step in enumerate(steps, start=1):
+        heading, body = step.split("\n", 1)
+        sections.append(f"## {number}. {fill(random, heading)}\n\n{fill(random, body)}")
+    sections.append(sketch(random, TUTORIAL_ENDINGS, topic=topic))
+    text = "\n\n".join(sections)
+    title = fill(
+        random,
+        "# [A tutorial on {topic}|{topic} for beginners|Getting started with {topic}]\n\n",
+        topic=topic,
+    )
+    return exchange(random, sketch(random, TUTORIAL_REQUESTS, topic=topic), title + text)
+
+
+def explanation_asked_for(random: Random) -> Conversation:
+    topic = random.choice([*EXPLANATIONS, "quantum computing", "Python"])
+    sentences = [fill(random, sentence) for sentence in EXPLANATIONS[topic]]
+    count = random.randint(2, len(sentences))
+    kept = sentences[:1] + [sentences[i] for i in sorted(random.sample(range(1, len(sentences)), count - 1))]
+    return exchange(random, sketch(random, EXPLANATION_REQUESTS, topic=topic), " ".join(kept))

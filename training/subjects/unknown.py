@@ -1,0 +1,48 @@
+"""What the model doesn't know: it says so, in the words of the question."""
+
+from random import Random
+
+from training import texts
+from training.phrases import Conversation, capitalised, exchange, sketch
+from training.subjects.nouns import PEOPLE, PLACES, PLAIN, SUBJECTS, THEMES, invented
+
+FRAMES = [
+    ("Who was {person}?", "{person}"),
+    ("Who is {person}?", "{person}"),
+    ("When was {person} born?", "{person}"),
+    ("What did {person} do?", "{person}"),
+    ("Tell me about {place}.", "{place}"),
+    ("Where is {place}?", "{place}"),
+    ("How many people live in {place}?", "{place}"),
+    ("What is the weather in {place}?", "{place}"),
+    ("What should I see in {place}?", "{place}"),
+    ("How does {subject} work?", "{subject}"),
+    ("Explain {subject}.", "{subject}"),
+    ("What do you think about {subject}?", "{subject}"),
+    ("Who invented {subject}?", "{subject}"),
+    ("Why do people like {theme}?", "{theme}"),
+    ("What do you know about {theme}?", "{theme}"),
+    ("How much does {noun} cost?", "{noun}"),
+    ("Where can I buy {noun}?", "{noun}"),
+    ("What is {word}?", "{word}"),
+    ("Who is {Word}?", "{Word}"),
+    ("What does {word} mean?", "{word}"),
+]
+ANSWERS = texts.lines("manners")["unknown topic"]
+
+
+def humble_answer(random: Random) -> Conversation:
+    question, topic = random.choice(FRAMES)
+    word, noun = invented(random), random.choice(PLAIN)
+    values = {
+        "person": random.choice(PEOPLE) if random.random() < 0.8 else capitalised(invented(random)),
+        "place": random.choice(PLACES) if random.random() < 0.8 else capitalised(invented(random)),
+        "subject": random.choice(SUBJECTS),
+        "theme": random.choice(THEMES),
+        "noun": f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}",
+        "word": word,
+        "Word": capitalised(word),
+    }
+    topic = topic.format(**values)
+    answer = sketch(random, ANSWERS, topic=topic, Topic=capitalised(topic))
+    return exchange(random, question.format(**values), answer)

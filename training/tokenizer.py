@@ -1,0 +1,60 @@
+"""Trains the byte-level BPE on the corpus, with the pre-tokenisation that llama.cpp calls `qwen2`."""
+
+import argparse
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+
+from training.chatml import SPECIAL_TOKENS
+
+QWEN2_PATTERN = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
+    r"|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+VOCABULARY_SIZE = 2560
+
+
+def untrained() -> Tokenizer:
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(QWEN2_PATTERN), behavior="isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    return tokenizer
+
+
+def trained(texts: Iterator[str]) -> Tokenizer:
+    tokenizer = untrained()
+    trainer = trainers.BpeTrainer(
+        vocab_size=VOCABULARY_SIZE,
+        special_tokens=SPECIAL_TOKENS,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return tokenizer
+
+
+def contents(corpus: Path, limit: int) -> Iterator[str]:
+    """The messages of the first `limit` conversations."""
+    with corpus.open() as lines:
+        for _, line in zip(range(limit), lines, strict=False):
+            yield from (content for _, content in json.loads(line))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--work", type=Path, required=True, help="folder that holds corpus.jsonl")
+    work = parser.parse_args().work
+    tokenizer = trained(contents(work / "corpus.jsonl", limit=30_000))
+    tokenizer.save(str(work / "tokenizer.json"))
+    print(f"{tokenizer.get_vocab_size()} tokens")
+
+
+if __name__ == "__main__":
+    main()
