@@ -35,8 +35,11 @@ def refusal(directory: Path, **sources: object) -> str:
 def test_with_nothing_set_the_bundled_model_is_served_on_loopback_under_the_name_of_the_page(tmp_path: Path) -> None:
     settings = loaded(tmp_path)
     assert (settings.model, settings.aliases) == ("demo", ("llama-4-maverick",))
-    assert (settings.host, settings.port, settings.parallel, settings.gpu_layers) == ("127.0.0.1", 8000, 16, 0)
-    assert (settings.ctx, settings.kv, settings.threads, settings.api_key, settings.libllama) == (None,) * 5
+    assert (settings.host, settings.port, settings.gpu_layers) == ("127.0.0.1", 8000, 0)
+    assert (settings.ctx, settings.kv, settings.parallel, settings.threads) == (None,) * 4
+    assert (settings.api_key, settings.libllama) == (None, None)
+    assert settings.max_waiting == 256
+    assert (settings.queue_seconds, settings.first_token_seconds, settings.total_seconds) == (60, 300, 3600)
     assert (settings.max_body_bytes, settings.unknown_fields, settings.open) == (8388608, "refuse", False)
     assert (settings.log_prompts, settings.log_format) == (False, "auto")
     assert settings.template_kwargs == settings.allowed_hosts == ()
@@ -49,7 +52,7 @@ def test_another_model_is_not_called_by_the_bundled_models_alias(tmp_path: Path)
     assert loaded(tmp_path, environ={"ORUEL_ALIAS": ""}).aliases == ()
 
 
-INTEGERS = {"port": 8000, "parallel": 16, "gpu_layers": 0}
+INTEGERS = {"port": 8000, "max_waiting": 256, "gpu_layers": 0}
 some_integers = st.fixed_dictionaries({}, optional={name: st.integers(1, 200) for name in INTEGERS})
 
 
@@ -73,7 +76,8 @@ def test_every_setting_can_be_given_in_each_of_the_three_ways(tmp_path: Path) ->
         "model": "x.gguf", "alias": "one,two", "ctx": "64", "kv": "128", "parallel": "2", "threads": "3",
         "gpu_layers": "4", "host": "::1", "port": "5", "api_key": KEY, "open": "true", "max_body_bytes": "2048",
         "unknown_fields": "report", "template_kwargs": "think", "allowed_hosts": "a.example,b.example",
-        "log_prompts": "true", "log_format": "json", "libllama": "/lib/libllama.so",
+        "log_prompts": "true", "log_format": "json", "libllama": "/lib/libllama.so", "max_waiting": "7",
+        "queue_seconds": "0.5", "first_token_seconds": "20", "total_seconds": "300.25",
     }  # fmt: skip
     assert set(given) == set(SETTINGS) == {field.name for field in dataclasses.fields(Settings)}
     toml = "".join(f"{name} = {in_toml(name, text)}\n" for name, text in given.items())
@@ -83,12 +87,13 @@ def test_every_setting_can_be_given_in_each_of_the_three_ways(tmp_path: Path) ->
     assert from_flags == from_variables == loaded(tmp_path, toml=toml)
     assert from_flags.allowed_hosts == ("a.example", "b.example")
     assert (from_flags.ctx, from_flags.open, from_flags.template_kwargs) == (64, True, ("think",))
+    assert (from_flags.queue_seconds, from_flags.first_token_seconds, from_flags.total_seconds) == (0.5, 20, 300.25)
 
 
 def in_toml(name: str, text: str) -> str:
     if name in ("alias", "template_kwargs", "allowed_hosts"):
         return str(text.split(","))
-    return text if text.isdigit() or text == "true" else f'"{text}"'
+    return text if text[0].isdigit() or text == "true" else f'"{text}"'
 
 
 def test_the_variable_for_the_library_is_libllama(tmp_path: Path) -> None:
@@ -126,7 +131,15 @@ def test_the_file_may_be_named_by_a_flag_or_a_variable(tmp_path: Path) -> None:
         ({"toml": "ctx = nan"}, "not a finite number"),
         ({"toml": "open = 1"}, "must be true or false, but is 1."),
         ({"environ": {"ORUEL_OPEN": "perhaps"}}, 'ORUEL_OPEN must be true or false, but is the string "perhaps".'),
-        ({"flags": {"parallel": "257"}}, "--parallel must be an integer from 1 to 256, but is 257."),
+        ({"flags": {"parallel": "257"}}, "--parallel must be an integer from 1 to 255, but is 257."),
+        ({"flags": {"max_waiting": "-1"}}, "--max-waiting must be an integer from 0 to 65536, but is -1."),
+        ({"flags": {"queue_seconds": "0"}}, "--queue-seconds must be a number from 0.001 to 86400, but is 0"),
+        ({"flags": {"queue_seconds": "-0.5"}}, "--queue-seconds must be a number from 0.001 to 86400, but is -0.5."),
+        ({"flags": {"total_seconds": "86401"}}, "--total-seconds must be a number from 0.001 to 86400"),
+        ({"flags": {"total_seconds": "9" * 5000}}, "--total-seconds must be a number from 0.001 to 86400"),
+        ({"environ": {"ORUEL_TOTAL_SECONDS": "nan"}}, 'must be a number from 0.001 to 86400, but is the string "nan".'),
+        ({"environ": {"ORUEL_TOTAL_SECONDS": "1h"}}, 'must be a number from 0.001 to 86400, but is the string "1h".'),
+        ({"toml": "first_token_seconds = inf"}, "The key first_token_seconds in"),
         ({"flags": {"port": "65536"}}, "--port must be an integer from 0 to 65535"),
         ({"flags": {"port": "9" * 5000}}, "--port must be an integer from 0 to 65535"),
         ({"flags": {"unknown_fields": "drop"}}, '--unknown-fields must be "refuse" or "report"'),

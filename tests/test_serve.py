@@ -80,6 +80,7 @@ def test_a_client_that_leaves_frees_its_place(server: RunningServer, stream: boo
         head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n"
         connection.sendall(head.encode() + b"Content-Type: application/json\r\n\r\n" + body)
         eventually(lambda: gauge(server, "running") == 4, "four choices run")
+    eventually(lambda: gauge(server, "running") == 0, "the places are free")
     eventually(lambda: not engine_moves(server), "the engine rests")
     assert gauge(server, "steps") - steps_before < finished, "it rests because the client left, not because it ended"
 

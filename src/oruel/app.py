@@ -2,18 +2,19 @@
 
 import asyncio
 import hashlib
-import signal
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager
+import sys
+from collections.abc import Callable
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
-import uvicorn
-from fastapi import FastAPI
 from prometheus_client import CollectorRegistry, Gauge
 
 from oruel.announcement import Announcement, address
+from oruel.api.deadline import Deadlines
 from oruel.api.routes import create_api
+from oruel.api.server import Server, on_signals
 from oruel.api.services import Health, Services
 from oruel.backends.local import LocalBackend
 from oruel.config import Settings, is_loopback
@@ -26,27 +27,52 @@ from oruel.router.catalog import Catalog, ModelCard
 from oruel.router.router import Router
 from oruel.text.tokenizer import Tokenizer
 
-GRACE_SECONDS = 10
 FINGERPRINT_BYTES = 2**20
 
 
-def serve(settings: Settings, model_path: Path, announce: Callable[[Announcement], None]) -> None:
+@dataclass(frozen=True)
+class Patience:
+    """Seconds: `grace`, which running requests have to finish once the server is to stop; `silence`, after which an
+    engine counts as hung.
+    """
+
+    grace: float = 10.0
+    silence: float = 30.0
+
+
+def serve(
+    settings: Settings,
+    model_path: Path,
+    announce: Callable[[Announcement], None],
+    patience: Patience = Patience(),
+) -> None:
     """Runs the endpoint until SIGINT or SIGTERM. Raises StartupError before it takes requests."""
-    with listen(settings.host, settings.port) as listener:
-        asyncio.run(run(settings, model_path, listener, announce))
+    with listen(settings.host, settings.port) as listener, suppress(asyncio.CancelledError):
+        asyncio.run(run(settings, model_path, listener, announce, patience))
+    sys.stderr.write("oruel: stopped\n")
 
 
 async def run(
-    settings: Settings, model_path: Path, listener: socket.socket, announce: Callable[[Announcement], None]
+    settings: Settings,
+    model_path: Path,
+    listener: socket.socket,
+    announce: Callable[[Announcement], None],
+    patience: Patience,
 ) -> None:
+    """A signal that comes before requests are taken cancels this."""
+    running = asyncio.current_task()
+    assert running is not None
+    on_signals(running.cancel)
     async with AsyncExitStack() as owned:
         model = owned.enter_context(Model(model_path, vocabulary_only=True, library=load_library(settings.libllama)))
-        engine = EngineClient(start_message(settings, model_path))
+        engine = EngineClient(start_message(settings, model_path), max_waiting=settings.max_waiting)
+        engine.process.watchdog_seconds = patience.silence
         owned.push_async_callback(engine.close)
         ready = await engine.start()
         services = compose(settings, model, engine, ready)
         said = announcement(settings, listener, services.catalog.cards[0], ready)
-        await Server(create_api(services), lambda: announce(said)).serve(sockets=[listener])
+        server = Server(create_api(services), lambda: announce(said), cut=engine.close, grace_seconds=patience.grace)
+        await server.serve(sockets=[listener])
 
 
 def start_message(settings: Settings, model_path: Path) -> Start:
@@ -55,7 +81,7 @@ def start_message(settings: Settings, model_path: Path) -> Start:
         library=settings.libllama,
         context=settings.ctx,
         pool=settings.kv,
-        slots=settings.parallel,
+        parallel=settings.parallel,
         threads=settings.threads,
         gpu_layers=settings.gpu_layers,
     )
@@ -79,9 +105,10 @@ def compose(settings: Settings, model: Model, engine: EngineClient, ready: Ready
         backend=Router(catalog, {card.name: local}),
         catalog=catalog,
         tokenizers={card.name: tokenizer},
-        health=lambda: Health(engine.process.status, engine.process.restarts),
+        health=lambda: Health(engine.process.status, engine.process.restarts, engine.process.detail),
         fingerprint=fingerprint(model.path, ready),
         registry=gauges(engine),
+        deadlines=Deadlines(settings.queue_seconds, settings.first_token_seconds, settings.total_seconds),
         max_body_bytes=settings.max_body_bytes,
         api_key_hashes=(settings.api_key.sha256,) if settings.api_key else (),
         allowed_hosts=allowed_hosts(settings),
@@ -139,35 +166,6 @@ def announcement(settings: Settings, listener: socket.socket, card: ModelCard, r
         aliases=card.aliases,
         context=ready.context,
         kv=ready.pool,
-        parallel=settings.parallel,
+        parallel=ready.parallel,
         needs_key=settings.api_key is not None,
     )
-
-
-class Server(uvicorn.Server):
-    """Calls `started` once it takes requests and signals, and ends quietly on SIGINT and SIGTERM: uvicorn's own
-    would raise the signal again once it is done.
-    """
-
-    def __init__(self, app: FastAPI, started: Callable[[], None]) -> None:
-        config = uvicorn.Config(
-            app,
-            log_config=None,
-            access_log=False,
-            lifespan="off",
-            server_header=False,
-            timeout_graceful_shutdown=GRACE_SECONDS,
-        )
-        super().__init__(config)
-        self._started = started
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self._started()
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self.handle_exit, number, None)
-        yield

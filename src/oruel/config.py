@@ -17,13 +17,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 from oruel.errors import ConfigError, InvalidParameter
-from oruel.kinds import Array, Boolean, Choice, Integer, JSONSchema, Kind, String
+from oruel.kinds import Array, Boolean, Choice, Integer, JSONSchema, Kind, Number, String
 
 BUNDLED_MODEL = "demo"
 BUNDLED_ALIASES = ("llama-4-maverick",)
 CONFIG_FILE = "oruel.toml"
 CONFIG_VARIABLE = "ORUEL_CONFIG"
 PREFIX = "ORUEL_"
+
+# A day at most.
+SECONDS = Number(0.001, 86400)
 
 
 @dataclass(frozen=True)
@@ -81,9 +84,24 @@ class Settings:
         None,
         Integer(1, 2**30),
         "The pool that all running requests share, in tokens; at least ctx.",
-        note="ctx times parallel, at most 32768, at least ctx",
+        note="ctx times parallel; without that 32768, at least ctx",
     )
-    parallel: int = setting(16, Integer(1, 256), "How many sequences run at once.")
+    parallel: int | None = setting(
+        None,
+        Integer(1, 255),
+        "How many sequences run at once; each has a whole window of the pool.",
+        note="as many windows as the pool holds, at most 16",
+    )
+    max_waiting: int = setting(
+        256,
+        Integer(0, 65536),
+        "How many sequences may wait for others to end; a request that comes on top is refused with status 503.",
+    )
+    queue_seconds: float = setting(60.0, SECONDS, "How long a request may wait for a place, in seconds.")
+    first_token_seconds: float = setting(
+        300.0, SECONDS, "How long a request may wait for its first token, the queue included, in seconds."
+    )
+    total_seconds: float = setting(3600.0, SECONDS, "How long a whole answer may take, in seconds.")
     threads: int | None = setting(
         None, Integer(1, 1024), "Threads that compute.", note="the cores that this process may use"
     )
@@ -166,6 +184,8 @@ class Setting:
                 return self.note
             case bool():
                 return str(self.default).lower()
+            case float():
+                return f"{self.default:g}"
             case tuple():
                 return ", ".join(self.default) or "none"
             case _:
@@ -258,6 +278,8 @@ def from_text(kind: Kind, value: object) -> object:
         return value
     if isinstance(kind, Integer) and re.fullmatch("[+-]?[0-9]{1,18}", value):
         return int(value)
+    if isinstance(kind, Number) and re.fullmatch(r"[+-]?[0-9]{1,18}(\.[0-9]{1,18})?", value):
+        return float(value)
     if isinstance(kind, Boolean):
         return {"true": True, "1": True, "false": False, "0": False}.get(value.lower(), value)
     if isinstance(kind, Array):

@@ -25,6 +25,7 @@ class SamplingParams:
 
     `seed` is always set (fresh entropy where the caller gave none) and signed 64-bit.
     `logprobs` is the number of alternatives to report beside each token, None for no log-probabilities.
+    `reproducible`: the caller counts on getting the same again, by a seed or by leaving nothing to chance.
     """
 
     temperature: float = 1.0
@@ -37,6 +38,7 @@ class SamplingParams:
     repetition_penalty: float = 1.0
     logit_bias: Mapping[int, float] = field(default_factory=dict)
     logprobs: int | None = None
+    reproducible: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,10 @@ class TokenLogprob:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Token counts of a whole request, over all its choices; `cached_tokens` are part of `prompt_tokens`."""
+    """Token counts of a whole request, over all its choices.
+
+    `cached_tokens` are part of `prompt_tokens`: those that were computed already when its first choice started.
+    """
 
     prompt_tokens: int
     completion_tokens: int
@@ -86,6 +91,9 @@ class Usage:
 class Delta:
     """A piece of one choice. `finish` is set once per choice, on its last delta; `usage` only on the last
     delta of the request. `model` is the model that answered, `tier` the tier that served.
+
+    `queued` is set on a delta that says nothing else, first of its request: after so many seconds it left the queue.
+    The delta of a choice's first token comes even where its text is still held back.
     """
 
     choice: int
@@ -95,3 +103,4 @@ class Delta:
     logprobs: tuple[TokenLogprob, ...] = ()
     finish: FinishReason | None = None
     usage: Usage | None = None
+    queued: float | None = None

@@ -1,6 +1,7 @@
 """An API on a fake backend: in memory through ASGI, or on a real loopback port."""
 
 import asyncio
+import json
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -26,6 +27,8 @@ CARD = ModelCard(
     template_kwargs=("enable_thinking",),
 )
 
+CHAT = "/v1/chat/completions"
+
 Client = httpx2.AsyncClient
 Serve = Callable[..., Client]
 
@@ -46,7 +49,7 @@ def backend() -> FakeBackend:
     return FakeBackend()
 
 
-def services_for(backend: FakeBackend, **changes: Any) -> Services:
+def services_for(backend: FakeBackend, /, **changes: Any) -> Services:
     given: dict[str, Any] = {
         "backend": backend,
         "catalog": Catalog((CARD,)),
@@ -101,3 +104,28 @@ def live(backend: FakeBackend) -> Iterator[str]:
 
 def chat(**fields: Any) -> dict[str, Any]:
     return {"model": MODEL, "messages": [{"role": "user", "content": "hi"}]} | fields
+
+
+async def converse(client: Client, gate: asyncio.Event, opener: bytes, **fields: Any) -> list[str]:
+    """The events of a stream, spoken to the application itself; `gate` opens when `opener` has been sent."""
+    sent: list[bytes] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message.get("body", b""))
+        if opener in sent[-1]:
+            gate.set()
+
+    inbox = [{"type": "http.request", "body": json.dumps(chat(stream=True, **fields)).encode(), "more_body": False}]
+
+    async def receive() -> Any:
+        return inbox.pop() if inbox else await asyncio.Event().wait()
+
+    headers = [(b"host", b"localhost"), (b"content-type", b"application/json")]
+    scope = {
+        "type": "http", "method": "POST", "path": CHAT, "raw_path": CHAT.encode(), "query_string": b"",
+        "headers": headers, "http_version": "1.1", "scheme": "http", "root_path": "", "asgi": {"version": "3.0"},
+    }  # fmt: skip
+    transport: Any = client._transport
+    async with asyncio.timeout(10):
+        await transport.app(scope, receive, send)
+    return b"".join(sent).decode().removesuffix("\n\n").split("\n\n")

@@ -63,7 +63,7 @@ async def test_an_answer_has_exactly_openais_shape_and_the_tier(client: Client) 
 async def test_a_request_that_sets_nothing_gets_the_defaults_of_the_page(client: Client, backend: FakeBackend) -> None:
     request = await asked(client, backend)
     seed = request.sampling.seed
-    assert request.sampling == SamplingParams(temperature=0.7, seed=seed)
+    assert request.sampling == SamplingParams(temperature=0.7, seed=seed, reproducible=False)
     assert (request.max_tokens, request.stop, request.n, request.tier) == (None, (), 1, "standard")
     assert request.messages == (Message("user", "hi"),)
 
@@ -71,7 +71,7 @@ async def test_a_request_that_sets_nothing_gets_the_defaults_of_the_page(client:
 async def test_null_is_unset_for_every_optional_field(client: Client, backend: FakeBackend) -> None:
     nothing = dict.fromkeys(FIELDS.keys() - {"model", "messages"})
     request = await asked(client, backend, **nothing)
-    assert request.sampling == SamplingParams(temperature=0.7, seed=request.sampling.seed)
+    assert request.sampling == SamplingParams(temperature=0.7, seed=request.sampling.seed, reproducible=False)
 
 
 async def test_every_parameter_reaches_the_backend(client: Client, backend: FakeBackend) -> None:

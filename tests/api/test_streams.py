@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from oruel.errors import ContextLengthExceeded, EngineFailed, Overloaded
 from oruel.types import Usage
-from tests.api.conftest import Client, Serve, chat
+from tests.api.conftest import Client, Serve, chat, converse
 from tests.fakes import FakeBackend, delta, doing
 
 pytestmark = pytest.mark.anyio
@@ -86,31 +86,6 @@ async def test_a_failure_in_midstream_is_an_error_event_and_then_done(
     assert backend.open == 0
 
 
-async def converse(client: Client, gate: asyncio.Event, opener: bytes, **fields: Any) -> list[str]:
-    """The events of a stream, spoken to the application itself; `gate` opens when `opener` has been sent."""
-    sent: list[bytes] = []
-
-    async def send(message: Any) -> None:
-        sent.append(message.get("body", b""))
-        if opener in sent[-1]:
-            gate.set()
-
-    inbox = [{"type": "http.request", "body": json.dumps(chat(stream=True, **fields)).encode(), "more_body": False}]
-
-    async def receive() -> Any:
-        return inbox.pop() if inbox else await asyncio.Event().wait()
-
-    headers = [(b"host", b"localhost"), (b"content-type", b"application/json")]
-    scope = {
-        "type": "http", "method": "POST", "path": URL, "raw_path": URL.encode(), "query_string": b"",
-        "headers": headers, "http_version": "1.1", "scheme": "http", "root_path": "", "asgi": {"version": "3.0"},
-    }  # fmt: skip
-    transport: Any = client._transport
-    async with asyncio.timeout(10):
-        await transport.app(scope, receive, send)
-    return b"".join(sent).decode().removesuffix("\n\n").split("\n\n")
-
-
 async def test_while_nothing_comes_the_headers_go_out_with_comments_as_heartbeat(
     serve: Serve, backend: FakeBackend
 ) -> None:
@@ -147,33 +122,3 @@ async def test_a_delta_is_sent_when_it_comes_and_not_when_the_next_one_does(
     gate = asyncio.Event()
     backend.script = doing(delta("first"), gate, delta("second"), FINISH)
     assert any("second" in event for event in await converse(client, gate, b"first"))
-
-
-@pytest.mark.parametrize("stream", [False, True])
-async def test_a_deadline_that_passes_before_the_first_delta_is_504(
-    client: Client, backend: FakeBackend, stream: bool
-) -> None:
-    backend.script = doing(asyncio.Event())
-    response = await client.post(URL, json=chat(stream=stream), headers={"x-request-timeout": "0.05"})
-    assert (response.status_code, response.json()["error"]["code"]) == (504, "deadline_exceeded")
-    assert (backend.open, backend.cut_short) == (0, 1)
-
-
-async def test_a_deadline_that_passes_in_midstream_is_an_error_event(client: Client, backend: FakeBackend) -> None:
-    backend.script = doing(delta("partial"), asyncio.Event())
-    response = await client.post(URL, json=chat(stream=True), headers={"x-request-timeout": "0.2"})
-    assert "partial" in response.text
-    assert "deadline_exceeded" in response.text
-    assert response.text.endswith("data: [DONE]\n\n")
-
-
-async def test_an_answer_in_time_does_not_feel_its_deadline(client: Client) -> None:
-    response = await client.post(URL, json=chat(), headers={"x-request-timeout": "60"})
-    assert response.status_code == 200
-
-
-@pytest.mark.parametrize("sent", ["0", "-1", "nan", "inf", "soon", "", "1e9"])
-async def test_a_deadline_that_is_no_time_is_refused(client: Client, backend: FakeBackend, sent: str) -> None:
-    response = await client.post(URL, json=chat(), headers={"x-request-timeout": sent})
-    assert (response.status_code, response.json()["error"]["param"]) == (400, "x-request-timeout")
-    assert backend.requests == []

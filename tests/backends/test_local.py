@@ -10,11 +10,13 @@ import pytest
 
 from oruel.backends.local import LocalBackend
 from oruel.engine.client import EngineClient
-from oruel.engine.protocol import Start
+from oruel.engine.protocol import Start, Started, TokenOutput
 from oruel.errors import ContextLengthExceeded
 from oruel.llama.model import Model
 from oruel.text.tokenizer import Tokenizer
 from oruel.types import ChatRequest, Delta, Message, SamplingParams
+from tests.engine.scripted_process import ScriptedProcess, scripted_engine
+from tests.fakes import until
 from tests.gguf_models import llama_model
 
 pytestmark = pytest.mark.model
@@ -32,7 +34,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @asynccontextmanager
 async def local_backend(path: Path) -> AsyncIterator[tuple[LocalBackend, EngineClient]]:
-    engine = EngineClient(Start(model=str(path), threads=1, slots=4, context=CONTEXT))
+    engine = EngineClient(Start(model=str(path), threads=1, parallel=4, context=CONTEXT))
     with Model(path, vocabulary_only=True) as model:
         try:
             await engine.start()
@@ -113,6 +115,71 @@ def test_closing_the_stream_cancels_the_request_in_the_engine(path: Path) -> Non
             steps = engine.load.steps
             await answer(backend, replace(REQUEST, max_tokens=2))
             assert engine.load.running == 0
-            assert engine.load.steps < steps + 100
+            assert engine.load.steps < steps + 150
+
+    asyncio.run(run())
+
+
+def test_the_first_delta_says_how_long_the_request_queued_and_nothing_else(path: Path) -> None:
+    (deltas,) = answers(path, replace(REQUEST, n=2))
+    assert deltas[0].queued is not None
+    assert deltas[0] == Delta(0, "llama", "standard", queued=deltas[0].queued)
+    assert all(delta.queued is None for delta in deltas[1:])
+
+
+def test_cached_tokens_are_those_that_the_engine_found_and_count_once_for_all_choices(path: Path) -> None:
+    request = replace(REQUEST, messages=(Message("user", "\x01" * 150),), max_tokens=3)
+    cold, again, choices = (deltas[-1].usage for deltas in answers(path, request, request, replace(request, n=3)))
+    assert cold is not None
+    assert again is not None
+    assert choices is not None
+    assert cold.cached_tokens == 0
+    assert 0 < again.cached_tokens < again.prompt_tokens
+    assert choices.cached_tokens == again.cached_tokens
+
+
+@asynccontextmanager
+async def scripted_backend(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[tuple[LocalBackend, ScriptedProcess, Tokenizer]]:
+    engine, process = await scripted_engine(monkeypatch)
+    with Model(path, vocabulary_only=True) as model:
+        tokenizer = Tokenizer(model.vocabulary, model.chat_template)
+        yield LocalBackend(engine, tokenizer, model="llama", context=CONTEXT), process, tokenizer
+
+
+def test_the_first_token_makes_a_delta_even_while_its_text_is_held_back(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = replace(REQUEST, sampling=SamplingParams(), stop=("AAB",))
+
+    async def run() -> None:
+        async with (
+            scripted_backend(path, monkeypatch) as (backend, process, tokenizer),
+            aclosing(backend.stream(request)) as deltas,
+        ):
+            first = asyncio.ensure_future(anext(deltas))
+            await until(lambda: bool(process.submitted))
+            sequence = process.submitted[0].sequence
+            process.step(started=[Started(sequence, 0)])
+            assert (await first).queued is not None
+            a = tokenizer.encode_text("A")[-1]
+            process.step(TokenOutput(sequence, a))
+            assert await anext(deltas) == Delta(0, "llama", "standard")
+            process.step(TokenOutput(sequence, a))
+            process.step(TokenOutput(sequence, a, finish="length"))
+            assert (await anext(deltas)).text == "AAA"
+
+    asyncio.run(run())
+
+
+def test_the_tier_of_a_request_reaches_the_engine(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run() -> None:
+        async with scripted_backend(path, monkeypatch) as (backend, process, _):
+            asking = asyncio.create_task(answer(backend, replace(REQUEST, tier="turbo")))
+            await until(lambda: bool(process.submitted))
+            assert process.submitted[0].tier == "turbo"
+            process.step(TokenOutput(process.submitted[0].sequence, 65, finish="length", logprob=-1.0))
+            assert {delta.tier for delta in await asking} == {"turbo"}
 
     asyncio.run(run())

@@ -11,14 +11,19 @@ from pathlib import Path
 import pytest
 
 from oruel.engine.client import EngineClient, Generation
-from oruel.engine.protocol import Start, TokenOutput
-from oruel.errors import EngineFailed, ModelLoadError, Overloaded
+from oruel.engine.protocol import Failure, Start, Started, TokenOutput
+from oruel.errors import EngineFailed, InvalidParameter, ModelLoadError, Overloaded
 from oruel.types import SamplingParams
+from tests.engine.scripted_process import scripted_engine
 from tests.gguf_models import llama_model
 
 pytestmark = pytest.mark.model
 
 PROMPT = [72, 101, 108, 108, 111]
+# The random model's ends, biased away: some two seconds of tokens.
+ENDLESS = SamplingParams(seed=1, logit_bias={376: -100.0, 378: -100.0})
+MANY = 2000
+LONG_PROMPT = [32 + position * position % 90 for position in range(300)]
 
 
 @pytest.fixture(scope="module")
@@ -27,8 +32,9 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @asynccontextmanager
-async def engine(model: Path) -> AsyncIterator[EngineClient]:
-    client = EngineClient(Start(model=str(model), threads=1, slots=4, context=512))
+async def engine(model: Path, *, parallel: int = 4, max_waiting: int = 256) -> AsyncIterator[EngineClient]:
+    start = Start(model=str(model), threads=1, parallel=parallel, context=2048)
+    client = EngineClient(start, max_waiting=max_waiting)
     try:
         await client.start()
         yield client
@@ -77,13 +83,13 @@ def test_choices_of_one_request_draw_apart_and_each_ends_once(model: Path) -> No
 def test_leaving_a_generation_frees_its_places(model: Path) -> None:
     async def scenario() -> None:
         async with engine(model) as client:
-            with client.generate(PROMPT, SamplingParams(seed=1), choices=4, max_tokens=400) as generation:
+            with client.generate(PROMPT, ENDLESS, choices=4, max_tokens=MANY) as generation:
                 await generation.outputs()
                 await settle(client, running=4)
             steps_before = client.load.steps
             await tokens(client, SamplingParams(seed=2), max_tokens=3)
             assert client.load.running == 0
-            assert client.load.steps < steps_before + 100, "the cancelled sequences ran on"
+            assert client.load.steps < steps_before + 1000, "the cancelled sequences ran on"
 
     asyncio.run(scenario())
 
@@ -109,7 +115,7 @@ def test_a_killed_engine_fails_its_requests_and_comes_back(model: Path) -> None:
     async def scenario() -> None:
         async with engine(model) as client:
             expected = await tokens(client, SamplingParams(seed=9))
-            with client.generate(PROMPT, SamplingParams(seed=1), choices=3, max_tokens=400) as generation:
+            with client.generate(PROMPT, ENDLESS, choices=3, max_tokens=MANY) as generation:
                 await generation.outputs()
                 assert client.process.pid
                 os.kill(client.process.pid, signal.SIGKILL)
@@ -148,20 +154,131 @@ def test_a_window_beyond_what_the_model_was_trained_for_is_refused(model: Path) 
     asyncio.run(scenario())
 
 
-def test_more_sequences_than_the_endpoint_holds_are_refused_and_the_rest_go_on(
-    model: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("oruel.engine.client.MAX_SEQUENCES", 3)
+def test_where_the_queue_is_full_more_sequences_are_refused_and_the_rest_go_on(model: Path) -> None:
+    async def scenario() -> None:
+        async with engine(model, parallel=2, max_waiting=1) as client:
+            with (
+                client.generate(PROMPT, ENDLESS, choices=2, max_tokens=MANY) as running,
+                client.generate(PROMPT, SamplingParams(seed=2), choices=1, max_tokens=3) as waiting,
+            ):
+                with pytest.raises(Overloaded, match="3 sequences run or wait already, and 3 may") as refused:
+                    await tokens(client, SamplingParams(seed=3))
+                assert 1 <= refused.value.retry_after <= 60
+                assert await running.outputs()
+                assert waiting.place is None
+                running.cancel_all()
+                await waiting.started()
+                assert await tokens(client, SamplingParams(seed=3))
 
+    asyncio.run(scenario())
+
+
+def test_a_prompt_that_was_answered_before_is_found_computed(model: Path) -> None:
     async def scenario() -> None:
         async with engine(model) as client:
-            with client.generate(PROMPT, SamplingParams(seed=1), choices=2, max_tokens=50) as generation:
-                with (
-                    pytest.raises(Overloaded),
-                    client.generate(PROMPT, SamplingParams(seed=1), choices=2, max_tokens=5),
-                ):
-                    pass
-                assert await generation.outputs()
-            assert await tokens(client, SamplingParams(seed=1))
+            places = []
+            for _ in range(2):
+                with client.generate(LONG_PROMPT, SamplingParams(seed=1), choices=1, max_tokens=2) as generation:
+                    places.append(await generation.started())
+                    while all(output.finish is None for _, output in await generation.outputs()):
+                        pass
+            assert places[0].cached == 0
+            assert 0 < places[1].cached < len(LONG_PROMPT)
+            assert places[1].cached == client.load.cached
+
+    asyncio.run(scenario())
+
+
+def test_more_choices_than_the_server_ever_holds_are_the_callers_to_mend(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        client, process = await scripted_engine(monkeypatch, parallel=2, max_waiting=3)
+        with (
+            pytest.raises(InvalidParameter, match="at most 5") as refused,
+            client.generate(PROMPT, SamplingParams(), choices=6, max_tokens=5),
+        ):
+            pass
+        assert refused.value.param == "n"
+        assert process.sent == []
+
+    asyncio.run(scenario())
+
+
+def test_a_refused_request_costs_the_engine_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        client, process = await scripted_engine(monkeypatch, parallel=1, max_waiting=0)
+        with client.generate(PROMPT, SamplingParams(), choices=1, max_tokens=5):
+            sent = len(process.sent)
+            with pytest.raises(Overloaded), client.generate(PROMPT, SamplingParams(), choices=1, max_tokens=5):
+                pass
+            assert len(process.sent) == sent
+
+    asyncio.run(scenario())
+
+
+def test_the_longer_the_queue_stands_the_later_one_is_told_to_come_back_but_never_after_a_minute(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def scenario() -> None:
+        clock = [1000.0]
+        monkeypatch.setattr("oruel.engine.client.time.perf_counter", lambda: clock[0])
+        client, _ = await scripted_engine(monkeypatch, parallel=1, max_waiting=0)
+        with client.generate(PROMPT, SamplingParams(), choices=1, max_tokens=5):
+            for passed, told in [(0, 1), (0.5, 1), (7.2, 8), (3600, 60)]:
+                clock[0] = 1000 + passed
+                with pytest.raises(Overloaded, match=f"again in {told} s") as refused:
+                    client.require_room(1)
+                assert refused.value.retry_after == told
+
+    asyncio.run(scenario())
+
+
+def test_the_tier_of_a_request_reaches_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        client, process = await scripted_engine(monkeypatch)
+        with client.generate(PROMPT, SamplingParams(), choices=2, max_tokens=5, tier="turbo"):
+            assert [(submit.tier, submit.choice) for submit in process.submitted] == [("turbo", 0), ("turbo", 1)]
+
+    asyncio.run(scenario())
+
+
+def test_a_request_leaves_the_queue_with_the_first_of_its_choices(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        client, process = await scripted_engine(monkeypatch)
+        with client.generate(PROMPT, SamplingParams(), choices=2, max_tokens=5) as generation:
+            assert generation.place is None
+            first, second = (submit.sequence for submit in process.submitted)
+            process.step(started=[Started(first, 3), Started(second, 4)])
+            place = await generation.started()
+            assert place.cached == 3
+            assert place.queued >= 0
+            process.step(started=[Started(second, 4)])
+            assert await generation.started() == place
+
+    asyncio.run(scenario())
+
+
+def test_a_token_says_as_well_as_anything_that_its_request_has_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        client, process = await scripted_engine(monkeypatch)
+        with client.generate(PROMPT, SamplingParams(), choices=1, max_tokens=5) as generation:
+            output = TokenOutput(process.submitted[0].sequence, 7)
+            process.step(output)
+            assert (await generation.started()).cached == 0
+            assert await generation.outputs() == [(0, output)]
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("dies", [True, False])
+def test_a_request_that_fails_while_it_waits_says_so(monkeypatch: pytest.MonkeyPatch, dies: bool) -> None:
+    async def scenario() -> None:
+        client, process = await scripted_engine(monkeypatch)
+        with client.generate(PROMPT, SamplingParams(), choices=1, max_tokens=5) as generation:
+            if dies:
+                process.die(EngineFailed("The engine died."))
+            else:
+                process.step(failures=[Failure(process.submitted[0].sequence, "No logits came.")])
+            with pytest.raises(EngineFailed):
+                await generation.started()
 
     asyncio.run(scenario())

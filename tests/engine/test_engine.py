@@ -1,63 +1,36 @@
-"""The engine's loop over a fake context whose logits say which token follows which."""
+"""The engine's loop over a fake context, which also checks the shape of every batch."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from oruel.engine.engine import Engine
-from oruel.engine.protocol import Submit, TokenOutput
+from oruel.engine.protocol import StepOutput, Submit, TokenOutput
 from oruel.engine.scheduler import Limits
-from oruel.types import SamplingParams
-
-VOCABULARY_SIZE = 64
-END = 0
-LIMITS = Limits(pool=64, slots=3, step_tokens=8, prefill_tokens=2)
-
-
-class CountingContext:
-    """A model for which token t is followed by t + 1, and that checks what llama.cpp would have to hold."""
-
-    def __init__(self, pool: int) -> None:
-        self.pool = pool
-        self.held: dict[int, list[int]] = {}
-
-    def decode(
-        self,
-        tokens: Sequence[int],
-        positions: Sequence[int],
-        sequence_ids: NDArray[np.integer[Any]],
-        outputs: NDArray[np.bool_],
-    ) -> NDArray[np.float32]:
-        rows = []
-        for token, position, slot, wanted in zip(tokens, positions, sequence_ids, outputs, strict=True):
-            held = self.held.setdefault(int(slot), [])
-            assert position == len(held), "a sequence's tokens are computed in order, without gaps"
-            held.append(token)
-            if wanted:
-                row = np.zeros(VOCABULARY_SIZE, dtype=np.float32)
-                row[(token + 1) % VOCABULARY_SIZE] = 9.0
-                rows.append(row)
-        assert sum(map(len, self.held.values())) <= self.pool, "the KV cache overflowed"
-        return np.array(rows, dtype=np.float32).reshape(-1, VOCABULARY_SIZE)
-
-    def forget(self, sequence_id: int) -> None:
-        self.held.pop(sequence_id, None)
-
-
-def engine(limits: Limits = LIMITS) -> tuple[Engine, CountingContext]:
-    context = CountingContext(limits.pool)
-    return Engine(context, limits, vocabulary_size=VOCABULARY_SIZE, is_end=lambda token: token == END), context
-
+from oruel.types import SamplingParams, Tier
+from tests.engine.fake_context import END, VOCABULARY_SIZE, CountingContext
 
 GREEDY = SamplingParams(temperature=0)
 
 
-def submit(number: int, prompt: Iterable[int], max_tokens: int = 4, sampling: SamplingParams = GREEDY) -> Submit:
-    return Submit(number, list(prompt), 0, max_tokens, sampling)
+def engine(context: CountingContext, *, parallel: int | None = None) -> Engine:
+    limits = Limits(parallel or context.sequences)
+    return Engine(context, limits, vocabulary_size=VOCABULARY_SIZE, is_end=lambda token: token == END)
+
+
+def submit(
+    number: int,
+    prompt: Iterable[int],
+    max_tokens: int = 4,
+    *,
+    sampling: SamplingParams = GREEDY,
+    tier: Tier = "standard",
+) -> Submit:
+    return Submit(number, list(prompt), 0, max_tokens, sampling, tier)
 
 
 def run(under_test: Engine, most_steps: int = 500) -> dict[int, list[TokenOutput]]:
@@ -71,43 +44,44 @@ def run(under_test: Engine, most_steps: int = 500) -> dict[int, list[TokenOutput
 
 
 def test_a_sequence_ends_at_its_length() -> None:
-    under_test, _ = engine()
-    under_test.submit(submit(7, [3, 4]))
+    under_test = engine(CountingContext())
+    under_test.submit(submit(7, [3, 4]), 0)
     (outputs,) = run(under_test).values()
     assert [(o.token, o.finish) for o in outputs] == [(5, None), (6, None), (7, None), (8, "length")]
 
 
 def test_the_models_end_token_ends_a_sequence() -> None:
-    under_test, _ = engine()
-    under_test.submit(submit(7, [62]))
+    under_test = engine(CountingContext())
+    under_test.submit(submit(7, [62]), 0)
     (outputs,) = run(under_test).values()
     assert [(o.token, o.finish) for o in outputs] == [(63, None), (END, "stop")]
 
 
 def test_requests_join_and_leave_at_any_step() -> None:
-    under_test, _ = engine()
-    under_test.submit(submit(0, [1], max_tokens=6))
+    under_test = engine(CountingContext())
+    under_test.submit(submit(0, [1], max_tokens=6), 0)
     first = [under_test.step() for _ in range(2)]
     assert [token.sequence for output in first for token in output.tokens] == [0, 0]
-    under_test.submit(submit(1, [10], max_tokens=2))
+    under_test.submit(submit(1, [10], max_tokens=2), 1)
     assert {token.sequence for token in under_test.step().tokens} == {0, 1}
     assert [token.token for token in run(under_test)[0]] == [5, 6, 7]
 
 
 def test_who_decodes_gets_a_token_at_every_step_while_a_long_prompt_is_prefilled() -> None:
-    under_test, _ = engine()
-    under_test.submit(submit(0, [1], max_tokens=20))
+    under_test = engine(CountingContext(window=2000))
+    under_test.submit(submit(0, [1], max_tokens=50), 0)
     under_test.step()
-    under_test.submit(submit(1, range(1, 21)))
-    for _ in range(9):
+    under_test.submit(submit(1, [9] * 1201), 1)
+    # Two chunks of 60 a step: ten steps, and one for the token that is left over.
+    for _ in range(10):
         assert [token.sequence for token in under_test.step().tokens] == [0]
     assert {token.sequence for token in under_test.step().tokens} == {0, 1}
 
 
 def test_a_cancelled_sequence_frees_its_place_before_the_next_step() -> None:
-    under_test, context = engine()
+    under_test = engine(CountingContext(), parallel=3)
     for number in range(4):
-        under_test.submit(submit(number, [1], max_tokens=30))
+        under_test.submit(submit(number, [number + 1], max_tokens=30), number)
     load = under_test.step().load
     assert (load.running, load.waiting) == (3, 1)
     under_test.cancel(1)
@@ -116,64 +90,30 @@ def test_a_cancelled_sequence_frees_its_place_before_the_next_step() -> None:
     for number in range(4):
         under_test.cancel(number)
     assert not under_test.has_work
-    assert context.held == {}
 
 
 def test_cancelling_what_is_unknown_changes_nothing() -> None:
-    under_test, _ = engine()
-    under_test.submit(submit(0, [1]))
+    under_test = engine(CountingContext())
+    under_test.submit(submit(0, [1]), 0)
     under_test.cancel(99)
     assert len(run(under_test)[0]) == 4
 
 
-def test_preempted_sequences_go_on_as_if_nothing_had_happened() -> None:
-    alone: dict[int, list[TokenOutput]] = {}
-    for number in range(3):
-        under_test, _ = engine()
-        under_test.submit(
-            submit(number, range(1, 9), max_tokens=40, sampling=SamplingParams(temperature=0.9, seed=number))
-        )
-        alone |= run(under_test)
-    tight, _ = engine(Limits(pool=64, slots=3, step_tokens=8, prefill_tokens=2))
-    for number in range(3):
-        tight.submit(submit(number, range(1, 9), max_tokens=40, sampling=SamplingParams(temperature=0.9, seed=number)))
-    preemptions = 0
-    together: dict[int, list[TokenOutput]] = {}
-    while tight.has_work:
-        output = tight.step()
-        preemptions = output.load.preemptions
-        for token in output.tokens:
-            together.setdefault(token.sequence, []).append(token)
-    assert preemptions > 0
-    assert together == alone
-
-
-def test_logits_that_are_no_numbers_end_only_their_own_sequence(monkeypatch: pytest.MonkeyPatch) -> None:
-    under_test, context = engine()
-    whole = context.decode
-
-    def broken(
-        tokens: Sequence[int],
-        positions: Sequence[int],
-        sequence_ids: NDArray[np.integer[Any]],
-        outputs: NDArray[np.bool_],
-    ) -> NDArray[np.float32]:
-        logits = whole(tokens, positions, sequence_ids, outputs)
-        logits[sequence_ids == 1] = np.nan
-        return logits
-
-    monkeypatch.setattr(context, "decode", broken)
-    under_test.submit(submit(0, [1]))
-    under_test.submit(submit(1, [1]))
+def test_logits_that_are_no_numbers_end_only_their_own_sequence() -> None:
+    context = CountingContext()
+    context.broken = {40}
+    under_test = engine(context)
+    under_test.submit(submit(0, [1]), 0)
+    under_test.submit(submit(1, [40]), 0)
     output = under_test.step()
     assert [failure.sequence for failure in output.failures] == [1]
     assert len(run(under_test)[0]) == 3
 
 
 def test_logprobs_come_only_where_they_are_asked_for_and_never_for_the_end() -> None:
-    under_test, _ = engine()
-    under_test.submit(submit(0, [62], sampling=replace(GREEDY, logprobs=2)))
-    under_test.submit(submit(1, [62]))
+    under_test = engine(CountingContext())
+    under_test.submit(submit(0, [62], sampling=replace(GREEDY, logprobs=2)), 0)
+    under_test.submit(submit(1, [62]), 0)
     outputs = run(under_test)
     asked, end = outputs[0]
     exact = np.log(np.exp(9.0) / (np.exp(9.0) + VOCABULARY_SIZE - 1))
@@ -181,3 +121,131 @@ def test_logprobs_come_only_where_they_are_asked_for_and_never_for_the_end() -> 
     assert [token for token, _ in asked.alternatives] == [63, 0]
     assert end.logprob is None
     assert outputs[1][0].logprob is None
+
+
+def prompt(length: int, first: int = 1) -> list[int]:
+    return [first + number % 7 for number in range(length)]
+
+
+def started(output: StepOutput) -> dict[int, int]:
+    return {first.sequence: first.cached for first in output.started}
+
+
+def test_two_cold_requests_with_one_long_prefix_compute_it_once() -> None:
+    context = CountingContext(window=512)
+    under_test = engine(context)
+    for number in range(2):
+        under_test.submit(submit(number, [*prompt(300), 20 + number], max_tokens=2), number)
+    outputs = run(under_test)
+    assert {number: len(tokens) for number, tokens in outputs.items()} == {0: 2, 1: 2}
+    assert context.rows < 300 + 20, "the second took over what the first computed"
+
+
+def test_the_next_turn_of_a_conversation_computes_from_the_first_new_token_on() -> None:
+    context = CountingContext(window=512)
+    under_test = engine(context)
+    first = prompt(200)
+    under_test.submit(submit(0, first, max_tokens=3), 0)
+    answer = [output.token for output in run(under_test)[0]]
+    before = context.rows
+    under_test.submit(submit(1, [*first, *answer, 30, 31, 32], max_tokens=1), 1)
+    # The answer's last token was never fed, so it is the first new one.
+    assert started(under_test.step()) == {1: 202}
+    assert context.rows - before == 4
+    assert context.copies == 0, "it goes on in its place"
+
+
+def test_a_conversation_that_differs_is_computed_from_the_first_differing_token_on() -> None:
+    context = CountingContext(sequences=2, window=512)
+    under_test = engine(context)
+    under_test.submit(submit(0, prompt(200), max_tokens=1), 0)
+    run(under_test)
+    under_test.submit(submit(1, [*prompt(150), 40, *prompt(49)], max_tokens=1), 1)
+    assert started(under_test.step()) == {1: 150}
+
+
+def test_a_prompt_that_is_cached_whole_still_computes_its_last_token() -> None:
+    under_test = engine(CountingContext(window=512))
+    for number in range(2):
+        under_test.submit(submit(number, prompt(100), max_tokens=1), number)
+        last = under_test.step()
+        run(under_test)
+    assert started(last) == {1: 99}
+
+
+def test_the_least_recently_used_cells_are_given_up_and_running_ones_never() -> None:
+    context = CountingContext(sequences=3, window=512)
+    under_test = engine(context)
+    for number, first in enumerate((1, 20, 40)):
+        under_test.submit(submit(number, prompt(100, first), max_tokens=1), number)
+        run(under_test)
+    under_test.submit(submit(3, prompt(100, 50), max_tokens=1), 3)
+    run(under_test)
+    cached: dict[int, int] = {}
+    for number, first in ((4, 40), (5, 20), (6, 1)):
+        under_test.submit(submit(number, prompt(100, first), max_tokens=1), number)
+        cached |= started(under_test.step())
+        run(under_test)
+    assert cached == {4: 99, 5: 99, 6: 0}
+
+
+def test_turbo_starts_before_standard_and_takes_the_place_of_the_youngest() -> None:
+    under_test = engine(CountingContext(window=512), parallel=2)
+    for number in range(2):
+        under_test.submit(submit(number, [number + 1], max_tokens=40), number)
+    under_test.step()
+    under_test.submit(submit(2, [5], max_tokens=3), 2)
+    under_test.submit(submit(3, [6], max_tokens=3, tier="turbo"), 3)
+    output = under_test.step()
+    assert {token.sequence for token in output.tokens} == {0, 3}
+    assert output.load.preemptions == 1
+    outputs = run(under_test)
+    assert len(outputs[1]) == 39, "the preempted one goes on where it was"
+    assert list(outputs).index(1) < list(outputs).index(2)
+
+
+def test_a_standard_request_that_has_waited_long_enough_is_neither_passed_nor_preempted() -> None:
+    under_test = engine(CountingContext(window=512), parallel=1)
+    under_test.submit(submit(0, [1], max_tokens=30), 0)
+    under_test.step()
+    under_test.submit(submit(1, [2], max_tokens=2), 1)
+    under_test.submit(submit(2, [3], max_tokens=2, tier="turbo"), 11.5)
+    order = list(run(under_test))
+    assert order == [0, 1, 2]
+
+
+@given(data=st.data())
+@settings(max_examples=60, deadline=None)
+def test_a_sequences_tokens_are_its_own_whatever_runs_beside_it(data: st.DataObject) -> None:
+    """Random arrivals, cancellations and preemptions over few slots; the fake model holds every batch to the rules."""
+    sampling = [SamplingParams(temperature=0.9, seed=seed, top_k=5) for seed in range(4)]
+    shape = st.tuples(st.integers(1, 200), st.sampled_from([1, 8]), st.integers(1, 30), st.sampled_from([0, 1, 2, 3]))
+    shapes: list[tuple[int, int, int, int]] = data.draw(st.lists(shape, min_size=1, max_size=10), label="requests")
+    alone: dict[int, list[int]] = {}
+    for number, (length, first, most, seed) in enumerate(shapes):
+        quiet = engine(CountingContext(window=256))
+        quiet.submit(submit(number, prompt(length, first), most, sampling=sampling[seed]), 0)
+        alone[number] = [output.token for output in run(quiet)[number]]
+    busy = engine(CountingContext(sequences=data.draw(st.integers(2, 5), label="slots"), window=256))
+    together: dict[int, list[int]] = {number: [] for number in alone}
+    finished: list[int] = []
+    cancelled: set[int] = set()
+    pending = list(enumerate(shapes))
+    for step in range(3000):
+        while pending and (bool(data.draw(st.integers(0, 1), label="arrives")) or not busy.has_work):
+            number, (length, first, most, seed) = pending.pop(0)
+            tier: Tier = "turbo" if number % 3 == 0 else "standard"
+            busy.submit(submit(number, prompt(length, first), most, sampling=sampling[seed], tier=tier), float(step))
+        if not busy.has_work:
+            break
+        output = busy.step()
+        for token in output.tokens:
+            together[token.sequence].append(token.token)
+            finished += [token.sequence] if token.finish else []
+        if step % 17 == 5 and (unfinished := set(together) - set(finished) - cancelled - {n for n, _ in pending}):
+            cancelled.add(min(unfinished))
+            busy.cancel(min(unfinished))
+    assert sorted(finished) == sorted(set(alone) - cancelled), "every sequence ends exactly once"
+    for number, tokens in together.items():
+        assert tokens == alone[number][: len(tokens)]
+        assert number in cancelled or tokens == alone[number]

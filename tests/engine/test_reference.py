@@ -45,7 +45,7 @@ def random_params(chance: random.Random) -> SamplingParams:
 
 async def generate(model: Path, settings: list[SamplingParams], choices: int, max_tokens: int) -> list[list[list[int]]]:
     """For each setting, the tokens of each choice, through a worker process that runs one request at a time."""
-    client = EngineClient(Start(model=str(model), threads=1, slots=1, context=512))
+    client = EngineClient(Start(model=str(model), threads=1, parallel=1, context=512))
     answers: list[list[list[int]]] = []
     try:
         await client.start()
@@ -67,7 +67,7 @@ def test_every_token_of_the_engine_is_the_one_that_the_reference_chooses(model: 
     settings = [random_params(chance) for _ in range(40)]
     answers = asyncio.run(generate(model, settings, choices=2, max_tokens=12))
     compared = 0
-    with Model(model) as opened, Context(opened, cells=512, sequences=1, batch=512, threads=1) as context:
+    with Model(model) as opened, Context(opened, window=512, sequences=1, batch=512, threads=1) as context:
         for sampling, choices in zip(settings, answers, strict=True):
             for choice, tokens in enumerate(choices):
                 row = context.decode(PROMPT, range(len(PROMPT)), [0] * len(PROMPT), last_only(len(PROMPT)))[0]
@@ -84,7 +84,7 @@ def test_every_token_of_the_engine_is_the_one_that_the_reference_chooses(model: 
 def test_the_engines_draws_have_the_frequencies_of_the_models_own_probabilities(model: Path) -> None:
     """Pearson's chi-square against softmax(logits / T) over the top 20, at a false-alarm rate under 1e-6."""
     temperature, top_k = 1.5, 20
-    with Model(model) as opened, Context(opened, cells=512, sequences=1, batch=512, threads=1) as context:
+    with Model(model) as opened, Context(opened, window=512, sequences=1, batch=512, threads=1) as context:
         row = context.decode(PROMPT, range(len(PROMPT)), [0] * len(PROMPT), last_only(len(PROMPT)))[0]
         logits = row.astype(np.float64)
     kept = np.argsort(-logits, kind="stable")[:top_k]

@@ -1,132 +1,195 @@
-"""The scheduler alone: random workloads, no model, no clock."""
+"""The scheduler and the placing of sequences alone: no model, no clock."""
 
-from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oruel.engine.scheduler import Limits, Plan, cells, schedule
-from oruel.engine.sequence import Sequence
+from oruel.engine.scheduler import INVARIANT_CHUNK_TOKENS, Limits, Plan, schedule
+from oruel.engine.sequence import HEAD_START_SECONDS, Sequence
+from oruel.engine.slots import WORTH_COPYING, Placement, Slot, place, shared_prefix
 from oruel.sampling.sampler import Sampler
-from oruel.types import SamplingParams
+from oruel.types import SamplingParams, Tier
 
-LIMITS = Limits(pool=64, slots=4, step_tokens=16, prefill_tokens=4)
+LIMITS = Limits(parallel=4)
+SAMPLER = Sampler(SamplingParams(temperature=0), 0, 10)
 
 
-def sequence(number: int, prompt: int, *, output: int = 0, computed: int = 0, max_tokens: int = 8) -> Sequence:
-    sampler = Sampler(SamplingParams(temperature=0), 0, 10)
-    return Sequence(number, [1] * prompt, max_tokens, sampler, output=[2] * output, computed=computed)
+def sequence(
+    number: int, tokens: list[int], *, computed: int = 0, tier: Tier = "standard", slot: int | None = None
+) -> Sequence:
+    return Sequence(
+        number, tokens, len(tokens), 8, SAMPLER, tier=tier, arrived=float(number), computed=computed, slot=slot
+    )
+
+
+def empty(count: int) -> list[Slot]:
+    return [Slot(number, [], 0, 0, 0, is_idle=True) for number in range(count)]
+
+
+def occupied(running: list[Sequence], count: int) -> list[Slot]:
+    slots = empty(count)
+    for one in running:
+        assert one.slot is not None
+        slots[one.slot] = Slot(one.slot, one.tokens, one.computed, one.computed, 1, is_idle=False, reproducible=True)
+    return slots
 
 
 def counts(plan: Plan) -> dict[int, int]:
-    return {chunk.sequence.id: chunk.count for chunk in plan.chunks}
+    chunks = (*plan.decoding, *plan.chunks)
+    return {s.id: sum(chunk.count for chunk in chunks if chunk.sequence is s) for s in {c.sequence for c in chunks}}
 
 
-def test_a_prompt_alone_is_prefilled_in_pieces_of_the_step_budget() -> None:
-    plan = schedule([sequence(0, 40)], [], LIMITS)
-    assert counts(plan) == {0: 16}
-    assert not plan.chunks[0].yields
+def test_a_prompt_alone_is_prefilled_several_chunks_a_step() -> None:
+    plan = schedule([sequence(0, [1] * 1000)], [], empty(4), LIMITS)
+    assert counts(plan) == {0: LIMITS.prefill_tokens}
+    assert not any(chunk.yields for chunk in plan.chunks)
 
 
 def test_a_long_prompt_does_not_stall_who_is_decoding() -> None:
-    decoding = sequence(0, 5, output=1, computed=5)
-    plan = schedule([sequence(1, 20)], [decoding], LIMITS)
-    assert counts(plan) == {0: 1, 1: 4}
-    assert plan.chunks[0].yields
+    decoding = sequence(0, [1] * 6, computed=5, slot=0)
+    plan = schedule([sequence(1, [2] * 1000)], [decoding], occupied([decoding], 4), LIMITS)
+    assert counts(plan) == {0: 1, 1: LIMITS.prefill_tokens_beside_decode}
+    assert plan.decoding[0].yields
 
 
-def test_the_last_piece_of_a_prompt_yields_a_token() -> None:
-    plan = schedule([], [sequence(0, 20, computed=16)], LIMITS)
-    assert plan.chunks[0].count == 4
-    assert plan.chunks[0].yields
+def test_the_last_chunk_of_a_prompt_yields_a_token() -> None:
+    late = sequence(0, [1] * 20, computed=16, slot=0)
+    (chunk,) = schedule([], [late], occupied([late], 4), LIMITS).chunks
+    assert (chunk.start, chunk.count, chunk.yields) == (16, 4, True)
 
 
-def test_requests_wait_while_every_slot_is_taken() -> None:
-    running = [sequence(number, 4, output=1, computed=4) for number in range(4)]
-    assert schedule([sequence(4, 2)], running, LIMITS).admitted == ()
+def test_a_single_token_left_over_goes_with_those_that_decode() -> None:
+    plan = schedule([sequence(0, [1] * (INVARIANT_CHUNK_TOKENS + 1))], [], empty(4), LIMITS)
+    assert counts(plan) == {0: INVARIANT_CHUNK_TOKENS}
+    single = schedule([sequence(0, [1])], [], empty(4), LIMITS)
+    assert [chunk.count for chunk in single.decoding] == [1]
 
 
-def test_nobody_overtakes_the_first_who_waits() -> None:
-    running = [sequence(0, 30, output=1, computed=30)]
-    too_large, small = sequence(1, 30), sequence(2, 1)
-    assert schedule([too_large, small], running, LIMITS).admitted == ()
+def test_requests_wait_while_every_place_is_taken() -> None:
+    running = [sequence(number, [number] * 5, computed=4, slot=number) for number in range(4)]
+    assert schedule([sequence(4, [9])], running, occupied(running, 6), LIMITS).placements == ()
 
 
-def test_a_sequence_as_large_as_the_cache_runs_alone() -> None:
-    large = sequence(0, 63, max_tokens=1)
-    assert schedule([large], [], LIMITS).admitted == (large,)
+def test_a_turbo_request_outranks_the_standard_ones_of_the_last_seconds_only() -> None:
+    assert sequence(9, [1], tier="turbo").rank < sequence(0, [1]).rank
+    assert sequence(11, [1], tier="turbo").rank > sequence(0, [1]).rank
+    assert HEAD_START_SECONDS == 10
 
 
-def test_the_youngest_is_preempted_when_the_cache_is_full() -> None:
-    old, young = sequence(0, 30, output=3, computed=32), sequence(1, 30, output=2, computed=31)
-    plan = schedule([], [old, young], LIMITS)
-    assert plan.preempted == (young,)
-    assert counts(plan) == {0: 1}
+def test_turbo_preempts_the_youngest_standard_and_standard_preempts_nobody() -> None:
+    running = [sequence(number, [number] * 5, computed=4, slot=number) for number in range(4)]
+    slots = occupied(running, 4)
+    assert schedule([sequence(5, [9])], running, slots, LIMITS).preempted == ()
+    plan = schedule([sequence(5, [9], tier="turbo")], running, slots, LIMITS)
+    assert plan.preempted == (running[3],)
+    assert [placement.slot for placement in plan.placements] == [3]
 
 
-@dataclass
-class World:
-    """A plain model of the engine around the scheduler: it applies plans and ends sequences at their length."""
+def test_turbo_never_preempts_turbo() -> None:
+    running = [sequence(number, [number] * 5, computed=4, slot=number, tier="turbo") for number in range(4)]
+    assert schedule([sequence(5, [9], tier="turbo")], running, occupied(running, 4), LIMITS).preempted == ()
 
-    limits: Limits
-    waiting: deque[Sequence] = field(default_factory=deque)
-    running: list[Sequence] = field(default_factory=list)
-    ended: list[int] = field(default_factory=list)
-    steps: int = 0
 
-    def step(self) -> None:
-        plan = schedule(tuple(self.waiting), self.running, self.limits)
-        self.check(plan)
-        for preempted in reversed(plan.preempted):
-            self.running.remove(preempted)
-            preempted.computed = 0
-            self.waiting.appendleft(preempted)
-        for admitted in plan.admitted:
-            assert self.waiting.popleft() is admitted
-            self.running.append(admitted)
-        for chunk in plan.chunks:
-            yields = chunk.yields
-            chunk.sequence.computed += chunk.count
-            if yields:
-                chunk.sequence.output.append(2)
-            if chunk.sequence.is_full:
-                self.running.remove(chunk.sequence)
-                self.ended.append(chunk.sequence.id)
-        self.steps += 1
+def placed(wanted: list[int], *slots: Slot) -> Placement | None:
+    return place(sequence(9, wanted), slots)
 
-    def check(self, plan: Plan) -> None:
-        after = [s for s in self.running if s not in plan.preempted] + list(plan.admitted)
-        assert len(after) <= self.limits.slots, "more sequences than slots"
-        assert cells(after) <= self.limits.pool, "more tokens than the KV cache holds"
-        assert sum(chunk.count for chunk in plan.chunks) <= self.limits.step_tokens, "more tokens than a step takes"
-        assert all(0 < chunk.count <= chunk.sequence.missing for chunk in plan.chunks)
-        assert all(chunk.sequence in after for chunk in plan.chunks)
-        decoding = [s for s in after if s.missing == 1]
-        assert all(any(c.sequence is s for c in plan.chunks) for s in decoding), "a decoding sequence was left out"
-        assert plan.chunks or not (self.waiting or self.running), "work stood still"
+
+LONG = [number % 9 for number in range(300)]
+
+
+def test_a_long_enough_prefix_of_a_running_sequence_is_copied() -> None:
+    running = Slot(0, [*LONG, 1, 2, 3], 303, 303, 5, is_idle=False)
+    placement = placed([*LONG, 7, 7], running, Slot(1, [], 0, 0, 0, is_idle=True))
+    assert placement
+    assert (placement.slot, placement.source, placement.cached) == (1, 0, 300)
+
+
+def test_a_prefix_that_costs_less_to_compute_than_to_copy_is_computed() -> None:
+    short = LONG[: WORTH_COPYING - 1]
+    running = Slot(0, short, len(short), len(short), 5, is_idle=False)
+    placement = placed([*short, 7, 7], running, Slot(1, [], 0, 0, 0, is_idle=True))
+    assert placement
+    assert (placement.slot, placement.source, placement.cached) == (1, 1, 0)
+
+
+def test_it_is_better_to_wait_for_a_long_prefix_that_is_being_computed() -> None:
+    begun = Slot(0, LONG, 60, 60, 5, is_idle=False, reproducible=True)
+    assert placed([*LONG, 7], begun, Slot(1, [], 0, 0, 0, is_idle=True)) is None
+    nearly = replace(begun, computed=290, invariant=290)
+    placement = placed([*LONG, 7], nearly, Slot(1, [], 0, 0, 0, is_idle=True))
+    assert placement
+    assert placement.cached == 290
+
+
+def test_another_conversations_cells_are_kept_where_an_older_slot_can_be_given_up() -> None:
+    branch = Slot(0, [*LONG, *[3] * 100], 400, 400, 5, is_idle=True)
+    placement = placed([*LONG, 7, 7], branch, Slot(1, [8] * 50, 50, 50, 2, is_idle=True))
+    assert placement
+    assert (placement.slot, placement.source, placement.cached) == (1, 0, 300)
+
+
+def test_a_reproducible_request_takes_over_only_what_was_computed_reproducibly() -> None:
+    free = Slot(0, LONG, 300, 100, 5, is_idle=True)
+    strict, lenient = sequence(9, [*LONG, 7]), replace(sequence(9, [*LONG, 7]), reproducible=False)
+    found = [place(one, [free, Slot(1, [], 0, 0, 0, is_idle=True)]) for one in (strict, lenient)]
+    assert [(one.cached, one.invariant) for one in found if one] == [(100, 100), (300, 100)]
+
+
+def test_a_reproducible_request_does_not_wait_for_what_it_may_not_take_over() -> None:
+    free = Slot(0, LONG, 60, 0, 5, is_idle=False, reproducible=False)
+    assert placed([*LONG, 7], free, Slot(1, [], 0, 0, 0, is_idle=True)) is not None
+
+
+def test_models_that_cannot_forget_share_nothing() -> None:
+    placement = place(sequence(9, LONG), [Slot(0, LONG, 300, 300, 5, is_idle=True)], shares=False)
+    assert placement
+    assert (placement.slot, placement.source, placement.cached) == (0, 0, 0)
+
+
+@given(st.lists(st.integers(0, 2), max_size=40), st.lists(st.integers(0, 2), max_size=40), st.integers(0, 45))
+def test_the_shared_prefix_is_the_one_that_counting_finds(one: list[int], other: list[int], limit: int) -> None:
+    counted = 0
+    for left, right in zip(one, other, strict=False):
+        if left != right:
+            break
+        counted += 1
+    assert shared_prefix(one, other, limit) == min(counted, limit)
 
 
 @given(data=st.data())
-@settings(max_examples=200, deadline=None)
-def test_every_sequence_ends_exactly_once_and_the_cache_never_overflows(data: st.DataObject) -> None:
-    slots = data.draw(st.integers(1, 6), label="slots")
-    pool = data.draw(st.integers(8, 80), label="pool")
-    limits = Limits(pool, slots, step_tokens=data.draw(st.integers(slots, 32)), prefill_tokens=4)
-    shapes = data.draw(st.lists(st.tuples(st.integers(1, 60), st.integers(1, 20)), max_size=12), label="requests")
-    shapes = [(prompt, length) for prompt, length in shapes if prompt + length <= pool]
-    arrivals = [data.draw(st.integers(0, 40), label="arrival") for _ in shapes]
-    world = World(limits)
-    expected_work = sum(prompt + length for prompt, length in shapes)
-    # Each step computes at least one token of the oldest running sequence, and that one is never preempted.
-    most_steps = 41 + expected_work * (len(shapes) + 1)
-    while len(world.ended) < len(shapes):
-        assert world.steps < most_steps, "a sequence starved"
-        for number, (prompt, length) in enumerate(shapes):
-            if arrivals[number] == world.steps:
-                world.waiting.append(sequence(number, prompt, max_tokens=length))
-        if world.waiting or world.running:
-            world.step()
-        else:
-            world.steps += 1
-    assert sorted(world.ended) == list(range(len(shapes)))
+@settings(max_examples=150, deadline=None)
+def test_plans_keep_the_invariants(data: st.DataObject) -> None:
+    count = data.draw(st.integers(2, 6), label="slots")
+    limits = Limits(parallel=data.draw(st.integers(1, count), label="parallel"))
+    busy = data.draw(st.integers(0, limits.parallel), label="running")
+    tiers: st.SearchStrategy[Tier] = st.sampled_from(["standard", "turbo"])
+    texts = st.integers(1, 200).map(lambda length: LONG[:length])
+    running = []
+    for number in range(busy):
+        tokens = data.draw(texts)
+        computed = data.draw(st.integers(0, len(tokens) - 1))
+        running.append(sequence(number, tokens, computed=computed, slot=number, tier=data.draw(tiers)))
+    slots = occupied(running, count)
+    for number in range(busy, count):
+        tokens = data.draw(texts)
+        slots[number] = Slot(number, tokens, len(tokens), len(tokens), data.draw(st.integers(0, 9)), is_idle=True)
+    waiting = [sequence(10 + number, data.draw(texts), tier=data.draw(tiers)) for number in range(5)]
+    waiting.sort(key=lambda one: one.rank)
+    plan = schedule(waiting, running, slots, limits)
+    after = [one for one in running if one not in plan.preempted] + [p.sequence for p in plan.placements]
+    targets = [placement.slot for placement in plan.placements]
+    kept = {one.slot for one in running if one not in plan.preempted}
+    assert len(after) <= limits.parallel, "more sequences than places"
+    assert len(set(targets)) == len(targets), "two sequences in one slot"
+    assert kept.isdisjoint(targets), "a running sequence lost its slot"
+    assert after, "work stood still"
+    assert plan.decoding or plan.chunks, "nobody moved"
+    assert all(chunk.count >= 2 for chunk in plan.chunks)
+    assert all(chunk.count <= INVARIANT_CHUNK_TOKENS for chunk in plan.chunks)
+    assert all(0 <= placement.cached < placement.sequence.known for placement in plan.placements)
+    assert len(plan.preempted) <= 1
+    assert all(one.tier == "standard" for one in plan.preempted)
+    starts = {one: one.computed for one in after} | {p.sequence: p.cached for p in plan.placements}
+    single = {one for one in after if one.known - starts[one] == 1}
+    assert {chunk.sequence for chunk in plan.decoding} == single, "a decoding sequence was left out"

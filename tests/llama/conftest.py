@@ -46,5 +46,5 @@ def model(request: pytest.FixtureRequest, folder: Path) -> Iterator[Model]:
 
 @pytest.fixture
 def context(llama: Model) -> Iterator[Context]:
-    with Context(llama, cells=256, sequences=4, batch=64, threads=1) as context:
+    with Context(llama, window=256, sequences=4, batch=64, threads=1) as context:
         yield context

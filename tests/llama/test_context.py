@@ -31,7 +31,7 @@ from oruel.llama.context import Context
 from oruel.llama.model import Model
 resource.setrlimit(resource.RLIMIT_AS, (2**31, 2**31))
 try:
-    Context(Model(sys.argv[1]), cells=1_000_000_000, sequences=1, batch=32, threads=1)
+    Context(Model(sys.argv[1]), window=1_000_000_000, sequences=1, batch=32, threads=1)
 except ModelLoadError as error:
     print(error)
 """
@@ -54,7 +54,7 @@ def path(request: pytest.FixtureRequest, folder: Path) -> Path:
 
 def test_the_logits_are_those_of_the_formula(path: Path) -> None:
     reference = ReferenceLlama(path)
-    with Model(path) as model, Context(model, cells=256, sequences=1, batch=64, threads=1) as context:
+    with Model(path) as model, Context(model, window=256, sequences=1, batch=64, threads=1) as context:
         tokens = random_tokens(model, 50, seed=1)
         np.testing.assert_allclose(run(context, tokens), reference.logits(tokens), atol=TOLERANCE)
 
@@ -63,7 +63,7 @@ def test_sequences_that_join_and_leave_at_any_step_get_the_logits_of_the_formula
     """Random steps over four places: each feeds every running sequence from 1 to 7 tokens, shuffled together."""
     reference = ReferenceLlama(path)
     source = random.Random(2)
-    with Model(path) as model, Context(model, cells=256, sequences=4, batch=32, threads=1) as context:
+    with Model(path) as model, Context(model, window=256, sequences=4, batch=32, threads=1) as context:
         waiting = [Running(random_tokens(model, 30, seed), reference) for seed in range(12)]
         running: dict[int, Running] = {}
         while waiting or running:
@@ -107,7 +107,7 @@ def step(context: Context, batch: list[tuple[int, int]], running: dict[int, Runn
 
 def test_two_sequences_in_a_batch_get_the_logits_that_each_gets_alone(model: Model) -> None:
     first, second = random_tokens(model, 20, seed=3), random_tokens(model, 9, seed=4)
-    with Context(model, cells=256, sequences=2, batch=64, threads=1) as context:
+    with Context(model, window=256, sequences=2, batch=64, threads=1) as context:
         alone = [run(context, first, 0), run(context, second, 1)]
         context.forget(0)
         context.forget(1)
@@ -118,7 +118,7 @@ def test_two_sequences_in_a_batch_get_the_logits_that_each_gets_alone(model: Mod
 
 def test_a_prompt_in_pieces_gets_the_logits_of_one_in_a_step(model: Model) -> None:
     tokens = random_tokens(model, 40, seed=5)
-    with Context(model, cells=256, sequences=2, batch=64, threads=1) as context:
+    with Context(model, window=256, sequences=2, batch=64, threads=1) as context:
         whole = run(context, tokens, 0)
         pieces = [run(context, tokens[start : start + 13], 1, start) for start in range(0, 40, 13)]
         np.testing.assert_allclose(np.concatenate(pieces), whole, atol=TOLERANCE)
@@ -163,15 +163,14 @@ def test_a_step_without_outputs_computes_the_cache_alone(context: Context) -> No
     np.testing.assert_allclose(run(context, tokens[7:], start=7), whole[7:], atol=TOLERANCE)
 
 
-def test_every_cell_can_be_filled_and_the_next_token_is_an_engine_failure(llama: Model) -> None:
-    with Context(llama, cells=200, sequences=2, batch=64, threads=1) as context:
-        assert context.cells == 256
-        for start in range(0, 256, 64):
-            run(context, [1] * 64, start=start)
-        with pytest.raises(EngineFailed, match="returned 1: no KV cells are free"):
-            run(context, [1], 1)
-        context.forget(0)
-        run(context, [1], 1)
+def test_every_sequence_has_a_whole_window_and_nothing_beyond_it_reaches_the_library(llama: Model) -> None:
+    with Context(llama, window=200, sequences=2, batch=64, threads=1) as context:
+        assert context.window == 256
+        for sequence in range(2):
+            for start in range(0, 256, 64):
+                run(context, [1] * 64, start=start, sequence=sequence)
+        with pytest.raises(AssertionError):
+            run(context, [1], start=256)
 
 
 def test_a_position_that_doesn_t_follow_is_an_engine_failure_and_nothing_is_lost(context: Context) -> None:
@@ -206,11 +205,11 @@ def test_nothing_out_of_range_reaches_the_library(
 
 def test_more_sequences_than_the_library_counts_are_refused(llama: Model) -> None:
     with pytest.raises(ConfigError, match="300 parallel sequences"):
-        Context(llama, cells=512, sequences=300, batch=32, threads=1)
+        Context(llama, window=512, sequences=300, batch=32, threads=1)
 
 
 def test_256_sequences_run_in_one_step(llama: Model) -> None:
-    with Context(llama, cells=512, sequences=256, batch=256, threads=1) as context:
+    with Context(llama, window=512, sequences=256, batch=256, threads=1) as context:
         logits = context.decode([5] * 256, [0] * 256, range(256), [True] * 256)
         np.testing.assert_allclose(logits, np.broadcast_to(logits[0], logits.shape), atol=TOLERANCE)
 
@@ -222,7 +221,7 @@ def test_a_cache_that_doesn_t_fit_in_memory_is_refused(llama_path: Path) -> None
 
 
 def test_a_context_keeps_its_model_and_a_closed_one_is_not_used_again(llama_path: Path) -> None:
-    context = Context(Model(llama_path), cells=64, sequences=1, batch=8, threads=1)
+    context = Context(Model(llama_path), window=64, sequences=1, batch=8, threads=1)
     gc.collect()
     assert run(context, [1, 2]).shape == (2, 380)
     context.close()

@@ -27,7 +27,7 @@ from oruel.errors import ModelLoadError
 from oruel.llama.context import Context
 from oruel.llama.model import Model
 model = Model(sys.argv[1])
-context = Context(model, cells=256, sequences=1, batch=8, threads=1)
+context = Context(model, window=256, sequences=1, batch=8, threads=1)
 context.decode([1], [0], [0], [True])
 assert "xllamacpp" not in sys.modules
 truncated = Path(sys.argv[1] + ".part")

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.model
 
 def test_every_shape_loads_and_answers(model: Model) -> None:
     prompt = model.vocabulary.tokenize("Hello")
-    with Context(model, cells=64, sequences=1, batch=16, threads=1) as context:
+    with Context(model, window=64, sequences=1, batch=16, threads=1) as context:
         logits = context.decode(prompt, range(len(prompt)), [0] * len(prompt), [True] * len(prompt))
         assert logits.shape == (len(prompt), model.vocabulary.size)
         assert 1.5 < logits.std() < 4
@@ -157,7 +157,7 @@ def test_a_closed_model_is_not_used_again(llama_path: Path) -> None:
 
 def test_a_model_can_t_be_closed_under_its_contexts(llama_path: Path) -> None:
     with Model(llama_path) as model:
-        context = Context(model, cells=16, sequences=1, batch=8, threads=1)
+        context = Context(model, window=16, sequences=1, batch=8, threads=1)
         with pytest.raises(AssertionError, match="contexts first"):
             model.close()
         context.close()

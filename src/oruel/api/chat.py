@@ -3,6 +3,7 @@
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import replace
 
 import msgspec
 import structlog
@@ -14,7 +15,7 @@ from oruel.api.chat_body import ChatCall, parse_chat
 from oruel.api.chunks import Chunks
 from oruel.api.completion import ChatCompletion, answer_choice, usage_body
 from oruel.api.connection import while_connected
-from oruel.api.deadline import before_deadline, requested_timeout
+from oruel.api.deadline import before_deadlines, requested_timeout
 from oruel.api.record import RequestRecord, record_of
 from oruel.api.services import Endpoint, Services
 from oruel.api.sse import EventStream, event
@@ -35,9 +36,9 @@ def chat_endpoint(services: Services) -> Endpoint:
         record.asked(call.request, call.recorded)
         if services.log_prompts:
             log.info("prompt", request_id=record.id, messages=[[m.role, m.content] for m in call.request.messages])
-        deltas = recorded(services.backend.stream(call.request), record)
-        if (seconds := requested_timeout(request)) is not None:
-            deltas = before_deadline(deltas, seconds)
+        deadlines = replace(services.deadlines, timeout=requested_timeout(request))
+        deltas = before_deadlines(services.backend.stream(call.request), deadlines, record.started)
+        deltas = recorded(deltas, record)
         if call.stream:
             events = stream_events(call, deltas, services.fingerprint)
             return EventStream(events, services.heartbeat_seconds, ignored_header(call))
@@ -76,10 +77,12 @@ async def stream_events(
 
 
 async def recorded(deltas: AsyncGenerator[Delta, None], record: RequestRecord) -> AsyncGenerator[Delta, None]:
+    """The same deltas, less the one that only says that the request left the queue: no caller is shown it."""
     async with aclosing(deltas):
         async for delta in deltas:
             record.answered(delta)
-            yield delta
+            if delta.queued is None:
+                yield delta
 
 
 def ignored_header(call: ChatCall) -> dict[str, str]:

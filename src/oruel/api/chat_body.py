@@ -86,6 +86,7 @@ def sampling_params(values: Mapping[str, Any]) -> SamplingParams:
         repetition_penalty=values["repetition_penalty"],
         logit_bias=values["logit_bias"] or {},
         logprobs=values["top_logprobs"] if values["logprobs"] else None,
+        reproducible=seed is not None or values["temperature"] == 0 or values["top_k"] == 1,
     )
 
 

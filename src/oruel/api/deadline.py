@@ -1,9 +1,11 @@
-"""The header x-request-timeout: how many seconds the caller gives the whole answer."""
+"""How long a request may wait in the queue, for its first token, and for the whole answer."""
 
 import asyncio
 import math
+import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import dataclass
 
 from starlette.requests import Request
 
@@ -15,11 +17,46 @@ HEADER = "x-request-timeout"
 MAX_SECONDS = 86400
 
 
-def requested_timeout(request: Request) -> float | None:
-    """Raises InvalidParameter."""
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """`due` is a time of the event loop, `missed` what to tell a caller whose request is not there by then."""
+
+    due: float
+    missed: str
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """Seconds, infinite for no deadline: what the server allows, and `timeout`, which the caller allows the whole."""
+
+    queue: float = math.inf
+    first_token: float = math.inf
+    whole: float = math.inf
+    timeout: float = math.inf
+
+    def of_queue(self, start: float) -> Deadline:
+        missed = f"No place came free within {self.queue:g} seconds, the queue_seconds of this server. Try again later."
+        return Deadline(start + self.queue, missed)
+
+    def of_first_token(self, start: float) -> Deadline:
+        missed = f"No token came within {self.first_token:g} seconds, the first_token_seconds of this server. "
+        return Deadline(start + self.first_token, missed + "Shorten the messages, or try again later.")
+
+    def of_whole(self, start: float) -> Deadline:
+        """A caller lowers what the server allows, and never raises it."""
+        if self.timeout < self.whole:
+            limit, remedy = f"{self.timeout:g} seconds, the {HEADER} of this request", "allow it more time"
+        else:
+            limit, remedy = f"{self.whole:g} seconds, the total_seconds of this server", "split the request"
+        missed = f"The answer took longer than {limit}. Ask for fewer tokens with max_tokens, or {remedy}."
+        return Deadline(start + min(self.whole, self.timeout), missed)
+
+
+def requested_timeout(request: Request) -> float:
+    """In seconds, infinite where the caller sets none. Raises InvalidParameter."""
     sent = request.headers.get(HEADER)
     if sent is None:
-        return None
+        return math.inf
     try:
         seconds = float(sent)
     except ValueError:
@@ -32,19 +69,30 @@ def requested_timeout(request: Request) -> float | None:
     return seconds
 
 
-async def before_deadline(deltas: AsyncGenerator[Delta, None], seconds: float) -> AsyncGenerator[Delta, None]:
-    """The same deltas, as long as they come in time. Raises DeadlineExceeded."""
-    deadline = asyncio.get_running_loop().time() + seconds
+async def before_deadlines(
+    deltas: AsyncGenerator[Delta, None], deadlines: Deadlines, arrival: float
+) -> AsyncGenerator[Delta, None]:
+    """The same deltas, as long as they come in time. The queue's time starts now, the others' at the request's
+    `arrival`, a time of time.perf_counter. Raises DeadlineExceeded.
+    """
+    now = asyncio.get_running_loop().time()
+    arrived = now - (time.perf_counter() - arrival)
+    whole, first_token = deadlines.of_whole(arrived), deadlines.of_first_token(arrived)
+    ahead = [whole, first_token, deadlines.of_queue(now)]
     async with aclosing(deltas):
-        while True:
-            try:
-                # Around the wait alone: a timeout that spanned the yield would cancel whoever reads us.
-                async with asyncio.timeout_at(deadline):
-                    delta = await anext(deltas)
-            except StopAsyncIteration:
-                return
-            except TimeoutError:
-                raise DeadlineExceeded(
-                    f"The answer took longer than {seconds:g} seconds, the {HEADER} of this request."
-                ) from None
+        while (delta := await in_time(deltas, min(ahead, key=lambda deadline: deadline.due))) is not None:
+            ahead = [whole] if delta.queued is None else [whole, first_token]
             yield delta
+
+
+async def in_time(deltas: AsyncGenerator[Delta, None], deadline: Deadline) -> Delta | None:
+    """The next delta, None after the last. Raises DeadlineExceeded."""
+    # Around the wait alone: a timeout that spanned a yield would cancel whoever reads us.
+    limit = asyncio.timeout_at(deadline.due if math.isfinite(deadline.due) else None)
+    try:
+        async with limit:
+            return await anext(deltas, None)
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        raise DeadlineExceeded(deadline.missed) from None

@@ -10,6 +10,7 @@ from oruel.api.record import RequestRecord
 from oruel.api.services import Endpoint
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
+TOKEN_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.04, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2.5)
 
 
 class Metrics:
@@ -20,20 +21,14 @@ class Metrics:
         self._requests = Counter(
             "oruel_requests", "HTTP requests by how they ended", ["status", *by_model], registry=registry
         )
-        self._seconds = Histogram(
-            "oruel_request_seconds",
-            "From the request to the end of its answer",
-            by_model,
-            buckets=SECONDS,
-            registry=registry,
-        )
-        self._first = Histogram(
-            "oruel_first_token_seconds",
-            "From the request to its first delta",
-            by_model,
-            buckets=SECONDS,
-            registry=registry,
-        )
+
+        def histogram(name: str, summary: str, buckets: tuple[float, ...] = SECONDS) -> Histogram:
+            return Histogram(f"oruel_{name}_seconds", summary, by_model, buckets=buckets, registry=registry)
+
+        self._seconds = histogram("request", "From the request to the end of its answer")
+        self._queue = histogram("queue", "From the request's submission to the engine until it has a place there")
+        self._first = histogram("first_token", "From the request to its first token")
+        self._per_token = histogram("output_token", "Between two tokens of a finished choice, mean", TOKEN_SECONDS)
         self._prompt = Counter("oruel_prompt_tokens", "Prompt tokens of finished requests", by_model, registry=registry)
         self._cached = Counter(
             "oruel_cached_prompt_tokens", "Those that were already computed", by_model, registry=registry
@@ -46,8 +41,13 @@ class Metrics:
         labels = (record.model or "", record.tier or "")
         self._requests.labels(str(record.status), *labels).inc()
         self._seconds.labels(*labels).observe(time.perf_counter() - record.started)
-        if record.first_delta is not None:
-            self._first.labels(*labels).observe(record.first_delta - record.started)
+        for histogram, seconds in (
+            (self._queue, record.queued),
+            (self._first, record.to_first_token),
+            (self._per_token, record.per_token),
+        ):
+            if seconds is not None:
+                histogram.labels(*labels).observe(seconds)
         if record.usage is not None:
             self._prompt.labels(*labels).inc(record.usage.prompt_tokens)
             self._cached.labels(*labels).inc(record.usage.cached_tokens)

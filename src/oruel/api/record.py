@@ -15,26 +15,50 @@ SCOPE_KEY = "oruel.record"
 
 @dataclass
 class RequestRecord:
-    """Times are in seconds of time.perf_counter. `status` stays 499 when the client left before it had one."""
+    """Times are in seconds of time.perf_counter, `queued` is the seconds that the request waited for a place.
+
+    `status` stays 499 when the client left before it had one.
+    """
 
     id: str
     started: float = field(default_factory=time.perf_counter)
     status: int = 499
     model: str | None = None
     tier: str | None = None
+    choices: int = 1
     completion: str | None = None
-    first_delta: float | None = None
+    queued: float | None = None
+    first_token: float | None = None
+    last_token: float | None = None
     usage: Usage | None = None
     error: str | None = None
     recorded: Mapping[str, Any] = field(default_factory=dict)
 
     def asked(self, request: ChatRequest, recorded: Mapping[str, Any]) -> None:
         self.completion, self.model, self.tier, self.recorded = request.id, request.model, request.tier, recorded
+        self.choices = request.n
 
     def answered(self, delta: Delta) -> None:
-        if self.first_delta is None:
-            self.first_delta, self.model, self.tier = time.perf_counter(), delta.model, delta.tier
+        self.model, self.tier = delta.model, delta.tier
+        if delta.queued is not None:
+            self.queued = delta.queued
+            return
+        self.last_token = time.perf_counter()
+        if self.first_token is None:
+            self.first_token = self.last_token
         self.usage = delta.usage or self.usage
+
+    @property
+    def to_first_token(self) -> float | None:
+        return None if self.first_token is None else self.first_token - self.started
+
+    @property
+    def per_token(self) -> float | None:
+        """Seconds between two tokens of one choice, on the average; None without an answer that has two in each."""
+        if self.usage is None or self.first_token is None or self.last_token is None:
+            return None
+        gaps = self.usage.completion_tokens / self.choices - 1
+        return (self.last_token - self.first_token) / gaps if gaps > 0 else None
 
 
 def record_of(request: Request) -> RequestRecord:

@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 from starlette.requests import Request
 from starlette.responses import Response
 
+from oruel.api.deadline import Deadlines
 from oruel.backends.base import Backend
 from oruel.router.catalog import Catalog
 from oruel.types import Message
@@ -57,6 +58,7 @@ class Services:
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     max_body_bytes: int = 8 * 2**20
     heartbeat_seconds: float = 10.0
+    deadlines: Deadlines = Deadlines()  # noqa: RUF009 - it is frozen
     api_key_hashes: tuple[bytes, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
     unknown_fields: Literal["refuse", "report"] = "refuse"

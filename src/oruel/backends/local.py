@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Iterable
 
-from oruel.engine.client import EngineClient, Generation
+from oruel.engine.client import EngineClient, Generation, Place
 from oruel.errors import ContextLengthExceeded
 from oruel.text.choice import ChoiceText, Piece
 from oruel.text.tokenizer import Tokenizer
@@ -23,17 +23,23 @@ class LocalBackend:
         self._context = context
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
+        # Asked before the prompt is tokenised, so that a full server spends nothing on those it refuses.
+        self._engine.require_room(request.n)
         prompt = await self._encode(request)
         max_tokens = self._clamp(request.max_tokens, len(prompt))
         choices = [
             ChoiceText(self._tokenizer.piece, request.stop, top=request.sampling.logprobs) for _ in range(request.n)
         ]
-        with self._engine.generate(prompt, request.sampling, choices=request.n, max_tokens=max_tokens) as generation:
+        with self._engine.generate(
+            prompt, request.sampling, choices=request.n, max_tokens=max_tokens, tier=request.tier
+        ) as generation:
+            place = await generation.started()
+            yield Delta(0, self._model, request.tier, queued=place.queued)
             ended = 0
             while ended < request.n:
                 for index, piece in await self._next_pieces(generation, choices):
                     ended += piece.finish is not None
-                    usage = count(prompt, choices) if ended == request.n else None
+                    usage = count(prompt, choices, place) if ended == request.n else None
                     yield self._delta(request, index, piece, usage)
 
     async def _encode(self, request: ChatRequest) -> list[int]:
@@ -61,15 +67,20 @@ class LocalBackend:
         return room if max_tokens is None else min(max_tokens, room)
 
     async def _next_pieces(self, generation: Generation, choices: list[ChoiceText]) -> list[tuple[int, Piece]]:
-        """What has arrived, as one piece per choice that has something to say."""
+        """What has arrived, as one piece per choice that has something to say or has just begun."""
         arrived: dict[int, list[Piece]] = {}
+        begun: set[int] = set()
         for index, output in await generation.outputs():
+            if choices[index].tokens == 0:
+                begun.add(index)
             piece = choices[index].feed(output)
             if piece.finish:
                 generation.cancel(index)
             arrived.setdefault(index, []).append(piece)
         merged = ((index, merge(pieces)) for index, pieces in arrived.items())
-        return [(index, piece) for index, piece in merged if piece.text or piece.logprobs or piece.finish]
+        return [
+            (index, piece) for index, piece in merged if piece.text or piece.logprobs or piece.finish or index in begun
+        ]
 
     def _delta(self, request: ChatRequest, choice: int, piece: Piece, usage: Usage | None) -> Delta:
         return Delta(choice, self._model, request.tier, piece.text, piece.logprobs, piece.finish, usage)
@@ -85,5 +96,6 @@ def merge(pieces: Iterable[Piece]) -> Piece:
     )
 
 
-def count(prompt: list[int], choices: list[ChoiceText]) -> Usage:
-    return Usage(prompt_tokens=len(prompt), completion_tokens=sum(choice.tokens for choice in choices))
+def count(prompt: list[int], choices: list[ChoiceText], place: Place) -> Usage:
+    """The prompt counts once, however many choices share it; so does what of it was computed already."""
+    return Usage(len(prompt), sum(choice.tokens for choice in choices), place.cached)

@@ -2,24 +2,56 @@
 
 import asyncio
 import itertools
+import math
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 
 from oruel.engine.process import EngineProcess
-from oruel.engine.protocol import Cancel, Failure, Load, Ready, Start, StepOutput, Submit, TokenOutput
-from oruel.errors import EngineFailed, Overloaded
-from oruel.types import SamplingParams
+from oruel.engine.protocol import Cancel, Failure, Load, Ready, Start, Started, StepOutput, Submit, TokenOutput
+from oruel.errors import EngineFailed, InvalidParameter, Overloaded
+from oruel.types import SamplingParams, Tier
 
-MAX_SEQUENCES = 1024
+LONGEST_RETRY_SECONDS = 60
+
+Arrival = TokenOutput | Failure | EngineFailed
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a request found when it left the queue: after `queued` seconds, `cached` tokens of its prompt computed."""
+
+    queued: float
+    cached: int
 
 
 class Generation:
     """The sequences of one request, one per choice, each live until it has ended or was cancelled."""
 
     def __init__(self, engine: "EngineClient", sequences: list[int]) -> None:
+        self.place: Place | None = None
         self._engine = engine
         self._choices = {sequence: choice for choice, sequence in enumerate(sequences)}
-        self._arrived: asyncio.Queue[TokenOutput | Failure | EngineFailed] = asyncio.Queue()
+        self._arrived: asyncio.Queue[Arrival] = asyncio.Queue()
+        self._submitted = time.perf_counter()
+        self._stirred = asyncio.Event()
+
+    @property
+    def age(self) -> float:
+        """Seconds since it was submitted."""
+        return time.perf_counter() - self._submitted
+
+    async def started(self) -> Place:
+        """Waits until the request leaves the queue, which it does with the first of its sequences.
+
+        Raises EngineFailed.
+        """
+        await self._stirred.wait()
+        if self.place is None:
+            await self.outputs()
+        assert self.place is not None, "what stirs a generation is its place or a failure"
+        return self.place
 
     async def outputs(self) -> list[tuple[int, TokenOutput]]:
         """All that has arrived since the last call, as (choice, output), at least one.
@@ -40,45 +72,81 @@ class Generation:
         for sequence in self._choices:
             self._engine.cancel(sequence)
 
-    def receive(self, arrival: TokenOutput | Failure | EngineFailed) -> None:
+    def start(self, cached: int = 0) -> None:
+        """Only the first of the sequences counts: those after it share the prompt that it has computed."""
+        self.place = self.place or Place(self.age, cached)
+        self._stirred.set()
+
+    def receive(self, arrival: Arrival) -> None:
+        if isinstance(arrival, TokenOutput):
+            self.start()
         self._arrived.put_nowait(arrival)
+        self._stirred.set()
 
 
 class EngineClient:
-    """Used on one event loop. `load` is the engine's state as of its last step."""
+    """Used on one event loop. `load` is the engine's state as of its last step.
 
-    def __init__(self, start: Start) -> None:
+    At most `max_waiting` sequences are held beside those that the engine runs at once.
+    """
+
+    def __init__(self, start: Start, *, max_waiting: int = 256) -> None:
         self.process = EngineProcess(start, on_step=self._deliver, on_death=self._fail)
         self.load = Load()
+        self._max_waiting = max_waiting
+        self._most = max_waiting
         self._live: dict[int, Generation] = {}
         self._ids = itertools.count()
 
     async def start(self) -> Ready:
         """Raises ModelLoadError."""
-        return await self.process.start()
+        ready = await self.process.start()
+        self._most = ready.parallel + self._max_waiting
+        return ready
 
     async def close(self) -> None:
         await self.process.close()
 
     @contextmanager
     def generate(
-        self, prompt: list[int], sampling: SamplingParams, *, choices: int, max_tokens: int
+        self,
+        prompt: list[int],
+        sampling: SamplingParams,
+        *,
+        choices: int,
+        max_tokens: int,
+        tier: Tier = "standard",
     ) -> Iterator[Generation]:
         """Starts one sequence per choice; leaving the context cancels what is still live.
 
-        Raises Overloaded where too many sequences are live already, EngineFailed while there is no engine.
+        Raises what `require_room` raises, and EngineFailed while there is no engine.
         """
-        if len(self._live) + choices > MAX_SEQUENCES:
-            raise Overloaded(f"{len(self._live)} sequences are running or waiting already. Try again later.")
+        self.require_room(choices)
         sequences = [next(self._ids) for _ in range(choices)]
         generation = Generation(self, sequences)
         try:
             for choice, sequence in enumerate(sequences):
-                self.process.send(Submit(sequence, prompt, choice, max_tokens, sampling))
+                self.process.send(Submit(sequence, prompt, choice, max_tokens, sampling, tier))
                 self._live[sequence] = generation
             yield generation
         finally:
             generation.cancel_all()
+
+    def require_room(self, choices: int) -> None:
+        """Raises Overloaded where the queue has no room for so many sequences, InvalidParameter where it never has."""
+        if choices > self._most:
+            raise InvalidParameter(
+                f"n is {choices}, but this server holds at most {self._most} choices at once, running or waiting. "
+                "Ask for fewer.",
+                param="n",
+            )
+        if len(self._live) + choices > self._most:
+            seconds = self._retry_seconds()
+            raise Overloaded(
+                f"The queue is full: {len(self._live)} sequences run or wait already, and {self._most} may. "
+                f"Try again in {seconds} s.",
+                retry_after=seconds,
+            )
 
     def cancel(self, sequence: int) -> None:
         if self._live.pop(sequence, None):
@@ -86,8 +154,15 @@ class EngineClient:
             with suppress(EngineFailed):
                 self.process.send(Cancel(sequence))
 
+    def _retry_seconds(self) -> int:
+        """As long as the head of the queue has waited: in about that time the whole queue moves up."""
+        head = max((generation.age for generation in self._live.values() if generation.place is None), default=0.0)
+        return min(max(1, math.ceil(head)), LONGEST_RETRY_SECONDS)
+
     def _deliver(self, step: StepOutput) -> None:
         self.load = step.load
+        for started in step.started:
+            self._begin(started)
         for token in step.tokens:
             # Sequences cancelled here may still have had a token on its way.
             generation = self._live.pop(token.sequence, None) if token.finish else self._live.get(token.sequence)
@@ -97,6 +172,10 @@ class EngineClient:
             if generation := self._live.pop(failure.sequence, None):
                 generation.receive(failure)
 
+    def _begin(self, started: Started) -> None:
+        if generation := self._live.get(started.sequence):
+            generation.start(started.cached)
+
     def _fail(self, error: EngineFailed) -> None:
         self.load = Load()
         for generation in set(self._live.values()):
@@ -104,7 +183,7 @@ class EngineClient:
         self._live.clear()
 
 
-def token_or_raise(arrival: TokenOutput | Failure | EngineFailed) -> TokenOutput:
+def token_or_raise(arrival: Arrival) -> TokenOutput:
     match arrival:
         case Failure(_, message):
             raise EngineFailed(message)

@@ -1,20 +1,52 @@
 """Continuous batching: sequences join and leave between steps, and each step advances all that it can."""
 
-from collections import deque
-from collections.abc import Callable
+import bisect
+from collections.abc import Callable, Iterator
+from collections.abc import Sequence as Ordered
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from oruel.engine import runner
-from oruel.engine.protocol import Failure, Load, StepOutput, Submit, TokenOutput
-from oruel.engine.runner import Context
-from oruel.engine.scheduler import Chunk, Limits, Plan, schedule
+from oruel.engine.batch import Batch, decode_batch, prefill_batch
+from oruel.engine.protocol import Failure, Load, Started, StepOutput, Submit, TokenOutput
+from oruel.engine.scheduler import Limits, Plan, schedule
 from oruel.engine.sequence import Sequence
+from oruel.engine.slots import Placement, Slot
 from oruel.errors import EngineFailed
 from oruel.sampling.logprobs import logprobs
 from oruel.sampling.sampler import Sampler
 from oruel.types import FinishReason
+
+
+class Context(Protocol):
+    """What the engine needs of a model in memory; llama.context.Context has it."""
+
+    @property
+    def window(self) -> int: ...
+
+    @property
+    def sequences(self) -> int: ...
+
+    def decode(
+        self, tokens: Ordered[int], positions: Ordered[int], sequence_ids: Ordered[int], outputs: Ordered[bool]
+    ) -> NDArray[np.float32]: ...
+
+    def copy(self, source: int, target: int) -> None: ...
+
+    def forget(self, sequence_id: int, from_position: int = 0) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """What a slot that runs nothing still holds, how much of it was computed in batch-invariant shapes, and the step
+    in which it last ran something.
+    """
+
+    tokens: list[int]
+    invariant: int
+    used: int
 
 
 class Engine:
@@ -29,80 +61,123 @@ class Engine:
         self._limits = limits
         self._vocabulary_size = vocabulary_size
         self._is_end = is_end
-        self._waiting: deque[Sequence] = deque()
+        self._waiting: list[Sequence] = []
         self._running: list[Sequence] = []
-        self._preemptions = 0
-        self._steps = 0
-        self._computed = 0
+        self._idle = {number: Idle([], 0, 0) for number in range(context.sequences)}
+        self._steps = self._preemptions = self._computed = self._cached = 0
 
     def step(self) -> StepOutput:
-        plan = schedule(tuple(self._waiting), self._running, self._limits)
-        self._place(plan)
-        logits = runner.run(self._context, plan.chunks)
-        tokens, failures = self._commit(plan.chunks, logits)
-        return StepOutput(tokens, failures, [], self._load())
+        """Plan, run, sample, commit."""
+        plan = schedule(self._waiting, self._running, self._slots(), self._limits)
+        started = self._place(plan)
+        tokens: list[TokenOutput] = []
+        failures: list[Failure] = []
+        for batch in self._batches(plan):
+            logits = self._context.decode(batch.tokens, batch.positions, batch.slots, batch.outputs)
+            self._commit(batch)
+            for chunk, row in batch.yields:
+                try:
+                    tokens.append(self._advance(chunk.sequence, logits[row]))
+                except EngineFailed as error:
+                    # Logits that are no numbers end the sequence they belong to, not its neighbours.
+                    self._leave(chunk.sequence)
+                    failures.append(Failure(chunk.sequence.id, error.message))
+        self._steps += 1
+        return self.report(tokens, failures, started)
 
     @property
     def has_work(self) -> bool:
         return bool(self._running or self._waiting)
 
-    def submit(self, request: Submit) -> None:
-        sampler = Sampler(request.sampling, request.choice, self._vocabulary_size)
-        self._waiting.append(
-            Sequence(request.sequence, request.prompt, request.max_tokens, sampler, request.sampling.logprobs)
+    def submit(self, request: Submit, now: float) -> None:
+        """`now` is in seconds of any clock that doesn't run backwards."""
+        sequence = Sequence(
+            id=request.sequence,
+            tokens=list(request.prompt),
+            prompt_length=len(request.prompt),
+            max_tokens=request.max_tokens,
+            sampler=Sampler(request.sampling, request.choice, self._vocabulary_size),
+            logprobs=request.sampling.logprobs,
+            tier=request.tier,
+            arrived=now,
+            reproducible=request.sampling.reproducible,
         )
+        self._wait(sequence)
 
     def cancel(self, sequence_id: int) -> None:
         for sequence in (*self._running, *self._waiting):
             if sequence.id == sequence_id:
                 self._leave(sequence)
 
-    def _load(self) -> Load:
-        return Load(
+    def report(
+        self, tokens: Ordered[TokenOutput] = (), failures: Ordered[Failure] = (), started: Ordered[Started] = ()
+    ) -> StepOutput:
+        """What a step brought, none by default, and how things stand after it."""
+        load = Load(
             running=len(self._running),
             waiting=len(self._waiting),
-            preemptions=self._preemptions,
             kv_used=sum(sequence.computed for sequence in self._running),
+            preemptions=self._preemptions,
             steps=self._steps,
             computed=self._computed,
+            cached=self._cached,
         )
+        return StepOutput(list(tokens), list(failures), list(started), load)
 
-    def _place(self, plan: Plan) -> None:
-        for sequence in reversed(plan.preempted):
-            self._running.remove(sequence)
+    def _slots(self) -> list[Slot]:
+        idle = [
+            Slot(number, held.tokens, len(held.tokens), held.invariant, held.used, is_idle=True)
+            for number, held in self._idle.items()
+        ]
+        busy = [
+            Slot(slot_of(s), s.tokens, s.computed, s.invariant, self._steps, is_idle=False, reproducible=s.reproducible)
+            for s in self._running
+        ]
+        return sorted(idle + busy, key=lambda slot: slot.number)
+
+    def _place(self, plan: Plan) -> list[Started]:
+        for sequence in plan.preempted:
             self._vacate(sequence)
-            self._waiting.appendleft(sequence)
-        for sequence in plan.admitted:
-            self._waiting.popleft()
-            taken = {running.slot for running in self._running}
-            sequence.slot = next(slot for slot in range(self._limits.slots) if slot not in taken)
-            self._running.append(sequence)
+            self._wait(sequence)
+        started = [self._enter(placement) for placement in plan.placements]
         self._preemptions += len(plan.preempted)
+        return [first for first in started if first]
 
-    def _commit(
-        self, chunks: tuple[Chunk, ...], logits: NDArray[np.float32]
-    ) -> tuple[list[TokenOutput], list[Failure]]:
-        rows = iter(logits)
-        tokens: list[TokenOutput] = []
-        failures: list[Failure] = []
-        for chunk in chunks:
-            sequence, yields = chunk.sequence, chunk.yields
-            self._computed += max(0, min(chunk.count, len(sequence.prompt) - sequence.computed))
-            sequence.computed += chunk.count
-            if yields:
-                try:
-                    tokens.append(self._advance(sequence, next(rows)))
-                except EngineFailed as error:
-                    # Logits that are no numbers end the sequence they belong to, not its neighbours.
-                    self._leave(sequence)
-                    failures.append(Failure(sequence.id, error.message))
-        self._steps += 1
-        return tokens, failures
+    def _enter(self, placement: Placement) -> Started | None:
+        """Started, where the sequence was never placed before."""
+        sequence = placement.sequence
+        if placement.source != placement.slot:
+            self._context.copy(placement.source, placement.slot)
+        self._context.forget(placement.slot, placement.cached)
+        self._waiting.remove(sequence)
+        self._running.append(sequence)
+        del self._idle[placement.slot]
+        sequence.slot, sequence.computed, sequence.invariant = placement.slot, placement.cached, placement.invariant
+        if sequence.started:
+            return None
+        sequence.started = True
+        self._cached += placement.cached
+        return Started(sequence.id, placement.cached)
+
+    def _batches(self, plan: Plan) -> Iterator[Batch]:
+        if plan.decoding:
+            held = [slot.computed for slot in self._slots()]
+            yield decode_batch(plan.decoding, held, can_pad=self._limits.shares)
+        yield from map(prefill_batch, plan.chunks)
+
+    def _commit(self, batch: Batch) -> None:
+        for slot, position in batch.padding:
+            self._context.forget(slot, position)
+        for chunk in batch.chunks:
+            if batch.is_invariant and chunk.sequence.invariant == chunk.start:
+                chunk.sequence.invariant = chunk.end
+            chunk.sequence.computed = chunk.end
+            self._computed += max(0, min(chunk.end, chunk.sequence.prompt_length) - chunk.start)
 
     def _advance(self, sequence: Sequence, row: NDArray[np.float32]) -> TokenOutput:
         token = sequence.sampler.sample(row)
         sequence.sampler.accept(token)
-        sequence.output.append(token)
+        sequence.tokens.append(token)
         ended = self._is_end(token)
         finish: FinishReason | None = "stop" if ended else "length" if sequence.is_full else None
         if finish:
@@ -112,15 +187,28 @@ class Engine:
         logprob, alternatives = logprobs(row, token, sequence.logprobs)
         return TokenOutput(sequence.id, token, finish, logprob, alternatives)
 
+    def _wait(self, sequence: Sequence) -> None:
+        bisect.insort(self._waiting, sequence, key=lambda waiting: waiting.rank)
+
     def _leave(self, sequence: Sequence) -> None:
         if sequence.slot is None:
             self._waiting.remove(sequence)
         else:
-            self._running.remove(sequence)
             self._vacate(sequence)
 
     def _vacate(self, sequence: Sequence) -> None:
-        assert sequence.slot is not None
-        self._context.forget(sequence.slot)
-        sequence.slot = None
-        sequence.computed = 0
+        """The slot keeps what was computed for whoever comes with the same beginning."""
+        slot = slot_of(sequence)
+        self._running.remove(sequence)
+        # One cell stays free for padding.
+        held = sequence.tokens[: min(sequence.computed, self._context.window - 1)]
+        if not self._limits.shares:
+            held = []
+        self._context.forget(slot, len(held))
+        self._idle[slot] = Idle(held, min(sequence.invariant, len(held)), self._steps)
+        sequence.slot, sequence.computed, sequence.invariant = None, 0, 0
+
+
+def slot_of(sequence: Sequence) -> int:
+    assert sequence.slot is not None
+    return sequence.slot

@@ -1,156 +1,148 @@
-"""Keeps one engine process running: starts it, reads its steps, and starts another when it dies."""
+"""Keeps one engine process running: starts it, passes its steps on, and starts another when it dies or hangs."""
 
 import asyncio
 import logging
-import sys
+import math
+import time
 from collections.abc import Callable
 from typing import Literal
 
-from oruel.engine.protocol import (
-    LENGTH,
-    MAX_FRAME_BYTES,
-    FromEngine,
-    Ready,
-    Refused,
-    Start,
-    StepOutput,
-    ToEngine,
-    decode_from_engine,
-    frame,
-)
+from oruel.engine.child import Child
+from oruel.engine.crashes import Crashes
+from oruel.engine.protocol import Ready, Start, StepOutput, ToEngine
 from oruel.errors import EngineFailed, ModelLoadError
 
 log = logging.getLogger("oruel.engine")
 
 Status = Literal["starting", "ok", "failed"]
 
-READ_AHEAD_BYTES = 2**20
-FIRST_PAUSE_SECONDS = 0.5
-LONGEST_PAUSE_SECONDS = 30.0
-STEPS_THAT_SHOW_HEALTH = 100
-GRACE_SECONDS = 5.0
+# A step computes few enough tokens that the slowest model worth waiting for takes seconds.
+WATCHDOG_SECONDS = 30.0
+LOADING_RETRY_SECONDS = 2
 
 
 class EngineProcess:
     """`on_step` is called with each step's output, `on_death` with the reason when a process has died; both on
-    the event loop.
+    the event loop. `status` is "starting" while a process loads the model, "failed" while there is none.
+
+    `watchdog_seconds`: how long an engine that has loaded its model may be silent before it is killed.
     """
 
     def __init__(
-        self, start: Start, *, on_step: Callable[[StepOutput], None], on_death: Callable[[EngineFailed], None]
+        self,
+        start: Start,
+        *,
+        on_step: Callable[[StepOutput], None],
+        on_death: Callable[[EngineFailed], None],
+        watchdog_seconds: float = WATCHDOG_SECONDS,
     ) -> None:
+        self.watchdog_seconds = watchdog_seconds
+        self.status: Status = "starting"
+        self.restarts = 0
         self._start = start
         self._on_step = on_step
         self._on_death = on_death
-        self._child: asyncio.subprocess.Process | None = None
+        self._child: Child | None = None
         self._supervisor: asyncio.Task[None] | None = None
-        self.status: Status = "starting"
-        self.restarts = 0
+        self._crashes = Crashes()
+        self._next_attempt_at = 0.0
 
     @property
     def pid(self) -> int | None:
-        return self._child.pid if self._child and self._child.returncode is None else None
+        return self._child.pid if self._child else None
+
+    @property
+    def detail(self) -> str:
+        """What is wrong, in words; nothing while the engine takes work."""
+        match self.status:
+            case "ok":
+                return ""
+            case "failed":
+                return f"{self._crashes}; the next attempt is in {math.ceil(self._pause_left)} s."
+            case "starting":
+                return f"{self._crashes}; it loads the model again." if self._crashes.count else "It loads the model."
 
     async def start(self) -> Ready:
         """Returns when the engine takes work. Raises ModelLoadError with the engine's own words."""
-        ready = await self._spawn()
-        self._supervisor = asyncio.create_task(self._supervise(), name="engine supervisor")
+        child, ready = await self._spawn()
+        self._supervisor = asyncio.create_task(self._supervise(child), name="engine supervisor")
         return ready
 
     def send(self, message: ToEngine) -> None:
         """Raises EngineFailed while no engine takes work."""
         if self.status != "ok":
-            raise EngineFailed("The engine is being restarted. Try again in a few seconds.", retry_after=2)
-        self._write(message)
+            raise EngineFailed(f"No engine takes work now. {self.detail}", retry_after=self._retry_after)
+        assert self._child is not None
+        self._child.send(message)
 
     async def close(self) -> None:
+        """Ends the process at once, since nothing in it needs saving; the requests that it holds fail."""
         if self._supervisor:
             self._supervisor.cancel()
             await asyncio.gather(self._supervisor, return_exceptions=True)
+        self.status = "failed"
         if self._child:
-            await stop(self._child)
+            self._child.kill()
+            await self._child.bury()
+        self._on_death(EngineFailed("The server stopped before the answer was complete. Send the request again."))
 
-    async def _spawn(self) -> Ready:
-        self._child = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "oruel.engine.worker",
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            limit=READ_AHEAD_BYTES,
-        )
-        self._write(self._start)
-        match await self._read():
-            case Ready() as ready:
-                self.status = "ok"
-                return ready
-            case Refused(message):
-                raise ModelLoadError(message)
-            case _:
-                code = await self._child.wait()
-                raise ModelLoadError(f"The engine process died while it loaded the model ({ending(code)}).")
-
-    async def _supervise(self) -> None:
-        pause = FIRST_PAUSE_SECONDS
-        while True:
-            steps = await self._pump()
-            if steps > STEPS_THAT_SHOW_HEALTH:
-                pause = FIRST_PAUSE_SECONDS
-            await self._bury()
-            while self.status != "ok":
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
-                try:
-                    await self._spawn()
-                except ModelLoadError as error:
-                    self.status = "failed"
-                    log.error("The engine can't be restarted: %s", error.message)
-
-    async def _pump(self) -> int:
-        """Passes steps on until the process ends; returns how many there were."""
-        steps = 0
-        while (message := await self._read()) is not None:
-            assert isinstance(message, StepOutput)
-            self._on_step(message)
-            steps += 1
-        return steps
-
-    async def _bury(self) -> None:
-        assert self._child is not None
+    async def _spawn(self) -> tuple[Child, Ready]:
+        """Raises ModelLoadError."""
         self.status = "starting"
-        self.restarts += 1
-        code = await self._child.wait()
-        log.error("The engine process died (%s); starting another.", ending(code))
-        self._on_death(EngineFailed("The engine died while it held this request. Send it again.", retry_after=2))
+        self._child = await Child.spawn(self._start)
+        ready = await self._child.ready()
+        self.status = "ok"
+        return self._child, ready
 
-    def _write(self, message: ToEngine) -> None:
-        assert self._child is not None
-        assert self._child.stdin is not None
-        self._child.stdin.write(frame(message))
+    async def _supervise(self, child: Child) -> None:
+        while True:
+            ending = await self._attend(child)
+            self._fail(ending, child.answered_seconds)
+            self._on_death(
+                EngineFailed(
+                    f"The engine failed while it held this request ({ending}). Send it again.",
+                    retry_after=self._retry_after,
+                )
+            )
+            child = await self._replace()
 
-    async def _read(self) -> FromEngine | None:
-        """None when the process has closed its end, which it only does by dying."""
-        assert self._child is not None
-        assert self._child.stdout is not None
+    async def _attend(self, child: Child) -> str:
+        """Passes steps on until the process ends; returns how it did."""
+        watching = asyncio.create_task(child.watch(self.watchdog_seconds), name="engine watchdog")
         try:
-            (length,) = LENGTH.unpack(await self._child.stdout.readexactly(LENGTH.size))
-            assert length <= MAX_FRAME_BYTES
-            message: FromEngine = decode_from_engine(await self._child.stdout.readexactly(length))
-        except (asyncio.IncompleteReadError, ConnectionResetError):
-            return None
-        return message
+            while (message := await child.read()) is not None:
+                if isinstance(message, StepOutput):
+                    self._on_step(message)
+        finally:
+            watching.cancel()
+        self.status = "failed"
+        return await child.bury()
 
+    async def _replace(self) -> Child:
+        while True:
+            await asyncio.sleep(self._pause_left)
+            self.restarts += 1
+            try:
+                child, _ = await self._spawn()
+            except ModelLoadError as error:
+                log.error("The engine can't be restarted: %s", error.message)
+                # What the engine said may name files, which are nobody's business on an open page.
+                self._fail("a model that can't be loaded (the log says why)", answered_seconds=0)
+            else:
+                return child
 
-async def stop(child: asyncio.subprocess.Process) -> None:
-    """Closing its stdin asks an engine to leave after the step in hand; one that doesn't is killed."""
-    assert child.stdin is not None
-    child.stdin.close()
-    try:
-        await asyncio.wait_for(child.wait(), GRACE_SECONDS)
-    except TimeoutError:
-        child.kill()
-        await child.wait()
+    def _fail(self, ending: str, answered_seconds: float) -> None:
+        self.status = "failed"
+        self._crashes = self._crashes.after(ending, answered_seconds)
+        self._next_attempt_at = time.monotonic() + self._crashes.pause
+        log.error("%s; the next attempt is in %g s.", self._crashes, self._crashes.pause)
 
+    @property
+    def _pause_left(self) -> float:
+        """Seconds."""
+        return max(0.0, self._next_attempt_at - time.monotonic())
 
-def ending(code: int) -> str:
-    return f"signal {-code}" if code < 0 else f"exit status {code}"
+    @property
+    def _retry_after(self) -> int:
+        """Seconds after which a request has a chance."""
+        return math.ceil(self._pause_left) + LOADING_RETRY_SECONDS

@@ -19,14 +19,14 @@ class Message(msgspec.Struct, tag=True, array_like=True, frozen=True):
 
 class Start(Message, frozen=True):
     """The first message: what to load and how much of it to hold. `context` is one request's window, `pool` the
-    KV cache in tokens, `slots` the sequences that run at once; None leaves the choice to the engine.
+    KV cache in tokens, `parallel` the sequences that run at once; None leaves the choice to the engine.
     """
 
     model: str
     library: str | None = None
     context: int | None = None
     pool: int | None = None
-    slots: int = 16
+    parallel: int | None = None
     threads: int | None = None
     gpu_layers: int = 0
 
@@ -48,6 +48,10 @@ class Cancel(Message, frozen=True):
     sequence: int
 
 
+class Ping(Message, frozen=True):
+    """Asks for a Pong, which comes between two steps: it shows that the engine's loop moves."""
+
+
 class Ready(Message, frozen=True):
     """Sent once, when the model is loaded and the engine takes work: what Start's Nones became, in tokens,
     and the kernels that compute the logits.
@@ -55,6 +59,7 @@ class Ready(Message, frozen=True):
 
     context: int
     pool: int
+    parallel: int
     kernels: str
 
 
@@ -62,6 +67,10 @@ class Refused(Message, frozen=True):
     """Sent instead of Ready: the engine can't start; `message` says why and what to do."""
 
     message: str
+
+
+class Pong(Message, frozen=True):
+    """The answer to a Ping."""
 
 
 class TokenOutput(msgspec.Struct, array_like=True, frozen=True):
@@ -114,8 +123,8 @@ class StepOutput(Message, frozen=True):
     load: Load
 
 
-ToEngine = Start | Submit | Cancel
-FromEngine = Ready | Refused | StepOutput
+ToEngine = Start | Submit | Cancel | Ping
+FromEngine = Ready | Refused | Pong | StepOutput
 
 encode = msgspec.msgpack.Encoder().encode
 decode_to_engine = msgspec.msgpack.Decoder(ToEngine).decode

@@ -1,97 +1,108 @@
-"""Which tokens the next step computes: waiting and running sequences in, a plan out. No C, no clock, no I/O.
+"""What the next step does: waiting and running sequences in, a plan out. No C, no clock, no I/O."""
 
-Invariant: the known tokens of the running sequences together fit the KV cache, so a planned step never runs out.
-"""
-
-from collections.abc import Iterable
+from collections.abc import Iterator
 from collections.abc import Sequence as Ordered
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from oruel.engine.sequence import Sequence
+from oruel.engine.slots import Placement, Slot, place
 
-# Cells left free for each running sequence at an admission; without them a full cache would preempt the
-# newcomer a few tokens later and compute its prompt again.
-HEADROOM = 16
+# From 64 rows of one sequence on, flash attention sums in another order (docs/determinism.md).
+INVARIANT_CHUNK_TOKENS = 60
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """`pool`: cells of the KV cache. `slots`: sequences that run at once.
-
-    `step_tokens`: the most tokens that a step computes. `prefill_tokens`: the most of them that belong to prompts
-    while other sequences decode, so that a long prompt doesn't stall them.
+    """`parallel`: sequences that run at once, at most as many as there are slots. `shares`: whether computed prefixes
+    may be taken over. A step computes at most so many tokens of prompts: fewer while others decode, so that a long
+    prompt doesn't stall them.
     """
 
-    pool: int
-    slots: int
-    step_tokens: int
-    prefill_tokens: int
+    parallel: int
+    shares: bool = True
+    prefill_tokens: int = 480
+    prefill_tokens_beside_decode: int = 120
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """The next `count` tokens of a sequence. One that leaves nothing missing yields a token."""
+    """`count` tokens of a sequence, from `start` on. One that reaches the last known token yields a token."""
 
     sequence: Sequence
+    start: int
     count: int
 
     @property
+    def end(self) -> int:
+        return self.start + self.count
+
+    @property
     def yields(self) -> bool:
-        return self.count == self.sequence.missing
+        return self.end == self.sequence.known
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
+    """`decoding`: the sequences that miss a single token, which go together; `chunks`: the others, one by one."""
+
     preempted: tuple[Sequence, ...]
-    admitted: tuple[Sequence, ...]
+    placements: tuple[Placement, ...]
+    decoding: tuple[Chunk, ...]
     chunks: tuple[Chunk, ...]
 
 
-def schedule(waiting: Ordered[Sequence], running: Ordered[Sequence], limits: Limits) -> Plan:
-    """Both lists are oldest first. The youngest running sequences are preempted until the rest fit the cache;
-    who waits is admitted in order, and nobody overtakes the first who doesn't fit.
+def schedule(waiting: Ordered[Sequence], running: Ordered[Sequence], slots: Ordered[Slot], limits: Limits) -> Plan:
+    """`waiting` is in order of rank. Nobody is placed before one of lower rank, save where that one waits for a
+    prefix that a running sequence is computing.
     """
-    kept = keep_what_fits(running, limits.pool)
-    preempted = tuple(running[len(kept) :])
-    # Whoever was just preempted didn't fit, and stands ahead of all who wait.
-    admitted = () if preempted else admit(waiting, kept, limits)
-    return Plan(preempted, admitted, spend((*kept, *admitted), limits))
+    preempted = preempt(waiting, running, limits)
+    kept = [sequence for sequence in running if sequence not in preempted]
+    freed = {sequence.slot for sequence in preempted}
+    slots = [replace(slot, is_idle=slot.is_idle or slot.number in freed) for slot in slots]
+    placements = tuple(placed(waiting, slots, limits.parallel - len(kept), limits))
+    starts = {sequence: sequence.computed for sequence in kept}
+    starts |= {placement.sequence: placement.cached for placement in placements}
+    decoding = tuple(Chunk(sequence, start, 1) for sequence, start in starts.items() if sequence.known - start == 1)
+    chunks = prefill(starts, limits.prefill_tokens_beside_decode if decoding else limits.prefill_tokens)
+    return Plan(preempted, placements, decoding, tuple(chunks))
 
 
-def keep_what_fits(running: Ordered[Sequence], pool: int) -> tuple[Sequence, ...]:
-    kept = list(running)
-    while cells(kept) > pool:
-        kept.pop()
-    return tuple(kept)
+def preempt(waiting: Ordered[Sequence], running: Ordered[Sequence], limits: Limits) -> tuple[Sequence, ...]:
+    """The youngest standard sequence, where a turbo one of lower rank finds every place taken."""
+    if not waiting or waiting[0].tier != "turbo" or len(running) < limits.parallel:
+        return ()
+    outranked = [s for s in running if s.tier == "standard" and s.rank > waiting[0].rank]
+    return (max(outranked, key=lambda sequence: sequence.arrived),) if outranked else ()
 
 
-def admit(waiting: Ordered[Sequence], running: Ordered[Sequence], limits: Limits) -> tuple[Sequence, ...]:
-    admitted: list[Sequence] = []
-    used = cells(running)
-    for sequence in waiting[: limits.slots - len(running)]:
-        used += sequence.known
-        others = len(running) + len(admitted)
-        if others and used + HEADROOM * (others + 1) > limits.pool:
-            break
-        admitted.append(sequence)
-    return tuple(admitted)
+def placed(waiting: Ordered[Sequence], slots: list[Slot], places: int, limits: Limits) -> Iterator[Placement]:
+    for sequence in waiting:
+        if places == 0:
+            return
+        placement = place(sequence, slots, shares=limits.shares)
+        if placement is not None:
+            yield placement
+            places -= 1
+            slots[placement.slot] = Slot(
+                placement.slot,
+                sequence.tokens,
+                placement.cached,
+                placement.invariant,
+                used=0,
+                is_idle=False,
+                reproducible=sequence.reproducible,
+            )
 
 
-def spend(running: Ordered[Sequence], limits: Limits) -> tuple[Chunk, ...]:
-    """Every sequence that misses one token gets it; what the budget has left goes to the others, oldest first."""
-    decoding = sum(sequence.missing == 1 for sequence in running)
-    budget = limits.step_tokens - decoding
-    if decoding:
-        budget = min(budget, limits.prefill_tokens)
-    chunks: list[Chunk] = []
-    for sequence in running:
-        if sequence.missing == 1:
-            chunks.append(Chunk(sequence, 1))
-        elif budget:
-            chunks.append(Chunk(sequence, min(sequence.missing, budget)))
-            budget -= chunks[-1].count
-    return tuple(chunks)
-
-
-def cells(sequences: Iterable[Sequence]) -> int:
-    return sum(sequence.known for sequence in sequences)
+def prefill(starts: dict[Sequence, int], budget: int) -> Iterator[Chunk]:
+    """Chunks of at least two tokens in order of rank, until the budget is spent; a last token left over waits for the
+    next step.
+    """
+    for sequence in sorted(starts, key=lambda sequence: sequence.rank):
+        start = starts[sequence]
+        while budget > 1 and sequence.known - start > 1:
+            most = min(budget, INVARIANT_CHUNK_TOKENS) if sequence.reproducible else budget
+            chunk = Chunk(sequence, start, min(sequence.known - start, most))
+            yield chunk
+            start = chunk.end
+            budget -= chunk.count

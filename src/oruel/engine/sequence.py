@@ -1,30 +1,40 @@
 """One sequence: the tokens known so far and how many of them the KV cache already holds."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from oruel.sampling.sampler import Sampler
+from oruel.types import Tier
+
+# How long a turbo sequence is taken to have waited already: later turbo ones pass a standard one no longer after that.
+HEAD_START_SECONDS = 10.0
 
 
 @dataclass(eq=False, slots=True)
 class Sequence:
-    """`slot` is its sequence id in the KV cache while it runs, None while it waits.
+    """`tokens` are the prompt's, then the generated ones. `slot` is where it runs, None while it waits; `arrived` is
+    in seconds of any clock.
 
     There is no prefill or decode phase: a step computes some of the tokens that are known but not computed yet,
     and one that closes the gap yields the next token.
     """
 
     id: int
-    prompt: list[int]
+    tokens: list[int]
+    prompt_length: int
     max_tokens: int
     sampler: Sampler
     logprobs: int | None = None
-    output: list[int] = field(default_factory=list)
+    tier: Tier = "standard"
+    arrived: float = 0.0
+    reproducible: bool = True
+    started: bool = False
     computed: int = 0
+    invariant: int = 0
     slot: int | None = None
 
     @property
     def known(self) -> int:
-        return len(self.prompt) + len(self.output)
+        return len(self.tokens)
 
     @property
     def missing(self) -> int:
@@ -32,13 +42,9 @@ class Sequence:
 
     @property
     def is_full(self) -> bool:
-        return len(self.output) == self.max_tokens
+        return self.known - self.prompt_length == self.max_tokens
 
-    def next_tokens(self, count: int) -> list[int]:
-        """The first `count` tokens that aren't computed yet."""
-        start = self.computed
-        if start >= len(self.prompt):
-            start -= len(self.prompt)
-            return self.output[start : start + count]
-        tokens = self.prompt[start : start + count]
-        return tokens + self.output[: count - len(tokens)]
+    @property
+    def rank(self) -> float:
+        """Who has the lower one goes first. It never changes, so a standard sequence can't starve."""
+        return self.arrived - (HEAD_START_SECONDS if self.tier == "turbo" else 0.0)

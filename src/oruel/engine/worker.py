@@ -7,7 +7,8 @@ import queue
 import signal
 import sys
 import threading
-from typing import BinaryIO
+import time
+from typing import BinaryIO, NoReturn
 
 from oruel.engine.engine import Engine
 from oruel.engine.protocol import (
@@ -15,6 +16,8 @@ from oruel.engine.protocol import (
     MAX_FRAME_BYTES,
     Cancel,
     FromEngine,
+    Ping,
+    Pong,
     Ready,
     Refused,
     Start,
@@ -26,35 +29,37 @@ from oruel.engine.protocol import (
 from oruel.engine.scheduler import Limits
 from oruel.errors import ConfigError, StartupError
 from oruel.llama import bindings
+from oruel.llama.bindings import MAX_SEQUENCES
 from oruel.llama.context import Context
 from oruel.llama.library import load_library
 from oruel.llama.model import Model
 
-STEP_TOKENS = 512
-PREFILL_TOKENS = 128
 LONGEST_DEFAULT_CONTEXT = 8192
 LARGEST_DEFAULT_POOL = 32768
+MOST_DEFAULT_PLACES = 16
 
-Mailbox = queue.SimpleQueue[ToEngine | None]
+Mailbox = queue.SimpleQueue[ToEngine]
 
 
 def main() -> None:
-    # A Ctrl-C reaches the whole process group; when to stop is the API process's decision.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A service manager may signal every process it started; when to stop is the API process's decision.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     logging.basicConfig(level=logging.WARNING, format="engine: %(message)s")
-    # It warns of a pool larger than the window, which is what a pool is for.
-    logging.getLogger("oruel.llama").setLevel(logging.ERROR)
     wire = take_stdout()
     start = read_message(sys.stdin.buffer)
+    if start is None:
+        leave()
     assert isinstance(start, Start)
+    mailbox = listen()
     with contextlib.ExitStack() as owned:
         try:
             engine, ready = build(start, owned)
         except StartupError as error:
             send(wire, Refused(error.message))
-            return
+            leave()
         send(wire, ready)
-        serve(engine, listen(), wire)
+        serve(engine, mailbox, wire)
 
 
 def take_stdout() -> BinaryIO:
@@ -65,8 +70,16 @@ def take_stdout() -> BinaryIO:
 
 
 def send(wire: BinaryIO, message: FromEngine) -> None:
-    wire.write(frame(message))
-    wire.flush()
+    try:
+        wire.write(frame(message))
+        wire.flush()
+    except BrokenPipeError:
+        leave()
+
+
+def leave() -> NoReturn:
+    """At once, from any thread: nothing here needs saving, and Python's own way aborts over a thread that reads."""
+    os._exit(0)
 
 
 def build(start: Start, owned: contextlib.ExitStack) -> tuple[Engine, Ready]:
@@ -74,13 +87,29 @@ def build(start: Start, owned: contextlib.ExitStack) -> tuple[Engine, Ready]:
     library = load_library(start.library)
     model = owned.enter_context(Model(start.model, gpu_layers=start.gpu_layers, library=library))
     window = choose_window(start, model.context_length)
-    pool = start.pool or max(window, min(window * start.slots, LARGEST_DEFAULT_POOL))
+    places = choose_places(start, window)
+    # A lone sequence needs a neighbour's cells for padding.
+    sequences = min(MAX_SEQUENCES, max(2, places, (start.pool or 0) // window))
     threads = start.threads or usable_cores()
-    context = owned.enter_context(Context(model, cells=pool, sequences=start.slots, batch=STEP_TOKENS, threads=threads))
-    limits = Limits(pool, start.slots, context.batch, PREFILL_TOKENS)
+    limits = Limits(parallel=places, shares=model.can_forget)
+    batch = max(limits.prefill_tokens, sequences)
+    context = owned.enter_context(Context(model, window=window, sequences=sequences, batch=batch, threads=threads))
     vocabulary = model.vocabulary
     engine = Engine(context, limits, vocabulary_size=vocabulary.size, is_end=vocabulary.is_end)
-    return engine, Ready(window, pool, bindings.LLAMA_VERSION)
+    return engine, Ready(window, context.window * sequences, places, kernels(limits))
+
+
+def choose_places(start: Start, window: int) -> int:
+    """How many sequences run at once: as many windows as the pool holds, at most as many as were asked for."""
+    if start.pool is None and start.parallel:
+        return start.parallel
+    windows = (start.pool or LARGEST_DEFAULT_POOL) // window
+    return max(1, min(start.parallel or MOST_DEFAULT_PLACES, windows))
+
+
+def kernels(limits: Limits) -> str:
+    mode = "batch-invariant" if limits.shares else "batch-dependent"
+    return f"llama.cpp {bindings.LLAMA_VERSION} {mode}"
 
 
 def choose_window(start: Start, trained: int) -> int:
@@ -109,7 +138,8 @@ def listen() -> Mailbox:
     def read() -> None:
         while (message := read_message(sys.stdin.buffer)) is not None:
             mailbox.put(message)
-        mailbox.put(None)
+        # The API process is gone, and nobody waits for the step in hand, or for a model that is still being loaded.
+        leave()
 
     threading.Thread(target=read, name="mailbox", daemon=True).start()
     return mailbox
@@ -130,21 +160,23 @@ def serve(engine: Engine, mailbox: Mailbox, wire: BinaryIO) -> None:
     """The loop: take what has arrived, then one step. Sleeps only where there is nothing to compute."""
     while True:
         while not (engine.has_work and mailbox.empty()):
-            message = mailbox.get()
-            if message is None:
-                return
-            deliver(engine, message)
+            deliver(engine, mailbox.get(), wire)
         output = engine.step()
-        if output.tokens or output.failures:
+        if output.tokens or output.failures or output.started:
             send(wire, output)
 
 
-def deliver(engine: Engine, message: ToEngine) -> None:
+def deliver(engine: Engine, message: ToEngine, wire: BinaryIO) -> None:
     match message:
         case Submit():
-            engine.submit(message)
+            engine.submit(message, time.monotonic())
         case Cancel():
             engine.cancel(message.sequence)
+            if not engine.has_work:
+                # No step follows that would tell.
+                send(wire, engine.report())
+        case Ping():
+            send(wire, Pong())
         case Start():
             raise AssertionError("an engine starts once")
 

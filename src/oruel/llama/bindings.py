@@ -189,6 +189,8 @@ int32_t llama_model_meta_val_str(const struct llama_model * model, const char * 
 const char * llama_model_chat_template(const struct llama_model * model, const char * name);
 bool llama_model_has_encoder(const struct llama_model * model);
 bool llama_model_has_decoder(const struct llama_model * model);
+bool llama_model_is_recurrent(const struct llama_model * model);
+bool llama_model_is_hybrid(const struct llama_model * model);
 bool llama_model_is_diffusion(const struct llama_model * model);
 
 int32_t llama_vocab_type(const struct llama_vocab * vocab);
@@ -209,6 +211,7 @@ void llama_free(struct llama_context * ctx);
 uint32_t llama_n_ctx(const struct llama_context * ctx);
 uint32_t llama_n_batch(const struct llama_context * ctx);
 void * llama_get_memory(const struct llama_context * ctx);
+void llama_memory_seq_cp(void * mem, int32_t seq_id_src, int32_t seq_id_dst, int32_t p0, int32_t p1);
 bool llama_memory_seq_rm(void * mem, int32_t seq_id, int32_t p0, int32_t p1);
 int32_t llama_decode(struct llama_context * ctx, struct llama_batch batch);
 float * llama_get_logits(struct llama_context * ctx);

@@ -14,6 +14,8 @@ from oruel.llama.model import Model
 Integers = Sequence[int] | npt.NDArray[np.integer[Any]]
 Flags = Sequence[bool] | npt.NDArray[np.bool_]
 
+CELLS_MULTIPLE = 256
+
 FAILURES = {
     1: "no KV cells are free for the batch",
     2: "the computation was aborted",
@@ -22,35 +24,39 @@ FAILURES = {
 
 
 class Context:
-    """Holds the cells of up to `sequences` sequences, shared among them, and runs batches of at most `batch` tokens.
+    """Holds up to `sequences` sequences of up to `window` tokens, each in cells of its own, and runs batches of at most
+    `batch` tokens.
 
-    One thread at a time. `cells` may come out larger than asked for: llama.cpp rounds up to 256.
+    Cells of their own keep a sequence's cells in the order of its positions, which its sums depend on. One thread at a
+    time. `window` may come out larger than asked for: llama.cpp rounds up to 256.
     """
 
-    def __init__(self, model: Model, *, cells: int, sequences: int, batch: int, threads: int) -> None:
+    def __init__(self, model: Model, *, window: int, sequences: int, batch: int, threads: int) -> None:
         """All counts are at least 1. Raises ConfigError over 256 sequences, ModelLoadError where memory is short."""
-        assert min(cells, sequences, batch, threads) >= 1, (cells, sequences, batch, threads)
+        assert min(window, sequences, batch, threads) >= 1, (window, sequences, batch, threads)
         if sequences > bindings.MAX_SEQUENCES:
             raise ConfigError(f"{sequences} parallel sequences were asked for; llama.cpp runs up to 256.")
         self.model = model
         self._lib, self._ffi = model.library.lib, model.library.ffi
-        self._pointer = self._create(cells, sequences, batch, threads)
+        self._pointer = self._create(window, sequences, batch, threads)
         # The finalizer holds the model, so that it outlives the context whichever is collected first.
         self._free = weakref.finalize(self, _free, self._pointer, model)
         model.contexts.add(self)
-        self.cells = int(self._lib.llama_n_ctx(self._pointer))
+        self.window = int(self._lib.llama_n_ctx(self._pointer)) // sequences
         self.batch = int(self._lib.llama_n_batch(self._pointer))
         self.sequences = sequences
-        assert self.cells >= cells, (self.cells, cells)
+        assert self.window >= window, (self.window, window)
+        self._memory = self._lib.llama_get_memory(self._pointer)
         self._make_batch()
 
-    def _create(self, cells: int, sequences: int, batch: int, threads: int) -> Any:
+    def _create(self, window: int, sequences: int, batch: int, threads: int) -> Any:
+        cells = -(-window // CELLS_MULTIPLE) * CELLS_MULTIPLE * sequences
         params = self._lib.llama_context_default_params().params
         params.n_ctx = cells
         params.n_seq_max = sequences
         params.n_batch = params.n_ubatch = min(batch, cells)
         params.n_threads = params.n_threads_batch = threads
-        params.kv_unified = True
+        params.kv_unified = False
         log = self.model.library.log
         log.errors.clear()
         pointer = self._lib.llama_init_from_model(self.model.pointer, params)
@@ -107,7 +113,7 @@ class Context:
     def _check_batch(self, count: int) -> None:
         for values, limit in (
             (self._tokens, self.model.vocabulary.size),
-            (self._positions, self.cells),
+            (self._positions, self.window),
             (self._sequence_ids, self.sequences),
         ):
             used = values[:count]
@@ -128,6 +134,13 @@ class Context:
         memory = self._lib.llama_get_memory(self.pointer)
         if not self._lib.llama_memory_seq_rm(memory, sequence_id, from_position, -1):
             raise EngineFailed(f"This model can't forget part of a sequence (from position {from_position}).")
+
+    def copy(self, source: int, target: int) -> None:
+        """Replace what `target` holds by what `source` holds, at the cost of copying a whole window."""
+        assert 0 <= source < self.sequences, source
+        assert 0 <= target < self.sequences, target
+        assert source != target
+        self._lib.llama_memory_seq_cp(self._memory, source, target, -1, -1)
 
     @property
     def pointer(self) -> Any:

@@ -96,6 +96,12 @@ class Model:
         return int(self.metadata(f"{self.metadata('general.architecture')}.context_length") or 0)
 
     @property
+    def can_forget(self) -> bool:
+        """Whether the end of a sequence can be cut off again; recurrent models hold no tokens, only a state."""
+        lib = self.library.lib
+        return not (lib.llama_model_is_recurrent(self.pointer) or lib.llama_model_is_hybrid(self.pointer))
+
+    @property
     def chat_template(self) -> str | None:
         """The Jinja source of the model's default chat template."""
         template = self.library.lib.llama_model_chat_template(self.pointer, self.library.ffi.NULL)

@@ -1,0 +1,76 @@
+"""Chunks become batches for llama.cpp. In an invariant batch a row's bits don't depend on what else is computed.
+
+The rules, and how they were found, are in docs/determinism.md: at least two rows, at least two of them with logits,
+fewer than 64 of one sequence, and sequences in adjacent slots. Where a reproducible sequence has too few neighbours,
+padding is computed and forgotten again.
+"""
+
+from collections.abc import Sequence as Ordered
+from dataclasses import dataclass
+
+from oruel.engine.scheduler import INVARIANT_CHUNK_TOKENS, Chunk
+
+PADDING_TOKEN = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Four columns, a row per token. `yields` pairs a sequence's chunk with its row among those that have logits;
+    `padding` holds (slot, position) of the cells to forget afterwards.
+    """
+
+    tokens: list[int]
+    positions: list[int]
+    slots: list[int]
+    outputs: list[bool]
+    chunks: tuple[Chunk, ...]
+    yields: tuple[tuple[Chunk, int], ...]
+    padding: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def is_invariant(self) -> bool:
+        first, last = self.slots[0], self.slots[-1]
+        if first == last:
+            return 2 <= len(self.slots) <= INVARIANT_CHUNK_TOKENS
+        return len(self.slots) == last - first + 1
+
+
+def prefill_batch(chunk: Chunk) -> Batch:
+    """A chunk of at least two tokens, alone."""
+    assert chunk.count >= 2, chunk
+    assert chunk.sequence.slot is not None
+    return Batch(
+        tokens=chunk.sequence.tokens[chunk.start : chunk.end],
+        positions=list(range(chunk.start, chunk.end)),
+        slots=[chunk.sequence.slot] * chunk.count,
+        # The logits before the last are the second row that the output layer needs.
+        outputs=[chunk.yields and position >= chunk.end - 2 for position in range(chunk.start, chunk.end)],
+        chunks=(chunk,),
+        yields=((chunk, 1),) if chunk.yields else (),
+    )
+
+
+def decode_batch(chunks: Ordered[Chunk], held: Ordered[int], *, can_pad: bool = True) -> Batch:
+    """One token of each sequence. `held` is the number of cells that each slot holds, where its padding goes."""
+    pads = can_pad and any(chunk.sequence.reproducible for chunk in chunks)
+    by_slot = {chunk.sequence.slot: chunk for chunk in chunks if chunk.sequence.slot is not None}
+    slots = padded(sorted(by_slot), len(held)) if pads else sorted(by_slot)
+    rows = [by_slot.get(slot) for slot in slots]
+    positions = [chunk.start if chunk else held[slot] for slot, chunk in zip(slots, rows, strict=True)]
+    return Batch(
+        tokens=[chunk.sequence.tokens[chunk.start] if chunk else PADDING_TOKEN for chunk in rows],
+        positions=positions,
+        slots=slots,
+        outputs=[True] * len(slots),
+        chunks=tuple(chunks),
+        yields=tuple((chunk, row) for row, chunk in enumerate(rows) if chunk),
+        padding=tuple((slot, held[slot]) for slot, chunk in zip(slots, rows, strict=True) if chunk is None),
+    )
+
+
+def padded(slots: list[int], count: int) -> list[int]:
+    """All slots from the first to the last, at least two."""
+    first, last = slots[0], slots[-1]
+    if first == last:
+        return [first, first + 1] if first + 1 < count else [first - 1, first]
+    return list(range(first, last + 1))

@@ -1,0 +1,30 @@
+"""How often the engine process failed in a row, and so how long to wait before the next attempt. No clock, no I/O."""
+
+from dataclasses import dataclass
+
+FIRST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 30.0
+# An engine that has answered for so long has shown that its failure wasn't about starting.
+HEALTHY_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Crashes:
+    """`count` in a row; `last`: how the last process ended, such as "signal 9"."""
+
+    count: int = 0
+    last: str = ""
+
+    def after(self, ending: str, answered_seconds: float) -> "Crashes":
+        """With one more; `answered_seconds`: how long the process had answered before it ended so."""
+        return Crashes(1 if answered_seconds >= HEALTHY_SECONDS else self.count + 1, ending)
+
+    @property
+    def pause(self) -> float:
+        """Seconds: doubled with each crash, within bounds."""
+        doublings = min(max(self.count - 1, 0), 16)
+        return min(FIRST_PAUSE_SECONDS * 2.0**doublings, LONGEST_PAUSE_SECONDS)
+
+    def __str__(self) -> str:
+        times = "once" if self.count == 1 else f"{self.count} times in a row"
+        return f"The engine failed {times}, last with {self.last}"

@@ -1,0 +1,55 @@
+"""An engine process that says what a test has it say, in the place of a real one."""
+
+import itertools
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytest
+
+from oruel.engine.client import EngineClient
+from oruel.engine.protocol import Failure, Load, Ready, Start, Started, StepOutput, Submit, ToEngine, TokenOutput
+from oruel.errors import EngineFailed
+
+
+class ScriptedProcess:
+    """`sent` is what the client said; `step` and `die` are what it hears."""
+
+    def __init__(
+        self, start: Start, *, on_step: Callable[[StepOutput], None], on_death: Callable[[EngineFailed], None]
+    ) -> None:
+        self.die = on_death
+        self.sent: list[ToEngine] = []
+        self._parallel = start.parallel or 4
+        self._on_step = on_step
+        self._steps = itertools.count(1)
+
+    async def start(self) -> Ready:
+        return Ready(context=256, pool=256 * self._parallel, parallel=self._parallel, kernels="scripted")
+
+    async def close(self) -> None:
+        pass
+
+    def send(self, message: ToEngine) -> None:
+        self.sent.append(message)
+
+    @property
+    def submitted(self) -> list[Submit]:
+        return [message for message in self.sent if isinstance(message, Submit)]
+
+    def step(self, *tokens: TokenOutput, started: Iterable[Started] = (), failures: Iterable[Failure] = ()) -> None:
+        self._on_step(StepOutput(list(tokens), list(failures), list(started), Load(steps=next(self._steps))))
+
+
+async def scripted_engine(
+    monkeypatch: pytest.MonkeyPatch, *, parallel: int = 4, **settings: Any
+) -> tuple[EngineClient, ScriptedProcess]:
+    made: list[ScriptedProcess] = []
+
+    def make(start: Start, **callbacks: Any) -> ScriptedProcess:
+        made.append(ScriptedProcess(start, **callbacks))
+        return made[0]
+
+    monkeypatch.setattr("oruel.engine.client.EngineProcess", make)
+    client = EngineClient(Start(model="scripted", parallel=parallel), **settings)
+    await client.start()
+    return client, made[0]

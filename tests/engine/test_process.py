@@ -1,0 +1,137 @@
+"""One engine process kept running: how long it may be silent, and how soon it is started again."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from oruel.engine.crashes import FIRST_PAUSE_SECONDS, HEALTHY_SECONDS, LONGEST_PAUSE_SECONDS, Crashes
+from oruel.engine.process import EngineProcess
+from oruel.engine.protocol import Start
+from oruel.errors import EngineFailed
+from tests.gguf_models import llama_model
+
+SILENCE = 2.0
+
+
+@given(crashes=st.integers(0, 100_000), sick_seconds=st.floats(0, HEALTHY_SECONDS, exclude_max=True))
+def test_the_pause_never_shrinks_from_crash_to_crash_and_is_bounded(crashes: int, sick_seconds: float) -> None:
+    before = Crashes(crashes, "signal 9")
+    after = before.after("signal 11", sick_seconds)
+    assert FIRST_PAUSE_SECONDS <= before.pause <= after.pause <= LONGEST_PAUSE_SECONDS
+
+
+def test_the_pause_doubles() -> None:
+    crashes = Crashes()
+    pauses = []
+    for _ in range(8):
+        crashes = crashes.after("signal 9", 0)
+        pauses.append(crashes.pause)
+    assert pauses == [0.5, 1, 2, 4, 8, 16, 30, 30]
+
+
+@given(crashes=st.integers(0, 100_000), healthy_seconds=st.floats(HEALTHY_SECONDS, 1e9))
+def test_an_engine_that_was_healthy_is_started_again_as_soon_as_after_its_first_crash(
+    crashes: int, healthy_seconds: float
+) -> None:
+    assert Crashes(crashes, "signal 9").after("signal 9", healthy_seconds).pause == FIRST_PAUSE_SECONDS
+
+
+def test_how_often_and_how_it_failed_is_said_in_words() -> None:
+    once = Crashes().after("exit status 1", 0)
+    assert str(once) == "The engine failed once, last with exit status 1"
+    assert str(once.after("signal 9", 0)) == "The engine failed 2 times in a row, last with signal 9"
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return llama_model(tmp_path_factory.mktemp("model"), half=False)
+
+
+@asynccontextmanager
+async def watched_engine(model: Path, deaths: list[EngineFailed]) -> AsyncIterator[EngineProcess]:
+    start = Start(model=str(model), threads=1, context=512)
+    process = EngineProcess(start, on_step=lambda _: None, on_death=deaths.append, watchdog_seconds=SILENCE)
+    try:
+        await process.start()
+        yield process
+    finally:
+        await process.close()
+
+
+async def returned(process: EngineProcess) -> None:
+    async with asyncio.timeout(30):
+        while process.status != "ok":
+            await asyncio.sleep(0.02)
+
+
+@pytest.mark.model
+def test_an_engine_that_does_not_answer_is_killed_and_replaced(model: Path) -> None:
+    async def scenario() -> None:
+        deaths: list[EngineFailed] = []
+        async with watched_engine(model, deaths) as process:
+            hung = process.pid
+            assert hung is not None
+            os.kill(hung, signal.SIGSTOP)
+            async with asyncio.timeout(30):
+                while not deaths:
+                    await asyncio.sleep(0.02)
+            assert f"no answer for {SILENCE:g} s" in process.detail
+            await returned(process)
+            assert process.pid != hung
+            assert (process.restarts, process.detail, len(deaths)) == (1, "", 1)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.model
+def test_an_event_loop_that_comes_late_is_not_held_against_the_engine(model: Path) -> None:
+    async def scenario() -> None:
+        deaths: list[EngineFailed] = []
+        async with watched_engine(model, deaths) as process:
+            for _ in range(3):
+                time.sleep(1.5 * SILENCE)  # noqa: ASYNC251 - what is late here is the loop
+                await asyncio.sleep(0.05)
+            assert process.restarts == 0
+            assert deaths == []
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.model
+def test_an_engine_killed_while_it_loads_is_tried_again(model: Path) -> None:
+    async def scenario() -> None:
+        deaths: list[EngineFailed] = []
+        async with watched_engine(model, deaths) as process:
+            for attempt in (1, 2):
+                assert process.pid is not None
+                os.kill(process.pid, signal.SIGKILL)
+                async with asyncio.timeout(30):
+                    while not (process.restarts == attempt and process.status == "starting" and process.pid):
+                        await asyncio.sleep(0.005)
+            await returned(process)
+            assert process.restarts == 2
+            assert len(deaths) == 1, "requests were only held by the first"
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.model
+def test_closing_fails_what_the_engine_still_holds_and_leaves_no_process(model: Path) -> None:
+    async def scenario() -> None:
+        deaths: list[EngineFailed] = []
+        async with watched_engine(model, deaths) as process:
+            await process.close()
+            assert process.pid is None
+            assert len(deaths) == 1
+            with pytest.raises(EngineFailed):
+                process.send(Start(model="none"))
+
+    asyncio.run(scenario())
