@@ -18,6 +18,9 @@ test: $(VENV)/dev.done ## run every test (ARGS="-k …" for some)
 unit: $(VENV)/dev.done ## run the tests that need no model, in seconds
 	@$(BIN)/pytest -m "not model" $(ARGS)
 
+soak: $(VENV)/dev.done ## 20 minutes of random requests, cancellations and kills (ARGS="--minutes 2")
+	@$(BIN)/python -m tests.soak $(ARGS)
+
 lint: $(VENV)/dev.done ## check format, style and types
 	@$(BIN)/ruff format --check
 	@$(BIN)/ruff check
@@ -45,4 +48,4 @@ $(VENV)/dev.done: $(VENV)/serve.done requirements-dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: -r requirements-dev.txt
 	@touch $@
 
-.PHONY: help serve test unit lint format clean
+.PHONY: help serve test unit soak lint format clean
