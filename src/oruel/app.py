@@ -100,7 +100,13 @@ def compose(settings: Settings, model: Model, engine: EngineClient, ready: Ready
     )
     catalog = Catalog((card,))
     tokenizer = Tokenizer(vocabulary, model.chat_template)
-    local = LocalBackend(engine, tokenizer, model=card.name, context=ready.context)
+    local = LocalBackend(
+        engine,
+        tokenizer,
+        model=card.name,
+        context=ready.context,
+        shares_with_all=settings.share_prefixes == "all",
+    )
     return Services(
         backend=Router(catalog, {card.name: local}),
         catalog=catalog,

@@ -121,6 +121,11 @@ class Settings:
         Choice(("refuse", "report")),
         "What to do with request fields that nobody declared: refuse, or report them in the header x-oruel-ignored.",
     )
+    share_prefixes: Literal["account", "all"] = setting(
+        "account",
+        Choice(("account", "all")),
+        "Who may reuse the computed beginning of a prompt: the same account, or all, who may notice what others sent.",
+    )
     template_kwargs: tuple[str, ...] = setting(
         (),
         Array(String(1, 128), maximum=64),

@@ -43,7 +43,9 @@ class SamplingParams:
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """One validated request. `max_tokens` None: as many as the context leaves room for."""
+    """One validated request. `max_tokens` None: as many as the context leaves room for. `account`: who pays, by a name
+    that betrays no key; "" where the endpoint asks for none.
+    """
 
     id: str
     model: str
@@ -53,6 +55,7 @@ class ChatRequest:
     stop: tuple[str, ...] = ()
     n: int = 1
     tier: Tier = "standard"
+    account: str = ""
     chat_template_kwargs: Mapping[str, Any] = field(default_factory=dict)
 
 

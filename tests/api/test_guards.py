@@ -69,6 +69,14 @@ async def test_each_known_key_opens_the_endpoint(serve: Serve, key: str) -> None
     assert (await serve(**KEYS).post(URL, json=chat(), headers={b"authorization": key.encode()})).status_code == 200
 
 
+async def test_each_key_is_an_account_whose_name_betrays_nothing_of_it(serve: Serve, backend: FakeBackend) -> None:
+    for key in ("first-key", "second-key", "first-key"):
+        await serve(**KEYS).post(URL, json=chat(), headers={"authorization": f"Bearer {key}"})
+    first, second, again = (request.account for request in backend.requests)
+    assert first == again != second
+    assert "key" not in first + second
+
+
 @pytest.mark.parametrize("path", ["/health", "/docs", "/openapi.json"])
 async def test_health_and_the_documentation_need_no_key(serve: Serve, path: str) -> None:
     assert (await serve(**KEYS).get(path)).status_code == 200

@@ -33,13 +33,16 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @asynccontextmanager
-async def local_backend(path: Path) -> AsyncIterator[tuple[LocalBackend, EngineClient]]:
+async def local_backend(
+    path: Path, *, shares_with_all: bool = False
+) -> AsyncIterator[tuple[LocalBackend, EngineClient]]:
     engine = EngineClient(Start(model=str(path), threads=1, parallel=4, context=CONTEXT))
     with Model(path, vocabulary_only=True) as model:
         try:
             await engine.start()
             tokenizer = Tokenizer(model.vocabulary, model.chat_template)
-            yield LocalBackend(engine, tokenizer, model="llama", context=CONTEXT), engine
+            backend = LocalBackend(engine, tokenizer, model="llama", context=CONTEXT, shares_with_all=shares_with_all)
+            yield backend, engine
         finally:
             await engine.close()
 
@@ -183,3 +186,22 @@ def test_the_tier_of_a_request_reaches_the_engine(path: Path, monkeypatch: pytes
             assert {delta.tier for delta in await asking} == {"turbo"}
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("shares_with_all", [False, True])
+def test_cached_tokens_tell_nothing_of_another_accounts_prompts_unless_the_operator_allows_it(
+    path: Path, shares_with_all: bool
+) -> None:
+    async def cached(*accounts: str) -> list[int]:
+        found = []
+        async with local_backend(path, shares_with_all=shares_with_all) as (backend, _):
+            for account in accounts:
+                usage = (await answer(backend, replace(REQUEST, account=account, max_tokens=2)))[-1].usage
+                assert usage is not None
+                found.append(usage.cached_tokens)
+        return found
+
+    ada, bob, again = asyncio.run(cached("ada", "bob", "ada"))
+    assert ada == 0
+    assert again > 0
+    assert (bob > 0) is shares_with_all

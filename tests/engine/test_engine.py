@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -171,6 +172,17 @@ def test_a_prompt_that_is_cached_whole_still_computes_its_last_token() -> None:
         last = under_test.step()
         run(under_test)
     assert started(last) == {1: 99}
+
+
+def test_prefixes_are_shared_within_a_scope_only() -> None:
+    under_test = engine(CountingContext(window=512))
+    cached: dict[int, int] = {}
+    for number, scope in enumerate(("ada", "bob", "ada")):
+        request = msgspec.structs.replace(submit(number, prompt(100), max_tokens=1), scope=scope)
+        under_test.submit(request, number)
+        cached |= started(under_test.step())
+        run(under_test)
+    assert cached == {0: 0, 1: 0, 2: 99}
 
 
 def test_the_least_recently_used_cells_are_given_up_and_running_ones_never() -> None:

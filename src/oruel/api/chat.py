@@ -31,8 +31,9 @@ MAX_IGNORED_NAMED = 32
 def chat_endpoint(services: Services) -> Endpoint:
     async def create_chat_completion(request: Request) -> Response:
         body = await read_object(request, services.max_body_bytes)
-        call = parse_chat(body, services.catalog, report_unknown=services.unknown_fields == "report")
         record = record_of(request)
+        reports = services.unknown_fields == "report"
+        call = parse_chat(body, services.catalog, account=record.account, report_unknown=reports)
         record.asked(call.request, call.recorded)
         if services.log_prompts:
             log.info("prompt", request_id=record.id, messages=[[m.role, m.content] for m in call.request.messages])

@@ -42,7 +42,7 @@ class ChatCall:
     recorded: Mapping[str, Any]
 
 
-def parse_chat(body: object, catalog: Catalog, *, report_unknown: bool = False) -> ChatCall:
+def parse_chat(body: object, catalog: Catalog, *, account: str = "", report_unknown: bool = False) -> ChatCall:
     """Raises RequestError, its `param` naming the field."""
     body, ignored = without_unknown(CHAT_BODY, body) if report_unknown else (body, ())
     given = CHAT_BODY.parse(body, "")
@@ -51,7 +51,7 @@ def parse_chat(body: object, catalog: Catalog, *, report_unknown: bool = False) 
     check_model(given, card)
     values = DEFAULTS | given
     return ChatCall(
-        request=chat_request(values, card),
+        request=chat_request(values, card, account),
         stream=values["stream"],
         include_usage=(values["stream_options"] or {}).get("include_usage", False),
         ignored=ignored,
@@ -59,7 +59,7 @@ def parse_chat(body: object, catalog: Catalog, *, report_unknown: bool = False) 
     )
 
 
-def chat_request(values: Mapping[str, Any], card: ModelCard) -> ChatRequest:
+def chat_request(values: Mapping[str, Any], card: ModelCard, account: str) -> ChatRequest:
     return ChatRequest(
         id=f"chatcmpl-{secrets.token_hex(12)}",
         model=card.name,
@@ -69,6 +69,7 @@ def chat_request(values: Mapping[str, Any], card: ModelCard) -> ChatRequest:
         stop=values["stop"] or (),
         n=values["n"],
         tier=values["tier"],
+        account=account,
         chat_template_kwargs=values["chat_template_kwargs"] or {},
     )
 

@@ -21,6 +21,7 @@ class RequestRecord:
     """
 
     id: str
+    account: str = ""
     started: float = field(default_factory=time.perf_counter)
     status: int = 499
     model: str | None = None

@@ -14,13 +14,18 @@ INLINE_BYTES = 4096
 
 
 class LocalBackend:
-    """`model` is the name that answers carry, `context` one request's window in tokens."""
+    """`model` is the name that answers carry, `context` one request's window in tokens. Computed prefixes are shared
+    within an account; with `shares_with_all`, which lets an account notice what others sent, across them.
+    """
 
-    def __init__(self, engine: EngineClient, tokenizer: Tokenizer, *, model: str, context: int) -> None:
+    def __init__(
+        self, engine: EngineClient, tokenizer: Tokenizer, *, model: str, context: int, shares_with_all: bool = False
+    ) -> None:
         self._engine = engine
         self._tokenizer = tokenizer
         self._model = model
         self._context = context
+        self._shares_with_all = shares_with_all
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
         # Asked before the prompt is tokenised, so that a full server spends nothing on those it refuses.
@@ -30,8 +35,9 @@ class LocalBackend:
         choices = [
             ChoiceText(self._tokenizer.piece, request.stop, top=request.sampling.logprobs) for _ in range(request.n)
         ]
+        scope = "" if self._shares_with_all else request.account
         with self._engine.generate(
-            prompt, request.sampling, choices=request.n, max_tokens=max_tokens, tier=request.tier
+            prompt, request.sampling, choices=request.n, max_tokens=max_tokens, tier=request.tier, scope=scope
         ) as generation:
             place = await generation.started()
             yield Delta(0, self._model, request.tier, queued=place.queued)

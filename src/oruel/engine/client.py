@@ -116,6 +116,7 @@ class EngineClient:
         choices: int,
         max_tokens: int,
         tier: Tier = "standard",
+        scope: str = "",
     ) -> Iterator[Generation]:
         """Starts one sequence per choice; leaving the context cancels what is still live.
 
@@ -126,7 +127,7 @@ class EngineClient:
         generation = Generation(self, sequences)
         try:
             for choice, sequence in enumerate(sequences):
-                self.process.send(Submit(sequence, prompt, choice, max_tokens, sampling, tier))
+                self.process.send(Submit(sequence, prompt, choice, max_tokens, sampling, tier, scope))
                 self._live[sequence] = generation
             yield generation
         finally:

@@ -47,6 +47,7 @@ class Idle:
     tokens: list[int]
     invariant: int
     used: int
+    scope: str = ""
 
 
 class Engine:
@@ -68,6 +69,7 @@ class Engine:
 
     def step(self) -> StepOutput:
         """Plan, run, sample, commit."""
+        self._steps += 1
         plan = schedule(self._waiting, self._running, self._slots(), self._limits)
         started = self._place(plan)
         tokens: list[TokenOutput] = []
@@ -82,7 +84,6 @@ class Engine:
                     # Logits that are no numbers end the sequence they belong to, not its neighbours.
                     self._leave(chunk.sequence)
                     failures.append(Failure(chunk.sequence.id, error.message))
-        self._steps += 1
         return self.report(tokens, failures, started)
 
     @property
@@ -100,6 +101,7 @@ class Engine:
             logprobs=request.sampling.logprobs,
             tier=request.tier,
             arrived=now,
+            scope=request.scope,
             reproducible=request.sampling.reproducible,
         )
         self._wait(sequence)
@@ -126,11 +128,20 @@ class Engine:
 
     def _slots(self) -> list[Slot]:
         idle = [
-            Slot(number, held.tokens, len(held.tokens), held.invariant, held.used, is_idle=True)
+            Slot(number, held.tokens, len(held.tokens), held.invariant, held.used, is_idle=True, scope=held.scope)
             for number, held in self._idle.items()
         ]
         busy = [
-            Slot(slot_of(s), s.tokens, s.computed, s.invariant, self._steps, is_idle=False, reproducible=s.reproducible)
+            Slot(
+                slot_of(s),
+                s.tokens,
+                s.computed,
+                s.invariant,
+                self._steps,
+                is_idle=False,
+                scope=s.scope,
+                reproducible=s.reproducible,
+            )
             for s in self._running
         ]
         return sorted(idle + busy, key=lambda slot: slot.number)
@@ -205,7 +216,7 @@ class Engine:
         if not self._limits.shares:
             held = []
         self._context.forget(slot, len(held))
-        self._idle[slot] = Idle(held, min(sequence.invariant, len(held)), self._steps)
+        self._idle[slot] = Idle(held, min(sequence.invariant, len(held)), self._steps, sequence.scope)
         sequence.slot, sequence.computed, sequence.invariant = None, 0, 0
 
 

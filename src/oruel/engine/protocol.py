@@ -32,7 +32,9 @@ class Start(Message, frozen=True):
 
 
 class Submit(Message, frozen=True):
-    """Start a sequence. `max_tokens` is already clamped to the context: len(prompt) + max_tokens <= context."""
+    """Start a sequence. `max_tokens` is already clamped to the context: len(prompt) + max_tokens <= context.
+    Computed prefixes are shared among sequences of the same `scope`.
+    """
 
     sequence: int
     prompt: list[int]
@@ -40,6 +42,7 @@ class Submit(Message, frozen=True):
     max_tokens: int
     sampling: SamplingParams
     tier: Tier = "standard"
+    scope: str = ""
 
 
 class Cancel(Message, frozen=True):

@@ -90,6 +90,7 @@ def placed(waiting: Ordered[Sequence], slots: list[Slot], places: int, limits: L
                 placement.invariant,
                 used=0,
                 is_idle=False,
+                scope=sequence.scope,
                 reproducible=sequence.reproducible,
             )
 

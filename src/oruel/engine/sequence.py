@@ -12,7 +12,8 @@ HEAD_START_SECONDS = 10.0
 @dataclass(eq=False, slots=True)
 class Sequence:
     """`tokens` are the prompt's, then the generated ones. `slot` is where it runs, None while it waits; `arrived` is
-    in seconds of any clock.
+    in seconds of any clock. It shares computed prefixes within its `scope`. A `reproducible` one is computed in
+    batch-invariant shapes throughout; of any, the first `invariant` tokens were.
 
     There is no prefill or decode phase: a step computes some of the tokens that are known but not computed yet,
     and one that closes the gap yields the next token.
@@ -26,6 +27,7 @@ class Sequence:
     logprobs: int | None = None
     tier: Tier = "standard"
     arrived: float = 0.0
+    scope: str = ""
     reproducible: bool = True
     started: bool = False
     computed: int = 0

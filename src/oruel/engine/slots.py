@@ -26,11 +26,16 @@ class Slot:
     invariant: int
     used: int
     is_idle: bool
+    scope: str = ""
     reproducible: bool = False
 
     def usable(self, sequence: Sequence) -> int:
         """How many of its first tokens a sequence that begins alike may take over."""
         return self.invariant if sequence.reproducible else self.computed
+
+    def alike(self, sequence: Sequence) -> int:
+        """How many of its first tokens are those of a sequence that it may share with."""
+        return shared_prefix(self.tokens, sequence.tokens, sequence.known - 1) if self.scope == sequence.scope else 0
 
     def will_serve(self, sequence: Sequence) -> bool:
         """Whether all that is still to be computed here may be taken over too."""
@@ -58,7 +63,7 @@ def place(sequence: Sequence, slots: Ordered[Slot], *, shares: bool = True) -> P
     oldest = min((slot for slot in slots if slot.is_idle), key=lambda slot: (slot.used, slot.number))
     if not shares:
         return Placement(sequence, oldest.number, oldest.number, 0, 0)
-    alike = {slot.number: shared_prefix(slot.tokens, sequence.tokens, sequence.known - 1) for slot in slots}
+    alike = {slot.number: slot.alike(sequence) for slot in slots}
     held = {slot.number: min(alike[slot.number], slot.usable(sequence)) for slot in slots}
     best = max(slots, key=lambda slot: (held[slot.number], slot.is_idle))
     coming = max((alike[slot.number] for slot in slots if slot.will_serve(sequence)), default=0)
