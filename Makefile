@@ -15,7 +15,7 @@ serve: $(VENV)/serve.done ## serve the demo model on http://127.0.0.1:8000 (PORT
 test: $(VENV)/dev.done ## run every test (ARGS="-k …" for some)
 	@$(BIN)/pytest $(ARGS)
 
-unit: $(VENV)/dev.done ## run the tests that need no model, in seconds
+unit: $(VENV)/dev.done ## run the tests that need no model, in a minute
 	@$(BIN)/pytest -m "not model" $(ARGS)
 
 soak: $(VENV)/dev.done ## 20 minutes of random requests, cancellations and kills (ARGS="--minutes 2")
