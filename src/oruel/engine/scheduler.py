@@ -11,7 +11,7 @@ from oruel.engine.slots import Placement, Slot, place
 INVARIANT_CHUNK_TOKENS = 60
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Limits:
     """`parallel`: sequences that run at once, at most as many as there are slots. `shares`: whether computed prefixes
     may be taken over. A step computes at most so many tokens of prompts: fewer while others decode, so that a long

@@ -10,6 +10,7 @@ import threading
 import time
 from typing import BinaryIO, NoReturn
 
+from oruel.engine.batch import PADDING_TOKEN
 from oruel.engine.engine import Engine
 from oruel.engine.protocol import (
     LENGTH,
@@ -37,6 +38,9 @@ from oruel.llama.model import Model
 LONGEST_DEFAULT_CONTEXT = 8192
 LARGEST_DEFAULT_POOL = 32768
 MOST_DEFAULT_PLACES = 16
+WARM_UP_TOKENS = 32
+LEAST_PREFILL_TOKENS = 16
+STEP_SECONDS = 2.0
 
 Mailbox = queue.SimpleQueue[ToEngine]
 
@@ -91,9 +95,9 @@ def build(start: Start, owned: contextlib.ExitStack) -> tuple[Engine, Ready]:
     # A lone sequence needs a neighbour's cells for padding.
     sequences = min(MAX_SEQUENCES, max(2, places, (start.pool or 0) // window))
     threads = start.threads or usable_cores()
-    limits = Limits(parallel=places, shares=model.can_forget)
-    batch = max(limits.prefill_tokens, sequences)
+    batch = max(Limits.prefill_tokens, sequences)
     context = owned.enter_context(Context(model, window=window, sequences=sequences, batch=batch, threads=threads))
+    limits = choose_limits(places, tokens_per_second(context), shares=model.can_forget)
     vocabulary = model.vocabulary
     engine = Engine(context, limits, vocabulary_size=vocabulary.size, is_end=vocabulary.is_end)
     return engine, Ready(window, context.window * sequences, places, kernels(limits))
@@ -110,6 +114,28 @@ def choose_places(start: Start, window: int) -> int:
 def kernels(limits: Limits) -> str:
     mode = "batch-invariant" if limits.shares else "batch-dependent"
     return f"llama.cpp {bindings.LLAMA_VERSION} {mode}"
+
+
+def tokens_per_second(context: Context) -> float:
+    """How fast prompts are computed; the first of the two tries also brings the weights into memory."""
+    seconds = 0.0
+    for _ in range(2):
+        start = time.perf_counter()
+        context.decode(
+            [PADDING_TOKEN] * WARM_UP_TOKENS, range(WARM_UP_TOKENS), [0] * WARM_UP_TOKENS, [False] * WARM_UP_TOKENS
+        )
+        seconds = time.perf_counter() - start
+        context.forget(0)
+    return WARM_UP_TOKENS / seconds
+
+
+def choose_limits(places: int, speed: float, *, shares: bool) -> Limits:
+    """As many tokens of prompts a step as take about STEP_SECONDS, a quarter of them beside others that decode; so a
+    slow model is not taken for a hung one.
+    """
+    alone = max(LEAST_PREFILL_TOKENS, min(Limits.prefill_tokens, int(speed * STEP_SECONDS)))
+    beside = max(LEAST_PREFILL_TOKENS, min(Limits.prefill_tokens_beside_decode, alone // 4))
+    return Limits(places, shares, alone, beside)
 
 
 def choose_window(start: Start, trained: int) -> int:
