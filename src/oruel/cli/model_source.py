@@ -91,6 +91,7 @@ def download(file: HubFile) -> Path:
 
 
 def fetch(file: HubFile) -> Path:
+    import httpx2  # what the hub's client speaks through
     from huggingface_hub import errors
 
     try:
@@ -110,7 +111,7 @@ def fetch(file: HubFile) -> Path:
         raise ModelLoadError(
             f"{file.repository} has no file {file.path}. Its files are listed at {file.url}/tree/main."
         ) from error
-    except (errors.HTTPError, errors.XetDownloadError, OSError) as error:  # type: ignore[attr-defined]  # of httpx2
+    except (httpx2.HTTPError, errors.XetDownloadError, OSError) as error:
         raise unreachable(file, error) from error
 
 
