@@ -164,7 +164,7 @@ def test_plans_keep_the_invariants(data: st.DataObject) -> None:
     limits = Limits(parallel=data.draw(st.integers(1, count), label="parallel"))
     busy = data.draw(st.integers(0, limits.parallel), label="running")
     tiers: st.SearchStrategy[Tier] = st.sampled_from(["standard", "turbo"])
-    texts = st.integers(1, 200).map(lambda length: LONG[:length])
+    texts = st.tuples(st.integers(0, 3), st.integers(1, 200)).map(lambda drawn: [drawn[0], *LONG[: drawn[1]]])
     running = []
     for number in range(busy):
         tokens = data.draw(texts)
@@ -193,3 +193,8 @@ def test_plans_keep_the_invariants(data: st.DataObject) -> None:
     starts = {one: one.computed for one in after} | {p.sequence: p.cached for p in plan.placements}
     single = {one for one in after if one.known - starts[one] == 1}
     assert {chunk.sequence for chunk in plan.decoding} == single, "a decoding sequence was left out"
+    placed_now = {placement.sequence for placement in plan.placements}
+    for passed in set(waiting) - placed_now:
+        if any(one.rank > passed.rank for one in placed_now):
+            shared = max(shared_prefix(one.tokens, passed.tokens, passed.known - 1) for one in after)
+            assert shared >= WORTH_COPYING, "a sequence was passed that doesn't wait for a prefix"
