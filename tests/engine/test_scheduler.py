@@ -86,6 +86,14 @@ def test_turbo_preempts_the_youngest_standard_and_standard_preempts_nobody() -> 
     assert [placement.slot for placement in plan.placements] == [3]
 
 
+def test_turbo_preempts_nobody_while_it_waits_for_a_prefix_that_is_being_computed() -> None:
+    computing = sequence(0, LONG, computed=60, slot=0)
+    running = [computing, *(sequence(number, [number] * 5, computed=4, slot=number) for number in range(1, 4))]
+    waiting = sequence(5, [*LONG, 7], tier="turbo")
+    plan = schedule([waiting], running, occupied(running, 4), LIMITS)
+    assert (plan.preempted, plan.placements) == ((), ())
+
+
 def test_turbo_never_preempts_turbo() -> None:
     running = [sequence(number, [number] * 5, computed=4, slot=number, tier="turbo") for number in range(4)]
     assert schedule([sequence(5, [9], tier="turbo")], running, occupied(running, 4), LIMITS).preempted == ()

@@ -55,10 +55,9 @@ def schedule(waiting: Ordered[Sequence], running: Ordered[Sequence], slots: Orde
     """`waiting` is in order of rank. Nobody is placed before one of lower rank, save where that one waits for a
     prefix that a running sequence is computing.
     """
-    preempted = preempt(waiting, running, limits)
+    preempted = preempt(waiting, running, slots, limits)
     kept = [sequence for sequence in running if sequence not in preempted]
-    freed = {sequence.slot for sequence in preempted}
-    slots = [replace(slot, is_idle=slot.is_idle or slot.number in freed) for slot in slots]
+    slots = vacated(slots, preempted)
     placements = tuple(placed(waiting, slots, limits.parallel - len(kept), limits))
     starts = {sequence: sequence.computed for sequence in kept}
     starts |= {placement.sequence: placement.cached for placement in placements}
@@ -67,12 +66,23 @@ def schedule(waiting: Ordered[Sequence], running: Ordered[Sequence], slots: Orde
     return Plan(preempted, placements, decoding, tuple(chunks))
 
 
-def preempt(waiting: Ordered[Sequence], running: Ordered[Sequence], limits: Limits) -> tuple[Sequence, ...]:
-    """The youngest standard sequence, where a turbo one of lower rank finds every place taken."""
+def preempt(
+    waiting: Ordered[Sequence], running: Ordered[Sequence], slots: Ordered[Slot], limits: Limits
+) -> tuple[Sequence, ...]:
+    """The youngest standard sequence, where a turbo one of lower rank finds every place taken and would enter now."""
     if not waiting or waiting[0].tier != "turbo" or len(running) < limits.parallel:
         return ()
     outranked = [s for s in running if s.tier == "standard" and s.rank > waiting[0].rank]
-    return (max(outranked, key=lambda sequence: sequence.arrived),) if outranked else ()
+    if not outranked:
+        return ()
+    youngest = (max(outranked, key=lambda sequence: sequence.arrived),)
+    enters = place(waiting[0], vacated(slots, youngest), shares=limits.shares) is not None
+    return youngest if enters else ()
+
+
+def vacated(slots: Ordered[Slot], left: tuple[Sequence, ...]) -> list[Slot]:
+    freed = {sequence.slot for sequence in left}
+    return [replace(slot, is_idle=slot.is_idle or slot.number in freed) for slot in slots]
 
 
 def placed(waiting: Ordered[Sequence], slots: list[Slot], places: int, limits: Limits) -> Iterator[Placement]:
