@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from oruel.errors import RequestError
-from oruel.parameters import PARAMETERS, USE_CASES, Parameter, default_of
+from oruel.parameters import PARAMETERS, USE_CASES, Parameter
 
 BY_NAME = {parameter.name: parameter for parameter in PARAMETERS}
 
@@ -66,7 +66,7 @@ def test_types_ranges_and_defaults_are_those_of_the_page(name: str, facts: tuple
 
 @pytest.mark.parametrize(("name", "default"), OTHERS.items())
 def test_the_other_defaults_are_those_of_the_contract(name: str, default: Any) -> None:
-    assert default_of(name) == default
+    assert BY_NAME[name].default == default
 
 
 def test_stop_takes_up_to_four_strings_of_up_to_256_characters() -> None:

@@ -65,8 +65,11 @@ async def run(
     on_signals(running.cancel)
     async with AsyncExitStack() as owned:
         model = owned.enter_context(Model(model_path, vocabulary_only=True, library=load_library(settings.libllama)))
-        engine = EngineClient(start_message(settings, model_path), max_waiting=settings.max_waiting)
-        engine.process.watchdog_seconds = patience.silence
+        engine = EngineClient(
+            start_message(settings, model_path),
+            max_waiting=settings.max_waiting,
+            watchdog_seconds=patience.silence,
+        )
         owned.push_async_callback(engine.close)
         ready = await engine.start()
         services = compose(settings, model, engine, ready)

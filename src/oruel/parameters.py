@@ -300,8 +300,3 @@ USE_CASES: tuple[UseCase, ...] = (
     UseCase("Chatbot", "0.5 - 0.7", "0.9", "1024", "frequency_penalty: 0.3"),
     UseCase("Classification", "0", "1.0", "10"),
 )
-
-
-def default_of(name: str) -> Any:
-    """The declared default. Raises KeyError for a name that isn't declared."""
-    return {parameter.name: parameter.default for parameter in PARAMETERS}[name]

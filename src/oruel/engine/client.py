@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from oruel.engine.process import EngineProcess
+from oruel.engine.process import WATCHDOG_SECONDS, EngineProcess
 from oruel.engine.protocol import Cancel, Failure, Load, Ready, Start, Started, StepOutput, Submit, TokenOutput
 from oruel.errors import EngineFailed, InvalidParameter, Overloaded
 from oruel.types import SamplingParams, Tier
@@ -90,8 +90,10 @@ class EngineClient:
     At most `max_waiting` sequences are held beside those that the engine runs at once.
     """
 
-    def __init__(self, start: Start, *, max_waiting: int = 256) -> None:
-        self.process = EngineProcess(start, on_step=self._deliver, on_death=self._fail)
+    def __init__(self, start: Start, *, max_waiting: int = 256, watchdog_seconds: float = WATCHDOG_SECONDS) -> None:
+        self.process = EngineProcess(
+            start, on_step=self._deliver, on_death=self._fail, watchdog_seconds=watchdog_seconds
+        )
         self.load = Load()
         self._max_waiting = max_waiting
         self._most = max_waiting

@@ -57,7 +57,7 @@ def schedule(waiting: Ordered[Sequence], running: Ordered[Sequence], slots: Orde
     """
     preempted = preempt(waiting, running, slots, limits)
     kept = [sequence for sequence in running if sequence not in preempted]
-    slots = vacated(slots, preempted)
+    slots = vacated(slots, preempted) if preempted else list(slots)
     placements = tuple(placed(waiting, slots, limits.parallel - len(kept), limits))
     starts = {sequence: sequence.computed for sequence in kept}
     starts |= {placement.sequence: placement.cached for placement in placements}
