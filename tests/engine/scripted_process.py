@@ -15,9 +15,15 @@ class ScriptedProcess:
     """`sent` is what the client said; `step` and `die` are what it hears."""
 
     def __init__(
-        self, start: Start, *, on_step: Callable[[StepOutput], None], on_death: Callable[[EngineFailed], None]
+        self,
+        start: Start,
+        *,
+        on_step: Callable[[StepOutput], None],
+        on_death: Callable[[EngineFailed], None],
+        watchdog_seconds: float,
     ) -> None:
         self.die = on_death
+        self.watchdog_seconds = watchdog_seconds
         self.sent: list[ToEngine] = []
         self._parallel = start.parallel or 4
         self._on_step = on_step
