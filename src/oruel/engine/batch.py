@@ -5,6 +5,7 @@ fewer than 64 of one sequence, and sequences in adjacent slots. Where a reproduc
 padding is computed and forgotten again.
 """
 
+from collections.abc import Callable
 from collections.abc import Sequence as Ordered
 from dataclasses import dataclass
 
@@ -50,21 +51,21 @@ def prefill_batch(chunk: Chunk) -> Batch:
     )
 
 
-def decode_batch(chunks: Ordered[Chunk], held: Ordered[int], *, can_pad: bool = True) -> Batch:
-    """One token of each sequence. `held` is the number of cells that each slot holds, where its padding goes."""
+def decode_batch(chunks: Ordered[Chunk], slot_count: int, held: Callable[[int], int], *, can_pad: bool = True) -> Batch:
+    """One token of each sequence. `held` gives the number of cells that a slot holds, where its padding goes."""
     pads = can_pad and any(chunk.sequence.reproducible for chunk in chunks)
     by_slot = {chunk.sequence.slot: chunk for chunk in chunks if chunk.sequence.slot is not None}
-    slots = padded(sorted(by_slot), len(held)) if pads else sorted(by_slot)
+    slots = padded(sorted(by_slot), slot_count) if pads else sorted(by_slot)
     rows = [by_slot.get(slot) for slot in slots]
-    positions = [chunk.start if chunk else held[slot] for slot, chunk in zip(slots, rows, strict=True)]
+    padding = {slot: held(slot) for slot, chunk in zip(slots, rows, strict=True) if chunk is None}
     return Batch(
         tokens=[chunk.sequence.tokens[chunk.start] if chunk else PADDING_TOKEN for chunk in rows],
-        positions=positions,
+        positions=[chunk.start if chunk else padding[slot] for slot, chunk in zip(slots, rows, strict=True)],
         slots=slots,
         outputs=[True] * len(slots),
         chunks=tuple(chunks),
         yields=tuple((chunk, row) for row, chunk in enumerate(rows) if chunk),
-        padding=tuple((slot, held[slot]) for slot, chunk in zip(slots, rows, strict=True) if chunk is None),
+        padding=tuple(padding.items()),
     )
 
 

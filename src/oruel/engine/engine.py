@@ -70,7 +70,9 @@ class Engine:
     def step(self) -> StepOutput:
         """Plan, run, sample, commit."""
         self._steps += 1
-        plan = schedule(self._waiting, self._running, self._slots(), self._limits)
+        # Only those that wait need to know what the slots hold.
+        slots = self._slots() if self._waiting else []
+        plan = schedule(self._waiting, self._running, slots, self._limits)
         started = self._place(plan)
         tokens: list[TokenOutput] = []
         failures: list[Failure] = []
@@ -172,18 +174,25 @@ class Engine:
 
     def _batches(self, plan: Plan) -> Iterator[Batch]:
         if plan.decoding:
-            held = [slot.computed for slot in self._slots()]
-            yield decode_batch(plan.decoding, held, can_pad=self._limits.shares)
+            yield decode_batch(plan.decoding, self._context.sequences, self._held, can_pad=self._limits.shares)
         yield from map(prefill_batch, plan.chunks)
+
+    def _held(self, slot: int) -> int:
+        """How many cells of the slot are in use."""
+        if slot in self._idle:
+            return len(self._idle[slot].tokens)
+        return next(sequence.computed for sequence in self._running if sequence.slot == slot)
 
     def _commit(self, batch: Batch) -> None:
         for slot, position in batch.padding:
             self._context.forget(slot, position)
+        is_invariant = batch.is_invariant
         for chunk in batch.chunks:
-            if batch.is_invariant and chunk.sequence.invariant == chunk.start:
-                chunk.sequence.invariant = chunk.end
-            chunk.sequence.computed = chunk.end
-            self._computed += max(0, min(chunk.end, chunk.sequence.prompt_length) - chunk.start)
+            sequence, end = chunk.sequence, chunk.end
+            if is_invariant and sequence.invariant == chunk.start:
+                sequence.invariant = end
+            sequence.computed = end
+            self._computed += max(0, min(end, sequence.prompt_length) - chunk.start)
 
     def _advance(self, sequence: Sequence, row: NDArray[np.float32]) -> TokenOutput:
         token = sequence.sampler.sample(row)

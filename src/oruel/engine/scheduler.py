@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from collections.abc import Sequence as Ordered
 from dataclasses import dataclass, replace
 
+import msgspec
+
 from oruel.engine.sequence import Sequence
 from oruel.engine.slots import Placement, Slot, place
 
@@ -24,8 +26,7 @@ class Limits:
     prefill_tokens_beside_decode: int = 120
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
+class Chunk(msgspec.Struct, frozen=True):
     """`count` tokens of a sequence, from `start` on. One that reaches the last known token yields a token."""
 
     sequence: Sequence
@@ -109,7 +110,8 @@ def prefill(starts: dict[Sequence, int], budget: int) -> Iterator[Chunk]:
     """Chunks of at least two tokens in order of rank, until the budget is spent; a last token left over waits for the
     next step.
     """
-    for sequence in sorted(starts, key=lambda sequence: sequence.rank):
+    behind = [sequence for sequence, start in starts.items() if sequence.known - start > 1]
+    for sequence in sorted(behind, key=lambda sequence: sequence.rank):
         start = starts[sequence]
         while budget > 1 and sequence.known - start > 1:
             most = min(budget, INVARIANT_CHUNK_TOKENS) if sequence.reproducible else budget

@@ -8,10 +8,12 @@ import signal
 import sys
 import threading
 import time
+from functools import partial
 from typing import BinaryIO, NoReturn
 
 from oruel.engine.batch import PADDING_TOKEN
 from oruel.engine.engine import Engine
+from oruel.engine.outbox import Outbox
 from oruel.engine.protocol import (
     LENGTH,
     MAX_FRAME_BYTES,
@@ -184,12 +186,13 @@ def read_message(stream: BinaryIO) -> ToEngine | None:
 
 def serve(engine: Engine, mailbox: Mailbox, wire: BinaryIO) -> None:
     """The loop: take what has arrived, then one step. Sleeps only where there is nothing to compute."""
+    outbox = Outbox(partial(send, wire))
     while True:
         while not (engine.has_work and mailbox.empty()):
+            if not engine.has_work:
+                outbox.flush()
             deliver(engine, mailbox.get(), wire)
-        output = engine.step()
-        if output.tokens or output.failures or output.started:
-            send(wire, output)
+        outbox.post(engine.step())
 
 
 def deliver(engine: Engine, message: ToEngine, wire: BinaryIO) -> None:

@@ -99,26 +99,18 @@ class Context:
         count = len(tokens)
         assert 1 <= count <= self.batch, (count, self.batch)
         assert len(positions) == len(sequence_ids) == len(outputs) == count
+        assert within(tokens, self.model.vocabulary.size)
+        assert within(positions, self.window)
+        assert within(sequence_ids, self.sequences)
         self._tokens[:count] = tokens
         self._positions[:count] = positions
         self._sequence_ids[:count] = sequence_ids
         self._outputs[:count] = outputs
-        self._check_batch(count)
         self._batch.n_tokens = count
         code = self._lib.llama_decode(self.pointer, self._batch[0])
         if code != 0:
             raise EngineFailed(f"llama_decode returned {code}: {FAILURES.get(code, 'a fatal error')}.")
-        return self._logits(int(np.count_nonzero(self._outputs[:count])))
-
-    def _check_batch(self, count: int) -> None:
-        for values, limit in (
-            (self._tokens, self.model.vocabulary.size),
-            (self._positions, self.window),
-            (self._sequence_ids, self.sequences),
-        ):
-            used = values[:count]
-            assert used.min() >= 0, used
-            assert used.max() < limit, (used, limit)
+        return self._logits(sum(map(bool, outputs)))
 
     def _logits(self, rows: int) -> npt.NDArray[np.float32]:
         columns = self.model.vocabulary.size
@@ -158,6 +150,11 @@ class Context:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def within(values: Integers, limit: int) -> bool:
+    """Whether all lie in [0, limit). Batches are short lists, for which Python is faster than NumPy."""
+    return min(values) >= 0 and max(values) < limit
 
 
 def _free(pointer: Any, model: Model) -> None:

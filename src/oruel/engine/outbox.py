@@ -1,0 +1,50 @@
+"""What steps bring, on its way to the API process. Quick steps share a message, since each one costs that process a
+wake-up and each client a chunk; nothing waits longer than HOLD_SECONDS and the step after.
+"""
+
+import time
+from collections.abc import Callable
+
+from oruel.engine.protocol import StepOutput
+
+HOLD_SECONDS = 0.004
+
+
+class Outbox:
+    """`clock` is in seconds and doesn't run backwards."""
+
+    def __init__(self, send: Callable[[StepOutput], None], clock: Callable[[], float] = time.monotonic) -> None:
+        self._send = send
+        self._clock = clock
+        self._held: list[StepOutput] = []
+        self._sent = -HOLD_SECONDS
+
+    def post(self, output: StepOutput) -> None:
+        """Sends it at once where somebody begins, ends or fails, or where the last message is old enough."""
+        if not (output.tokens or output.failures or output.started):
+            return
+        self._held.append(output)
+        if is_news(output) or self._clock() - self._sent >= HOLD_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        if self._held:
+            self._send(together(self._held))
+            self._held = []
+            self._sent = self._clock()
+
+
+def is_news(output: StepOutput) -> bool:
+    return bool(output.started or output.failures) or any(token.finish for token in output.tokens)
+
+
+def together(outputs: list[StepOutput]) -> StepOutput:
+    """One message for several steps, in their order, with the load as of the last; there is at least one."""
+    if len(outputs) == 1:
+        return outputs[0]
+    return StepOutput(
+        tokens=[token for output in outputs for token in output.tokens],
+        failures=[failure for output in outputs for failure in output.failures],
+        started=[started for output in outputs for started in output.started],
+        load=outputs[-1].load,
+    )
