@@ -10,7 +10,9 @@ from oruel.errors import ConfigError
 def test_a_slow_model_computes_fewer_tokens_a_step_so_that_no_step_looks_like_a_hang() -> None:
     slow, fast = choose_limits(4, 12.0, shares=True), choose_limits(4, 50_000.0, shares=True)
     assert (slow.prefill_tokens, slow.prefill_tokens_beside_decode) == (24, 16)
-    assert (fast.prefill_tokens, fast.prefill_tokens_beside_decode) == (480, 120)
+    assert (fast.prefill_tokens, fast.prefill_tokens_beside_decode) == (480, 480)
+    medium = choose_limits(4, 2_000.0, shares=True)
+    assert (medium.prefill_tokens, medium.prefill_tokens_beside_decode) == (480, 120)
     assert choose_limits(4, 0.1, shares=True).prefill_tokens == 16
 
 

@@ -1,4 +1,4 @@
-"""The draw is numpy's Philox, and frequencies follow the distribution that the parameters define."""
+"""The draw is Philox's, and frequencies follow the distribution that the parameters define."""
 
 import math
 from typing import Any
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from oruel.sampling import Sampler
 from oruel.sampling.candidates import Candidates, first_above
-from oruel.sampling.draw import draw, uniform
+from oruel.sampling.draw import Uniforms, draw
 from oruel.types import SamplingParams
 from tests.sampling import reference
 
@@ -18,12 +18,23 @@ LARGEST_U = 1 - 2.0**-53
 
 
 @given(st.integers(-(2**63), 2**63 - 1), st.integers(0, 7), st.integers(0, 2**32))
-def test_the_uniform_number_is_that_of_numpys_philox(seed: int, choice: int, position: int) -> None:
-    assert uniform(seed, choice, position) == reference.uniform(seed, choice, position)
+def test_the_uniform_number_is_philoxs(seed: int, choice: int, position: int) -> None:
+    assert Uniforms(seed, choice).at(position) == reference.uniform(seed, choice, position)
+
+
+def test_the_reference_gives_the_words_that_philoxs_authors_published() -> None:
+    words = 0x16554D9ECA36314C, 0xDB20FE9D672D0FDC, 0xD7E772CEE186176B, 0x7E68B68AEC7BA23B
+    assert reference.philox(0, (0, 0)) == words
+
+
+@given(st.lists(st.integers(0, 300), max_size=20))
+def test_a_position_has_its_number_in_whatever_order_they_are_asked_for(positions: list[int]) -> None:
+    uniforms = Uniforms(7, 1)
+    assert [uniforms.at(position) for position in positions] == [reference.uniform(7, 1, at) for at in positions]
 
 
 def test_a_negative_seed_is_no_other_seed() -> None:
-    assert len({uniform(seed, 0, 0) for seed in (-(2**63), -1, 0, 1, 2**63 - 1)}) == 5
+    assert len({Uniforms(seed, 0).at(0) for seed in (-(2**63), -1, 0, 1, 2**63 - 1)}) == 5
 
 
 @pytest.mark.parametrize("size", [5, 1000])

@@ -43,6 +43,7 @@ MOST_DEFAULT_PLACES = 16
 WARM_UP_TOKENS = 32
 LEAST_PREFILL_TOKENS = 16
 STEP_SECONDS = 2.0
+PAUSE_SECONDS = 0.02
 
 Mailbox = queue.SimpleQueue[ToEngine]
 
@@ -132,11 +133,12 @@ def tokens_per_second(context: Context) -> float:
 
 
 def choose_limits(places: int, speed: float, *, shares: bool) -> Limits:
-    """As many tokens of prompts a step as take about STEP_SECONDS, a quarter of them beside others that decode; so a
-    slow model is not taken for a hung one.
+    """As many tokens of prompts a step as take about STEP_SECONDS, so that a slow model is not taken for a hung one.
+    Beside others that decode as many as hold them up for about PAUSE_SECONDS, but a quarter of the former at least,
+    since small pieces of a prompt cost more.
     """
     alone = max(LEAST_PREFILL_TOKENS, min(Limits.prefill_tokens, int(speed * STEP_SECONDS)))
-    beside = max(LEAST_PREFILL_TOKENS, min(Limits.prefill_tokens_beside_decode, alone // 4))
+    beside = max(LEAST_PREFILL_TOKENS, alone // 4, min(alone, int(speed * PAUSE_SECONDS)))
     return Limits(places, shares, alone, beside)
 
 

@@ -1,5 +1,6 @@
 """The tokens still in the running, and the three searches that every step is built from."""
 
+import math
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -9,8 +10,8 @@ from numpy.typing import NDArray
 Values = NDArray[np.floating[Any]]
 Indices = NDArray[np.intp]
 
-BLOCK = 64
-SMALL_ROW = 2**14  # up to here plain float64 and partitioning cost no more than cleverness
+BLOCK, SMALL_BLOCK = 64, 16
+ENOUGH_BLOCKS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,23 +42,26 @@ def largest(values: Values, count: int) -> Indices:
     if len(values) <= count:
         return np.arange(len(values))
     near = np.flatnonzero(values >= reached_by(values, count))
-    edge = np.partition(values[near], -count)[-count]
-    indices = near[values[near] >= edge]
-    ties = np.flatnonzero(values[indices] == edge)
-    surplus = len(indices) - count
-    return np.delete(indices, ties[len(ties) - surplus :])
+    nearest = values[near]
+    edge = np.partition(nearest, -count)[-count]
+    kept = nearest >= edge
+    surplus = np.count_nonzero(kept) - count
+    if surplus:
+        kept[np.flatnonzero(nearest == edge)[-surplus:]] = False
+    indices: Indices = near[kept]
+    return indices
 
 
 def reached_by(values: Values, count: int) -> np.floating[Any]:
-    """A value that at least `count` values reach, and in a large row few more.
+    """A value that at least `count` values reach, and in a row of many more few more than that.
 
-    In a large row it is the maximum of a block, reached by `count` blocks. Maxima over a strided axis are one
-    vectorised pass, much cheaper than partitioning the row.
+    It is the maximum of a block, reached by `count` blocks. Maxima over a strided axis are one vectorised pass, much
+    cheaper than partitioning the row.
     """
-    if len(values) > SMALL_ROW:
-        blocks = len(values) // BLOCK
-        assert count <= blocks
-        values = values[: blocks * BLOCK].reshape(BLOCK, blocks).max(axis=0)
+    width = BLOCK if len(values) >= BLOCK * ENOUGH_BLOCKS else SMALL_BLOCK
+    blocks = len(values) // width
+    if blocks >= count:
+        values = values[: blocks * width].reshape(width, blocks).max(axis=0)
     bound: np.floating[Any] = np.partition(values, -count)[-count]
     return bound
 
@@ -67,5 +71,5 @@ def first_above(cumulative: NDArray[np.float64], mass: float) -> int:
 
     The sum increases at the index returned, so what has no weight is never found.
     """
-    below_total = np.nextafter(cumulative[-1], 0)
-    return int(np.searchsorted(cumulative, min(mass, float(below_total)), side="right"))
+    below_total = math.nextafter(cumulative[-1], 0.0)
+    return int(cumulative.searchsorted(min(mass, below_total), side="right"))

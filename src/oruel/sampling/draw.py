@@ -4,26 +4,39 @@ import numpy as np
 
 from oruel.sampling.candidates import Candidates, first_above
 
-MASK = 2**64 - 1
-MULTIPLIERS = 0xD2E7470EE14C6C93, 0xCA5A826395121157
-WEYL_INCREMENTS = 0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B
-ROUNDS = 10
+MASK64, MASK256 = 2**64 - 1, 2**256 - 1
+WORDS = 4  # to each value of the counter
 
 BLOCK = 256
 
 
-def uniform(seed: int, choice: int, position: int) -> float:
-    """A float64 in [0, 1): the top 53 bits of the first word of Philox4x64-10 at counter `position`, under the
-    key (seed mod 2**64, choice). Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
+class Uniforms:
+    """A float64 in [0, 1) for each position: the top 53 bits of the first word of Philox4x64-10 at counter `position`,
+    under the key (seed mod 2**64, choice). Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
+
+    They are made some dozens at a time, since NumPy takes as long to set its generator up as to make them.
     """
-    key0, key1 = seed & MASK, choice
-    word0, word1, word2, word3 = position, 0, 0, 0
-    for _ in range(ROUNDS):
-        product0, product2 = word0 * MULTIPLIERS[0], word2 * MULTIPLIERS[1]
-        word0, word1 = product2 >> 64 ^ word1 ^ key0, product2 & MASK
-        word2, word3 = product0 >> 64 ^ word3 ^ key1, product0 & MASK
-        key0, key1 = key0 + WEYL_INCREMENTS[0] & MASK, key1 + WEYL_INCREMENTS[1] & MASK
-    return (word0 >> 11) * 2.0**-53
+
+    AHEAD = 64
+
+    def __init__(self, seed: int, choice: int) -> None:
+        self._key = [seed & MASK64, choice]
+        self._first = 0
+        self._made: list[float] = []
+
+    def at(self, position: int) -> float:
+        """`position` is not negative."""
+        if not 0 <= position - self._first < len(self._made):
+            self._first = position
+            self._made = self._make(position)
+        return self._made[position - self._first]
+
+    def _make(self, first: int) -> list[float]:
+        # NumPy counts up before it makes a block.
+        generator = np.random.Philox(key=np.array(self._key, np.uint64), counter=(first - 1) & MASK256)
+        words = generator.random_raw(WORDS * self.AHEAD)[::WORDS]
+        uniforms: list[float] = ((words >> np.uint64(11)) * 2.0**-53).tolist()
+        return uniforms
 
 
 def draw(candidates: Candidates, u: float) -> int:
@@ -33,9 +46,9 @@ def draw(candidates: Candidates, u: float) -> int:
     """
     weights = candidates.values
     sums = np.add.reduceat(weights, np.arange(0, len(weights), BLOCK), dtype=np.float64)
-    cumulative = np.cumsum(sums)
+    cumulative = sums.cumsum()
     mass = u * float(cumulative[-1])
     block = first_above(cumulative, mass)
     before = float(cumulative[block - 1]) if block else 0.0
-    items = np.cumsum(weights[block * BLOCK : (block + 1) * BLOCK], dtype=np.float64)
+    items = weights[block * BLOCK : (block + 1) * BLOCK].cumsum(dtype=np.float64)
     return candidates.id(block * BLOCK + first_above(items, mass - before))

@@ -5,15 +5,15 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from oruel.sampling.candidates import SMALL_ROW, Candidates, Values, first_above, largest
+from oruel.sampling.candidates import Candidates, Values, first_above, largest
 
 NEGLIGIBLE = -50.0  # an exponent
 COLD = 1e-6  # a temperature
+FEW = 1024  # candidates, for which float64 costs no more than a microsecond or two
 
 # The radix selection of top_p; the sizes are where it was measured to pay.
 SORTED_AT_ONCE = 1024
 RADIX_SHIFT = 17
-HIGHEST_BIN = int(np.float32(1).view(np.uint32)) >> RADIX_SHIFT
 PIECE = 2**14
 
 
@@ -30,7 +30,7 @@ class TopK:
 class Softmax:
     """Step 4: logits to weights exp((logit − largest) / temperature).
 
-    Candidates whose weight is below exp(`least`) are dropped unless they are many: by default the whole
+    Candidates whose weight is below exp(`least`) are dropped where they are most of the row: by default the whole
     vocabulary of them together is 1e-16 of the distribution. Few candidates are weighed in float64. Many are
     weighed in float32, which is several times faster and moves the cumulative distribution by less than 1e-6.
     """
@@ -44,16 +44,19 @@ class Softmax:
         peak = logits.max()
         # Rounding to the row's own type is monotone, so it drops no logit that reaches the exact bound.
         near = logits >= logits.dtype.type(float(peak) + self._temperature * self._least)
-        # A float32 can't hold the reciprocal of the smallest temperatures.
-        if np.count_nonzero(near) <= SMALL_ROW or self._temperature < COLD:
+        if 2 * np.count_nonzero(near) < len(logits):
             candidates = candidates.at(np.flatnonzero(near))
-            weights = candidates.values.astype(np.float64) - float(peak)
-        else:
-            weights = np.subtract(logits, peak, out=np.empty(len(logits), np.float32), casting="same_kind")
+        return Candidates(candidates.ids, self._weigh(candidates.values, float(peak)))
+
+    def _weigh(self, logits: Values, peak: float) -> Values:
+        # A float32 can't hold the reciprocal of the smallest temperatures.
+        wide = len(logits) <= FEW or self._temperature < COLD
+        weights: Values = np.empty(len(logits), np.float64 if wide else np.float32)
+        np.subtract(logits, weights.dtype.type(peak), out=weights, casting="same_kind")
         # Dividing differences, none of them positive, overflows to −inf at worst, whose weight is 0.
         if self._temperature != 1:
             weights /= self._temperature
-        return Candidates(candidates.ids, np.exp(weights, out=weights))
+        return np.exp(weights, out=weights)
 
 
 class TopP:
@@ -68,9 +71,9 @@ class TopP:
     def __call__(self, candidates: Candidates, /) -> Candidates:
         weights = candidates.values
         edge, count_at_edge = nucleus_edge(weights, self._share)
-        kept = weights > edge
-        kept[np.flatnonzero(weights == edge)[:count_at_edge]] = True
-        weights *= kept
+        weights *= weights >= edge
+        ties = np.flatnonzero(weights == edge)
+        weights[ties[count_at_edge:]] = 0
         return candidates
 
 
@@ -98,11 +101,12 @@ def nucleus_edge(weights: Values, share: float) -> tuple[float, int]:
     """The smallest weight in the nucleus, and how many tokens of exactly that weight belong to it."""
     total = float(weights.sum(dtype=np.float64))
     mass = share * total
-    weights = without_tail(weights, total - mass)
+    if len(weights) > SORTED_AT_ONCE:
+        weights = without_tail(weights, total - mass)
     if len(weights) > SORTED_AT_ONCE:
         weights, mass = edge_bin(weights, mass)
     ordered = np.sort(weights)[::-1]
-    last = first_above(np.cumsum(ordered, dtype=np.float64), mass)
+    last = first_above(ordered.cumsum(dtype=np.float64), mass)
     edge = ordered[last]
     return float(edge), last + 1 - int(np.count_nonzero(ordered > edge))
 
@@ -123,15 +127,17 @@ def edge_bin(weights: Values, mass: float) -> tuple[Values, float]:
     The bit pattern of a float grows with it, so its top bits are a histogram's bins, 64 to each power of two.
     """
     bins = weights.astype(np.float32, copy=False).view(np.uint32) >> np.uint32(RADIX_SHIFT)
-    cumulative = np.cumsum(histogram(bins, weights)[::-1])
+    bins -= bins.min()
+    masses = histogram(bins, weights)
+    cumulative = masses[::-1].cumsum()
     place = first_above(cumulative, mass)
     before = float(cumulative[place - 1]) if place else 0.0
-    return weights[np.flatnonzero(bins == HIGHEST_BIN - place)], mass - before
+    return weights[np.flatnonzero(bins == len(masses) - 1 - place)], mass - before
 
 
 def histogram(bins: NDArray[np.uint32], weights: Values) -> NDArray[np.float64]:
     """The weight in each bin. Taken piece by piece, as bincount makes wide copies of what it is given."""
-    masses = np.zeros(HIGHEST_BIN + 1)
+    masses = np.zeros(int(bins.max()) + 1)
     for start in range(0, len(bins), PIECE):
         piece = slice(start, start + PIECE)
         masses += np.bincount(bins[piece], weights[piece], minlength=len(masses))

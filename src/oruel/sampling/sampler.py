@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from oruel.errors import EngineFailed
 from oruel.sampling.candidates import Candidates, Step
-from oruel.sampling.draw import draw, uniform
+from oruel.sampling.draw import Uniforms, draw
 from oruel.sampling.filters import MinP, Softmax, TopK, TopP
 from oruel.sampling.penalties import Bias, Penalties
 from oruel.types import SamplingParams
@@ -33,8 +33,7 @@ class Sampler:
 
     def __init__(self, params: SamplingParams, choice: int, vocabulary_size: int) -> None:
         assert all(0 <= token < vocabulary_size for token in params.logit_bias)
-        self._seed = params.seed
-        self._choice = choice
+        self._uniforms = Uniforms(params.seed, choice)
         self._vocabulary_size = vocabulary_size
         self._position = 0
         self._greedy = params.temperature == 0 or params.top_k == 1
@@ -52,7 +51,7 @@ class Sampler:
         candidates = self.candidates(logits)
         if self._greedy:
             return candidates.id(int(candidates.values.argmax()))
-        return draw(candidates, uniform(self._seed, self._choice, self._position))
+        return draw(candidates, self._uniforms.at(self._position))
 
     def candidates(self, logits: NDArray[np.float32]) -> Candidates:
         """What the steps leave to choose from; takes and raises the same as `sample`."""

@@ -1,0 +1,27 @@
+"""llama.cpp's C++ server in this process: `python -m bench.llama_server MODEL PORT THREADS PARALLEL CONTEXT`."""
+
+import sys
+import threading
+
+import xllamacpp
+
+
+def main() -> None:
+    model, port, threads, parallel, context = sys.argv[1], *map(int, sys.argv[2:])
+    params = xllamacpp.CommonParams()
+    params.model.path = model
+    params.hostnames = ["127.0.0.1"]
+    params.port = port
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
+    params.n_parallel = parallel
+    params.n_ctx = parallel * context
+    # Cells of its own for each sequence: on a CPU a unified cache makes every sequence look at all cells in use.
+    params.kv_unified = False
+    params.ui = False
+    server = xllamacpp.Server(params)
+    threading.Event().wait()
+    del server
+
+
+if __name__ == "__main__":
+    main()

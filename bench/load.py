@@ -1,0 +1,66 @@
+"""The load generator: streamed chats over plain sockets, their chunks stamped as they come and read only at the end."""
+
+import asyncio
+import json
+import re
+import time
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any
+
+EVENT = re.compile(rb'^data: \{.*?"content": ?"(?!").*$', re.MULTILINE)
+COMPLETION = re.compile(rb'"completion_tokens": ?(\d+)')
+READ_BYTES = 2**16
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Times in seconds since the request was sent; `chunks` are those that carried text."""
+
+    tokens: int
+    chunks: list[float]
+    seconds: float
+
+    @property
+    def first(self) -> float:
+        return self.chunks[0]
+
+    @property
+    def gaps(self) -> list[float]:
+        return [later - earlier for earlier, later in zip(self.chunks, self.chunks[1:], strict=False)]
+
+
+async def chat(port: int, body: dict[str, Any]) -> Reply:
+    """Raises RuntimeError with the answer where it isn't a whole stream."""
+    start = time.perf_counter()
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(request(body))
+    stamps: list[float] = []
+    reads: list[bytes] = []
+    while data := await reader.read(READ_BYTES):
+        stamps.append(time.perf_counter() - start)
+        reads.append(data)
+    writer.close()
+    return reply(stamps, reads)
+
+
+def request(body: dict[str, Any]) -> bytes:
+    data = json.dumps(body).encode()
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(data)}\r\n"
+    return head.encode() + b"Content-Type: application/json\r\nConnection: close\r\n\r\n" + data
+
+
+def reply(stamps: Sequence[float], reads: Sequence[bytes]) -> Reply:
+    answer = b"".join(reads)
+    counted = COMPLETION.findall(answer)
+    if not counted or b"data: [DONE]" not in answer:
+        raise RuntimeError(f"not a whole stream: {answer[:500]!r} … {answer[-200:]!r}")
+    ends = list(accumulate(map(len, reads)))
+    chunks = [stamps[bisect_left(ends, event.end())] for event in EVENT.finditer(answer)]
+    return Reply(int(counted[-1]), chunks, stamps[-1])
+
+
+async def together(port: int, bodies: Sequence[dict[str, Any]]) -> list[Reply]:
+    return list(await asyncio.gather(*(chat(port, body) for body in bodies)))

@@ -1,0 +1,27 @@
+"""One line of the table: a quantity measured of two systems in the same rounds."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bench.pairs import Ratio, ratio
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """`ours` and `theirs` hold a figure each round. `target` is how many times better ours should be at least."""
+
+    name: str
+    unit: str
+    ours: Sequence[float]
+    theirs: Sequence[float]
+    larger_is_better: bool = False
+    target: float | None = None
+
+    @property
+    def times_better(self) -> Ratio:
+        return ratio(self.ours, self.theirs) if self.larger_is_better else ratio(self.theirs, self.ours)
+
+    @property
+    def is_missed(self) -> bool:
+        """Only where the whole interval lies below."""
+        return self.target is not None and self.times_better.high < self.target

@@ -1,0 +1,73 @@
+"""The endpoint and llama.cpp's C++ server, each as processes of its own on a free port of the loopback."""
+
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.server import oruel_serve
+
+START_SECONDS = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What both are given: a window of `context` tokens for each of `parallel` sequences."""
+
+    model: Path
+    threads: int
+    parallel: int
+    context: int = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    name: str
+    port: int
+    pid: int
+
+
+@contextmanager
+def oruel(setting: Setting) -> Iterator[Served]:
+    flags = (
+        *("--model", str(setting.model), "--alias", "bench", "--threads", str(setting.threads)),
+        *("--parallel", str(setting.parallel), "--ctx", str(setting.context)),
+    )
+    with oruel_serve(*flags) as server:
+        yield Served("oruel", int(server.url.rpartition(":")[2]), server.process.pid)
+
+
+@contextmanager
+def llama_server(setting: Setting) -> Iterator[Served]:
+    port = free_port()
+    command = [sys.executable, "-m", "bench.llama_server", str(setting.model), str(port)]
+    command += [str(setting.threads), str(setting.parallel), str(setting.context)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_until_healthy(port)
+        yield Served("llama-server", port, process.pid)
+    finally:
+        process.kill()
+        process.wait(30)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def wait_until_healthy(port: int) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as answer:
+                if answer.status == 200:
+                    return
+        except OSError:
+            time.sleep(0.1)
+    raise RuntimeError(f"the server on port {port} did not start within {START_SECONDS:g} s")
