@@ -21,6 +21,9 @@ unit: $(VENV)/dev.done ## run the tests that need no model, in a minute
 soak: $(VENV)/dev.done ## 20 minutes of random requests, cancellations and kills (ARGS="--minutes 2")
 	@$(BIN)/python -m tests.soak $(ARGS)
 
+bench: $(VENV)/dev.done ## measure beside llama.cpp's own server, 20 minutes (ARGS="--only sampling", "--model …")
+	@$(BIN)/python -m bench $(ARGS)
+
 lint: $(VENV)/dev.done ## check format, style and types
 	@$(BIN)/ruff format --check
 	@$(BIN)/ruff check
@@ -48,4 +51,4 @@ $(VENV)/dev.done: $(VENV)/serve.done requirements-dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: -r requirements-dev.txt
 	@touch $@
 
-.PHONY: help serve test unit soak lint format clean
+.PHONY: help serve test unit soak bench lint format clean

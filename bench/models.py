@@ -40,6 +40,16 @@ def tiny() -> Path:
     return path
 
 
+def wide() -> Path:
+    """A vocabulary of 151,936 and next to nothing to compute."""
+    path = FOLDER / "wide.gguf"
+    if not path.exists():
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        shape = Shape("llama", width=32, layers=1, heads=1, key_value_heads=1, head_width=32, hidden=32, tied=True)
+        write_model(path, shape, words(151936), half=True, seed=3)
+    return path
+
+
 def half_billion() -> Path:
     """The shape of Qwen2-0.5B: Q8_0, a vocabulary of 151,936."""
     path = FOLDER / "half-billion.gguf"

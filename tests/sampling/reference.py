@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
-
 from oruel.types import SamplingParams
 
 TOLERANCE = 1e-6

@@ -102,7 +102,8 @@ def build(start: Start, owned: contextlib.ExitStack) -> tuple[Engine, Ready]:
     context = owned.enter_context(Context(model, window=window, sequences=sequences, batch=batch, threads=threads))
     limits = choose_limits(places, tokens_per_second(context), shares=model.can_forget)
     vocabulary = model.vocabulary
-    engine = Engine(context, limits, vocabulary_size=vocabulary.size, is_end=vocabulary.is_end)
+    ends = frozenset(filter(vocabulary.is_end, range(vocabulary.size)))
+    engine = Engine(context, limits, vocabulary_size=vocabulary.size, is_end=ends.__contains__)
     return engine, Ready(window, context.window * sequences, places, kernels(limits))
 
 

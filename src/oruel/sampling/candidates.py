@@ -11,7 +11,9 @@ Values = NDArray[np.floating[Any]]
 Indices = NDArray[np.intp]
 
 BLOCK, SMALL_BLOCK = 64, 16
+FEW = 1024  # values, which are partitioned as they are
 ENOUGH_BLOCKS = 256
+FEW_BLOCKS = 8  # where fewer than one in so many blocks matter, the others are not looked at again
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,10 @@ class Candidates:
         """The candidates at `indices`, which ascend."""
         return Candidates(indices if self.ids is None else self.ids[indices], self.values[indices])
 
+    def places(self, tokens: Indices) -> Indices:
+        """The index of each token, all of which are candidates."""
+        return tokens if self.ids is None else np.searchsorted(self.ids, tokens)
+
     def id(self, index: int) -> int:
         return index if self.ids is None else int(self.ids[index])
 
@@ -41,9 +47,20 @@ def largest(values: Values, count: int) -> Indices:
     """Indices of the `count` largest values, ascending; ties at the edge go to the lower index. No NaN."""
     if len(values) <= count:
         return np.arange(len(values))
-    near = np.flatnonzero(values >= reached_by(values, count))
+    if len(values) <= FEW:
+        return chosen(values, np.arange(len(values)), count)
+    maxima = block_maxima(values)
+    if len(maxima) >= count:
+        near = reaching(values, maxima, smallest_of_largest(maxima, count))
+    else:
+        near = np.flatnonzero(values >= smallest_of_largest(values, count))
+    return chosen(values, near, count)
+
+
+def chosen(values: Values, near: Indices, count: int) -> Indices:
+    """Those of the `count` largest, all of them among `near`, which ascends."""
     nearest = values[near]
-    edge = np.partition(nearest, -count)[-count]
+    edge = smallest_of_largest(nearest, count)
     kept = nearest >= edge
     surplus = np.count_nonzero(kept) - count
     if surplus:
@@ -52,18 +69,38 @@ def largest(values: Values, count: int) -> Indices:
     return indices
 
 
-def reached_by(values: Values, count: int) -> np.floating[Any]:
-    """A value that at least `count` values reach, and in a row of many more few more than that.
+def smallest_of_largest(values: Values, count: int) -> np.floating[Any]:
+    """The `count`th largest value."""
+    value: np.floating[Any] = np.partition(values, -count)[-count]
+    return value
 
-    It is the maximum of a block, reached by `count` blocks. Maxima over a strided axis are one vectorised pass, much
-    cheaper than partitioning the row.
+
+def block_maxima(values: Values) -> Values:
+    """The largest value of each block, of which block j holds every value at an index of j modulo their number; a few
+    values at the row's end belong to none.
+
+    Maxima over a strided axis are one vectorised pass. The nth largest of them is reached by n values at least, and
+    in a row of many more by few more than n, which is much cheaper to find than by partitioning the row.
     """
     width = BLOCK if len(values) >= BLOCK * ENOUGH_BLOCKS else SMALL_BLOCK
     blocks = len(values) // width
-    if blocks >= count:
-        values = values[: blocks * width].reshape(width, blocks).max(axis=0)
-    bound: np.floating[Any] = np.partition(values, -count)[-count]
-    return bound
+    maxima: Values = values[: width * blocks].reshape(width, blocks).max(axis=0, initial=-np.inf)
+    return maxima
+
+
+def reaching(values: Values, maxima: Values, bound: np.floating[Any]) -> Indices:
+    """Indices of the values that are `bound` at least, ascending; `maxima` are the blocks'."""
+    blocks = len(maxima)
+    columns = np.flatnonzero(maxima >= bound)
+    if len(columns) * FEW_BLOCKS > blocks:
+        return np.flatnonzero(values >= bound)
+    inside = len(values) // blocks * blocks
+    grid = values[:inside].reshape(-1, blocks)
+    rows, places = np.divmod(np.flatnonzero(grid.take(columns, axis=1) >= bound), len(columns))
+    found: Indices = rows * blocks + columns[places]
+    if inside == len(values):
+        return found
+    return np.concatenate([found, inside + np.flatnonzero(values[inside:] >= bound)])
 
 
 def first_above(cumulative: NDArray[np.float64], mass: float) -> int:

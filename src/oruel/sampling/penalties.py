@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from oruel.sampling.candidates import Candidates
+from oruel.sampling.candidates import Candidates, Indices
 from oruel.types import SamplingParams
 
 
@@ -23,9 +23,13 @@ class Bias:
         self._ids = np.fromiter(logit_bias.keys(), np.intp, len(logit_bias))
         self._biases = np.fromiter(logit_bias.values(), np.float64, len(logit_bias))
 
+    @property
+    def touched(self) -> Indices:
+        return self._ids
+
     def __call__(self, candidates: Candidates, /) -> Candidates:
         row = own_row(candidates)
-        row[self._ids] += self._biases
+        row[candidates.places(self._ids)] += self._biases
         return Candidates(candidates.ids, row)
 
 
@@ -56,13 +60,16 @@ class Penalties:
         self._ids[place] = token
         self._counts[place] += 1
 
+    @property
+    def touched(self) -> Indices:
+        return self._ids[: len(self._places)]
+
     def __call__(self, candidates: Candidates, /) -> Candidates:
-        used = len(self._places)
-        if not used:
+        if not self._places:
             return candidates
         row = own_row(candidates)
-        ids, counts = self._ids[:used], self._counts[:used]
-        logits = row[ids]
+        places, counts = candidates.places(self.touched), self._counts[: len(self._places)]
+        logits = row[places]
         logits = np.where(logits > 0, logits / self._repetition, logits * self._repetition)
-        row[ids] = logits - (self._frequency * counts + self._presence)
+        row[places] = logits - (self._frequency * counts + self._presence)
         return Candidates(candidates.ids, row)

@@ -9,8 +9,8 @@
 7. min_p                                   filters.MinP
 8. the draw                                draw.draw
 
-top_k is carried out before the softmax: dividing by a temperature keeps the order, and then at most 200
-exponentials are left to compute.
+narrow.Narrow goes ahead of 1 to 3 where only some of the largest logits matter after them. top_k is carried out
+before the softmax: dividing by a temperature keeps the order, and then at most 200 exponentials are left to compute.
 """
 
 import math
@@ -22,6 +22,7 @@ from oruel.errors import EngineFailed
 from oruel.sampling.candidates import Candidates, Step
 from oruel.sampling.draw import Uniforms, draw
 from oruel.sampling.filters import MinP, Softmax, TopK, TopP
+from oruel.sampling.narrow import Narrow
 from oruel.sampling.penalties import Bias, Penalties
 from oruel.types import SamplingParams
 
@@ -38,9 +39,14 @@ class Sampler:
         self._position = 0
         self._greedy = params.temperature == 0 or params.top_k == 1
         self._penalties = Penalties(params) if Penalties.active(params) else None
-        self.steps: tuple[Step, ...] = (
+        touching: list[Bias | Penalties] = [
             *([Bias(params.logit_bias)] if params.logit_bias else []),
             *([self._penalties] if self._penalties else []),
+        ]
+        wanted = 1 if self._greedy else params.top_k
+        self.steps: tuple[Step, ...] = (
+            *([Narrow(wanted, touching)] if touching and wanted else []),
+            *touching,
             *([] if self._greedy else probability_steps(params, vocabulary_size)),
         )
 

@@ -1,0 +1,109 @@
+"""`python -m bench`: the endpoint beside llama.cpp's own C++ server, in one run on this machine. Prints a table, each
+line the median ratio of the rounds with its 90% interval, and at the end everything as one line of JSON.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from pathlib import Path
+
+from bench import capacity, conversation, models, pause, prefix, python_share, sampling, seeded, throughput, turbo
+from bench.row import Row
+from bench.throughput import Workload
+
+ROUNDS = 7
+Rows = Callable[[], Iterable[Row]]
+
+
+def main() -> None:
+    options = parse()
+    start = time.perf_counter()
+    print(f"{machine()}; {options.threads} threads; {options.rounds} rounds", flush=True)
+    for streams in (1, 32):
+        speed, cpu = capacity.measure(streams)
+        print(f"load generator alone, {streams} streams: {speed:,.0f} chunks/s, {cpu:.3f} CPU s for 1,000", flush=True)
+    print(f"\n{'':78}{'Oru’el':>11}{'beside':>11} {'':9}{'times better':>14}  90% interval", flush=True)
+    rows = [show(row) for name, group in groups(options).items() if wanted(name, options) for row in group()]
+    missed = [row.name for row in rows if row.is_missed]
+    print(
+        f"\n{len(missed)} of {sum(row.target is not None for row in rows)} targets missed{': ' if missed else ''}",
+        end="",
+    )
+    print("; ".join(missed))
+    print(json.dumps({"machine": machine(), "seconds": time.perf_counter() - start, "rows": list(map(as_json, rows))}))
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="paired rounds of each row")
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="for both servers")
+    parser.add_argument("--model", type=Path, help="a GGUF file to use in place of the tiny random model")
+    parser.add_argument("--only", nargs="+", metavar="GROUP", help="groups to run, by the beginnings of their names")
+    parser.add_argument("--full", action="store_true", help="the rows that take long too")
+    return parser.parse_args()
+
+
+def groups(options: argparse.Namespace) -> dict[str, Rows]:
+    """Those of `--full` have a name that ends with an asterisk."""
+    small: Path = options.model or models.tiny()
+    name = options.model.stem if options.model else "tiny"
+    threads, rounds = options.threads, options.rounds
+
+    def small_throughput(streams: int) -> Rows:
+        return lambda: throughput.rows(name, small, threads, Workload(streams, prompt=128, answer=256), rounds)
+
+    def large_throughput(streams: int) -> Rows:
+        load = Workload(streams, prompt=64, answer=48)
+        return lambda: throughput.rows("0.5B", models.half_billion(), threads, load, min(rounds, 5))
+
+    return {
+        **{f"throughput-{streams}": small_throughput(streams) for streams in (1, 8, 32, 128)},
+        "prefix": lambda: prefix.rows(name, small, threads, rounds),
+        "conversation": lambda: conversation.rows(name, small, threads, rounds),
+        "pause": lambda: pause.rows(name, small, threads, 1500, rounds),
+        "turbo": lambda: turbo.rows(name, small, threads, 200, rounds),
+        "seeded-1": lambda: seeded.rows(name, small, threads, 1, 256, rounds),
+        "seeded-8": lambda: seeded.rows(name, small, threads, 8, 256, rounds),
+        "sampling": lambda: sampling.rows(max(9, rounds)),
+        **{f"large-throughput-{streams}": large_throughput(streams) for streams in (1, 8)},
+        "large-python": lambda: python_share.rows("0.5B", models.half_billion(), threads, (1, 8, 32, 128), 5),
+        "large-prefix": lambda: prefix.rows("0.5B", models.half_billion(), threads, 2),
+        "large-pause*": lambda: pause.rows("0.5B", models.half_billion(), threads, 200, 3),
+    }
+
+
+def wanted(name: str, options: argparse.Namespace) -> bool:
+    if options.only:
+        return any(name.startswith(beginning) for beginning in options.only)
+    return bool(options.full) or not name.endswith("*")
+
+
+def show(row: Row) -> Row:
+    better = row.times_better
+    ours, beside = statistics.median(row.ours), statistics.median(row.theirs)
+    target = f"  {'MISSED' if row.is_missed else 'target'} {row.target:g}" if row.target else ""
+    print(
+        f"{row.name:78}{ours:11,.2f}{beside:11,.2f} {row.unit:9}{better.median:14.2f}  "
+        f"{better.low:.2f} to {better.high:.2f}{target}",
+        flush=True,
+    )
+    return row
+
+
+def as_json(row: Row) -> dict[str, object]:
+    return {**asdict(row), "times_better": asdict(row.times_better), "missed": row.is_missed}
+
+
+def machine() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    model = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+    return f"{len(os.sched_getaffinity(0))} cores of {model}, Python {platform.python_version()}"
+
+
+if __name__ == "__main__":
+    main()
