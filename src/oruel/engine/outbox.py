@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from oruel.engine.protocol import StepOutput
 
-HOLD_SECONDS = 0.004
+HOLD_SECONDS = 0.01
 
 
 class Outbox:
