@@ -58,7 +58,7 @@ def groups(options: argparse.Namespace) -> dict[str, Rows]:
         return lambda: throughput.rows(name, small, threads, Workload(streams, prompt=128, answer=256), rounds)
 
     def large_throughput(streams: int) -> Rows:
-        load = Workload(streams, prompt=64, answer=48)
+        load = Workload(streams, prompt=64, answer=128)
         return lambda: throughput.rows("0.5B", models.half_billion(), threads, load, min(rounds, 5))
 
     return {

@@ -100,6 +100,7 @@ def compose(settings: Settings, model: Model, engine: EngineClient, ready: Ready
         created=int(model.path.stat().st_mtime),
         aliases=settings.aliases,
         template_kwargs=settings.template_kwargs,
+        writes_json=ready.writes_json,
     )
     catalog = Catalog((card,))
     tokenizer = Tokenizer(vocabulary, model.chat_template)

@@ -190,14 +190,19 @@ PARAMETERS: tuple[Parameter, ...] = (
             "type",
             {
                 "text": Object({"type": Choice(("text",))}),
-                "json_object": Refused(f"JSON mode is {not_yet}"),
+                "json_object": Object({"type": Choice(("json_object",))}),
                 "json_schema": Refused(f"schemas are {not_yet}"),
             },
         ),
         "Output format",
         "The format of the output.",
         default={"type": "text"},
-        details=("only text is served by this version; json_object and json_schema are refused by name",),
+        details=(
+            "json_object: the answer is one JSON object, at every temperature and with every penalty; closed in time "
+            "where max_tokens runs short, with finish_reason length",
+            "the messages must mention JSON",
+            "json_schema is not served by this version",
+        ),
     ),
     Parameter(
         "stream",

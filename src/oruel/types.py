@@ -7,6 +7,7 @@ from typing import Any, Literal
 Role = Literal["system", "user", "assistant"]
 FinishReason = Literal["stop", "length"]
 Tier = Literal["standard", "turbo"]
+ResponseFormat = Literal["text", "json_object"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ class ChatRequest:
     stop: tuple[str, ...] = ()
     n: int = 1
     tier: Tier = "standard"
+    response_format: ResponseFormat = "text"
     account: str = ""
     chat_template_kwargs: Mapping[str, Any] = field(default_factory=dict)
 

@@ -82,7 +82,8 @@ OBJECTS: list[Row] = [
     ({"response_format": {"type": "xml"}}, "response_format.type"),
     ({"response_format": {"type": ["text"]}}, "response_format.type"),
     ({"response_format": {"type": "text", "schema": {}}}, "response_format.schema"),
-    ({"response_format": {"type": "json_object"}}, "response_format"),
+    ({"response_format": {"type": "json_object"}}, "messages"),
+    ({"response_format": {"type": "json_object", "schema": {}}}, "response_format.schema"),
     ({"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": {}}}}, "response_format"),
     ({"stream_options": {"include_usage": True}}, "stream_options"),
     ({"stream_options": {"include_usage": True}, "stream": False}, "stream_options"),
@@ -291,9 +292,18 @@ async def test_a_tier_that_the_model_lacks_is_refused(serve: Serve) -> None:
     assert (await client.post(URL, json=chat(model="only"))).status_code == 200
 
 
+async def test_json_mode_is_refused_where_the_vocabulary_cannot_spell_it(serve: Serve) -> None:
+    cards = (ModelCard("only", context=10, vocabulary_size=10, created=0, writes_json=False),)
+    client = serve(catalog=Catalog(cards), tokenizers={})
+    messages = [{"role": "user", "content": "JSON, please."}]
+    body = chat(model="only", messages=messages, response_format={"type": "json_object"})
+    error = (await client.post(URL, json=body)).json()["error"]
+    assert (error["code"], error["param"]) == ("unsupported_parameter", "response_format")
+
+
 async def test_what_is_not_served_is_refused_by_name_and_reason(client: Client) -> None:
     refused: list[tuple[dict[str, Any], str]] = [
-        ({"response_format": {"type": "json_object"}}, "JSON mode"),
+        ({"response_format": {"type": "json_schema"}}, "schemas"),
         ({"tools": [{"type": "function"}]}, "tool calls"),
         ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "image_url"),
         ({"trace": {"top": 1}}, "traces"),

@@ -1,5 +1,6 @@
 """The parameter page: each of its code samples, unchanged, through the official client."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ pytestmark = pytest.mark.model
 PAGE = (Path(__file__).parent / "inference-parameters.txt").read_text()
 SAMPLES = re.findall(r"^response = client\.chat\.completions\.create\(\n.*?^\)$", PAGE, re.MULTILINE | re.DOTALL)
 JSON_MODE = [sample for sample in SAMPLES if "json_object" in sample]
-SERVED = [sample for sample in SAMPLES if sample not in JSON_MODE]
+WORDS = [sample for sample in SAMPLES if sample not in JSON_MODE]
 
 
 def run(sample: str, client: OpenAI) -> Any:
@@ -32,11 +33,11 @@ def prompt_of(sample: str) -> str:
 
 
 def test_the_page_has_the_samples_that_these_tests_are_about() -> None:
-    assert len(SERVED) == 14
+    assert len(WORDS) == 14
     assert len(JSON_MODE) == 1
 
 
-@pytest.mark.parametrize("sample", SERVED, ids=prompt_of)
+@pytest.mark.parametrize("sample", WORDS, ids=prompt_of)
 def test_the_sample_runs_unchanged_and_is_answered_in_words(sample: str, client: OpenAI) -> None:
     response = run(sample, client)
     (choice,) = response.choices
@@ -49,11 +50,36 @@ def test_the_sample_runs_unchanged_and_is_answered_in_words(sample: str, client:
     assert response.usage.total_tokens == response.usage.prompt_tokens + response.usage.completion_tokens
 
 
-def test_json_mode_is_refused_by_name_until_it_is_served(client: OpenAI) -> None:
+def test_json_mode_answers_with_an_object(client: OpenAI) -> None:
+    for _ in range(3):
+        assert isinstance(json.loads(run(JSON_MODE[0], client).choices[0].message.content), dict)
+
+
+@pytest.mark.parametrize("max_tokens", [2, 5, 20])
+def test_json_mode_is_closed_in_time_and_streams_the_same_object(max_tokens: int, client: OpenAI) -> None:
+    asked: dict[str, Any] = {
+        "model": "llama-4-maverick",
+        "messages": [{"role": "user", "content": "Name three fruits, in JSON."}],
+        "response_format": {"type": "json_object"},
+        "max_tokens": max_tokens,
+        "temperature": 2.0,
+        "seed": 3,
+    }
+    choice = client.chat.completions.create(**asked).choices[0]
+    chunks = list(client.chat.completions.create(**asked, stream=True))
+    assert isinstance(json.loads(choice.message.content or ""), dict)
+    assert choice.finish_reason in {"length", "stop"}
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == choice.message.content
+
+
+def test_json_mode_wants_the_word_in_a_message(client: OpenAI) -> None:
     with pytest.raises(BadRequestError) as refused:
-        run(JSON_MODE[0], client)
-    assert refused.value.param == "response_format"
-    assert refused.value.code == "unsupported_parameter"
+        client.chat.completions.create(
+            model="llama-4-maverick",
+            messages=[{"role": "user", "content": "Name three fruits."}],
+            response_format={"type": "json_object"},
+        )
+    assert refused.value.param == "messages"
 
 
 def test_temperature_0_is_always_the_same_answer(client: OpenAI) -> None:

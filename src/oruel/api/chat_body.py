@@ -69,6 +69,7 @@ def chat_request(values: Mapping[str, Any], card: ModelCard, account: str) -> Ch
         stop=values["stop"] or (),
         n=values["n"],
         tier=values["tier"],
+        response_format=values["response_format"]["type"],
         account=account,
         chat_template_kwargs=values["chat_template_kwargs"] or {},
     )
@@ -101,8 +102,18 @@ def check_together(given: Mapping[str, Any]) -> None:
         )
     if given.get("top_logprobs") and not given.get("logprobs"):
         raise InvalidParameter("top_logprobs needs logprobs: true beside it.", param="top_logprobs")
+    if wants_json(given) and not any("json" in message.content.lower() for message in given["messages"]):
+        raise InvalidParameter(
+            "response_format is json_object, but none of the messages mentions JSON. Ask for it there too: a model "
+            "that isn't told fills the object with anything.",
+            param="messages",
+        )
     if "stream_options" in given and not given.get("stream"):
         raise InvalidParameter("stream_options needs stream: true beside it.", param="stream_options")
+
+
+def wants_json(given: Mapping[str, Any]) -> bool:
+    return bool(given.get("response_format", DEFAULTS["response_format"])["type"] == "json_object")
 
 
 def check_model(given: Mapping[str, Any], card: ModelCard) -> None:
@@ -116,6 +127,10 @@ def check_model(given: Mapping[str, Any], card: ModelCard) -> None:
             f"logit_bias names token {foreign}, but the last token of {card.name} is {card.vocabulary_size - 1}. "
             "POST /tokenize shows the ids of a text.",
             param="logit_bias",
+        )
+    if wants_json(given) and not card.writes_json:
+        raise UnsupportedParameter(
+            f"response_format is json_object, but {card.name} lacks tokens that JSON needs.", param="response_format"
         )
     check_template_kwargs(given.get("chat_template_kwargs", {}), card)
 

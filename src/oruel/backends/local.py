@@ -37,7 +37,13 @@ class LocalBackend:
         ]
         scope = "" if self._shares_with_all else request.account
         with self._engine.generate(
-            prompt, request.sampling, choices=request.n, max_tokens=max_tokens, tier=request.tier, scope=scope
+            prompt,
+            request.sampling,
+            choices=request.n,
+            max_tokens=max_tokens,
+            tier=request.tier,
+            scope=scope,
+            response_format=request.response_format,
         ) as generation:
             place = await generation.started()
             yield Delta(0, self._model, request.tier, queued=place.queued)

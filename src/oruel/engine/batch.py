@@ -40,14 +40,15 @@ def prefill_batch(chunk: Chunk) -> Batch:
     """A chunk of at least two tokens, alone."""
     assert chunk.count >= 2, chunk
     assert chunk.sequence.slot is not None
+    # The logits before the last are the second row that the output layer needs in an invariant batch.
+    rows = 0 if not chunk.yields else 2 if chunk.sequence.reproducible else 1
     return Batch(
         tokens=chunk.sequence.tokens[chunk.start : chunk.end],
         positions=list(range(chunk.start, chunk.end)),
         slots=[chunk.sequence.slot] * chunk.count,
-        # The logits before the last are the second row that the output layer needs.
-        outputs=[chunk.yields and position >= chunk.end - 2 for position in range(chunk.start, chunk.end)],
+        outputs=[False] * (chunk.count - rows) + [True] * rows,
         chunks=(chunk,),
-        yields=((chunk, 1),) if chunk.yields else (),
+        yields=((chunk, rows - 1),) if rows else (),
     )
 
 

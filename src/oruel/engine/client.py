@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from oruel.engine.process import WATCHDOG_SECONDS, EngineProcess
 from oruel.engine.protocol import Cancel, Failure, Load, Ready, Start, Started, StepOutput, Submit, TokenOutput
 from oruel.errors import EngineFailed, InvalidParameter, Overloaded
-from oruel.types import SamplingParams, Tier
+from oruel.types import ResponseFormat, SamplingParams, Tier
 
 LONGEST_RETRY_SECONDS = 60
 
@@ -119,6 +119,7 @@ class EngineClient:
         max_tokens: int,
         tier: Tier = "standard",
         scope: str = "",
+        response_format: ResponseFormat = "text",
     ) -> Iterator[Generation]:
         """Starts one sequence per choice; leaving the context cancels what is still live.
 
@@ -129,7 +130,8 @@ class EngineClient:
         generation = Generation(self, sequences)
         try:
             for choice, sequence in enumerate(sequences):
-                self.process.send(Submit(sequence, prompt, choice, max_tokens, sampling, tier, scope))
+                submit = Submit(sequence, prompt, choice, max_tokens, sampling, tier, scope, response_format)
+                self.process.send(submit)
                 self._live[sequence] = generation
             yield generation
         finally:

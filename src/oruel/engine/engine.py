@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oruel.engine.batch import Batch, decode_batch, prefill_batch
-from oruel.engine.protocol import Failure, Load, Started, StepOutput, Submit, TokenOutput
+from oruel.engine.protocol import Ending, Failure, Load, Started, StepOutput, Submit, TokenOutput
 from oruel.engine.scheduler import Limits, Plan, schedule
 from oruel.engine.sequence import Sequence
 from oruel.engine.slots import Placement, Slot
 from oruel.errors import EngineFailed
 from oruel.sampling.logprobs import logprobs
+from oruel.sampling.mask import Constraint
 from oruel.sampling.sampler import Sampler
-from oruel.types import FinishReason
 
 
 class Context(Protocol):
@@ -52,16 +52,23 @@ class Idle:
 
 class Engine:
     """Sees token ids only; `is_end` knows the model's end tokens. Not thread-safe: one thread owns it and calls
-    submit, cancel and step in turn.
+    submit, cancel and step in turn. `constrain` gives a request its constraint, if it has one.
     """
 
     def __init__(
-        self, context: Context, limits: Limits, *, vocabulary_size: int, is_end: Callable[[int], bool]
+        self,
+        context: Context,
+        limits: Limits,
+        *,
+        vocabulary_size: int,
+        is_end: Callable[[int], bool],
+        constrain: Callable[[Submit], Constraint | None] = lambda request: None,
     ) -> None:
         self._context = context
         self._limits = limits
         self._vocabulary_size = vocabulary_size
         self._is_end = is_end
+        self._constrain = constrain
         self._waiting: list[Sequence] = []
         self._running: list[Sequence] = []
         self._idle = {number: Idle([], 0, 0) for number in range(context.sequences)}
@@ -99,7 +106,7 @@ class Engine:
             tokens=list(request.prompt),
             prompt_length=len(request.prompt),
             max_tokens=request.max_tokens,
-            sampler=Sampler(request.sampling, request.choice, self._vocabulary_size),
+            sampler=Sampler(request.sampling, request.choice, self._vocabulary_size, self._constrain(request)),
             logprobs=request.sampling.logprobs,
             tier=request.tier,
             arrived=now,
@@ -199,7 +206,7 @@ class Engine:
         sequence.sampler.accept(token)
         sequence.tokens.append(token)
         ended = self._is_end(token)
-        finish: FinishReason | None = "stop" if ended else "length" if sequence.is_full else None
+        finish = "stop" if ended else ending(sequence)
         if finish:
             self._leave(sequence)
         if sequence.logprobs is None or ended:
@@ -227,6 +234,16 @@ class Engine:
         self._context.forget(slot, len(held))
         self._idle[slot] = Idle(held, min(sequence.invariant, len(held)), self._steps, sequence.scope)
         sequence.slot, sequence.computed, sequence.invariant = None, 0, 0
+
+
+def ending(sequence: Sequence) -> Ending | None:
+    """How the sequence ends with its last token, which is text. One that was closed for want of tokens ends as if
+    they had run out.
+    """
+    constraint = sequence.sampler.constraint
+    if constraint and constraint.is_complete:
+        return "length" if constraint.is_closing else "complete"
+    return "length" if sequence.is_full else None
 
 
 def slot_of(sequence: Sequence) -> int:

@@ -4,13 +4,16 @@ Frames are msgpack, each behind its length as four little-endian bytes.
 """
 
 import struct
+from typing import Literal
 
 import msgspec
 
-from oruel.types import FinishReason, SamplingParams, Tier
+from oruel.types import FinishReason, ResponseFormat, SamplingParams, Tier
 
 LENGTH = struct.Struct("<I")
 MAX_FRAME_BYTES = 256 * 2**20
+
+Ending = FinishReason | Literal["complete"]
 
 
 class Message(msgspec.Struct, tag=True, array_like=True, frozen=True):
@@ -43,6 +46,7 @@ class Submit(Message, frozen=True):
     sampling: SamplingParams
     tier: Tier = "standard"
     scope: str = ""
+    response_format: ResponseFormat = "text"
 
 
 class Cancel(Message, frozen=True):
@@ -57,13 +61,14 @@ class Ping(Message, frozen=True):
 
 class Ready(Message, frozen=True):
     """Sent once, when the model is loaded and the engine takes work: what Start's Nones became, in tokens,
-    and the kernels that compute the logits.
+    the kernels that compute the logits, and whether the vocabulary can spell JSON byte by byte.
     """
 
     context: int
     pool: int
     parallel: int
     kernels: str
+    writes_json: bool = True
 
 
 class Refused(Message, frozen=True):
@@ -77,14 +82,15 @@ class Pong(Message, frozen=True):
 
 
 class TokenOutput(msgspec.Struct, array_like=True, frozen=True):
-    """One generated token. `finish` is set on the last of its sequence: `stop` where `token` is the model's end.
+    """One generated token. `finish` is set on the last of its sequence: `stop` where `token` is the model's end,
+    `complete` where it is text that its constraint lets nothing follow.
 
     `logprob` and `alternatives` (token, logprob; best first) are filled where they were asked for.
     """
 
     sequence: int
     token: int
-    finish: FinishReason | None = None
+    finish: Ending | None = None
     logprob: float | None = None
     alternatives: list[tuple[int, float]] = []
 

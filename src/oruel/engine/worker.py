@@ -11,6 +11,8 @@ import time
 from functools import partial
 from typing import BinaryIO, NoReturn
 
+from oruel.constraints.json_object import JsonObject
+from oruel.constraints.tokens import Tokens
 from oruel.engine.batch import PADDING_TOKEN
 from oruel.engine.engine import Engine
 from oruel.engine.outbox import Outbox
@@ -36,6 +38,7 @@ from oruel.llama.bindings import MAX_SEQUENCES
 from oruel.llama.context import Context
 from oruel.llama.library import load_library
 from oruel.llama.model import Model
+from oruel.sampling.mask import Constraint
 
 LONGEST_DEFAULT_CONTEXT = 8192
 LARGEST_DEFAULT_POOL = 32768
@@ -102,9 +105,22 @@ def build(start: Start, owned: contextlib.ExitStack) -> tuple[Engine, Ready]:
     context = owned.enter_context(Context(model, window=window, sequences=sequences, batch=batch, threads=threads))
     limits = choose_limits(places, tokens_per_second(context), shares=model.can_forget)
     vocabulary = model.vocabulary
-    ends = frozenset(filter(vocabulary.is_end, range(vocabulary.size)))
-    engine = Engine(context, limits, vocabulary_size=vocabulary.size, is_end=ends.__contains__)
-    return engine, Ready(window, context.window * sequences, places, kernels(limits))
+    tokens = Tokens(vocabulary)
+    if tokens.can_write_json:
+        # Reading a large vocabulary takes a second, for which no stream should wait.
+        JsonObject(tokens, budget=1)
+    engine = Engine(
+        context,
+        limits,
+        vocabulary_size=vocabulary.size,
+        is_end=tokens.ends.__contains__,
+        constrain=partial(constraint_of, tokens),
+    )
+    return engine, Ready(window, context.window * sequences, places, kernels(limits), tokens.can_write_json)
+
+
+def constraint_of(tokens: Tokens, request: Submit) -> Constraint | None:
+    return JsonObject(tokens, request.max_tokens) if request.response_format == "json_object" else None
 
 
 def choose_places(start: Start, window: int) -> int:
@@ -194,18 +210,19 @@ def serve(engine: Engine, mailbox: Mailbox, wire: BinaryIO) -> None:
         while not (engine.has_work and mailbox.empty()):
             if not engine.has_work:
                 outbox.flush()
-            deliver(engine, mailbox.get(), wire)
+            deliver(engine, mailbox.get(), outbox, wire)
         outbox.post(engine.step())
 
 
-def deliver(engine: Engine, message: ToEngine, wire: BinaryIO) -> None:
+def deliver(engine: Engine, message: ToEngine, outbox: Outbox, wire: BinaryIO) -> None:
     match message:
         case Submit():
             engine.submit(message, time.monotonic())
         case Cancel():
             engine.cancel(message.sequence)
             if not engine.has_work:
-                # No step follows that would tell.
+                # No step follows that would tell; what earlier ones said of the load goes first.
+                outbox.flush()
                 send(wire, engine.report())
         case Ping():
             send(wire, Pong())

@@ -12,7 +12,8 @@ from oruel.types import Tier
 class ModelCard:
     """What a request may ask of a model. `name` is what answers call it; `aliases` are other names it goes by.
 
-    `context` and `vocabulary_size` are in tokens; `created` is in seconds since the epoch.
+    `context` and `vocabulary_size` are in tokens; `created` is in seconds since the epoch. One
+    that `writes_json` has a token for each byte that JSON needs.
     """
 
     name: str
@@ -22,6 +23,7 @@ class ModelCard:
     aliases: tuple[str, ...] = ()
     tiers: tuple[Tier, ...] = ("standard", "turbo")
     template_kwargs: tuple[str, ...] = ()
+    writes_json: bool = True
 
 
 class Catalog:

@@ -31,9 +31,14 @@ class Candidates:
         """The candidates at `indices`, which ascend."""
         return Candidates(indices if self.ids is None else self.ids[indices], self.values[indices])
 
-    def places(self, tokens: Indices) -> Indices:
-        """The index of each token, all of which are candidates."""
-        return tokens if self.ids is None else np.searchsorted(self.ids, tokens)
+    def places(self, tokens: Indices) -> tuple[Indices, Indices | slice]:
+        """The index of each token that is a candidate, and which of `tokens` these are."""
+        if self.ids is None:
+            return tokens, slice(None)
+        places = np.searchsorted(self.ids, tokens)
+        places[places == len(self.ids)] = 0
+        found = np.flatnonzero(self.ids[places] == tokens)
+        return places[found], found
 
     def id(self, index: int) -> int:
         return index if self.ids is None else int(self.ids[index])

@@ -29,7 +29,8 @@ class Bias:
 
     def __call__(self, candidates: Candidates, /) -> Candidates:
         row = own_row(candidates)
-        row[candidates.places(self._ids)] += self._biases
+        places, found = candidates.places(self._ids)
+        row[places] += self._biases[found]
         return Candidates(candidates.ids, row)
 
 
@@ -68,7 +69,8 @@ class Penalties:
         if not self._places:
             return candidates
         row = own_row(candidates)
-        places, counts = candidates.places(self.touched), self._counts[: len(self._places)]
+        places, found = candidates.places(self.touched)
+        counts = self._counts[: len(self._places)][found]
         logits = row[places]
         logits = np.where(logits > 0, logits / self._repetition, logits * self._repetition)
         row[places] = logits - (self._frequency * counts + self._presence)

@@ -1,6 +1,6 @@
 """One sequence's way from logits to token, as a list of its active steps, in the order that semantics.md gives:
 
-1. logit_bias                              penalties.Bias
+1. constraint mask, logit_bias             mask.Mask, penalties.Bias
 2. repetition_penalty                      penalties.Penalties
 3. frequency_penalty, presence_penalty     penalties.Penalties
 4. temperature                             filters.Softmax; none at 0 or top_k 1, which take the largest logit
@@ -22,6 +22,7 @@ from oruel.errors import EngineFailed
 from oruel.sampling.candidates import Candidates, Step
 from oruel.sampling.draw import Uniforms, draw
 from oruel.sampling.filters import MinP, Softmax, TopK, TopP
+from oruel.sampling.mask import Constraint, Mask
 from oruel.sampling.narrow import Narrow
 from oruel.sampling.penalties import Bias, Penalties
 from oruel.types import SamplingParams
@@ -32,11 +33,14 @@ class Sampler:
     stays accepted. `choice` is the index of the sequence among the n of its request.
     """
 
-    def __init__(self, params: SamplingParams, choice: int, vocabulary_size: int) -> None:
+    def __init__(
+        self, params: SamplingParams, choice: int, vocabulary_size: int, constraint: Constraint | None = None
+    ) -> None:
         assert all(0 <= token < vocabulary_size for token in params.logit_bias)
         self._uniforms = Uniforms(params.seed, choice)
         self._vocabulary_size = vocabulary_size
         self._position = 0
+        self.constraint = constraint
         self._greedy = params.temperature == 0 or params.top_k == 1
         self._penalties = Penalties(params) if Penalties.active(params) else None
         touching: list[Bias | Penalties] = [
@@ -45,6 +49,7 @@ class Sampler:
         ]
         wanted = 1 if self._greedy else params.top_k
         self.steps: tuple[Step, ...] = (
+            *([Mask(constraint)] if constraint else []),
             *([Narrow(wanted, touching)] if touching and wanted else []),
             *touching,
             *([] if self._greedy else probability_steps(params, vocabulary_size)),
@@ -54,6 +59,12 @@ class Sampler:
         """The token that follows those accepted so far. `logits` is a row of the vocabulary's size, which is only
         read and may hold −inf. Raises EngineFailed where it holds NaN or +inf or nothing finite.
         """
+        if self.constraint is None:
+            return self._choose(logits)
+        forced = self.constraint.forced
+        return self.constraint.settle(self._choose(logits)) if forced is None else forced
+
+    def _choose(self, logits: NDArray[np.float32]) -> int:
         candidates = self.candidates(logits)
         if self._greedy:
             return candidates.id(int(candidates.values.argmax()))
@@ -75,6 +86,8 @@ class Sampler:
         self._position += 1
         if self._penalties:
             self._penalties.accept(token)
+        if self.constraint:
+            self.constraint.accept(token)
 
 
 def probability_steps(params: SamplingParams, vocabulary_size: int) -> list[Step]:

@@ -55,7 +55,7 @@ class ChoiceText:
         text = "" if output.finish == "stop" else self._take(output)
         if output.finish is not None and self._scanner.matched is None:
             text += self._scan(self._detokenizer.finish())
-        self.finish = "stop" if self._scanner.matched is not None else output.finish
+        self.finish = "stop" if self._scanner.matched is not None or output.finish == "complete" else output.finish
         if self.finish is not None:
             text += self._scanner.finish()
         self._released += len(text)

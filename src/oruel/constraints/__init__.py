@@ -1,0 +1,1 @@
+"""What may come next: token masks from llguidance, and the way out when the budget runs short."""

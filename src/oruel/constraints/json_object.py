@@ -1,0 +1,62 @@
+"""JSON mode: the answer is one JSON object, closed in time whatever the budget."""
+
+import llguidance
+import numpy as np
+from numpy.typing import NDArray
+
+from oruel.constraints.json_text import MOST_GROWTH, JsonText
+from oruel.constraints.tokens import Tokens
+
+# At most a space, or a line's end and its indentation, between two tokens of JSON: no model can spin on whitespace.
+WHITESPACE = r"( |\n[ \t]{0,40})?"
+GRAMMAR = llguidance.LLMatcher.grammar_from_json_schema(
+    {"type": "object"}, overrides={"whitespace_pattern": WHITESPACE}
+)
+
+
+class JsonObject:
+    """One sequence's. It may generate `budget` tokens in all; as long as these hold the shortest object, there are
+    always enough left to complete what has begun, a token for each byte. When there would not be, that is what is
+    generated from then on.
+    """
+
+    def __init__(self, tokens: Tokens, budget: int) -> None:
+        self._tokens = tokens
+        self._left = budget
+        self._text = JsonText()
+        self._matcher = tokens.matcher(GRAMMAR)
+        self.is_closing = False
+
+    @property
+    def is_complete(self) -> bool:
+        return self._text.is_complete
+
+    @property
+    def forced(self) -> int | None:
+        """The token that follows without a choice."""
+        return self._tokens.single[self._text.closing[0]] if self.is_closing else None
+
+    def mask(self) -> NDArray[np.uint8]:
+        """A bit for each token, the lowest of a byte first: whether it may come next."""
+        return np.frombuffer(self._matcher.compute_bitmask(), np.uint8)
+
+    def settle(self, token: int) -> int:
+        """The token itself, where what it begins can still be completed after it; else the first of the completion."""
+        closing = self._text.closing
+        piece = self._tokens.pieces[token]
+        if len(closing) + MOST_GROWTH * len(piece) < self._left:
+            return token
+        after = self._text.copy()
+        after.feed(piece)
+        if len(after.closing) < self._left or len(closing) > self._left:
+            return token
+        self.is_closing = True
+        return self._tokens.single[closing[0]]
+
+    def accept(self, token: int) -> None:
+        """`token` is what `settle` or `forced` gave."""
+        self._left -= 1
+        self._text.feed(self._tokens.pieces[token])
+        if not self.is_closing:
+            consumed = self._matcher.consume_token(token)
+            assert consumed, self._matcher.get_error()

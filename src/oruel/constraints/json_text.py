@@ -1,0 +1,134 @@
+"""How far a JSON object has come, byte by byte, and what would complete it from there. Pure: no tokens, no grammar.
+
+The text so far is the beginning of an object; whoever feeds it has made sure of that.
+"""
+
+from enum import Enum, auto
+
+WHITESPACE = frozenset(b" \t\n\r")
+DIGITS = frozenset(b"0123456789")
+CLOSERS = {ord("{"): b"}", ord("["): b"]"}
+LITERALS = {ord("t"): b"rue", ord("f"): b"alse", ord("n"): b"ull"}
+CONTINUATION = b"\x80"
+# The lowest second byte after these; after all others it is CONTINUATION.
+SECOND_BYTES = {0xE0: b"\xa0", 0xF0: b"\x90"}
+
+
+# What `closing` is made of, and by how many bytes one more byte of text can make it longer.
+CLOSING_BYTES = frozenset(b'{}[]":0n' + b"rue" + b"alse" + b"ull" + CONTINUATION + b"".join(SECOND_BYTES.values()))
+MOST_GROWTH = 4
+
+
+class At(Enum):
+    START = auto()
+    KEY_OR_END = auto()  # after {
+    KEY = auto()  # after a comma
+    COLON = auto()
+    VALUE = auto()
+    VALUE_OR_END = auto()  # after [
+    COMMA_OR_END = auto()
+    STRING = auto()
+    LITERAL = auto()
+    NUMBER = auto()
+    END = auto()
+
+
+# What each place still wants before the brackets are closed; inside tokens of JSON it depends.
+WANTED = {
+    At.START: b"{}",
+    At.KEY_OR_END: b"",
+    At.KEY: b'"":0',
+    At.COLON: b":0",
+    At.VALUE: b"0",
+    At.VALUE_OR_END: b"",
+    At.COMMA_OR_END: b"",
+    At.END: b"",
+}
+
+
+class JsonText:
+    def __init__(self) -> None:
+        self._at = At.START
+        self._open = bytearray()
+        self._is_key = False
+        self._rest = b""  # of an escape, a character or a literal that has begun
+
+    @property
+    def is_complete(self) -> bool:
+        return self._at is At.END
+
+    @property
+    def closing(self) -> bytes:
+        """The bytes that would make the text a whole object."""
+        return self._wanted() + b"".join(CLOSERS[bracket] for bracket in reversed(self._open))
+
+    def copy(self) -> "JsonText":
+        other = JsonText()
+        other._at, other._is_key, other._rest = self._at, self._is_key, self._rest
+        other._open = self._open.copy()
+        return other
+
+    def feed(self, data: bytes) -> None:
+        for byte in data:
+            self._take(byte)
+
+    def _wanted(self) -> bytes:
+        if self._at is At.STRING:
+            return self._rest + b'"' + (b":0" if self._is_key else b"")
+        if self._at in (At.LITERAL, At.NUMBER):
+            return self._rest
+        return WANTED[self._at]
+
+    def _take(self, byte: int) -> None:
+        if self._at is At.STRING:
+            self._take_in_string(byte)
+        elif self._at is At.LITERAL:
+            self._take_in_literal()
+        elif self._at is At.NUMBER and byte in b"0123456789.eE+-":
+            # "-", "1.", "1e" and "1e-" want a digit.
+            self._rest = b"" if byte in DIGITS else b"0"
+        elif byte not in WHITESPACE:
+            self._take_between(byte)
+        elif self._at is At.NUMBER:
+            self._at = At.COMMA_OR_END
+
+    def _take_in_string(self, byte: int) -> None:
+        if self._rest:
+            self._rest = self._rest_of_escape(byte)
+        elif byte == ord('"'):
+            self._at = At.COLON if self._is_key else At.COMMA_OR_END
+        elif byte == ord("\\"):
+            self._rest = b"n"
+        elif byte >= 0xC2:
+            length = 2 + (byte >= 0xE0) + (byte >= 0xF0)
+            self._rest = SECOND_BYTES.get(byte, CONTINUATION) + CONTINUATION * (length - 2)
+
+    def _rest_of_escape(self, byte: int) -> bytes:
+        if self._rest == b"n":
+            return b"0000" if byte == ord("u") else b""
+        return self._rest[1:]
+
+    def _take_in_literal(self) -> None:
+        self._rest = self._rest[1:]
+        if not self._rest:
+            self._at = At.COMMA_OR_END
+
+    def _take_between(self, byte: int) -> None:
+        """A byte that is no whitespace, outside strings and literals; it may end a number."""
+        if byte in CLOSERS:
+            self._open.append(byte)
+            self._at = At.KEY_OR_END if byte == ord("{") else At.VALUE_OR_END
+        elif byte in b"}]":
+            self._open.pop()
+            self._at = At.COMMA_OR_END if self._open else At.END
+        elif byte == ord(","):
+            self._at = At.KEY if self._open[-1] == ord("{") else At.VALUE
+        elif byte == ord(":"):
+            self._at = At.VALUE
+        elif byte == ord('"'):
+            self._is_key = self._at in (At.KEY, At.KEY_OR_END)
+            self._at = At.STRING
+        elif byte in LITERALS:
+            self._at, self._rest = At.LITERAL, LITERALS[byte]
+        else:
+            self._at, self._rest = At.NUMBER, b"0" if byte == ord("-") else b""
