@@ -161,6 +161,15 @@ def test_common_settings_agree_on_a_large_vocabulary(
     agree(sampler, row, params, decision)
 
 
+def test_the_most_probable_token_reaches_every_min_p_whatever_its_bias() -> None:
+    generator = np.random.default_rng(3)
+    for size in [40, 1_025, 20_000]:
+        row = shaped_row("flat", size, generator, 0.01)
+        for bias in generator.uniform(6, 100, 20).tolist():
+            params = SamplingParams(temperature=1, top_p=0.0, min_p=1.0, logit_bias={1: bias})
+            assert Sampler(params, 0, size).sample(row) == 1
+
+
 def test_most_decisions_are_firm_so_the_comparison_means_something() -> None:
     generator = np.random.default_rng(1)
     params = SamplingParams(temperature=0.7, top_p=0.9, min_p=0.02)
