@@ -49,6 +49,8 @@ $(VENV)/serve.done: $(VENV)/python.done requirements.txt pyproject.toml
 
 $(VENV)/dev.done: $(VENV)/serve.done requirements-dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: -r requirements-dev.txt
+	@# Its bounds on rich and jiter, which only its own command line needs, contradict what the server installs.
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --no-deps instructor==1.17.0
 	@touch $@
 
 .PHONY: help serve test unit soak bench lint format clean

@@ -30,6 +30,25 @@ GEMMA = (
     "\n{% endfor %}{% if add_generation_prompt %}<start_of_turn>model\n{% endif %}"
 )
 
+# The tags of Hermes and Qwen.
+TOOLS = """{% if tools %}<|im_start|>system
+You may call these functions:
+{% for tool in tools %}{{ tool | tojson }}
+{% endfor %}<|im_end|>
+{% endif %}{% for message in messages %}<|im_start|>{{ 'user' if message.role == 'tool' else message.role }}
+{% if message.role == 'tool' %}<tool_response>
+{{ message.content }}
+</tool_response>{% else %}{{ message.content }}{% for call in message.tool_calls or [] %}
+<tool_call>
+{"name": "{{ call.function.name }}", "arguments": {{ call.function.arguments | tojson }}}
+</tool_call>{% endfor %}{% endif %}<|im_end|>
+{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant
+{% endif %}"""
+REASONING = (
+    TOOLS.removesuffix("{% endif %}")
+    + "{% if thinks %}<think>\n{% else %}<think>\n\n</think>\n\n{% endif %}{% endif %}"
+)
+
 SAMPLE = """The quick brown fox jumps over the lazy dog, and then the dog says hello to the fox. What is the capital of
 France? The capital of France is Paris. You are a helpful assistant. Write a short story about a robot that learns to
 sing. Once upon a time there was a robot in the town, and the robot was there to help the people of the town."""
@@ -80,6 +99,12 @@ def llama_model(folder: Path, *, half: bool = True, seed: int = 0, context: int 
     return write_model(folder / name, Shape("llama", context=context), byte_level(), half=half, seed=seed)
 
 
+def tool_model(folder: Path, *, reasons: bool = False, seed: int = 4) -> Path:
+    """Llama with a chat template that knows tools, and reasoning where `thinks` is set."""
+    tokenizer = byte_level(template=REASONING if reasons else TOOLS)
+    return write_model(folder / "tools.gguf", Shape("llama"), tokenizer, half=True, seed=seed)
+
+
 def qwen2_model(folder: Path, *, half: bool = True, seed: int = 1) -> Path:
     """Qwen2: biased query, key and value, tied embeddings, and a vocabulary of 4096, mostly tokens out of use."""
     shape = Shape("qwen2", width=96, layers=3, heads=6, hidden=160, tied=True, biased=True)
@@ -103,9 +128,9 @@ def gemma_model(folder: Path, *, half: bool = True, seed: int = 3) -> Path:
     return write_model(folder / "gemma.gguf", shape, tokenizer, half=half, seed=seed)
 
 
-def byte_level(*, merges: int = 120, size: int = 0) -> Tokenizer:
+def byte_level(*, merges: int = 120, size: int = 0, template: str = CHATML) -> Tokenizer:
     """GPT-2's scheme: a token for each byte, merges learnt from a sample, and the control tokens of ChatML."""
-    tokenizer = Tokenizer("gpt2", CHATML, bos="<|endoftext|>", eos="<|im_end|>", adds_bos=False)
+    tokenizer = Tokenizer("gpt2", template, bos="<|endoftext|>", eos="<|im_end|>", adds_bos=False)
     letters = byte_letters()
     tokenizer.add(letters.values())
     tokenizer.merges = learn_merges(SAMPLE, letters, merges)

@@ -78,11 +78,6 @@ def test_stop_takes_up_to_four_strings_of_up_to_256_characters() -> None:
             stop.parse(wrong, "stop")
 
 
-def test_a_tool_list_of_any_length_but_none_is_refused_in_this_version() -> None:
-    assert not BY_NAME["tools"].served
-    assert "128" in BY_NAME["tools"].summary
-
-
 @pytest.mark.parametrize("parameter", PARAMETERS, ids=lambda parameter: parameter.name)
 def test_a_default_is_a_value_that_its_parameter_takes(parameter: Parameter) -> None:
     if parameter.default is not None:

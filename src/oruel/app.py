@@ -93,6 +93,7 @@ def start_message(settings: Settings, model_path: Path) -> Start:
 def compose(settings: Settings, model: Model, engine: EngineClient, ready: Ready) -> Services:
     """Wraps the one deployment there is: Router over LocalBackend over the engine."""
     vocabulary = model.vocabulary
+    tokenizer = Tokenizer(vocabulary, model.chat_template, describes_tools=settings.tool_prompt == "generic")
     card = ModelCard(
         name=model.path.stem,
         context=ready.context,
@@ -101,9 +102,9 @@ def compose(settings: Settings, model: Model, engine: EngineClient, ready: Ready
         aliases=settings.aliases,
         template_kwargs=settings.template_kwargs,
         writes_json=ready.writes_json,
+        calls_tools=ready.writes_json and tokenizer.has_tools,
     )
     catalog = Catalog((card,))
-    tokenizer = Tokenizer(vocabulary, model.chat_template)
     local = LocalBackend(
         engine,
         tokenizer,

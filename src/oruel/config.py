@@ -131,6 +131,12 @@ class Settings:
         Array(String(1, 128), maximum=64),
         "A key that requests may set in chat_template_kwargs; may be repeated.",
     )
+    tool_prompt: Literal["template", "generic"] = setting(
+        "template",
+        Choice(("template", "generic")),
+        "How a model whose chat template knows no tools is told of them: template, not at all, so that requests with "
+        "tools are refused; generic, in a message of our own.",
+    )
     allowed_hosts: tuple[str, ...] = setting(
         (),
         Array(String(1, 255), maximum=64),

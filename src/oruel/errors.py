@@ -6,6 +6,7 @@ OruelError
 │   ├── InvalidParameter             a known field holds a value that it can't take
 │   ├── UnknownParameter             a field nobody declared
 │   ├── UnsupportedParameter         a declared field asks for what this server doesn't do
+│   ├── SchemaRefused                a JSON Schema that is none, or that asks too much
 │   ├── ContextLengthExceeded        the prompt leaves no room for an answer
 │   ├── NotFound                404  an endpoint that doesn't exist
 │   │   └── ModelNotFound            a model that isn't in the catalog
@@ -60,6 +61,10 @@ class UnknownParameter(RequestError):
 
 class UnsupportedParameter(RequestError):
     code = "unsupported_parameter"
+
+
+class SchemaRefused(RequestError):
+    code = "invalid_schema"
 
 
 class ContextLengthExceeded(RequestError):

@@ -3,6 +3,7 @@
 import difflib
 import json
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -29,12 +30,10 @@ class Number:
     maximum: float
 
     def parse(self, value: object, path: str) -> float:
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise invalid(self, value, path)
         # Compared before the conversion, because an integer of a thousand digits has no float; NaN fails too.
-        if not self.minimum <= value <= self.maximum:
-            raise invalid(self, value, path)
-        return float(value)
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and self.minimum <= value <= self.maximum:
+            return float(value)
+        raise invalid(self, value, path)
 
     def schema(self) -> JSONSchema:
         return {"type": "number", "minimum": self.minimum, "maximum": self.maximum}
@@ -99,9 +98,10 @@ class String:
 
     minimum: int = 0
     maximum: int | None = None
+    pattern: str | None = None
 
     def parse(self, value: object, path: str) -> str:
-        if not isinstance(value, str):
+        if not isinstance(value, str) or (self.pattern is not None and not re.fullmatch(self.pattern, value)):
             raise invalid(self, value, path)
         if len(value) < self.minimum or (self.maximum is not None and len(value) > self.maximum):
             raise InvalidParameter(f"{path} must be {self}, but has {len(value)}.", param=path)
@@ -110,10 +110,12 @@ class String:
         return value
 
     def schema(self) -> JSONSchema:
-        bounds = {"minLength": self.minimum or None, "maxLength": self.maximum}
+        bounds = {"minLength": self.minimum or None, "maxLength": self.maximum, "pattern": self.pattern}
         return {"type": "string"} | {name: bound for name, bound in bounds.items() if bound is not None}
 
     def __str__(self) -> str:
+        if self.pattern is not None:
+            return f"a string that matches {self.pattern}"
         if self.maximum is None:
             return f"a string of at least {self.minimum} characters" if self.minimum else "a string"
         return f"a string of {self.minimum} to {self.maximum} characters"
@@ -341,10 +343,8 @@ def nearest(value: object, names: tuple[str, ...]) -> str:
 def describe(value: object) -> str:
     """A value from JSON in a few words, whatever its size."""
     match value:
-        case None:
-            return "null"
-        case bool():
-            return "true" if value else "false"
+        case None | bool():
+            return json.dumps(value)
         case int() if abs(value) >= 10**20:
             return "a huge integer"
         case float() if not math.isfinite(value):

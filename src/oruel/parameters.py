@@ -12,6 +12,7 @@ from oruel.kinds import (
     Either,
     FreeObject,
     Integer,
+    JSONSchema,
     Kind,
     Number,
     Object,
@@ -19,6 +20,8 @@ from oruel.kinds import (
     String,
     Tagged,
     TokenMap,
+    invalid,
+    nearest,
 )
 
 Group = Literal["Sampling", "Length", "Penalties", "Output format", "Tools", "Routing", "Beyond the page"]
@@ -70,6 +73,31 @@ class UseCase:
     max_tokens: str
     other: str = ""
 
+
+@dataclass(frozen=True)
+class ChoiceOr:
+    """One of some strings, or an object."""
+
+    values: tuple[str, ...]
+    other: Object
+
+    def parse(self, value: object, path: str) -> Any:
+        if isinstance(value, dict):
+            return self.other.parse(value, path)
+        if not isinstance(value, str) or value not in self.values:
+            raise invalid(self, value, path, nearest(value, self.values))
+        return value
+
+    def schema(self) -> JSONSchema:
+        return {"anyOf": [Choice(self.values).schema(), self.other.schema()]}
+
+    def __str__(self) -> str:
+        return f"{Choice(self.values)} or {self.other}"
+
+
+MAX_TOOLS = 128
+NAME_PATTERN = "^[a-zA-Z0-9_-]{1,64}$"
+SCHEMA = FreeObject(10_000, maximum_values=10_000, maximum_depth=64)
 
 stop_kind = Either(String(1, MAX_STOP_CHARACTERS), Array(String(1, MAX_STOP_CHARACTERS), maximum=MAX_STOPS))
 not_yet = "not served by this version yet."
@@ -191,7 +219,21 @@ PARAMETERS: tuple[Parameter, ...] = (
             {
                 "text": Object({"type": Choice(("text",))}),
                 "json_object": Object({"type": Choice(("json_object",))}),
-                "json_schema": Refused(f"schemas are {not_yet}"),
+                "json_schema": Object(
+                    {
+                        "type": Choice(("json_schema",)),
+                        "json_schema": Object(
+                            {
+                                "name": String(1, 64, NAME_PATTERN),
+                                "description": String(0, 4096),
+                                "schema": SCHEMA,
+                                "strict": Boolean(),
+                            },
+                            required=("name", "schema"),
+                        ),
+                    },
+                    required=("type", "json_schema"),
+                ),
             },
         ),
         "Output format",
@@ -201,7 +243,9 @@ PARAMETERS: tuple[Parameter, ...] = (
             "json_object: the answer is one JSON object, at every temperature and with every penalty; closed in time "
             "where max_tokens runs short, with finish_reason length",
             "the messages must mention JSON",
-            "json_schema is not served by this version",
+            "json_schema: the same, and the object is what the schema says; strict: all of the schema is enforced or "
+            "the request is refused, else keywords that can't be are named in the header x-oruel-differs",
+            "not together with tools that may be called",
         ),
     ),
     Parameter(
@@ -220,18 +264,52 @@ PARAMETERS: tuple[Parameter, ...] = (
     ),
     Parameter(
         "tools",
-        Refused(f"tool calls are {not_yet}", neutral=([],)),
+        Array(
+            Object(
+                {
+                    "type": Choice(("function",)),
+                    "function": Object(
+                        {
+                            "name": String(1, 64, NAME_PATTERN),
+                            "description": String(0, 32768),
+                            "parameters": SCHEMA,
+                            "strict": Boolean(),
+                        },
+                        required=("name",),
+                    ),
+                },
+                required=("type", "function"),
+            ),
+            maximum=MAX_TOOLS,
+        ),
         "Tools",
         "Functions that the model can call, at most 128.",
-        details=("refused by name in this version; [] is unset",),
+        default_note="none",
+        details=(
+            "names are unique; parameters is the JSON Schema of an object, which complete arguments always satisfy",
+            "a call that max_tokens cuts stays cut, with finish_reason length",
+            "[] is unset; a model whose chat template knows no tools refuses them",
+        ),
     ),
     Parameter(
         "tool_choice",
-        Refused(f"tool calls are {not_yet}", neutral=("none", "auto")),
+        ChoiceOr(
+            ("none", "auto", "required"),
+            Object(
+                {
+                    "type": Choice(("function",)),
+                    "function": Object({"name": String(1, 64, NAME_PATTERN)}, required=("name",)),
+                },
+                required=("type", "function"),
+            ),
+        ),
         "Tools",
         "Whether and which tools the model calls.",
         default_note="auto when tools are given, else none",
-        details=("other values are refused by name in this version",),
+        details=(
+            "auto: the model is free until it begins a call, and is held to the declared functions from there on",
+            "required: at least one call; a named function: that one is called",
+        ),
     ),
     Parameter(
         "parallel_tool_calls",

@@ -4,20 +4,61 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Role = Literal["system", "user", "assistant"]
-FinishReason = Literal["stop", "length"]
+Role = Literal["system", "user", "assistant", "tool"]
+FinishReason = Literal["stop", "length", "tool_calls"]
 Tier = Literal["standard", "turbo"]
-ResponseFormat = Literal["text", "json_object"]
+ToolMode = Literal["none", "auto", "required"]
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A function that the model may call. `parameters` is a JSON Schema of an object; `strict`: all of it holds."""
+
+    name: str
+    description: str = ""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    strict: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """`arguments` is the text of a JSON object."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolChoice:
+    """Whether functions are called; `names` are those that may be, all declared ones unless one was named."""
+
+    mode: ToolMode = "none"
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseFormat:
+    """`schema` belongs to json_schema alone."""
+
+    type: Literal["text", "json_object", "json_schema"] = "text"
+    schema: Mapping[str, Any] = field(default_factory=dict)
+    strict: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn of the conversation; `developer` has become `system`, text parts have been joined."""
+    """One turn of the conversation; `developer` has become `system`, text parts have been joined.
+
+    `tool_calls` are an assistant's; a tool's message answers the call `tool_call_id` of the function `name`.
+    """
 
     role: Role
     content: str
     name: str | None = None
     reasoning_content: str | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +97,10 @@ class ChatRequest:
     stop: tuple[str, ...] = ()
     n: int = 1
     tier: Tier = "standard"
-    response_format: ResponseFormat = "text"
+    response_format: ResponseFormat = ResponseFormat()
+    tools: tuple[Tool, ...] = ()
+    tool_choice: ToolChoice = ToolChoice()
+    parallel_tool_calls: bool = True
     account: str = ""
     chat_template_kwargs: Mapping[str, Any] = field(default_factory=dict)
 
@@ -93,6 +137,16 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolCallDelta:
+    """A piece of the call `index` of its choice. `id` and `name` are set on its first, which has no arguments yet."""
+
+    index: int
+    id: str = ""
+    name: str = ""
+    arguments: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Delta:
     """A piece of one choice. `finish` is set once per choice, on its last delta; `usage` only on the last
     delta of the request. `model` is the model that answered, `tier` the tier that served.
@@ -105,6 +159,8 @@ class Delta:
     model: str
     tier: Tier
     text: str = ""
+    reasoning: str = ""
+    tool_calls: tuple[ToolCallDelta, ...] = ()
     logprobs: tuple[TokenLogprob, ...] = ()
     finish: FinishReason | None = None
     usage: Usage | None = None

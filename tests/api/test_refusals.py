@@ -20,6 +20,23 @@ pytestmark = pytest.mark.anyio
 
 URL = "/v1/chat/completions"
 
+
+def schema(described: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": described, **more}}}
+
+
+def tool(name: str, parameters: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+    described = {} if parameters is None else {"parameters": parameters}
+    return {"type": "function", "function": {"name": name, **described, **more}}
+
+
+def nested(depth: int) -> dict[str, Any]:
+    described: dict[str, Any] = {"type": "object"}
+    for _ in range(depth):
+        described = {"type": "object", "properties": {"a": described}}
+    return described
+
+
 NUMBERS = {
     "temperature": (0, 2),
     "top_p": (0, 1),
@@ -84,14 +101,33 @@ OBJECTS: list[Row] = [
     ({"response_format": {"type": "text", "schema": {}}}, "response_format.schema"),
     ({"response_format": {"type": "json_object"}}, "messages"),
     ({"response_format": {"type": "json_object", "schema": {}}}, "response_format.schema"),
-    ({"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": {}}}}, "response_format"),
+    ({"response_format": {"type": "json_schema"}}, "response_format.json_schema"),
+    ({"response_format": {"type": "json_schema", "json_schema": {"name": "x"}}}, "response_format.json_schema.schema"),
+    (schema({"type": "wat"}), "response_format.json_schema.schema"),
+    (schema({"$ref": "#/$defs/none"}), "response_format.json_schema.schema"),
+    (schema({"$ref": "http://example.com/schema"}), "response_format.json_schema.schema"),
+    (schema({"type": "integer", "minimum": 5, "maximum": 3}), "response_format.json_schema.schema"),
+    (schema({"type": "string", "pattern": "(?=a)b"}), "response_format.json_schema.schema"),
+    (schema({"type": "string", "pattern": "("}), "response_format.json_schema.schema"),
+    (schema({"enum": [str(number) for number in range(20_000)]}), "response_format.json_schema.schema"),
+    (schema(nested(100)), "response_format.json_schema.schema"),
+    (schema({"type": "array", "uniqueItems": True}, strict=True), "response_format.json_schema.schema"),
+    (schema({"type": "object"}) | {"tools": [tool("f")]}, "response_format"),
     ({"stream_options": {"include_usage": True}}, "stream_options"),
     ({"stream_options": {"include_usage": True}, "stream": False}, "stream_options"),
     ({"stream_options": {"include_usage": 1}, "stream": True}, "stream_options.include_usage"),
     ({"stream_options": {"include_use": True}, "stream": True}, "stream_options.include_use"),
     ({"stream_options": True, "stream": True}, "stream_options"),
     ({"stream_options": {"include_obfuscation": True}, "stream": True}, "stream_options.include_obfuscation"),
-    ({"tools": [{"type": "function", "function": {"name": "f"}}]}, "tools"),
+    ({"tools": [tool("f"), tool("g"), tool("f")]}, "tools"),
+    ({"tools": [tool(f"f{number}") for number in range(129)]}, "tools"),
+    ({"tools": [tool("no spaces")]}, "tools[0].function.name"),
+    ({"tools": [tool("f", {"type": "array"})]}, "tools[0].function.parameters.type"),
+    ({"tools": [tool("f"), tool("g", nested(100))]}, "tools[1].function.parameters"),
+    ({"tools": [tool("f", {"type": "object", "not": {}}, strict=True)]}, "tools[0].function.parameters"),
+    ({"tools": [tool("f")], "tool_choice": {"type": "function", "function": {"name": "g"}}}, "tool_choice"),
+    ({"tools": [tool("f")], "tool_choice": "any"}, "tool_choice"),
+    ({"tools": [{"type": "function"}]}, "tools[0].function"),
     ({"tools": {}}, "tools"),
     ({"tools": "f"}, "tools"),
     ({"tool_choice": "required"}, "tool_choice"),
@@ -170,12 +206,22 @@ WRONG_MESSAGES: list[tuple[Any, str]] = [
     ([{"role": "user", "content": "hi", "nme": "x"}], "messages[0].nme"),
     ([{"role": "user", "content": "hi", "name": ""}], "messages[0].name"),
     ([{"role": "user", "content": "hi", "reasoning_content": "x"}], "messages[0].reasoning_content"),
-    ([{"role": "assistant", "content": "", "tool_calls": [{}]}], "messages[0].tool_calls"),
+    ([{"role": "assistant", "content": "", "tool_calls": [{}]}], "messages[0].tool_calls[0].id"),
+    (
+        [{"role": "assistant", "tool_calls": [{"id": "1", "function": {"name": "f", "arguments": '{"a": '}}]}],
+        "messages[0].tool_calls[0].function.arguments",
+    ),
+    (
+        [user, {"role": "assistant", "tool_calls": [{"id": "1", "function": {"name": "f", "arguments": "{}"}}]},
+         {"role": "tool", "content": "x", "tool_call_id": "1"}, {"role": "tool", "content": "x", "tool_call_id": "1"}],
+        "messages[3].tool_call_id",
+    ),
+    ([user, {"role": "tool", "content": "x"}], "messages[1].tool_call_id"),
     ([{"role": "assistant", "content": "", "function_call": {}}], "messages[0].function_call"),
     ([{"role": "assistant", "content": "", "annotations": [1]}], "messages[0].annotations"),
     ([{"role": "assistant", "content": "", "audio": {"id": "x"}}], "messages[0].audio"),
     ([{"role": "assistant", "content": "", "refusal": 1}], "messages[0].refusal"),
-    ([user, {"role": "tool", "content": "x", "tool_call_id": "1"}], "messages[1]"),
+    ([user, {"role": "tool", "content": "x", "tool_call_id": "1"}], "messages[1].tool_call_id"),
     ([{"role": "function", "content": "x", "name": "f"}], "messages[0]"),
 ]  # fmt: skip
 MESSAGES: list[Row] = [({"messages": value}, param) for value, param in WRONG_MESSAGES]
@@ -303,8 +349,6 @@ async def test_json_mode_is_refused_where_the_vocabulary_cannot_spell_it(serve: 
 
 async def test_what_is_not_served_is_refused_by_name_and_reason(client: Client) -> None:
     refused: list[tuple[dict[str, Any], str]] = [
-        ({"response_format": {"type": "json_schema"}}, "schemas"),
-        ({"tools": [{"type": "function"}]}, "tool calls"),
         ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "image_url"),
         ({"trace": {"top": 1}}, "traces"),
     ]

@@ -66,8 +66,9 @@ def tokens(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 def write(tokens: Tokens, budget: int, choose: Chooser, chance: random.Random) -> tuple[list[int], JsonObject]:
     constraint, written = JsonObject(tokens, budget), list[int]()
     while not constraint.is_complete and len(written) < budget:
-        token = constraint.forced
-        if token is None:
+        if constraint.forced:
+            token = constraint.forced[0]
+        else:
             bits = np.unpackbits(constraint.mask(), count=tokens.size, bitorder="little")
             token = constraint.settle(choose(chance, [int(one) for one in np.flatnonzero(bits)], tokens.pieces))
         constraint.accept(token)

@@ -34,10 +34,9 @@ def documents(model: Model, requests: list[tuple[SamplingParams, int]]) -> list[
             Limits(SLOTS),
             vocabulary_size=model.vocabulary.size,
             is_end=tokens.ends.__contains__,
-            constrain=lambda request: JsonObject(tokens, request.max_tokens),
         )
         for number, (sampling, budget) in enumerate(requests):
-            engine.submit(Submit(number, PROMPT, 0, budget, sampling, response_format="json_object"), number)
+            engine.submit(Submit(number, PROMPT, 0, budget, sampling), number, JsonObject(tokens, budget))
         texts: list[bytes] = [b""] * len(requests)
         ends: list[str | None] = [None] * len(requests)
         while engine.has_work:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oruel.engine.protocol import TokenOutput
+from oruel.engine.protocol import Ending, TokenOutput
 from oruel.text.choice import ChoiceText, Piece
 from oruel.types import Alternative, FinishReason, TokenLogprob
 
@@ -28,7 +28,7 @@ PIECES = [
 ENDS: list[FinishReason | None] = [None, "length"]
 
 
-def output(piece: bytes, finish: FinishReason | None = None) -> TokenOutput:
+def output(piece: bytes, finish: Ending | None = None) -> TokenOutput:
     token = PIECES.index(piece)
     return TokenOutput(0, token, finish, logprob=-0.5 - token, alternatives=[(token, -0.5 - token), (0, -9.0)])
 
@@ -115,7 +115,7 @@ def test_an_entry_goes_out_with_the_last_character_of_its_token(pieces: list[byt
 def test_the_model_s_end_has_no_text_and_no_entry_but_counts_as_a_token() -> None:
     result = answer(output(b"a"), END)
     assert (result.text, result.reported, result.choice.tokens) == ("a", [b"a"], 2)
-    assert result.pieces[-1] == Piece("", (), "stop")
+    assert result.pieces[-1] == Piece(finish="stop")
 
 
 def test_a_stop_completed_by_the_last_token_allowed_is_a_stop() -> None:

@@ -19,6 +19,8 @@ from oruel.api.deadline import before_deadlines, requested_timeout
 from oruel.api.record import RequestRecord, record_of
 from oruel.api.services import Endpoint, Services
 from oruel.api.sse import EventStream, event
+from oruel.api.tools import check_schemas
+from oruel.kinds import abbreviate
 from oruel.types import Delta
 
 log = structlog.get_logger("oruel.api")
@@ -26,6 +28,7 @@ encode = msgspec.json.Encoder().encode
 
 # As many paths of ignored fields as a header line can bear.
 MAX_IGNORED_NAMED = 32
+MAX_HEADER_CHARACTERS = 4096
 
 
 def chat_endpoint(services: Services) -> Endpoint:
@@ -34,6 +37,8 @@ def chat_endpoint(services: Services) -> Endpoint:
         record = record_of(request)
         reports = services.unknown_fields == "report"
         call = parse_chat(body, services.catalog, account=record.account, report_unknown=reports)
+        differs = await check_schemas(call.request)
+        headers = ignored_header(call) | differs_header(differs)
         record.asked(call.request, call.recorded)
         if services.log_prompts:
             log.info("prompt", request_id=record.id, messages=[[m.role, m.content] for m in call.request.messages])
@@ -42,9 +47,9 @@ def chat_endpoint(services: Services) -> Endpoint:
         deltas = recorded(deltas, record)
         if call.stream:
             events = stream_events(call, deltas, services.fingerprint)
-            return EventStream(events, services.heartbeat_seconds, ignored_header(call))
+            return EventStream(events, services.heartbeat_seconds, headers)
         answer = await while_connected(request.receive, whole_answer(call, deltas, services.fingerprint))
-        return Response(encode(answer), headers=ignored_header(call), media_type="application/json")
+        return Response(encode(answer), headers=headers, media_type="application/json")
 
     return create_chat_completion
 
@@ -91,5 +96,16 @@ def ignored_header(call: ChatCall) -> dict[str, str]:
         return {}
     named = ", ".join(call.ignored[:MAX_IGNORED_NAMED])
     more = ", …" if len(call.ignored) > MAX_IGNORED_NAMED else ""
-    # Header lines are ASCII; what isn't shows as a question mark.
-    return {"x-oruel-ignored": (named + more).encode("ascii", "replace").decode()}
+    return {"x-oruel-ignored": header_text(named + more)}
+
+
+def differs_header(differs: tuple[str, ...]) -> dict[str, str]:
+    if not differs:
+        return {}
+    more = "; …" if len(differs) > MAX_IGNORED_NAMED else ""
+    return {"x-oruel-differs": header_text("; ".join(differs[:MAX_IGNORED_NAMED]) + more)}
+
+
+def header_text(text: str) -> str:
+    """Header lines are ASCII, and not endless; what isn't ASCII shows as a question mark."""
+    return abbreviate(text, MAX_HEADER_CHARACTERS).encode("ascii", "replace").decode()

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from oruel.api.messages import MESSAGES
+from oruel.api.messages import MESSAGES, answered
 from oruel.api.openai_fields import INERT, RECORDED, REFUSED
+from oruel.api.tools import build_choice, build_format, build_tools
 from oruel.api.unknown_fields import without_unknown
 from oruel.errors import InvalidParameter, UnsupportedParameter
 from oruel.kinds import Kind, Object, String, abbreviate, nearest
@@ -50,8 +51,10 @@ def parse_chat(body: object, catalog: Catalog, *, account: str = "", report_unkn
     card = catalog.resolve(given["model"])
     check_model(given, card)
     values = DEFAULTS | given
+    request = chat_request(values, card, account)
+    check_tools(request, card)
     return ChatCall(
-        request=chat_request(values, card, account),
+        request=request,
         stream=values["stream"],
         include_usage=(values["stream_options"] or {}).get("include_usage", False),
         ignored=ignored,
@@ -60,16 +63,20 @@ def parse_chat(body: object, catalog: Catalog, *, account: str = "", report_unkn
 
 
 def chat_request(values: Mapping[str, Any], card: ModelCard, account: str) -> ChatRequest:
+    tools = build_tools(values)
     return ChatRequest(
         id=f"chatcmpl-{secrets.token_hex(12)}",
         model=card.name,
-        messages=values["messages"],
+        messages=answered(values["messages"]),
         sampling=sampling_params(values),
         max_tokens=values["max_tokens"] or values["max_completion_tokens"],
         stop=values["stop"] or (),
         n=values["n"],
         tier=values["tier"],
-        response_format=values["response_format"]["type"],
+        response_format=build_format(values),
+        tools=tools,
+        tool_choice=build_choice(values, tools),
+        parallel_tool_calls=values["parallel_tool_calls"],
         account=account,
         chat_template_kwargs=values["chat_template_kwargs"] or {},
     )
@@ -112,6 +119,23 @@ def check_together(given: Mapping[str, Any]) -> None:
         raise InvalidParameter("stream_options needs stream: true beside it.", param="stream_options")
 
 
+def check_tools(request: ChatRequest, card: ModelCard) -> None:
+    """Raises UnsupportedParameter."""
+    uses_tools = any(message.tool_calls or message.role == "tool" for message in request.messages)
+    if (request.tool_choice.mode != "none" or uses_tools) and not card.calls_tools:
+        raise UnsupportedParameter(
+            f"{card.name} can't be told of tools: its chat template has no place for them, or none that could be read. "
+            "Leave tools out, or have the operator set tool_prompt to generic.",
+            param="tools" if request.tools else "messages",
+        )
+    if request.tool_choice.mode != "none" and request.response_format.type != "text":
+        raise UnsupportedParameter(
+            f"response_format is {request.response_format.type}, but the answer may be calls of tools. Leave one "
+            'out, or send tool_choice "none".',
+            param="response_format",
+        )
+
+
 def wants_json(given: Mapping[str, Any]) -> bool:
     return bool(given.get("response_format", DEFAULTS["response_format"])["type"] == "json_object")
 
@@ -128,9 +152,10 @@ def check_model(given: Mapping[str, Any], card: ModelCard) -> None:
             "POST /tokenize shows the ids of a text.",
             param="logit_bias",
         )
-    if wants_json(given) and not card.writes_json:
+    wanted = given.get("response_format", DEFAULTS["response_format"])["type"]
+    if wanted != "text" and not card.writes_json:
         raise UnsupportedParameter(
-            f"response_format is json_object, but {card.name} lacks tokens that JSON needs.", param="response_format"
+            f"response_format is {wanted}, but {card.name} lacks tokens that JSON needs.", param="response_format"
         )
     check_template_kwargs(given.get("chat_template_kwargs", {}), card)
 

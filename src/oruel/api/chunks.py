@@ -6,7 +6,14 @@ from collections.abc import Iterator
 from msgspec import UNSET
 
 from oruel.api.chat_body import ChatCall
-from oruel.api.completion import ChatCompletionChunk, ChunkChoice, ChunkDelta, choice_logprobs, usage_body
+from oruel.api.completion import (
+    ChatCompletionChunk,
+    ChunkChoice,
+    ChunkDelta,
+    choice_logprobs,
+    chunk_call,
+    usage_body,
+)
 from oruel.types import Delta
 
 
@@ -23,8 +30,13 @@ class Chunks:
         if delta.choice not in self._begun:
             self._begun.add(delta.choice)
             yield self._chunk(delta, ChunkChoice(delta.choice, ChunkDelta(role="assistant", content="")))
+        if delta.reasoning:
+            yield self._chunk(delta, ChunkChoice(delta.choice, ChunkDelta(reasoning_content=delta.reasoning)))
         if delta.text or delta.logprobs:
             yield self._chunk(delta, self._content(delta))
+        if delta.tool_calls:
+            calls = ChunkDelta(tool_calls=[chunk_call(piece) for piece in delta.tool_calls])
+            yield self._chunk(delta, ChunkChoice(delta.choice, calls))
         if delta.finish:
             yield self._finish(delta)
         if delta.usage and self._call.include_usage:

@@ -6,7 +6,7 @@ from typing import Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from oruel.types import Alternative, Delta, FinishReason, Tier, TokenLogprob, Usage
+from oruel.types import Alternative, Delta, FinishReason, Tier, TokenLogprob, ToolCallDelta, Usage
 
 # OpenAI's number for a probability too small to state; JSON has no infinity.
 LOWEST_LOGPROB = -9999.0
@@ -43,10 +43,25 @@ class UsageBody(msgspec.Struct):
     prompt_tokens_details: CachedTokens
 
 
+class FunctionCall(msgspec.Struct):
+    name: str
+    arguments: str
+
+
+class AnswerCall(msgspec.Struct, kw_only=True):
+    id: str
+    type: Literal["function"] = "function"
+    function: FunctionCall
+
+
 class AnswerMessage(msgspec.Struct, kw_only=True):
+    """`content` is null in an answer that is nothing but calls."""
+
     role: Literal["assistant"] = "assistant"
-    content: str
+    content: str | None
     refusal: None = None
+    reasoning_content: str | UnsetType = UNSET
+    tool_calls: list[AnswerCall] | UnsetType = UNSET
 
 
 class AnswerChoice(msgspec.Struct):
@@ -69,9 +84,25 @@ class ChatCompletion(msgspec.Struct, kw_only=True):
     usage: UsageBody
 
 
+class ChunkFunction(msgspec.Struct):
+    arguments: str
+    name: str | UnsetType = UNSET
+
+
+class ChunkCall(msgspec.Struct):
+    """`id`, `type` and the function's name come with the first of a call."""
+
+    index: int
+    function: ChunkFunction
+    id: str | UnsetType = UNSET
+    type: Literal["function"] | UnsetType = UNSET
+
+
 class ChunkDelta(msgspec.Struct):
     role: Literal["assistant"] | UnsetType = UNSET
     content: str | UnsetType = UNSET
+    reasoning_content: str | UnsetType = UNSET
+    tool_calls: list[ChunkCall] | UnsetType = UNSET
 
 
 class ChunkChoice(msgspec.Struct):
@@ -116,6 +147,32 @@ def top_logprob(token: TokenLogprob | Alternative) -> TopLogprob:
     return TopLogprob(token.bytes.decode(errors="replace"), max(token.logprob, LOWEST_LOGPROB), list(token.bytes))
 
 
+def answer_message(deltas: list[Delta]) -> AnswerMessage:
+    calls = joined_calls(piece for delta in deltas for piece in delta.tool_calls)
+    content = "".join(delta.text for delta in deltas)
+    reasoning = "".join(delta.reasoning for delta in deltas)
+    return AnswerMessage(
+        content=None if calls and not content else content,
+        reasoning_content=reasoning or UNSET,
+        tool_calls=calls or UNSET,
+    )
+
+
+def joined_calls(pieces: Iterable[ToolCallDelta]) -> list[AnswerCall]:
+    calls: list[AnswerCall] = []
+    for piece in pieces:
+        if piece.name:
+            calls.append(AnswerCall(id=piece.id, function=FunctionCall(piece.name, "")))
+        calls[piece.index].function.arguments += piece.arguments
+    return calls
+
+
+def chunk_call(piece: ToolCallDelta) -> ChunkCall:
+    if not piece.name:
+        return ChunkCall(piece.index, ChunkFunction(piece.arguments))
+    return ChunkCall(piece.index, ChunkFunction(piece.arguments, piece.name), piece.id, "function")
+
+
 def answer_choice(index: int, deltas: list[Delta], *, with_logprobs: bool) -> AnswerChoice:
     """One choice of an unstreamed answer, from all its deltas; the last of them carries `finish`."""
     finish = deltas[-1].finish
@@ -123,7 +180,7 @@ def answer_choice(index: int, deltas: list[Delta], *, with_logprobs: bool) -> An
     tokens = [token for delta in deltas for token in delta.logprobs]
     return AnswerChoice(
         index=index,
-        message=AnswerMessage(content="".join(delta.text for delta in deltas)),
+        message=answer_message(deltas),
         logprobs=choice_logprobs(tokens) if with_logprobs else None,
         finish_reason=finish,
     )

@@ -1,12 +1,12 @@
 """The embedded engine as a Backend: messages to tokens, tokens through the engine, its tokens to deltas."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator
 
 from oruel.engine.client import EngineClient, Generation, Place
 from oruel.errors import ContextLengthExceeded
-from oruel.text.choice import ChoiceText, Piece
-from oruel.text.tokenizer import Tokenizer
+from oruel.text.choice import ChoiceText, Piece, merge
+from oruel.text.tokenizer import Prompt, Tokenizer
 from oruel.types import ChatRequest, Delta, Usage
 
 # Longer conversations take milliseconds to render and tokenise: they do it off the event loop.
@@ -31,19 +31,17 @@ class LocalBackend:
         # Asked before the prompt is tokenised, so that a full server spends nothing on those it refuses.
         self._engine.require_room(request.n)
         prompt = await self._encode(request)
-        max_tokens = self._clamp(request.max_tokens, len(prompt))
-        choices = [
-            ChoiceText(self._tokenizer.piece, request.stop, top=request.sampling.logprobs) for _ in range(request.n)
-        ]
+        max_tokens = self._clamp(request.max_tokens, len(prompt.tokens))
+        choices = [self._choice(request, prompt) for _ in range(request.n)]
         scope = "" if self._shares_with_all else request.account
         with self._engine.generate(
-            prompt,
+            prompt.tokens,
             request.sampling,
             choices=request.n,
             max_tokens=max_tokens,
             tier=request.tier,
             scope=scope,
-            response_format=request.response_format,
+            form=self._tokenizer.form(request, prompt.state),
         ) as generation:
             place = await generation.started()
             yield Delta(0, self._model, request.tier, queued=place.queued)
@@ -51,19 +49,23 @@ class LocalBackend:
             while ended < request.n:
                 for index, piece in await self._next_pieces(generation, choices):
                     ended += piece.finish is not None
-                    usage = count(prompt, choices, place) if ended == request.n else None
+                    usage = count(prompt.tokens, choices, place) if ended == request.n else None
                     yield self._delta(request, index, piece, usage)
 
-    async def _encode(self, request: ChatRequest) -> list[int]:
+    def _choice(self, request: ChatRequest, prompt: Prompt) -> ChoiceText:
+        reader = self._tokenizer.reader(request, prompt.state)
+        piece = self._tokenizer.shown if reader else self._tokenizer.piece
+        return ChoiceText(piece, request.stop, top=request.sampling.logprobs, reader=reader)
+
+    async def _encode(self, request: ChatRequest) -> Prompt:
         size = sum(len((message.content + (message.reasoning_content or "")).encode()) for message in request.messages)
         # Some tokenizers take seconds for a megabyte: what can't fit is refused before they see it.
         self._check_room(size // self._tokenizer.longest_piece, "at least ")
-        arguments = request.messages, request.chat_template_kwargs
-        if size <= INLINE_BYTES:
-            prompt = self._tokenizer.encode_messages(*arguments)
+        if size <= INLINE_BYTES and not request.tools:
+            prompt = self._tokenizer.encode_request(request)
         else:
-            prompt = await asyncio.to_thread(self._tokenizer.encode_messages, *arguments)
-        self._check_room(len(prompt))
+            prompt = await asyncio.to_thread(self._tokenizer.encode_request, request)
+        self._check_room(len(prompt.tokens))
         return prompt
 
     def _check_room(self, prompt_tokens: int, accuracy: str = "") -> None:
@@ -90,22 +92,20 @@ class LocalBackend:
                 generation.cancel(index)
             arrived.setdefault(index, []).append(piece)
         merged = ((index, merge(pieces)) for index, pieces in arrived.items())
-        return [
-            (index, piece) for index, piece in merged if piece.text or piece.logprobs or piece.finish or index in begun
-        ]
+        return [(index, piece) for index, piece in merged if not piece.is_empty or index in begun]
 
     def _delta(self, request: ChatRequest, choice: int, piece: Piece, usage: Usage | None) -> Delta:
-        return Delta(choice, self._model, request.tier, piece.text, piece.logprobs, piece.finish, usage)
-
-
-def merge(pieces: Iterable[Piece]) -> Piece:
-    """One piece for outputs of one choice that arrived together, in their order."""
-    together = list(pieces)
-    return Piece(
-        text="".join(piece.text for piece in together),
-        logprobs=tuple(entry for piece in together for entry in piece.logprobs),
-        finish=next((piece.finish for piece in together if piece.finish), None),
-    )
+        return Delta(
+            choice,
+            self._model,
+            request.tier,
+            piece.text,
+            piece.reasoning,
+            piece.tool_calls,
+            piece.logprobs,
+            piece.finish,
+            usage,
+        )
 
 
 def count(prompt: list[int], choices: list[ChoiceText], place: Place) -> Usage:

@@ -23,7 +23,7 @@ def annotation_of(kind: Kind) -> Any:
     match kind:
         case Boolean():
             return bool | None
-        case Array() | Either():
+        case Array(item=String()) | Either():
             return list[str] | None
         case _:
             return str | None
@@ -39,7 +39,7 @@ def metavar_of(kind: Kind) -> str | None:
             return "NUMBER"
         case Choice():
             return "|".join(kind.values)
-        case String() | Array() | Either():
+        case String() | Array(item=String()) | Either():
             return "TEXT"
         case _:
             return "JSON"

@@ -32,9 +32,9 @@ class JsonObject:
         return self._text.is_complete
 
     @property
-    def forced(self) -> int | None:
-        """The token that follows without a choice."""
-        return self._tokens.single[self._text.closing[0]] if self.is_closing else None
+    def forced(self) -> list[int]:
+        """All that is left, where the end is settled."""
+        return [self._tokens.single[byte] for byte in self._text.closing] if self.is_closing else []
 
     def mask(self) -> NDArray[np.uint8]:
         """A bit for each token, the lowest of a byte first: whether it may come next."""

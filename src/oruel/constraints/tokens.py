@@ -1,11 +1,20 @@
 """A model's tokens as llguidance needs them, made once a model: their bytes, and which of them end its turn."""
 
-from functools import cached_property
+from collections.abc import Callable
+from functools import cached_property, lru_cache
 from typing import Protocol
 
 import llguidance
+import numpy as np
+from numpy.typing import NDArray
 
 from oruel.constraints.json_text import CLOSING_BYTES
+from oruel.errors import EngineFailed
+
+REMEMBERED_GRAMMARS = 32
+
+# What hostile grammars may cost: the defaults of these limits let one mask take seconds.
+LIMITS = llguidance.LLParserLimits(step_lexer_fuel=100_000, max_lexer_states=100_000)
 
 
 class Vocabulary(Protocol):
@@ -37,10 +46,33 @@ class Tokens:
         wrapped = llguidance.TokenizerWrapper(_Wrapped(self, self._vocabulary, ends[0]))
         return llguidance.LLTokenizer(wrapped, n_vocab=self.size, eos_token=ends)
 
+    def prepare(self) -> None:
+        """Reads the vocabulary, so that no request has to wait for it."""
+        self.matcher('start: "{"').compute_bitmask()
+
     def matcher(self, grammar: str) -> llguidance.LLMatcher:
-        """For a grammar that is known to be good, of a model that has end tokens."""
-        matcher = llguidance.LLMatcher(self._tokenizer, grammar)
-        assert not matcher.is_error(), matcher.get_error()
+        """At the grammar's beginning. For a model that has end tokens. Raises EngineFailed for a bad grammar."""
+        return self._compiled(grammar).deep_copy()
+
+    def tokenize(self, text: str) -> list[int]:
+        """Tokens of exactly this text."""
+        tokens: list[int] = self._tokenizer.tokenize_str(text)
+        return tokens
+
+    @cached_property
+    def shortest_first(self) -> NDArray[np.intp]:
+        """All tokens that are text, by the number of their bytes, then by id."""
+        written = [token for token in range(self.size) if self.pieces[token]]
+        return np.array(sorted(written, key=lambda token: len(self.pieces[token])), np.intp)
+
+    @cached_property
+    def _compiled(self) -> Callable[[str], llguidance.LLMatcher]:
+        return lru_cache(REMEMBERED_GRAMMARS)(self._compile)
+
+    def _compile(self, grammar: str) -> llguidance.LLMatcher:
+        matcher = llguidance.LLMatcher(self._tokenizer, grammar, log_level=0, limits=LIMITS)
+        if matcher.is_error():
+            raise EngineFailed(f"The format that was asked for can't be compiled: {matcher.get_error()}")
         return matcher
 
 

@@ -5,9 +5,10 @@ fewer than 64 of one sequence, and sequences in adjacent slots. Where a reproduc
 padding is computed and forgotten again.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Sequence as Ordered
 from dataclasses import dataclass
+from itertools import accumulate
 
 from oruel.engine.scheduler import INVARIANT_CHUNK_TOKENS, Chunk
 
@@ -33,7 +34,36 @@ class Batch:
         first, last = self.slots[0], self.slots[-1]
         if first == last:
             return 2 <= len(self.slots) <= INVARIANT_CHUNK_TOKENS
-        return len(self.slots) == last - first + 1
+        return len(self.slots) == len(set(self.slots)) == last - first + 1
+
+
+def prefill_batches(chunks: Iterable[Chunk]) -> Iterator[Batch]:
+    """Chunks of reproducible sequences one by one, in their order; those of all others together, which takes less."""
+    others: list[Batch] = []
+    for chunk in chunks:
+        batch = prefill_batch(chunk)
+        if chunk.sequence.reproducible:
+            yield batch
+        else:
+            others.append(batch)
+    if others:
+        yield joined(others)
+
+
+def joined(batches: list[Batch]) -> Batch:
+    """One batch of several without padding; llama.cpp wants them in order of slot."""
+    batches = sorted(batches, key=lambda batch: batch.slots[0])
+    firsts = accumulate((sum(batch.outputs) for batch in batches), initial=0)
+    return Batch(
+        tokens=[token for batch in batches for token in batch.tokens],
+        positions=[position for batch in batches for position in batch.positions],
+        slots=[slot for batch in batches for slot in batch.slots],
+        outputs=[output for batch in batches for output in batch.outputs],
+        chunks=tuple(chunk for batch in batches for chunk in batch.chunks),
+        yields=tuple(
+            (chunk, first + row) for batch, first in zip(batches, firsts, strict=False) for chunk, row in batch.yields
+        ),
+    )
 
 
 def prefill_batch(chunk: Chunk) -> Batch:

@@ -9,9 +9,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from oruel.engine.process import WATCHDOG_SECONDS, EngineProcess
-from oruel.engine.protocol import Cancel, Failure, Load, Ready, Start, Started, StepOutput, Submit, TokenOutput
+from oruel.engine.protocol import Cancel, Failure, Form, Load, Ready, Start, Started, StepOutput, Submit, TokenOutput
 from oruel.errors import EngineFailed, InvalidParameter, Overloaded
-from oruel.types import ResponseFormat, SamplingParams, Tier
+from oruel.types import SamplingParams, Tier
 
 LONGEST_RETRY_SECONDS = 60
 
@@ -119,7 +119,7 @@ class EngineClient:
         max_tokens: int,
         tier: Tier = "standard",
         scope: str = "",
-        response_format: ResponseFormat = "text",
+        form: Form | None = None,
     ) -> Iterator[Generation]:
         """Starts one sequence per choice; leaving the context cancels what is still live.
 
@@ -130,7 +130,7 @@ class EngineClient:
         generation = Generation(self, sequences)
         try:
             for choice, sequence in enumerate(sequences):
-                submit = Submit(sequence, prompt, choice, max_tokens, sampling, tier, scope, response_format)
+                submit = Submit(sequence, prompt, choice, max_tokens, sampling, tier, scope, form)
                 self.process.send(submit)
                 self._live[sequence] = generation
             yield generation

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from oruel.engine.batch import Batch, decode_batch, prefill_batch
+from oruel.engine.batch import Batch, decode_batch, prefill_batches
 from oruel.engine.protocol import Ending, Failure, Load, Started, StepOutput, Submit, TokenOutput
 from oruel.engine.scheduler import Limits, Plan, schedule
 from oruel.engine.sequence import Sequence
@@ -52,7 +52,7 @@ class Idle:
 
 class Engine:
     """Sees token ids only; `is_end` knows the model's end tokens. Not thread-safe: one thread owns it and calls
-    submit, cancel and step in turn. `constrain` gives a request its constraint, if it has one.
+    submit, cancel and step in turn.
     """
 
     def __init__(
@@ -62,13 +62,11 @@ class Engine:
         *,
         vocabulary_size: int,
         is_end: Callable[[int], bool],
-        constrain: Callable[[Submit], Constraint | None] = lambda request: None,
     ) -> None:
         self._context = context
         self._limits = limits
         self._vocabulary_size = vocabulary_size
         self._is_end = is_end
-        self._constrain = constrain
         self._waiting: list[Sequence] = []
         self._running: list[Sequence] = []
         self._idle = {number: Idle([], 0, 0) for number in range(context.sequences)}
@@ -88,7 +86,7 @@ class Engine:
             self._commit(batch)
             for chunk, row in batch.yields:
                 try:
-                    tokens.append(self._advance(chunk.sequence, logits[row]))
+                    tokens += self._advance(chunk.sequence, logits[row])
                 except EngineFailed as error:
                     # Logits that are no numbers end the sequence they belong to, not its neighbours.
                     self._leave(chunk.sequence)
@@ -99,14 +97,14 @@ class Engine:
     def has_work(self) -> bool:
         return bool(self._running or self._waiting)
 
-    def submit(self, request: Submit, now: float) -> None:
-        """`now` is in seconds of any clock that doesn't run backwards."""
+    def submit(self, request: Submit, now: float, constraint: Constraint | None = None) -> None:
+        """`now` is in seconds of any clock that doesn't run backwards; `constraint` is the sequence's own."""
         sequence = Sequence(
             id=request.sequence,
             tokens=list(request.prompt),
             prompt_length=len(request.prompt),
             max_tokens=request.max_tokens,
-            sampler=Sampler(request.sampling, request.choice, self._vocabulary_size, self._constrain(request)),
+            sampler=Sampler(request.sampling, request.choice, self._vocabulary_size, constraint),
             logprobs=request.sampling.logprobs,
             tier=request.tier,
             arrived=now,
@@ -182,7 +180,7 @@ class Engine:
     def _batches(self, plan: Plan) -> Iterator[Batch]:
         if plan.decoding:
             yield decode_batch(plan.decoding, self._context.sequences, self._held, can_pad=self._limits.shares)
-        yield from map(prefill_batch, plan.chunks)
+        yield from prefill_batches(plan.chunks)
 
     def _held(self, slot: int) -> int:
         """How many cells of the slot are in use."""
@@ -201,8 +199,16 @@ class Engine:
             sequence.computed = end
             self._computed += max(0, min(end, sequence.prompt_length) - chunk.start)
 
-    def _advance(self, sequence: Sequence, row: NDArray[np.float32]) -> TokenOutput:
-        token = sequence.sampler.sample(row)
+    def _advance(self, sequence: Sequence, row: NDArray[np.float32]) -> Iterator[TokenOutput]:
+        """The next token, and those that a constraint forces after it, which are then computed together. Each has to
+        be computed before the next where its log-probability was asked for.
+        """
+        yield self._take(sequence, sequence.sampler.sample(row), row)
+        if sequence.logprobs is None and sequence.slot is not None:
+            for token in sequence.sampler.forced[: sequence.room]:
+                yield self._take(sequence, token, row)
+
+    def _take(self, sequence: Sequence, token: int, row: NDArray[np.float32]) -> TokenOutput:
         sequence.sampler.accept(token)
         sequence.tokens.append(token)
         ended = self._is_end(token)

@@ -8,12 +8,12 @@ from typing import Literal
 
 import msgspec
 
-from oruel.types import FinishReason, ResponseFormat, SamplingParams, Tier
+from oruel.types import SamplingParams, Tier
 
 LENGTH = struct.Struct("<I")
 MAX_FRAME_BYTES = 256 * 2**20
 
-Ending = FinishReason | Literal["complete"]
+Ending = Literal["stop", "length", "complete"]
 
 
 class Message(msgspec.Struct, tag=True, array_like=True, frozen=True):
@@ -34,6 +34,16 @@ class Start(Message, frozen=True):
     gpu_layers: int = 0
 
 
+class Form(msgspec.Struct, array_like=True, frozen=True):
+    """What the text has to be like: a grammar of llguidance. One that `closes` is completed when its budget runs short.
+    `leave` are the tokens that end the reasoning before the document, where the model reasons.
+    """
+
+    grammar: str
+    closes: bool = False
+    leave: tuple[int, ...] = ()
+
+
 class Submit(Message, frozen=True):
     """Start a sequence. `max_tokens` is already clamped to the context: len(prompt) + max_tokens <= context.
     Computed prefixes are shared among sequences of the same `scope`.
@@ -46,7 +56,7 @@ class Submit(Message, frozen=True):
     sampling: SamplingParams
     tier: Tier = "standard"
     scope: str = ""
-    response_format: ResponseFormat = "text"
+    form: Form | None = None
 
 
 class Cancel(Message, frozen=True):

@@ -17,7 +17,7 @@ INVARIANT_CHUNK_TOKENS = 60
 class Limits:
     """`parallel`: sequences that run at once, at most as many as there are slots. `shares`: whether computed prefixes
     may be taken over. A step computes at most so many tokens of prompts: fewer while others decode, so that a long
-    prompt doesn't stall them.
+    prompt doesn't stall them, the fewer the more of them there are.
     """
 
     parallel: int
@@ -44,7 +44,7 @@ class Chunk(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`decoding`: the sequences that miss a single token, which go together; `chunks`: the others, one by one."""
+    """`decoding`: the sequences that miss a single token, which go together; `chunks`: pieces of the others."""
 
     preempted: tuple[Sequence, ...]
     placements: tuple[Placement, ...]
@@ -63,7 +63,7 @@ def schedule(waiting: Ordered[Sequence], running: Ordered[Sequence], slots: Orde
     starts = {sequence: sequence.computed for sequence in kept}
     starts |= {placement.sequence: placement.cached for placement in placements}
     decoding = tuple(Chunk(sequence, start, 1) for sequence, start in starts.items() if sequence.known - start == 1)
-    chunks = prefill(starts, limits.prefill_tokens_beside_decode if decoding else limits.prefill_tokens)
+    chunks = prefill(starts, prefill_budget(len(starts), len(decoding), limits))
     return Plan(preempted, placements, decoding, tuple(chunks))
 
 
@@ -104,6 +104,14 @@ def placed(waiting: Ordered[Sequence], slots: list[Slot], places: int, limits: L
                 scope=sequence.scope,
                 reproducible=sequence.reproducible,
             )
+
+
+def prefill_budget(sequences: int, decoding: int, limits: Limits) -> int:
+    """The more of those that run wait for their prompts, as when many come at once, the more of the step is theirs."""
+    if decoding == 0:
+        return limits.prefill_tokens
+    outnumber = sequences - 2 * decoding
+    return max(limits.prefill_tokens_beside_decode, limits.prefill_tokens * outnumber // sequences)
 
 
 def prefill(starts: dict[Sequence, int], budget: int) -> Iterator[Chunk]:

@@ -43,8 +43,13 @@ class Sequence:
         return self.known - self.computed
 
     @property
+    def room(self) -> int:
+        """How many tokens may follow."""
+        return self.prompt_length + self.max_tokens - self.known
+
+    @property
     def is_full(self) -> bool:
-        return self.known - self.prompt_length == self.max_tokens
+        return self.room == 0
 
     @property
     def rank(self) -> float:

@@ -11,15 +11,16 @@ import time
 from functools import partial
 from typing import BinaryIO, NoReturn
 
-from oruel.constraints.json_object import JsonObject
 from oruel.constraints.tokens import Tokens
 from oruel.engine.batch import PADDING_TOKEN
+from oruel.engine.compiler import Compiled, Compiler
 from oruel.engine.engine import Engine
 from oruel.engine.outbox import Outbox
 from oruel.engine.protocol import (
     LENGTH,
     MAX_FRAME_BYTES,
     Cancel,
+    Failure,
     FromEngine,
     Ping,
     Pong,
@@ -38,7 +39,6 @@ from oruel.llama.bindings import MAX_SEQUENCES
 from oruel.llama.context import Context
 from oruel.llama.library import load_library
 from oruel.llama.model import Model
-from oruel.sampling.mask import Constraint
 
 LONGEST_DEFAULT_CONTEXT = 8192
 LARGEST_DEFAULT_POOL = 32768
@@ -48,7 +48,7 @@ LEAST_PREFILL_TOKENS = 16
 STEP_SECONDS = 2.0
 PAUSE_SECONDS = 0.02
 
-Mailbox = queue.SimpleQueue[ToEngine]
+Mailbox = queue.SimpleQueue[ToEngine | Compiled]
 
 
 def main() -> None:
@@ -64,12 +64,12 @@ def main() -> None:
     mailbox = listen()
     with contextlib.ExitStack() as owned:
         try:
-            engine, ready = build(start, owned)
+            engine, tokens, ready = build(start, owned)
         except StartupError as error:
             send(wire, Refused(error.message))
             leave()
         send(wire, ready)
-        serve(engine, mailbox, wire)
+        serve(engine, Compiler(tokens, mailbox.put), mailbox, wire)
 
 
 def take_stdout() -> BinaryIO:
@@ -92,7 +92,7 @@ def leave() -> NoReturn:
     os._exit(0)
 
 
-def build(start: Start, owned: contextlib.ExitStack) -> tuple[Engine, Ready]:
+def build(start: Start, owned: contextlib.ExitStack) -> tuple[Engine, Tokens, Ready]:
     """Raises StartupError."""
     library = load_library(start.library)
     model = owned.enter_context(Model(start.model, gpu_layers=start.gpu_layers, library=library))
@@ -108,19 +108,9 @@ def build(start: Start, owned: contextlib.ExitStack) -> tuple[Engine, Ready]:
     tokens = Tokens(vocabulary)
     if tokens.can_write_json:
         # Reading a large vocabulary takes a second, for which no stream should wait.
-        JsonObject(tokens, budget=1)
-    engine = Engine(
-        context,
-        limits,
-        vocabulary_size=vocabulary.size,
-        is_end=tokens.ends.__contains__,
-        constrain=partial(constraint_of, tokens),
-    )
-    return engine, Ready(window, context.window * sequences, places, kernels(limits), tokens.can_write_json)
-
-
-def constraint_of(tokens: Tokens, request: Submit) -> Constraint | None:
-    return JsonObject(tokens, request.max_tokens) if request.response_format == "json_object" else None
+        tokens.prepare()
+    engine = Engine(context, limits, vocabulary_size=vocabulary.size, is_end=tokens.ends.__contains__)
+    return engine, tokens, Ready(window, context.window * sequences, places, kernels(limits), tokens.can_write_json)
 
 
 def choose_places(start: Start, window: int) -> int:
@@ -203,22 +193,28 @@ def read_message(stream: BinaryIO) -> ToEngine | None:
     return message
 
 
-def serve(engine: Engine, mailbox: Mailbox, wire: BinaryIO) -> None:
+def serve(engine: Engine, compiler: Compiler, mailbox: Mailbox, wire: BinaryIO) -> None:
     """The loop: take what has arrived, then one step. Sleeps only where there is nothing to compute."""
     outbox = Outbox(partial(send, wire))
     while True:
         while not (engine.has_work and mailbox.empty()):
             if not engine.has_work:
                 outbox.flush()
-            deliver(engine, mailbox.get(), outbox, wire)
+            deliver(engine, compiler, mailbox.get(), outbox, wire)
         outbox.post(engine.step())
 
 
-def deliver(engine: Engine, message: ToEngine, outbox: Outbox, wire: BinaryIO) -> None:
+def deliver(engine: Engine, compiler: Compiler, message: ToEngine | Compiled, outbox: Outbox, wire: BinaryIO) -> None:
     match message:
-        case Submit():
+        case Submit(form=None):
             engine.submit(message, time.monotonic())
+        case Submit():
+            compiler.submit(message)
+        case Compiled():
+            if compiler.release(message.request.sequence):
+                admit(engine, message, outbox, wire)
         case Cancel():
+            compiler.release(message.sequence)
             engine.cancel(message.sequence)
             if not engine.has_work:
                 # No step follows that would tell; what earlier ones said of the load goes first.
@@ -228,6 +224,14 @@ def deliver(engine: Engine, message: ToEngine, outbox: Outbox, wire: BinaryIO) -
             send(wire, Pong())
         case Start():
             raise AssertionError("an engine starts once")
+
+
+def admit(engine: Engine, compiled: Compiled, outbox: Outbox, wire: BinaryIO) -> None:
+    if isinstance(compiled.outcome, Failure):
+        outbox.flush()
+        send(wire, engine.report(failures=[compiled.outcome]))
+    else:
+        engine.submit(compiled.request, time.monotonic(), compiled.outcome)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ class ModelCard:
     """What a request may ask of a model. `name` is what answers call it; `aliases` are other names it goes by.
 
     `context` and `vocabulary_size` are in tokens; `created` is in seconds since the epoch. One
-    that `writes_json` has a token for each byte that JSON needs.
+    that `writes_json` has a token for each byte that JSON needs; one that `calls_tools` can be told of them.
     """
 
     name: str
@@ -24,6 +24,7 @@ class ModelCard:
     tiers: tuple[Tier, ...] = ("standard", "turbo")
     template_kwargs: tuple[str, ...] = ()
     writes_json: bool = True
+    calls_tools: bool = True
 
 
 class Catalog:

@@ -1,5 +1,6 @@
 """Step 1 of the order, its first half: what a constraint rules out can't be chosen."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -14,11 +15,14 @@ class Constraint(Protocol):
     """
 
     @property
-    def forced(self) -> int | None:
-        """The token that follows without a choice, if there is one."""
+    def forced(self) -> Sequence[int]:
+        """The tokens that follow without a choice, if there are such."""
 
     def mask(self) -> NDArray[np.uint8]:
-        """A bit for each token, the lowest of a byte first: whether it may come next. At least one may."""
+        """A bit for each token, the lowest of a byte first: whether it may come next. At least one may.
+
+        Raises EngineFailed where that can't be computed.
+        """
 
     def settle(self, token: int) -> int:
         """What is taken where `token` was chosen."""

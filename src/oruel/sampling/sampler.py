@@ -14,6 +14,7 @@ before the softmax: dividing by a temperature keeps the order, and then at most 
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,8 +62,13 @@ class Sampler:
         """
         if self.constraint is None:
             return self._choose(logits)
-        forced = self.constraint.forced
-        return self.constraint.settle(self._choose(logits)) if forced is None else forced
+        forced = self.forced
+        return forced[0] if forced else self.constraint.settle(self._choose(logits))
+
+    @property
+    def forced(self) -> Sequence[int]:
+        """The tokens that follow without a choice."""
+        return self.constraint.forced if self.constraint else ()
 
     def _choose(self, logits: NDArray[np.float32]) -> int:
         candidates = self.candidates(logits)

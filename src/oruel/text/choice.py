@@ -3,13 +3,14 @@ however the outputs were grouped; the stop text is in none of them, neither whol
 """
 
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 
 from oruel.engine.protocol import TokenOutput
+from oruel.text.answer import AnswerReader, Segment
 from oruel.text.detokenizer import Detokenizer
 from oruel.text.stops import StopScanner
-from oruel.types import Alternative, FinishReason, TokenLogprob
+from oruel.types import Alternative, FinishReason, TokenLogprob, ToolCallDelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +18,14 @@ class Piece:
     """What an output released; `finish` is set on the last piece of the choice."""
 
     text: str = ""
+    reasoning: str = ""
+    tool_calls: tuple[ToolCallDelta, ...] = ()
     logprobs: tuple[TokenLogprob, ...] = ()
     finish: FinishReason | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.text or self.reasoning or self.tool_calls or self.logprobs or self.finish)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +36,34 @@ class _Entry:
     end: int
 
 
+def merge(pieces: Iterable[Piece]) -> Piece:
+    """One piece for those of one choice that come together, in their order."""
+    together = list(pieces)
+    if len(together) == 1:
+        return together[0]
+    return Piece(
+        text="".join(piece.text for piece in together),
+        reasoning="".join(piece.reasoning for piece in together),
+        tool_calls=tuple(call for piece in together for call in piece.tool_calls),
+        logprobs=tuple(entry for piece in together for entry in piece.logprobs),
+        finish=next((piece.finish for piece in together if piece.finish), None),
+    )
+
+
 class ChoiceText:
     """`piece` gives the bytes of a token, none for control tokens; `top` is the number of alternatives to report
-    beside each token, None for no log-probabilities.
+    beside each token, None for no log-probabilities. `reader` tells reasoning and calls from content, which is all of
+    the text where there is none; stop sequences are looked for in content alone.
     """
 
-    def __init__(self, piece: Callable[[int], bytes], stops: tuple[str, ...] = (), *, top: int | None = None) -> None:
+    def __init__(
+        self,
+        piece: Callable[[int], bytes],
+        stops: tuple[str, ...] = (),
+        *,
+        top: int | None = None,
+        reader: AnswerReader | None = None,
+    ) -> None:
         self._piece = piece
         self._top = top
         self._detokenizer = Detokenizer()
@@ -42,6 +71,7 @@ class ChoiceText:
         self._entries: deque[_Entry] = deque()
         self._decoded = 0
         self._released = 0
+        self._reader = reader
         self.finish: FinishReason | None = None
         self.tokens = 0
 
@@ -52,25 +82,44 @@ class ChoiceText:
         if self.finish is not None:
             return Piece()
         self.tokens += 1
-        text = "" if output.finish == "stop" else self._take(output)
+        segments = [] if output.finish == "stop" else self._take(output)
         if output.finish is not None and self._scanner.matched is None:
-            text += self._scan(self._detokenizer.finish())
-        self.finish = "stop" if self._scanner.matched is not None or output.finish == "complete" else output.finish
-        if self.finish is not None:
-            text += self._scanner.finish()
-        self._released += len(text)
-        return Piece(text, self._release(), self.finish)
+            segments += self._read(self._detokenizer.finish(), final=True)
+        piece = merge(map(self._pass_on, segments))
+        self.finish = self._finish(output)
+        rest = self._scanner.finish() if self.finish is not None else ""
+        self._released += len(rest)
+        return replace(piece, text=piece.text + rest, logprobs=self._release(), finish=self.finish)
 
-    def _take(self, output: TokenOutput) -> str:
+    def _finish(self, output: TokenOutput) -> FinishReason | None:
+        if self._scanner.matched is not None:
+            return "stop"
+        if output.finish in ("stop", "complete"):
+            return "tool_calls" if self._reader and self._reader.called else "stop"
+        return "length" if output.finish else None
+
+    def _take(self, output: TokenOutput) -> list[Segment]:
         data = self._piece(output.token)
-        text = self._scan(self._detokenizer.feed(data))
+        segments = self._read(self._detokenizer.feed(data))
         if self._top is not None:
             self._entries.append(_Entry(self._report(output, data), self._decoded + self._detokenizer.pending))
-        return text
+        return segments
 
-    def _scan(self, text: str) -> str:
+    def _read(self, text: str, *, final: bool = False) -> list[Segment]:
         self._decoded += len(text)
-        return self._scanner.feed(text)
+        if self._reader is None:
+            return [Segment(self._decoded, text)]
+        segments = self._reader.feed(text)
+        return segments + self._reader.finish() if final else segments
+
+    def _pass_on(self, segment: Segment) -> Piece:
+        """What of it is out: nothing behind a stop sequence."""
+        if self._scanner.matched is not None:
+            return Piece()
+        length = self._scanner.held + len(segment.content)
+        text = self._scanner.feed(segment.content)
+        self._released = segment.end - (length - len(text))
+        return Piece(text, segment.reasoning, segment.calls)
 
     def _report(self, output: TokenOutput, data: bytes) -> TokenLogprob:
         assert output.logprob is not None, "the engine was asked for log-probabilities"

@@ -1,5 +1,6 @@
 """A chat template whose special texts are known from those in the messages it renders."""
 
+import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -9,9 +10,10 @@ from oruel.errors import InvalidParameter
 from oruel.kinds import abbreviate
 from oruel.text.markup import GUARD, Markup, alternatives, occurrences
 from oruel.text.template import ChatTemplate
-from oruel.types import Message
+from oruel.types import Message, Tool
 
 MAX_DEPTH = 32
+MAX_SCHEMA_DEPTH = 100  # more; whoever parsed it has bounded it
 
 USER = Message("user", "Good day", name="Ada")
 ASSISTANT = Message("assistant", "Hello", reasoning_content="Greet")
@@ -46,10 +48,16 @@ class MarkedTemplate:
         self._guards = bool(assembled)
         self.written = self._markup.texts | assembled
 
-    def segments(self, messages: Sequence[Message], kwargs: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
+    def segments(
+        self, messages: Sequence[Message], kwargs: Mapping[str, Any], tools: Sequence[Tool] = ()
+    ) -> Iterator[tuple[str, bool]]:
         """What the template renders, in order: its special texts (True), and all other text (False)."""
         protected = {name: self._protect_value(value, f"chat_template_kwargs.{name}") for name, value in kwargs.items()}
-        rendered = self._template.render([self._protect_message(message) for message in messages], protected)
+        rendered = self._template.render(
+            [self._protect_message(message) for message in messages],
+            protected,
+            [self._protect_tool(tool) for tool in tools],
+        )
         for text, special in self._markup.segments(rendered):
             if special:
                 yield text, True
@@ -75,7 +83,20 @@ class MarkedTemplate:
             content=self._protect(message.content),
             name=message.name and self._protect(message.name),
             reasoning_content=message.reasoning_content and self._protect(message.reasoning_content),
+            tool_calls=tuple(
+                replace(call, id=self._protect(call.id), arguments=self._protect_json(call.arguments))
+                for call in message.tool_calls
+            ),
+            tool_call_id=message.tool_call_id and self._protect(message.tool_call_id),
         )
+
+    def _protect_tool(self, tool: Tool) -> Tool:
+        parameters = self._protect_value(tool.parameters, "tools", -MAX_SCHEMA_DEPTH)
+        return replace(tool, description=self._protect(tool.description), parameters=parameters)
+
+    def _protect_json(self, text: str) -> str:
+        protected = self._protect_value(json.loads(text), "messages", -MAX_SCHEMA_DEPTH)
+        return json.dumps(protected, ensure_ascii=False)
 
     def _protect_value(self, value: Any, path: str, depth: int = 0) -> Any:
         if depth > MAX_DEPTH:

@@ -11,7 +11,7 @@ from oruel.errors import InvalidParameter
 from oruel.text.marked import MarkedTemplate
 from oruel.text.markup import alternatives, occurrences
 from oruel.text.template import ChatTemplate
-from oruel.types import Message
+from oruel.types import Message, Tool
 
 WHITESPACE = " \t\n\v\f\r"
 
@@ -61,10 +61,10 @@ class PromptEncoder:
         self._template = MarkedTemplate(template, self._special)
         self._strips = {self._special[text] for text in self._template.written if self._strips_right(text)}
 
-    def encode(self, messages: Sequence[Message], kwargs: Mapping[str, Any]) -> list[int]:
+    def encode(self, messages: Sequence[Message], kwargs: Mapping[str, Any], tools: Sequence[Tool] = ()) -> list[int]:
         """Raises InvalidParameter where the template refuses the messages or the arguments."""
         tokens: list[int] = []
-        for text, special in self._template.segments(messages, kwargs):
+        for text, special in self._template.segments(messages, kwargs, tools):
             if special:
                 tokens.append(self._special[text])
             else:

@@ -22,6 +22,11 @@ class StopScanner:
             return text
         return self._scan(self._held + text, len(self._held))
 
+    @property
+    def held(self) -> int:
+        """How many characters could still begin a stop."""
+        return len(self._held)
+
     def finish(self) -> str:
         """What was held, which is text after all when there was no match."""
         held, self._held = self._held, ""

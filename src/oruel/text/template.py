@@ -3,6 +3,7 @@
 Templates come with the model file, so they are the operator's; messages and keyword arguments are the client's.
 """
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -12,7 +13,7 @@ from jinja2 import nodes
 from oruel.errors import InvalidParameter, ModelLoadError
 from oruel.kinds import abbreviate
 from oruel.text.sandbox import Sandbox
-from oruel.types import Message
+from oruel.types import Message, Tool, ToolCall
 
 CHATML = (
     "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"
@@ -21,6 +22,7 @@ CHATML = (
 """For models that bring no template."""
 
 MAX_REASON = 400
+NO_PARAMETERS: Mapping[str, Any] = {"type": "object", "properties": {}}
 RESERVED = frozenset({"messages", "add_generation_prompt", "bos_token", "eos_token", "tools", "documents"})
 
 # How "no tools" is said: most templates take None, some only the name left out, some only an empty list.
@@ -60,18 +62,28 @@ class ChatTemplate:
         self._without_tools = max(WITHOUT_TOOLS, key=self._count_rendered)
         self._takes_system = self._probe()
 
-    def render(self, messages: Sequence[Message], kwargs: Mapping[str, Any]) -> str:
-        """Raises InvalidParameter, with the template's own words where it refuses the messages."""
+    def render(
+        self,
+        messages: Sequence[Message],
+        kwargs: Mapping[str, Any],
+        tools: Sequence[Tool] = (),
+        *,
+        answers: bool = True,
+    ) -> str:
+        """`answers`: the text goes on to where the model's answer begins. Raises InvalidParameter, with the template's
+        own words where it refuses the messages.
+        """
         self._check(kwargs)
         taken = messages if self._takes_system else fold_system(messages)
-        return self._render(taken, {**self._without_tools, **kwargs})
+        offered = {"tools": [tool_dict(tool) for tool in tools]} if tools else {}
+        return self._render(taken, {**self._without_tools, **offered, **kwargs}, answers=answers)
 
-    def _render(self, messages: Sequence[Message], variables: Mapping[str, Any]) -> str:
+    def _render(self, messages: Sequence[Message], variables: Mapping[str, Any], *, answers: bool = True) -> str:
         try:
             return self._template.render(
                 variables,
                 messages=[as_dict(message) for message in messages],
-                add_generation_prompt=True,
+                add_generation_prompt=answers,
                 bos_token=self.bos_text,
                 eos_token=self.eos_text,
             )
@@ -122,11 +134,27 @@ def _folded(messages: Sequence[Message]) -> Iterator[Message]:
         yield Message("user", "\n\n".join(waiting))
 
 
-def as_dict(message: Message) -> dict[str, str]:
-    fields = {"name": message.name, "reasoning_content": message.reasoning_content}
+def as_dict(message: Message) -> dict[str, Any]:
+    fields = {
+        "name": message.name,
+        "reasoning_content": message.reasoning_content,
+        "tool_call_id": message.tool_call_id,
+        "tool_calls": [call_dict(call) for call in message.tool_calls] or None,
+    }
     return {"role": message.role, "content": message.content} | {
         name: value for name, value in fields.items() if value is not None
     }
+
+
+def call_dict(call: ToolCall) -> dict[str, Any]:
+    """Templates take the arguments apart, so they get the object and not its text."""
+    function = {"name": call.name, "arguments": json.loads(call.arguments)}
+    return {"id": call.id, "type": "function", "function": function}
+
+
+def tool_dict(tool: Tool) -> dict[str, Any]:
+    function = {"name": tool.name, "description": tool.description, "parameters": {**NO_PARAMETERS, **tool.parameters}}
+    return {"type": "function", "function": function}
 
 
 def reason(error: BaseException) -> str:

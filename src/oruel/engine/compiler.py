@@ -1,0 +1,56 @@
+"""Grammars become constraints beside the engine's loop: a hostile one may take a second, for which no stream waits."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from oruel.constraints.grammar import Grammar
+from oruel.constraints.json_object import GRAMMAR, JsonObject
+from oruel.constraints.tokens import Tokens
+from oruel.engine.protocol import Failure, Submit
+from oruel.errors import EngineFailed
+from oruel.sampling.mask import Constraint
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A request with its constraint, or with why it can't have it."""
+
+    request: Submit
+    outcome: Constraint | Failure
+
+
+class Compiler:
+    """`deliver` is given each request's outcome, on another thread. All else is called from one thread."""
+
+    def __init__(self, tokens: Tokens, deliver: Callable[[Compiled], None]) -> None:
+        self._tokens = tokens
+        self._deliver = deliver
+        self._pending: set[int] = set()
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="compiler")
+
+    def submit(self, request: Submit) -> None:
+        """For a request that has a form."""
+        self._pending.add(request.sequence)
+        self._pool.submit(self._compile, request)
+
+    def release(self, sequence: int) -> bool:
+        """Whether the sequence was waited for; its outcome is not waited for any more."""
+        waited_for = sequence in self._pending
+        self._pending.discard(sequence)
+        return waited_for
+
+    def _compile(self, request: Submit) -> None:
+        if request.sequence in self._pending:
+            self._deliver(Compiled(request, constraint_of(self._tokens, request)))
+
+
+def constraint_of(tokens: Tokens, request: Submit) -> Constraint | Failure:
+    form = request.form
+    assert form is not None
+    if form.grammar == GRAMMAR:
+        return JsonObject(tokens, request.max_tokens)
+    try:
+        return Grammar(tokens, form.grammar, request.max_tokens, closes=form.closes, leave=form.leave)
+    except EngineFailed as error:
+        return Failure(request.sequence, error.message)

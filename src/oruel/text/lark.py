@@ -1,0 +1,51 @@
+"""Pieces of grammars in llguidance's Lark, for a model whose control tokens have texts."""
+
+import json
+import re
+from collections.abc import Mapping
+
+from oruel.text.markup import alternatives
+from oruel.text.tools.format import ID, INDEX, PLACEHOLDERS
+
+ANYTHING = r"(.|\n)*"
+TERMINALS = f"TEXT: /{ANYTHING}/\nCALL_ID: /[a-zA-Z0-9]{{9}}/\nCALL_INDEX: /[0-9]{{1,3}}/\n"
+
+
+class Lark:
+    """`control`: the tokens that have no text of their own, by the text that stands for them."""
+
+    def __init__(self, control: Mapping[str, int]) -> None:
+        self._control = control
+        self._pattern = alternatives(control)
+
+    def is_control(self, text: str) -> bool:
+        return text in self._control
+
+    def literal(self, text: str) -> str:
+        """An expression that matches just this text; "" for none."""
+        parts: list[str] = []
+        end = 0
+        for match in self._pattern.finditer(text):
+            parts += [*self._plain(text[end : match.start()]), f"<[{self._control[match[0]]}]>"]
+            end = match.end()
+        return " ".join([*parts, *self._plain(text[end:])])
+
+    def up_to(self, rule: str, end: str, text: str = "TEXT") -> str:
+        """A rule for free text, matched by the terminal `text`, and the first `end` in it."""
+        if self.is_control(end):
+            return f"{rule}: {text} {self.literal(end)}\n"
+        return f"{rule}[lazy]: {text} {quoted(end)}\n"
+
+    def _plain(self, text: str) -> list[str]:
+        kinds = {ID: "CALL_ID", INDEX: "CALL_INDEX"}
+        return [kinds.get(part) or quoted(part) for part in PLACEHOLDERS.split(text) if part]
+
+
+def quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+def not_beginning_with(name: str, *texts: str) -> str:
+    """A terminal for all texts but those."""
+    escaped = (re.escape(text).replace("/", r"\/") for text in texts)
+    return f"{name}: /{ANYTHING}/" + "".join(f" & ~/{text}{ANYTHING}/" for text in escaped) + "\n"

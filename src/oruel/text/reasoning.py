@@ -1,0 +1,47 @@
+"""Reasoning before an answer: the markers that models put around it, and whether a prompt has opened it."""
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+
+@dataclass(frozen=True, slots=True)
+class Markers:
+    open: str
+    close: str
+
+
+KNOWN = (
+    Markers("<think>", "</think>"),
+    Markers("[THINK]", "[/THINK]"),
+    Markers("<seed:think>", "</seed:think>"),
+    Markers("<|START_THINKING|>", "<|END_THINKING|>"),
+    Markers("<|inner_prefix|>", "<|inner_suffix|>"),
+)
+
+
+class State(Enum):
+    """How an answer begins: with text, inside reasoning, or with the one or the other as the model likes."""
+
+    TEXT = auto()
+    REASONING = auto()
+    EITHER = auto()
+
+
+def markers_in(template: str) -> Markers | None:
+    return next((markers for markers in KNOWN if markers.open in template and markers.close in template), None)
+
+
+def state_after(prompt: str, markers: Markers | None) -> State:
+    """`prompt`: its end is enough."""
+    if markers is None or prompt.rstrip().endswith(markers.close):
+        return State.TEXT
+    return State.REASONING if prompt.rstrip().endswith(markers.open) else State.EITHER
+
+
+def without_reasoning(text: str) -> str:
+    """Less an empty pair of markers at its beginning."""
+    for markers in KNOWN:
+        inside, closed, after = text.lstrip().removeprefix(markers.open).partition(markers.close)
+        if text.lstrip().startswith(markers.open) and closed and not inside.strip():
+            return after
+    return text

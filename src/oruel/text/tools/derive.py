@@ -1,0 +1,220 @@
+"""A model's tool format, read off what its chat template renders for conversations with calls in them."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, replace
+from typing import Any
+
+from oruel.errors import InvalidParameter
+from oruel.text.reasoning import without_reasoning
+from oruel.text.template import ChatTemplate
+from oruel.text.tools.format import ID, INDEX, Tagged, ToolFormat, common_end, common_start
+from oruel.types import Message, Tool, ToolCall
+
+FIRST, SECOND, THIRD = "zqalpha", "zqbravo", "zqcharlie"
+KEY, OTHER_KEY = "zqkey", "zqanother"
+VALUE, OTHER_VALUE = "zqvalue", "zqsomething"
+ANSWER, RESULT = "zqanswer", "zqresult"
+NUMBER = 90210
+LONG_IDS = tuple(f"call_zq00000000000000000{end}" for end in "abc")
+SHORT_IDS = tuple(f"zqid0000{end}" for end in "abc")
+
+USER = Message("user", "zqquestion")
+PARAMETERS = {"type": "object", "properties": {KEY: {"type": "string"}}, "required": [KEY]}
+LISTED = Tool("zqlisted", "zqdescription", PARAMETERS)
+
+
+@dataclass(frozen=True, slots=True)
+class Support:
+    """What a template does for tools: `format` None, no calls that could be read off."""
+
+    format: ToolFormat | None
+    offers: bool
+    takes_results: bool
+
+    @property
+    def is_whole(self) -> bool:
+        return self.format is not None and self.offers and self.takes_results
+
+
+def support(template: ChatTemplate) -> Support:
+    probe = _Probe(template)
+    return Support(probe.format(), probe.offers(), probe.takes_results())
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What stands before the first call's name, and after it, up to the turn's end."""
+
+    begin: str
+    after: str
+
+
+class _Probe:
+    def __init__(self, template: ChatTemplate) -> None:
+        self._template = template
+        self._ids = LONG_IDS
+        if self._with_calls({KEY: VALUE}) is None:
+            self._ids = SHORT_IDS
+
+    def offers(self) -> bool:
+        rendered = self._render([USER], answers=True)
+        return rendered is not None and LISTED.name in rendered and LISTED.description in rendered
+
+    def takes_results(self) -> bool:
+        call = ToolCall(self._ids[0], FIRST, json.dumps({KEY: VALUE}))
+        result = Message("tool", RESULT, name=FIRST, tool_call_id=self._ids[0])
+        rendered = self._render([USER, Message("assistant", "", tool_calls=(call,)), result], answers=True)
+        return rendered is not None and RESULT in rendered
+
+    def format(self) -> ToolFormat | None:
+        """None where what is rendered doesn't show it."""
+        written = self._json() or self._tagged()
+        if written is None or holds_probe(written):
+            return None
+        # History has line ends, and empty reasoning, where an answer begins with the call itself.
+        begin = without_reasoning(written.begin).lstrip("\n")
+        return replace(written, begin=begin, short_ids=self._ids is SHORT_IDS) if begin.strip() else None
+
+    def _json(self) -> ToolFormat | None:
+        one = self._parts({KEY: VALUE})
+        found = one and find_object(one.after, {KEY: VALUE})
+        if not one or not found:
+            return None
+        written = ToolFormat(one.begin, one.after[: found[0]], one.after[found[1] :])
+        several = self._parts({KEY: VALUE}, {KEY: OTHER_VALUE}, {KEY: VALUE})
+        try:
+            middle, between = self._repeated(several.after if several else "", written.end)
+        except ValueError:
+            return written
+        return replace(written, middle=middle, between=between) if middle and between is not None else written
+
+    def _repeated(self, after: str, end: str) -> tuple[str | None, str | None]:
+        """What stands between name and arguments, and between two calls, in the text of three. Raises ValueError."""
+        first, second, third = split(after, SECOND, THIRD)
+        (middle, between), (middle_2, between_2) = around(first, VALUE), around(second, OTHER_VALUE)
+        middle_3, ending = around(third, VALUE)
+        if numbered(middle, middle_3) != numbered(middle, middle_2) or numbered(ending, end) != end:
+            return None, None
+        return numbered(middle, middle_2), numbered(between, between_2)
+
+    def _tagged(self) -> ToolFormat | None:
+        one, keys = self._parts({KEY: VALUE}), self._parts({KEY: VALUE, OTHER_KEY: OTHER_VALUE})
+        number, listed = self._parts({KEY: NUMBER}), self._parts({KEY: [NUMBER]})
+        two = self._parts({KEY: VALUE}, {KEY: OTHER_VALUE})
+        if not (one and keys and number and listed):
+            return None
+        try:
+            before, after_key, rest = split(one.after, KEY, VALUE)
+            _, _, further, _, _ = split(keys.after, KEY, VALUE, OTHER_KEY, OTHER_VALUE)
+            _, after_key_json, _ = split(number.after, KEY, str(NUMBER))
+            if split(listed.after, KEY, f"[{NUMBER}]")[1] != after_key_json:
+                return None
+        except ValueError:
+            return None
+        before_key = common_end(before, further)
+        after_value = further.removesuffix(before_key)
+        if not before_key or not after_value or not rest.startswith(after_value):
+            return None
+        tags = Tagged(before_key, after_key, after_value, after_key_json)
+        end = rest.removeprefix(after_value)
+        written = ToolFormat(one.begin, before.removesuffix(before_key), end, tagged=tags)
+        call = one.after.removesuffix(end)
+        second = call.replace(VALUE, OTHER_VALUE)
+        if not (two and two.after.startswith(call) and two.after.endswith(second + end)):
+            return written
+        between, found, _ = two.after.removeprefix(call).partition(SECOND)
+        return replace(written, between=between) if found else written
+
+    def _parts(self, *arguments: dict[str, Any]) -> _Parts | None:
+        """What calls with these arguments have where a plain answer has its text."""
+        plain, rendered = self._render([USER, Message("assistant", ANSWER)]), self._with_calls(*arguments)
+        if plain is None or rendered is None or plain.count(ANSWER) != 1:
+            return None
+        before, after = plain.split(ANSWER)
+        name = rendered.find(FIRST, rendered.find(USER.content))
+        if name < 0:
+            return None
+        shared = whole_tags(rendered, len(common_start(before, rendered[:name])))
+        rest = rendered[name + len(FIRST) :]
+        ending = common_end(rest, after)
+        if ending != after and ending not in ("", "\n"):
+            # Half a tag belongs to the call.
+            ending = ending[ending.find("<") :] if "<" in ending else ""
+        return _Parts(self._blank(rendered[shared:name]), self._blank(rest.removesuffix(ending)))
+
+    def _blank(self, text: str) -> str:
+        for call_id in self._ids:
+            text = text.replace(call_id, ID)
+        return text
+
+    def _with_calls(self, *arguments: dict[str, Any]) -> str | None:
+        calls = (
+            ToolCall(call_id, name, json.dumps(given))
+            for call_id, name, given in zip(self._ids, (FIRST, SECOND, THIRD), arguments, strict=False)
+        )
+        return self._render([USER, Message("assistant", "", tool_calls=tuple(calls))])
+
+    def _render(self, messages: Sequence[Message], *, answers: bool = False) -> str | None:
+        try:
+            return self._template.render(messages, {}, [LISTED], answers=answers)
+        except InvalidParameter:
+            return None
+
+
+def find_object(text: str, wanted: dict[str, Any]) -> tuple[int, int] | None:
+    """Where the first JSON object equal to `wanted` begins and ends."""
+    decoder = json.JSONDecoder()
+    start = text.find("{")
+    while start >= 0:
+        try:
+            found, end = decoder.raw_decode(text, start)
+        except ValueError:
+            found, end = None, 0
+        if found == wanted:
+            return start, end
+        start = text.find("{", start + 1)
+    return None
+
+
+def split(text: str, *marks: str) -> list[str]:
+    """What is between the marks, which come in this order. Raises ValueError."""
+    parts: list[str] = []
+    for mark in marks:
+        before, found, text = text.partition(mark)
+        if not found:
+            raise ValueError(mark)
+        parts.append(before)
+    return [*parts, text]
+
+
+def around(text: str, value: str) -> tuple[str, str]:
+    """What is before and after the JSON object {KEY: value}. Raises ValueError."""
+    found = find_object(text, {KEY: value})
+    if not found:
+        raise ValueError(value)
+    return text[: found[0]], text[found[1] :]
+
+
+def numbered(one: str, other: str) -> str | None:
+    """The text that both are, with INDEX where they count calls; None where they differ in more than that."""
+    if one == other:
+        return one
+    start = len(common_start(one, other))
+    end = len(common_end(one[start:], other[start:]))
+    counts = one[start : len(one) - end], other[start : len(other) - end]
+    return one[:start] + INDEX + one[len(one) - end :] if all(map(str.isdigit, counts)) else None
+
+
+def whole_tags(text: str, place: int) -> int:
+    """The place itself, or where the tag begins that it stands in."""
+    opened = text.rfind("<", 0, place)
+    return opened if opened > text.rfind(">", 0, place) else place
+
+
+def holds_probe(written: ToolFormat) -> bool:
+    """Whether something of what was asked for is left in the format, or an answer has channels: then what stands in a
+    conversation isn't what the model writes, or isn't understood.
+    """
+    texts = repr(astuple(written))
+    return "zq" in texts or "<|channel|>" in texts or ID in written.begin

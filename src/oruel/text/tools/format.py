@@ -1,0 +1,89 @@
+"""How a model writes calls of functions: begin NAME middle ARGUMENTS (between NAME middle ARGUMENTS)* end."""
+
+import re
+from collections.abc import Collection
+from dataclasses import astuple, dataclass, replace
+
+from oruel.text.markup import alternatives
+
+# In a format's texts: where the id of the call stands, and its index.
+ID = "\ue000"
+INDEX = "\ue001"
+PLACEHOLDERS = re.compile(f"([{ID}{INDEX}])")
+ID_PATTERN, INDEX_PATTERN = "[a-zA-Z0-9_-]{1,64}", "[0-9]{1,3}"
+
+NAME = "[a-zA-Z0-9_-]{1,64}"
+MARKER = re.compile(r"<[^<>\s]+>|\[[A-Z_]+\]|<\|[^<>\s]+\|?>")
+
+
+@dataclass(frozen=True, slots=True)
+class Tagged:
+    """Arguments as tags: (before_key KEY after_key VALUE after_value)*. Strings stand as they are, other values as
+    JSON, behind a tag of its own where `after_key_json` says so.
+    """
+
+    before_key: str
+    after_key: str
+    after_value: str
+    after_key_json: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolFormat:
+    """`between` None: one call only. `tagged` None: the arguments are a JSON object. `short_ids`: the template takes
+    ids of nine letters and digits only.
+    """
+
+    begin: str
+    middle: str
+    end: str
+    between: str | None = None
+    tagged: Tagged | None = None
+    short_ids: bool = False
+
+    def before(self, ends: Collection[str]) -> "ToolFormat | None":
+        """The format of a model that ends its turn with one of these texts; None where it can't get to a call's end."""
+        first = alternatives(ends).search(self.end)
+        end = self.end[: first.start()] if first else self.end
+        if alternatives(ends).search(self.begin + self.middle):
+            return None
+        goes_on = self.between is not None and not alternatives(ends).search(self.between)
+        return replace(self, end=end, between=self.between if goes_on else None)
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        tags = astuple(self.tagged) if self.tagged else ()
+        return (self.begin, self.middle, self.end, self.between or "", *tags)
+
+    @property
+    def marker(self) -> str | None:
+        """The text that nothing but a call begins with; None where only an answer's very beginning can be a call."""
+        found = MARKER.match(self.begin)
+        return found[0] if found else None
+
+    @property
+    def trigger(self) -> str:
+        return self.marker or self.begin
+
+
+HERMES = ToolFormat(
+    begin='<tool_call>\n{"name": "',
+    middle='", "arguments": ',
+    end="}\n</tool_call>",
+    between='}\n</tool_call>\n<tool_call>\n{"name": "',
+)
+
+
+def pattern(text: str) -> str:
+    """A regular expression for a text of a format."""
+    kinds = {ID: ID_PATTERN, INDEX: INDEX_PATTERN}
+    return "".join(kinds.get(part) or re.escape(part) for part in PLACEHOLDERS.split(text))
+
+
+def common_start(one: str, other: str) -> str:
+    length = next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+    return one[:length]
+
+
+def common_end(one: str, other: str) -> str:
+    return common_start(one[::-1], other[::-1])[::-1]

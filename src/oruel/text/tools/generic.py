@@ -1,0 +1,52 @@
+"""Tools for models whose template knows none, where the operator wants that: described in the system message, called
+the way Hermes models do. Nobody can say how well such a model chooses; its calls are held to the format all the same.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from oruel.text.template import tool_dict
+from oruel.types import Message, Tool, ToolCall
+
+INTRODUCTION = """You may call functions. These are declared, each as JSON on a line of its own:
+<tools>
+{tools}
+</tools>
+
+To call one, answer with nothing but its name and its arguments as JSON, between these tags:
+<tool_call>
+{{"name": "the function's name", "arguments": {{...}}}}
+</tool_call>"""
+
+
+def with_tools(messages: Sequence[Message], tools: Sequence[Tool]) -> list[Message]:
+    """The same conversation in roles that every template knows."""
+    told = list(_told(messages))
+    if not tools:
+        return told
+    introduction = INTRODUCTION.format(tools="\n".join(json.dumps(tool_dict(t), ensure_ascii=False) for t in tools))
+    if told and told[0].role == "system":
+        return [replace(told[0], content=f"{told[0].content}\n\n{introduction}"), *told[1:]]
+    return [Message("system", introduction), *told]
+
+
+def _told(messages: Sequence[Message]) -> Iterator[Message]:
+    """Results that follow each other are one user's turn, since many templates want the roles to alternate."""
+    results: list[str] = []
+    for message in messages:
+        if message.role == "tool":
+            results.append(f"<tool_response>\n{message.content}\n</tool_response>")
+            continue
+        if results:
+            yield Message("user", "\n".join(results))
+            results = []
+        calls = [written(call) for call in message.tool_calls]
+        yield replace(message, content="\n".join(filter(None, [message.content, *calls])), tool_calls=())
+    if results:
+        yield Message("user", "\n".join(results))
+
+
+def written(call: ToolCall) -> str:
+    body = {"name": call.name, "arguments": json.loads(call.arguments)}
+    return f"<tool_call>\n{json.dumps(body, ensure_ascii=False)}\n</tool_call>"

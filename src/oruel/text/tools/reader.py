@@ -1,0 +1,146 @@
+"""Reads calls out of an answer's text as it comes: from the first call's name on."""
+
+import json
+import re
+import secrets
+import string
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from oruel.text.forms import is_string
+from oruel.text.tools.format import NAME, ToolFormat, common_start, pattern
+from oruel.types import Tool, ToolCallDelta
+
+LETTERS = string.ascii_letters + string.digits
+
+
+class CallReader:
+    """Fed the text behind the format's beginning. `is_whole`: every call that began is complete."""
+
+    def __init__(self, tool_format: ToolFormat, tools: Mapping[str, Tool]) -> None:
+        self._format = tool_format
+        self._tools = tools
+        self._index = 0
+        self._state: Callable[[str], tuple[int, list[ToolCallDelta]] | None] = self._name
+        self._json = _JsonScanner()
+        self._keys = 0
+        self._tool_name = ""
+        tagged = tool_format.tagged
+        follows = [tagged.before_key, tool_format.end, tool_format.between or tool_format.end] if tagged else []
+        ahead = f"(?={'|'.join(map(pattern, follows))})" if follows else ""
+        self._named = re.compile(f"({NAME}){pattern(tool_format.middle)}{ahead}")
+        self._end = re.compile(pattern(tool_format.end))
+        self._between = re.compile(pattern(tool_format.between)) if tool_format.between is not None else None
+        self.is_whole = False
+        self.has_ended = False
+
+    def take(self, text: str) -> tuple[int, list[ToolCallDelta]] | None:
+        """How many characters of `text` are understood, and what they say; None where more are needed."""
+        return self._state(text)
+
+    def _name(self, text: str) -> tuple[int, list[ToolCallDelta]] | None:
+        found = self._named.match(text)
+        if not found:
+            return None
+        self._tool_name, self.is_whole = found[1], False
+        self._json, self._keys = _JsonScanner(), 0
+        self._state = self._arguments if self._format.tagged is None else self._tag
+        return found.end(), [ToolCallDelta(self._index, call_id(short=self._format.short_ids), found[1])]
+
+    def _arguments(self, text: str) -> tuple[int, list[ToolCallDelta]] | None:
+        length = self._json.feed(text)
+        if self._json.is_complete:
+            self._state, self.is_whole = self._after, not self._format.end
+        return (length, [ToolCallDelta(self._index, arguments=text[:length])]) if length else None
+
+    def _tag(self, text: str) -> tuple[int, list[ToolCallDelta]] | None:
+        tags = self._format.tagged
+        assert tags is not None
+        if not text.startswith(tags.before_key):
+            if self._end.match(text) or (self._between and self._between.match(text)):
+                self._state = self._after
+                return 0, [ToolCallDelta(self._index, arguments="}" if self._keys else "{}")]
+            return None
+        key, _, behind = text[len(tags.before_key) :].partition(common_start(tags.after_key, tags.after_key_json))
+        described = self._properties.get(key)
+        after_key = tags.after_key if is_string(described) else tags.after_key_json
+        start = len(tags.before_key) + len(key) + len(after_key)
+        end = text.find(tags.after_value, start)
+        if not behind or end < 0:
+            return None
+        value = text[start:end]
+        written = json.dumps(value, ensure_ascii=False) if is_string(described) else value
+        opening = ", " if self._keys else "{"
+        self._keys += 1
+        fragment = f"{opening}{json.dumps(key, ensure_ascii=False)}: {written}"
+        return end + len(tags.after_value), [ToolCallDelta(self._index, arguments=fragment)]
+
+    @property
+    def _properties(self) -> Mapping[str, Any]:
+        tool = self._tools.get(self._tool_name)
+        return (tool.parameters.get("properties") or {}) if tool else {}
+
+    def _after(self, text: str) -> tuple[int, list[ToolCallDelta]] | None:
+        if self._between and (found := self._between.match(text)):
+            self._index += 1
+            self._state = self._name
+            return found.end(), []
+        if not (found := self._end.match(text)):
+            return None
+        self.is_whole = True
+        rest = (self._format.between or "").removeprefix(self._format.end)
+        if self._format.between is None or not self._format.between.startswith(self._format.end):
+            self.has_ended = True
+            return found.end(), []
+        # What ends the calls also begins what stands between two.
+        behind = text[found.end() :]
+        if behind and not rest.startswith(behind[: len(rest)]):
+            self.has_ended = True
+            return found.end(), []
+        return None
+
+
+class _JsonScanner:
+    """Finds the end of a JSON object."""
+
+    def __init__(self) -> None:
+        self._depth = 0
+        self._in_string = self._is_escaped = False
+        self.is_complete = False
+
+    def feed(self, text: str) -> int:
+        """How many characters belong to it."""
+        for place, character in enumerate(text):
+            self._take(character)
+            if self.is_complete:
+                return place + 1
+        return len(text)
+
+    def _take(self, character: str) -> None:
+        if self._in_string:
+            if self._is_escaped:
+                self._is_escaped = False
+            elif character == "\\":
+                self._is_escaped = True
+            elif character == '"':
+                self._in_string = False
+        elif character == '"':
+            self._in_string = True
+        elif character in "{[":
+            self._depth += 1
+        elif character in "}]":
+            self._depth -= 1
+            self.is_complete = self._depth <= 0
+
+
+def call_id(*, short: bool) -> str:
+    if short:
+        return "".join(secrets.choice(LETTERS) for _ in range(9))
+    return f"call_{secrets.token_hex(12)}"
+
+
+def read_all(reader: CallReader, text: str) -> Iterator[ToolCallDelta]:
+    """What a whole text says."""
+    while text and (found := reader.take(text)):
+        text = text[found[0] :]
+        yield from found[1]
