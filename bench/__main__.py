@@ -12,11 +12,24 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
 
-from bench import capacity, conversation, models, pause, prefix, python_share, sampling, seeded, throughput, turbo
+from bench import (
+    capacity,
+    conversation,
+    documents,
+    models,
+    pause,
+    prefix,
+    python_share,
+    sampling,
+    seeded,
+    throughput,
+    turbo,
+)
 from bench.row import Row
 from bench.throughput import Workload
 
 ROUNDS = 7
+DEMO = Path(__file__).parents[1] / "src" / "oruel" / "models" / "oruel-demo.gguf"
 Rows = Callable[[], Iterable[Row]]
 
 
@@ -69,9 +82,13 @@ def groups(options: argparse.Namespace) -> dict[str, Rows]:
         "turbo": lambda: turbo.rows(name, small, threads, 200, rounds),
         "seeded-1": lambda: seeded.rows(name, small, threads, 1, 256, rounds),
         "seeded-8": lambda: seeded.rows(name, small, threads, 8, 256, rounds),
+        "documents-1": lambda: documents.document_rows("demo", DEMO, threads, 1, rounds),
+        "documents-8": lambda: documents.document_rows("demo", DEMO, threads, 8, rounds),
+        "mask": lambda: documents.mask_rows(models.wide(), rounds),
         "sampling": lambda: sampling.rows(max(9, rounds)),
         **{f"large-throughput-{streams}": large_throughput(streams) for streams in (1, 8)},
         "large-python": lambda: python_share.rows("0.5B", models.half_billion(), threads, (1, 8, 32, 128), 5),
+        "large-tokens": lambda: documents.token_rows("0.5B", models.half_billion(), threads, 5),
         "large-prefix": lambda: prefix.rows("0.5B", models.half_billion(), threads, 2),
         "large-pause*": lambda: pause.rows("0.5B", models.half_billion(), threads, 200, 3),
     }
