@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 
 import pytest
@@ -7,8 +8,8 @@ from hypothesis import strategies as st
 from oruel.errors import InvalidParameter
 from oruel.text.prompt import PromptEncoder
 from oruel.text.template import CHATML, ChatTemplate
-from oruel.types import Message
-from tests.text.vocabularies import CONTROL, USER_DEFINED, Characters
+from oruel.types import Message, Tool, ToolCall
+from tests.text.vocabularies import CONTROL, FIRST_SPECIAL, USER_DEFINED, Characters
 
 TEMPLATES = {
     "chatml": CHATML,
@@ -224,3 +225,28 @@ def test_thousands_of_special_texts_are_told_apart() -> None:
     vocabulary = Characters(control=[*CONTROL, *(f"<unused{number}>" for number in range(6000))])
     text = "<unused5999><unused6000>" + "<unused" * 50
     assert encoder(CHATML, vocabulary).encode_text(text) == [ord(character) for character in text]
+
+
+WITH_TOOLS = (
+    "{% for tool in tools or [] %}{{ tool | tojson }}\n{% endfor %}{% for message in messages %}<|im_start|>"
+    "{{ message.role }}\n{{ message.content }}{% for call in message.tool_calls or [] %}<tool>{{ call.function.name }}"
+    "{{ call.function.arguments | tojson }}{% endfor %}<|im_end|>{% endfor %}<|im_start|>assistant\n"
+)
+
+
+@given(st.lists(st.sampled_from(PARTS), max_size=5).map("".join))
+def test_special_texts_in_tools_calls_and_results_stay_text(said: str) -> None:
+    vocabulary = Characters(user_defined=("<think>", "</think>"))
+    encoder = PromptEncoder(vocabulary, ChatTemplate(WITH_TOOLS))
+
+    def encoded(text: str) -> list[int]:
+        call = ToolCall("1", "f", json.dumps({text: [text, {"a": text}]}))
+        result = Message("tool", text, name="f", tool_call_id="1")
+        tool = Tool("f", text, {"type": "object", "properties": {text: {"description": text, "enum": [text]}}})
+        return encoder.encode(
+            [Message("user", text), Message("assistant", text, tool_calls=(call,)), result], {}, [tool]
+        )
+
+    special = [token for token in encoded(said) if token >= FIRST_SPECIAL]
+    assert special == [token for token in encoded("x") if token >= FIRST_SPECIAL]
+    assert json.dumps(said, ensure_ascii=False)[1:-1] in vocabulary.text(encoded(said))

@@ -51,3 +51,21 @@ class Characters:
         if isinstance(fragment, int):
             return [fragment]
         return [ord(character) for character in " " * self.adds_space_prefix + fragment]
+
+
+class ByteVocabulary:
+    """A token for each byte, which is its id, one that ends (256), some longer ones, and control tokens."""
+
+    def __init__(self, merges: Collection[bytes] = (), control: Collection[str] = ()) -> None:
+        self._pieces = [*(bytes([byte]) for byte in range(256)), b"", *merges, *(b"" for _ in control)]
+        self.size = len(self._pieces)
+        self.control_tokens = {text: self.size - len(control) + place for place, text in enumerate(control)}
+
+    def piece(self, token: int) -> bytes:
+        return self._pieces[token]
+
+    def is_end(self, token: int) -> bool:
+        return token == 256
+
+    def tokenize(self, text: str) -> list[int]:
+        return list(text.encode())

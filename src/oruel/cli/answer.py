@@ -13,11 +13,12 @@ CONTROL = {code: "\N{REPLACEMENT CHARACTER}" for code in (*range(32), *range(127
 
 @dataclass
 class Answer:
-    """What the chunks have said so far; texts, finishes and logprobs are by choice."""
+    """What the chunks have said so far; texts, finishes and logprobs are by choice, calls by choice and index."""
 
     model: str = ""
     tier: str = ""
     texts: dict[int, str] = field(default_factory=lambda: defaultdict(str))
+    calls: dict[tuple[int, int], str] = field(default_factory=lambda: defaultdict(str))
     finishes: dict[int, str] = field(default_factory=dict)
     logprobs: dict[int, list[TokenLogprob]] = field(default_factory=lambda: defaultdict(list))
     usage: ChunkUsage | None = None
@@ -28,6 +29,9 @@ class Answer:
         self.usage = chunk.usage or self.usage
         for choice in chunk.choices or []:
             self.texts[choice.index] += choice.delta.content or ""
+            for call in choice.delta.tool_calls or []:
+                name = f"{call.function.name} " if call.function.name else ""
+                self.calls[choice.index, call.index] += name + (call.function.arguments or "")
             if choice.logprobs:
                 self.logprobs[choice.index] += choice.logprobs.content or []
             if choice.finish_reason:
@@ -83,6 +87,8 @@ class Screen:
         for choice in sorted(set(answer.texts) - {0}):
             self.note(f"choice {choice + 1}:")
             self.text(f"{answer.texts[choice]}\n")
+        for choice, index in sorted(answer.calls):
+            self.note(f"calls {answer.calls[choice, index]}")
         for choice in sorted(answer.logprobs):
             self.note(f"log-probabilities of choice {choice + 1}:")
             for token in answer.logprobs[choice]:

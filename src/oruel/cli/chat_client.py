@@ -33,9 +33,20 @@ class Logprobs(msgspec.Struct):
     content: list[TokenLogprob] | None = None
 
 
+class ChunkFunction(msgspec.Struct):
+    name: str | None = None
+    arguments: str | None = None
+
+
+class ChunkCall(msgspec.Struct):
+    index: int = 0
+    function: ChunkFunction = msgspec.field(default_factory=ChunkFunction)
+
+
 class ChunkDelta(msgspec.Struct):
     content: str | None = None
     reasoning_content: str | None = None
+    tool_calls: list[ChunkCall] | None = None
 
 
 class ChunkChoice(msgspec.Struct):

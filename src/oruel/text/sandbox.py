@@ -27,7 +27,9 @@ class Generation(Extension):
 
 
 class Sandbox(ImmutableSandboxedEnvironment):
-    """Repeating and raising to a power are bounded too, because both make much memory out of few characters."""
+    """Repeating and raising to a power are bounded too, because both make much memory out of few characters. Lists may
+    be appended to and popped from, which some templates do: what they are given is made for each rendering.
+    """
 
     intercepted_binops = frozenset({"*", "**"})
 
@@ -35,6 +37,11 @@ class Sandbox(ImmutableSandboxedEnvironment):
         super().__init__(trim_blocks=True, lstrip_blocks=True, extensions=[Generation, loopcontrols])
         self.globals |= {"raise_exception": raise_exception, "strftime_now": strftime_now}
         self.filters |= {"tojson": tojson, "from_json": json.loads}
+
+    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+        if isinstance(obj, list) and attr in ("append", "pop"):
+            return True
+        return super().is_safe_attribute(obj, attr, value)
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         if operator == "**":

@@ -5,6 +5,7 @@ Templates come with the model file, so they are the operator's; messages and key
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
@@ -153,7 +154,11 @@ def call_dict(call: ToolCall) -> dict[str, Any]:
 
 
 def tool_dict(tool: Tool) -> dict[str, Any]:
-    function = {"name": tool.name, "description": tool.description, "parameters": {**NO_PARAMETERS, **tool.parameters}}
+    function = {
+        "name": tool.name,
+        "description": tool.description,
+        "parameters": deepcopy({**NO_PARAMETERS, **tool.parameters}),
+    }
     return {"type": "function", "function": function}
 
 

@@ -3,6 +3,7 @@
 import json
 import random
 import re
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from oruel.text.tools.derive import Support, support
 from oruel.text.tools.format import PLACEHOLDERS, ToolFormat
 from oruel.types import Message, Tool, ToolCall
 from tests.text.tools.real_templates import templates
+from tests.text.vocabularies import ByteVocabulary
 
 pytestmark = pytest.mark.templates
 
@@ -72,26 +74,9 @@ def covered() -> dict[str, tuple[ChatTemplate, ToolFormat]]:
     }
 
 
-class Vocabulary:
-    """A token for each byte, one that ends, and one for each special text."""
-
-    def __init__(self, special: list[str]) -> None:
-        self.control = {text: 257 + number for number, text in enumerate(special)}
-        self._pieces = [bytes([byte]) for byte in range(256)] + [b""] * (1 + len(special))
-        self.size = len(self._pieces)
-
-    def piece(self, token: int) -> bytes:
-        return self._pieces[token]
-
-    def is_end(self, token: int) -> bool:
-        return token == 256
-
-    def tokenize(self, text: str) -> list[int]:
-        return list(text.encode())
-
-    def spell(self, text: str) -> list[int]:
-        parts = re.split("(" + "|".join(map(re.escape, self.control)) + ")", text) if self.control else [text]
-        return [token for part in parts for token in ([self.control[part]] if part in self.control else part.encode())]
+def spelt(text: str, control: Mapping[str, int]) -> list[int]:
+    parts = re.split("(" + "|".join(map(re.escape, control)) + ")", text) if control else [text]
+    return [token for part in parts for token in ([control[part]] if part in control else part.encode())]
 
 
 def special_texts(form: ToolFormat) -> list[str]:
@@ -116,15 +101,15 @@ def test_most_public_families_are_covered() -> None:
 def test_what_a_template_writes_of_calls_its_grammar_takes_and_its_reader_gives_back(special: bool, must: bool) -> None:
     chance = random.Random(20261124)
     for name, (template, form) in covered().items():
-        vocabulary = Vocabulary(special_texts(form) if special else [])
+        vocabulary = ByteVocabulary(control=special_texts(form) if special else [])
         tokens = Tokens(vocabulary)
-        forms = Forms(vocabulary.control, None, ())
+        forms = Forms(vocabulary.control_tokens, None, ())
         for calls in (CALLS[:1], CALLS) if form.between is not None else (CALLS[:1],):
             several = len(calls) > 1
             body = written(template, form, calls)
             grammar = forms.calls(form, TOOLS, State.TEXT, must=must, several=several).grammar
             held = Grammar(tokens, grammar, 10_000, closes=False)
-            for token in vocabulary.spell(body):
+            for token in spelt(body, vocabulary.control_tokens):
                 allowed = held.mask()[token // 8] >> (token % 8) & 1
                 assert allowed, f"{name}: {body!r}"
                 held.accept(token)
@@ -156,7 +141,7 @@ def given_back(body: str, form: ToolFormat, chance: random.Random) -> list[tuple
 
 def test_a_name_that_is_not_declared_is_stopped_at_its_first_wrong_letter() -> None:
     for name, (_, form) in covered().items():
-        vocabulary = Vocabulary([])
+        vocabulary = ByteVocabulary()
         held = Grammar(
             Tokens(vocabulary),
             Forms({}, None, ()).calls(form, TOOLS, State.TEXT, must=True, several=True).grammar,

@@ -1,0 +1,132 @@
+"""Whoever chooses among the tokens that are allowed, a document of any schema is valid and ends within its budget."""
+
+import json
+import random
+from typing import Any
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from oruel.constraints.grammar import Grammar
+from oruel.constraints.schema import json_grammar
+from oruel.constraints.tokens import Tokens
+from tests.constraints.test_json_object import CHOOSERS
+from tests.text.vocabularies import ByteVocabulary
+
+LINKED = {
+    "$defs": {
+        "node": {
+            "type": "object",
+            "properties": {
+                "value": {"type": "string", "minLength": 2},
+                "next": {"anyOf": [{"type": "null"}, {"$ref": "#/$defs/node"}]},
+                "children": {"type": "array", "items": {"$ref": "#/$defs/node"}},
+            },
+            "required": ["value", "next"],
+        }
+    },
+    "$ref": "#/$defs/node",
+}
+
+scalars = st.one_of(
+    st.just({"type": "boolean"}),
+    st.just({"type": "null"}),
+    st.builds(
+        lambda low, room: {"type": "integer", "minimum": low, "maximum": low + room},
+        st.integers(-999, 999),
+        st.integers(0, 99),
+    ),
+    st.builds(
+        lambda low, room: {"type": "string", "minLength": low, "maxLength": low + room},
+        st.integers(0, 4),
+        st.integers(0, 9),
+    ),
+    st.builds(lambda values: {"enum": values}, st.lists(st.text(max_size=6), min_size=1, max_size=4, unique=True)),
+    st.sampled_from(
+        [{"type": "string", "pattern": p} for p in ("^[a-z]{2,4}$", "^(ab|cd)+$", "^[0-9]{3}-[0-9]$", "^(a+)+b$")]
+    ),
+)
+
+
+def objects(values: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.builds(
+        lambda properties, open_, needed: {
+            "type": "object",
+            "properties": properties,
+            "required": sorted(properties)[:needed],
+            "additionalProperties": open_,
+        },
+        st.dictionaries(st.text(max_size=5), values, max_size=4),
+        st.booleans(),
+        st.integers(0, 4),
+    )
+
+
+def arrays(values: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.builds(
+        lambda items, low, room: {"type": "array", "items": items, "minItems": low, "maxItems": low + room},
+        values,
+        st.integers(0, 3),
+        st.integers(0, 3),
+    )
+
+
+schemas = objects(
+    st.recursive(
+        scalars,
+        lambda inner: (
+            objects(inner) | arrays(inner) | st.lists(inner, min_size=1, max_size=3).map(lambda one: {"anyOf": one})
+        ),
+        max_leaves=8,
+    )
+)
+TOKENS = Tokens(
+    ByteVocabulary(merges=[b'", "', b'": ', b'"}', b"}}", b"abc", b'{"', "é".encode(), b"\xc3", b"  ", b"00"])
+)
+
+
+def write(grammar: str, budget: int, chooser: str, chance: random.Random) -> tuple[bytes, Grammar]:
+    held, written = Grammar(TOKENS, grammar, budget, closes=True), list[int]()
+    while not held.is_complete and len(written) < budget:
+        if held.forced:
+            token = held.forced[0]
+        else:
+            bits = np.unpackbits(held.mask(), count=TOKENS.size, bitorder="little")
+            token = held.settle(CHOOSERS[chooser](chance, [int(one) for one in np.flatnonzero(bits)], TOKENS.pieces))
+        if token in TOKENS.ends:
+            break
+        held.accept(token)
+        written.append(token)
+    return b"".join(TOKENS.pieces[token] for token in written), held
+
+
+@settings(max_examples=500, deadline=None)
+@given(schemas, st.integers(1, 200), st.sampled_from(sorted(CHOOSERS)), st.integers(0, 2**32))
+def test_every_document_is_valid(schema: dict[str, Any], budget: int, chooser: str, seed: int) -> None:
+    text, held = write(json_grammar(schema), budget, chooser, random.Random(seed))
+    if held.closes:
+        assert Draft202012Validator(schema).is_valid(json.loads(text)), text
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(1, 300), st.sampled_from(sorted(CHOOSERS)), st.integers(0, 2**32))
+def test_a_schema_that_refers_to_itself_ends_too(budget: int, chooser: str, seed: int) -> None:
+    text, held = write(json_grammar(LINKED), budget, chooser, random.Random(seed))
+    assert held.closes or budget < 40
+    if held.closes:
+        assert Draft202012Validator(LINKED).is_valid(json.loads(text)), text
+
+
+def test_no_whitespace_is_written_that_the_separators_don_t_have() -> None:
+    text, _ = write(json_grammar(LINKED), 300, "whitespace", random.Random(1))
+    assert text.decode() == json.dumps(json.loads(text), ensure_ascii=False)
+
+
+def test_a_budget_that_is_too_small_is_cut() -> None:
+    schema = {"type": "object", "properties": {"long": {"const": "x" * 50}}, "required": ["long"]}
+    text, held = write(json_grammar(schema), 20, "anything", random.Random(1))
+    assert not held.closes
+    assert not held.is_complete
+    assert text.startswith(b'{"long": "xxx')

@@ -1,0 +1,133 @@
+"""What may follow in an answer that may call tools: free text, from the marker on nothing but a declared call."""
+
+import json
+
+import pytest
+
+from oruel.constraints.grammar import Grammar
+from oruel.constraints.tokens import Tokens
+from oruel.text.forms import Forms
+from oruel.text.reasoning import Markers, State
+from oruel.text.tools.format import HERMES, ToolFormat
+from oruel.types import ResponseFormat, Tool
+from tests.text.vocabularies import ByteVocabulary
+
+THINK = Markers("<think>", "</think>")
+END = 256
+WEATHER = Tool(
+    "weather",
+    "",
+    {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"], "additionalProperties": False},
+)
+TOOLS = [WEATHER, Tool("now", "", {"type": "object", "additionalProperties": False})]
+CALL = '<tool_call>\n{"name": "weather", "arguments": {"city": "Bern"}}\n</tool_call>'
+LLAMA = ToolFormat('{"name": "', '", "parameters": ', "}")
+
+
+class Answer:
+    """An answer held to a form, written byte by byte."""
+
+    def __init__(
+        self, *, must: bool = False, several: bool = True, state: State = State.TEXT, form: ToolFormat = HERMES
+    ) -> None:
+        tokens = Tokens(ByteVocabulary())
+        markers = THINK if state is not State.TEXT else None
+        made = Forms({}, markers, list(b"</think>")).calls(form, TOOLS, state, must=must, several=several)
+        self._held = Grammar(tokens, made.grammar, 10_000, closes=False)
+
+    def allows(self, text: str) -> bool:
+        """Whether all of it may follow; what may is written."""
+        for byte in text.encode():
+            if not self._may(byte):
+                return False
+            self._held.accept(byte)
+        return True
+
+    @property
+    def may_end(self) -> bool:
+        return self._held.is_complete or self._may(END)
+
+    def _may(self, token: int) -> bool:
+        return bool(self._held.mask()[token // 8] >> (token % 8) & 1)
+
+
+def test_auto_is_free_until_the_marker() -> None:
+    for text in ["", "Hello", "a < b", "<tool", '{"name": "x"}', "<tool_cal <tool_c", "\n\n€"]:
+        answer = Answer()
+        assert answer.allows(text)
+        assert answer.may_end
+        assert answer.allows(" and on <b>")
+
+
+def test_from_the_marker_on_it_is_held_to_the_format() -> None:
+    for wrong in [" ", "\n[", '\n{"name": "weathers', '\n{"name": "weather", "arguments": {"town', "\n</tool_call>"]:
+        answer = Answer()
+        assert answer.allows("Let me see. <tool_call>")
+        assert not answer.may_end
+        assert not answer.allows(wrong)
+    answer = Answer()
+    assert answer.allows(f"Let me see.\n{CALL}")
+    assert answer.may_end
+
+
+def test_several_calls_only_where_they_may_be() -> None:
+    again = HERMES.between or ""
+    rest = again.removeprefix(HERMES.end)
+    several, one = Answer(), Answer(several=False)
+    assert several.allows(CALL + rest + 'now", "arguments": {}}\n</tool_call>')
+    assert several.may_end
+    assert one.allows(CALL)
+    assert one.may_end
+    assert not one.allows(rest)
+
+
+def test_a_required_call_begins_at_once() -> None:
+    assert not Answer(must=True).allows("Hello")
+    assert Answer(must=True).allows(CALL)
+    assert not Answer(must=True).may_end
+
+
+def test_without_a_marker_only_the_beginning_can_be_a_call() -> None:
+    answer = Answer(form=LLAMA)
+    assert answer.allows('{"name": "weather", "parameters": {"city": "Bern"}}')
+    assert answer.may_end
+    assert not Answer(form=LLAMA).allows('{"name": "wrong')
+    assert Answer(form=LLAMA).allows('I mean {"name": "wrong')
+
+
+@pytest.mark.parametrize(("state", "opening"), [(State.REASONING, ""), (State.EITHER, "<think>")])
+@pytest.mark.parametrize("must", [False, True])
+def test_reasoning_is_free_even_to_write_a_call(state: State, opening: str, must: bool) -> None:
+    answer = Answer(state=state, must=must)
+    assert answer.allows(f"{opening}Should I? <tool_call> no, {CALL} </think")
+    assert not answer.may_end
+    assert answer.allows(">\n\n")
+    assert answer.allows("Hello") is not must
+    answer = Answer(state=state, must=must)
+    assert answer.allows(f"{opening}Yes.</think>\n\n{CALL}")
+    assert answer.may_end
+
+
+def test_an_answer_that_may_reason_may_also_go_straight_to_its_text_or_call() -> None:
+    for text in ["Hello", "<b>", f"Well. {CALL}", CALL]:
+        assert Answer(state=State.EITHER).allows(text)
+    answer = Answer(state=State.EITHER)
+    assert answer.allows("Well. <tool_call>")
+    assert not answer.allows(" ")
+
+
+@pytest.mark.parametrize("wanted", [ResponseFormat("json_object"), ResponseFormat("json_schema", {"type": "object"})])
+@pytest.mark.parametrize("budget", [14, 20, 60])
+def test_a_document_behind_reasoning_is_whole_within_the_budget(wanted: ResponseFormat, budget: int) -> None:
+    tokens = Tokens(ByteVocabulary())
+    form = Forms({}, THINK, list(b"</think>")).document(wanted, State.REASONING)
+    held, written = Grammar(tokens, form.grammar, budget, closes=form.closes, leave=form.leave), bytearray()
+    for _ in range(budget):
+        if held.is_complete:
+            break
+        token = held.forced[0] if held.forced else held.settle(ord("a") if held.mask()[12] >> 1 & 1 else ord('"'))
+        held.accept(token)
+        written.append(token)
+    _, closed, document = written.decode().partition("</think>")
+    assert closed
+    assert json.loads(document) == {} or isinstance(json.loads(document), dict)
