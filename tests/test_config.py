@@ -78,7 +78,7 @@ def test_every_setting_can_be_given_in_each_of_the_three_ways(tmp_path: Path) ->
         "unknown_fields": "report", "template_kwargs": "think", "allowed_hosts": "a.example,b.example",
         "log_prompts": "true", "log_format": "json", "libllama": "/lib/libllama.so", "max_waiting": "7",
         "share_prefixes": "all", "queue_seconds": "0.5", "first_token_seconds": "20", "total_seconds": "300.25",
-        "tool_prompt": "generic",
+        "tool_prompt": "generic", "catalog": "c.toml",
     }  # fmt: skip
     assert set(given) == set(SETTINGS) == {field.name for field in dataclasses.fields(Settings)}
     toml = "".join(f"{name} = {in_toml(name, text)}\n" for name, text in given.items())

@@ -110,7 +110,7 @@ def test_ten_streams_on_an_engine_that_dies_or_hangs_are_told_so_and_the_next_re
     for events in streams_around(server, lambda: os.kill(engine_of(server), number)):
         assert_cut(events)
     eventually(lambda: is_healthy(server), "another engine")
-    assert health(server) == {"status": "ok", "restarts": restarts + 1, "detail": ""}
+    assert health(server) == {"status": "ok", "restarts": restarts + 1, "detail": "", "deployments": {"engine": True}}
     assert ask(server, chat(max_tokens=3))["usage"]["completion_tokens"] <= 3
 
 

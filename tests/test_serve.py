@@ -52,7 +52,7 @@ def ask(server: RunningServer, body: dict[str, Any]) -> dict[str, Any]:
 
 def gauge(server: RunningServer, name: str) -> float:
     text = httpx2.get(f"{server.url}/metrics").text
-    found = re.search(rf"^oruel_engine_{name} (\S+)$", text, re.MULTILINE)
+    found = re.search(rf"^oruel_engine_{name}{{[^}}]*}} (\S+)$", text, re.MULTILINE)
     assert found, f"no {name} in /metrics"
     return float(found[1])
 

@@ -5,15 +5,18 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """`url` has no path, as in http://127.0.0.1:8000; `context` and `kv` are in tokens."""
+    """`url` has no path, as in http://127.0.0.1:8000; `context`, the first model's, and `kv` are in tokens. `kv` and
+    `parallel` are those of all engines, 0 where there are none. `others` are the names of further models.
+    """
 
     url: str
     model: str
     aliases: tuple[str, ...]
-    context: int
+    context: int | None
     kv: int
     parallel: int
     needs_key: bool
+    others: tuple[str, ...] = ()
 
 
 def address(host: str, port: int) -> str:

@@ -1,12 +1,13 @@
 """The composition root: settings in, a running endpoint out. The only place that names concrete parts."""
 
 import asyncio
-import hashlib
 import socket
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Gauge
@@ -16,18 +17,23 @@ from oruel.api.deadline import Deadlines
 from oruel.api.routes import create_api
 from oruel.api.server import Server, on_signals
 from oruel.api.services import Health, Services
-from oruel.backends.local import LocalBackend
 from oruel.config import Settings, is_loopback
-from oruel.engine.client import EngineClient
-from oruel.engine.protocol import Ready, Start
 from oruel.errors import ConfigError
-from oruel.llama.library import load_library
-from oruel.llama.model import Model
-from oruel.router.catalog import Catalog, ModelCard
+from oruel.fleet import Fleet, RunningEngine, RunningModel, fingerprint
+from oruel.router.catalog import Catalog
+from oruel.router.deployment import CatalogModel
+from oruel.router.route import Route
 from oruel.router.router import Router
-from oruel.text.tokenizer import Tokenizer
 
-FINGERPRINT_BYTES = 2**20
+ENGINE_GAUGES = {
+    "running": "Sequences that are being computed.",
+    "waiting": "Sequences that wait for a place.",
+    "kv_used": "Tokens in the KV cache.",
+    "preemptions": "Sequences that were put back for a turbo one.",
+    "steps": "Steps since the engine started.",
+    "computed": "Prompt tokens computed since the engine started.",
+    "cached": "Prompt tokens found in the KV cache since the engine started.",
+}
 
 
 @dataclass(frozen=True)
@@ -42,19 +48,23 @@ class Patience:
 
 def serve(
     settings: Settings,
-    model_path: Path,
+    models: Sequence[CatalogModel],
+    files: Mapping[str, Path],
     announce: Callable[[Announcement], None],
     patience: Patience = Patience(),
 ) -> None:
-    """Runs the endpoint until SIGINT or SIGTERM. Raises StartupError before it takes requests."""
+    """Runs the endpoint until SIGINT or SIGTERM. `files` are the embedded models' by the name that the catalog gives
+    them. Raises StartupError before it takes requests.
+    """
     with listen(settings.host, settings.port) as listener, suppress(asyncio.CancelledError):
-        asyncio.run(run(settings, model_path, listener, announce, patience))
+        asyncio.run(run(settings, models, files, listener, announce, patience))
     sys.stderr.write("oruel: stopped\n")
 
 
 async def run(
     settings: Settings,
-    model_path: Path,
+    models: Sequence[CatalogModel],
+    files: Mapping[str, Path],
     listener: socket.socket,
     announce: Callable[[Announcement], None],
     patience: Patience,
@@ -64,61 +74,32 @@ async def run(
     assert running is not None
     on_signals(running.cancel)
     async with AsyncExitStack() as owned:
-        model = owned.enter_context(Model(model_path, vocabulary_only=True, library=load_library(settings.libllama)))
-        engine = EngineClient(
-            start_message(settings, model_path),
-            max_waiting=settings.max_waiting,
-            watchdog_seconds=patience.silence,
+        fleet = Fleet(settings, files, owned, silence=patience.silence)
+        started = [await fleet.start(model) for model in models]
+        services = compose(settings, started)
+        said = announcement(settings, listener, started)
+        server = Server(
+            create_api(services), lambda: announce(said), cut=partial(cut, started), grace_seconds=patience.grace
         )
-        owned.push_async_callback(engine.close)
-        ready = await engine.start()
-        services = compose(settings, model, engine, ready)
-        said = announcement(settings, listener, services.catalog.cards[0], ready)
-        server = Server(create_api(services), lambda: announce(said), cut=engine.close, grace_seconds=patience.grace)
         await server.serve(sockets=[listener])
 
 
-def start_message(settings: Settings, model_path: Path) -> Start:
-    return Start(
-        model=str(model_path),
-        library=settings.libllama,
-        context=settings.ctx,
-        pool=settings.kv,
-        parallel=settings.parallel,
-        threads=settings.threads,
-        gpu_layers=settings.gpu_layers,
-    )
+async def cut(models: Sequence[RunningModel]) -> None:
+    """Ends all engines, and what they compute with them."""
+    await asyncio.gather(*(engine.client.close() for model in models for engine in model.engines.values()))
 
 
-def compose(settings: Settings, model: Model, engine: EngineClient, ready: Ready) -> Services:
-    """Wraps the one deployment there is: Router over LocalBackend over the engine."""
-    vocabulary = model.vocabulary
-    tokenizer = Tokenizer(vocabulary, model.chat_template, describes_tools=settings.tool_prompt == "generic")
-    card = ModelCard(
-        name=model.path.stem,
-        context=ready.context,
-        vocabulary_size=vocabulary.size,
-        created=int(model.path.stat().st_mtime),
-        aliases=settings.aliases,
-        template_kwargs=settings.template_kwargs,
-        writes_json=ready.writes_json,
-        calls_tools=ready.writes_json and tokenizer.has_tools,
-    )
-    catalog = Catalog((card,))
-    local = LocalBackend(
-        engine,
-        tokenizer,
-        model=card.name,
-        context=ready.context,
-        shares_with_all=settings.share_prefixes == "all",
-    )
+def compose(settings: Settings, models: Sequence[RunningModel]) -> Services:
+    """Router over each model's deployments."""
+    catalog = Catalog(tuple(model.card for model in models))
+    engines = {name: engine for model in models for name, engine in model.engines.items()}
     return Services(
-        backend=Router(catalog, {card.name: local}),
+        backend=Router(catalog, {model.card.name: model.routes for model in models}),
         catalog=catalog,
-        tokenizers={card.name: tokenizer},
-        health=lambda: Health(engine.process.status, engine.process.restarts, engine.process.detail),
-        fingerprint=fingerprint(model.path, ready),
-        registry=gauges(engine),
+        tokenizers={model.card.name: model.tokenizer for model in models if model.tokenizer},
+        health=partial(health, models),
+        fingerprint=fingerprint(list(engines.values())),
+        registry=gauges(models, engines),
         deadlines=Deadlines(settings.queue_seconds, settings.first_token_seconds, settings.total_seconds),
         max_body_bytes=settings.max_body_bytes,
         api_key_hashes=(settings.api_key.sha256,) if settings.api_key else (),
@@ -128,6 +109,23 @@ def compose(settings: Settings, model: Model, engine: EngineClient, ready: Ready
     )
 
 
+def health(models: Sequence[RunningModel]) -> Health:
+    """Of the first engine that isn't well, unless each model has another deployment that may be asked."""
+    now = time.monotonic()
+    asked = {route.deployment.name: route.breaker.allows(now) for model in models for route in model.routes}
+    engines = {name: engine.client.process for model in models for name, engine in model.engines.items()}
+    asked |= {name: asked[name] and process.status == "ok" for name, process in engines.items()}
+    restarts = sum(process.restarts for process in engines.values())
+    for model in models:
+        if any(asked[route.deployment.name] for route in model.routes):
+            continue
+        for name in model.engines:
+            if engines[name].status != "ok":
+                return Health(engines[name].status, restarts, engines[name].detail, asked)
+        return Health("failed", restarts, f"No deployment of {model.card.name} can be asked.", asked)
+    return Health("ok", restarts, "", asked)
+
+
 def allowed_hosts(settings: Settings) -> tuple[str, ...]:
     """On the loopback, names that a web page could have rebound are refused; elsewhere the operator decides."""
     if settings.allowed_hosts or is_loopback(settings.host):
@@ -135,30 +133,35 @@ def allowed_hosts(settings: Settings) -> tuple[str, ...]:
     return ("*",)
 
 
-def fingerprint(model_path: Path, ready: Ready) -> str:
-    """Names the model, the kernels and the determinism mode: what the same seed needs to give the same text."""
-    with model_path.open("rb") as file:
-        head = file.read(FINGERPRINT_BYTES)
-    identity = f"{model_path.stat().st_size} {ready.kernels} batch-dependent".encode()
-    return f"fp_{hashlib.sha256(identity + head).hexdigest()[:16]}"
-
-
-def gauges(engine: EngineClient) -> CollectorRegistry:
-    """The engine's state as of its last step, read when /metrics is."""
+def gauges(models: Sequence[RunningModel], engines: Mapping[str, RunningEngine]) -> CollectorRegistry:
+    """The state of deployments, read when /metrics is; that of engines as of their last steps."""
     registry = CollectorRegistry()
+    made: dict[str, Gauge] = {}
 
-    def gauge(name: str, summary: str, read: Callable[[], float]) -> None:
-        Gauge(f"oruel_engine_{name}", summary, registry=registry).set_function(read)
+    def gauge(name: str, summary: str, deployment: str, read: Callable[[], float]) -> None:
+        if name not in made:
+            made[name] = Gauge(f"oruel_{name}", summary, ["deployment"], registry=registry)
+        made[name].labels(deployment).set_function(read)
 
-    gauge("running", "Sequences that are being computed.", lambda: engine.load.running)
-    gauge("waiting", "Sequences that wait for a place.", lambda: engine.load.waiting)
-    gauge("kv_used", "Tokens in the KV cache.", lambda: engine.load.kv_used)
-    gauge("preemptions", "Sequences put back because the KV cache was full.", lambda: engine.load.preemptions)
-    gauge("steps", "Steps since the engine started.", lambda: engine.load.steps)
-    gauge("computed", "Prompt tokens computed since the engine started.", lambda: engine.load.computed)
-    gauge("cached", "Prompt tokens found in the KV cache since the engine started.", lambda: engine.load.cached)
-    gauge("restarts", "How often the engine process had to be started again.", lambda: engine.process.restarts)
+    for route in (route for model in models for route in model.routes):
+        name = route.deployment.name
+        gauge("deployment_up", "Whether it may be asked.", name, partial(is_up, route))
+        gauge("deployment_running", "Requests that it has.", name, partial(getattr, route, "running"))
+    for name, engine in engines.items():
+        for quantity, summary in ENGINE_GAUGES.items():
+            gauge(f"engine_{quantity}", summary, name, partial(load_of, engine, quantity))
+        restarts = partial(getattr, engine.client.process, "restarts")
+        gauge("engine_restarts", "How often its process was started again.", name, restarts)
     return registry
+
+
+def is_up(route: Route) -> float:
+    return route.breaker.allows(time.monotonic())
+
+
+def load_of(engine: RunningEngine, quantity: str) -> float:
+    value: float = getattr(engine.client.load, quantity)
+    return value
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -174,13 +177,16 @@ def listen(host: str, port: int) -> socket.socket:
         raise ConfigError(f"Can't listen on {host}:{port}: {error.strerror}. Choose another with --port.") from error
 
 
-def announcement(settings: Settings, listener: socket.socket, card: ModelCard, ready: Ready) -> Announcement:
+def announcement(settings: Settings, listener: socket.socket, models: Sequence[RunningModel]) -> Announcement:
+    first, *others = (model.card for model in models)
+    engines = [engine.ready for model in models for engine in model.engines.values()]
     return Announcement(
         url=address(settings.host, listener.getsockname()[1]),
-        model=card.name,
-        aliases=card.aliases,
-        context=ready.context,
-        kv=ready.pool,
-        parallel=ready.parallel,
+        model=first.name,
+        aliases=first.aliases,
+        others=tuple(card.name for card in others),
+        context=first.context,
+        kv=sum(ready.pool for ready in engines),
+        parallel=sum(ready.parallel for ready in engines),
         needs_key=settings.api_key is not None,
     )

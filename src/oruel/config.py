@@ -68,6 +68,12 @@ class Settings:
         String(1),
         "The model: demo (bundled), a path to a GGUF file, or hf:OWNER/REPO/FILE.gguf from the Hugging Face hub.",
     )
+    catalog: str | None = setting(
+        None,
+        String(1),
+        "A TOML file of models, prices and deployments, in place of model; docs/scaling.md describes it.",
+        note="none",
+    )
     alias: tuple[str, ...] | None = setting(
         None,
         Array(String(1, 128), maximum=64),
@@ -201,6 +207,11 @@ class Setting:
                 return ", ".join(self.default) or "none"
             case _:
                 return str(self.default)
+
+
+def secret_in(variable: str) -> str | None:
+    """What an environment variable holds, if it is set; for keys, which settings only name."""
+    return os.environ.get(variable) or None
 
 
 def declared_settings() -> dict[str, Setting]:

@@ -18,6 +18,7 @@ OruelError
 ├── ServerError                 500  server_error
 │   ├── Overloaded              503  overloaded_error, with Retry-After
 │   ├── EngineFailed            503  the engine process died while it held the request
+│   ├── UpstreamFailed          502  another server let the request down
 │   └── DeadlineExceeded        504  timeout_error
 ├── ChatFailed                       never reaches HTTP: the server that `oruel chat` talks to let it down
 └── StartupError                     never reaches HTTP: the command line prints it and exits
@@ -125,6 +126,11 @@ class Overloaded(ServerError):
 
 class EngineFailed(Overloaded):
     code = "engine_failed"
+
+
+class UpstreamFailed(ServerError):
+    status = 502
+    code = "upstream_failed"
 
 
 class DeadlineExceeded(ServerError):

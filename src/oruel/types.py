@@ -7,6 +7,7 @@ from typing import Any, Literal
 Role = Literal["system", "user", "assistant", "tool"]
 FinishReason = Literal["stop", "length", "tool_calls"]
 Tier = Literal["standard", "turbo"]
+UpstreamKind = Literal["vllm", "sglang", "llama-server", "openai", "oruel"]
 ToolMode = Literal["none", "auto", "required"]
 
 
@@ -151,7 +152,8 @@ class Delta:
     """A piece of one choice. `finish` is set once per choice, on its last delta; `usage` only on the last
     delta of the request. `model` is the model that answered, `tier` the tier that served.
 
-    `queued` is set on a delta that says nothing else, first of its request: after so many seconds it left the queue.
+    `queued` is set on a delta that says nothing else, first of its request: after so many seconds it left the queue,
+    for the `deployment` that answers, which honours the parameters in `differs` otherwise than the contract says.
     The delta of a choice's first token comes even where its text is still held back.
     """
 
@@ -165,3 +167,5 @@ class Delta:
     finish: FinishReason | None = None
     usage: Usage | None = None
     queued: float | None = None
+    deployment: str = ""
+    differs: tuple[str, ...] = ()

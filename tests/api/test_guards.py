@@ -164,7 +164,12 @@ async def test_a_method_that_a_path_does_not_take_is_405(client: Client, method:
 async def test_health_is_503_while_nothing_can_be_answered(serve: Serve, health: Health, status: int) -> None:
     response = await serve(health=lambda: health).get("/health")
     assert response.status_code == status
-    assert response.json() == {"status": health.status, "restarts": health.restarts, "detail": health.detail}
+    assert response.json() == {
+        "status": health.status,
+        "restarts": health.restarts,
+        "detail": health.detail,
+        "deployments": {},
+    }
 
 
 async def test_metrics_count_requests_tokens_and_times(client: Client) -> None:

@@ -4,8 +4,11 @@ import asyncio
 
 import pytest
 
+from oruel.backends.base import Backend
 from oruel.errors import ModelNotFound
 from oruel.router.catalog import Catalog, ModelCard
+from oruel.router.deployment import Deployment, Embedded
+from oruel.router.route import Route
 from oruel.router.router import Router
 from oruel.types import ChatRequest, Message, SamplingParams
 from tests.fakes import FakeBackend, saying
@@ -33,13 +36,17 @@ def test_a_hostile_name_is_cut_short_in_the_message() -> None:
     assert len(refused.value.message.encode()) < 300
 
 
+def route(name: str, backend: Backend) -> Route:
+    return Route(Deployment(name, Embedded("demo")), backend)
+
+
 def request(model: str) -> ChatRequest:
     return ChatRequest("id", model, (Message("user", "Hello"),), SamplingParams())
 
 
 def test_a_request_goes_to_the_backend_of_its_model_alone() -> None:
     small, large = FakeBackend(saying("small")), FakeBackend(saying("large"))
-    router = Router(Catalog((SMALL, LARGE)), {"small": small, "large": large})
+    router = Router(Catalog((SMALL, LARGE)), {"small": [route("a", small)], "large": [route("b", large)]})
 
     async def text() -> str:
         return "".join([delta.text async for delta in router.stream(request("tiny"))])
@@ -52,7 +59,7 @@ def test_closing_the_routers_stream_closes_the_backends() -> None:
     backend = FakeBackend(saying("one", "two"))
 
     async def leave_early() -> None:
-        stream = Router(Catalog((SMALL,)), {"small": backend}).stream(request("small"))
+        stream = Router(Catalog((SMALL,)), {"small": [route("a", backend)]}).stream(request("small"))
         await anext(stream)
         await stream.aclose()
         assert backend.open == 0

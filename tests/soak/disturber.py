@@ -29,7 +29,7 @@ class Window:
 async def gauge(client: httpx2.AsyncClient, name: str) -> float:
     """One of the engine's gauges in /metrics. Raises Wrong where there is none of that name."""
     text = (await client.get("/metrics", timeout=10)).text
-    found = re.search(rf"^oruel_engine_{name} (\S+)$", text, re.MULTILINE)
+    found = re.search(rf"^oruel_engine_{name}{{[^}}]*}} (\S+)$", text, re.MULTILINE)
     hold(found is not None, f"no {name} in /metrics")
     assert found
     return float(found[1])

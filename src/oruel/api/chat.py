@@ -38,7 +38,10 @@ def chat_endpoint(services: Services) -> Endpoint:
         reports = services.unknown_fields == "report"
         call = parse_chat(body, services.catalog, account=record.account, report_unknown=reports)
         differs = await check_schemas(call.request)
-        headers = ignored_header(call) | differs_header(differs)
+
+        def headers() -> dict[str, str]:
+            return ignored_header(call) | differs_header((*differs, *record.differs)) | deployment_header(record)
+
         record.asked(call.request, call.recorded)
         if services.log_prompts:
             log.info("prompt", request_id=record.id, messages=[[m.role, m.content] for m in call.request.messages])
@@ -49,7 +52,7 @@ def chat_endpoint(services: Services) -> Endpoint:
             events = stream_events(call, deltas, services.fingerprint)
             return EventStream(events, services.heartbeat_seconds, headers)
         answer = await while_connected(request.receive, whole_answer(call, deltas, services.fingerprint))
-        return Response(encode(answer), headers=headers, media_type="application/json")
+        return Response(encode(answer), headers=headers(), media_type="application/json")
 
     return create_chat_completion
 
@@ -97,6 +100,10 @@ def ignored_header(call: ChatCall) -> dict[str, str]:
     named = ", ".join(call.ignored[:MAX_IGNORED_NAMED])
     more = ", …" if len(call.ignored) > MAX_IGNORED_NAMED else ""
     return {"x-oruel-ignored": header_text(named + more)}
+
+
+def deployment_header(record: RequestRecord) -> dict[str, str]:
+    return {"x-oruel-deployment": header_text(record.deployment)} if record.deployment else {}
 
 
 def differs_header(differs: tuple[str, ...]) -> dict[str, str]:

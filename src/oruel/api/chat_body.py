@@ -69,7 +69,7 @@ def chat_request(values: Mapping[str, Any], card: ModelCard, account: str) -> Ch
         model=card.name,
         messages=answered(values["messages"]),
         sampling=sampling_params(values),
-        max_tokens=values["max_tokens"] or values["max_completion_tokens"],
+        max_tokens=values["max_tokens"] or values["max_completion_tokens"] or card.max_tokens,
         stop=values["stop"] or (),
         n=values["n"],
         tier=values["tier"],
@@ -146,7 +146,7 @@ def check_model(given: Mapping[str, Any], card: ModelCard) -> None:
     if tier not in card.tiers:
         raise InvalidParameter(f'tier is "{tier}", but {card.name} has {" and ".join(card.tiers)}.', param="tier")
     foreign = max(given.get("logit_bias", ()), default=0)
-    if foreign >= card.vocabulary_size:
+    if card.vocabulary_size is not None and foreign >= card.vocabulary_size:
         raise InvalidParameter(
             f"logit_bias names token {foreign}, but the last token of {card.name} is {card.vocabulary_size - 1}. "
             "POST /tokenize shows the ids of a text.",

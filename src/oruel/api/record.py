@@ -34,6 +34,8 @@ class RequestRecord:
     usage: Usage | None = None
     error: str | None = None
     recorded: Mapping[str, Any] = field(default_factory=dict)
+    deployment: str = ""
+    differs: tuple[str, ...] = ()
 
     def asked(self, request: ChatRequest, recorded: Mapping[str, Any]) -> None:
         self.completion, self.model, self.tier, self.recorded = request.id, request.model, request.tier, recorded
@@ -42,7 +44,7 @@ class RequestRecord:
     def answered(self, delta: Delta) -> None:
         self.model, self.tier = delta.model, delta.tier
         if delta.queued is not None:
-            self.queued = delta.queued
+            self.queued, self.deployment, self.differs = delta.queued, delta.deployment, delta.differs
             return
         self.last_token = time.perf_counter()
         if self.first_token is None:

@@ -34,11 +34,14 @@ class Tokenizer(Protocol):
 
 @dataclass(frozen=True)
 class Health:
-    """`restarts`: how often the engine process had to be started again; `detail`: what is wrong, in words."""
+    """`restarts`: how often engine processes had to be started again; `detail`: what is wrong, in words;
+    `deployments`: whether each may be asked at the moment.
+    """
 
     status: Literal["ok", "starting", "failed"]
     restarts: int = 0
     detail: str = ""
+    deployments: Mapping[str, bool] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@ can have one.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 
 from starlette.responses import Response
@@ -23,25 +23,30 @@ def event(json: bytes) -> bytes:
 
 class EventStream(Response):
     """`events` are whole events; an empty one sends the headers alone. What `events` raises before the headers went
-    out is raised here, so that it has its own status; later it is an event of its own. Then comes [DONE].
+    out is raised here, so that it has its own status; later it is an event of its own. Then comes [DONE]. `headers`
+    is asked when they go out.
     """
 
     media_type = "text/event-stream"
 
     def __init__(
-        self, events: AsyncGenerator[bytes, None], heartbeat_seconds: float, headers: Mapping[str, str]
+        self, events: AsyncGenerator[bytes, None], heartbeat_seconds: float, headers: Callable[[], Mapping[str, str]]
     ) -> None:
         self.status_code = 200
         self.background = None
-        self.init_headers({"cache-control": "no-store", "x-accel-buffering": "no", **headers})
+        self._late_headers = headers
         self._events = events
         self._heartbeat_seconds = heartbeat_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        outlet = Outlet(send, self.raw_headers)
+        outlet = Outlet(send, self._all_headers)
         await while_connected(receive, self._send_all(scope, outlet))
         # Outside, because a finished response counts as a disconnection.
         await outlet.write(DONE, last=True)
+
+    def _all_headers(self) -> list[tuple[bytes, bytes]]:
+        self.init_headers({"cache-control": "no-store", "x-accel-buffering": "no", **self._late_headers()})
+        return self.raw_headers
 
     async def _send_all(self, scope: Scope, outlet: "Outlet") -> None:
         beating = asyncio.create_task(outlet.beat(self._heartbeat_seconds))
@@ -65,7 +70,7 @@ class EventStream(Response):
 class Outlet:
     """The sending side of a stream. Writes are whole events, one after the other, the headers before the first."""
 
-    def __init__(self, send: Send, headers: list[tuple[bytes, bytes]]) -> None:
+    def __init__(self, send: Send, headers: Callable[[], list[tuple[bytes, bytes]]]) -> None:
         self.open = False
         self._send = send
         self._headers = headers
@@ -76,7 +81,7 @@ class Outlet:
         async with self._lock:
             if not self.open:
                 self.open = True
-                await self._send({"type": "http.response.start", "status": 200, "headers": self._headers})
+                await self._send({"type": "http.response.start", "status": 200, "headers": self._headers()})
             self._written += 1
             await self._send({"type": "http.response.body", "body": data, "more_body": not last})
 

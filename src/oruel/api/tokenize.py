@@ -11,7 +11,7 @@ from oruel.api.body import read_object
 from oruel.api.chat_body import FIELDS, check_template_kwargs
 from oruel.api.record import record_of
 from oruel.api.services import Endpoint, Services, Tokenizer
-from oruel.errors import InvalidParameter
+from oruel.errors import InvalidParameter, UnsupportedParameter
 from oruel.kinds import Object, String
 from oruel.router.catalog import Catalog, ModelCard
 
@@ -49,6 +49,10 @@ def tokenize_endpoint(services: Services) -> Endpoint:
         card = chosen_model(given, services.catalog)
         record_of(request).model = card.name
         check_template_kwargs(given.get("chat_template_kwargs", {}), card)
+        if card.name not in services.tokenizers:
+            raise UnsupportedParameter(
+                f"{card.name} is served by others, whose tokens aren't known here.", param="model"
+            )
         answer = await asyncio.to_thread(tokens_json, given, card.name, services.tokenizers[card.name])
         return Response(answer, media_type="application/json")
 

@@ -1,5 +1,5 @@
-"""The command line: serve, params, chat. What goes wrong is one line on stderr, never a traceback; a command that can't
-begin exits with status 2.
+"""The command line: serve, params, chat, catalog. What goes wrong is one line on stderr, never a traceback; a command
+that can't begin exits with status 2.
 """
 
 import sys
@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from oruel import __version__
+from oruel.cli.catalog import catalog
 from oruel.cli.chat import chat
 from oruel.cli.params import params
 from oruel.cli.serve import serve
@@ -26,6 +27,7 @@ app = typer.Typer(
 app.command()(serve)
 app.command()(params)
 app.command()(chat)
+app.command()(catalog)
 
 
 def show_version(wanted: bool) -> None:

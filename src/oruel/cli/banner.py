@@ -28,13 +28,12 @@ def show(announcement: Announcement) -> None:
 
 
 def banner(announcement: Announcement) -> str:
-    names = ", ".join((announcement.model, *announcement.aliases))
+    names = ", ".join((announcement.model, *announcement.aliases, *announcement.others))
     return f"""
 Oru'el listens on {announcement.url}
 
   model    {names}
-  context  {announcement.context} tokens a request, {announcement.kv} in all, {announcement.parallel} answers at once
-  pages    {announcement.url}/docs
+{capacity(announcement)}  pages    {announcement.url}/docs
 
 From a shell:
 
@@ -44,6 +43,14 @@ From Python (pip install openai):
 
 {python(announcement)}
 """
+
+
+def capacity(announcement: Announcement) -> str:
+    """Nothing where other servers do the work."""
+    if not announcement.parallel:
+        return ""
+    each = f"{announcement.context} tokens a request"
+    return f"  context  {each}, {announcement.kv} in all, {announcement.parallel} answers at once\n"
 
 
 def curl(announcement: Announcement) -> str:

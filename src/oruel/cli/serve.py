@@ -1,14 +1,18 @@
 """oruel serve: settings, a model file, and the server that answers with it."""
 
 import inspect
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
 
 from oruel import config
 from oruel.cli import banner, logs, model_source
+from oruel.cli.catalog import load
 from oruel.cli.options import given, option, with_options
-from oruel.config import SETTINGS, Setting
+from oruel.config import SETTINGS, Setting, Settings
+from oruel.router.deployment import CatalogModel, Deployment, Embedded
 
 
 def flag_of(setting: Setting) -> inspect.Parameter:
@@ -36,8 +40,18 @@ def serve(
     """
     settings = config.from_process({**given(flags), "config": config_file})
     logs.configure(settings.log_format)
-    model_path = model_source.locate(settings.model)
+    models = load(settings.catalog) if settings.catalog else alone(settings)
+    sources = [one.source for model in models for one in model.deployments]
+    files = {source.model: model_source.locate(source.model) for source in sources if isinstance(source, Embedded)}
+    if not settings.catalog:
+        models = [replace(models[0], name=files[settings.model].stem)]
 
     from oruel import app
 
-    app.serve(settings, model_path, banner.show)
+    app.serve(settings, models, files, banner.show)
+
+
+def alone(settings: Settings) -> Sequence[CatalogModel]:
+    """The catalog of a server with one model, which bears its file's name."""
+    engine = Deployment("engine", Embedded(settings.model))
+    return [CatalogModel(settings.model, (engine,), settings.aliases)]

@@ -107,11 +107,14 @@ def placed(waiting: Ordered[Sequence], slots: list[Slot], places: int, limits: L
 
 
 def prefill_budget(sequences: int, decoding: int, limits: Limits) -> int:
-    """The more of those that run wait for their prompts, as when many come at once, the more of the step is theirs."""
+    """A lone prompt stalls nobody for long; where several wait, as when many come at once, more of the step is theirs,
+    since all decode the sooner together.
+    """
     if decoding == 0:
         return limits.prefill_tokens
-    outnumber = sequences - 2 * decoding
-    return max(limits.prefill_tokens_beside_decode, limits.prefill_tokens * outnumber // sequences)
+    others = sequences - decoding - 1
+    share = limits.prefill_tokens * 2 * others // sequences
+    return min(limits.prefill_tokens, max(limits.prefill_tokens_beside_decode, share))
 
 
 def prefill(starts: dict[Sequence, int], budget: int) -> Iterator[Chunk]:

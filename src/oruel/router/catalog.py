@@ -12,19 +12,21 @@ from oruel.types import Tier
 class ModelCard:
     """What a request may ask of a model. `name` is what answers call it; `aliases` are other names it goes by.
 
-    `context` and `vocabulary_size` are in tokens; `created` is in seconds since the epoch. One
-    that `writes_json` has a token for each byte that JSON needs; one that `calls_tools` can be told of them.
+    `context` and `vocabulary_size` are in tokens, None where only other servers know; `max_tokens` is the default of
+    that parameter; `created` is in seconds since the epoch. One that `writes_json` has a token for each byte that JSON
+    needs; one that `calls_tools` can be told of them.
     """
 
     name: str
-    context: int
-    vocabulary_size: int
+    context: int | None
+    vocabulary_size: int | None
     created: int
     aliases: tuple[str, ...] = ()
     tiers: tuple[Tier, ...] = ("standard", "turbo")
     template_kwargs: tuple[str, ...] = ()
     writes_json: bool = True
     calls_tools: bool = True
+    max_tokens: int | None = None
 
 
 class Catalog:

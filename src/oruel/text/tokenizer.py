@@ -49,6 +49,10 @@ class Tokenizer:
         self._forms = Forms(vocabulary.control_tokens, self._markers, self._spelt(close))
 
     @property
+    def vocabulary_size(self) -> int:
+        return self._vocabulary.size
+
+    @property
     def has_tools(self) -> bool:
         return self._format is not None
 

@@ -1,0 +1,58 @@
+"""What the catalog holds: models, what they cost whoever uses them, and the deployments that answer for them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from oruel.router.price import Price
+from oruel.types import Tier, UpstreamKind
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """An engine process of our own. `model` as the setting of that name."""
+
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """Another server. `model` is its name there; `key_variable` the environment variable that holds its key."""
+
+    base_url: str
+    kind: UpstreamKind
+    model: str
+    key_variable: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """`cost` is what it costs the operator; `accepts` names the parameters that it may honour differently. Timeouts
+    are in seconds: to connect, for the first token, between two pieces of an answer.
+    """
+
+    name: str
+    source: Embedded | Upstream
+    tiers: tuple[Tier, ...] = ("standard", "turbo")
+    cost: Price = Price()  # noqa: RUF009 - it is frozen
+    accepts: frozenset[str] = frozenset()
+    connect_seconds: float = 5.0
+    first_token_seconds: float = 60.0
+    idle_seconds: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogModel:
+    """`context` and `max_tokens`, the default of that parameter, are in tokens; None leaves them to the deployments."""
+
+    name: str
+    deployments: tuple[Deployment, ...]
+    aliases: tuple[str, ...] = ()
+    context: int | None = None
+    max_tokens: int | None = None
+    prices: Mapping[Tier, Price] = field(default_factory=dict)
+
+    @property
+    def tiers(self) -> tuple[Tier, ...]:
+        """Those that some deployment serves."""
+        known: tuple[Tier, ...] = ("standard", "turbo")
+        return tuple(tier for tier in known if any(tier in one.tiers for one in self.deployments))

@@ -1,0 +1,59 @@
+"""In which order deployments are asked. Pure: what is known of each goes in, an order comes out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+
+from oruel.router.deployment import Deployment
+from oruel.types import Tier
+
+# Loads that differ by no more than this many requests count as equal, so that a prefix stays where it is computed.
+AFFINITY_SLACK = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """What is known of a deployment: `running` requests, `first_token` seconds expected where it is idle, None for
+    never measured; whether it may be asked at all, and what it would honour differently from the contract.
+    """
+
+    deployment: Deployment
+    is_healthy: bool = True
+    running: int = 0
+    first_token: float | None = None
+    differs: tuple[str, ...] = ()
+
+
+def ranked(candidates: Sequence[Candidate], tier: Tier, prefix: bytes = b"") -> list[Candidate]:
+    """Those that serve `tier`, are healthy and differ in nothing that the catalog doesn't accept, best first.
+
+    Standard: the cheapest, then the one that honours most, then the least loaded. Turbo: the soonest first token.
+    Among equals, requests with the same `prefix` go to the same one.
+    """
+    able = [one for one in candidates if is_able(one, tier) and one.is_healthy]
+    if tier == "turbo":
+        return sorted(able, key=lambda one: (expected_wait(one), affinity(one, prefix)))
+    least = min((one.running for one in able), default=0)
+    return sorted(
+        able,
+        key=lambda one: (
+            one.deployment.cost.weight,
+            len(one.differs),
+            max(0, one.running - least - AFFINITY_SLACK),
+            affinity(one, prefix),
+        ),
+    )
+
+
+def is_able(candidate: Candidate, tier: Tier) -> bool:
+    return tier in candidate.deployment.tiers and candidate.deployment.accepts.issuperset(candidate.differs)
+
+
+def expected_wait(candidate: Candidate) -> float:
+    """Seconds to a first token, behind those that run. One that was never measured is tried first."""
+    return (candidate.first_token or 0.0) * (1 + candidate.running)
+
+
+def affinity(candidate: Candidate, prefix: bytes) -> bytes:
+    """Rendezvous hashing: taking a deployment away moves only its own prefixes."""
+    return blake2b(prefix, key=candidate.deployment.name.encode()[:64], digest_size=8).digest()

@@ -1,0 +1,154 @@
+"""Requests that fail before their first token are tried elsewhere, later ones not; a fleet in trouble is spared."""
+
+import asyncio
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from oruel.backends.base import Backend
+from oruel.errors import EngineFailed, InvalidParameter, Overloaded, UnsupportedParameter, UpstreamFailed
+from oruel.router.breaker import PAUSE_SECONDS, TOLERATED
+from oruel.router.catalog import Catalog, ModelCard
+from oruel.router.deployment import Deployment, Embedded, Upstream
+from oruel.router.price import Price
+from oruel.router.route import Route
+from oruel.router.router import Router
+from oruel.types import ChatRequest, Delta, Message, SamplingParams
+from tests.fakes import FakeBackend, delta, doing, saying
+
+CARD = ModelCard(name="m", context=512, vocabulary_size=100, created=0)
+FAILED = UpstreamFailed("It broke off.")
+
+
+def route(name: str, backend: Backend, cost: str = "1", **more: Any) -> Route:
+    source = Upstream("http://x", more.pop("kind", "oruel"), "m")
+    return Route(Deployment(name, source, cost=Price(Decimal(cost)), **more), backend)
+
+
+def request(**sampling: Any) -> ChatRequest:
+    return ChatRequest("id", "m", (Message("user", "Hello"),), SamplingParams(**{"reproducible": False, **sampling}))
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def router(*routes: Route, clock: Clock | None = None) -> Router:
+    return Router(Catalog((CARD,)), {"m": routes}, clock or Clock())
+
+
+def answer(under_test: Router, asked: ChatRequest | None = None) -> list[Delta]:
+    async def run() -> list[Delta]:
+        return [one async for one in under_test.stream(asked or request())]
+
+    return asyncio.run(run())
+
+
+def text(deltas: list[Delta]) -> str:
+    return "".join(one.text for one in deltas)
+
+
+def test_the_next_one_answers_where_the_first_fails_before_its_first_token() -> None:
+    for failure in (FAILED, EngineFailed("It died."), Overloaded("Its queue is full.")):
+        bad, good = FakeBackend(doing(failure)), FakeBackend(saying("fine"))
+        deltas = answer(router(route("bad", bad, "0.1"), route("good", good)))
+        assert text(deltas) == "fine"
+        assert deltas[0].queued is not None
+        assert deltas[0].deployment == "good"
+        assert (len(bad.requests), len(good.requests)) == (1, 1)
+
+
+def test_once_something_was_shown_nobody_else_is_asked() -> None:
+    bad, good = FakeBackend(doing(delta("half"), FAILED)), FakeBackend(saying("fine"))
+    with pytest.raises(UpstreamFailed):
+        answer(router(route("bad", bad, "0.1"), route("good", good)))
+    assert good.requests == []
+
+
+def test_what_the_caller_did_wrong_is_tried_nowhere_else() -> None:
+    strict, good = FakeBackend(doing(InvalidParameter("No.", param="x"))), FakeBackend(saying("fine"))
+    routes = [route("strict", strict, "0.1"), route("good", good)]
+    for _ in range(TOLERATED + 2):
+        with pytest.raises(InvalidParameter):
+            answer(router(*routes))
+    assert good.requests == []
+    assert routes[0].breaker.allows(0), "and says nothing against the deployment"
+
+
+def test_one_that_fails_again_and_again_is_left_alone_then_probed() -> None:
+    clock = Clock()
+    bad, good = FakeBackend(doing(FAILED)), FakeBackend(saying("fine"))
+    under_test = router(route("bad", bad, "0.1"), route("good", good), clock=clock)
+    for _ in range(10):
+        assert text(answer(under_test)) == "fine"
+    assert len(bad.requests) == TOLERATED
+    clock.now = PAUSE_SECONDS + 1
+    bad.script = saying("back")
+    assert [text(answer(under_test)) for _ in range(3)] == ["back"] * 3
+
+
+def test_with_none_left_the_caller_is_told_to_come_again() -> None:
+    under_test = router(route("bad", FakeBackend(doing(FAILED))))
+    for _ in range(TOLERATED):
+        with pytest.raises(UpstreamFailed):
+            answer(under_test)
+    with pytest.raises(Overloaded, match="left alone") as refused:
+        answer(under_test)
+    assert refused.value.retry_after >= 1
+
+
+def test_a_fleet_in_trouble_is_not_asked_twice_as_much() -> None:
+    clock, asked = Clock(), [FakeBackend(doing(FAILED)) for _ in range(40)]
+    under_test = router(*(route(f"d{number}", one) for number, one in enumerate(asked)), clock=clock)
+    requests = 60
+    for _ in range(requests):
+        with pytest.raises((UpstreamFailed, Overloaded)):
+            answer(under_test)
+    assert sum(len(one.requests) for one in asked) <= requests * 1.2 + 10
+
+
+def test_what_differs_is_served_only_where_it_is_accepted_and_is_named() -> None:
+    backend = FakeBackend(saying("a"))
+    with pytest.raises(UnsupportedParameter, match="repetition_penalty can't be honoured exactly") as refused:
+        answer(router(route("v", backend, kind="vllm")), request(repetition_penalty=1.2))
+    assert refused.value.param == "repetition_penalty"
+    accepting = route("v", backend, kind="vllm", accepts=frozenset({"repetition_penalty"}))
+    assert answer(router(accepting), request(repetition_penalty=1.2))[0].differs == ("repetition_penalty",)
+    assert answer(router(accepting), request())[0].differs == ()
+
+
+def test_what_nobody_can_do_is_refused_by_name_whatever_is_accepted() -> None:
+    backend = FakeBackend(saying("a"))
+    every = frozenset({"top_k", "min_p", "seed"})
+    with pytest.raises(UnsupportedParameter, match="top_k") as refused:
+        answer(router(route("o", backend, kind="openai", accepts=every)), request(top_k=50))
+    assert refused.value.param == "top_k"
+    exact = route("own", FakeBackend(saying("own")), "9")
+    assert text(answer(router(route("o", backend, kind="openai", accepts=every), exact), request(top_k=50))) == "own"
+
+
+def test_who_leaves_early_is_counted_out() -> None:
+    only = route("a", FakeBackend(saying("one", "two")))
+
+    async def leave() -> None:
+        stream = router(only).stream(request())
+        await anext(stream)
+        assert only.running == 1
+        await stream.aclose()
+
+    asyncio.run(leave())
+    assert only.running == 0
+
+
+def test_an_engine_of_our_own_is_asked_again_at_once_whatever_failed_before() -> None:
+    backend = FakeBackend(doing(EngineFailed("It died.")))
+    own = Route(Deployment("own", Embedded("demo")), backend)
+    for _ in range(2 * TOLERATED):
+        with pytest.raises(EngineFailed):
+            answer(router(own))
+    backend.script = saying("back")
+    assert text(answer(router(own))) == "back"

@@ -1,0 +1,124 @@
+"""Where requests go, by simulation: skewed load, a slow deployment, a flapping one, a thundering herd."""
+
+from collections import Counter
+from dataclasses import replace
+from decimal import Decimal
+
+from oruel.router.breaker import LONGEST_PAUSE_SECONDS, PAUSE_SECONDS, TOLERATED, Breaker
+from oruel.router.deployment import Deployment, Embedded
+from oruel.router.pace import Pace
+from oruel.router.price import Price
+from oruel.router.ranking import AFFINITY_SLACK, Candidate, ranked
+from oruel.router.retries import MOST, RetryBudget
+from oruel.types import Tier
+
+
+def candidate(
+    name: str, *, cost: str = "1", tiers: tuple[Tier, ...] = ("standard", "turbo"), accepts: tuple[str, ...] = ()
+) -> Candidate:
+    deployment = Deployment(name, Embedded("demo"), tiers, Price(Decimal(cost)), frozenset(accepts))
+    return Candidate(deployment)
+
+
+def names(order: list[Candidate]) -> list[str]:
+    return [one.deployment.name for one in order]
+
+
+def test_standard_goes_to_the_cheapest_that_is_healthy_and_able() -> None:
+    cheap, dear = candidate("cheap", cost="0.1"), candidate("dear", cost="9")
+    assert names(ranked([dear, cheap], "standard")) == ["cheap", "dear"]
+    assert names(ranked([dear, replace(cheap, is_healthy=False)], "standard")) == ["dear"]
+    assert names(ranked([dear, replace(cheap, differs=("seed",))], "standard")) == ["dear"]
+    assert names(ranked([candidate("cheap", cost="0.1", tiers=("turbo",)), dear], "standard")) == ["dear"]
+    accepting = replace(candidate("cheap", cost="0.1", accepts=("seed",)), differs=("seed",))
+    assert names(ranked([dear, accepting], "standard")) == ["cheap", "dear"]
+
+
+def test_among_equals_the_one_that_honours_most_goes_first() -> None:
+    exact, other = candidate("exact"), replace(candidate("a", accepts=("seed",)), differs=("seed",))
+    for prefix in (b"1", b"2", b"3"):
+        assert names(ranked([other, exact], "standard", prefix)) == ["exact", "a"]
+
+
+def test_turbo_goes_to_the_soonest_first_token_behind_its_queue() -> None:
+    slow, quick = replace(candidate("slow"), first_token=2.0), replace(candidate("quick"), first_token=0.2)
+    assert names(ranked([slow, quick], "turbo")) == ["quick", "slow"]
+    assert names(ranked([slow, replace(quick, running=20)], "turbo")) == ["slow", "quick"]
+    assert names(ranked([slow, quick, candidate("new")], "turbo"))[0] == "new"
+
+
+def test_the_same_prefix_stays_where_it_is_until_that_one_is_busier_than_the_others() -> None:
+    fleet = [candidate(f"d{number}") for number in range(4)]
+    homes = Counter(names(ranked(fleet, "standard", f"prefix {number}".encode()))[0] for number in range(4000))
+    assert all(800 < count < 1200 for count in homes.values())
+    home = names(ranked(fleet, "standard", b"mine"))[0]
+    busy = [replace(one, running=AFFINITY_SLACK if one.deployment.name == home else 0) for one in fleet]
+    assert names(ranked(busy, "standard", b"mine"))[0] == home
+    busier = [replace(one, running=AFFINITY_SLACK + 1 if one.deployment.name == home else 0) for one in fleet]
+    assert names(ranked(busier, "standard", b"mine"))[0] != home
+    fewer = [one for one in fleet if one.deployment.name != names(ranked(fleet, "standard", b"other"))[-1]]
+    assert names(ranked(fewer, "standard", b"other"))[0] == names(ranked(fleet, "standard", b"other"))[0]
+
+
+def test_a_thundering_herd_spreads_over_equals() -> None:
+    running = Counter({f"d{number}": 0 for number in range(5)})
+    for _ in range(500):
+        fleet = [replace(candidate(name), running=count) for name, count in running.items()]
+        running[names(ranked(fleet, "standard", b"all the same"))[0]] += 1
+    assert max(running.values()) - min(running.values()) <= AFFINITY_SLACK + 1
+
+
+def test_turbo_avoids_a_slow_one_and_finds_it_again_when_it_is_quick() -> None:
+    paces = {"a": Pace(), "b": Pace()}
+
+    def ask(now: float, seconds: dict[str, float]) -> str:
+        fleet = [replace(candidate(name), first_token=pace.expected) for name, pace in paces.items()]
+        chosen = names(ranked(fleet, "turbo"))[0]
+        paces[chosen].measure(seconds[chosen], now)
+        return chosen
+
+    early = Counter(ask(now, {"a": 0.1, "b": 1.0}) for now in range(50))
+    assert early["a"] == 49
+    late = [ask(now, {"a": 5.0, "b": 0.2}) for now in range(100, 160)]
+    assert Counter(late)["b"] > 40
+    assert late[-1] == "b"
+
+
+def test_a_flapping_deployment_is_left_alone_ever_longer_and_probed_by_one_request() -> None:
+    breaker, now, asked = Breaker(), 0.0, 0
+    while now < 1000:
+        if breaker.allows(now):
+            breaker.begin()
+            asked += 1
+            assert breaker.opened is None or not breaker.allows(now), "one probe at a time"
+            breaker.fail(now)
+        now += 0.1
+    assert TOLERATED <= asked <= 20
+    assert breaker.pause == LONGEST_PAUSE_SECONDS
+    breaker.begin()
+    breaker.succeed()
+    assert breaker.allows(now)
+    assert breaker.pause == PAUSE_SECONDS
+
+
+def test_a_single_failure_and_a_caller_who_leaves_a_probe_close_nothing() -> None:
+    breaker = Breaker()
+    breaker.fail(0)
+    assert breaker.allows(0)
+    for _ in range(TOLERATED):
+        breaker.fail(0)
+    assert not breaker.allows(PAUSE_SECONDS - 1)
+    later = breaker.pause + 1
+    assert breaker.allows(later)
+    breaker.begin()
+    assert not breaker.allows(later)
+    breaker.abandon()
+    assert breaker.allows(later)
+
+
+def test_retries_are_a_fifth_of_the_requests_in_the_long_run() -> None:
+    budget, retried = RetryBudget(), 0
+    for _ in range(1000):
+        budget.earn()
+        retried += budget.spend()
+    assert 200 <= retried <= 200 + MOST
