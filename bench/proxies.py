@@ -1,0 +1,98 @@
+"""What stands before an upstream: Oru'el, and the LiteLLM proxy in an environment of its own, one worker each."""
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bench.models import FOLDER
+from bench.servers import Served, free_port
+from tests.server import oruel_serve
+
+LITELLM = "litellm[proxy]==1.106.0"
+ENVIRONMENT = FOLDER / "litellm"
+START_SECONDS = 180.0
+
+
+@contextmanager
+def upstream_stub() -> Iterator[Served]:
+    port = free_port()
+    process = subprocess.Popen([sys.executable, "-m", "bench.upstream_stub", str(port)])
+    try:
+        wait_for_answer(port)
+        yield Served("stub", port, process.pid)
+    finally:
+        process.kill()
+        process.wait(30)
+
+
+@contextmanager
+def oruel_proxy(upstream: Served) -> Iterator[Served]:
+    with tempfile.TemporaryDirectory() as folder:
+        catalog = Path(folder) / "catalog.toml"
+        deployment = (
+            f'name = "stub"\nbase_url = "http://127.0.0.1:{upstream.port}/v1"\nkind = "oruel"\nmodel = "stub"\n'
+        )
+        catalog.write_text(f'[[models]]\nname = "bench"\n[[models.deployments]]\n{deployment}')
+        with oruel_serve("--catalog", str(catalog)) as server:
+            yield Served("oruel", int(server.url.rpartition(":")[2]), server.process.pid)
+
+
+@contextmanager
+def litellm_proxy(upstream: Served) -> Iterator[Served]:
+    program = install_litellm()
+    port = free_port()
+    with tempfile.TemporaryDirectory() as folder:
+        config = Path(folder) / "config.yaml"
+        params = {"model": "openai/stub", "api_base": f"http://127.0.0.1:{upstream.port}/v1", "api_key": "x"}
+        # JSON is YAML.
+        config.write_text(json.dumps({"model_list": [{"model_name": "bench", "litellm_params": params}]}))
+        command = [
+            str(program),
+            "--config",
+            str(config),
+            "--port",
+            str(port),
+            "--host",
+            "127.0.0.1",
+            "--num_workers",
+            "1",
+        ]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder)
+        try:
+            wait_for_answer(port)
+            yield Served("litellm", port, process.pid)
+        finally:
+            process.kill()
+            process.wait(30)
+
+
+def install_litellm() -> Path:
+    """The proxy's program, installed at first use."""
+    program = ENVIRONMENT / "bin" / "litellm"
+    if not program.exists():
+        subprocess.run([sys.executable, "-m", "venv", str(ENVIRONMENT)], check=True)
+        pip = [str(ENVIRONMENT / "bin" / "python"), "-m", "pip", "install", "--quiet", "--only-binary", ":all:"]
+        subprocess.run([*pip, LITELLM], check=True)
+    return program
+
+
+def wait_for_answer(port: int) -> None:
+    """Until a chat request is answered."""
+    body = json.dumps({"model": "bench", "messages": [{"role": "user", "content": "x"}]}).encode()
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{port}/v1/chat/completions", body, {"content-type": "application/json"}
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=5):
+                return
+        except OSError:
+            time.sleep(0.2)
+    raise RuntimeError(f"the server on port {port} did not answer within {START_SECONDS:g} s")
