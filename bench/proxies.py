@@ -1,6 +1,7 @@
 """What stands before an upstream: Oru'el, and the LiteLLM proxy in an environment of its own, one worker each."""
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -63,7 +64,11 @@ def litellm_proxy(upstream: Served) -> Iterator[Served]:
             "--num_workers",
             "1",
         ]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder)
+        # Open, as Oru'el's proxy here is; it wants to be told so.
+        environment = os.environ | {"LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true"}
+        process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder, env=environment
+        )
         try:
             wait_for_answer(port)
             yield Served("litellm", port, process.pid)
@@ -77,7 +82,7 @@ def install_litellm() -> Path:
     program = ENVIRONMENT / "bin" / "litellm"
     if not program.exists():
         subprocess.run([sys.executable, "-m", "venv", str(ENVIRONMENT)], check=True)
-        pip = [str(ENVIRONMENT / "bin" / "python"), "-m", "pip", "install", "--quiet", "--only-binary", ":all:"]
+        pip = [str(ENVIRONMENT / "bin" / "python"), "-m", "pip", "install", "-qq", "--only-binary", ":all:"]
         subprocess.run([*pip, LITELLM], check=True)
     return program
 
