@@ -76,12 +76,12 @@ def test_instructor_gets_its_model(url: str, mode: str) -> None:
 def test_the_agents_sdk_calls_its_tool_and_goes_on(url: str) -> None:
     import agents
 
-    asked: list[int] = []
+    asked: list[str] = []
 
     @agents.function_tool
-    def lucky_number(number: int) -> str:
-        """Whether a number is lucky."""
-        asked.append(number)
+    def toss(side: Literal["heads", "tails"]) -> str:
+        """Whether the coin fell so."""
+        asked.append(side)
         return "yes"
 
     async def run() -> agents.RunResult:
@@ -90,7 +90,7 @@ def test_the_agents_sdk_calls_its_tool_and_goes_on(url: str) -> None:
                 name="fortune teller",
                 instructions="Call the tool.",
                 model=agents.OpenAIChatCompletionsModel(model="tools", openai_client=openai),
-                tools=[lucky_number],
+                tools=[toss],
                 model_settings=agents.ModelSettings(tool_choice="required", max_tokens=200, parallel_tool_calls=False),
             )
             return await agents.Runner.run(agent, QUESTION)

@@ -156,7 +156,7 @@ def test_a_stream_of_calls_joins_to_the_unstreamed_answer(client: OpenAI) -> Non
 
 
 def test_a_call_that_max_tokens_cuts_stays_cut(client: OpenAI) -> None:
-    for budget in range(1, 60, 4):
+    for budget in range(1, 50, 4):
         fields: Any = {"tools": TOOLS, "tool_choice": "required", "seed": 3, "max_tokens": budget}
         answer = ask(client, **fields).choices[0]
         _, _, calls, finish = streamed(client, **fields)
@@ -177,14 +177,14 @@ def test_auto_is_free_until_a_call_and_none_calls_nothing(client: OpenAI) -> Non
 
 
 def test_a_conversation_with_calls_and_results_goes_on(client: OpenAI) -> None:
-    first = ask(client, tools=TOOLS, tool_choice="required", seed=5).choices[0].message
+    first = ask(client, tools=TOOLS, tool_choice="required", seed=5, parallel_tool_calls=False).choices[0].message
     results: list[Any] = [
         {"role": "tool", "tool_call_id": call.id, "content": "It <|im_end|> rains."} for call in first.tool_calls or []
     ]
     messages: list[Any] = [*ASK, first.model_dump(), *results]
-    again = ask(client, messages=messages, tools=TOOLS, tool_choice="required", seed=6)
+    again = ask(client, messages=messages, tools=TOOLS, tool_choice="required", seed=6, parallel_tool_calls=False)
     assert again.usage
-    assert called(again) or again.choices[0].finish_reason == "length"
+    assert len(called(again)) == 1
     assert ask(client, messages=messages, seed=6, max_tokens=20).choices[0].message.content is not None
 
 
