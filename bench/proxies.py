@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bench.models import FOLDER
-from bench.servers import Served, free_port
+from bench.servers import Served, free_port, running
 from tests.server import oruel_serve
 
 LITELLM = "litellm[proxy]==1.106.0"
@@ -23,13 +23,9 @@ START_SECONDS = 180.0
 @contextmanager
 def upstream_stub() -> Iterator[Served]:
     port = free_port()
-    process = subprocess.Popen([sys.executable, "-m", "bench.upstream_stub", str(port)])
-    try:
+    with running([sys.executable, "-m", "bench.upstream_stub", str(port)]) as process:
         wait_for_answer(port)
         yield Served("stub", port, process.pid)
-    finally:
-        process.kill()
-        process.wait(30)
 
 
 @contextmanager
@@ -66,15 +62,9 @@ def litellm_proxy(upstream: Served) -> Iterator[Served]:
         ]
         # Open, as Oru'el's proxy here is; it wants to be told so.
         environment = os.environ | {"LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true"}
-        process = subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder, env=environment
-        )
-        try:
+        with running(command, cwd=folder, env=environment) as process:
             wait_for_answer(port)
             yield Served("litellm", port, process.pid)
-        finally:
-            process.kill()
-            process.wait(30)
 
 
 def install_litellm() -> Path:

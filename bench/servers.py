@@ -5,10 +5,11 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.server import oruel_serve
 
@@ -47,10 +48,17 @@ def llama_server(setting: Setting) -> Iterator[Served]:
     port = free_port()
     command = [sys.executable, "-m", "bench.llama_server", str(setting.model), str(port)]
     command += [str(setting.threads), str(setting.parallel), str(setting.context)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
+    with running(command) as process:
         wait_until_healthy(port)
         yield Served("llama-server", port, process.pid)
+
+
+@contextmanager
+def running(command: Sequence[str], **more: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """A silent process, killed at the end."""
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **more)
+    try:
+        yield process
     finally:
         process.kill()
         process.wait(30)

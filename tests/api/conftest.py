@@ -106,6 +106,22 @@ def chat(**fields: Any) -> dict[str, Any]:
     return {"model": MODEL, "messages": [{"role": "user", "content": "hi"}]} | fields
 
 
+def schema(described: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": described, **more}}}
+
+
+def tool(name: str, parameters: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+    described = {} if parameters is None else {"parameters": parameters}
+    return {"type": "function", "function": {"name": name, **described, **more}}
+
+
+def nested(depth: int) -> dict[str, Any]:
+    described: dict[str, Any] = {"type": "object"}
+    for _ in range(depth):
+        described = {"type": "object", "properties": {"a": described}}
+    return described
+
+
 async def converse(client: Client, gate: asyncio.Event, opener: bytes, **fields: Any) -> list[str]:
     """The events of a stream, spoken to the application itself; `gate` opens when `opener` has been sent."""
     sent: list[bytes] = []

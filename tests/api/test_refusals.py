@@ -13,29 +13,12 @@ from hypothesis import strategies as st
 from oruel.api.chat_body import FIELDS
 from oruel.api.routes import create_api
 from oruel.router.catalog import Catalog, ModelCard
-from tests.api.conftest import Client, Serve, chat, services_for
+from tests.api.conftest import Client, Serve, chat, nested, schema, services_for, tool
 from tests.fakes import FakeBackend
 
 pytestmark = pytest.mark.anyio
 
 URL = "/v1/chat/completions"
-
-
-def schema(described: dict[str, Any], **more: Any) -> dict[str, Any]:
-    return {"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": described, **more}}}
-
-
-def tool(name: str, parameters: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
-    described = {} if parameters is None else {"parameters": parameters}
-    return {"type": "function", "function": {"name": name, **described, **more}}
-
-
-def nested(depth: int) -> dict[str, Any]:
-    described: dict[str, Any] = {"type": "object"}
-    for _ in range(depth):
-        described = {"type": "object", "properties": {"a": described}}
-    return described
-
 
 NUMBERS = {
     "temperature": (0, 2),

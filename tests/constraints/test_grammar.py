@@ -130,3 +130,12 @@ def test_a_budget_that_is_too_small_is_cut() -> None:
     assert not held.closes
     assert not held.is_complete
     assert text.startswith(b'{"long": "xxx')
+
+
+def test_a_number_at_the_top_ends_whole_however_short_the_budget() -> None:
+    for schema in ({"type": "number"}, {"anyOf": [{"type": "number"}, {"type": "array"}]}, {"enum": [1, 123456789]}):
+        for seed in range(200):
+            chance = random.Random(seed)
+            text, held = write(json_grammar(schema), chance.randint(1, 6), "digits", chance)
+            assert held.closes
+            assert Draft202012Validator(schema).is_valid(json.loads(text)), text

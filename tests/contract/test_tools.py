@@ -28,14 +28,8 @@ WEATHER = {
     "required": ["city", "days"],
     "additionalProperties": False,
 }
-ADD = {
-    "type": "object",
-    "properties": {
-        "numbers": {"type": "array", "items": {"type": "integer", "maximum": 999, "minimum": 0}, "maxItems": 4}
-    },
-    "required": ["numbers"],
-    "additionalProperties": False,
-}
+NUMBERS = {"type": "array", "items": {"type": "integer", "maximum": 999, "minimum": 0}, "maxItems": 4}
+ADD = {"type": "object", "properties": {"numbers": NUMBERS}, "required": ["numbers"], "additionalProperties": False}
 SCHEMAS = {"get_weather": WEATHER, "add": ADD}
 TOOLS: list[Any] = [
     {"type": "function", "function": {"name": name, "description": name, "parameters": schema}}
@@ -223,7 +217,7 @@ def test_reasoning_is_free_and_what_follows_is_held(reasoner: OpenAI) -> None:
 
 
 def test_what_a_schema_leaves_out_is_named_in_a_header(client: OpenAI) -> None:
-    schema = {**ADD, "properties": {"numbers": {**ADD["properties"]["numbers"], "uniqueItems": True}}}  # type: ignore[index]
+    schema = {**ADD, "properties": {"numbers": {**NUMBERS, "uniqueItems": True}}}
     wanted: Any = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
     answer = client.chat.completions.with_raw_response.create(
         model="tools", messages=ASK, response_format=wanted, max_tokens=60

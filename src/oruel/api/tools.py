@@ -15,11 +15,15 @@ MAX_SCHEMA_CHARACTERS = 2**18
 
 
 def build_tools(values: Mapping[str, Any]) -> tuple[Tool, ...]:
-    """Raises InvalidParameter for a name that is given twice."""
+    """Raises InvalidParameter for a name that is given twice, and for arguments that are no object."""
     functions = [tool["function"] for tool in values["tools"] or ()]
     tools = tuple(
         Tool(f["name"], f.get("description", ""), f.get("parameters", {}), f.get("strict", False)) for f in functions
     )
+    for index, tool in enumerate(tools):
+        if tool.parameters.get("type", "object") != "object":
+            where = f"tools[{index}].function.parameters.type"
+            raise InvalidParameter(f'{where} must be "object": a call has named arguments.', param=where)
     name, count = Counter(tool.name for tool in tools).most_common(1)[0] if tools else ("", 1)
     if count > 1:
         raise InvalidParameter(
@@ -84,7 +88,6 @@ def described(request: ChatRequest) -> Iterator[tuple[str, Mapping[str, Any], bo
 
 
 def check_schema(param: str, schema: Mapping[str, Any], strict: bool) -> str:
-    check_object(param, schema)
     try:
         keywords = left_out(schema)
     except SchemaRefused as error:
@@ -96,9 +99,3 @@ def check_schema(param: str, schema: Mapping[str, Any], strict: bool) -> str:
             param=param,
         )
     return f"{param}: {' '.join(keywords)}" if keywords else ""
-
-
-def check_object(param: str, schema: Mapping[str, Any]) -> None:
-    """Arguments are objects, whatever else a schema says."""
-    if param.startswith("tools") and schema.get("type", "object") != "object":
-        raise InvalidParameter(f'{param}.type must be "object": a call has named arguments.', param=f"{param}.type")

@@ -53,23 +53,29 @@ class Grammar:
         return bits
 
     def settle(self, token: int) -> int:
-        """The token itself, where an end that fits follows it; else the first token of the end that is known."""
+        """The token itself, where an end that fits follows it; else the first token of the end that is known, which is
+        the model's own end token where the text is whole already.
+        """
         if not self.closes or token in self._tokens.ends:
             return token
         end = self._end[1:] if self._end[:1] == [token] else self._end_after(token)
         if end is not None:
             self._ends_after = {token: end}
             return token
+        if not self._end and not self._matcher.is_accepting():
+            return token
         self.is_closing = True
-        return self._end[0]
+        return self._end[0] if self._end else min(self._tokens.ends)
 
     def accept(self, token: int) -> None:
-        """`token` is what `settle` or `forced` gave, or an end token."""
+        """`token` is what `settle` or `forced` gave, or an end token. Raises EngineFailed where it takes more to follow
+        than one sequence may take.
+        """
         self._left -= 1
         if token in self._tokens.ends:
             return
-        consumed = self._matcher.consume_token(token)
-        assert consumed, self._matcher.get_error()
+        if not self._matcher.consume_token(token):
+            raise EngineFailed(f"The format asked for can't be followed any further: {self._matcher.get_error()}")
         if self.closes:
             self._place.feed(token)
             self._follow(token)

@@ -13,7 +13,7 @@ from oruel.errors import EngineFailed
 
 REMEMBERED_GRAMMARS = 32
 
-# What hostile grammars may cost: the defaults of these limits let one mask take seconds.
+# What hostile grammars may cost in one step, and hold: half of what the library allows by itself, or less.
 LIMITS = llguidance.LLParserLimits(step_lexer_fuel=100_000, max_lexer_states=100_000)
 
 

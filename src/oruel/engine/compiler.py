@@ -1,5 +1,6 @@
 """Grammars become constraints beside the engine's loop: a hostile one may take a second, for which no stream waits."""
 
+import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from oruel.constraints.tokens import Tokens
 from oruel.engine.protocol import Failure, Submit
 from oruel.errors import EngineFailed
 from oruel.sampling.mask import Constraint
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +44,14 @@ class Compiler:
         return waited_for
 
     def _compile(self, request: Submit) -> None:
-        if request.sequence in self._pending:
-            self._deliver(Compiled(request, constraint_of(self._tokens, request)))
+        if request.sequence not in self._pending:
+            return
+        try:
+            outcome = constraint_of(self._tokens, request)
+        except Exception:
+            log.exception("a format could not be compiled")
+            outcome = Failure(request.sequence, "The format that was asked for can't be compiled.")
+        self._deliver(Compiled(request, outcome))
 
 
 def constraint_of(tokens: Tokens, request: Submit) -> Constraint | Failure:

@@ -4,7 +4,7 @@ however the outputs were grouped; the stop text is in none of them, neither whol
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from oruel.engine.protocol import TokenOutput
 from oruel.text.answer import AnswerReader, Segment
@@ -85,11 +85,18 @@ class ChoiceText:
         segments = [] if output.finish == "stop" else self._take(output)
         if output.finish is not None and self._scanner.matched is None:
             segments += self._read(self._detokenizer.finish(), final=True)
-        piece = merge(map(self._pass_on, segments))
+        text, reasoning, calls = "", "", tuple[ToolCallDelta, ...]()
+        for segment in segments:
+            if self._scanner.matched is None:  # nothing behind a stop sequence is out
+                text += self._scan(segment)
+                reasoning += segment.reasoning
+                calls += segment.calls
         self.finish = self._finish(output)
-        rest = self._scanner.finish() if self.finish is not None else ""
-        self._released += len(rest)
-        return replace(piece, text=piece.text + rest, logprobs=self._release(), finish=self.finish)
+        if self.finish is not None:
+            rest = self._scanner.finish()
+            self._released += len(rest)
+            text += rest
+        return Piece(text, reasoning, calls, self._release(), self.finish)
 
     def _finish(self, output: TokenOutput) -> FinishReason | None:
         if self._scanner.matched is not None:
@@ -112,14 +119,12 @@ class ChoiceText:
         segments = self._reader.feed(text)
         return segments + self._reader.finish() if final else segments
 
-    def _pass_on(self, segment: Segment) -> Piece:
-        """What of it is out: nothing behind a stop sequence."""
-        if self._scanner.matched is not None:
-            return Piece()
+    def _scan(self, segment: Segment) -> str:
+        """What of its content is out."""
         length = self._scanner.held + len(segment.content)
         text = self._scanner.feed(segment.content)
         self._released = segment.end - (length - len(text))
-        return Piece(text, segment.reasoning, segment.calls)
+        return text
 
     def _report(self, output: TokenOutput, data: bytes) -> TokenLogprob:
         assert output.logprob is not None, "the engine was asked for log-probabilities"

@@ -4,7 +4,7 @@ import json
 import re
 import secrets
 import string
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from oruel.text.forms import is_string
@@ -137,10 +137,3 @@ def call_id(*, short: bool) -> str:
     if short:
         return "".join(secrets.choice(LETTERS) for _ in range(9))
     return f"call_{secrets.token_hex(12)}"
-
-
-def read_all(reader: CallReader, text: str) -> Iterator[ToolCallDelta]:
-    """What a whole text says."""
-    while text and (found := reader.take(text)):
-        text = text[found[0] :]
-        yield from found[1]
