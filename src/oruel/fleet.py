@@ -6,11 +6,9 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import httpx2
-
 from oruel.backends.local import LocalBackend
 from oruel.backends.upstream import Patience as UpstreamPatience
-from oruel.backends.upstream import UpstreamBackend
+from oruel.backends.upstream import UpstreamBackend, upstream_client
 from oruel.config import Settings, secret_in
 from oruel.engine.client import EngineClient
 from oruel.engine.protocol import Ready, Start
@@ -52,10 +50,8 @@ class Fleet:
         self._files = files
         self._owned = owned
         self._silence = silence
-        # Pooled connections; each request has deadlines of its own.
-        limits = httpx2.Limits(max_connections=None, max_keepalive_connections=256)
-        self._client = httpx2.AsyncClient(limits=limits, timeout=None, trust_env=False)
-        owned.push_async_callback(self._client.aclose)
+        self._client = upstream_client()
+        owned.push_async_callback(self._client.close)
 
     async def start(self, model: CatalogModel) -> RunningModel:
         """Raises StartupError."""

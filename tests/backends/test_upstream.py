@@ -6,10 +6,9 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
-import httpx2
 import pytest
 
-from oruel.backends.upstream import Patience, UpstreamBackend
+from oruel.backends.upstream import Patience, UpstreamBackend, upstream_client
 from oruel.errors import InvalidParameter, UpstreamFailed
 from oruel.types import (
     ChatRequest,
@@ -45,7 +44,7 @@ async def stub() -> AsyncIterator[Stub]:
 async def answered(
     stub: Stub, request: ChatRequest = REQUEST, kind: UpstreamKind = "vllm", key: str | None = None
 ) -> list[Delta]:
-    async with httpx2.AsyncClient(timeout=None, trust_env=False) as client:
+    async with upstream_client() as client:
         backend = UpstreamBackend(
             client, stub.base_url, kind, model="mine", upstream_model="theirs", key=key, patience=QUICK
         )
@@ -142,7 +141,7 @@ FAILURES: list[tuple[str, list[Any], str]] = [
     ("fails", status(500, '{"error": {"message": "boom"}}'), "status 500: boom"),
     ("is overloaded", status(429, "slow down", "text/plain"), "status 429: slow down"),
     ("wants another key", status(401, '{"detail": "no"}'), "status 401"),
-    ("sends a line without end", [HEAD, *([b"x" * 2**18] * 8), HANG], "a line of more than"),
+    ("sends an event without end", [HEAD, *([b"x" * 2**18] * 8), HANG], "an event of more than"),
 ]
 
 
@@ -173,7 +172,7 @@ async def test_a_request_that_the_other_server_refuses_is_the_callers_to_mend(st
 
 async def test_who_leaves_takes_the_request_away(stub: Stub) -> None:
     stub.script = [HEAD, chunk("a"), HANG]
-    async with httpx2.AsyncClient(timeout=None, trust_env=False) as client:
+    async with upstream_client() as client:
         backend = UpstreamBackend(client, stub.base_url, "vllm", model="mine", upstream_model="theirs")
         stream = backend.stream(REQUEST)
         assert (await anext(stream)).text == "a"

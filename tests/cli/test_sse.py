@@ -54,7 +54,7 @@ def test_an_event_comes_out_as_soon_as_it_is_whole() -> None:
     assert next(events(endless())) == "first"  # type: ignore[arg-type]  # a generator that never yields twice
 
 
-def test_a_line_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sse, "MAX_LINE", 100)
-    with pytest.raises(ChatFailed, match="more than 100 characters"):
+def test_an_event_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sse, "MAX_EVENT", 100)
+    with pytest.raises(ChatFailed, match="more than 100 bytes"):
         list(events(b"data: xxxxxxxxxxxx" for _ in range(1000)))

@@ -1,10 +1,14 @@
 """Every endpoint and what surrounds it, on one screen."""
 
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
 
 from oruel import __version__
 from oruel.api.chat import chat_endpoint
@@ -19,6 +23,13 @@ from oruel.api.services import Endpoint, Services
 from oruel.api.tokenize import tokenize_endpoint
 
 
+class Route(APIRoute):
+    """An endpoint that reads its request itself: none of FastAPI's solving of dependencies comes before it."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        return self.endpoint
+
+
 def create_api(services: Services) -> FastAPI:
     api = FastAPI(
         title="Oru'el",
@@ -26,6 +37,7 @@ def create_api(services: Services) -> FastAPI:
         version=__version__,
         openapi_url=None,
         redirect_slashes=False,
+        telemetry={"tracing": False, "metrics": False, "logs": False},
         exception_handlers={HTTPException: routing_failure},
         middleware=[
             Middleware(RecordRequests, metrics=Metrics(services.registry)),
@@ -34,6 +46,7 @@ def create_api(services: Services) -> FastAPI:
             Middleware(CheckKey, hashes=services.api_key_hashes),
         ],
     )
+    api.router.route_class = Route
     for prefix in ("/v1", "/v1/inference"):
         post(api, f"{prefix}/chat/completions", chat_endpoint(services), chat_operation())
         get(api, f"{prefix}/models", models_endpoint(services.catalog))

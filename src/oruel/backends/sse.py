@@ -1,35 +1,62 @@
 """Server-sent events out of bytes as they arrive, as the WHATWG standard reads them."""
 
-import codecs
-import io
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class EventReader:
-    """`feed` gives the data of each event that is complete. Comments, which servers send as heartbeats, and other
-    fields are passed over, and so is an event that the end of the stream cuts.
+    """`feed` gives the data of each event that is complete, in UTF-8. Comments, which servers send as heartbeats, and
+    other fields are passed over, and so is an event that the end of the stream cuts.
     """
 
-    def __init__(self, longest_line: int) -> None:
-        characters = codecs.getincrementaldecoder("utf-8-sig")(errors="replace")
-        self._decoder = io.IncrementalNewlineDecoder(characters, translate=True)
-        self._longest_line = longest_line
-        self._pending = ""
-        self._data: list[str] = []
+    def __init__(self, longest_event: int) -> None:
+        self._longest_event = longest_event
+        self._pending = bytearray()
+        self._begun = False
+        self._after_return = False
 
-    def feed(self, chunk: bytes) -> list[str]:
-        """Characters may be cut anywhere between the chunks; lines end with LF, CRLF or CR. Raises ValueError for a
-        line of more characters than `longest_line`.
+    def feed(self, chunk: bytes) -> list[bytes]:
+        """The bytes may be cut anywhere between the chunks; lines end with LF, CRLF or CR. Raises ValueError for an
+        event of more bytes than `longest_event`.
         """
-        *lines, self._pending = (self._pending + self._decoder.decode(chunk)).split("\n")
-        if len(self._pending) > self._longest_line:
-            raise ValueError(f"The server sent a line of more than {self._longest_line} characters.")
-        return [event for line in lines if (event := self._take(line)) is not None]
+        # A mark may be cut too: nothing is read before it can be told from an event.
+        looked_at = len(self._pending) - 1 if self._begun else 0
+        self._pending += self._with_plain_lines(chunk)
+        if not self._begun and len(self._pending) >= len(BYTE_ORDER_MARK):
+            self._begun = True
+            self._pending = self._pending.removeprefix(BYTE_ORDER_MARK)
+        if (end := self._pending.rfind(b"\n\n", max(0, looked_at))) < 0:
+            self._require_room()
+            return []
+        whole, self._pending = bytes(self._pending[:end]), self._pending[end + 2 :]
+        self._require_room()
+        return data_in(whole)
 
-    def _take(self, line: str) -> str | None:
-        field, _, value = line.partition(":")
-        if field == "data":
-            self._data.append(value.removeprefix(" "))
-        elif not line and self._data:
-            event, self._data = "\n".join(self._data), []
-            return event
-        return None
+    def _with_plain_lines(self, chunk: bytes) -> bytes:
+        if self._after_return and chunk:
+            chunk = chunk.removeprefix(b"\n")
+            self._after_return = False
+        if b"\r" not in chunk:
+            return chunk
+        self._after_return = chunk.endswith(b"\r")
+        return chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+    def _require_room(self) -> None:
+        if len(self._pending) > self._longest_event:
+            raise ValueError(f"The server sent an event of more than {self._longest_event} bytes.")
+
+
+def data_in(blocks: bytes) -> list[bytes]:
+    """The data of each event of several, which empty lines divide."""
+    if blocks.startswith(b"data: "):
+        # Nearly always each event is one line of data, and nothing else stands between them.
+        plain = blocks[6:].split(b"\n\ndata: ")
+        if blocks.count(b"\n") == 2 * (len(plain) - 1):
+            return plain
+    return [event for block in blocks.split(b"\n\n") if (event := data_of(block)) is not None]
+
+
+def data_of(block: bytes) -> bytes | None:
+    """The data of the lines of one event, None where there is none."""
+    lines = [line.partition(b":") for line in block.split(b"\n")]
+    data = [value.removeprefix(b" ") for field, _, value in lines if field == b"data"]
+    return b"\n".join(data) if data else None

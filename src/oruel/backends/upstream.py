@@ -3,11 +3,11 @@
 import asyncio
 import json
 from collections.abc import AsyncGenerator, Awaitable
-from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TypeVar
 
-import httpx2
+import aiohttp
+import msgspec
 
 from oruel.backends.sse import EventReader
 from oruel.backends.upstream_body import upstream_body
@@ -18,10 +18,26 @@ from oruel.types import ChatRequest, Delta, UpstreamKind
 
 T = TypeVar("T")
 
-MAX_LINE = 2**20
+MAX_EVENT = 2**20
 MAX_ERROR_BYTES = 2**16
 MAX_ERROR_CHARACTERS = 400
-DONE = "[DONE]"
+# Most servers close a connection that was idle for five seconds: a request must not be sent just then.
+KEPT_SECONDS = 4.0
+# What a server may take to end its answer behind the last event, so that the connection can be used again.
+ENDING_SECONDS = 0.05
+HEADERS = {"content-type": "application/json", "accept": "text/event-stream", "accept-encoding": "identity"}
+
+encode = msgspec.json.Encoder().encode
+
+
+def upstream_client() -> aiohttp.ClientSession:
+    """As many connections as there are requests; each request has deadlines of its own."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEPT_SECONDS),
+        timeout=aiohttp.ClientTimeout(total=None),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +54,7 @@ class UpstreamBackend:
 
     def __init__(
         self,
-        client: httpx2.AsyncClient,
+        client: aiohttp.ClientSession,
         base_url: str,
         kind: UpstreamKind,
         *,
@@ -52,78 +68,96 @@ class UpstreamBackend:
         self._kind: UpstreamKind = kind
         self._model = model
         self._upstream_model = upstream_model
-        self._headers = {"authorization": f"Bearer {key}"} if key else {}
+        self._headers = HEADERS | ({"authorization": f"Bearer {key}"} if key else {})
         self._patience = patience
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
-        """Raises UpstreamFailed, or InvalidParameter where the other server says that the request is at fault."""
-        answer = AnswerChunks(request, self._model)
+        """What arrives together is one delta a choice. Raises UpstreamFailed, or InvalidParameter where the other
+        server says that the request is at fault.
+        """
+        answer, reader = AnswerChunks(request, self._model), EventReader(MAX_EVENT)
+        wait = Wait(self._patience.first_token)
         try:
-            async with aclosing(self._events(request)) as events:
-                async for event in events:
-                    if event == DONE:
-                        break
-                    for delta in answer.feed(event):
+            response = await wait.of(self._send(request))
+            try:
+                await check(response, wait)
+                while not answer.is_over and (data := await wait.of(response.content.readany())):
+                    if events := fed(reader, data):
+                        wait = Wait(self._patience.idle)
+                    for delta in answer.feed(events):
                         yield delta
-                    if answer.is_cut:
-                        break
-        except httpx2.HTTPError as error:
+                yield answer.finish()
+                await ended(response)
+            finally:
+                response.close()
+        except (aiohttp.ClientError, OSError) as error:
             raise UpstreamFailed(f"The upstream can't be reached or broke off: {described(error)}") from error
-        yield answer.finish()
 
-    async def _events(self, request: ChatRequest) -> AsyncGenerator[str, None]:
-        body = json.dumps(upstream_body(request, self._kind, self._upstream_model)).encode()
-        headers = {"content-type": "application/json", "accept": "text/event-stream", **self._headers}
-        timeout = httpx2.Timeout(None, connect=self._patience.connect)
-        reader = EventReader(MAX_LINE)
-        limit = self._patience.first_token
-        request_ = self._client.build_request("POST", self._url, content=body, headers=headers, timeout=timeout)
-        response = await in_time(self._client.send(request_, stream=True), limit)
+    async def _send(self, request: ChatRequest) -> aiohttp.ClientResponse:
+        return await self._client.post(
+            self._url,
+            data=encode(upstream_body(request, self._kind, self._upstream_model)),
+            headers=self._headers,
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._patience.connect),
+            allow_redirects=False,
+        )
+
+
+class Wait:
+    """For something that has to be there within `seconds` from now."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._due = asyncio.get_running_loop().time() + seconds
+
+    async def of(self, awaited: Awaitable[T]) -> T:
+        """Raises UpstreamFailed where it takes longer."""
+        limit = asyncio.timeout_at(self._due)
         try:
-            await check(response, limit)
-            chunks = response.aiter_bytes()
-            while (chunk := await in_time(anext(chunks, None), limit)) is not None:
-                for event in fed(reader, chunk):
-                    limit = self._patience.idle
-                    yield event
-        finally:
-            await response.aclose()
+            async with limit:
+                return await awaited
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise UpstreamFailed(f"The upstream said nothing for {self._seconds:g} seconds.") from None
 
 
-async def in_time(awaited: Awaitable[T], seconds: float) -> T:
-    """Raises UpstreamFailed where it takes longer."""
+async def ended(response: aiohttp.ClientResponse) -> None:
+    """Reads to the end of the answer, where that is near: only then its connection is kept."""
     try:
-        async with asyncio.timeout(seconds):
-            return await awaited
-    except TimeoutError:
-        raise UpstreamFailed(f"The upstream said nothing for {seconds:g} seconds.") from None
+        async with asyncio.timeout(ENDING_SECONDS):
+            while await response.content.readany():
+                pass
+    except (TimeoutError, aiohttp.ClientError, OSError):
+        # The answer is whole: how the connection ends is nobody's concern.
+        response.close()
 
 
-def fed(reader: EventReader, chunk: bytes) -> list[str]:
+def fed(reader: EventReader, chunk: bytes) -> list[bytes]:
     try:
         return reader.feed(chunk)
     except ValueError as error:
         raise UpstreamFailed(str(error)) from error
 
 
-async def check(response: httpx2.Response, seconds: float) -> None:
+async def check(response: aiohttp.ClientResponse, wait: Wait) -> None:
     """Raises InvalidParameter for what the request is at fault for, UpstreamFailed for all else."""
-    if response.status_code == 200:
+    if response.status == 200:
         kind = response.headers.get("content-type", "")
         if kind.partition(";")[0].strip().lower() != "text/event-stream":
             raise UpstreamFailed(f'The upstream answered with "{abbreviate(kind)}" in place of a stream.')
         return
-    said = await error_text(response, seconds)
-    if response.status_code in (400, 413, 422):
+    said = await error_text(response, wait)
+    if response.status in (400, 413, 422):
         raise InvalidParameter(f"The server behind this model refused the request: {said}")
-    raise UpstreamFailed(f"The upstream answered with status {response.status_code}: {said}")
+    raise UpstreamFailed(f"The upstream answered with status {response.status}: {said}")
 
 
-async def error_text(response: httpx2.Response, seconds: float) -> str:
+async def error_text(response: aiohttp.ClientResponse, wait: Wait) -> str:
     """What an error's body says, bounded; the message alone where it has OpenAI's shape, or SGLang's."""
-    body, chunks = b"", response.aiter_bytes()
-    while len(body) < MAX_ERROR_BYTES and (chunk := await in_time(anext(chunks, None), seconds)) is not None:
-        body += chunk
+    body = b""
+    while len(body) < MAX_ERROR_BYTES and (part := await wait.of(response.content.readany())):
+        body += part
     text = body[:MAX_ERROR_BYTES].decode(errors="replace")
     try:
         said = json.loads(text)

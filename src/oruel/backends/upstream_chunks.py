@@ -3,9 +3,11 @@ left in, usage that it forgot.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Any
+from itertools import groupby
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -16,6 +18,7 @@ from oruel.types import Alternative, ChatRequest, Delta, FinishReason, TokenLogp
 
 FINISHES: dict[str, FinishReason] = {"length": "length", "tool_calls": "tool_calls", "function_call": "tool_calls"}
 MAX_COUNT = 2**31
+DONE = b"[DONE]"
 
 
 class Function(msgspec.Struct):
@@ -29,7 +32,7 @@ class Call(msgspec.Struct):
     function: Function | None = None
 
 
-class ChunkDelta(msgspec.Struct):
+class ChunkDelta(msgspec.Struct, frozen=True, gc=False):
     content: str | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
@@ -47,7 +50,7 @@ class Logprobs(msgspec.Struct):
     content: list[Logprob] | None = None
 
 
-class Choice(msgspec.Struct):
+class Choice(msgspec.Struct, frozen=True, gc=False):
     index: int = 0
     delta: ChunkDelta | None = None
     finish_reason: str | None = None
@@ -64,13 +67,25 @@ class Counts(msgspec.Struct):
     prompt_tokens_details: Details | None = None
 
 
-class Chunk(msgspec.Struct):
+class Chunk(msgspec.Struct, frozen=True, gc=False):
     choices: list[Choice] | None = None
     usage: Counts | None = None
     error: Any = None
 
 
+NOTHING = ChunkDelta()
+
 decode = msgspec.json.Decoder(Chunk).decode
+
+
+class Said(NamedTuple):
+    """What some chunks of a choice say, in the order of a Delta's fields."""
+
+    text: str
+    reasoning: str
+    tool_calls: tuple[ToolCallDelta, ...]
+    logprobs: tuple[TokenLogprob, ...]
+    finish: FinishReason | None
 
 
 class ChoiceReader:
@@ -87,16 +102,35 @@ class ChoiceReader:
         """At a stop string, behind which nothing counts."""
         return self._scanner.matched is not None
 
-    def content(self, text: str) -> str:
-        self.chunks += bool(text)
-        return self._scanner.feed(text)
+    def read(self, chunks: Iterable[Choice]) -> Said:
+        """Up to the choice's end, which may come before that of the chunks."""
+        text: list[str] = []
+        reasoning: list[str] = []
+        calls: list[ToolCallDelta] = []
+        logprobs: list[TokenLogprob] = []
+        for choice in chunks:
+            delta = choice.delta or NOTHING
+            if delta.content:
+                self.chunks += 1
+                text.append(self._scanner.feed(delta.content))
+            if delta.reasoning_content or delta.reasoning:
+                reasoning.append(delta.reasoning_content or delta.reasoning or "")
+            if delta.tool_calls:
+                self.chunks += not delta.content
+                calls += self._pieces(delta.tool_calls)
+            if choice.logprobs is not None:
+                logprobs += map(logprob_of, choice.logprobs.content or ())
+            if self._scanner.matched is not None:
+                self.finish = "stop"
+                break
+            if choice.finish_reason:
+                self.finish = finish_of(choice.finish_reason)
+                text.append(self._scanner.finish())
+                break
+        return Said("".join(text), "".join(reasoning), tuple(calls), tuple(logprobs), self.finish)
 
-    def rest(self) -> str:
-        return self._scanner.finish()
-
-    def calls(self, given: list[Call]) -> Iterator[ToolCallDelta]:
-        for call in given:
-            self.chunks += 1
+    def _pieces(self, calls: Iterable[Call]) -> Iterator[ToolCallDelta]:
+        for call in calls:
             function = call.function or Function()
             index = len(self._calls) - (call.id is None) if call.index is None else call.index
             if not 0 <= index <= len(self._calls):
@@ -117,30 +151,21 @@ class AnswerChunks:
         self._choices = [ChoiceReader(request.stop) for _ in range(request.n)]
         self._usage: Usage | None = None
         self._last: Delta | None = None
+        self._is_done = False
 
     @property
-    def has_ended(self) -> bool:
-        return all(choice.finish for choice in self._choices)
+    def is_over(self) -> bool:
+        """Whether nothing more is to come, or nothing that counts: a server may write past a stop string."""
+        return self._is_done or (self._has_ended and any(choice.has_stopped for choice in self._choices))
 
-    def feed(self, event: str) -> list[Delta]:
-        try:
-            chunk = decode(event)
-        except (msgspec.DecodeError, UnicodeEncodeError) as error:
-            raise UpstreamFailed(f"The upstream sent an event that is no chunk: {error}") from error
-        if chunk.error:
-            raise UpstreamFailed(f"The upstream reported an error: {str(chunk.error)[:400]}")
-        if chunk.usage:
-            self._usage = usage_of(chunk.usage)
-        deltas = [delta for choice in chunk.choices or [] for delta in self._deltas(choice)]
-        if deltas and self.has_ended:
+    def feed(self, events: list[bytes]) -> list[Delta]:
+        """The events that arrived together, as one delta for each choice in turn."""
+        given = groupby(self._taken(events), key=attrgetter("index"))
+        deltas = [self._delta(index, chunks) for index, chunks in given if not self._choice(index).finish]
+        if deltas and self._has_ended:
             # The last delta of a request carries its usage, which comes in a chunk behind it.
             self._last = deltas.pop()
         return deltas
-
-    @property
-    def is_cut(self) -> bool:
-        """Whether the answer has ended with a stop string that the other server writes past."""
-        return self.has_ended and any(choice.has_stopped for choice in self._choices)
 
     def finish(self) -> Delta:
         """The last delta, with the usage. Raises UpstreamFailed where a choice has no end."""
@@ -149,32 +174,42 @@ class AnswerChunks:
         counted = Usage(0, sum(choice.chunks for choice in self._choices))
         return replace(self._last, usage=self._usage or counted)
 
-    def _deltas(self, choice: Choice) -> Iterator[Delta]:
-        if not 0 <= choice.index < len(self._choices):
-            raise UpstreamFailed(f"The upstream sent choice {choice.index} of {len(self._choices)}.")
-        reader = self._choices[choice.index]
-        if reader.finish:
-            return
-        delta = choice.delta or ChunkDelta()
-        text = reader.content(delta.content or "")
-        if choice.finish_reason and not reader.has_stopped:
-            text += reader.rest()
-        reader.finish = "stop" if reader.has_stopped else finish_of(choice.finish_reason)
-        yield self._delta(
-            choice.index,
-            text=text,
-            reasoning=delta.reasoning_content or delta.reasoning or "",
-            tool_calls=tuple(reader.calls(delta.tool_calls or [])),
-            logprobs=tuple(map(logprob_of, (choice.logprobs and choice.logprobs.content) or [])),
-            finish=reader.finish,
-        )
+    @property
+    def _has_ended(self) -> bool:
+        return all(choice.finish for choice in self._choices)
 
-    def _delta(self, choice: int, **fields: Any) -> Delta:
-        return Delta(choice, self._model, self._request.tier, **fields)
+    def _taken(self, events: list[bytes]) -> Iterator[Choice]:
+        for event in events:
+            if event == DONE:
+                self._is_done = True
+                return
+            chunk = chunk_of(event)
+            if chunk.usage:
+                self._usage = usage_of(chunk.usage)
+            yield from chunk.choices or ()
+
+    def _choice(self, index: int) -> ChoiceReader:
+        if not 0 <= index < len(self._choices):
+            raise UpstreamFailed(f"The upstream sent choice {index} of {len(self._choices)}.")
+        return self._choices[index]
+
+    def _delta(self, index: int, chunks: Iterable[Choice]) -> Delta:
+        said = self._choice(index).read(chunks)
+        return Delta(index, self._model, self._request.tier, *said)
 
 
-def finish_of(reason: str | None) -> FinishReason | None:
-    return FINISHES.get(reason, "stop") if reason else None
+def chunk_of(event: bytes) -> Chunk:
+    try:
+        chunk = decode(event)
+    except msgspec.DecodeError as error:
+        raise UpstreamFailed(f"The upstream sent an event that is no chunk: {error}") from error
+    if chunk.error:
+        raise UpstreamFailed(f"The upstream reported an error: {str(chunk.error)[:400]}")
+    return chunk
+
+
+def finish_of(reason: str) -> FinishReason:
+    return FINISHES.get(reason, "stop")
 
 
 def text_of(arguments: Any) -> str:

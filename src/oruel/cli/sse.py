@@ -5,14 +5,14 @@ from collections.abc import Iterable, Iterator
 from oruel.backends.sse import EventReader
 from oruel.errors import ChatFailed
 
-MAX_LINE = 16 * 2**20
+MAX_EVENT = 16 * 2**20
 
 
 def events(chunks: Iterable[bytes]) -> Iterator[str]:
-    """The data of each event. Raises ChatFailed for a line of more than MAX_LINE characters."""
-    reader = EventReader(MAX_LINE)
+    """The data of each event. Raises ChatFailed for one of more than MAX_EVENT bytes."""
+    reader = EventReader(MAX_EVENT)
     for chunk in chunks:
         try:
-            yield from reader.feed(chunk)
+            yield from (event.decode(errors="replace") for event in reader.feed(chunk))
         except ValueError as error:
             raise ChatFailed(str(error)) from error
