@@ -19,7 +19,7 @@ from oruel.api.server import Server, on_signals
 from oruel.api.services import Health, Services
 from oruel.config import Settings, is_loopback
 from oruel.errors import ConfigError
-from oruel.fleet import Fleet, RunningEngine, RunningModel, fingerprint
+from oruel.fleet import Fleet, RunningEngine, RunningModel, fingerprint, side_by_side
 from oruel.router.catalog import Catalog
 from oruel.router.deployment import CatalogModel
 from oruel.router.route import Route
@@ -75,7 +75,7 @@ async def run(
     on_signals(running.cancel)
     async with AsyncExitStack() as owned:
         fleet = Fleet(settings, files, owned, silence=patience.silence)
-        started = [await fleet.start(model) for model in models]
+        started = await side_by_side([fleet.start(model) for model in models])
         services = compose(settings, started)
         said = announcement(settings, listener, started)
         server = Server(

@@ -1,24 +1,30 @@
 """The catalog's deployments, started: an engine process for each embedded one, a backend for each server."""
 
+import asyncio
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypeVar
 
+from oruel.backends.base import Backend
 from oruel.backends.local import LocalBackend
 from oruel.backends.upstream import Patience as UpstreamPatience
 from oruel.backends.upstream import UpstreamBackend, upstream_client
+from oruel.backends.within_context import WithinContext
 from oruel.config import Settings, secret_in
 from oruel.engine.client import EngineClient
 from oruel.engine.protocol import Ready, Start
-from oruel.errors import ConfigError
+from oruel.errors import ConfigError, StartupError
 from oruel.llama.library import load_library
 from oruel.llama.model import Model
 from oruel.router.catalog import ModelCard
 from oruel.router.deployment import CatalogModel, Deployment, Embedded, Upstream
 from oruel.router.route import Route
 from oruel.text.tokenizer import Tokenizer
+
+T = TypeVar("T")
 
 FINGERPRINT_BYTES = 2**20
 
@@ -28,6 +34,7 @@ class RunningEngine:
     client: EngineClient
     ready: Ready
     path: Path
+    tokenizer: Tokenizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,54 +62,61 @@ class Fleet:
 
     async def start(self, model: CatalogModel) -> RunningModel:
         """Raises StartupError."""
-        routes: list[Route] = []
-        engines: dict[str, RunningEngine] = {}
-        card, tokenizer = served_elsewhere(model), None
-        for deployment in model.deployments:
-            if isinstance(deployment.source, Upstream):
-                routes.append(Route(deployment, self._upstream(model, deployment, deployment.source)))
-                continue
-            running, local, own = await self._engine(model, deployment.source)
-            engines[deployment.name] = running
-            tokenizer = tokenizer or own
-            card = self._card(model, running, own)
-            routes.append(Route(deployment, local))
-        return RunningModel(card, routes, tokenizer, engines)
+        started = await side_by_side([self._deployed(model, one) for one in model.deployments])
+        engines = {route.deployment.name: engine for route, engine in started if engine}
+        first = next(iter(engines.values()), None)
+        return RunningModel(
+            card=self._card(model, first) if first else served_elsewhere(model),
+            routes=[route for route, _ in started],
+            tokenizer=first.tokenizer if first else None,
+            engines=engines,
+        )
 
-    async def _engine(self, model: CatalogModel, source: Embedded) -> tuple[RunningEngine, LocalBackend, Tokenizer]:
+    async def _deployed(self, model: CatalogModel, deployment: Deployment) -> tuple[Route, RunningEngine | None]:
+        if isinstance(deployment.source, Upstream):
+            return Route(deployment, self._upstream(model, deployment, deployment.source)), None
+        engine = await self._engine(deployment.source)
+        local = LocalBackend(
+            engine.client,
+            engine.tokenizer,
+            model=model.name,
+            context=engine.ready.context,
+            shares_with_all=self._settings.share_prefixes == "all",
+        )
+        return Route(deployment, local), engine
+
+    async def _engine(self, source: Embedded) -> RunningEngine:
         path = self._files[source.model]
         loaded = self._owned.enter_context(
             Model(path, vocabulary_only=True, library=load_library(self._settings.libllama))
         )
-        engine = EngineClient(
+        client = EngineClient(
             start_message(self._settings, path),
             max_waiting=self._settings.max_waiting,
             watchdog_seconds=self._silence,
         )
-        self._owned.push_async_callback(engine.close)
-        ready = await engine.start()
+        self._owned.push_async_callback(client.close)
+        ready = await client.start()
         describes = self._settings.tool_prompt == "generic"
         tokenizer = Tokenizer(loaded.vocabulary, loaded.chat_template, describes_tools=describes)
-        shares = self._settings.share_prefixes == "all"
-        local = LocalBackend(engine, tokenizer, model=model.name, context=ready.context, shares_with_all=shares)
-        return RunningEngine(engine, ready, path), local, tokenizer
+        return RunningEngine(client, ready, path, tokenizer)
 
-    def _card(self, model: CatalogModel, running: RunningEngine, tokenizer: Tokenizer) -> ModelCard:
+    def _card(self, model: CatalogModel, running: RunningEngine) -> ModelCard:
         return ModelCard(
             name=model.name,
             context=running.ready.context,
-            vocabulary_size=tokenizer.vocabulary_size,
+            vocabulary_size=running.tokenizer.vocabulary_size,
             created=int(running.path.stat().st_mtime),
             aliases=model.aliases,
             tiers=model.tiers,
             template_kwargs=self._settings.template_kwargs,
             writes_json=running.ready.writes_json,
-            calls_tools=running.ready.writes_json and tokenizer.has_tools,
+            calls_tools=running.ready.writes_json and running.tokenizer.has_tools,
             max_tokens=model.max_tokens,
         )
 
-    def _upstream(self, model: CatalogModel, deployment: Deployment, source: Upstream) -> UpstreamBackend:
-        return UpstreamBackend(
+    def _upstream(self, model: CatalogModel, deployment: Deployment, source: Upstream) -> Backend:
+        upstream = UpstreamBackend(
             self._client,
             source.base_url,
             source.kind,
@@ -113,6 +127,19 @@ class Fleet:
                 deployment.connect_seconds, deployment.first_token_seconds, deployment.idle_seconds
             ),
         )
+        return upstream if model.context is None else WithinContext(upstream, model.context)
+
+
+async def side_by_side(works: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+    """What all return, or what the first to fail raises; then the others have ended too."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(work) for work in works]
+    except* StartupError as failed:
+        failure = failed.exceptions[0]
+    else:
+        return [task.result() for task in tasks]
+    raise failure
 
 
 def served_elsewhere(model: CatalogModel) -> ModelCard:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from oruel.backends.upstream import Patience, UpstreamBackend, upstream_client
-from oruel.errors import InvalidParameter, UpstreamFailed
+from oruel.errors import ContextLengthExceeded, InvalidParameter, UpstreamFailed
 from oruel.types import (
     ChatRequest,
     Delta,
@@ -161,13 +161,29 @@ async def test_a_server_that_is_not_there_is_a_clear_error() -> None:
 
 
 @pytest.mark.parametrize(
-    "body",
-    ['{"error": {"message": "top_k is wrong"}}', '{"object": "error", "message": "top_k is wrong"}', "top_k is wrong"],
+    ("body", "param"),
+    [
+        ('{"error": {"message": "top_k is wrong", "param": "top_k"}}', "top_k"),
+        ('{"object": "error", "message": "top_k is wrong", "param": null}', None),
+        ('{"message": "top_k is wrong", "code": [400]}', None),
+        ("top_k is wrong", None),
+    ],
 )
-async def test_a_request_that_the_other_server_refuses_is_the_callers_to_mend(stub: Stub, body: str) -> None:
+async def test_a_request_that_the_other_server_refuses_is_the_callers_to_mend(
+    stub: Stub, body: str, param: str | None
+) -> None:
     stub.script = status(400, body)
-    with pytest.raises(InvalidParameter, match="refused the request: top_k is wrong"):
+    with pytest.raises(InvalidParameter, match="refused the request: top_k is wrong") as refused:
         await answered(stub)
+    assert refused.value.param == param
+
+
+@pytest.mark.parametrize("name", ['"code": "context_length_exceeded"', '"type": "exceed_context_size_error"'])
+async def test_a_prompt_beyond_the_other_servers_context_is_named_as_that(stub: Stub, name: str) -> None:
+    stub.script = status(400, f'{{"error": {{"message": "9000 tokens, 4096 fit", {name}}}}}')
+    with pytest.raises(ContextLengthExceeded, match="9000 tokens, 4096 fit") as refused:
+        await answered(stub)
+    assert (refused.value.code, refused.value.param) == ("context_length_exceeded", "messages")
 
 
 async def test_who_leaves_takes_the_request_away(stub: Stub) -> None:

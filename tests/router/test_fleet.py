@@ -4,6 +4,7 @@ slow, and no request is lost that had not begun to answer.
 
 import asyncio
 import os
+import re
 import signal
 from collections import Counter
 from collections.abc import Iterator
@@ -121,6 +122,16 @@ async def test_the_parameters_of_the_contract_hold_through_the_front(fleet: Flee
         assert deployment.startswith("o")
 
 
+async def test_a_llama_server_answers_too_and_what_differs_is_named(fleet: Fleet) -> None:
+    async with client_of(fleet) as client:
+        # Turbo tries whoever was never measured before it compares.
+        answers = [await ask(client, temperature=1, seed=3, extra_body={"tier": "turbo"}) for _ in range(6)]
+        served = {deployment: differs for _, deployment, differs in answers}
+        assert served["llama"] == "seed"
+        assert set(served) > {"llama"}, "once it was measured, the soonest first token counts"
+        assert {differs for deployment, differs in served.items() if deployment != "llama"} == {""}
+
+
 async def test_health_and_metrics_tell_of_each_deployment(fleet: Fleet) -> None:
     async with httpx2.AsyncClient(base_url=fleet.front.url) as client:
         assert (await client.get("/health")).json()["deployments"].keys() == {"o0", "o1", "o2", "llama"}
@@ -159,6 +170,28 @@ async def test_no_request_is_lost_when_one_server_is_killed_and_one_is_stopped(f
     assert len(lost) <= 4
     assert sum(served.values()) + len(lost) == LOAD
     assert len(served) >= 2
+
+
+def test_embedded_models_run_side_by_side_each_with_an_engine_of_its_own(tmp_path: Path) -> None:
+    engines = {"one": "demo", "two": str(llama_model(tmp_path))}
+    file = tmp_path / "catalog.toml"
+    file.write_text(
+        "".join(
+            f'[[models]]\nname = "{name}"\n[[models.deployments]]\nname = "{name}-own"\nengine = "{engine}"\n'
+            for name, engine in engines.items()
+        )
+    )
+    with (
+        oruel_serve("--catalog", str(file), "--threads", "1") as server,
+        openai.OpenAI(base_url=server.base_url, api_key="x", max_retries=0) as client,
+    ):
+        for name in engines:
+            answer = client.chat.completions.create(model=name, messages=HELLO, max_tokens=4)
+            assert answer.model == name
+        steps = re.findall(
+            r'oruel_engine_steps\{deployment="(\w+)-own"\} (\S+)', httpx2.get(f"{server.url}/metrics").text
+        )
+        assert {name for name, count in steps if float(count) > 0} == {"one", "two"}
 
 
 async def test_a_stream_is_not_held_back(tmp_path: Path) -> None:

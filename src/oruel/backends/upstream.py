@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, Awaitable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import aiohttp
 import msgspec
@@ -12,7 +12,7 @@ import msgspec
 from oruel.backends.sse import EventReader
 from oruel.backends.upstream_body import upstream_body
 from oruel.backends.upstream_chunks import AnswerChunks
-from oruel.errors import InvalidParameter, UpstreamFailed
+from oruel.errors import ContextLengthExceeded, InvalidParameter, RequestError, UpstreamFailed
 from oruel.kinds import abbreviate
 from oruel.types import ChatRequest, Delta, UpstreamKind
 
@@ -25,6 +25,8 @@ MAX_ERROR_CHARACTERS = 400
 KEPT_SECONDS = 4.0
 # What a server may take to end its answer behind the last event, so that the connection can be used again.
 ENDING_SECONDS = 0.05
+THE_CALLERS_FAULT = (400, 413, 422)
+CONTEXT_LENGTH = ("context_length_exceeded", "exceed_context_size_error")
 HEADERS = {"content-type": "application/json", "accept": "text/event-stream", "accept-encoding": "identity"}
 
 encode = msgspec.json.Encoder().encode
@@ -147,25 +149,39 @@ async def check(response: aiohttp.ClientResponse, wait: Wait) -> None:
         if kind.partition(";")[0].strip().lower() != "text/event-stream":
             raise UpstreamFailed(f'The upstream answered with "{abbreviate(kind)}" in place of a stream.')
         return
-    said = await error_text(response, wait)
-    if response.status in (400, 413, 422):
-        raise InvalidParameter(f"The server behind this model refused the request: {said}")
-    raise UpstreamFailed(f"The upstream answered with status {response.status}: {said}")
+    raise failure(response.status, await beginning(response, wait))
 
 
-async def error_text(response: aiohttp.ClientResponse, wait: Wait) -> str:
-    """What an error's body says, bounded; the message alone where it has OpenAI's shape, or SGLang's."""
+async def beginning(response: aiohttp.ClientResponse, wait: Wait) -> bytes:
+    """Of an error's body, MAX_ERROR_BYTES at most."""
     body = b""
     while len(body) < MAX_ERROR_BYTES and (part := await wait.of(response.content.readany())):
         body += part
-    text = body[:MAX_ERROR_BYTES].decode(errors="replace")
+    return body[:MAX_ERROR_BYTES]
+
+
+def failure(status: int, body: bytes) -> RequestError | UpstreamFailed:
+    """What an answer with such a status means to our caller."""
+    error = error_in(body)
+    said = abbreviate(" ".join(str(error.get("message", "")).split()), MAX_ERROR_CHARACTERS) or "nothing"
+    if status not in THE_CALLERS_FAULT:
+        return UpstreamFailed(f"The upstream answered with status {status}: {said}")
+    said = f"The server behind this model refused the request: {said}"
+    if error.get("code") in CONTEXT_LENGTH or error.get("type") in CONTEXT_LENGTH:
+        return ContextLengthExceeded(said, param="messages")
+    param = error.get("param")
+    return InvalidParameter(said, param=abbreviate(param) if isinstance(param, str) and param else None)
+
+
+def error_in(body: bytes) -> dict[str, Any]:
+    """OpenAI's object, also where it lies bare, as SGLang's does; any other text as its message."""
+    text = body.decode(errors="replace")
     try:
         said = json.loads(text)
-        error = said.get("error", said)
-        text = str(error.get("message", text)) if isinstance(error, dict) else str(error)
-    except (ValueError, AttributeError):
-        pass
-    return abbreviate(" ".join(text.split()), MAX_ERROR_CHARACTERS) or "nothing"
+    except (ValueError, RecursionError):
+        return {"message": text}
+    error = said.get("error", said) if isinstance(said, dict) else said
+    return error if isinstance(error, dict) else {"message": error}
 
 
 def described(error: Exception) -> str:

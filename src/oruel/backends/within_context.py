@@ -1,0 +1,51 @@
+"""A Backend before one that refuses a max_tokens for which its context has no room: it asks for what there is."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import replace
+
+from oruel.backends.base import Backend
+from oruel.errors import ContextLengthExceeded, InvalidParameter
+from oruel.types import ChatRequest, Delta, ResponseFormat
+
+
+class WithinContext:
+    """`context` is the window of the model behind `backend`, in tokens. Only where a request was refused is the length
+    of its prompt asked for, by a request for one token.
+    """
+
+    def __init__(self, backend: Backend, context: int) -> None:
+        self._backend = backend
+        self._context = context
+
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
+        """Raises what the backend does."""
+        try:
+            async with aclosing(self._backend.stream(self._within(request, prompt_tokens=1))) as deltas:
+                async for delta in deltas:
+                    yield delta
+            return
+        except (InvalidParameter, ContextLengthExceeded):
+            if request.max_tokens is None:
+                raise
+            shorter = self._within(request, await self._prompt_tokens(request))
+            if shorter.max_tokens == request.max_tokens:
+                raise
+        async with aclosing(self._backend.stream(shorter)) as deltas:
+            async for delta in deltas:
+                yield delta
+
+    def _within(self, request: ChatRequest, prompt_tokens: int) -> ChatRequest:
+        room = self._context - prompt_tokens
+        if request.max_tokens is None or not 0 < room < request.max_tokens:
+            return request
+        return replace(request, max_tokens=room)
+
+    async def _prompt_tokens(self, request: ChatRequest) -> int:
+        """Raises what the backend does: where it refuses this too, it was for something else."""
+        probe = replace(request, max_tokens=1, n=1, response_format=ResponseFormat())
+        used = 0
+        async with aclosing(self._backend.stream(probe)) as deltas:
+            async for delta in deltas:
+                used = delta.usage.prompt_tokens if delta.usage else used
+        return used

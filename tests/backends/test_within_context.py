@@ -1,0 +1,67 @@
+"""A max_tokens that leaves no room in the context is asked for as what there is room for, never refused for it."""
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from oruel.backends.within_context import WithinContext
+from oruel.errors import ContextLengthExceeded, InvalidParameter
+from oruel.types import ChatRequest, Delta, Message, SamplingParams, Usage
+from tests.fakes import FakeBackend, doing
+
+pytestmark = pytest.mark.anyio
+
+CONTEXT, PROMPT = 100, 30
+REQUEST = ChatRequest("id", "mine", (Message("user", "Hello"),), SamplingParams(), n=2)
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@dataclass
+class Strict:
+    """Refuses what SGLang does: a prompt and max_tokens that come to more than the context."""
+
+    refuses_all: bool = False
+    asked: list[int | None] = field(default_factory=list)
+
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
+        self.asked.append(request.max_tokens)
+        if self.refuses_all or PROMPT + (request.max_tokens or 0) > CONTEXT:
+            raise InvalidParameter("too many tokens")
+        tokens = request.max_tokens or 5
+        yield Delta(0, "m", "standard", text="x")
+        yield Delta(0, "m", "standard", finish="length", usage=Usage(PROMPT, tokens * request.n))
+
+
+async def answered(server: Strict, max_tokens: int | None) -> Delta:
+    backend = WithinContext(server, CONTEXT)
+    return [delta async for delta in backend.stream(replace(REQUEST, max_tokens=max_tokens))][-1]
+
+
+@pytest.mark.parametrize("max_tokens", [71, 99, 100, 131072])
+async def test_what_goes_beyond_the_context_is_cut_to_the_room_that_the_prompt_leaves(max_tokens: int) -> None:
+    last = await answered(Strict(), max_tokens)
+    assert (last.finish, last.usage) == ("length", Usage(PROMPT, 2 * (CONTEXT - PROMPT)))
+
+
+@pytest.mark.parametrize("max_tokens", [None, 1, 70])
+async def test_what_has_room_is_asked_for_once_and_as_it_is(max_tokens: int | None) -> None:
+    server = Strict()
+    await answered(server, max_tokens)
+    assert server.asked == [max_tokens]
+
+
+@pytest.mark.parametrize("max_tokens", [None, 70, 99])
+async def test_a_request_refused_for_something_else_stays_refused(max_tokens: int | None) -> None:
+    with pytest.raises(InvalidParameter, match="too many tokens"):
+        await answered(Strict(refuses_all=True), max_tokens)
+
+
+async def test_a_prompt_beyond_the_context_stays_refused() -> None:
+    full = FakeBackend(doing(ContextLengthExceeded("the prompt has 120 tokens, the context 100", param="messages")))
+    with pytest.raises(ContextLengthExceeded, match="120 tokens"):
+        _ = [delta async for delta in WithinContext(full, CONTEXT).stream(replace(REQUEST, max_tokens=10))]
