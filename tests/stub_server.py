@@ -24,7 +24,7 @@ def chunk(content: str | None = None, *, finish: str | None = None, index: int =
     return event({"choices": [{"index": index, "delta": {**delta, **more}, "finish_reason": finish}]})
 
 
-def usage(prompt: int = 3, completion: int = 2, **more: Any) -> bytes:
+def usage(prompt: float = 3, completion: float = 2, **more: Any) -> bytes:
     return event({"choices": [], "usage": {"prompt_tokens": prompt, "completion_tokens": completion, **more}})
 
 
@@ -40,10 +40,13 @@ def status(code: int, body: str, kind: str = "application/json") -> list[Part]:
 
 @dataclass
 class Stub:
-    """`script` is what the next requests are answered with; `bodies` what they asked; `left` how many clients left."""
+    """`script` is what the next requests are answered with; `heads` and `bodies` what they asked; `left` how many clients
+    left.
+    """
 
     port: int = 0
     script: Sequence[Part] = ()
+    heads: list[bytes] = field(default_factory=list)
     bodies: list[dict[str, Any]] = field(default_factory=list)
     left: int = 0
 
@@ -53,6 +56,7 @@ class Stub:
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
+        self.heads.append(head)
         length = next(
             int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length")
         )

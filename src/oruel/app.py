@@ -25,6 +25,11 @@ from oruel.router.deployment import CatalogModel
 from oruel.router.route import Route
 from oruel.router.router import Router
 
+ROUTE_GAUGES = {
+    "running": "Requests that it has.",
+    "asked": "Requests that were sent there since the start.",
+    "failed": "Those that it failed.",
+}
 ENGINE_GAUGES = {
     "running": "Sequences that are being computed.",
     "waiting": "Sequences that wait for a place.",
@@ -110,20 +115,23 @@ def compose(settings: Settings, models: Sequence[RunningModel]) -> Services:
 
 
 def health(models: Sequence[RunningModel]) -> Health:
-    """Of the first engine that isn't well, unless each model has another deployment that may be asked."""
+    """Well while some model has a deployment that may be asked; what is wrong with others is told beside it."""
     now = time.monotonic()
-    asked = {route.deployment.name: route.breaker.allows(now) for model in models for route in model.routes}
     engines = {name: engine.client.process for model in models for name, engine in model.engines.items()}
+    asked = {route.deployment.name: route.breaker.allows(now) for model in models for route in model.routes}
     asked |= {name: asked[name] and process.status == "ok" for name, process in engines.items()}
     restarts = sum(process.restarts for process in engines.values())
-    for model in models:
-        if any(asked[route.deployment.name] for route in model.routes):
-            continue
-        for name in model.engines:
-            if engines[name].status != "ok":
-                return Health(engines[name].status, restarts, engines[name].detail, asked)
-        return Health("failed", restarts, f"No deployment of {model.card.name} can be asked.", asked)
-    return Health("ok", restarts, "", asked)
+    down = [model for model in models if not any(asked[route.deployment.name] for route in model.routes)]
+    detail = " ".join(trouble(model) for model in down)
+    if len(down) < len(models):
+        return Health("ok", restarts, detail, asked)
+    ill = [process.status for process in engines.values() if process.status != "ok"]
+    return Health(ill[0] if ill else "failed", restarts, detail, asked)
+
+
+def trouble(model: RunningModel) -> str:
+    told = [engine.client.process.detail for engine in model.engines.values() if engine.client.process.detail]
+    return " ".join(told) or f"No deployment of {model.card.name} can be asked."
 
 
 def allowed_hosts(settings: Settings) -> tuple[str, ...]:
@@ -146,7 +154,14 @@ def gauges(models: Sequence[RunningModel], engines: Mapping[str, RunningEngine])
     for route in (route for model in models for route in model.routes):
         name = route.deployment.name
         gauge("deployment_up", "Whether it may be asked.", name, partial(is_up, route))
-        gauge("deployment_running", "Requests that it has.", name, partial(getattr, route, "running"))
+        for quantity, summary in ROUTE_GAUGES.items():
+            gauge(f"deployment_{quantity}", summary, name, partial(getattr, route, quantity))
+        gauge(
+            "deployment_first_token_seconds",
+            "Expected of a request that is alone there.",
+            name,
+            partial(pace_of, route),
+        )
     for name, engine in engines.items():
         for quantity, summary in ENGINE_GAUGES.items():
             gauge(f"engine_{quantity}", summary, name, partial(load_of, engine, quantity))
@@ -157,6 +172,10 @@ def gauges(models: Sequence[RunningModel], engines: Mapping[str, RunningEngine])
 
 def is_up(route: Route) -> float:
     return route.breaker.allows(time.monotonic())
+
+
+def pace_of(route: Route) -> float:
+    return route.pace.expected(time.monotonic()) or 0.0
 
 
 def load_of(engine: RunningEngine, quantity: str) -> float:

@@ -19,6 +19,9 @@ OruelError
 │   ├── Overloaded              503  overloaded_error, with Retry-After
 │   ├── EngineFailed            503  the engine process died while it held the request
 │   ├── UpstreamFailed          502  another server let the request down
+│   │   ├── UpstreamUnavailable      it never took the request
+│   │   └── UpstreamTimedOut    504  it said nothing for too long
+│   ├── RoutedInCircles         508  the request has passed through too many of us
 │   └── DeadlineExceeded        504  timeout_error
 ├── ChatFailed                       never reaches HTTP: the server that `oruel chat` talks to let it down
 └── StartupError                     never reaches HTTP: the command line prints it and exits
@@ -129,8 +132,29 @@ class EngineFailed(Overloaded):
 
 
 class UpstreamFailed(ServerError):
+    """`detail` is for the operator's log alone: it may hold addresses, and what another server said."""
+
     status = 502
     code = "upstream_failed"
+
+    def __init__(self, message: str, *, detail: str = "") -> None:
+        super().__init__(message)
+        self.detail = detail
+
+
+class UpstreamUnavailable(UpstreamFailed):
+    code = "upstream_unavailable"
+
+
+class UpstreamTimedOut(UpstreamFailed):
+    status = 504
+    type = "timeout_error"
+    code = "upstream_timeout"
+
+
+class RoutedInCircles(ServerError):
+    status = 508
+    code = "routed_in_circles"
 
 
 class DeadlineExceeded(ServerError):

@@ -5,10 +5,14 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Role = Literal["system", "user", "assistant", "tool"]
-FinishReason = Literal["stop", "length", "tool_calls"]
+FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
 Tier = Literal["standard", "turbo"]
 UpstreamKind = Literal["vllm", "sglang", "llama-server", "openai", "oruel"]
 ToolMode = Literal["none", "auto", "required"]
+
+
+# The header by which Oru'els tell one another how many of them a request has passed through.
+HOPS = "x-oruel-hops"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +91,7 @@ class SamplingParams:
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
     """One validated request. `max_tokens` None: as many as the context leaves room for. `account`: who pays, by a name
-    that betrays no key; "" where the endpoint asks for none.
+    that betrays no key; "" where the endpoint asks for none. `hops`: other Oru'els that it came through.
     """
 
     id: str
@@ -104,6 +108,7 @@ class ChatRequest:
     parallel_tool_calls: bool = True
     account: str = ""
     chat_template_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    hops: int = 0
 
 
 @dataclass(frozen=True, slots=True)

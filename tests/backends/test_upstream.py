@@ -9,7 +9,15 @@ from typing import Any
 import pytest
 
 from oruel.backends.upstream import Patience, UpstreamBackend, upstream_client
-from oruel.errors import ContextLengthExceeded, InvalidParameter, UpstreamFailed
+from oruel.errors import (
+    ContextLengthExceeded,
+    InvalidParameter,
+    OruelError,
+    Overloaded,
+    UpstreamFailed,
+    UpstreamTimedOut,
+    UpstreamUnavailable,
+)
 from oruel.types import (
     ChatRequest,
     Delta,
@@ -48,7 +56,7 @@ async def answered(
         backend = UpstreamBackend(
             client, stub.base_url, kind, model="mine", upstream_model="theirs", key=key, patience=QUICK
         )
-        return [delta async for delta in backend.stream(request)]
+        return [delta async for delta in backend.stream(request) if delta.queued is None]
 
 
 def text(deltas: list[Delta]) -> str:
@@ -101,7 +109,7 @@ async def test_forgotten_usage_is_counted_and_lies_are_bounded(stub: Stub) -> No
     stub.script = [HEAD, chunk("a"), chunk("b"), chunk(finish="stop"), DONE]
     assert (await answered(stub))[-1].usage == Usage(0, 2)
     stub.script = [HEAD, chunk("a", finish="stop"), usage(5, 10**30), DONE]
-    assert (await answered(stub))[-1].usage == Usage(5, 2**31)
+    assert (await answered(stub, replace(REQUEST, max_tokens=None)))[-1].usage == Usage(5, 2**31)
     stub.script = [HEAD, chunk("a", finish="stop"), usage(-5, 7, prompt_tokens_details={"cached_tokens": 99}), DONE]
     assert (await answered(stub))[-1].usage == Usage(0, 7, 0)
 
@@ -119,44 +127,205 @@ async def test_fragments_of_calls_are_made_whole(stub: Stub) -> None:
         [{"id": "c2", "function": {"name": "g", "arguments": {"b": 2}}}],
     ]
     stub.script = [HEAD, *(chunk(tool_calls=one) for one in fragments), chunk(finish="tool_calls"), DONE]
-    pieces = [piece for delta in await answered(stub) for piece in delta.tool_calls]
+    pieces = [
+        piece
+        for delta in await answered(stub, replace(REQUEST, tools=(Tool("f"), Tool("g"))))
+        for piece in delta.tool_calls
+    ]
     begun = [(piece.index, piece.id, piece.name) for piece in pieces if piece.name]
     assert begun == [(0, "c1", "f"), (1, "c2", "g")]
     assert "".join(piece.arguments for piece in pieces if piece.index == 0) == '{"a": 1}'
     assert json.loads("".join(piece.arguments for piece in pieces if piece.index == 1)) == {"b": 2}
 
 
-FAILURES: list[tuple[str, list[Any], str]] = [
-    ("hangs before an answer", [HANG], "said nothing for 0.3 seconds"),
-    ("hangs before the first event", [HEAD, HANG], "said nothing for 0.3 seconds"),
-    ("hangs in the middle", [HEAD, chunk("a"), HANG], "said nothing for 0.3 seconds"),
-    ("resets before an answer", [None], "broke off"),
-    ("ends in the middle", [HEAD, chunk("a")], "ended its stream before the answer"),
-    ("sends garbage", [HEAD, b"data: {not json\n\n"], "no chunk"),
-    ("sends another shape", [HEAD, event({"choices": "many"})], "no chunk"),
-    ("sends a list", [HEAD, event([1, 2])], "no chunk"),
-    ("sends a choice that nobody asked for", [HEAD, chunk("a", index=3)], "choice 3 of 1"),
-    ("reports an error in its stream", [HEAD, event({"error": {"message": "out of memory"}})], "out of memory"),
-    ("sends a page", status(200, "<html>", "text/html"), '"text/html"'),
-    ("fails", status(500, '{"error": {"message": "boom"}}'), "status 500: boom"),
-    ("is overloaded", status(429, "slow down", "text/plain"), "status 429: slow down"),
-    ("wants another key", status(401, '{"detail": "no"}'), "status 401"),
-    ("sends an event without end", [HEAD, *([b"x" * 2**18] * 8), HANG], "an event of more than"),
-]
+@pytest.mark.parametrize(
+    ("fragments", "calls"),
+    [
+        ([{"index": 0, "id": "c1"}, {"index": 0, "function": {"name": "f"}},
+          {"index": 0, "function": {"arguments": "{}"}}], [("c1", "f", "{}")]),
+        ([{"index": 0, "id": "c1", "function": {"name": "get_"}}, {"index": 0, "function": {"name": "weather"}}],
+         [("c1", "get_weather", "")]),
+        ([{"index": 0, "id": "c1", "function": {"name": "f", "arguments": '{"a"'}},
+          {"index": 0, "id": "c1", "function": {"name": "f", "arguments": ": 1}"}}], [("c1", "f", '{"a": 1}')]),
+        ([{"index": 0, "id": "c1", "function": {"name": "f", "arguments": "{}"}},
+          {"index": 0, "id": "c2", "function": {"name": "g", "arguments": "{}"}}],
+         [("c1", "f", "{}"), ("c2", "g", "{}")]),
+        ([{"index": 1, "id": "c1", "function": {"name": "f", "arguments": "{}"}}], [("c1", "f", "{}")]),
+        ([{"id": "c1", "function": {"name": "f", "arguments": "{}"}}, {"function": {"name": "g", "arguments": "[]"}}],
+         [("c1", "f", "{}"), (None, "g", "[]")]),
+    ],
+    ids=["the name after the id", "a name in two", "a name repeated", "one index for two", "no index 0", "no index"],
+)  # fmt: skip
+async def test_calls_are_whole_however_they_are_cut_and_numbered(
+    stub: Stub, fragments: list[dict[str, Any]], calls: list[tuple[str | None, str, str]]
+) -> None:
+    request = replace(REQUEST, tools=tuple(map(Tool, ("f", "g", "get_weather"))), tool_choice=ToolChoice("auto"))
+    stub.script = [HEAD, *(chunk(tool_calls=[one]) for one in fragments), chunk(finish="stop"), DONE]
+    deltas = await answered(stub, request)
+    pieces = [piece for delta in deltas for piece in delta.tool_calls]
+    begun = [piece for piece in pieces if piece.name]
+    assert [piece.index for piece in begun] == list(range(len(calls)))
+    for piece, (id_, name, arguments) in zip(begun, calls, strict=True):
+        assert piece.name == name
+        assert piece.id == id_ if id_ else piece.id
+        assert "".join(one.arguments for one in pieces if one.index == piece.index) == arguments
+    assert deltas[-1].finish == "tool_calls", "also where the server ends with stop"
 
 
-@pytest.mark.parametrize(("name", "script", "words"), FAILURES, ids=[row[0] for row in FAILURES])
-async def test_what_cannot_be_mended_is_a_clear_error(stub: Stub, name: str, script: list[Any], words: str) -> None:
+CHUNKED = HEAD.replace(b"connection: close", b"transfer-encoding: chunked")
+FAILURES: list[tuple[str, list[Any], type[UpstreamFailed], str]] = [
+    ("hangs before an answer", [HANG], UpstreamTimedOut, "said nothing for 0.3 seconds"),
+    ("hangs before the first event", [HEAD, HANG], UpstreamTimedOut, "said nothing for 0.3 seconds"),
+    ("says only its role", [HEAD, *[chunk("", role="assistant"), 0.1] * 9], UpstreamTimedOut, "nothing for 0.3"),
+    ("drips comments", [HEAD, *[b": still here\n\n", 0.1] * 9], UpstreamTimedOut, "said nothing for 0.3 seconds"),
+    ("drips an event", [HEAD, *[b"x", 0.1] * 9], UpstreamTimedOut, "said nothing for 0.3 seconds"),
+    ("hangs in the middle", [HEAD, chunk("a"), HANG], UpstreamTimedOut, "said nothing for 0.3 seconds"),
+    ("resets before an answer", [None], UpstreamUnavailable, "broke off before it answered"),
+    ("resets in the middle", [CHUNKED, b"fff\r\n" + chunk("a"), 0.01, None], UpstreamFailed, "broke off"),
+    ("ends in the middle", [HEAD, chunk("a")], UpstreamFailed, "ended its stream before the answer"),
+    ("sends garbage", [HEAD, b"data: {not json\n\n"], UpstreamFailed, "no chunk"),
+    ("sends bytes that are no text", [HEAD, b'data: {"choices": [{"delta": {"content": "\xff"}}]}\n\n'],
+     UpstreamFailed, "no chunk"),
+    ("sends another shape", [HEAD, event({"choices": "many"})], UpstreamFailed, "no chunk"),
+    ("sends a list", [HEAD, event([1, 2])], UpstreamFailed, "no chunk"),
+    ("sends a choice that nobody asked for", [HEAD, chunk("a", index=3)], UpstreamFailed, "choice 3 of 1"),
+    ("calls what nobody declared", [HEAD, chunk(tool_calls=[{"id": "c", "function": {"name": "rm"}}], finish="stop")],
+     UpstreamFailed, "function that tools doesn't declare"),
+    ("gives up", [HEAD, chunk("a"), chunk(finish="abort"), DONE], UpstreamFailed, "gave the answer up"),
+    ("reports an error in its stream", [HEAD, event({"error": {"message": "out of memory"}})], UpstreamFailed, "error"),
+    ("sends a page", status(200, "<html>", "text/html"), UpstreamFailed, "no stream"),
+    ("fails", status(500, '{"error": {"message": "boom"}}'), UpstreamFailed, "status 500"),
+    ("has nobody behind it", status(502, "bad gateway", "text/plain"), UpstreamUnavailable, "status 502"),
+    ("wants another key", status(401, '{"detail": "no"}'), UpstreamFailed, "status 401"),
+    ("sends us elsewhere", status(307, ""), UpstreamFailed, "status 307"),
+    ("sends an event without end", [HEAD, *([b"x" * 2**18] * 8), HANG], UpstreamFailed, "an event of more than"),
+    ("sends text without end", [HEAD, *([chunk("x" * 2**19)] * 17), HANG], UpstreamFailed, "more than 8388608 char"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "script", "kind", "words"), FAILURES, ids=[row[0] for row in FAILURES])
+async def test_what_cannot_be_mended_is_a_clear_error(
+    stub: Stub, name: str, script: list[Any], kind: type[UpstreamFailed], words: str
+) -> None:
     stub.script = script
     with pytest.raises(UpstreamFailed, match=words) as failed:
         await asyncio.wait_for(answered(stub), 5)
-    assert failed.value.status == 502
+    assert type(failed.value) is kind
+    assert failed.value.status == (504 if kind is UpstreamTimedOut else 502)
+
+
+@pytest.mark.parametrize("code", [429, 503])
+async def test_a_server_that_is_too_busy_says_when_to_come_again(stub: Stub, code: int) -> None:
+    head = f"HTTP/1.1 {code} X\r\nretry-after: 17\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+    stub.script = [head.encode()]
+    with pytest.raises(Overloaded) as busy:
+        await answered(stub)
+    assert busy.value.retry_after == 17
+
+
+async def test_nobody_is_shown_a_key_an_address_or_what_a_server_says_of_itself(stub: Stub) -> None:
+    key = "sk-very-secret"
+    for code in (400, 401, 500):
+        stub.script = status(code, f'{{"error": {{"message": "key {key} of http://10.0.0.9 at /srv/model"}}}}')
+        with pytest.raises(OruelError) as failed:
+            await answered(stub, key=key)
+        assert key not in failed.value.message + getattr(failed.value, "detail", "")
+        assert ("10.0.0.9" in failed.value.message) == (code == 400), "what a request did wrong is for its caller"
+    async with stub_server() as gone:
+        pass
+    with pytest.raises(UpstreamFailed) as failed:
+        await answered(gone, key=key)
+    assert "127.0.0.1" not in failed.value.message
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        [chunk("b", finish="stop"), HANG],
+        [chunk("b", finish="stop"), *[chunk("x"), 0.02] * 500],
+        [chunk("b", finish="stop"), None],
+        [chunk("b", finish="stop"), usage(3, 2), HANG],
+    ],
+    ids=["is silent", "writes on", "resets", "forgets [DONE]"],
+)
+async def test_an_answer_that_is_whole_counts_whatever_comes_behind_it(stub: Stub, end: list[Any]) -> None:
+    stub.script = [HEAD, chunk("a"), *end]
+    deltas = await asyncio.wait_for(answered(stub), 4)
+    assert text(deltas) == "ab"
+    assert deltas[-1].finish == "stop"
+
+
+async def test_the_last_text_does_not_wait_for_the_usage(stub: Stub) -> None:
+    stub.script = [HEAD, chunk("all", finish="stop"), 0.8, usage(3, 1), DONE]
+    begun = asyncio.get_running_loop().time()
+    async with upstream_client() as client:
+        backend = UpstreamBackend(client, stub.base_url, "vllm", model="mine", upstream_model="theirs")
+        async for delta in backend.stream(REQUEST):
+            if delta.text:
+                assert asyncio.get_running_loop().time() - begun < 0.5
+    assert delta.usage == Usage(3, 1)
+
+
+@pytest.mark.parametrize(
+    ("reason", "finish"),
+    [("stop", "stop"), ("length", "length"), ("content_filter", "content_filter"), ("eos_token", "stop")],
+)
+async def test_the_reason_of_the_end_is_passed_on(stub: Stub, reason: str, finish: str) -> None:
+    stub.script = [HEAD, chunk("a"), chunk(finish=reason), DONE]
+    assert (await answered(stub))[-1].finish == finish
+
+
+async def test_what_a_server_says_when_it_refuses_is_shown(stub: Stub) -> None:
+    stub.script = [HEAD, chunk(refusal="I can't do that."), chunk(finish="stop"), DONE]
+    assert text(await answered(stub)) == "I can't do that."
+
+
+async def test_usage_that_is_no_number_is_none_and_nobody_pays_for_more_than_was_asked_for(stub: Stub) -> None:
+    stub.script = [HEAD, chunk("a", finish="stop"), event({"choices": [], "usage": {"prompt_tokens": None}}), DONE]
+    assert (await answered(stub))[-1].usage == Usage(0, 0)
+    stub.script = [HEAD, chunk("a", finish="stop"), usage(4.0, 10**12), DONE]
+    assert (await answered(stub))[-1].usage == Usage(4, 20)
+
+
+async def test_what_another_of_us_differs_in_is_passed_on(stub: Stub) -> None:
+    head = HEAD.replace(b"\r\n\r\n", b"\r\nx-oruel-differs: response_format: x; seed; top_p\r\n\r\n")
+    stub.script = [head, *saying("a")[1:]]
+    async with upstream_client() as client:
+        backend = UpstreamBackend(client, stub.base_url, "oruel", model="mine", upstream_model="theirs")
+        told = [delta.differs async for delta in backend.stream(REQUEST) if delta.queued is not None]
+    assert told == [(), ("seed", "top_p")]
+
+
+async def test_a_request_carries_how_many_of_us_it_came_through(stub: Stub) -> None:
+    stub.script = saying("a")
+    await answered(stub, replace(REQUEST, hops=3))
+    assert b"x-oruel-hops: 4\r\n" in stub.heads[0].lower()
+
+
+async def test_a_connection_is_used_again(stub: Stub) -> None:
+    body = b"".join(part for part in saying("a")[1:] if isinstance(part, bytes))
+    head = f"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: {len(body)}\r\n\r\n"
+    served: list[int] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        served.append(0)
+        while request := await reader.read(2**16):
+            served[-1] += request.startswith(b"POST")
+            writer.write(head.encode() + body)
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server, upstream_client() as client:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+        backend = UpstreamBackend(client, url, "vllm", model="mine", upstream_model="theirs")
+        for _ in range(5):
+            assert text([delta async for delta in backend.stream(REQUEST)]) == "a"
+        assert served == [5]
 
 
 async def test_a_server_that_is_not_there_is_a_clear_error() -> None:
     async with stub_server() as gone:
         pass
-    with pytest.raises(UpstreamFailed, match="can't be reached"):
+    with pytest.raises(UpstreamUnavailable, match="can't be reached"):
         await answered(gone)
 
 
@@ -191,6 +360,7 @@ async def test_who_leaves_takes_the_request_away(stub: Stub) -> None:
     async with upstream_client() as client:
         backend = UpstreamBackend(client, stub.base_url, "vllm", model="mine", upstream_model="theirs")
         stream = backend.stream(REQUEST)
+        assert (await anext(stream)).queued == 0
         assert (await anext(stream)).text == "a"
         await stream.aclose()
     for _ in range(100):

@@ -61,6 +61,14 @@ async def test_a_request_refused_for_something_else_stays_refused(max_tokens: in
         await answered(Strict(refuses_all=True), max_tokens)
 
 
+async def test_what_must_fit_is_never_asked_for_twice() -> None:
+    server = Strict(refuses_all=True)
+    backend = WithinContext(server, 4096)
+    with pytest.raises(InvalidParameter):
+        _ = [delta async for delta in backend.stream(replace(REQUEST, max_tokens=1000))]
+    assert server.asked == [1000]
+
+
 async def test_a_prompt_beyond_the_context_stays_refused() -> None:
     full = FakeBackend(doing(ContextLengthExceeded("the prompt has 120 tokens, the context 100", param="messages")))
     with pytest.raises(ContextLengthExceeded, match="120 tokens"):

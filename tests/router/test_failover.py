@@ -7,7 +7,15 @@ from typing import Any
 import pytest
 
 from oruel.backends.base import Backend
-from oruel.errors import EngineFailed, InvalidParameter, Overloaded, UnsupportedParameter, UpstreamFailed
+from oruel.errors import (
+    ContextLengthExceeded,
+    EngineFailed,
+    InvalidParameter,
+    Overloaded,
+    UnsupportedParameter,
+    UpstreamFailed,
+    UpstreamUnavailable,
+)
 from oruel.router.breaker import PAUSE_SECONDS, TOLERATED
 from oruel.router.catalog import Catalog, ModelCard
 from oruel.router.deployment import Deployment, Embedded, Upstream
@@ -109,6 +117,85 @@ def test_a_fleet_in_trouble_is_not_asked_twice_as_much() -> None:
         with pytest.raises((UpstreamFailed, Overloaded)):
             answer(under_test)
     assert sum(len(one.requests) for one in asked) <= requests * 1.2 + 10
+
+
+def test_one_that_takes_no_request_costs_no_retry_and_loses_none() -> None:
+    gone, good = FakeBackend(doing(0.01, UpstreamUnavailable("It is gone."))), FakeBackend(saying("fine"))
+    under_test = router(route("gone", gone, "0.1"), route("good", good))
+
+    async def herd() -> list[str]:
+        async def one() -> str:
+            return text([delta async for delta in under_test.stream(request())])
+
+        return await asyncio.gather(*(one() for _ in range(64)))
+
+    assert asyncio.run(herd()) == ["fine"] * 64
+
+
+def test_a_prompt_too_long_for_one_is_tried_where_there_is_more_room() -> None:
+    small = FakeBackend(doing(ContextLengthExceeded("Too long.", param="messages")))
+    small_route = route("small", small, "0.1")
+    assert text(answer(router(small_route, route("large", FakeBackend(saying("fine")))))) == "fine"
+    assert small_route.failed == 0
+    with pytest.raises(ContextLengthExceeded):
+        answer(router(small_route))
+
+
+def test_what_another_of_us_differs_in_is_served_only_where_it_is_accepted_of_it() -> None:
+    inner = FakeBackend(doing(delta(queued=0.0, differs=("seed",)), delta("other", finish="stop")))
+    exact = FakeBackend(saying("exact"))
+    assert text(answer(router(route("inner", inner, "0.1"), route("exact", exact)))) == "exact"
+    with pytest.raises(UnsupportedParameter, match="seed") as refused:
+        answer(router(route("inner", inner)))
+    assert refused.value.param == "seed"
+    accepting = answer(router(route("inner", inner, accepts=frozenset({"seed"}))))
+    assert (text(accepting), accepting[0].differs) == ("other", ("seed",))
+
+
+def test_one_that_breaks_off_again_and_again_is_left_alone() -> None:
+    bad, good = FakeBackend(doing(delta("half"), FAILED)), FakeBackend(saying("fine"))
+    clock = Clock()
+    under_test = router(route("bad", bad, "0.1"), route("good", good), clock=clock)
+    for _ in range(TOLERATED):
+        clock.now += 1
+        with pytest.raises(UpstreamFailed):
+            answer(under_test)
+    assert text(answer(under_test)) == "fine"
+
+
+def test_one_that_callers_wait_for_in_vain_is_left_alone() -> None:
+    clock = Clock()
+    hung, good = FakeBackend(doing(3600.0)), FakeBackend(saying("fine"))
+    slow = route("hung", hung, "0.1", first_token_seconds=10.0)
+    under_test = router(slow, route("good", good), clock=clock)
+
+    async def leave_after(seconds: float) -> None:
+        waiting = asyncio.ensure_future(anext(under_test.stream(request())))
+        await asyncio.sleep(0)
+        clock.now += seconds
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+
+    for _ in range(TOLERATED):
+        asyncio.run(leave_after(1.0))
+    assert slow.breaker.allows(clock.now), "who leaves soon says nothing against it"
+    for _ in range(TOLERATED):
+        asyncio.run(leave_after(6.0))
+    assert text(answer(under_test)) == "fine"
+    assert slow.running == 0
+
+
+def test_with_all_left_alone_the_caller_is_told_when_one_is_tried_again() -> None:
+    clock = Clock()
+    under_test = router(route("bad", FakeBackend(doing(FAILED))), clock=clock)
+    for _ in range(TOLERATED):
+        clock.now += 0.5
+        with pytest.raises(UpstreamFailed):
+            answer(under_test)
+    clock.now += 1
+    with pytest.raises(Overloaded) as refused:
+        answer(under_test)
+    assert refused.value.retry_after == PAUSE_SECONDS - 1
 
 
 def test_what_differs_is_served_only_where_it_is_accepted_and_is_named() -> None:

@@ -72,9 +72,9 @@ def test_turbo_avoids_a_slow_one_and_finds_it_again_when_it_is_quick() -> None:
     paces = {"a": Pace(), "b": Pace()}
 
     def ask(now: float, seconds: dict[str, float]) -> str:
-        fleet = [replace(candidate(name), first_token=pace.expected) for name, pace in paces.items()]
+        fleet = [replace(candidate(name), first_token=pace.expected(now)) for name, pace in paces.items()]
         chosen = names(ranked(fleet, "turbo"))[0]
-        paces[chosen].measure(seconds[chosen], now)
+        paces[chosen].measure(seconds[chosen], 0, now)
         return chosen
 
     early = Counter(ask(now, {"a": 0.1, "b": 1.0}) for now in range(50))
@@ -84,36 +84,106 @@ def test_turbo_avoids_a_slow_one_and_finds_it_again_when_it_is_quick() -> None:
     assert late[-1] == "b"
 
 
+def test_one_bad_moment_is_not_forever() -> None:
+    steady, cold = Pace(), Pace()
+    cold.measure(30.0, 0, now=0)
+    asked = Counter[str]()
+    for now in range(0, 1200, 5):
+        fleet = [
+            replace(candidate("steady"), first_token=steady.expected(now)),
+            replace(candidate("cold"), first_token=cold.expected(now)),
+        ]
+        chosen = names(ranked(fleet, "turbo"))[0]
+        (steady if chosen == "steady" else cold).measure(0.2 if chosen == "steady" else 0.1, 0, now)
+        asked[chosen] += 1
+    assert asked["cold"] > asked["steady"], "it has long been the quicker one"
+
+
+def test_a_turbo_herd_spreads_also_where_nothing_was_measured() -> None:
+    for first_token in (None, 0.5):
+        running = Counter({"a": 0, "b": 0, "c": 0})
+        for _ in range(300):
+            fleet = [
+                replace(candidate(name), running=count, first_token=first_token) for name, count in running.items()
+            ]
+            running[names(ranked(fleet, "turbo", b"same"))[0]] += 1
+        assert max(running.values()) - min(running.values()) <= 1
+
+
+def test_what_was_waited_behind_others_is_not_counted_twice() -> None:
+    alone, crowd = Pace(), Pace()
+    alone.measure(0.5, 0, now=0)
+    crowd.measure(5.0, 9, now=0)
+    assert alone.expected(0) == crowd.expected(0)
+
+
 def test_a_flapping_deployment_is_left_alone_ever_longer_and_probed_by_one_request() -> None:
     breaker, now, asked = Breaker(), 0.0, 0
     while now < 1000:
         if breaker.allows(now):
-            breaker.begin()
+            trial = breaker.begin(now)
             asked += 1
-            assert breaker.opened is None or not breaker.allows(now), "one probe at a time"
-            breaker.fail(now)
+            assert not breaker.is_open or not breaker.allows(now), "one probe at a time"
+            breaker.fail(trial, now + 0.05)
         now += 0.1
     assert TOLERATED <= asked <= 20
     assert breaker.pause == LONGEST_PAUSE_SECONDS
-    breaker.begin()
-    breaker.succeed()
+    breaker.succeed(breaker.begin(now))
     assert breaker.allows(now)
     assert breaker.pause == PAUSE_SECONDS
 
 
+def failed(breaker: Breaker, now: float) -> None:
+    breaker.fail(breaker.begin(now), now + 0.01)
+
+
 def test_a_single_failure_and_a_caller_who_leaves_a_probe_close_nothing() -> None:
     breaker = Breaker()
-    breaker.fail(0)
-    assert breaker.allows(0)
-    for _ in range(TOLERATED):
-        breaker.fail(0)
-    assert not breaker.allows(PAUSE_SECONDS - 1)
-    later = breaker.pause + 1
-    assert breaker.allows(later)
-    breaker.begin()
+    failed(breaker, 0)
+    assert breaker.allows(0.1)
+    for now in range(1, TOLERATED):
+        failed(breaker, now)
+    assert not breaker.allows(TOLERATED + 1)
+    later = breaker.opened + breaker.pause + 1
+    probe = breaker.begin(later)
     assert not breaker.allows(later)
-    breaker.abandon()
+    breaker.leave(probe)
     assert breaker.allows(later)
+
+
+def test_many_that_fail_together_are_one_outage() -> None:
+    breaker = Breaker()
+    together = [breaker.begin(0) for _ in range(50)]
+    for trial in together:
+        breaker.fail(trial, 1.0)
+    assert breaker.pause == PAUSE_SECONDS
+    assert breaker.allows(1.0 + PAUSE_SECONDS)
+
+
+def test_an_older_request_that_ends_is_no_probe() -> None:
+    breaker = Breaker()
+    old = breaker.begin(0)
+    for now in range(1, 1 + TOLERATED):
+        failed(breaker, now)
+    breaker.begin(breaker.opened + breaker.pause)
+    breaker.succeed(old)
+    breaker.leave(old)
+    assert not breaker.allows(breaker.opened + breaker.pause + 1), "the probe is still on its way"
+
+
+def test_one_that_begins_to_answer_and_never_ends_is_left_alone_too() -> None:
+    breaker = Breaker()
+    for now in range(TOLERATED):
+        trial = breaker.begin(now)
+        breaker.answer(trial)
+        breaker.fail(trial, now + 0.5)
+    assert not breaker.allows(TOLERATED)
+    probe = breaker.begin(breaker.opened + breaker.pause)
+    breaker.answer(probe)
+    assert breaker.allows(breaker.opened + breaker.pause), "others may follow a probe's first token"
+    pause = breaker.pause
+    breaker.fail(probe, 100)
+    assert breaker.pause == 2 * pause
 
 
 def test_retries_are_a_fifth_of_the_requests_in_the_long_run() -> None:

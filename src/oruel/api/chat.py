@@ -16,19 +16,19 @@ from oruel.api.chunks import Chunks
 from oruel.api.completion import ChatCompletion, answer_choice, usage_body
 from oruel.api.connection import while_connected
 from oruel.api.deadline import before_deadlines, requested_timeout
-from oruel.api.record import RequestRecord, record_of
+from oruel.api.record import RequestRecord, header_text, record_of
 from oruel.api.services import Endpoint, Services
 from oruel.api.sse import EventStream, event
 from oruel.api.tools import check_schemas
-from oruel.kinds import abbreviate
-from oruel.types import Delta
+from oruel.errors import RoutedInCircles
+from oruel.types import HOPS, Delta
 
 log = structlog.get_logger("oruel.api")
 encode = msgspec.json.Encoder().encode
 
 # As many paths of ignored fields as a header line can bear.
 MAX_IGNORED_NAMED = 32
-MAX_HEADER_CHARACTERS = 4096
+MAX_HOPS = 8
 
 
 def chat_endpoint(services: Services) -> Endpoint:
@@ -36,11 +36,12 @@ def chat_endpoint(services: Services) -> Endpoint:
         body = await read_object(request, services.max_body_bytes)
         record = record_of(request)
         reports = services.unknown_fields == "report"
-        call = parse_chat(body, services.catalog, account=record.account, report_unknown=reports)
+        hops = hops_of(request.headers.get(HOPS, ""))
+        call = parse_chat(body, services.catalog, account=record.account, hops=hops, report_unknown=reports)
         differs = await check_schemas(call.request)
 
         def headers() -> dict[str, str]:
-            return ignored_header(call) | differs_header((*differs, *record.differs)) | deployment_header(record)
+            return ignored_header(call) | differs_header((*differs, *record.differs))
 
         record.asked(call.request, call.recorded)
         if services.log_prompts:
@@ -94,6 +95,14 @@ async def recorded(deltas: AsyncGenerator[Delta, None], record: RequestRecord) -
                 yield delta
 
 
+def hops_of(header: str) -> int:
+    """Raises RoutedInCircles."""
+    hops = int(header[:4]) if header.isascii() and header.isdigit() else 0
+    if hops > MAX_HOPS:
+        raise RoutedInCircles(f"This request came through {hops} others of us; at most {MAX_HOPS} are taken.")
+    return hops
+
+
 def ignored_header(call: ChatCall) -> dict[str, str]:
     if not call.ignored:
         return {}
@@ -102,17 +111,8 @@ def ignored_header(call: ChatCall) -> dict[str, str]:
     return {"x-oruel-ignored": header_text(named + more)}
 
 
-def deployment_header(record: RequestRecord) -> dict[str, str]:
-    return {"x-oruel-deployment": header_text(record.deployment)} if record.deployment else {}
-
-
 def differs_header(differs: tuple[str, ...]) -> dict[str, str]:
     if not differs:
         return {}
     more = "; …" if len(differs) > MAX_IGNORED_NAMED else ""
     return {"x-oruel-differs": header_text("; ".join(differs[:MAX_IGNORED_NAMED]) + more)}
-
-
-def header_text(text: str) -> str:
-    """Header lines are ASCII, and not endless; what isn't ASCII shows as a question mark."""
-    return abbreviate(text, MAX_HEADER_CHARACTERS).encode("ascii", "replace").decode()

@@ -43,7 +43,9 @@ class ChatCall:
     recorded: Mapping[str, Any]
 
 
-def parse_chat(body: object, catalog: Catalog, *, account: str = "", report_unknown: bool = False) -> ChatCall:
+def parse_chat(
+    body: object, catalog: Catalog, *, account: str = "", hops: int = 0, report_unknown: bool = False
+) -> ChatCall:
     """Raises RequestError, its `param` naming the field."""
     body, ignored = without_unknown(CHAT_BODY, body) if report_unknown else (body, ())
     given = CHAT_BODY.parse(body, "")
@@ -51,7 +53,7 @@ def parse_chat(body: object, catalog: Catalog, *, account: str = "", report_unkn
     card = catalog.resolve(given["model"])
     check_model(given, card)
     values = DEFAULTS | given
-    request = chat_request(values, card, account)
+    request = chat_request(values, card, account, hops)
     check_tools(request, card)
     return ChatCall(
         request=request,
@@ -62,7 +64,7 @@ def parse_chat(body: object, catalog: Catalog, *, account: str = "", report_unkn
     )
 
 
-def chat_request(values: Mapping[str, Any], card: ModelCard, account: str) -> ChatRequest:
+def chat_request(values: Mapping[str, Any], card: ModelCard, account: str, hops: int) -> ChatRequest:
     tools = build_tools(values)
     return ChatRequest(
         id=f"chatcmpl-{secrets.token_hex(12)}",
@@ -79,6 +81,7 @@ def chat_request(values: Mapping[str, Any], card: ModelCard, account: str) -> Ch
         parallel_tool_calls=values["parallel_tool_calls"],
         account=account,
         chat_template_kwargs=values["chat_template_kwargs"] or {},
+        hops=hops,
     )
 
 

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from oruel.api.failures import error_response, translate
 from oruel.api.metrics import Metrics
-from oruel.api.record import SCOPE_KEY, RequestRecord, record_in
+from oruel.api.record import SCOPE_KEY, RequestRecord, header_text, record_in
 from oruel.errors import AuthenticationError, HostRefused
 from oruel.kinds import abbreviate
 
@@ -40,7 +40,10 @@ class RecordRequests:
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
                 record.status = message["status"]
-                MutableHeaders(scope=message)["x-request-id"] = record.id
+                headers = MutableHeaders(scope=message)
+                headers["x-request-id"] = record.id
+                if record.deployment:
+                    headers["x-oruel-deployment"] = header_text(record.deployment)
             await send(message)
 
         try:
@@ -58,6 +61,7 @@ def write_line(scope: Scope, record: RequestRecord) -> None:
     told = {
         "model": record.model,
         "tier": record.tier,
+        "deployment": record.deployment or None,
         "completion": record.completion,
         "prompt_tokens": record.usage and record.usage.prompt_tokens,
         "completion_tokens": record.usage and record.usage.completion_tokens,

@@ -8,9 +8,11 @@ from typing import Any
 from starlette.requests import Request
 from starlette.types import Scope
 
+from oruel.kinds import abbreviate
 from oruel.types import ChatRequest, Delta, Usage
 
 SCOPE_KEY = "oruel.record"
+MAX_HEADER_CHARACTERS = 4096
 
 
 @dataclass
@@ -72,3 +74,8 @@ def record_in(scope: Scope) -> RequestRecord:
     record = scope[SCOPE_KEY]
     assert isinstance(record, RequestRecord)
     return record
+
+
+def header_text(text: str) -> str:
+    """Header lines are ASCII, and not endless; what isn't ASCII shows as a question mark."""
+    return abbreviate(text, MAX_HEADER_CHARACTERS).encode("ascii", "replace").decode()

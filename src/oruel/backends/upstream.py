@@ -1,10 +1,10 @@
 """Another OpenAI-compatible server as a Backend: its stream is passed on as it comes, and watched."""
 
 import asyncio
-import json
-from collections.abc import AsyncGenerator, Awaitable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import aiohttp
 import msgspec
@@ -12,22 +12,22 @@ import msgspec
 from oruel.backends.sse import EventReader
 from oruel.backends.upstream_body import upstream_body
 from oruel.backends.upstream_chunks import AnswerChunks
-from oruel.errors import ContextLengthExceeded, InvalidParameter, RequestError, UpstreamFailed
-from oruel.kinds import abbreviate
-from oruel.types import ChatRequest, Delta, UpstreamKind
+from oruel.backends.upstream_failure import failure, one_line
+from oruel.errors import UpstreamFailed, UpstreamTimedOut, UpstreamUnavailable
+from oruel.types import HOPS, ChatRequest, Delta, UpstreamKind
 
 T = TypeVar("T")
 
 MAX_EVENT = 2**20
 MAX_ERROR_BYTES = 2**16
-MAX_ERROR_CHARACTERS = 400
 # Most servers close a connection that was idle for five seconds: a request must not be sent just then.
 KEPT_SECONDS = 4.0
-# What a server may take to end its answer behind the last event, so that the connection can be used again.
-ENDING_SECONDS = 0.05
-THE_CALLERS_FAULT = (400, 413, 422)
-CONTEXT_LENGTH = ("context_length_exceeded", "exceed_context_size_error")
+# What a server may take behind its last token: for the usage and [DONE], and to end its answer once all is sent, so
+# that the connection can be used again.
+USAGE_SECONDS = 1.0
+END_SECONDS = 0.005
 HEADERS = {"content-type": "application/json", "accept": "text/event-stream", "accept-encoding": "identity"}
+DIFFERS = "x-oruel-differs"
 
 encode = msgspec.json.Encoder().encode
 
@@ -44,7 +44,7 @@ def upstream_client() -> aiohttp.ClientSession:
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """Seconds: to connect, for the first event, between two events."""
+    """Seconds: to connect, for the first token, between two events."""
 
     connect: float = 5.0
     first_token: float = 60.0
@@ -70,50 +70,77 @@ class UpstreamBackend:
         self._kind: UpstreamKind = kind
         self._model = model
         self._upstream_model = upstream_model
+        self._key = key or ""
         self._headers = HEADERS | ({"authorization": f"Bearer {key}"} if key else {})
         self._patience = patience
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
-        """What arrives together is one delta a choice. Raises UpstreamFailed, or InvalidParameter where the other
-        server says that the request is at fault.
+        """What arrives together is one delta a choice. Raises UpstreamFailed, Overloaded, or what the other server says
+        that the caller did wrong: InvalidParameter, ContextLengthExceeded.
         """
+        # There is no queue of ours before another server.
+        yield self._out_of_queue(request)
         answer, reader = AnswerChunks(request, self._model), EventReader(MAX_EVENT)
         wait = Wait(self._patience.first_token)
-        try:
-            response = await wait.of(self._send(request))
-            try:
-                await check(response, wait)
-                while not answer.is_over and (data := await wait.of(response.content.readany())):
-                    if events := fed(reader, data):
-                        wait = Wait(self._patience.idle)
-                    for delta in answer.feed(events):
-                        yield delta
-                yield answer.finish()
-                await ended(response)
-            finally:
-                response.close()
-        except (aiohttp.ClientError, OSError) as error:
-            raise UpstreamFailed(f"The upstream can't be reached or broke off: {described(error)}") from error
+        async with self._answer(request, wait) as response:
+            if differs := differs_of(response):
+                yield self._out_of_queue(request, differs)
+            while not answer.is_over and (data := await arrival(response, wait, answer)):
+                events = fed(reader, data)
+                deltas = answer.feed(events)
+                for delta in deltas:
+                    yield delta
+                wait = self._next_wait(wait, answer, heard=bool(events))
+            yield answer.finish()
+            await ended(response)
 
-    async def _send(self, request: ChatRequest) -> aiohttp.ClientResponse:
+    def _out_of_queue(self, request: ChatRequest, differs: tuple[str, ...] = ()) -> Delta:
+        return Delta(0, self._model, request.tier, queued=0.0, differs=differs)
+
+    @asynccontextmanager
+    async def _answer(self, request: ChatRequest, wait: "Wait") -> AsyncIterator[aiohttp.ClientResponse]:
+        """A stream that has begun. Leaving it aborts what isn't at its end."""
+        try:
+            response = await wait.of(self._sent(request))
+        except (aiohttp.ClientError, OSError) as error:
+            raise UpstreamUnavailable(
+                "The server behind this model can't be reached, or broke off before it answered.",
+                detail=one_line(error) or type(error).__name__,
+            ) from error
+        try:
+            await check(response, wait, self._key)
+            yield response
+        except (aiohttp.ClientError, OSError) as error:
+            raise UpstreamFailed("The server behind this model broke off.", detail=one_line(error)) from error
+        finally:
+            response.close()
+
+    async def _sent(self, request: ChatRequest) -> aiohttp.ClientResponse:
         return await self._client.post(
             self._url,
             data=encode(upstream_body(request, self._kind, self._upstream_model)),
-            headers=self._headers,
+            headers=self._headers | {HOPS: str(request.hops + 1)},
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._patience.connect),
             allow_redirects=False,
         )
+
+    def _next_wait(self, wait: "Wait", answer: AnswerChunks, *, heard: bool) -> "Wait":
+        """Until the first token nothing else prolongs the wait for it; behind the last, nothing does."""
+        if answer.has_ended:
+            return wait if wait.is_last else Wait(USAGE_SECONDS, is_last=True)
+        return Wait(self._patience.idle) if heard and answer.has_begun else wait
 
 
 class Wait:
     """For something that has to be there within `seconds` from now."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, *, is_last: bool = False) -> None:
+        self.is_last = is_last
         self._seconds = seconds
         self._due = asyncio.get_running_loop().time() + seconds
 
     async def of(self, awaited: Awaitable[T]) -> T:
-        """Raises UpstreamFailed where it takes longer."""
+        """Raises UpstreamTimedOut where it takes longer."""
         limit = asyncio.timeout_at(self._due)
         try:
             async with limit:
@@ -121,13 +148,25 @@ class Wait:
         except TimeoutError:
             if not limit.expired():
                 raise
-            raise UpstreamFailed(f"The upstream said nothing for {self._seconds:g} seconds.") from None
+            raise UpstreamTimedOut(
+                f"The server behind this model said nothing for {self._seconds:g} seconds."
+            ) from None
+
+
+async def arrival(response: aiohttp.ClientResponse, wait: Wait, answer: AnswerChunks) -> bytes:
+    """What came next, nothing at the end. An answer that is whole needs no good end."""
+    try:
+        return await wait.of(response.content.readany())
+    except (UpstreamTimedOut, aiohttp.ClientError, OSError):
+        if answer.has_ended:
+            return b""
+        raise
 
 
 async def ended(response: aiohttp.ClientResponse) -> None:
     """Reads to the end of the answer, where that is near: only then its connection is kept."""
     try:
-        async with asyncio.timeout(ENDING_SECONDS):
+        async with asyncio.timeout(END_SECONDS):
             while await response.content.readany():
                 pass
     except (TimeoutError, aiohttp.ClientError, OSError):
@@ -139,50 +178,34 @@ def fed(reader: EventReader, chunk: bytes) -> list[bytes]:
     try:
         return reader.feed(chunk)
     except ValueError as error:
-        raise UpstreamFailed(str(error)) from error
+        raise UpstreamFailed(f"The server behind this model sent an event of more than {MAX_EVENT} bytes.") from error
 
 
-async def check(response: aiohttp.ClientResponse, wait: Wait) -> None:
-    """Raises InvalidParameter for what the request is at fault for, UpstreamFailed for all else."""
-    if response.status == 200:
-        kind = response.headers.get("content-type", "")
-        if kind.partition(";")[0].strip().lower() != "text/event-stream":
-            raise UpstreamFailed(f'The upstream answered with "{abbreviate(kind)}" in place of a stream.')
-        return
-    raise failure(response.status, await beginning(response, wait))
+async def check(response: aiohttp.ClientResponse, wait: Wait, key: str) -> None:
+    """Raises what the answer means where it isn't a stream. Should it repeat our key, nobody is shown it."""
+    if response.status != 200:
+        body = await beginning(response, wait)
+        if key:
+            body = body.replace(key.encode(), b"...")
+        raise failure(response.status, response.headers.get("retry-after", ""), body)
+    kind = response.headers.get("content-type", "")
+    if kind.partition(";")[0].strip().lower() != "text/event-stream":
+        raise UpstreamFailed("The server behind this model answered with no stream.", detail=f"It sent {kind!r}.")
+    if response.headers.get("content-encoding", "identity") != "identity":
+        raise UpstreamFailed("The server behind this model compressed its stream, which nobody asked it to.")
 
 
 async def beginning(response: aiohttp.ClientResponse, wait: Wait) -> bytes:
-    """Of an error's body, MAX_ERROR_BYTES at most."""
+    """Of a body, MAX_ERROR_BYTES at most."""
     body = b""
     while len(body) < MAX_ERROR_BYTES and (part := await wait.of(response.content.readany())):
         body += part
     return body[:MAX_ERROR_BYTES]
 
 
-def failure(status: int, body: bytes) -> RequestError | UpstreamFailed:
-    """What an answer with such a status means to our caller."""
-    error = error_in(body)
-    said = abbreviate(" ".join(str(error.get("message", "")).split()), MAX_ERROR_CHARACTERS) or "nothing"
-    if status not in THE_CALLERS_FAULT:
-        return UpstreamFailed(f"The upstream answered with status {status}: {said}")
-    said = f"The server behind this model refused the request: {said}"
-    if error.get("code") in CONTEXT_LENGTH or error.get("type") in CONTEXT_LENGTH:
-        return ContextLengthExceeded(said, param="messages")
-    param = error.get("param")
-    return InvalidParameter(said, param=abbreviate(param) if isinstance(param, str) and param else None)
-
-
-def error_in(body: bytes) -> dict[str, Any]:
-    """OpenAI's object, also where it lies bare, as SGLang's does; any other text as its message."""
-    text = body.decode(errors="replace")
-    try:
-        said = json.loads(text)
-    except (ValueError, RecursionError):
-        return {"message": text}
-    error = said.get("error", said) if isinstance(said, dict) else said
-    return error if isinstance(error, dict) else {"message": error}
-
-
-def described(error: Exception) -> str:
-    return abbreviate(" ".join(str(error).split()), MAX_ERROR_CHARACTERS) or type(error).__name__
+def differs_of(response: aiohttp.ClientResponse) -> tuple[str, ...]:
+    """The parameters that another Oru'el behind this one honours differently. What of a schema it leaves out, named
+    with a colon, is what this one leaves out too.
+    """
+    notes = [note.strip() for note in response.headers.get(DIFFERS, "").split(";")]
+    return tuple(note for note in notes if note and ":" not in note)

@@ -2,7 +2,6 @@
 left in, usage that it forgot.
 """
 
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import groupby
@@ -11,32 +10,23 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from oruel.backends.upstream_calls import CallAssembler, Fragment
 from oruel.errors import UpstreamFailed
 from oruel.text.stops import StopScanner
-from oruel.text.tools.reader import call_id
 from oruel.types import Alternative, ChatRequest, Delta, FinishReason, TokenLogprob, ToolCallDelta, Usage
 
-FINISHES: dict[str, FinishReason] = {"length": "length", "tool_calls": "tool_calls", "function_call": "tool_calls"}
-MAX_COUNT = 2**31
 DONE = b"[DONE]"
-
-
-class Function(msgspec.Struct):
-    name: str | None = None
-    arguments: Any = None
-
-
-class Call(msgspec.Struct):
-    index: int | None = None
-    id: str | None = None
-    function: Function | None = None
+MAX_COUNT = 2**31
+# Of one answer: twice what 131,072 tokens of a usual vocabulary come to, for each of 8 choices.
+MAX_CHARACTERS = 2**23
 
 
 class ChunkDelta(msgspec.Struct, frozen=True, gc=False):
     content: str | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
-    tool_calls: list[Call] | None = None
+    refusal: str | None = None
+    tool_calls: list[Fragment] | None = None
 
 
 class Logprob(msgspec.Struct):
@@ -58,12 +48,12 @@ class Choice(msgspec.Struct, frozen=True, gc=False):
 
 
 class Details(msgspec.Struct):
-    cached_tokens: int | None = None
+    cached_tokens: Any = 0
 
 
 class Counts(msgspec.Struct):
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
+    prompt_tokens: Any = 0
+    completion_tokens: Any = 0
     prompt_tokens_details: Details | None = None
 
 
@@ -91,9 +81,10 @@ class Said(NamedTuple):
 class ChoiceReader:
     """One choice of an upstream's answer."""
 
-    def __init__(self, stops: tuple[str, ...]) -> None:
-        self._scanner = StopScanner(stops)
-        self._calls: list[str] = []
+    def __init__(self, request: ChatRequest) -> None:
+        self._scanner = StopScanner(request.stop)
+        self._calls = CallAssembler(frozenset(tool.name for tool in request.tools))
+        self._alternatives = request.sampling.logprobs
         self.finish: FinishReason | None = None
         self.chunks = 0
 
@@ -110,73 +101,70 @@ class ChoiceReader:
         logprobs: list[TokenLogprob] = []
         for choice in chunks:
             delta = choice.delta or NOTHING
-            if delta.content:
-                self.chunks += 1
-                text.append(self._scanner.feed(delta.content))
-            if delta.reasoning_content or delta.reasoning:
-                reasoning.append(delta.reasoning_content or delta.reasoning or "")
+            if content := delta.content or delta.refusal:
+                text.append(self._scanner.feed(content))
+            if thought := delta.reasoning_content or delta.reasoning:
+                reasoning.append(thought)
             if delta.tool_calls:
-                self.chunks += not delta.content
-                calls += self._pieces(delta.tool_calls)
-            if choice.logprobs is not None:
-                logprobs += map(logprob_of, choice.logprobs.content or ())
+                calls += self._calls.feed(delta.tool_calls)
+            self.chunks += bool(content or thought or delta.tool_calls)
+            if choice.logprobs is not None and self._alternatives is not None:
+                logprobs += [logprob_of(one, self._alternatives) for one in choice.logprobs.content or ()]
             if self._scanner.matched is not None:
                 self.finish = "stop"
                 break
             if choice.finish_reason:
-                self.finish = finish_of(choice.finish_reason)
                 text.append(self._scanner.finish())
+                calls += self._calls.finish()
+                self.finish = finish_of(choice.finish_reason, has_calls=self._calls.has_calls)
                 break
         return Said("".join(text), "".join(reasoning), tuple(calls), tuple(logprobs), self.finish)
-
-    def _pieces(self, calls: Iterable[Call]) -> Iterator[ToolCallDelta]:
-        for call in calls:
-            function = call.function or Function()
-            index = len(self._calls) - (call.id is None) if call.index is None else call.index
-            if not 0 <= index <= len(self._calls):
-                raise UpstreamFailed(f"The upstream sent a piece of call {index}, with {len(self._calls)} calls begun.")
-            if index == len(self._calls):
-                self._calls.append(call.id or call_id(short=False))
-                yield ToolCallDelta(index, self._calls[index], function.name or "")
-            if function.arguments:
-                yield ToolCallDelta(index, arguments=text_of(function.arguments))
 
 
 class AnswerChunks:
     """Chunks to deltas. Raises UpstreamFailed for what is no chunk, or an error in place of one."""
 
     def __init__(self, request: ChatRequest, model: str) -> None:
+        self.has_begun = False
         self._request = request
         self._model = model
-        self._choices = [ChoiceReader(request.stop) for _ in range(request.n)]
+        self._choices = [ChoiceReader(request) for _ in range(request.n)]
         self._usage: Usage | None = None
         self._last: Delta | None = None
         self._is_done = False
+        self._characters = 0
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether every choice has; the usage may still come."""
+        return all(choice.finish for choice in self._choices)
 
     @property
     def is_over(self) -> bool:
         """Whether nothing more is to come, or nothing that counts: a server may write past a stop string."""
-        return self._is_done or (self._has_ended and any(choice.has_stopped for choice in self._choices))
+        return self._is_done or (self.has_ended and any(choice.has_stopped for choice in self._choices))
 
     def feed(self, events: list[bytes]) -> list[Delta]:
-        """The events that arrived together, as one delta for each choice in turn."""
+        """The events that arrived together, as one delta for each choice in turn that says something."""
         given = groupby(self._taken(events), key=attrgetter("index"))
-        deltas = [self._delta(index, chunks) for index, chunks in given if not self._choice(index).finish]
-        if deltas and self._has_ended:
-            # The last delta of a request carries its usage, which comes in a chunk behind it.
-            self._last = deltas.pop()
+        read = [self._delta(index, chunks) for index, chunks in given if not self._choice(index).finish]
+        deltas = [delta for delta in read if says_something(delta)]
+        self._bound(deltas)
+        if deltas and self.has_ended:
+            # Only the end waits for the usage, which comes in a chunk behind it.
+            last = deltas.pop()
+            self._last = Delta(last.choice, last.model, last.tier, finish=last.finish)
+            if says_something(last := replace(last, finish=None)):
+                deltas.append(last)
+        self.has_begun = self.has_begun or bool(deltas)
         return deltas
 
     def finish(self) -> Delta:
         """The last delta, with the usage. Raises UpstreamFailed where a choice has no end."""
         if self._last is None:
-            raise UpstreamFailed("The upstream ended its stream before the answer had ended.")
+            raise UpstreamFailed("The server behind this model ended its stream before the answer had ended.")
         counted = Usage(0, sum(choice.chunks for choice in self._choices))
         return replace(self._last, usage=self._usage or counted)
-
-    @property
-    def _has_ended(self) -> bool:
-        return all(choice.finish for choice in self._choices)
 
     def _taken(self, events: list[bytes]) -> Iterator[Choice]:
         for event in events:
@@ -185,48 +173,78 @@ class AnswerChunks:
                 return
             chunk = chunk_of(event)
             if chunk.usage:
-                self._usage = usage_of(chunk.usage)
+                self._usage = usage_of(chunk.usage, self._most_tokens)
             yield from chunk.choices or ()
+
+    @property
+    def _most_tokens(self) -> int:
+        return (self._request.max_tokens or MAX_COUNT) * self._request.n
 
     def _choice(self, index: int) -> ChoiceReader:
         if not 0 <= index < len(self._choices):
-            raise UpstreamFailed(f"The upstream sent choice {index} of {len(self._choices)}.")
+            raise UpstreamFailed(f"The server behind this model sent choice {index} of {len(self._choices)}.")
         return self._choices[index]
 
     def _delta(self, index: int, chunks: Iterable[Choice]) -> Delta:
         said = self._choice(index).read(chunks)
         return Delta(index, self._model, self._request.tier, *said)
 
+    def _bound(self, deltas: list[Delta]) -> None:
+        """Raises UpstreamFailed."""
+        for delta in deltas:
+            self._characters += len(delta.text) + len(delta.reasoning)
+            self._characters += sum(len(piece.arguments) for piece in delta.tool_calls)
+        if self._characters > MAX_CHARACTERS:
+            raise UpstreamFailed(f"The server behind this model sent more than {MAX_CHARACTERS} characters.")
+
+
+def says_something(delta: Delta) -> bool:
+    return bool(delta.text or delta.reasoning or delta.tool_calls or delta.logprobs or delta.finish)
+
 
 def chunk_of(event: bytes) -> Chunk:
     try:
         chunk = decode(event)
-    except msgspec.DecodeError as error:
-        raise UpstreamFailed(f"The upstream sent an event that is no chunk: {error}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UpstreamFailed(
+            "The server behind this model sent an event that is no chunk.", detail=str(error)
+        ) from error
     if chunk.error:
-        raise UpstreamFailed(f"The upstream reported an error: {str(chunk.error)[:400]}")
+        raise UpstreamFailed("The server behind this model reported an error.", detail=str(chunk.error)[:400])
     return chunk
 
 
-def finish_of(reason: str) -> FinishReason:
-    return FINISHES.get(reason, "stop")
+def finish_of(reason: str, *, has_calls: bool) -> FinishReason:
+    """OpenAI ends a call that was asked for by name with stop; some servers name the token that ended the text.
+
+    Raises UpstreamFailed where the server gave up.
+    """
+    match reason:
+        case "length" | "content_filter":
+            return reason
+        case "abort" | "error":
+            raise UpstreamFailed("The server behind this model gave the answer up.", detail=f"It ended with {reason}.")
+        case _:
+            return "tool_calls" if has_calls else "stop"
 
 
-def text_of(arguments: Any) -> str:
-    """Some servers send the object and not its text."""
-    return arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
+def usage_of(counts: Counts, most: int) -> Usage:
+    """Within reason, whatever the server says: nobody pays for more than was asked for."""
+    prompt, completion = count_of(counts.prompt_tokens), count_of(counts.completion_tokens)
+    details = counts.prompt_tokens_details
+    return Usage(prompt, min(completion, most), min(count_of(details.cached_tokens) if details else 0, prompt))
 
 
-def usage_of(counts: Counts) -> Usage:
-    """Within reason, whatever the server says."""
-    cached = (counts.prompt_tokens_details and counts.prompt_tokens_details.cached_tokens) or 0
-    prompt, completion = (min(max(0, count), MAX_COUNT) for count in (counts.prompt_tokens, counts.completion_tokens))
-    return Usage(prompt, completion, min(max(0, cached), prompt))
+def count_of(given: Any) -> int:
+    """0 for what is no number."""
+    return int(min(max(0, given), MAX_COUNT)) if isinstance(given, (int, float)) and given == given else 0
 
 
-def logprob_of(given: Logprob) -> TokenLogprob:
-    """Other servers name no ids."""
-    others = tuple(Alternative(-1, bytes_of(other), other.logprob) for other in given.top_logprobs or [])
+def logprob_of(given: Logprob, alternatives: int) -> TokenLogprob:
+    """Other servers name no ids, and some need to be asked for an alternative where none was wanted."""
+    others = tuple(
+        Alternative(-1, bytes_of(other), other.logprob) for other in (given.top_logprobs or ())[:alternatives]
+    )
     return TokenLogprob(-1, bytes_of(given), given.logprob, others)
 
 

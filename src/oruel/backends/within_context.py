@@ -4,6 +4,8 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
 
+import msgspec
+
 from oruel.backends.base import Backend
 from oruel.errors import ContextLengthExceeded, InvalidParameter
 from oruel.types import ChatRequest, Delta, ResponseFormat
@@ -26,7 +28,7 @@ class WithinContext:
                     yield delta
             return
         except (InvalidParameter, ContextLengthExceeded):
-            if request.max_tokens is None:
+            if request.max_tokens is None or request.max_tokens + most_prompt_tokens(request) <= self._context:
                 raise
             shorter = self._within(request, await self._prompt_tokens(request))
             if shorter.max_tokens == request.max_tokens:
@@ -49,3 +51,8 @@ class WithinContext:
             async for delta in deltas:
                 used = delta.usage.prompt_tokens if delta.usage else used
         return used
+
+
+def most_prompt_tokens(request: ChatRequest) -> int:
+    """A token stands for a byte at least; what a template adds to messages and tools is less than JSON adds."""
+    return len(msgspec.json.encode((request.messages, request.tools)))

@@ -1,5 +1,6 @@
 """When a deployment is left alone after failures, and when it is tried again. Pure: whoever calls has the clock."""
 
+import math
 from dataclasses import dataclass
 
 TOLERATED = 3  # failures in a row
@@ -7,36 +8,58 @@ PAUSE_SECONDS = 5.0
 LONGEST_PAUSE_SECONDS = 120.0
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Trial:
+    """One request on its way to the deployment; `began` is a time of whoever calls."""
+
+    began: float
+
+
 @dataclass(slots=True)
 class Breaker:
     """Closed until TOLERATED failures in a row, then open for a pause that doubles with each failed probe. After the
-    pause one request at a time goes through, as a probe.
+    pause one request goes through as a probe: its first token lets others follow, its whole answer forgets what was.
     """
 
     failures: int = 0
-    opened: float | None = None
-    is_probing: bool = False
+    is_open: bool = False
+    opened: float = -math.inf
+    probe: Trial | None = None
 
     def allows(self, now: float) -> bool:
-        return self.opened is None or (not self.is_probing and now >= self.opened + self.pause)
+        return not self.is_open or (self.probe is None and now >= self.opened + self.pause)
 
     @property
     def pause(self) -> float:
         return min(PAUSE_SECONDS * 2.0 ** max(0, self.failures - TOLERATED), LONGEST_PAUSE_SECONDS)
 
-    def begin(self) -> None:
+    def begin(self, now: float) -> Trial:
         """A request is sent, which `allows` has permitted."""
-        self.is_probing = self.opened is not None
+        trial = Trial(now)
+        if self.is_open:
+            self.probe = trial
+        return trial
 
-    def succeed(self) -> None:
-        self.failures, self.opened, self.is_probing = 0, None, False
+    def answer(self, trial: Trial) -> None:
+        """The first token came. One that fails behind it still counts, and sooner than the first time."""
+        if trial is self.probe:
+            self.is_open, self.probe = False, None
 
-    def fail(self, now: float) -> None:
+    def succeed(self, trial: Trial) -> None:
+        self.answer(trial)
+        if not self.is_open:
+            self.failures = 0
+
+    def fail(self, trial: Trial, now: float) -> None:
+        """Requests that began before it opened tell of the same outage, which has been counted."""
+        self.leave(trial)
+        if trial.began <= self.opened:
+            return
         self.failures += 1
-        self.is_probing = False
         if self.failures >= TOLERATED:
-            self.opened = now
+            self.is_open, self.opened = True, now
 
-    def abandon(self) -> None:
-        """The caller left before it was known how the request went."""
-        self.is_probing = False
+    def leave(self, trial: Trial) -> None:
+        """Nothing more will be known of this request: another may be the probe."""
+        if trial is self.probe:
+            self.probe = None

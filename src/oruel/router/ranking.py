@@ -9,6 +9,8 @@ from oruel.types import Tier
 
 # Loads that differ by no more than this many requests count as equal, so that a prefix stays where it is computed.
 AFFINITY_SLACK = 2
+# What a first token is thought to take behind each request of a deployment that was never measured.
+UNMEASURED_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +52,10 @@ def is_able(candidate: Candidate, tier: Tier) -> bool:
 
 
 def expected_wait(candidate: Candidate) -> float:
-    """Seconds to a first token, behind those that run. One that was never measured is tried first."""
-    return (candidate.first_token or 0.0) * (1 + candidate.running)
+    """Seconds to a first token, behind those that run. One that was never measured is tried first, by one request."""
+    if candidate.first_token is None:
+        return candidate.running * UNMEASURED_SECONDS
+    return candidate.first_token * (1 + candidate.running)
 
 
 def affinity(candidate: Candidate, prefix: bytes) -> bytes:

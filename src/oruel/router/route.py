@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from oruel.backends.abilities import Verdict, verdict
 from oruel.backends.base import Backend
-from oruel.router.breaker import Breaker
+from oruel.router.breaker import Breaker, Trial
 from oruel.router.deployment import Deployment, Upstream
 from oruel.router.pace import Pace
 from oruel.router.ranking import Candidate
@@ -15,8 +15,9 @@ NOTHING = Verdict()
 
 @dataclass(slots=True)
 class Route:
-    """`running`: requests that it has and that haven't ended. Failures of an engine of our own are left to whoever
-    watches its process; those of other servers open the breaker.
+    """`running`: requests that it has and that haven't ended; `asked` and `failed` count all there ever were.
+
+    Failures of an engine of our own are left to whoever watches its process; those of other servers open the breaker.
     """
 
     deployment: Deployment
@@ -24,21 +25,69 @@ class Route:
     breaker: Breaker = field(default_factory=Breaker)
     pace: Pace = field(default_factory=Pace)
     running: int = 0
+    asked: int = 0
+    failed: int = 0
 
     def verdict(self, request: ChatRequest) -> Verdict:
         """An engine of our own honours all that its model's card has let through."""
         source = self.deployment.source
         return verdict(source.kind, request) if isinstance(source, Upstream) else NOTHING
 
-    def failed(self, now: float) -> None:
-        if isinstance(self.deployment.source, Upstream):
-            self.breaker.fail(now)
-
     def candidate(self, request: ChatRequest, now: float) -> Candidate:
         return Candidate(
             self.deployment,
             is_healthy=self.breaker.allows(now),
             running=self.running,
-            first_token=self.pace.expected,
+            first_token=self.pace.expected(now),
             differs=self.verdict(request).differs,
         )
+
+    def use(self, now: float) -> "Use":
+        """A request is sent there."""
+        use = Use(self, self.breaker.begin(now), self.running)
+        self.running += 1
+        self.asked += 1
+        return use
+
+
+@dataclass(slots=True)
+class Use:
+    """One request of a route, sent `behind` so many others. Whatever comes of it, `end` ends it."""
+
+    route: Route
+    trial: Trial
+    behind: int
+    has_begun: bool = False
+
+    def begin(self, now: float) -> None:
+        """The first token came."""
+        self.has_begun = True
+        self._waited(now)
+        self.route.breaker.answer(self.trial)
+
+    def succeed(self) -> None:
+        self.route.breaker.succeed(self.trial)
+
+    def fail(self, now: float) -> None:
+        self.route.failed += 1
+        if isinstance(self.route.deployment.source, Upstream):
+            self.route.breaker.fail(self.trial, now)
+
+    def abandon(self, now: float) -> None:
+        """The caller left, or ran out of time. Where no token had come, it wasn't quicker than that; and after half
+        of what the deployment is given for its first token, it counts as failed.
+        """
+        if self.has_begun:
+            return
+        waited = now - self.trial.began
+        if waited > (self.route.pace.expected(now) or 0.0) * (1 + self.behind):
+            self._waited(now)
+        if 2 * waited > self.route.deployment.first_token_seconds:
+            self.fail(now)
+
+    def end(self) -> None:
+        self.route.breaker.leave(self.trial)
+        self.route.running -= 1
+
+    def _waited(self, now: float) -> None:
+        self.route.pace.measure(now - self.trial.began, self.behind, now)

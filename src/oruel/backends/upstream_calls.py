@@ -1,0 +1,105 @@
+"""The fragments of calls that another server streams, made whole: one index a call, its id and name first."""
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+
+from oruel.errors import UpstreamFailed
+from oruel.text.tools.reader import call_id
+from oruel.types import ToolCallDelta
+
+MAX_CALLS = 128
+MAX_NAME = 256
+
+
+class Function(msgspec.Struct):
+    name: str | None = None
+    arguments: Any = None
+
+
+class Fragment(msgspec.Struct):
+    index: int | None = None
+    id: str | None = None
+    function: Function | None = None
+
+
+class CallAssembler:
+    """The calls of one choice, to functions that `names` declares.
+
+    A fragment belongs to the call that its index began, without one to the latest; another id begins another call.
+    Servers cut names too: a call is held until its first argument, the next call or the end shows its name whole.
+    """
+
+    def __init__(self, names: frozenset[str]) -> None:
+        self._names = names
+        self._begun = 0
+        self._current: Call | None = None
+
+    def feed(self, fragments: Iterable[Fragment]) -> Iterator[ToolCallDelta]:
+        """Raises UpstreamFailed for what no call can be made of."""
+        for fragment in fragments:
+            if self._begins_another(fragment):
+                yield from self.finish()
+                self._begin(fragment)
+            yield from self._take(fragment.function or Function())
+
+    def finish(self) -> Iterator[ToolCallDelta]:
+        """What is held of the latest call."""
+        if self._current and not self._current.is_shown:
+            yield self._shown(self._current)
+
+    @property
+    def has_calls(self) -> bool:
+        return self._begun > 0
+
+    def _begins_another(self, fragment: Fragment) -> bool:
+        current = self._current
+        if current is None:
+            return True
+        if fragment.index is not None and fragment.index != current.index:
+            return True
+        if fragment.id:
+            return fragment.id != current.id
+        # Whole calls, one after the other, without ids or indexes.
+        return fragment.index is None and current.is_shown and bool(fragment.function and fragment.function.name)
+
+    def _begin(self, fragment: Fragment) -> None:
+        if self._begun == MAX_CALLS:
+            raise UpstreamFailed(f"The server behind this model sent more than {MAX_CALLS} calls.")
+        self._current = Call(self._begun, fragment.index, fragment.id or "")
+        self._begun += 1
+
+    def _take(self, function: Function) -> Iterator[ToolCallDelta]:
+        call = self._current
+        assert call is not None, "a fragment belongs to a call"
+        # Some repeat the whole name with every fragment.
+        if function.name and not call.is_shown and function.name != call.name:
+            call.name = (call.name + function.name)[: MAX_NAME + 1]
+        if function.arguments:
+            if not call.is_shown:
+                yield self._shown(call)
+            yield ToolCallDelta(call.place, arguments=text_of(function.arguments))
+
+    def _shown(self, call: "Call") -> ToolCallDelta:
+        if call.name not in self._names:
+            raise UpstreamFailed("The server behind this model called a function that tools doesn't declare.")
+        call.is_shown = True
+        return ToolCallDelta(call.place, call.id or call_id(short=False), call.name)
+
+
+class Call:
+    """`place` is its index in our answer, `index` the one that the server gave it."""
+
+    def __init__(self, place: int, index: int | None, id_: str) -> None:
+        self.place = place
+        self.index = index
+        self.id = id_
+        self.name = ""
+        self.is_shown = False
+
+
+def text_of(arguments: Any) -> str:
+    """Some servers send the object and not its text."""
+    return arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)

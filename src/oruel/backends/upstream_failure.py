@@ -1,0 +1,62 @@
+"""What an answer that is no stream means: whose fault it is, and what our caller may be told of it."""
+
+import json
+from typing import Any
+
+from oruel.errors import (
+    ContextLengthExceeded,
+    InvalidParameter,
+    OruelError,
+    Overloaded,
+    UpstreamFailed,
+    UpstreamUnavailable,
+)
+from oruel.kinds import abbreviate
+
+THE_CALLERS_FAULT = (400, 413, 422)
+TOO_BUSY = (429, 503)
+NOT_THERE = (502, 504)
+CONTEXT_LENGTH = ("context_length_exceeded", "exceed_context_size_error")
+LONGEST_WAIT = 3600
+MAX_CHARACTERS = 400
+
+
+def failure(status: int, retry_after: str, body: bytes) -> OruelError:
+    """For an answer with such a status, Retry-After and body. What the other server says of our caller's request is
+    passed on; what it says of itself is for the log.
+    """
+    error = error_in(body)
+    said = one_line(error.get("message", "")) or "nothing"
+    if status in THE_CALLERS_FAULT:
+        return refusal(error, f"The server behind this model refused the request: {said}")
+    if status in TOO_BUSY:
+        return Overloaded("The server behind this model is overloaded. Try again later.", retry_after=wait(retry_after))
+    kind = UpstreamUnavailable if status in NOT_THERE else UpstreamFailed
+    return kind(f"The server behind this model answered with status {status}.", detail=said)
+
+
+def refusal(error: dict[str, Any], message: str) -> InvalidParameter | ContextLengthExceeded:
+    if error.get("code") in CONTEXT_LENGTH or error.get("type") in CONTEXT_LENGTH:
+        return ContextLengthExceeded(message, param="messages")
+    param = error.get("param")
+    return InvalidParameter(message, param=abbreviate(param) if isinstance(param, str) and param else None)
+
+
+def error_in(body: bytes) -> dict[str, Any]:
+    """OpenAI's object, also where it lies bare, as SGLang's does; any other text as its message."""
+    text = body.decode(errors="replace")
+    try:
+        said = json.loads(text)
+    except (ValueError, RecursionError):
+        return {"message": text}
+    error = said.get("error", said) if isinstance(said, dict) else said
+    return error if isinstance(error, dict) else {"message": error}
+
+
+def wait(retry_after: str) -> int:
+    """Seconds; a date, or nothing, counts as one."""
+    return min(max(1, int(retry_after)), LONGEST_WAIT) if retry_after.isascii() and retry_after.isdigit() else 1
+
+
+def one_line(text: object) -> str:
+    return abbreviate(" ".join(str(text).split()), MAX_CHARACTERS)

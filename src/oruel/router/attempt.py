@@ -1,0 +1,61 @@
+"""One attempt at a request: a deployment's answer, counted, timed, and under its name."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from dataclasses import replace
+
+from oruel.errors import RequestError, ServerError
+from oruel.router.ranking import Candidate
+from oruel.router.refusals import not_honoured
+from oruel.router.route import Route
+from oruel.types import ChatRequest, Delta
+
+
+class Attempt:
+    """`has_begun`: somebody was shown something of the answer."""
+
+    def __init__(self, route: Route, candidate: Candidate, clock: Callable[[], float]) -> None:
+        self.has_begun = False
+        self._route = route
+        self._candidate = candidate
+        self._clock = clock
+
+    async def deltas(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
+        """The first says that the request left the queue, and for which deployment."""
+        use = self._route.use(self._clock())
+        is_named = False
+        try:
+            async with aclosing(self._route.backend.stream(request)) as deltas:
+                async for delta in deltas:
+                    if delta.queued is not None:
+                        is_named = True
+                        yield self._named(delta)
+                        continue
+                    if not self.has_begun:
+                        use.begin(self._clock())
+                        if not is_named:
+                            yield self._named(Delta(delta.choice, delta.model, delta.tier, queued=0.0))
+                        self.has_begun = True
+                    yield delta
+            use.succeed()
+        except RequestError:
+            # The caller's fault, which the deployment was well enough to see.
+            use.succeed()
+            raise
+        except ServerError:
+            use.fail(self._clock())
+            raise
+        except (GeneratorExit, asyncio.CancelledError):
+            use.abandon(self._clock())
+            raise
+        finally:
+            use.end()
+
+    def _named(self, delta: Delta) -> Delta:
+        """Raises UnsupportedParameter where a server says that it differs in what isn't accepted of it."""
+        deployment = self._candidate.deployment
+        if unaccepted := [name for name in delta.differs if name not in deployment.accepts]:
+            raise not_honoured(unaccepted, delta.model)
+        differs = tuple(dict.fromkeys((*self._candidate.differs, *delta.differs)))
+        return replace(delta, deployment=deployment.name, differs=differs)

@@ -1,0 +1,27 @@
+"""What a request is told that no deployment of its model can honour."""
+
+from collections.abc import Sequence
+
+from oruel.errors import UnsupportedParameter
+from oruel.router.route import Route
+from oruel.types import ChatRequest
+
+
+def not_served(request: ChatRequest, routes: Sequence[Route]) -> UnsupportedParameter:
+    """Names the parameters that stand in the way, as few as one of the deployments needs."""
+    blocking = [blocked(request, route) for route in routes if request.tier in route.deployment.tiers]
+    return not_honoured(min(blocking, key=len, default=("tier",)), request.model)
+
+
+def blocked(request: ChatRequest, route: Route) -> tuple[str, ...]:
+    """The parameters for which this deployment can't have the request."""
+    found = route.verdict(request)
+    return (*found.refused, *(name for name in found.differs if name not in route.deployment.accepts))
+
+
+def not_honoured(names: Sequence[str], model: str) -> UnsupportedParameter:
+    return UnsupportedParameter(
+        f"{' and '.join(names)} can't be honoured exactly by any deployment of {model}. Leave "
+        f"{'it' if len(names) == 1 else 'them'} out, or choose another model.",
+        param=names[0],
+    )
