@@ -14,6 +14,7 @@ from pathlib import Path
 
 from bench import (
     capacity,
+    choices,
     conversation,
     documents,
     models,
@@ -86,6 +87,7 @@ def groups(options: argparse.Namespace) -> dict[str, Rows]:
         "documents-1": lambda: documents.document_rows("demo", DEMO, threads, 1, rounds),
         "documents-8": lambda: documents.document_rows("demo", DEMO, threads, 8, rounds),
         "mask": lambda: documents.mask_rows(models.wide(), rounds),
+        "choices*": lambda: choices.rows(rounds),
         "overhead*": lambda: overhead.rows(min(rounds, 5)),
         "sampling": lambda: sampling.rows(max(9, rounds)),
         **{f"large-throughput-{streams}": large_throughput(streams) for streams in (1, 8)},

@@ -40,8 +40,8 @@ def status(code: int, body: str, kind: str = "application/json") -> list[Part]:
 
 @dataclass
 class Stub:
-    """`script` is what the next requests are answered with; `heads` and `bodies` what they asked; `left` how many clients
-    left.
+    """`script` is what the next requests are answered with; `heads` and `bodies` what they asked; `left` how many
+    clients left.
     """
 
     port: int = 0
