@@ -46,10 +46,11 @@ async def chat(port: int, body: dict[str, Any]) -> Reply:
     return reply(stamps, reads)
 
 
-def request(body: dict[str, Any]) -> bytes:
+def request(body: dict[str, Any], *, keep: bool = False) -> bytes:
     data = json.dumps(body).encode()
     head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(data)}\r\n"
-    return head.encode() + b"Content-Type: application/json\r\nConnection: close\r\n\r\n" + data
+    connection = b"keep-alive" if keep else b"close"
+    return head.encode() + b"Content-Type: application/json\r\nConnection: " + connection + b"\r\n\r\n" + data
 
 
 def reply(stamps: Sequence[float], reads: Sequence[bytes]) -> Reply:

@@ -1,8 +1,11 @@
 """What standing in front of another server costs, beside the LiteLLM proxy: requests a second, time to first token."""
 
 import asyncio
+import re
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
+from contextlib import aclosing
+from functools import partial
 from statistics import median
 from typing import Any
 
@@ -15,51 +18,66 @@ from bench.servers import Served
 BODY: dict[str, Any] = {"model": "bench", "messages": [{"role": "user", "content": "Say 64 words."}]}
 STREAMED = {**BODY, "stream": True, "stream_options": {"include_usage": True}}
 SECONDS = 4.0
-
-Ask = Callable[[int], Awaitable[object]]
+LENGTH = re.compile(rb"content-length: *([0-9]+)", re.IGNORECASE)
 
 
 def rows(rounds: int) -> Iterator[Row]:
     with upstream_stub() as stub, oruel_proxy(stub) as ours, litellm_proxy(stub) as theirs:
         for connections in (1, 64):
-            for name, ask, target in (("streams", stream, 20.0), ("whole replies", whole, 10.0)):
-
-                def measure(server: Served, round_: int, ask: Ask = ask, connections: int = connections) -> float:
-                    return asyncio.run(rate(server.port, ask, connections))
-
+            for name, body, target in (("streams", STREAMED, 20.0), ("whole replies", BODY, 10.0)):
+                measure = partial(rate, body=body, connections=connections)
                 speeds = in_turn(ours, theirs, rounds, measure)
                 yield Row(f"in front of a stub, {connections} connections: {name}", "/s", *speeds, True, target)
         added = in_turn(ours, theirs, rounds, lambda server, _: added_ms(server, stub))
         yield Row("in front of a stub: added to the first token", "ms", *added, target=10.0)
 
 
-async def stream(port: int) -> object:
-    return await chat(port, STREAMED)
+def rate(server: Served, round_: int, *, body: dict[str, Any], connections: int) -> float:
+    """Requests a second over connections that are kept, as clients keep theirs, and that always wait for one."""
+    return asyncio.run(asking(server.port, body, connections))
 
 
-async def whole(port: int) -> object:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(request(BODY))
-    answer = await reader.read()
-    writer.close()
-    if b'"word0 ' not in answer:
-        raise RuntimeError(f"not an answer: {answer[:500]!r}")
-    return answer
-
-
-async def rate(port: int, ask: Ask, connections: int) -> float:
-    """Requests a second of so many that always wait for one."""
+async def asking(port: int, body: dict[str, Any], connections: int) -> float:
     start = time.perf_counter()
 
     async def keep_asking() -> int:
         count = 0
-        while time.perf_counter() - start < SECONDS:
-            await ask(port)
-            count += 1
+        async with aclosing(Kept(port)) as kept:
+            while time.perf_counter() - start < SECONDS:
+                await kept.ask(body)
+                count += 1
         return count
 
     answered = sum(await asyncio.gather(*(keep_asking() for _ in range(connections))))
     return answered / (time.perf_counter() - start)
+
+
+class Kept:
+    """A connection that is used again, opened anew where the server has closed it."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    async def ask(self, body: dict[str, Any]) -> None:
+        """Raises RuntimeError for what is no whole answer."""
+        reader, writer = self._streams or await asyncio.open_connection("127.0.0.1", self._port)
+        self._streams = reader, writer
+        writer.write(request(body, keep=True))
+        head = await reader.readuntil(b"\r\n\r\n")
+        if length := LENGTH.search(head):
+            answer = await reader.readexactly(int(length[1]))
+        else:
+            answer = await reader.readuntil(b"\r\n0\r\n\r\n")
+        if b"word0 " not in answer or (b"text/event-stream" in head and b"data: [DONE]" not in answer):
+            raise RuntimeError(f"not an answer: {answer[:500]!r}")
+        if b"connection: close" in head.lower():
+            await self.aclose()
+
+    async def aclose(self) -> None:
+        if self._streams:
+            self._streams[1].close()
+        self._streams = None
 
 
 def added_ms(server: Served, stub: Served) -> float:
