@@ -22,11 +22,7 @@ from oruel.types import (
     ChatRequest,
     Delta,
     Message,
-    ResponseFormat,
     SamplingParams,
-    Tool,
-    ToolCall,
-    ToolChoice,
     UpstreamKind,
     Usage,
 )
@@ -368,55 +364,3 @@ async def test_who_leaves_takes_the_request_away(stub: Stub) -> None:
             return
         await asyncio.sleep(0.02)
     raise AssertionError("the connection stayed")
-
-
-async def test_each_kind_is_sent_its_own_names(stub: Stub) -> None:
-    stub.script = saying("a")
-    sampling = SamplingParams(
-        temperature=0.5, top_p=0.9, top_k=0, min_p=0.1, seed=7, repetition_penalty=1.2, logit_bias={5: -1.5}, logprobs=3
-    )
-    request = replace(REQUEST, sampling=sampling, stop=("x",), n=1)
-    kinds: list[UpstreamKind] = ["vllm", "sglang", "llama-server", "openai", "oruel"]
-    for kind in kinds:
-        await answered(stub, request, kind)
-    vllm, sglang, llama, openai, oruel = stub.bodies
-    assert vllm == sglang
-    assert (vllm["top_k"], vllm["repetition_penalty"], vllm["min_p"], vllm["max_tokens"]) == (-1, 1.2, 0.1, 20)
-    assert (llama["top_k"], llama["repeat_penalty"], llama["min_p"]) == (0, 1.2, 0.1)
-    assert "repetition_penalty" not in llama
-    assert not {"top_k", "min_p", "repetition_penalty", "max_tokens"} & openai.keys()
-    assert openai["max_completion_tokens"] == 20
-    assert (oruel["top_k"], oruel["tier"]) == (0, "standard")
-    for body in stub.bodies:
-        assert (body["temperature"], body["top_p"], body["seed"], body["stop"]) == (0.5, 0.9, 7, ["x"])
-        assert (body["logit_bias"], body["logprobs"], body["top_logprobs"]) == ({"5": -1.5}, True, 3)
-
-
-async def test_edges_that_others_refuse_are_sent_as_what_they_mean(stub: Stub) -> None:
-    stub.script = saying("a")
-    for sampling in [SamplingParams(top_p=0.0), SamplingParams(top_k=1), SamplingParams(temperature=0.0)]:
-        await answered(stub, replace(REQUEST, sampling=sampling))
-        assert (stub.bodies[-1]["temperature"], stub.bodies[-1]["top_p"]) == (0.0, 1.0)
-
-
-async def test_tools_schemas_and_conversations_are_sent_in_openais_shape(stub: Stub) -> None:
-    stub.script = saying("a")
-    tools = (Tool("f", "does f", {"type": "object", "properties": {}}, strict=True), Tool("g"))
-    messages = (
-        *REQUEST.messages,
-        Message("assistant", "", tool_calls=(ToolCall("c1", "f", "{}"),)),
-        Message("tool", "done", name="f", tool_call_id="c1"),
-    )
-    named = replace(REQUEST, messages=messages, tools=tools, tool_choice=ToolChoice("required", ("g",)))
-    await answered(stub, named)
-    await answered(stub, replace(named, tool_choice=ToolChoice("auto", ("f", "g")), parallel_tool_calls=False))
-    await answered(
-        stub, replace(REQUEST, response_format=ResponseFormat("json_schema", {"type": "object"}, strict=True))
-    )
-    first, second, third = stub.bodies
-    assert first["tool_choice"] == {"type": "function", "function": {"name": "g"}}
-    assert first["tools"][0]["function"]["strict"] is True
-    assert first["messages"][1]["tool_calls"][0]["function"] == {"name": "f", "arguments": "{}"}
-    assert first["messages"][2] == {"role": "tool", "content": "done", "tool_call_id": "c1"}
-    assert (second["tool_choice"], second["parallel_tool_calls"]) == ("auto", False)
-    assert third["response_format"]["json_schema"] == {"name": "answer", "schema": {"type": "object"}, "strict": True}

@@ -1,9 +1,13 @@
 """What each kind of server makes of a request: honoured exactly, differently from the contract, or not at all. Read
-from the source of vLLM 0.33, SGLang 0.5.23 and llama.cpp's server, and from OpenAI's documentation, as of August 2026.
+from the source of vLLM 0.33, SGLang 0.5.23 and llama.cpp's server of October 2026, and from OpenAI's documentation.
+
+Of tokens with the very same probability, servers keep or draw others than we do. What they were started without
+(slots for n, room for logprobs or for the prompt, a parser of calls) they refuse themselves, and that is passed on.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import permutations
 
 from oruel.types import ChatRequest, UpstreamKind
 
@@ -18,83 +22,191 @@ class Verdict:
     refused: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """Of a parameter. `how`: when and in what, for docs/scaling.md; "" for always and altogether."""
+
+    applies: Applies
+    how: str = ""
+
+
 def verdict(kind: UpstreamKind, request: ChatRequest) -> Verdict:
-    """Only parameters that act on this request count."""
-    differs, refused = DIFFERS[kind], REFUSED[kind]
-    return Verdict(
-        tuple(name for name, applies in differs.items() if applies(request)),
-        tuple(name for name, applies in refused.items() if applies(request)),
-    )
+    """Only parameters that act on this request count; one that is refused doesn't differ too."""
+    refused = tuple(name for name, limit in REFUSED[kind].items() if limit.applies(request))
+    differs = (name for name, limit in DIFFERS[kind].items() if limit.applies(request))
+    return Verdict(tuple(name for name in differs if name not in refused), refused)
 
 
 def is_greedy(request: ChatRequest) -> bool:
-    return request.sampling.temperature == 0 or request.sampling.top_k == 1
+    """One token is left to draw from."""
+    sampling = request.sampling
+    return sampling.temperature == 0 or sampling.top_k == 1 or sampling.top_p == 0
 
 
 def has_seed(request: ChatRequest) -> bool:
     return request.sampling.reproducible and not is_greedy(request)
 
 
+def calls_tools(request: ChatRequest) -> bool:
+    return request.tool_choice.mode != "none"
+
+
+def must_call(request: ChatRequest) -> bool:
+    return request.tool_choice.mode == "required"
+
+
+def calls_one_at_most(request: ChatRequest) -> bool:
+    return calls_tools(request) and not request.parallel_tool_calls
+
+
+def is_colder_than(least: float) -> Applies:
+    return lambda request: 0 < request.sampling.temperature < least and not is_greedy(request)
+
+
 def repeats_cost(request: ChatRequest) -> bool:
     return request.sampling.repetition_penalty != 1
 
 
-def counts_cost(request: ChatRequest) -> bool:
-    return request.sampling.frequency_penalty != 0 or request.sampling.presence_penalty != 0
+def frequency_costs(request: ChatRequest) -> bool:
+    return request.sampling.frequency_penalty != 0
 
 
-def filters(request: ChatRequest) -> bool:
-    return not is_greedy(request) and (request.sampling.top_p < 1 or request.sampling.min_p > 0)
+def presence_costs(request: ChatRequest) -> bool:
+    return request.sampling.presence_penalty != 0
+
+
+def cuts_top_p(request: ChatRequest) -> bool:
+    return request.sampling.top_p < 1 and not is_greedy(request)
+
+
+def cuts_top_k(request: ChatRequest) -> bool:
+    return request.sampling.top_k > 1 and not is_greedy(request)
+
+
+def cuts_min_p(request: ChatRequest) -> bool:
+    return request.sampling.min_p > 0 and not is_greedy(request)
 
 
 def wants_json(request: ChatRequest) -> bool:
-    """No server closes a document whose budget runs short."""
     return request.response_format.type != "text"
 
 
-def names_a_tool(request: ChatRequest) -> bool:
-    return request.tool_choice.mode == "required" and len(request.tool_choice.names) < len(request.tools)
+def wants_logprobs(request: ChatRequest) -> bool:
+    return request.sampling.logprobs is not None
 
 
-DIFFERS: Mapping[UpstreamKind, Mapping[str, Applies]] = {
+def stops_in_calls(request: ChatRequest) -> bool:
+    return bool(request.stop) and calls_tools(request)
+
+
+def stops_overlap(request: ChatRequest) -> bool:
+    """Two may share characters of one text, so that it matters which of them the server takes."""
+    return any(
+        other.startswith(one[start:]) or one.startswith(other, start)
+        for one, other in permutations(request.stop, 2)
+        for start in range(len(one))
+    )
+
+
+UNSURE_CALLS = "calls may be malformed or not match their schemas: what is enforced depends on the model's parser"
+UNSURE_CHOICE = "required or named: whether a call is certain depends on the model's parser"
+ONE_SHOWN = f"{UNSURE_CHOICE}; where one is named, the model is shown that function alone"
+SEVERAL_CALLS = "false: several calls may come, with some parsers"
+LATE = "a token late, and the prompt's last one counts"
+PROMPT = "counts the prompt too"
+
+SEED = Limit(has_seed, "draws of its own, which what else it computes may change")
+RESPONSE_FORMAT = Limit(
+    wants_json, "a document that max_tokens cuts is not closed; whitespace and unknown keywords are left to the server"
+)
+TEXT_SO_FAR = 'counts "the text so far": whether that is the output alone is not documented'
+
+DIFFERS: Mapping[UpstreamKind, Mapping[str, Limit]] = {
     "vllm": {
-        "temperature": lambda request: 0 < request.sampling.temperature < 0.01,
-        "min_p": lambda request: request.sampling.min_p > 0 and request.sampling.top_p < 1 and not is_greedy(request),
-        "repetition_penalty": repeats_cost,
-        "seed": has_seed,
-        "response_format": wants_json,
+        "temperature": Limit(is_colder_than(0.01), "under 0.01: taken for 0.01"),
+        "min_p": Limit(
+            lambda request: cuts_min_p(request) and cuts_top_p(request), "with top_p: applied before it, not after"
+        ),
+        "repetition_penalty": Limit(repeats_cost, PROMPT),
+        "seed": SEED,
+        "logprobs": Limit(
+            wants_logprobs, "after the mask of JSON and calls; a character's bytes come with its last token"
+        ),
+        "response_format": RESPONSE_FORMAT,
+        "tools": Limit(calls_tools, UNSURE_CALLS),
+        "tool_choice": Limit(must_call, UNSURE_CHOICE),
     },
     "sglang": {
-        "top_p": lambda request: 0 < request.sampling.top_p < 1 < request.sampling.top_k,
-        "repetition_penalty": lambda request: repeats_cost(request) and counts_cost(request),
-        "seed": has_seed,
-        "response_format": wants_json,
+        "temperature": Limit(is_colder_than(1e-6), "under 0.000001: taken for 0"),
+        "top_p": Limit(
+            lambda request: cuts_top_p(request) and cuts_top_k(request),
+            "with top_k: of all probabilities, not of those that top_k kept",
+        ),
+        "frequency_penalty": Limit(frequency_costs, LATE),
+        "presence_penalty": Limit(presence_costs, LATE),
+        "repetition_penalty": Limit(repeats_cost, f"{LATE}; after the other penalties, not before them"),
+        "seed": SEED,
+        "logprobs": Limit(
+            wants_logprobs, "after penalties, bias, the mask of JSON and calls, and temperature; not the model's own"
+        ),
+        "logit_bias": Limit(
+            lambda request: bool(request.sampling.logit_bias) and repeats_cost(request),
+            "with repetition_penalty: added after it, not before",
+        ),
+        "response_format": RESPONSE_FORMAT,
+        "tools": Limit(calls_tools, UNSURE_CALLS),
+        "tool_choice": Limit(must_call, ONE_SHOWN),
+        "parallel_tool_calls": Limit(calls_one_at_most, SEVERAL_CALLS),
     },
     "llama-server": {
-        "temperature": lambda request: filters(request) and request.sampling.temperature != 1,
-        "frequency_penalty": lambda request: request.sampling.frequency_penalty != 0,
-        "presence_penalty": lambda request: request.sampling.presence_penalty != 0,
-        "repetition_penalty": repeats_cost,
-        "seed": has_seed,
-        "response_format": wants_json,
+        "frequency_penalty": Limit(frequency_costs, PROMPT),
+        "presence_penalty": Limit(presence_costs, PROMPT),
+        "repetition_penalty": Limit(repeats_cost, PROMPT),
+        "seed": SEED,
+        "logprobs": Limit(wants_logprobs, "tokens that end within a character share one entry"),
+        "logit_bias": Limit(
+            lambda request: bool(request.sampling.logit_bias), "ids outside the vocabulary are ignored, not refused"
+        ),
+        "response_format": RESPONSE_FORMAT,
+        "tools": Limit(calls_tools, UNSURE_CALLS),
+        "tool_choice": Limit(must_call, ONE_SHOWN),
+        "parallel_tool_calls": Limit(calls_one_at_most, SEVERAL_CALLS),
     },
-    "openai": {"seed": has_seed, "response_format": wants_json},
+    "openai": {
+        "top_p": Limit(
+            lambda request: cuts_top_p(request) and request.sampling.temperature != 1,
+            "with temperature other than 1: which of them comes first is not documented",
+        ),
+        "stop": Limit(
+            lambda request: stops_in_calls(request) or stops_overlap(request),
+            "with tools, or where two overlap: whether calls are searched and which one wins is not documented",
+        ),
+        "frequency_penalty": Limit(frequency_costs, TEXT_SO_FAR),
+        "presence_penalty": Limit(presence_costs, TEXT_SO_FAR),
+        "seed": SEED,
+        "logprobs": Limit(wants_logprobs, "before or after which parameters is not documented"),
+        "response_format": RESPONSE_FORMAT,
+        "tools": Limit(
+            lambda request: (
+                calls_tools(request) and (request.parallel_tool_calls or not all(tool.strict for tool in request.tools))
+            ),
+            "unless every function is strict and parallel_tool_calls false: arguments may not match their schemas",
+        ),
+    },
     "oruel": {},
 }
 
-REFUSED: Mapping[UpstreamKind, Mapping[str, Applies]] = {
+REFUSED: Mapping[UpstreamKind, Mapping[str, Limit]] = {
     "vllm": {},
-    "sglang": {"repetition_penalty": lambda request: request.sampling.repetition_penalty > 2},
+    "sglang": {"repetition_penalty": Limit(lambda request: request.sampling.repetition_penalty > 2, "over 2")},
     "llama-server": {
-        "tool_choice": names_a_tool,
-        "seed": lambda request: has_seed(request) and not 0 <= request.sampling.seed < 2**32 - 1,
-        "n": lambda request: request.n > 1,
+        "logprobs": Limit(lambda request: wants_logprobs(request) and calls_tools(request), "with tools"),
     },
     "openai": {
-        "top_k": lambda request: request.sampling.top_k > 1,
-        "min_p": lambda request: request.sampling.min_p > 0 and not is_greedy(request),
-        "repetition_penalty": repeats_cost,
-        "chat_template_kwargs": lambda request: bool(request.chat_template_kwargs),
+        "top_k": Limit(cuts_top_k, "over 1"),
+        "min_p": Limit(cuts_min_p),
+        "repetition_penalty": Limit(repeats_cost),
+        "chat_template_kwargs": Limit(lambda request: bool(request.chat_template_kwargs)),
     },
     "oruel": {},
 }

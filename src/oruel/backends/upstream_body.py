@@ -6,18 +6,27 @@ from typing import Any
 from oruel.backends.abilities import has_seed, is_greedy
 from oruel.types import ChatRequest, Message, ResponseFormat, SamplingParams, Tool, ToolChoice, UpstreamKind
 
+MAX_CHOICES = 8
+# The steps of llama-server's sampler in the contract's order: left alone, it takes the temperature last.
+SAMPLERS = ("penalties", "temperature", "top_k", "top_p", "min_p")
+# Its penalties look no further back than it is told: at all that max_tokens allows.
+WINDOW = 131072
+# Below this it divides logits to infinity. Already at this, no two that differ are drawn from.
+LEAST_TEMPERATURE = 1e-30
+SEEDS: Mapping[UpstreamKind, int] = {"vllm": 2**63 - MAX_CHOICES, "llama-server": 2**32 - MAX_CHOICES}
+
 
 def upstream_body(request: ChatRequest, kind: UpstreamKind, model: str) -> dict[str, Any]:
     """Always streamed. Everything that has a default of its own on the other side is sent."""
     body = {
         "model": model,
-        "messages": [message_body(message) for message in request.messages],
+        "messages": [message_body(message, kind) for message in request.messages],
         "stream": True,
-        "stream_options": {"include_usage": True},
+        **usage_body(request, kind),
         "n": request.n,
         **sampling_body(request, kind),
         **length_body(request, kind),
-        **tools_body(request),
+        **tools_body(request, kind),
         **format_body(request.response_format),
     }
     if request.chat_template_kwargs:
@@ -27,68 +36,102 @@ def upstream_body(request: ChatRequest, kind: UpstreamKind, model: str) -> dict[
     return body
 
 
-def message_body(message: Message) -> dict[str, Any]:
+def message_body(message: Message, kind: UpstreamKind) -> dict[str, Any]:
     calls = [
         {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
         for call in message.tool_calls
     ]
     more = {
         "name": message.name if message.role != "tool" else None,
-        "reasoning_content": message.reasoning_content,
+        "reasoning_content": message.reasoning_content if kind != "openai" else None,
         "tool_calls": calls or None,
         "tool_call_id": message.tool_call_id,
     }
     return {"role": message.role, "content": message.content} | {name: value for name, value in more.items() if value}
 
 
+def takes_stops(kind: UpstreamKind) -> bool:
+    """Whether the server is told of the stop strings. The engines search all text for them, reasoning and calls too,
+    where only content counts; their answers are left at the match instead.
+    """
+    return kind in ("openai", "oruel")
+
+
+def usage_body(request: ChatRequest, kind: UpstreamKind) -> dict[str, Any]:
+    """An answer that may be left early has to say with each chunk what it has used so far."""
+    options = {"include_usage": True}
+    if not request.stop or takes_stops(kind):
+        return {"stream_options": options}
+    if kind == "llama-server":
+        return {"stream_options": options, "timings_per_token": True}
+    return {"stream_options": options | {"continuous_usage_stats": True}}
+
+
 def sampling_body(request: ChatRequest, kind: UpstreamKind) -> dict[str, Any]:
     sampling = request.sampling
     body: dict[str, Any] = {
-        "temperature": sampling.temperature,
-        "top_p": sampling.top_p,
         "frequency_penalty": sampling.frequency_penalty,
         "presence_penalty": sampling.presence_penalty,
-        **beyond_openai(sampling, kind),
+        **(greedy_body(request, kind) if is_greedy(request) else drawing_body(sampling, kind)),
     }
-    if is_greedy(request) or sampling.top_p == 0:
-        # One token is left, which every server takes temperature 0 for; some refuse a top_p of 0.
-        body |= {"temperature": 0.0, "top_p": 1.0}
+    if kind != "openai":
+        body["repeat_penalty" if kind == "llama-server" else "repetition_penalty"] = sampling.repetition_penalty
+    if kind == "llama-server":
+        body |= {"samplers": SAMPLERS, "repeat_last_n": WINDOW, "mirostat": 0, "dynatemp_range": 0.0, "min_keep": 0}
     if has_seed(request):
-        body["seed"] = sampling.seed
+        body["seed"] = seed_for(kind, sampling.seed)
     if sampling.logit_bias:
         body["logit_bias"] = {str(token): bias for token, bias in sampling.logit_bias.items()}
     if sampling.logprobs is not None:
-        body |= {"logprobs": True, "top_logprobs": sampling.logprobs}
+        # llama-server takes 0 alternatives for no log-probabilities.
+        body |= {"logprobs": True, "top_logprobs": max(sampling.logprobs, 1 if kind == "llama-server" else 0)}
     return body
 
 
-def beyond_openai(sampling: SamplingParams, kind: UpstreamKind) -> Mapping[str, Any]:
-    """Under the names of each kind, and with what it takes for unset: some have defaults that filter."""
-    match kind:
-        case "openai":
-            return {}
-        case "llama-server":
-            return {"top_k": sampling.top_k, "min_p": sampling.min_p, "repeat_penalty": sampling.repetition_penalty}
-        case "vllm" | "sglang":
-            top_k = sampling.top_k or -1
-            return {"top_k": top_k, "min_p": sampling.min_p, "repetition_penalty": sampling.repetition_penalty}
-        case "oruel":
-            top_k = sampling.top_k
-            return {"top_k": top_k, "min_p": sampling.min_p, "repetition_penalty": sampling.repetition_penalty}
+def greedy_body(request: ChatRequest, kind: UpstreamKind) -> dict[str, Any]:
+    """Every server takes temperature 0 for one token left; some refuse a top_p of 0, vLLM temperature 0 where n > 1."""
+    if kind == "vllm" and request.n > 1:
+        return {"temperature": 1.0, "top_p": 1.0, "top_k": 1, "min_p": 0.0}
+    return {"temperature": 0.0, "top_p": 1.0} | ({} if kind == "openai" else {"top_k": unset_top_k(kind), "min_p": 0.0})
+
+
+def drawing_body(sampling: SamplingParams, kind: UpstreamKind) -> dict[str, Any]:
+    temperature = sampling.temperature
+    if kind == "llama-server":
+        temperature = max(temperature, LEAST_TEMPERATURE)
+    body = {"temperature": temperature, "top_p": sampling.top_p}
+    if kind != "openai":
+        body |= {"top_k": sampling.top_k or unset_top_k(kind), "min_p": sampling.min_p}
+    return body
+
+
+def unset_top_k(kind: UpstreamKind) -> int:
+    return -1 if kind in ("vllm", "sglang") else 0
+
+
+def seed_for(kind: UpstreamKind, seed: int) -> int:
+    """One that the server keeps to, as do the seeds behind it, which go to further choices: to vLLM -1 is no seed, to
+    llama-server all 32 bits set.
+    """
+    return seed % SEEDS[kind] if kind in SEEDS else seed
 
 
 def length_body(request: ChatRequest, kind: UpstreamKind) -> dict[str, Any]:
     name = "max_completion_tokens" if kind == "openai" else "max_tokens"
     length = {} if request.max_tokens is None else {name: request.max_tokens}
-    return length | ({"stop": list(request.stop)} if request.stop else {})
+    return length | ({"stop": list(request.stop)} if request.stop and takes_stops(kind) else {})
 
 
-def tools_body(request: ChatRequest) -> dict[str, Any]:
-    if request.tool_choice.mode == "none":
+def tools_body(request: ChatRequest, kind: UpstreamKind) -> dict[str, Any]:
+    tools, choice = request.tools, request.tool_choice
+    if choice.mode == "none":
         return {}
+    if kind == "llama-server":
+        # It takes a named function for "auto": required of that one alone comes closest.
+        tools = tuple(tool for tool in tools if tool.name in choice.names)
     return {
-        "tools": [tool_body(tool) for tool in request.tools],
-        "tool_choice": choice_body(request.tool_choice, request.tools),
+        "tools": [tool_body(tool) for tool in tools],
+        "tool_choice": choice_body(choice, tools),
         "parallel_tool_calls": request.parallel_tool_calls,
     }
 

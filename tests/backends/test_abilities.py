@@ -1,0 +1,214 @@
+"""For every parameter of the contract and every kind of server: exact, different or refused. `python -m
+tests.backends.test_abilities` rewrites the table of docs/scaling.md from what the code knows.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from oruel.api.chat_body import parse_chat
+from oruel.backends.abilities import DIFFERS, REFUSED, Verdict, verdict
+from oruel.errors import UnsupportedParameter
+from oruel.parameters import PARAMETERS
+from oruel.router.catalog import Catalog, ModelCard
+from oruel.types import ChatRequest, UpstreamKind
+
+SCALING = Path(__file__).parent.parent.parent / "docs" / "scaling.md"
+TABLE = re.compile(r"(?<=tests/backends/test_abilities.py -->\n).*?(?=<!-- end of abilities -->)", re.DOTALL)
+
+KINDS: tuple[UpstreamKind, ...] = get_args(UpstreamKind)
+CATALOG = Catalog((ModelCard("m", None, None, 0, template_kwargs=("thinks",)),))
+OF_SIGN = {"=": "exact", "~": "differs", "x": "refused"}
+
+Fields = dict[str, Any]
+
+
+def function(name: str, **more: Any) -> Fields:
+    return {"type": "function", "function": {"name": name, **more}}
+
+
+NAMED = function("g")
+TOOLS = {"tools": [function("f"), function("g", parameters={"type": "object"})]}
+STRICT = {"tools": [function("f", strict=True)]}
+JSON: Fields = {"type": "json_object"}
+SCHEMA: Fields = {"type": "json_schema", "json_schema": {"name": "s", "schema": {"type": "object"}}}
+STRICT_SCHEMA: Fields = {"type": "json_schema", "json_schema": {**SCHEMA["json_schema"], "strict": True}}
+
+# Of the first field: vllm, sglang, llama-server, openai, oruel. Temperature is 0.7 unless it is given.
+ROWS: list[tuple[Fields, str]] = [
+    ({"temperature": 0}, "====="),
+    ({"temperature": 1e-40}, "~~==="),
+    ({"temperature": 0.005}, "~===="),
+    ({"temperature": 0.005, "top_k": 1}, "====="),
+    ({"temperature": 0.01}, "====="),
+    ({"temperature": 2}, "====="),
+    ({"top_p": 0}, "====="),
+    ({"top_p": 0, "seed": 5}, "====="),
+    ({"top_p": 0.5}, "===~="),
+    ({"top_p": 0.5, "temperature": 1}, "====="),
+    ({"top_p": 0.5, "temperature": 0}, "====="),
+    ({"top_p": 0.5, "top_k": 40, "temperature": 1}, "=~==="),
+    ({"top_p": 0.5, "top_k": 40, "temperature": 0}, "====="),
+    ({"top_p": 1}, "====="),
+    ({"top_k": 0}, "====="),
+    ({"top_k": 1}, "====="),
+    ({"top_k": 40}, "===x="),
+    ({"top_k": 40, "temperature": 0}, "====="),
+    ({"top_k": 200}, "===x="),
+    ({"min_p": 0}, "====="),
+    ({"min_p": 0.1}, "===x="),
+    ({"min_p": 0.1, "top_p": 0.5}, "~==x="),
+    ({"min_p": 0.1, "top_k": 40}, "===x="),
+    ({"min_p": 0.1, "top_p": 0.5, "temperature": 0}, "====="),
+    ({"min_p": 1}, "===x="),
+    ({"seed": 7}, "~~~~="),
+    ({"seed": -1}, "~~~~="),
+    ({"seed": -(2**63)}, "~~~~="),
+    ({"seed": 2**63 - 1}, "~~~~="),
+    ({"seed": 7, "temperature": 0}, "====="),
+    ({"seed": 7, "top_k": 1}, "====="),
+    ({"max_tokens": 1}, "====="),
+    ({"max_tokens": 131072}, "====="),
+    ({"max_completion_tokens": 5}, "====="),
+    ({"stop": "END"}, "====="),
+    ({"stop": ["a", "b", "c", "d" * 256]}, "====="),
+    ({"stop": ["ab", "bc"]}, "===~="),
+    ({"stop": ["abc", "b"]}, "===~="),
+    ({"stop": "END", **TOOLS}, "===~="),
+    ({"stop": "END", **TOOLS, "tool_choice": "none"}, "====="),
+    ({"stop": []}, "====="),
+    ({"frequency_penalty": 0.5}, "=~~~="),
+    ({"frequency_penalty": -2}, "=~~~="),
+    ({"frequency_penalty": 2, "temperature": 0}, "=~~~="),
+    ({"frequency_penalty": 0}, "====="),
+    ({"presence_penalty": 0.5}, "=~~~="),
+    ({"presence_penalty": -2}, "=~~~="),
+    ({"presence_penalty": 2, "temperature": 0}, "=~~~="),
+    ({"presence_penalty": 0}, "====="),
+    ({"repetition_penalty": 1}, "====="),
+    ({"repetition_penalty": 0.1}, "~~~x="),
+    ({"repetition_penalty": 1.1, "temperature": 0}, "~~~x="),
+    ({"repetition_penalty": 2}, "~~~x="),
+    ({"repetition_penalty": 2.1}, "~x~x="),
+    ({"repetition_penalty": 3}, "~x~x="),
+    ({"response_format": {"type": "text"}}, "====="),
+    ({"response_format": JSON}, "~~~~="),
+    ({"response_format": SCHEMA}, "~~~~="),
+    ({"response_format": STRICT_SCHEMA}, "~~~~="),
+    ({"stream": True}, "====="),
+    ({"stream_options": {"include_usage": True}, "stream": True}, "====="),
+    (TOOLS, "~~~~="),
+    ({**TOOLS, "tool_choice": "none"}, "====="),
+    ({**TOOLS, "parallel_tool_calls": False}, "~~~~="),
+    ({**STRICT, "parallel_tool_calls": True}, "~~~~="),
+    ({**STRICT, "parallel_tool_calls": False}, "~~~=="),
+    ({"tools": []}, "====="),
+    ({"tool_choice": "none", **TOOLS}, "====="),
+    ({"tool_choice": "auto", **TOOLS}, "====="),
+    ({"tool_choice": "required", **TOOLS}, "~~~=="),
+    ({"tool_choice": NAMED, **TOOLS}, "~~~=="),
+    ({"parallel_tool_calls": True, **TOOLS}, "====="),
+    ({"parallel_tool_calls": False, **TOOLS}, "=~~=="),
+    ({"parallel_tool_calls": False, **TOOLS, "tool_choice": "required"}, "=~~=="),
+    ({"parallel_tool_calls": False}, "====="),
+    ({"tier": "standard"}, "====="),
+    ({"tier": "turbo"}, "====="),
+    ({"n": 8}, "====="),
+    ({"n": 2, "temperature": 0}, "====="),
+    ({"logprobs": False}, "====="),
+    ({"logprobs": True}, "~~~~="),
+    ({"logprobs": True, "temperature": 0}, "~~~~="),
+    ({"logprobs": True, **TOOLS}, "~~x~="),
+    ({"logprobs": True, **TOOLS, "tool_choice": "none"}, "~~~~="),
+    ({"top_logprobs": 0, "logprobs": True}, "====="),
+    ({"top_logprobs": 20, "logprobs": True}, "====="),
+    ({"logit_bias": {}}, "====="),
+    ({"logit_bias": {"5": -100}}, "==~=="),
+    ({"logit_bias": {"5": 2.5}, "frequency_penalty": 1, "presence_penalty": 1}, "==~=="),
+    ({"logit_bias": {str(token): 100 for token in range(1024)}}, "==~=="),
+    ({"logit_bias": {"5": 1}, "repetition_penalty": 1.1}, "=~~=="),
+    ({"chat_template_kwargs": {}}, "====="),
+    ({"chat_template_kwargs": {"thinks": True}}, "===x="),
+]
+
+NOT_SERVED: list[Fields] = [{"trace": {"top": 1}}]
+"""Refused at the door, whatever stands behind it."""
+
+CASES = [
+    pytest.param(kind, fields, OF_SIGN[sign], id=f"{kind}-{str(fields)[:60]}")
+    for fields, signs in ROWS
+    for kind, sign in zip(KINDS, signs, strict=True)
+]
+
+
+def request_of(**fields: Any) -> ChatRequest:
+    messages = [{"role": "user", "content": "Answer in JSON."}]
+    return parse_chat({"model": "m", "messages": messages, **fields}, CATALOG).request
+
+
+def judged(found: Verdict, name: str) -> str:
+    return "refused" if name in found.refused else "differs" if name in found.differs else "exact"
+
+
+@pytest.mark.parametrize(("kind", "fields", "expected"), CASES)
+def test_what_a_kind_makes_of_a_parameter(kind: UpstreamKind, fields: Fields, expected: str) -> None:
+    assert judged(verdict(kind, request_of(**fields)), next(iter(fields))) == expected
+
+
+@pytest.mark.parametrize("fields", [fields for fields, _ in ROWS], ids=lambda fields: str(fields)[:60])
+def test_nothing_is_named_that_a_request_does_not_ask_for(fields: Fields) -> None:
+    for kind in KINDS:
+        found = verdict(kind, request_of(**fields))
+        assert fields.keys() >= {*found.differs, *found.refused}
+        assert not set(found.differs) & set(found.refused)
+
+
+def test_no_parameter_of_the_contract_lacks_a_row() -> None:
+    assert {next(iter(fields)) for fields, _ in ROWS} == {one.name for one in PARAMETERS if one.served}
+    assert {next(iter(fields)) for fields in NOT_SERVED} == {one.name for one in PARAMETERS if not one.served}
+
+
+@pytest.mark.parametrize("fields", NOT_SERVED, ids=str)
+def test_what_this_version_does_not_serve_reaches_no_server(fields: Fields) -> None:
+    with pytest.raises(UnsupportedParameter, match=next(iter(fields))):
+        request_of(**fields)
+
+
+def test_every_limit_is_met_by_a_row_and_names_a_parameter() -> None:
+    met = {
+        (kind, outcome, name)
+        for fields, _ in ROWS
+        for kind in KINDS
+        for found in [verdict(kind, request_of(**fields))]
+        for outcome, names in (("differs", found.differs), ("refused", found.refused))
+        for name in names
+    }
+    limits = (("differs", DIFFERS), ("refused", REFUSED))
+    assert met == {(kind, outcome, name) for outcome, of in limits for kind in KINDS for name in of[kind]}
+
+
+def lines(name: str) -> Iterator[str]:
+    """Of the table: what holds for several kinds is said once."""
+    kinds_of: dict[str, list[str]] = {}
+    for of, outcome in ((DIFFERS, ""), (REFUSED, "refused")):
+        for kind in KINDS:
+            if limit := of[kind].get(name):
+                kinds_of.setdefault(" ".join(filter(None, (outcome, limit.how))), []).append(kind)
+    for how, kinds in kinds_of.items():
+        yield f"| `{name}` | {', '.join(kinds)} | {how} |"
+
+
+def table() -> str:
+    rows = [line for one in PARAMETERS for line in lines(one.name)]
+    return "\n".join(["| parameter | kind | when, and what differs |", "|---|---|---|", *rows, ""])
+
+
+def test_the_table_of_kinds_is_what_the_code_knows() -> None:
+    assert TABLE.findall(SCALING.read_text()) == [table()], "rewrite it: python -m tests.backends.test_abilities"
+
+
+if __name__ == "__main__":
+    SCALING.write_text(TABLE.sub(lambda _: table(), SCALING.read_text()))
