@@ -44,11 +44,13 @@ class ToolChoice:
 
 @dataclass(frozen=True, slots=True)
 class ResponseFormat:
-    """`schema` belongs to json_schema alone."""
+    """All but the type belongs to json_schema; `name` and `description` are for servers that show them to a model."""
 
     type: Literal["text", "json_object", "json_schema"] = "text"
     schema: Mapping[str, Any] = field(default_factory=dict)
     strict: bool = False
+    name: str = ""
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,8 @@ from oruel.types import (
     Delta,
     Message,
     SamplingParams,
+    Tool,
+    ToolChoice,
     UpstreamKind,
     Usage,
 )
@@ -281,6 +283,59 @@ async def test_usage_that_is_no_number_is_none_and_nobody_pays_for_more_than_was
     assert (await answered(stub))[-1].usage == Usage(0, 0)
     stub.script = [HEAD, chunk("a", finish="stop"), usage(4.0, 10**12), DONE]
     assert (await answered(stub))[-1].usage == Usage(4, 20)
+
+
+def timings(found: int, computed: int, generated: int) -> dict[str, Any]:
+    return {"timings": {"cache_n": found, "prompt_n": computed, "predicted_n": generated}}
+
+
+def counted(content: str, index: int = 0, **more: Any) -> bytes:
+    """A chunk that says what was used so far, as vLLM and llama.cpp's server do where they are asked to."""
+    return event({"choices": [{"index": index, "delta": {"content": content}}], **more})
+
+
+def used(prompt: int, completion: int) -> dict[str, Any]:
+    return {"usage": {"prompt_tokens": prompt, "completion_tokens": completion}}
+
+
+@pytest.mark.parametrize("together", [True, False])
+async def test_an_answer_cut_at_a_stop_string_costs_what_was_used_up_to_there(stub: Stub, together: bool) -> None:
+    request = replace(REQUEST, stop=("STOP",), max_tokens=500)
+    running = [counted("a b", **used(7, 2)), counted(" ST", **used(7, 3)), counted("OP", **used(7, 5))]
+    rest = [counted(" more", **used(7, 9)), usage(7, 30), DONE]
+    parts = [*running, *rest]
+    stub.script = [HEAD, b"".join(parts)] if together else [HEAD, *[part for one in parts for part in (one, 0.01)]]
+    deltas = await answered(stub, request)
+    assert (text(deltas), deltas[-1].usage) == ("a b ", Usage(7, 5))
+    stub.script = [HEAD, counted("a", **timings(4, 3, 1)), counted("STOP", **timings(4, 3, 3)), counted("x")]
+    assert (await answered(stub, request))[-1].usage == Usage(7, 3, 4)
+
+
+async def test_usage_is_that_of_all_choices_however_the_server_says_it(stub: Stub) -> None:
+    request = replace(REQUEST, n=2)
+    ends = [chunk(finish="stop", index=index) for index in (0, 1)]
+    said = [counted("a", 0), counted("b", 1), *ends]
+    stub.script = [HEAD, *said, usage(7, 9, prompt_tokens_details={"cached_tokens": 5}), DONE]
+    assert (await answered(stub, request))[-1].usage == Usage(7, 9, 5)
+    once_a_choice = [usage(7, 4, prompt_tokens_details={"cached_tokens": cached}) for cached in (0, 6)]
+    stub.script = [HEAD, *said, *once_a_choice, DONE]
+    assert (await answered(stub, request))[-1].usage == Usage(7, 8, 0)
+    stub.script = [HEAD, counted("a", 0, **used(7, 3)), counted("b", 1, **used(7, 2)), *ends, DONE]
+    assert (await answered(stub, request))[-1].usage == Usage(7, 5)
+
+
+async def test_logprobs_are_those_of_the_content_and_as_many_as_were_asked_for(stub: Stub) -> None:
+    def entry(token: str) -> dict[str, Any]:
+        return {"token": token, "logprob": -0.5, "top_logprobs": [{"token": token, "logprob": -0.5}]}
+
+    def with_entries(content: str, *tokens: str, finish: str | None = None) -> bytes:
+        logprobs = {"content": [entry(token) for token in tokens]}
+        return event({"choices": [{"delta": {"content": content}, "logprobs": logprobs, "finish_reason": finish}]})
+
+    sampling = SamplingParams(logprobs=0)
+    stub.script = [HEAD, with_entries("ab", "a", "b"), with_entries("c", "c", "<|im_end|>", finish="stop"), DONE]
+    tokens = [one for delta in await answered(stub, replace(REQUEST, sampling=sampling)) for one in delta.logprobs]
+    assert [(token.bytes, token.alternatives) for token in tokens] == [(b"a", ()), (b"b", ()), (b"c", ())]
 
 
 async def test_what_another_of_us_differs_in_is_passed_on(stub: Stub) -> None:

@@ -56,7 +56,13 @@ def build_choice(values: Mapping[str, Any], tools: tuple[Tool, ...]) -> ToolChoi
 def build_format(values: Mapping[str, Any]) -> ResponseFormat:
     given = values["response_format"]
     described = given.get("json_schema", {})
-    return ResponseFormat(given["type"], described.get("schema", {}), described.get("strict", False))
+    return ResponseFormat(
+        given["type"],
+        described.get("schema", {}),
+        described.get("strict", False),
+        described.get("name", ""),
+        described.get("description", ""),
+    )
 
 
 async def check_schemas(request: ChatRequest) -> tuple[str, ...]:

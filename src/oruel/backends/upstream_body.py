@@ -150,6 +150,8 @@ def choice_body(choice: ToolChoice, tools: tuple[Tool, ...]) -> Any:
 
 def format_body(wanted: ResponseFormat) -> dict[str, Any]:
     if wanted.type == "json_schema":
-        schema = {"name": "answer", "schema": dict(wanted.schema), "strict": wanted.strict}
+        schema = {"name": wanted.name or "answer", "schema": dict(wanted.schema), "strict": wanted.strict}
+        if wanted.description:
+            schema["description"] = wanted.description
         return {"response_format": {"type": "json_schema", "json_schema": schema}}
     return {} if wanted.type == "text" else {"response_format": {"type": wanted.type}}

@@ -57,9 +57,18 @@ class Counts(msgspec.Struct):
     prompt_tokens_details: Details | None = None
 
 
+class Timings(msgspec.Struct):
+    """llama.cpp's server counts with them: tokens of the prompt found and computed, tokens generated so far."""
+
+    cache_n: Any = 0
+    prompt_n: Any = 0
+    predicted_n: Any = 0
+
+
 class Chunk(msgspec.Struct, frozen=True, gc=False):
     choices: list[Choice] | None = None
     usage: Counts | None = None
+    timings: Timings | None = None
     error: Any = None
 
 
@@ -86,7 +95,13 @@ class ChoiceReader:
         self._calls = CallAssembler(frozenset(tool.name for tool in request.tools))
         self._alternatives = request.sampling.logprobs
         self.finish: FinishReason | None = None
-        self.chunks = 0
+        # As the server says with its chunks; where it doesn't, a chunk counts as a token.
+        self.used: Usage | None = None
+        self._chunks = 0
+
+    @property
+    def completion_tokens(self) -> int:
+        return self.used.completion_tokens if self.used else self._chunks
 
     @property
     def has_stopped(self) -> bool:
@@ -107,9 +122,9 @@ class ChoiceReader:
                 reasoning.append(thought)
             if delta.tool_calls:
                 calls += self._calls.feed(delta.tool_calls)
-            self.chunks += bool(content or thought or delta.tool_calls)
+            self._chunks += bool(content or thought or delta.tool_calls)
             if choice.logprobs is not None and self._alternatives is not None:
-                logprobs += [logprob_of(one, self._alternatives) for one in choice.logprobs.content or ()]
+                logprobs += [logprob_of(one, self._alternatives) for one in entries_of(choice, content or "")]
             if self._scanner.matched is not None:
                 self.finish = "stop"
                 break
@@ -129,7 +144,7 @@ class AnswerChunks:
         self._request = request
         self._model = model
         self._choices = [ChoiceReader(request) for _ in range(request.n)]
-        self._usage: Usage | None = None
+        self._totals: list[Usage] = []
         self._last: Delta | None = None
         self._is_done = False
         self._characters = 0
@@ -163,8 +178,24 @@ class AnswerChunks:
         """The last delta, with the usage. Raises UpstreamFailed where a choice has no end."""
         if self._last is None:
             raise UpstreamFailed("The server behind this model ended its stream before the answer had ended.")
-        counted = Usage(0, sum(choice.chunks for choice in self._choices))
-        return replace(self._last, usage=self._usage or counted)
+        return replace(self._last, usage=self._usage())
+
+    def _usage(self) -> Usage:
+        """What the server said at the end; where a stop string ended the answer before that, what it said with the last
+        chunk that counts.
+        """
+        said = [choice.used for choice in self._choices if choice.used]
+        if self._totals and not any(choice.has_stopped for choice in self._choices):
+            # Some say it once a choice.
+            totals = self._totals if len(self._totals) == len(self._choices) else self._totals[-1:]
+            completion = sum(total.completion_tokens for total in totals)
+        else:
+            totals = self._totals[-1:] or said
+            completion = sum(choice.completion_tokens for choice in self._choices)
+        if not totals:
+            return Usage(0, completion)
+        cached = min(total.cached_tokens for total in totals)
+        return Usage(totals[-1].prompt_tokens, min(completion, self._most_tokens), cached)
 
     def _taken(self, events: list[bytes]) -> Iterator[Choice]:
         for event in events:
@@ -172,12 +203,17 @@ class AnswerChunks:
                 self._is_done = True
                 return
             chunk = chunk_of(event)
-            if chunk.usage:
-                self._usage = usage_of(chunk.usage, self._most_tokens)
-            yield from chunk.choices or ()
+            if (usage := usage_in(chunk)) and not chunk.choices:
+                self._totals.append(usage)
+            for choice in chunk.choices or ():
+                reader = self._choice(choice.index)
+                if usage and not reader.finish:
+                    reader.used = usage
+                yield choice
 
     @property
     def _most_tokens(self) -> int:
+        """Nobody pays for more than was asked for."""
         return (self._request.max_tokens or MAX_COUNT) * self._request.n
 
     def _choice(self, index: int) -> ChoiceReader:
@@ -228,16 +264,29 @@ def finish_of(reason: str, *, has_calls: bool) -> FinishReason:
             return "tool_calls" if has_calls else "stop"
 
 
-def usage_of(counts: Counts, most: int) -> Usage:
-    """Within reason, whatever the server says: nobody pays for more than was asked for."""
-    prompt, completion = count_of(counts.prompt_tokens), count_of(counts.completion_tokens)
-    details = counts.prompt_tokens_details
-    return Usage(prompt, min(completion, most), min(count_of(details.cached_tokens) if details else 0, prompt))
+def usage_in(chunk: Chunk) -> Usage | None:
+    """Within reason, whatever the server says."""
+    if counts := chunk.usage:
+        prompt, details = count_of(counts.prompt_tokens), counts.prompt_tokens_details
+        cached = min(count_of(details.cached_tokens) if details else 0, prompt)
+        return Usage(prompt, count_of(counts.completion_tokens), cached)
+    if timings := chunk.timings:
+        cached = count_of(timings.cache_n)
+        return Usage(cached + count_of(timings.prompt_n), count_of(timings.predicted_n), cached)
+    return None
 
 
 def count_of(given: Any) -> int:
     """0 for what is no number."""
     return int(min(max(0, given), MAX_COUNT)) if isinstance(given, (int, float)) and given == given else 0
+
+
+def entries_of(choice: Choice, content: str) -> list[Logprob]:
+    """Some give the end token an entry too, which has no text in the content."""
+    entries = (choice.logprobs and choice.logprobs.content) or []
+    if choice.finish_reason == "stop" and "".join(entry.token for entry in entries) != content:
+        return entries[:-1]
+    return entries
 
 
 def logprob_of(given: Logprob, alternatives: int) -> TokenLogprob:

@@ -1,0 +1,43 @@
+"""/health of several models: well while one of them can be asked, and it says which can't."""
+
+from oruel.app import health
+from oruel.fleet import RunningModel
+from oruel.router.breaker import TOLERATED
+from oruel.router.catalog import ModelCard
+from oruel.router.deployment import Deployment, Upstream
+from oruel.router.route import Route
+from tests.fakes import FakeBackend
+
+
+def model(name: str) -> RunningModel:
+    card = ModelCard(name=name, context=None, vocabulary_size=None, created=0)
+    routes = [
+        Route(Deployment(f"{name}-{number}", Upstream("http://x", "oruel", "m")), FakeBackend()) for number in (1, 2)
+    ]
+    return RunningModel(card, routes, None)
+
+
+def fail(route: Route) -> None:
+    for now in range(TOLERATED):
+        use = route.use(float(2**31 + now))
+        use.fail(float(2**31 + now))
+        use.end()
+
+
+def test_one_deployment_that_can_be_asked_is_enough() -> None:
+    only = model("a")
+    fail(only.routes[0])
+    state = health([only])
+    assert (state.status, state.detail) == ("ok", "")
+    assert state.deployments == {"a-1": False, "a-2": True}
+
+
+def test_one_model_without_any_is_named_and_takes_no_other_with_it() -> None:
+    down, up = model("down"), model("up")
+    for route in down.routes:
+        fail(route)
+    state = health([down, up])
+    assert (state.status, state.detail) == ("ok", "No deployment of down can be asked.")
+    for route in up.routes:
+        fail(route)
+    assert health([down, up]).status == "failed"
