@@ -253,6 +253,12 @@ async def test_an_answer_that_is_whole_counts_whatever_comes_behind_it(stub: Stu
     assert deltas[-1].finish == "stop"
 
 
+async def test_a_slow_answer_is_waited_for_as_long_as_it_goes_on(stub: Stub) -> None:
+    drip = [part for word in "one two three four".split() for part in (chunk(word), 0.15)]
+    stub.script = [HEAD, *drip, chunk(finish="stop"), usage(3, 4), DONE]
+    assert text(await answered(stub)) == "onetwothreefour", "although it took longer than any one wait may"
+
+
 async def test_the_last_text_does_not_wait_for_the_usage(stub: Stub) -> None:
     stub.script = [HEAD, chunk("all", finish="stop"), 0.8, usage(3, 1), DONE]
     begun = asyncio.get_running_loop().time()

@@ -51,11 +51,11 @@ class Router:
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
         model = self._catalog.resolve(request.model).name
-        routes = self._able(request, self._routes[model])
+        able = self._able(request, self._routes[model])
         budget = self._retries[model]
         budget.earn()
         failure: OruelError | None = None
-        for route, candidate in self._order(request, routes):
+        for route, candidate in self._order(request, able):
             if failure and not isinstance(failure, FREE_TO_RETRY) and not budget.spend():
                 break
             attempt = Attempt(route, candidate, self._clock)
@@ -69,26 +69,21 @@ class Router:
                 if attempt.has_begun:
                     raise
                 failure = error
-        raise failure or self._all_left_alone(routes)
+        raise failure or self._all_left_alone([route for route, _ in able])
 
-    def _able(self, request: ChatRequest, routes: Sequence[Route]) -> list[Route]:
+    def _able(self, request: ChatRequest, routes: Sequence[Route]) -> list[tuple[Route, Candidate]]:
         """Those that can honour the request, healthy or not. Raises UnsupportedParameter where there are none."""
         now = self._clock()
-        able = [
-            one
-            for one in routes
-            if not one.verdict(request).refused and is_able(one.candidate(request, now), request.tier)
-        ]
+        candidates = [(one, one.candidate(request, now)) for one in routes if not one.verdict(request).refused]
+        able = [(route, candidate) for route, candidate in candidates if is_able(candidate, request.tier)]
         if not able:
             raise not_served(request, routes)
         return able
 
-    def _order(self, request: ChatRequest, routes: list[Route]) -> Iterator[tuple[Route, Candidate]]:
+    def _order(self, request: ChatRequest, able: list[tuple[Route, Candidate]]) -> Iterator[tuple[Route, Candidate]]:
         """The best first; whether one may be asked is looked at again when its turn comes."""
-        now = self._clock()
-        by_name = {route.deployment.name: route for route in routes}
-        candidates = [route.candidate(request, now) for route in routes]
-        for one in ranked(candidates, request.tier, prefix_of(request)):
+        by_name = {route.deployment.name: route for route, _ in able}
+        for one in ranked([candidate for _, candidate in able], request.tier, prefix_of(request)):
             route = by_name[one.deployment.name]
             if route.breaker.allows(self._clock()):
                 yield route, one
