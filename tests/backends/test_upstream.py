@@ -254,7 +254,7 @@ async def test_an_answer_that_is_whole_counts_whatever_comes_behind_it(stub: Stu
 
 
 async def test_a_slow_answer_is_waited_for_as_long_as_it_goes_on(stub: Stub) -> None:
-    drip = [part for word in "one two three four".split() for part in (chunk(word), 0.15)]
+    drip = [part for word in ["one", "two", "three", "four"] for part in (chunk(word), 0.15)]
     stub.script = [HEAD, *drip, chunk(finish="stop"), usage(3, 4), DONE]
     assert text(await answered(stub)) == "onetwothreefour", "although it took longer than any one wait may"
 
