@@ -359,14 +359,17 @@ async def test_a_request_carries_how_many_of_us_it_came_through(stub: Stub) -> N
     assert b"x-oruel-hops: 4\r\n" in stub.heads[0].lower()
 
 
-async def test_a_connection_is_used_again(stub: Stub) -> None:
+@pytest.mark.parametrize(("answers", "connections"), [(None, [5]), (2, [2, 2, 1])])
+async def test_a_connection_is_used_again_until_the_server_closes_it(
+    answers: int | None, connections: list[int]
+) -> None:
     body = b"".join(part for part in saying("a")[1:] if isinstance(part, bytes))
     head = f"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: {len(body)}\r\n\r\n"
     served: list[int] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         served.append(0)
-        while request := await reader.read(2**16):
+        while served[-1] != answers and (request := await reader.read(2**16)):
             served[-1] += request.startswith(b"POST")
             writer.write(head.encode() + body)
         writer.close()
@@ -376,7 +379,7 @@ async def test_a_connection_is_used_again(stub: Stub) -> None:
         backend = UpstreamBackend(client, url, "vllm", model="mine", upstream_model="theirs")
         for _ in range(5):
             assert text([delta async for delta in backend.stream(REQUEST)]) == "a"
-        assert served == [5]
+        assert served == connections
 
 
 async def test_a_server_that_is_not_there_is_a_clear_error() -> None:

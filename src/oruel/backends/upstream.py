@@ -22,6 +22,7 @@ MAX_EVENT = 2**20
 MAX_ERROR_BYTES = 2**16
 # Most servers close a connection that was idle for five seconds: a request must not be sent just then.
 KEPT_SECONDS = 4.0
+RESENDS, STALE_SECONDS = 2, 0.05
 # What a server may take behind its last token: for the usage and [DONE], and to end its answer once all is sent, so
 # that the connection can be used again.
 USAGE_SECONDS = 1.0
@@ -116,6 +117,20 @@ class UpstreamBackend:
             response.close()
 
     async def _sent(self, request: ChatRequest) -> aiohttp.ClientResponse:
+        """Sent again where a kept connection turns out to be closed, which shows at once."""
+        loop = asyncio.get_running_loop()
+        for _ in range(RESENDS):
+            begun = loop.time()
+            try:
+                return await self._post(request)
+            except aiohttp.ClientConnectorError:
+                raise
+            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+                if loop.time() - begun > STALE_SECONDS:
+                    raise
+        return await self._post(request)
+
+    async def _post(self, request: ChatRequest) -> aiohttp.ClientResponse:
         return await self._client.post(
             self._url,
             data=encode(upstream_body(request, self._kind, self._upstream_model)),
