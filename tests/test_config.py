@@ -78,17 +78,34 @@ def test_every_setting_can_be_given_in_each_of_the_three_ways(tmp_path: Path) ->
         "unknown_fields": "report", "template_kwargs": "think", "allowed_hosts": "a.example,b.example",
         "log_prompts": "true", "log_format": "json", "libllama": "/lib/libllama.so", "max_waiting": "7",
         "share_prefixes": "all", "queue_seconds": "0.5", "first_token_seconds": "20", "total_seconds": "300.25",
-        "tool_prompt": "generic", "catalog": "c.toml",
+        "tool_prompt": "generic",
     }  # fmt: skip
-    assert set(given) == set(SETTINGS) == {field.name for field in dataclasses.fields(Settings)}
-    toml = "".join(f"{name} = {in_toml(name, text)}\n" for name, text in given.items())
-    (tmp_path / "empty").mkdir()
-    from_flags = loaded(tmp_path / "empty", flags=given)
-    from_variables = loaded(tmp_path / "empty", environ={SETTINGS[name].variable: given[name] for name in given})
-    assert from_flags == from_variables == loaded(tmp_path, toml=toml)
+    instead = {"catalog": "c.toml"}
+    assert given.keys() | instead == SETTINGS.keys() == {field.name for field in dataclasses.fields(Settings)}
+    from_flags = in_three_ways(tmp_path, given)
+    assert in_three_ways(tmp_path, instead).catalog == "c.toml"
     assert from_flags.allowed_hosts == ("a.example", "b.example")
     assert (from_flags.ctx, from_flags.open, from_flags.template_kwargs) == (64, True, ("think",))
     assert (from_flags.queue_seconds, from_flags.first_token_seconds, from_flags.total_seconds) == (0.5, 20, 300.25)
+
+
+def in_three_ways(directory: Path, given: dict[str, str]) -> Settings:
+    toml = "".join(f"{name} = {in_toml(name, text)}\n" for name, text in given.items())
+    (directory / "empty").mkdir(exist_ok=True)
+    from_flags = loaded(directory / "empty", flags=given)
+    from_variables = loaded(directory / "empty", environ={SETTINGS[name].variable: given[name] for name in given})
+    assert from_flags == from_variables == loaded(directory, toml=toml)
+    return from_flags
+
+
+@pytest.mark.parametrize("flags", [{"model": "demo"}, {"alias": "x"}])
+def test_what_a_catalog_says_is_not_said_beside_it(flags: dict[str, str], tmp_path: Path) -> None:
+    (name,) = flags
+    assert f"--{name} and --catalog" in refusal(tmp_path, flags={"catalog": "c.toml", **flags})
+    assert f"--{name} and --catalog" in refusal(
+        tmp_path, flags={"catalog": "c.toml"}, environ={SETTINGS[name].variable: "x"}
+    )
+    assert f"--{name} and --catalog" in refusal(tmp_path, flags=flags, toml='catalog = "c.toml"')
 
 
 def in_toml(name: str, text: str) -> str:

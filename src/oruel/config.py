@@ -250,7 +250,14 @@ def load(flags: Mapping[str, object], environ: Mapping[str, str], directory: Pat
     named = flags.get("config") or environ.get(CONFIG_VARIABLE)
     path = directory / str(named or CONFIG_FILE)
     from_file = read_file(path) if named or path.exists() else {}
-    return Settings(**{**from_file, **read_environment(environ), **read_flags(flags)})
+    given = {**from_file, **read_environment(environ), **read_flags(flags)}
+    for name in ("model", "alias"):
+        if "catalog" in given and name in given:
+            raise ConfigError(
+                f"{SETTINGS[name].flag} and --catalog are both given (as flags, variables or in the configuration "
+                f"file), but the catalog says what there is. Leave {name} out, or write it into the catalog."
+            )
+    return Settings(**given)
 
 
 def read_flags(flags: Mapping[str, object]) -> dict[str, Any]:

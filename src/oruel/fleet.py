@@ -22,6 +22,7 @@ from oruel.llama.model import Model
 from oruel.router.catalog import ModelCard
 from oruel.router.deployment import CatalogModel, Deployment, Embedded, Upstream
 from oruel.router.route import Route
+from oruel.router.upstream_key import fault_of
 from oruel.text.tokenizer import Tokenizer
 
 T = TypeVar("T")
@@ -156,15 +157,12 @@ def served_elsewhere(model: CatalogModel) -> ModelCard:
 
 
 def key_of(deployment: Deployment, source: Upstream) -> str | None:
-    """Raises ConfigError where the variable isn't set; no message repeats a key."""
+    """Raises ConfigError where the variable holds none that can be sent; no message repeats a key."""
     if source.key_variable is None:
         return None
     key = secret_in(source.key_variable)
-    if not key:
-        raise ConfigError(
-            f"The deployment {deployment.name} takes its key from {source.key_variable}, which is not set. Set it, or "
-            "leave key_variable out."
-        )
+    if fault := fault_of(key):
+        raise ConfigError(f"{deployment.name} takes its key from {source.key_variable}, which {fault}.")
     return key
 
 

@@ -3,12 +3,13 @@
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from oruel.errors import ConfigError
 from oruel.router.catalog_file import read_catalog
-from oruel.router.deployment import Embedded, Upstream
+from oruel.router.deployment import CatalogModel, Embedded, Upstream
 from oruel.router.price import Price
-from oruel.types import Usage
 
 GOOD = """# a comment
 [[models]]
@@ -38,6 +39,7 @@ kind = "vllm"
 model = "meta/maverick"
 key_variable = "BIG_KEY"
 tiers = ["turbo"]
+cost = { input = 0.3, output = "0.5" }
 accepts = ["seed", "repetition_penalty"]
 idle_seconds = 7.5
 
@@ -49,8 +51,12 @@ engine = "small.gguf"
 """
 
 
+def models_of(text: str) -> tuple[CatalogModel, ...]:
+    return read_catalog(text.encode()).models
+
+
 def test_a_catalog_says_who_serves_what_for_how_much() -> None:
-    maverick, small = read_catalog(GOOD)
+    maverick, small = models_of(GOOD)
     assert (maverick.name, maverick.aliases, maverick.context, maverick.max_tokens) == ("maverick", ("mav",), 8192, 512)
     assert maverick.prices["standard"] == Price(Decimal("0.10"), Decimal("0.025"), Decimal("0.40"))
     assert maverick.prices["turbo"] == Price(Decimal(1), Decimal(1), Decimal("3.0000001"))
@@ -61,29 +67,49 @@ def test_a_catalog_says_who_serves_what_for_how_much() -> None:
     assert small.tiers == ("standard", "turbo")
 
 
-def test_money_is_exact() -> None:
-    price = Price(Decimal("0.1"), Decimal("0.025"), Decimal("0.4"))
-    assert price.of(Usage(prompt_tokens=3_000_003, completion_tokens=1, cached_tokens=3)) == Decimal("0.300000475")
-    assert sum([price.of(Usage(1, 0))] * 10) == Decimal("0.000001")
-
-
 WRONG = [
     ('name = "maverick"', 'name = ""', 3, "models[0].name"),
+    ('name = "maverick"', '"name" = ""', 3, "models[0].name"),
+    ('name = "maverick"', 'name = "  "', 3, "without spaces at either end"),
+    ('name = "maverick"', 'name = "a\\r\\nx-evil: 1"', 3, "printable"),
+    ('name = "maverick"', 'name = "a\\u001b[31m"', 3, "printable"),
+    ('name = "maverick"', "name = '''\nx'''\ncontxt = 1", 5, "contxt"),
     ("context = 8192", "context = 0", 5, "models[0].context"),
+    ("context = 8192", "context = 8192.5", 5, "must be an integer from 1 to 16777216, but is 8192.5"),
     ("context = 8192", "contxt = 8192", 5, 'Did you mean "context"'),
+    ("context = 8192", "context = 511", 6, "models[0].max_tokens is 512, but context is 511"),
+    ('aliases = ["mav"]', 'aliases = [\n  "mav",\n  "", # no\n]', 6, "models[0].aliases[1]"),
+    ('aliases = ["mav"]', 'aliases = [\n  "mav",\n  "mav",\n]', 6, "models[0].aliases[1]"),
+    ('aliases = ["mav"]', 'aliases = [\n  "mav",\n  "maverick",\n]', 6, "models[0].aliases[1]"),
+    ("[models.prices.turbo]", '["models"."prices".fast]', 13, "models[0].prices.fast"),
     ("input = 0.10", "input = -0.10", 9, "models[0].prices.standard.input"),
+    ("input = 0.10", "input = nan", 9, "but is nan"),
+    ("input = 0.10", f"input = 0.{'1' * 50}", 9, "12 decimals"),
+    ("input = 0.10", "input = 1e999999999999999999999", 9, "no exponent"),
+    ("input = 0.10", "input = 1000000.1", 9, "from 0 to 1000000"),
+    ("input = 0.10", f"input = 0x{'f' * 9999}", 9, "a huge integer"),
+    ("input = 0.10", "input = true", 9, "but is true"),
     ('output = "0.40"', 'output = "cheap"', 11, "models[0].prices.standard.output"),
-    ("input = 0.10", "input = nan", 9, "models[0].prices.standard.input"),
-    ('kind = "vllm"', 'kind = "vlm"', 25, 'Did you mean "vllm"'),
+    ('output = "0.40"', 'output = "٣"', 11, "models[0].prices.standard.output"),
+    ("cost = { input = 0.01, output = 0.02 }", "", 17, "has no cost, but big has"),
+    ('engine = "demo"', 'engine = "demo"\nkind = "vllm"', 20, "deployments[0].kind is for other servers"),
+    ('engine = "demo"', 'engine = "demo"\naccepts = []', 20, "deployments[0].accepts is for other servers"),
+    ('engine = "demo"', 'engine = "demo"\nidle_seconds = 1', 20, "deployments[0].idle_seconds is for other servers"),
     ('model = "meta/maverick"', "", 22, "has no model"),
     ('name = "big"', 'name = "own"', 23, "taken already"),
-    ('name = "small"\n', 'name = "mav"\n', 33, "taken already"),
-    ('accepts = ["seed", ', 'accepts = ["sed", ', 29, 'Did you mean "seed"'),
-    ('engine = "small.gguf"', "", 34, "has no base_url"),
-    ('engine = "demo"', 'engine = "demo"\nkind = "vllm"', 20, "belongs to a server"),
-    ('base_url = "http://10', 'base_url = "ftp://10', 24, "base_url"),
-    ("idle_seconds = 7.5", "idle_seconds = 0", 30, "idle_seconds"),
+    ('name = "big"', 'name = "b\u00efg"', 23, "ASCII"),
+    ('base_url = "http://10', 'base_url = "ftp://10', 24, "http://"),
+    ('kind = "vllm"', 'kind = "vlm"', 25, 'Did you mean "vllm"'),
+    ('key_variable = "BIG_KEY"', 'key_variable = "sk-1234"', 27, "an environment variable"),
+    ('key_variable = "BIG_KEY"', 'key = "sk-1234"', 27, "deployments[1].key is not a known field"),
     ('tiers = ["turbo"]', 'tiers = ["turbo", "fast"]', 28, "tiers[1]"),
+    ('tiers = ["turbo"]', 'tiers = ["turbo", "turbo"]', 28, "tiers[1]"),
+    ('accepts = ["seed", ', 'accepts = ["sed", ', 30, 'Did you mean "seed"'),
+    ('accepts = ["seed", ', 'accepts = ["repetition_penalty", ', 30, "accepts[1]"),
+    ("idle_seconds = 7.5", "idle_seconds = 0", 31, "idle_seconds"),
+    ("idle_seconds = 7.5", "idle_seconds = 1e9", 31, "idle_seconds must be a number from 0.001 to 86400"),
+    ('name = "small"\n', 'name = "mav"\n', 34, "taken already"),
+    ('engine = "small.gguf"', "", 35, "has no base_url"),
 ]
 
 
@@ -91,19 +117,123 @@ WRONG = [
 def test_what_is_wrong_is_named_with_its_line(found: str, instead: str, line: int, words: str) -> None:
     assert GOOD.count(found) == 1
     with pytest.raises(ConfigError) as refused:
-        read_catalog(GOOD.replace(found, instead))
+        models_of(GOOD.replace(found, instead))
     assert refused.value.message.startswith(f"Line {line} of the catalog: ")
     assert words in refused.value.message
 
 
 def test_what_is_no_toml_is_named_with_its_line_too() -> None:
     with pytest.raises(ConfigError, match="line 5"):
-        read_catalog(GOOD.replace("context = 8192", "context = "))
+        models_of(GOOD.replace("context = 8192", "context = "))
     with pytest.raises(ConfigError, match="models"):
-        read_catalog("")
+        models_of("")
+    with pytest.raises(ConfigError, match=r"Line 2 .*UTF-8"):
+        read_catalog(b"# one\n# tw\xff\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("x = " + "[" * 3000 + "]" * 3000, "nests brackets too deeply"),
+        ("x = " + "1" * 5000, "a number of thousands of digits"),
+        ("# " + " " * 2**22, "more than 4194304 bytes"),
+    ],
+    ids=["brackets", "digits", "bytes"],
+)
+def test_a_file_that_asks_for_too_much_is_refused_in_one_line(text: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words) as refused:
+        models_of(text)
+    assert "\n" not in refused.value.message
+
+
+def test_a_byte_order_mark_and_the_line_ends_of_windows_change_nothing() -> None:
+    assert read_catalog(b"\xef\xbb\xbf" + GOOD.replace("\n", "\r\n").encode()).models == models_of(GOOD)
+
+
+@given(st.decimals(0, 1_000_000, allow_nan=False, places=12), st.booleans())
+def test_each_digit_of_a_price_is_kept(amount: Decimal, is_text: bool) -> None:
+    written = f'"{amount:f}"' if is_text else f"{amount:f}"
+    maverick, _ = models_of(GOOD.replace("input = 0.10", f"input = {written}"))
+    assert maverick.prices["standard"].input == amount
 
 
 def test_a_price_for_a_tier_that_nobody_serves_is_refused() -> None:
     text = GOOD.replace('engine = "demo"', 'engine = "demo"\ntiers = ["standard"]')
     with pytest.raises(ConfigError, match="no deployment serves turbo"):
-        read_catalog(text.replace('tiers = ["turbo"]', 'tiers = ["standard"]'))
+        models_of(text.replace('tiers = ["turbo"]', 'tiers = ["standard"]'))
+
+
+def test_a_model_that_has_prices_has_one_for_each_tier_that_it_serves() -> None:
+    text = GOOD.replace("[models.prices.turbo]\ninput = 1\noutput = 3.0000001\n", "")
+    with pytest.raises(ConfigError, match=r"Line 8 of the catalog: .*nothing for turbo"):
+        models_of(text)
+    assert models_of(GOOD)[1].prices == {}, "one without any is free"
+
+
+URLS = [
+    ("http://10.0.0.5:65536/v1", "host and port"),
+    ("http://10.0.0.5:0/v1", "host and port"),
+    ("http://10.0.0.5:80x/v1", "host and port"),
+    ("http://[::1", "host and port"),
+    ("http:///v1", "host and port"),
+    ("http://a,b/v1", "host and port"),
+    ("http://a b/v1", "spaces"),
+    ("http://höst/v1", "characters"),
+    ("10.0.0.5:8000/v1", "http:// or https://"),
+    ("http://10.0.0.5/v1?api-version=1", "query"),
+    ("http://10.0.0.5/v1#x", "fragment"),
+    ("http://10.0.0.5/v1/chat/completions", "goes too far"),
+    ("http://10.0.0.5:8000", "no path"),
+    ("http://10.0.0.5:8000/", "no path"),
+    ("http://" + "a" * 2048 + "/v1", "too long"),
+]
+
+
+@pytest.mark.parametrize(("url", "words"), URLS, ids=[url[:40] for url, _ in URLS])
+def test_a_base_url_that_can_serve_no_request_is_refused_at_start(url: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=r"Line 24 of the catalog: .*base_url") as refused:
+        models_of(GOOD.replace("http://10.0.0.5:8000/v1/", url))
+    assert words in refused.value.message
+
+
+@pytest.mark.parametrize("url", ["http://user:hunter2@h/v1", "http://hunter2@h/v1", "ftp://user:hunter2@h/v1"])
+def test_a_password_in_a_base_url_is_refused_and_not_repeated(url: str) -> None:
+    with pytest.raises(ConfigError, match="Line 24 of the catalog") as refused:
+        models_of(GOOD.replace("http://10.0.0.5:8000/v1/", url))
+    assert "hunter2" not in refused.value.message
+    assert "key_variable" in refused.value.message or "http://" in refused.value.message
+
+
+@pytest.mark.parametrize("url", ["https://api.example.com/v1", "http://[::1]:8000/v1", "http://my_host/a/b/v1///"])
+def test_any_other_base_url_is_taken(url: str) -> None:
+    source = models_of(GOOD.replace("http://10.0.0.5:8000/v1/", url))[0].deployments[1].source
+    assert isinstance(source, Upstream)
+    assert source.base_url == url.rstrip("/")
+
+
+@pytest.mark.parametrize(
+    ("held", "words"),
+    [
+        (None, "BIG_KEY, which is not set"),
+        ("sk-secret\n", "BIG_KEY, which ends with a line break"),
+        ("sk-secret x", "BIG_KEY, which holds a space"),
+        ("sk-secretü", "BIG_KEY, which holds"),
+        ("sk-secret" * 1000, "BIG_KEY, which holds more than 8192 characters"),
+    ],
+)
+def test_a_key_that_cant_be_sent_is_refused_with_the_line_that_names_it(held: str | None, words: str) -> None:
+    with pytest.raises(ConfigError, match="Line 27 of the catalog") as refused:
+        read_catalog(GOOD.encode()).require_keys({"BIG_KEY": held}.get)
+    assert words in refused.value.message
+    assert "sk-" not in refused.value.message
+
+
+def test_a_key_that_can_be_sent_is_taken() -> None:
+    read_catalog(GOOD.encode()).require_keys({"BIG_KEY": "sk-secret"}.get)
+
+
+@pytest.mark.parametrize("line", ['key_variable = "sk-1234"', 'key = "sk-1234"', 'key_variable = ["sk-1234"]'])
+def test_a_key_written_into_the_file_by_mistake_is_not_repeated(line: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        models_of(GOOD.replace('key_variable = "BIG_KEY"', line))
+    assert "1234" not in refused.value.message

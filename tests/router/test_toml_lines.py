@@ -119,7 +119,9 @@ class Document:
 def paths_in(value: Any, path: Path = ()) -> Iterator[Path]:
     if path:
         yield path
-    for name, inner in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+    for name, inner in (
+        value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    ):
         yield from paths_in(inner, (*path, name))
 
 

@@ -1,54 +1,112 @@
-"""oruel catalog: the operator's file as a table, or what is wrong with it and where."""
+"""oruel catalog: the operator's file as tables, or what is wrong with it and where."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from oruel.cli.params import table_of
+from oruel.config import secret_in
 from oruel.errors import ConfigError
-from oruel.router.catalog_file import read_catalog
-from oruel.router.deployment import CatalogModel, Deployment, Embedded
+from oruel.router.catalog_file import MAX_BYTES, CatalogFile, read_catalog
+from oruel.router.deployment import CatalogModel, Deployment, Embedded, Upstream
 from oruel.router.price import Price
+from oruel.router.upstream_key import fault_of
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 
-def load(path: str) -> tuple[CatalogModel, ...]:
+def load(path: str) -> CatalogFile:
     """Raises ConfigError."""
     try:
-        text = Path(path).read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"The catalog {path} can't be read: {error}.") from error
-    return read_catalog(text)
+        with Path(path).open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise ConfigError(f"The catalog {path} can't be read: {error.strerror}.") from error
+    return read_catalog(data)
 
 
 def catalog(file: Annotated[str, typer.Argument(help="The catalog, a TOML file.")] = "catalog.toml") -> None:
-    """Check a catalog and show its models, prices and deployments. Money is per million tokens."""
+    """Check a catalog and show its models, prices and deployments.
+
+    Exits with status 2, and one line that says where, if something is wrong with the file. Of keys it only says whether
+    they are set: they belong where oruel serve runs, which refuses to start without them.
+    """
     from rich.console import Console
 
-    models = load(file)
+    models = load(file).models
     console = Console(highlight=False, markup=False, emoji=False)
-    prices = table_of("Prices", "model", "tier", "input", "cached input", "output")
-    deployments = table_of("Deployments", "name", "model", "where", "tiers", "cost", "accepts")
+    for table in (models_table(models), prices_table(models), costs_table(models), sources_table(models)):
+        console.print(table)
+
+
+def models_table(models: Sequence[CatalogModel]) -> "Table":
+    table = named_table("Models", "model", "aliases", "context", "max_tokens")
+    for model in models:
+        table.add_row(model.name, ", ".join(model.aliases), number(model.context), number(model.max_tokens))
+    return table
+
+
+def prices_table(models: Sequence[CatalogModel]) -> "Table":
+    table = named_table("What users pay per million tokens", "model", "tier", "input", "cached", "output")
     for model in models:
         for tier in model.tiers:
-            prices.add_row(", ".join((model.name, *model.aliases)), tier, *amounts(model.prices.get(tier, Price())))
+            price = model.prices.get(tier)
+            table.add_row(model.name, tier, *(amounts(price) if price else ("free", "free", "free")))
+    return table
+
+
+def costs_table(models: Sequence[CatalogModel]) -> "Table":
+    title = "What deployments cost the operator per million tokens"
+    table = named_table(title, "deployment", "model", "tiers", "input", "cached", "output")
+    for model in models:
         for one in model.deployments:
-            cost = " / ".join(amounts(one.cost))
-            deployments.add_row(
-                one.name, model.name, where(one), ", ".join(one.tiers), cost, ", ".join(sorted(one.accepts))
-            )
-    console.print(prices)
-    console.print(deployments)
+            table.add_row(one.name, model.name, "\n".join(one.tiers), *amounts(one.cost))
+    return table
+
+
+def sources_table(models: Sequence[CatalogModel]) -> "Table":
+    table = named_table("Where deployments are", "deployment", "", "")
+    for one in (one for model in models for one in model.deployments):
+        details = described(one)
+        for index, (name, value) in enumerate(details):
+            table.add_row("" if index else one.name, name, value, end_section=index == len(details) - 1)
+    return table
+
+
+def named_table(title: str, first: str, *others: str) -> "Table":
+    """Names come from the file and may be long: they wrap too."""
+    table = table_of(title, first, *others)
+    table.columns[0].no_wrap, table.columns[0].overflow, table.columns[0].max_width = False, "fold", 32
+    return table
+
+
+def described(deployment: Deployment) -> list[tuple[str, str]]:
+    source = deployment.source
+    if isinstance(source, Embedded):
+        return [("engine", source.model)]
+    waits = (deployment.connect_seconds, deployment.first_token_seconds, deployment.idle_seconds)
+    return [
+        ("kind", source.kind),
+        ("base_url", source.base_url),
+        ("model", source.model),
+        ("key", key(source)),
+        ("accepts", ", ".join(sorted(deployment.accepts)) or "nothing that differs"),
+        ("waits", "{:g} s to connect, {:g} s for the first token, {:g} s for the next".format(*waits)),
+    ]
+
+
+def key(source: Upstream) -> str:
+    if source.key_variable is None:
+        return "none"
+    return f"{source.key_variable}, which {fault_of(secret_in(source.key_variable)) or 'is set'}"
 
 
 def amounts(price: Price) -> tuple[str, str, str]:
     return f"{price.input:f}", f"{price.cached_input:f}", f"{price.output:f}"
 
 
-def where(deployment: Deployment) -> str:
-    source = deployment.source
-    return (
-        f"engine, {source.model}"
-        if isinstance(source, Embedded)
-        else f"{source.kind} at {source.base_url}, {source.model}"
-    )
+def number(tokens: int | None) -> str:
+    return "" if tokens is None else str(tokens)

@@ -11,7 +11,7 @@ from oruel import config
 from oruel.cli import banner, logs, model_source
 from oruel.cli.catalog import load
 from oruel.cli.options import given, option, with_options
-from oruel.config import SETTINGS, Setting, Settings
+from oruel.config import SETTINGS, Setting, Settings, secret_in
 from oruel.router.deployment import CatalogModel, Deployment, Embedded
 
 
@@ -40,7 +40,7 @@ def serve(
     """
     settings = config.from_process({**given(flags), "config": config_file})
     logs.configure(settings.log_format)
-    models = load(settings.catalog) if settings.catalog else alone(settings)
+    models = catalogued(settings.catalog) if settings.catalog else alone(settings)
     sources = [one.source for model in models for one in model.deployments]
     files = {source.model: model_source.locate(source.model) for source in sources if isinstance(source, Embedded)}
     if not settings.catalog:
@@ -49,6 +49,13 @@ def serve(
     from oruel import app
 
     app.serve(settings, models, files, banner.show)
+
+
+def catalogued(path: str) -> Sequence[CatalogModel]:
+    """Raises ConfigError, also for keys that aren't set."""
+    file = load(path)
+    file.require_keys(secret_in)
+    return file.models
 
 
 def alone(settings: Settings) -> Sequence[CatalogModel]:

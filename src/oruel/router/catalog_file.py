@@ -2,7 +2,8 @@
 
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -10,65 +11,92 @@ from typing import Any
 from oruel.errors import ConfigError, InvalidParameter, RequestError
 from oruel.kinds import Array, Choice, Integer, JSONSchema, Number, Object, String, abbreviate, describe
 from oruel.parameters import PARAMETERS
+from oruel.router.base_url import BaseURL
 from oruel.router.deployment import CatalogModel, Deployment, Embedded, Upstream
+from oruel.router.money import Money, Written
 from oruel.router.price import Price
+from oruel.router.toml_lines import Path, places
+from oruel.router.upstream_key import fault_of
 
-MAX_PRICE = Decimal(1_000_000)
+MAX_BYTES = 2**22
 SECONDS = Number(0.001, 86400)
-NAME = String(1, 128)
 
 
 @dataclass(frozen=True)
-class Money:
-    """A decimal number, as a TOML number or a string; the file's digits are kept."""
+class Name:
+    """What labels, headers, tables and log lines can show as it is."""
 
-    def parse(self, value: object, path: str) -> Decimal:
-        amount = Decimal(value) if isinstance(value, (int, Decimal)) and not isinstance(value, bool) else None
-        if isinstance(value, str) and re.fullmatch(r"[0-9]{1,7}(\.[0-9]{1,12})?", value):
-            amount = Decimal(value)
-        if amount is None or not amount.is_finite() or not 0 <= amount <= MAX_PRICE:
-            shown = str(value) if isinstance(value, Decimal) else describe(value)
-            raise InvalidParameter(f"{path} must be {self}, but is {shown}.", param=path)
-        return amount
+    spaces: bool = True
+
+    def parse(self, value: object, path: str) -> str:
+        name = String(1, 128).parse(value, path)
+        if not name.isprintable() or name != name.strip() or not (self.spaces or re.fullmatch("[!-~]+", name)):
+            raise InvalidParameter(f"{path} must be {self}, but is {describe(name)}.", param=path)
+        return name
 
     def schema(self) -> JSONSchema:
-        return {"type": ["number", "string"]}
+        return String(1, 128).schema()
 
     def __str__(self) -> str:
-        return f"an amount from 0 to {MAX_PRICE}"
+        if self.spaces:
+            return "1 to 128 printable characters without spaces at either end"
+        return "1 to 128 printable ASCII characters without spaces"
 
 
 @dataclass(frozen=True)
-class Seconds:
-    """As Number, from a file whose numbers are decimals."""
+class Variable:
+    """The name of an environment variable. Its errors don't repeat what stands there: it might be the key itself."""
 
-    def parse(self, value: object, path: str) -> float:
-        return SECONDS.parse(float(value) if isinstance(value, Decimal) else value, path)
+    def parse(self, value: object, path: str) -> str:
+        if not isinstance(value, str) or not re.fullmatch("[A-Z_][A-Z0-9_]{0,127}", value):
+            raise InvalidParameter(f"{path} must be {self}; what stands there is not.", param=path)
+        return value
 
     def schema(self) -> JSONSchema:
-        return SECONDS.schema()
+        return {"type": "string", "pattern": "^[A-Z_][A-Z0-9_]{0,127}$"}
 
     def __str__(self) -> str:
-        return f"{SECONDS}"
+        return "the name of an environment variable, in capitals, digits and _"
 
 
+@dataclass(frozen=True)
+class Distinct:
+    """An array that holds nothing twice."""
+
+    array: Array
+
+    def parse(self, value: object, path: str) -> tuple[Any, ...]:
+        items = self.array.parse(value, path)
+        refuse_repeated([(f"{path}[{index}]", item) for index, item in enumerate(items)])
+        return items
+
+    def schema(self) -> JSONSchema:
+        return self.array.schema() | {"uniqueItems": True}
+
+    def __str__(self) -> str:
+        return f"{self.array}"
+
+
+NAME = Name()
 PRICE = Object({"input": Money(), "cached_input": Money(), "output": Money()}, required=("input", "output"))
+TIMEOUTS = ("connect_seconds", "first_token_seconds", "idle_seconds")
+OF_SERVERS = ("base_url", "kind", "model", "key_variable", "accepts", *TIMEOUTS)
 TIER = Choice(("standard", "turbo"))
 
 DEPLOYMENT = Object(
     {
-        "name": NAME,
-        "engine": NAME,
-        "base_url": String(1, 2048, r"https?://[!-~]+"),
+        "name": Name(spaces=False),
+        "engine": String(1, 4096),
+        "base_url": BaseURL(),
         "kind": Choice(("vllm", "sglang", "llama-server", "openai", "oruel")),
         "model": NAME,
-        "key_variable": String(1, 128, "[A-Za-z_][A-Za-z0-9_]*"),
-        "tiers": Array(TIER, minimum=1, maximum=2),
+        "key_variable": Variable(),
+        "tiers": Distinct(Array(TIER, minimum=1, maximum=2)),
         "cost": PRICE,
-        "accepts": Array(Choice(tuple(parameter.name for parameter in PARAMETERS)), maximum=len(PARAMETERS)),
-        "connect_seconds": Seconds(),
-        "first_token_seconds": Seconds(),
-        "idle_seconds": Seconds(),
+        "accepts": Distinct(Array(Choice(tuple(one.name for one in PARAMETERS)), maximum=len(PARAMETERS))),
+        "connect_seconds": SECONDS,
+        "first_token_seconds": SECONDS,
+        "idle_seconds": SECONDS,
     },
     required=("name",),
 )
@@ -86,29 +114,88 @@ MODEL = Object(
 FILE = Object({"models": Array(MODEL, minimum=1, maximum=1024)}, required=("models",))
 
 
-def read_catalog(text: str) -> tuple[CatalogModel, ...]:
+@dataclass(frozen=True)
+class CatalogFile:
+    text: str
+    models: tuple[CatalogModel, ...]
+
+    def require_keys(self, key_in: Callable[[str], str | None]) -> None:
+        """Raises ConfigError where a key isn't there or can't be sent. `key_in` says what a variable holds."""
+        with placed_in(self.text):
+            for path, deployment in deployments_of(self.models):
+                refuse_key(f"{path}.key_variable", deployment, key_in)
+
+
+def read_catalog(data: bytes) -> CatalogFile:
     """Raises ConfigError, its message beginning with the line where there is one."""
+    if len(data) > MAX_BYTES:
+        raise ConfigError(f"The catalog has more than {MAX_BYTES} bytes.")
     try:
-        given = FILE.parse(tomllib.loads(text, parse_float=Decimal), "")
-        return built(given)
+        # Editors on Windows begin a file with a byte order mark.
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"Line {line} of the catalog holds bytes that are not UTF-8.") from error
+    given = toml(text)
+    with placed_in(text):
+        return CatalogFile(text, built(FILE.parse(given, "")))
+
+
+def toml(text: str) -> dict[str, Any]:
+    """Raises ConfigError."""
+    try:
+        return tomllib.loads(text, parse_float=Written)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"The catalog is not TOML: {error}.") from error
+    except RecursionError as error:
+        raise ConfigError("The catalog nests brackets too deeply to be read.") from error
+    except ValueError as error:
+        # Of integers, whose digits Python bounds.
+        raise ConfigError("The catalog holds a number of thousands of digits.") from error
+
+
+@contextmanager
+def placed_in(text: str) -> Iterator[None]:
+    """What is refused within is refused with its line."""
+    try:
+        yield
     except RequestError as error:
         raise ConfigError(f"Line {line_of(text, error.param or '')} of the catalog: {error.message}") from error
 
 
+def line_of(text: str, path: str) -> int:
+    """The line of the deepest part of `path` that has one of its own, such as models[1].deployments[0].kind."""
+    lines: dict[str, int] = {}
+    for place, line in places(text):
+        lines.setdefault(spelt(place), line)
+    while path and path not in lines:
+        path = path[: max(path.rfind("."), path.rfind("["), 0)]
+    return lines.get(path, 1)
+
+
+def spelt(path: Path) -> str:
+    """As the errors of kinds spell it."""
+    parts = (f"[{part}]" if isinstance(part, int) else "." + (abbreviate(part) or '""') for part in path)
+    return "".join(parts).removeprefix(".")
+
+
 def built(given: dict[str, Any]) -> tuple[CatalogModel, ...]:
     models = tuple(model_of(model, f"models[{index}]") for index, model in enumerate(given["models"]))
-    refuse_repeated(
-        [(f"models[{i}].name", name) for i, model in enumerate(models) for name in (model.name, *model.aliases)]
-    )
-    named = [
-        (f"models[{i}].deployments[{j}].name", deployment.name)
-        for i, model in enumerate(models)
-        for j, deployment in enumerate(model.deployments)
-    ]
-    refuse_repeated(named)
+    refuse_repeated([pair for i, model in enumerate(models) for pair in names_of(model, f"models[{i}]")])
+    refuse_repeated([(f"{path}.name", deployment.name) for path, deployment in deployments_of(models)])
     return models
+
+
+def names_of(model: CatalogModel, path: str) -> list[tuple[str, str]]:
+    aliases = [(f"{path}.aliases[{index}]", alias) for index, alias in enumerate(model.aliases)]
+    return [(f"{path}.name", model.name), *aliases]
+
+
+def deployments_of(models: tuple[CatalogModel, ...]) -> Iterator[tuple[str, Deployment]]:
+    """Each with its path."""
+    for i, model in enumerate(models):
+        for j, deployment in enumerate(model.deployments):
+            yield f"models[{i}].deployments[{j}]", deployment
 
 
 def model_of(given: dict[str, Any], path: str) -> CatalogModel:
@@ -123,35 +210,67 @@ def model_of(given: dict[str, Any], path: str) -> CatalogModel:
         given.get("max_tokens"),
         {tier: price_of(price) for tier, price in given.get("prices", {}).items()},
     )
+    check_lengths(model, path)
+    check_prices(model, path)
+    check_costs(given["deployments"], path)
+    return model
+
+
+def check_lengths(model: CatalogModel, path: str) -> None:
+    if model.context is not None and model.max_tokens is not None and model.max_tokens > model.context:
+        raise InvalidParameter(
+            f"{path}.max_tokens is {model.max_tokens}, but context is {model.context}, and the answer must fit in it.",
+            param=f"{path}.max_tokens",
+        )
+
+
+def check_prices(model: CatalogModel, path: str) -> None:
+    """A model without any price is free; one that has some is never free in one tier by an oversight."""
     for tier in model.prices:
         if tier not in model.tiers:
             raise InvalidParameter(
                 f"{path}.prices.{tier} is given, but no deployment serves {tier}.", param=f"{path}.prices.{tier}"
             )
-    return model
+    for tier in model.tiers:
+        if model.prices and tier not in model.prices:
+            raise InvalidParameter(
+                f"{path}.prices has nothing for {tier}, which a deployment serves. Give its price, 0 where it is "
+                "free, or say in tiers which deployment serves what.",
+                param=f"{path}.prices",
+            )
+
+
+def check_costs(deployments: Sequence[Mapping[str, Any]], path: str) -> None:
+    costly = [one["name"] for one in deployments if "cost" in one]
+    for index, one in enumerate(deployments):
+        if costly and "cost" not in one:
+            raise InvalidParameter(
+                f"{path}.deployments[{index}] has no cost, but {costly[0]} has: it would always be asked first. Give "
+                "it one, 0 where it costs nothing.",
+                param=f"{path}.deployments[{index}]",
+            )
 
 
 def deployment_of(given: dict[str, Any], path: str) -> Deployment:
-    seconds = {
-        name: given[name] for name in ("connect_seconds", "first_token_seconds", "idle_seconds") if name in given
-    }
     return Deployment(
         given["name"],
         source_of(given, path),
         given.get("tiers", ("standard", "turbo")),
-        price_of(given.get("cost", {})),
+        price_of(given["cost"]) if "cost" in given else Price(),
         frozenset(given.get("accepts", ())),
-        **seconds,
+        **{name: given[name] for name in TIMEOUTS if name in given},
     )
 
 
 def source_of(given: dict[str, Any], path: str) -> Embedded | Upstream:
     """A deployment is an engine or a server."""
     if "engine" in given:
-        for name in ("base_url", "kind", "model", "key_variable"):
+        for name in OF_SERVERS:
             if name in given:
                 raise InvalidParameter(
-                    f"{path}.{name} belongs to a server, but engine is given too.", param=f"{path}.{name}"
+                    f"{path}.{name} is for other servers, but engine is given too: leave one of them out. An engine "
+                    "honours every parameter, and has the deadlines that oruel serve is given.",
+                    param=f"{path}.{name}",
                 )
         return Embedded(given["engine"])
     for name in ("base_url", "kind", "model"):
@@ -160,13 +279,12 @@ def source_of(given: dict[str, Any], path: str) -> Embedded | Upstream:
                 f"{path} has no {name}. Give it an engine (demo, a file, hf:…), or base_url, kind and model.",
                 param=path,
             )
-    return Upstream(given["base_url"].rstrip("/"), given["kind"], given["model"], given.get("key_variable"))
+    return Upstream(given["base_url"], given["kind"], given["model"], given.get("key_variable"))
 
 
 def price_of(given: dict[str, Decimal]) -> Price:
     """Cached input costs what input does, where it isn't given."""
-    paid = given.get("input", Decimal(0))
-    return Price(paid, given.get("cached_input", paid), given.get("output", Decimal(0)))
+    return Price(given["input"], given.get("cached_input", given["input"]), given["output"])
 
 
 def refuse_repeated(named: list[tuple[str, str]]) -> None:
@@ -177,38 +295,13 @@ def refuse_repeated(named: list[tuple[str, str]]) -> None:
         seen.add(name)
 
 
-def line_of(text: str, path: str) -> int:
-    """The line of the deepest part of `path` that has one of its own, such as models[1].deployments[0].kind."""
-    found = {place: number for number, place in reversed(list(places(text)))}
-    while path and path not in found:
-        path = re.sub(r"(\[[0-9]+\]|\.[^.\[]*)$", "", path) if re.search(r"[.\[]", path) else ""
-    return found.get(path, 1)
-
-
-def places(text: str) -> Iterator[tuple[int, str]]:
-    """Each line that names a table or a key, with its path."""
-    counts: dict[str, int] = {}
-    table = ""
-    for number, line in enumerate(text.splitlines(), 1):
-        if header := re.match(r"\s*(\[\[?)\s*([\w.-]+)\s*\]", line):
-            table = indexed(header[2], counts, counted=header[1] == "[[")
-            yield number, table
-        elif key := re.match(r"\s*([\w-]+(?:\.[\w-]+)*)\s*=", line):
-            yield number, f"{table}.{key[1]}" if table else key[1]
-
-
-def indexed(header: str, counts: dict[str, int], *, counted: bool) -> str:
-    """The path of a table: arrays of tables have the index of their latest item."""
-    path = ""
-    names = header.split(".")
-    for depth, name in enumerate(names):
-        path += f".{name}" if path else name
-        if counted and depth == len(names) - 1:
-            counts[path] = counts.get(path, -1) + 1
-            for inner in [one for one in counts if one.startswith(f"{path}[")]:
-                if not inner.startswith(f"{path}[{counts[path]}]"):
-                    continue
-                del counts[inner]
-        if path in counts:
-            path += f"[{counts[path]}]"
-    return path
+def refuse_key(path: str, deployment: Deployment, key_in: Callable[[str], str | None]) -> None:
+    source = deployment.source
+    if not isinstance(source, Upstream) or source.key_variable is None:
+        return
+    if fault := fault_of(key_in(source.key_variable)):
+        raise InvalidParameter(
+            f"{deployment.name} takes its key from {source.key_variable}, which {fault}. Set it to the key alone, or "
+            "leave key_variable out.",
+            param=path,
+        )

@@ -1,11 +1,12 @@
 """Money: what a request costs its user or its operator, in exact decimals and never in floats."""
 
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal, Inexact
 
 from oruel.types import Usage
 
-MILLION = Decimal(1_000_000)
+# Keeps every digit, whatever the precision of the thread's own context.
+EXACT = Context(prec=MAX_PREC, Emin=MIN_EMIN, Emax=MAX_EMAX, traps=[Inexact])
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,11 +18,15 @@ class Price:
     output: Decimal = Decimal(0)
 
     def of(self, usage: Usage) -> Decimal:
+        """What the usage comes to, exactly."""
         fresh = usage.prompt_tokens - usage.cached_tokens
-        total = self.input * fresh + self.cached_input * usage.cached_tokens + self.output * usage.completion_tokens
-        return total / MILLION
+        total = EXACT.multiply(self.input, fresh)
+        total = EXACT.fma(self.cached_input, usage.cached_tokens, total)
+        total = EXACT.fma(self.output, usage.completion_tokens, total)
+        # A millionth, by moving the point.
+        return EXACT.scaleb(total, -6)
 
     @property
     def weight(self) -> Decimal:
         """By which prices are compared before the usage is known: that of as much input as output."""
-        return self.input + self.output
+        return EXACT.add(self.input, self.output)

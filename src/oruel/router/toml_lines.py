@@ -1,4 +1,4 @@
-"""Where in a TOML document each key and each item of an array is written. tomllib, which reads it, keeps no positions."""
+"""Where in a TOML document each key and each item of an array is written, which tomllib doesn't tell."""
 
 import re
 import tomllib

@@ -1,0 +1,57 @@
+"""The address of another server, checked before the first request is sent there."""
+
+import re
+from dataclasses import dataclass
+
+from yarl import URL
+
+from oruel.errors import InvalidParameter
+from oruel.kinds import JSONSchema
+
+MAX_CHARACTERS = 2048
+HOST = r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+(%[A-Za-z0-9._-]+)?"
+
+
+@dataclass(frozen=True)
+class BaseURL:
+    """Taken apart by what the HTTP client takes it apart with. Errors never repeat the value, which may hold a
+    password.
+    """
+
+    def parse(self, value: object, path: str) -> str:
+        """The URL without slashes at its end."""
+        fault = fault_of(value)
+        if fault:
+            raise InvalidParameter(f"{path} must be {self}; {fault}", param=path)
+        return str(value).rstrip("/")
+
+    def schema(self) -> JSONSchema:
+        return {"type": "string", "format": "uri", "maxLength": MAX_CHARACTERS}
+
+    def __str__(self) -> str:
+        return "the URL under which a server has its API, such as http://10.0.0.5:8000/v1"
+
+
+def fault_of(value: object) -> str:
+    """What is wrong, in words; nothing where all is well."""
+    if not isinstance(value, str) or not re.fullmatch(f"https?://[!-~]{{1,{MAX_CHARACTERS - 8}}}", value):
+        return "this one doesn't begin with http:// or https://, is too long, or holds spaces or other characters."
+    try:
+        url = URL(value)
+    except ValueError:
+        return "this one has no host and port that can be read."
+    if "@" in value.split("/")[2]:
+        return "this one holds a user or password, which would be shown. Give the key with key_variable."
+    if not re.fullmatch(HOST, url.raw_host or "") or url.explicit_port == 0:
+        return "this one has no host and port that can be read."
+    if "?" in value or "#" in value:
+        return "this one has a query or a fragment, behind which no path can be added."
+    return fault_of_path(url.raw_path)
+
+
+def fault_of_path(path: str) -> str:
+    if path.strip("/") == "":
+        return "this one has no path. Most servers have their API under /v1: add it."
+    if re.search("/completions/*$", path):
+        return "this one goes too far: what follows its /v1, such as /chat/completions, is added to it. Leave it out."
+    return ""
