@@ -103,7 +103,7 @@ def compose(settings: Settings, models: Sequence[RunningModel]) -> Services:
         catalog=catalog,
         tokenizers={model.card.name: model.tokenizer for model in models if model.tokenizer},
         health=partial(health, models),
-        fingerprint=fingerprint(list(engines.values())),
+        fingerprint={name: fingerprint(engine) for name, engine in engines.items()}.get,
         registry=gauges(models, engines),
         deadlines=Deadlines(settings.queue_seconds, settings.first_token_seconds, settings.total_seconds),
         max_body_bytes=settings.max_body_bytes,

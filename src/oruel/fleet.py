@@ -4,11 +4,12 @@ import asyncio
 import hashlib
 from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from oruel.backends.base import Backend
+from oruel.backends.discreet import Discreet
 from oruel.backends.local import LocalBackend
 from oruel.backends.upstream import Patience as UpstreamPatience
 from oruel.backends.upstream import UpstreamBackend, upstream_client
@@ -21,6 +22,7 @@ from oruel.llama.library import load_library
 from oruel.llama.model import Model
 from oruel.router.catalog import ModelCard
 from oruel.router.deployment import CatalogModel, Deployment, Embedded, Upstream
+from oruel.router.engine_route import EngineRoute
 from oruel.router.route import Route
 from oruel.router.upstream_key import fault_of
 from oruel.text.tokenizer import Tokenizer
@@ -36,6 +38,10 @@ class RunningEngine:
     ready: Ready
     path: Path
     tokenizer: Tokenizer
+
+    @property
+    def calls_tools(self) -> bool:
+        return self.ready.writes_json and self.tokenizer.has_tools
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +71,23 @@ class Fleet:
         """Raises StartupError."""
         started = await side_by_side([self._deployed(model, one) for one in model.deployments])
         engines = {route.deployment.name: engine for route, engine in started if engine}
-        first = next(iter(engines.values()), None)
+        running = list(engines.values())
         return RunningModel(
-            card=self._card(model, first) if first else served_elsewhere(model),
+            card=card_of(model, running, self._settings.template_kwargs),
             routes=[route for route, _ in started],
-            tokenizer=first.tokenizer if first else None,
+            tokenizer=running[0].tokenizer if running else None,
             engines=engines,
         )
 
     async def _deployed(self, model: CatalogModel, deployment: Deployment) -> tuple[Route, RunningEngine | None]:
         if isinstance(deployment.source, Upstream):
             return Route(deployment, self._upstream(model, deployment, deployment.source)), None
-        engine = await self._engine(deployment.source)
+        try:
+            engine = await self._engine(model, deployment.source)
+        except StartupError as error:
+            if not self._settings.catalog:
+                raise
+            raise StartupError(f"{deployment.name} of {model.name} can't start: {error.message}") from error
         local = LocalBackend(
             engine.client,
             engine.tokenizer,
@@ -84,15 +95,22 @@ class Fleet:
             context=engine.ready.context,
             shares_with_all=self._settings.share_prefixes == "all",
         )
-        return Route(deployment, local), engine
+        route = EngineRoute(
+            deployment,
+            local,
+            vocabulary_size=engine.tokenizer.vocabulary_size,
+            writes_json=engine.ready.writes_json,
+            calls_tools=engine.calls_tools,
+        )
+        return route, engine
 
-    async def _engine(self, source: Embedded) -> RunningEngine:
+    async def _engine(self, model: CatalogModel, source: Embedded) -> RunningEngine:
         path = self._files[source.model]
         loaded = self._owned.enter_context(
             Model(path, vocabulary_only=True, library=load_library(self._settings.libllama))
         )
         client = EngineClient(
-            start_message(self._settings, path),
+            start_message(self._settings, path, model.context),
             max_waiting=self._settings.max_waiting,
             watchdog_seconds=self._silence,
         )
@@ -102,32 +120,20 @@ class Fleet:
         tokenizer = Tokenizer(loaded.vocabulary, loaded.chat_template, describes_tools=describes)
         return RunningEngine(client, ready, path, tokenizer)
 
-    def _card(self, model: CatalogModel, running: RunningEngine) -> ModelCard:
-        return ModelCard(
-            name=model.name,
-            context=running.ready.context,
-            vocabulary_size=running.tokenizer.vocabulary_size,
-            created=int(running.path.stat().st_mtime),
-            aliases=model.aliases,
-            tiers=model.tiers,
-            template_kwargs=self._settings.template_kwargs,
-            writes_json=running.ready.writes_json,
-            calls_tools=running.ready.writes_json and running.tokenizer.has_tools,
-            max_tokens=model.max_tokens,
-        )
-
     def _upstream(self, model: CatalogModel, deployment: Deployment, source: Upstream) -> Backend:
-        upstream = UpstreamBackend(
+        key = key_of(deployment, source)
+        upstream: Backend = UpstreamBackend(
             self._client,
             source.base_url,
             source.kind,
             model=model.name,
             upstream_model=source.model,
-            key=key_of(deployment, source),
+            key=key,
             patience=UpstreamPatience(
                 deployment.connect_seconds, deployment.first_token_seconds, deployment.idle_seconds
             ),
         )
+        upstream = Discreet(upstream, key) if key else upstream
         return upstream if model.context is None else WithinContext(upstream, model.context)
 
 
@@ -143,15 +149,21 @@ async def side_by_side(works: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
     raise failure
 
 
-def served_elsewhere(model: CatalogModel) -> ModelCard:
-    """What is known of a model that other servers have."""
+def card_of(model: CatalogModel, engines: Sequence[RunningEngine], template_kwargs: tuple[str, ...]) -> ModelCard:
+    """What any of its deployments can do: the routes know which of them can't. Of other servers only what the catalog
+    says is known.
+    """
+    elsewhere = len(engines) < len(model.deployments)
     return ModelCard(
         name=model.name,
-        context=model.context,
-        vocabulary_size=None,
-        created=0,
+        context=model.context or min((engine.ready.context for engine in engines), default=None),
+        vocabulary_size=max((engine.tokenizer.vocabulary_size for engine in engines), default=None),
+        created=max((int(engine.path.stat().st_mtime) for engine in engines), default=0),
         aliases=model.aliases,
         tiers=model.tiers,
+        template_kwargs=template_kwargs,
+        writes_json=elsewhere or any(engine.ready.writes_json for engine in engines),
+        calls_tools=elsewhere or any(engine.calls_tools for engine in engines),
         max_tokens=model.max_tokens,
     )
 
@@ -166,7 +178,9 @@ def key_of(deployment: Deployment, source: Upstream) -> str | None:
     return key
 
 
-def start_message(settings: Settings, model_path: Path) -> Start:
+def start_message(settings: Settings, model_path: Path, context: int | None = None) -> Start:
+    """`context`: the catalog's, which goes before the setting. Raises ConfigError where the pool can't hold it."""
+    settings = settings if context is None else replace(settings, ctx=context)
     return Start(
         model=str(model_path),
         library=settings.libllama,
@@ -178,11 +192,9 @@ def start_message(settings: Settings, model_path: Path) -> Start:
     )
 
 
-def fingerprint(engines: Sequence[RunningEngine]) -> str:
-    """Names the models, the kernels and the determinism mode: what the same seed needs to give the same text."""
-    digest = hashlib.sha256()
-    for engine in engines:
-        with engine.path.open("rb") as file:
-            head = file.read(FINGERPRINT_BYTES)
-        digest.update(f"{engine.path.stat().st_size} {engine.ready.kernels} batch-dependent".encode() + head)
-    return f"fp_{digest.hexdigest()[:16]}"
+def fingerprint(engine: RunningEngine) -> str:
+    """Names the model, the kernels and the determinism mode: what the same seed needs to give the same text."""
+    with engine.path.open("rb") as file:
+        head = file.read(FINGERPRINT_BYTES)
+    named = f"{engine.path.stat().st_size} {engine.ready.kernels} batch-dependent".encode()
+    return f"fp_{hashlib.sha256(named + head).hexdigest()[:16]}"

@@ -55,7 +55,7 @@ def services_for(backend: FakeBackend, /, **changes: Any) -> Services:
         "catalog": Catalog((CARD,)),
         "tokenizers": {MODEL: FakeTokenizer()},
         "health": lambda: Health("ok"),
-        "fingerprint": "fp-test",
+        "fingerprint": lambda deployment: "fp-test",
     }
     return Services(**given | changes)
 

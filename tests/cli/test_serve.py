@@ -160,6 +160,12 @@ def test_the_banner_says_where_which_model_and_how_much() -> None:
     assert max(map(len, shown.splitlines())) <= 100
 
 
+def test_the_banner_says_no_length_that_only_another_server_knows() -> None:
+    shown = banner(Announcement("http://127.0.0.1:8000", "m", (), None, 32768, 16, needs_key=False, others=("own",)))
+    assert "None" not in shown
+    assert "m, own" in shown
+
+
 def between(shown: str, start: str, end: str) -> str:
     return shown[shown.index(start) : shown.index(end) if end else None]
 

@@ -1,6 +1,8 @@
 """The operator's catalog: what it says is what is served, and what is wrong is named with its line."""
 
+import re
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -237,3 +239,11 @@ def test_a_key_written_into_the_file_by_mistake_is_not_repeated(line: str) -> No
     with pytest.raises(ConfigError) as refused:
         models_of(GOOD.replace('key_variable = "BIG_KEY"', line))
     assert "1234" not in refused.value.message
+
+
+def test_the_example_in_the_documentation_is_a_catalog() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "scaling.md").read_text()
+    (example,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    (maverick,) = models_of(example)
+    assert maverick.tiers == tuple(maverick.prices) == ("standard", "turbo")
+    assert [one.name for one in maverick.deployments] == ["own", "gpus"]

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from oruel.api.body import read_object
 from oruel.api.chat_body import ChatCall, parse_chat
-from oruel.api.chunks import Chunks
+from oruel.api.chunks import Chunks, Fingerprint
 from oruel.api.completion import ChatCompletion, answer_choice, usage_body
 from oruel.api.connection import while_connected
 from oruel.api.deadline import before_deadlines, requested_timeout
@@ -43,6 +43,9 @@ def chat_endpoint(services: Services) -> Endpoint:
         def headers() -> dict[str, str]:
             return ignored_header(call) | differs_header((*differs, *record.differs))
 
+        def fingerprint() -> str | None:
+            return services.fingerprint(record.deployment)
+
         record.asked(call.request, call.recorded)
         if services.log_prompts:
             log.info("prompt", request_id=record.id, messages=[[m.role, m.content] for m in call.request.messages])
@@ -50,15 +53,15 @@ def chat_endpoint(services: Services) -> Endpoint:
         deltas = before_deadlines(services.backend.stream(call.request), deadlines, record.started)
         deltas = recorded(deltas, record)
         if call.stream:
-            events = stream_events(call, deltas, services.fingerprint)
+            events = stream_events(call, deltas, fingerprint)
             return EventStream(events, services.heartbeat_seconds, headers)
-        answer = await while_connected(request.receive, whole_answer(call, deltas, services.fingerprint))
+        answer = await while_connected(request.receive, whole_answer(call, deltas, fingerprint))
         return Response(encode(answer), headers=headers(), media_type="application/json")
 
     return create_chat_completion
 
 
-async def whole_answer(call: ChatCall, deltas: AsyncGenerator[Delta, None], fingerprint: str) -> ChatCompletion:
+async def whole_answer(call: ChatCall, deltas: AsyncGenerator[Delta, None], fingerprint: Fingerprint) -> ChatCompletion:
     choices: dict[int, list[Delta]] = {index: [] for index in range(call.request.n)}
     async with aclosing(deltas):
         async for delta in deltas:
@@ -70,14 +73,14 @@ async def whole_answer(call: ChatCall, deltas: AsyncGenerator[Delta, None], fing
         created=int(time.time()),
         model=delta.model,
         tier=delta.tier,
-        system_fingerprint=fingerprint,
+        system_fingerprint=fingerprint(),
         choices=[answer_choice(index, given, with_logprobs=with_logprobs) for index, given in choices.items()],
         usage=usage_body(delta.usage),
     )
 
 
 async def stream_events(
-    call: ChatCall, deltas: AsyncGenerator[Delta, None], fingerprint: str
+    call: ChatCall, deltas: AsyncGenerator[Delta, None], fingerprint: Fingerprint
 ) -> AsyncGenerator[bytes, None]:
     """The events of each delta, together; none for a delta that shows nothing yet."""
     chunks = Chunks(call, fingerprint)

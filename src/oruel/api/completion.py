@@ -79,7 +79,7 @@ class ChatCompletion(msgspec.Struct, kw_only=True):
     created: int
     model: str
     tier: Tier
-    system_fingerprint: str
+    system_fingerprint: str | None
     choices: list[AnswerChoice]
     usage: UsageBody
 
@@ -120,7 +120,7 @@ class ChatCompletionChunk(msgspec.Struct, kw_only=True):
     created: int
     model: str
     tier: Tier
-    system_fingerprint: str
+    system_fingerprint: str | None
     choices: list[ChunkChoice]
     usage: UsageBody | UnsetType | None = UNSET
 

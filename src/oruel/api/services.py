@@ -46,7 +46,8 @@ class Health:
 
 @dataclass(frozen=True)
 class Services:
-    """`tokenizers` by the model's own name. `fingerprint` is the system_fingerprint of every answer.
+    """`tokenizers` by the model's own name. `fingerprint`: the system_fingerprint of what a deployment answers, None
+    for another server, of whose kernels nothing is known here.
 
     `api_key_hashes`: SHA-256 of each key that opens the endpoint; with none, it is open.
     `allowed_hosts`: names beside the loopback's that the Host header may hold; "*" takes any.
@@ -57,7 +58,7 @@ class Services:
     catalog: Catalog
     tokenizers: Mapping[str, Tokenizer]
     health: Callable[[], Health]
-    fingerprint: str
+    fingerprint: Callable[[str], str | None]
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     max_body_bytes: int = 8 * 2**20
     heartbeat_seconds: float = 10.0

@@ -46,8 +46,8 @@ From Python (pip install openai):
 
 
 def capacity(announcement: Announcement) -> str:
-    """Nothing where other servers do the work."""
-    if not announcement.parallel:
+    """Nothing where other servers do the work of the first model."""
+    if not announcement.parallel or announcement.context is None:
         return ""
     each = f"{announcement.context} tokens a request"
     return f"  context  {each}, {announcement.kv} in all, {announcement.parallel} answers at once\n"

@@ -156,7 +156,7 @@ def choose_window(start: Start, trained: int) -> int:
     if start.context > trained:
         raise ConfigError(
             f"ctx is {start.context}, but the model was trained for {trained} tokens and answers with noise beyond "
-            f"them. Set ctx to at most {trained}.",
+            f"them. Set it, or context in the catalog, to at most {trained}.",
             param="ctx",
         )
     return start.context

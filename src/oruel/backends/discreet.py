@@ -1,0 +1,43 @@
+"""A Backend before one that was given a key: whatever the other server says, no error repeats it."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from oruel.backends.base import Backend
+from oruel.errors import OruelError
+from oruel.types import ChatRequest, Delta
+
+HIDDEN = "[key]"
+# Less of a key than this tells nobody anything, and may be any word.
+LEAST_SHOWN = 4
+
+
+class Discreet:
+    """Servers quote the key that they refuse, and the operator's key is none of the caller's business."""
+
+    def __init__(self, backend: Backend, key: str) -> None:
+        self._backend = backend
+        self._key = key
+
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
+        """Raises what the backend does."""
+        try:
+            async with aclosing(self._backend.stream(request)) as deltas:
+                async for delta in deltas:
+                    yield delta
+        except OruelError as error:
+            error.message = without_key(error.message, self._key)
+            error.param = without_key(error.param, self._key) if error.param else None
+            error.args = (error.message,)
+            # What it came from may hold the key too.
+            raise error from None
+
+
+def without_key(text: str, key: str) -> str:
+    """Also without a key's beginning where the text was cut short."""
+    text = text.replace(key, HIDDEN)
+    whole = text.removesuffix("…")
+    for shown in range(min(len(key), len(whole)), LEAST_SHOWN - 1, -1):
+        if whole.endswith(key[:shown]):
+            return f"{whole[:-shown]}{HIDDEN}"
+    return text

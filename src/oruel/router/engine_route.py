@@ -1,0 +1,32 @@
+"""An engine of our own among the deployments of a model, of which others may be able to do more."""
+
+from dataclasses import dataclass
+
+from oruel.backends.abilities import Verdict
+from oruel.router.route import Route
+from oruel.types import ChatRequest
+
+
+@dataclass(slots=True, kw_only=True)
+class EngineRoute(Route):
+    """Honours exactly what it can do: it `writes_json` that has tokens for it, `calls_tools` that can be told of them,
+    and knows `vocabulary_size` tokens.
+    """
+
+    vocabulary_size: int
+    writes_json: bool
+    calls_tools: bool
+
+    def verdict(self, request: ChatRequest) -> Verdict:
+        return Verdict(refused=tuple(self._refused(request)))
+
+    def _refused(self, request: ChatRequest) -> list[str]:
+        refused = []
+        has_called = any(message.tool_calls or message.role == "tool" for message in request.messages)
+        if not self.calls_tools and (has_called or request.tool_choice.mode != "none"):
+            refused.append("tools" if request.tools else "messages")
+        if not self.writes_json and request.response_format.type != "text":
+            refused.append("response_format")
+        if max(request.sampling.logit_bias, default=0) >= self.vocabulary_size:
+            refused.append("logit_bias")
+        return refused

@@ -1,0 +1,44 @@
+"""Whatever another server says about the key that it was sent, its callers don't read the key."""
+
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from oruel.backends.discreet import Discreet, without_key
+from oruel.errors import InvalidParameter, OruelError, UpstreamFailed
+from oruel.kinds import abbreviate
+from oruel.types import ChatRequest, Message, SamplingParams
+from tests.fakes import FakeBackend, doing, saying
+
+KEY = "sk-7h1s-1s-n0b0dys"
+REQUEST = ChatRequest("id", "m", (Message("user", "Hello"),), SamplingParams())
+
+
+def answer(backend: FakeBackend) -> str:
+    async def run() -> str:
+        return "".join([delta.text async for delta in Discreet(backend, KEY).stream(REQUEST)])
+
+    return asyncio.run(run())
+
+
+def test_an_answer_is_passed_on_as_it_is() -> None:
+    assert answer(FakeBackend(saying("Hello", " ", KEY))) == f"Hello {KEY}"
+
+
+@pytest.mark.parametrize(
+    "error", [UpstreamFailed(f"Status 401: no such key: {KEY}."), InvalidParameter(f"Not {KEY}", param=KEY)]
+)
+def test_no_error_repeats_the_key(error: OruelError) -> None:
+    with pytest.raises(type(error)) as refused:
+        answer(FakeBackend(doing(error)))
+    assert KEY not in f"{refused.value} {refused.value.message} {refused.value.param} {refused.value.args}"
+    assert "[key]" in refused.value.message
+
+
+@given(st.text("xyz .…"), st.text("xyz .…"), st.integers(0, 60))
+def test_where_a_text_was_cut_nothing_of_the_key_is_left(before: str, after: str, limit: int) -> None:
+    for cut in (abbreviate(before + KEY + after, limit), (before + KEY + after)[:limit]):
+        shown = without_key(cut, KEY)
+        assert KEY[:4] not in shown
