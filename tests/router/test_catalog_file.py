@@ -94,6 +94,7 @@ WRONG = [
     ('output = "0.40"', 'output = "cheap"', 11, "models[0].prices.standard.output"),
     ('output = "0.40"', 'output = "٣"', 11, "models[0].prices.standard.output"),
     ("cost = { input = 0.01, output = 0.02 }", "", 17, "has no cost, but big has"),
+    ('engine = "demo"', 'engine = "de\\u0007mo"', 19, "printable"),
     ('engine = "demo"', 'engine = "demo"\nkind = "vllm"', 20, "deployments[0].kind is for other servers"),
     ('engine = "demo"', 'engine = "demo"\naccepts = []', 20, "deployments[0].accepts is for other servers"),
     ('engine = "demo"', 'engine = "demo"\nidle_seconds = 1', 20, "deployments[0].idle_seconds is for other servers"),
@@ -122,6 +123,23 @@ def test_what_is_wrong_is_named_with_its_line(found: str, instead: str, line: in
         models_of(GOOD.replace(found, instead))
     assert refused.value.message.startswith(f"Line {line} of the catalog: ")
     assert words in refused.value.message
+
+
+INLINE = """models = [
+  { name = '''
+x''', deployments = [
+
+    { name = "d", engine = "demo" }, ] },
+  { name = "y", deployments = [], ODD = 1 }, # ODD
+]"""
+ODD = {'"a.b"': "a.b", "a.b": "a", '""': '""', "'[0]'": "[0]", '"\\u00e9"': "é", "x" * 60: "x" * 40, '"\\t"': "\ufffd"}
+
+
+@pytest.mark.parametrize("written", ODD)
+def test_a_key_of_any_name_in_any_form_is_named_with_its_line(written: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        models_of(INLINE.replace("ODD", written))
+    assert refused.value.message.startswith(f"Line 6 of the catalog: models[1].{ODD[written]}")
 
 
 def test_what_is_no_toml_is_named_with_its_line_too() -> None:

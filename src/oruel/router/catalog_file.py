@@ -26,21 +26,21 @@ SECONDS = Number(0.001, 86400)
 class Name:
     """What labels, headers, tables and log lines can show as it is."""
 
+    maximum: int = 128
     spaces: bool = True
 
     def parse(self, value: object, path: str) -> str:
-        name = String(1, 128).parse(value, path)
+        name = String(1, self.maximum).parse(value, path)
         if not name.isprintable() or name != name.strip() or not (self.spaces or re.fullmatch("[!-~]+", name)):
             raise InvalidParameter(f"{path} must be {self}, but is {describe(name)}.", param=path)
         return name
 
     def schema(self) -> JSONSchema:
-        return String(1, 128).schema()
+        return String(1, self.maximum).schema()
 
     def __str__(self) -> str:
-        if self.spaces:
-            return "1 to 128 printable characters without spaces at either end"
-        return "1 to 128 printable ASCII characters without spaces"
+        kind, where = ("printable", "at either end") if self.spaces else ("printable ASCII", "anywhere")
+        return f"1 to {self.maximum} {kind} characters without spaces {where}"
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ TIER = Choice(("standard", "turbo"))
 DEPLOYMENT = Object(
     {
         "name": Name(spaces=False),
-        "engine": String(1, 4096),
+        "engine": Name(4096),
         "base_url": BaseURL(),
         "kind": Choice(("vllm", "sglang", "llama-server", "openai", "oruel")),
         "model": NAME,
