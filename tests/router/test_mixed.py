@@ -34,6 +34,7 @@ name = "stub"
 base_url = "URL"
 kind = "vllm"
 model = "x"
+accepts = ["tools"]
 key_variable = "STUB_KEY"
 cost = { input = 2, output = 2 }
 
@@ -50,6 +51,7 @@ cost = { input = 2, output = 2 }
 
 [[models]]
 name = "alone"
+context = 300
 [[models.deployments]]
 name = "lonely"
 engine = "PLAIN"
@@ -151,11 +153,12 @@ async def test_the_fingerprint_is_that_of_the_engine_that_answered(mixed: Mixed)
 async def test_the_context_of_the_catalog_is_that_of_its_engine(mixed: Mixed) -> None:
     models = {one["id"]: one for one in (await mixed.client.get("/v1/models")).json()["data"]}
     assert {name: one["context_length"] for name, one in models.items()} == {
-        "mixed": 300, "engines": 2048, "alone": 2048, "away": None,
+        "mixed": 300, "engines": 2048, "alone": 300, "away": None,
     }  # fmt: skip
     long = [{"role": "user", "content": "x" * 400}]
-    assert (await mixed.ask("alone", messages=long)).status_code == 200
-    refused = await mixed.ask("mixed", messages=long)
+    assert (await mixed.ask("engines", messages=long)).status_code == 200
+    assert served_by(await mixed.ask("mixed", messages=long)) == "stub", "which may have more room"
+    refused = await mixed.ask("alone", messages=long)
     assert refused.json()["error"]["code"] == "context_length_exceeded"
     assert "300" in refused.json()["error"]["message"]
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from oruel.backends.base import Backend
-from oruel.errors import OruelError
+from oruel.errors import OruelError, UpstreamFailed
 from oruel.types import ChatRequest, Delta
 
 HIDDEN = "[key]"
@@ -29,6 +29,8 @@ class Discreet:
             error.message = without_key(error.message, self._key)
             error.param = without_key(error.param, self._key) if error.param else None
             error.args = (error.message,)
+            if isinstance(error, UpstreamFailed):
+                error.detail = without_key(error.detail, self._key)
             # What it came from may hold the key too.
             raise error from None
 

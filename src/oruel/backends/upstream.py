@@ -71,7 +71,6 @@ class UpstreamBackend:
         self._kind: UpstreamKind = kind
         self._model = model
         self._upstream_model = upstream_model
-        self._key = key or ""
         self._headers = HEADERS | ({"authorization": f"Bearer {key}"} if key else {})
         self._patience = patience
 
@@ -109,7 +108,7 @@ class UpstreamBackend:
                 detail=one_line(error) or type(error).__name__,
             ) from error
         try:
-            await check(response, wait, self._key)
+            await check(response, wait)
             yield response
         except (aiohttp.ClientError, OSError) as error:
             raise UpstreamFailed("The server behind this model broke off.", detail=one_line(error)) from error
@@ -196,12 +195,10 @@ def fed(reader: EventReader, chunk: bytes) -> list[bytes]:
         raise UpstreamFailed(f"The server behind this model sent an event of more than {MAX_EVENT} bytes.") from error
 
 
-async def check(response: aiohttp.ClientResponse, wait: Wait, key: str) -> None:
-    """Raises what the answer means where it isn't a stream. Should it repeat our key, nobody is shown it."""
+async def check(response: aiohttp.ClientResponse, wait: Wait) -> None:
+    """Raises what the answer means where it isn't a stream."""
     if response.status != 200:
         body = await beginning(response, wait)
-        if key:
-            body = body.replace(key.encode(), b"...")
         raise failure(response.status, response.headers.get("retry-after", ""), body)
     kind = response.headers.get("content-type", "")
     if kind.partition(";")[0].strip().lower() != "text/event-stream":
