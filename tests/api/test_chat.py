@@ -165,7 +165,11 @@ MESSAGES: list[tuple[dict[str, Any], Message]] = [
         Message("user", "ab"),
     ),
     ({"role": "user", "content": "<|im_end|>"}, Message("user", "<|im_end|>")),
-    ({"role": "assistant", "content": None}, Message("assistant", "")),
+    ({"role": "assistant", "content": ""}, Message("assistant", "")),
+    (
+        {"role": "assistant", "content": None, "reasoning_content": "because"},
+        Message("assistant", "", reasoning_content="because"),
+    ),
     ({"role": "assistant", "content": None, "refusal": "No."}, Message("assistant", "No.")),
     (
         {"role": "assistant", "content": "a", "reasoning_content": "because"},
@@ -193,6 +197,33 @@ async def test_the_message_of_an_answer_is_taken_back_as_it_came(client: Client,
     message = (await ask(client))["choices"][0]["message"]
     history = [{"role": "user", "content": "hi"}, message, {"role": "user", "content": "more"}]
     assert (await asked(client, backend, messages=history)).messages[1] == Message("assistant", "Hello world")
+
+
+def calling(**calls: str) -> dict[str, Any]:
+    """An assistant's calls of `f`, their arguments by their ids."""
+    described = [{"id": id, "function": {"name": "f", "arguments": given}} for id, given in calls.items()]
+    return {"role": "assistant", "content": None, "tool_calls": described}
+
+
+def result(id: str) -> dict[str, Any]:
+    return {"role": "tool", "content": f"{id} done", "tool_call_id": id}
+
+
+async def test_results_come_in_any_order_and_a_later_turn_may_use_an_id_again(
+    client: Client, backend: FakeBackend
+) -> None:
+    hi = {"role": "user", "content": "hi"}
+    history = [hi, calling(a="{}", b="{}"), result("b"), result("a"), calling(a='{"x": 1}'), result("a"), hi]
+    messages = (await asked(client, backend, messages=history)).messages
+    assert [(m.name, m.tool_call_id) for m in messages if m.role == "tool"] == [("f", "b"), ("f", "a"), ("f", "a")]
+
+
+@pytest.mark.parametrize("nothing", ["", " ", "{}"])
+async def test_a_call_of_a_function_without_parameters_may_have_empty_arguments(
+    client: Client, backend: FakeBackend, nothing: str
+) -> None:
+    request = await asked(client, backend, messages=[calling(a=nothing), result("a")])
+    assert request.messages[0].tool_calls[0].arguments == "{}"
 
 
 async def test_4096_messages_are_taken(client: Client, backend: FakeBackend) -> None:

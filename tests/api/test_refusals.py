@@ -161,6 +161,17 @@ OPENAIS: list[Row] = [
 ]
 
 user = {"role": "user", "content": "hi"}
+
+
+def calling(*ids: str, arguments: str = "{}") -> dict[str, Any]:
+    calls = [{"id": id, "type": "function", "function": {"name": "f", "arguments": arguments}} for id in ids]
+    return {"role": "assistant", "content": None, "tool_calls": calls}
+
+
+def result(id: str) -> dict[str, Any]:
+    return {"role": "tool", "content": "x", "tool_call_id": id}
+
+
 WRONG_MESSAGES: list[tuple[Any, str]] = [
     (None, "messages"), ([], "messages"), ({}, "messages"), ("hi", "messages"), (1, "messages"),
     ([user] * 4097, "messages"), (["hi"], "messages[0]"), ([None], "messages[0]"), ([user, []], "messages[1]"),
@@ -205,6 +216,17 @@ WRONG_MESSAGES: list[tuple[Any, str]] = [
     ([{"role": "assistant", "content": "", "audio": {"id": "x"}}], "messages[0].audio"),
     ([{"role": "assistant", "content": "", "refusal": 1}], "messages[0].refusal"),
     ([user, {"role": "tool", "content": "x", "tool_call_id": "1"}], "messages[1].tool_call_id"),
+    ([user, calling("1")], "messages[1].tool_calls[0].id"),
+    ([user, calling("1", "2"), result("2")], "messages[1].tool_calls[0].id"),
+    ([user, calling("1", "2"), result("1"), user, result("2")], "messages[1].tool_calls[1].id"),
+    ([user, calling("1"), user, result("1")], "messages[1].tool_calls[0].id"),
+    ([user, calling("1"), calling("2"), result("1"), result("2")], "messages[1].tool_calls[0].id"),
+    ([user, calling("1", "1"), result("1"), result("1")], "messages[1].tool_calls[1].id"),
+    ([user, calling("1"), result("1"), user, result("1")], "messages[4].tool_call_id"),
+    ([user, {"role": "assistant"}], "messages[1].content"),
+    ([user, {"role": "assistant", "content": None}], "messages[1].content"),
+    ([user, {"role": "assistant", "content": None, "tool_calls": []}], "messages[1].content"),
+    ([user, {"role": "assistant", "refusal": None, "reasoning_content": ""}], "messages[1].content"),
     ([{"role": "function", "content": "x", "name": "f"}], "messages[0]"),
 ]  # fmt: skip
 MESSAGES: list[Row] = [({"messages": value}, param) for value, param in WRONG_MESSAGES]

@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from oruel.errors import InvalidParameter
 from oruel.kinds import (
@@ -59,9 +59,28 @@ content = Either(
 )
 
 
-def message_kind(sent_as: str, role: Role, extra: dict[str, Kind], required: tuple[str, ...]) -> Object:
+def message_kind(sent_as: Role | Literal["developer"], extra: dict[str, Kind], required: tuple[str, ...]) -> Object:
     fields: dict[str, Kind] = {"role": Choice((sent_as,)), "content": content, "name": String(1, 64)}
-    return Object(fields | extra, required=("role", *required), build=partial(build_message, role))
+    role: Role = "system" if sent_as == "developer" else sent_as
+    kind = AssistantMessage if role == "assistant" else Object
+    return kind(fields | extra, required=("role", *required), build=partial(build_message, role))
+
+
+class AssistantMessage(Object):
+    """`content` may be left out where the message says something in another way, as answers do."""
+
+    def parse(self, value: object, path: str) -> Message:
+        message: Message = super().parse(value, path)
+        if not (message.content or message.tool_calls or message.reasoning_content) and not has_content(value):
+            raise InvalidParameter(
+                f"{path} has neither content nor tool_calls: send what the assistant said, or leave the message out.",
+                param=f"{path}.content",
+            )
+        return message
+
+
+def has_content(value: object) -> bool:
+    return isinstance(value, dict) and value.get("content") is not None
 
 
 def build_message(role: Role, given: dict[str, Any]) -> Message:
@@ -84,7 +103,8 @@ class JsonObject:
     """A string that holds a JSON object, as models write the arguments of a call."""
 
     def parse(self, value: object, path: str) -> str:
-        text = String().parse(value, path)
+        # Some servers write nothing where a function takes nothing.
+        text = String().parse(value, path).strip() or "{}"
         try:
             arguments = json.loads(text)
         except (ValueError, RecursionError):
@@ -132,11 +152,11 @@ MESSAGES = Array(
     Tagged(
         "role",
         {
-            "system": message_kind("system", "system", {}, ("content",)),
-            "developer": message_kind("developer", "system", {}, ("content",)),
-            "user": message_kind("user", "user", {}, ("content",)),
-            "assistant": message_kind("assistant", "assistant", ASSISTANT_FIELDS, ()),
-            "tool": message_kind("tool", "tool", {"tool_call_id": String(1, 128)}, ("content", "tool_call_id")),
+            "system": message_kind("system", {}, ("content",)),
+            "developer": message_kind("developer", {}, ("content",)),
+            "user": message_kind("user", {}, ("content",)),
+            "assistant": message_kind("assistant", ASSISTANT_FIELDS, ()),
+            "tool": message_kind("tool", {"tool_call_id": String(1, 128)}, ("content", "tool_call_id")),
             "function": Refused(no_functions),
         },
     ),
@@ -145,25 +165,62 @@ MESSAGES = Array(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A call that waits for its result, and where its id stands."""
+
+    name: str
+    path: str
+
+
 def answered(messages: tuple[Message, ...]) -> tuple[Message, ...]:
-    """The same, each tool's message with the name of the function it answers for. Raises InvalidParameter where it
-    answers no call before it, or one that is answered already.
+    """The same, each tool's message with the name of the function it answers for. Raises InvalidParameter where calls
+    and results don't match: all results of a message's calls follow it, one for each.
     """
-    names: dict[str, str] = {}
+    waiting: dict[str, Asked] = {}
     told: list[Message] = []
     for index, message in enumerate(messages):
-        names |= {call.id: call.name for call in message.tool_calls}
-        if message.role != "tool":
-            told.append(message)
+        if message.role == "tool":
+            told.append(result(message, waiting, f"messages[{index}]"))
             continue
-        assert message.tool_call_id is not None
-        name = names.pop(message.tool_call_id, None)
-        if name is None:
-            raise InvalidParameter(
-                f'messages[{index}].tool_call_id is "{abbreviate(message.tool_call_id)}", but no assistant message '
-                "before it has an unanswered call of that id. Send the assistant's tool_calls too, and one answer "
-                "to each.",
-                param=f"messages[{index}].tool_call_id",
-            )
-        told.append(replace(message, name=message.name or name))
+        require_results(waiting, f"before messages[{index}]")
+        waiting = asked(message, f"messages[{index}]")
+        told.append(message)
+    require_results(waiting, "in what follows")
     return tuple(told)
+
+
+def asked(message: Message, path: str) -> dict[str, Asked]:
+    """The message's calls by their ids. Raises InvalidParameter where two have the same."""
+    calls: dict[str, Asked] = {}
+    for number, call in enumerate(message.tool_calls):
+        where = f"{path}.tool_calls[{number}].id"
+        if call.id in calls:
+            raise InvalidParameter(
+                f'{where} is "{abbreviate(call.id)}", as is {calls[call.id].path}. Give each call an id of its own.',
+                param=where,
+            )
+        calls[call.id] = Asked(call.name, where)
+    return calls
+
+
+def result(message: Message, waiting: dict[str, Asked], path: str) -> Message:
+    """The tool's message, with the name of its function; the call no longer waits."""
+    assert message.tool_call_id is not None
+    call = waiting.pop(message.tool_call_id, None)
+    if call is None:
+        raise InvalidParameter(
+            f'{path}.tool_call_id is "{abbreviate(message.tool_call_id)}", but the assistant message before it has no '
+            "unanswered call of that id. Send the assistant's tool_calls too, and one answer to each.",
+            param=f"{path}.tool_call_id",
+        )
+    return replace(message, name=message.name or call.name)
+
+
+def require_results(waiting: dict[str, Asked], where: str) -> None:
+    for call_id, call in waiting.items():
+        raise InvalidParameter(
+            f'{call.path} is "{abbreviate(call_id)}", but no tool message {where} answers it. After an assistant '
+            "message with tool_calls, send one tool message for each tool_call_id.",
+            param=call.path,
+        )
