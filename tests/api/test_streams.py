@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 from typing import Any
 
 import pytest
@@ -140,3 +141,22 @@ async def test_what_waits_at_another_server_is_not_in_a_queue_of_ours(serve: Ser
     backend.script = doing(delta(queued=0.0, deployment="far"), 0.3, delta("late"), FINISH)
     client = serve(deadlines=Deadlines(queue=0.1, first_token=5, whole=5))
     assert (await client.post(URL, json=chat())).status_code == 200
+
+
+# Every character that Python's str.splitlines ends a line at, by its own word.
+LINE_ENDS = [chr(code) for code in range(sys.maxunicode + 1) if len(f"a{chr(code)}b".splitlines()) > 1]
+
+
+@pytest.mark.parametrize("fails", [False, True], ids=["text", "error"])
+async def test_a_client_that_splits_lines_as_python_does_reads_every_event_whole(
+    client: Client, backend: FakeBackend, fails: bool
+) -> None:
+    assert {"\x85", "\u2028", "\u2029"} < set(LINE_ENDS)
+    said = "".join(f"{end}é–“{number}”" for number, end in enumerate(LINE_ENDS))
+    backend.script = doing(delta(said), EngineFailed(said) if fails else FINISH)
+    async with client.stream("POST", URL, json=chat(stream=True)) as response:
+        lines = [line async for line in response.aiter_lines() if line]
+    chunks = [json.loads(line.removeprefix("data: ")) for line in lines[:-1]]
+    assert lines[-1] == "data: [DONE]"
+    assert chunks[1]["choices"][0]["delta"]["content"] == said
+    assert not fails or chunks[-1]["error"]["message"] == said

@@ -16,9 +16,19 @@ from oruel.api.record import record_in
 HEARTBEAT = b": waiting\n\n"
 DONE = b"data: [DONE]\n\n"
 
+# They end no line of an event stream, but clients that split by str.splitlines take them for ends. JSON may hold them
+# within strings alone, where their escapes say the same.
+LINE_BREAKS = {b"\xc2\x85": rb"\u0085", b"\xe2\x80\xa8": rb"\u2028", b"\xe2\x80\xa9": rb"\u2029"}
+
 
 def event(json: bytes) -> bytes:
-    return b"data: %b\n\n" % json
+    return b"data: %b\n\n" % (json if json.isascii() else without_line_breaks(json))
+
+
+def without_line_breaks(json: bytes) -> bytes:
+    for character, escaped in LINE_BREAKS.items():
+        json = json.replace(character, escaped)
+    return json
 
 
 class EventStream(Response):
