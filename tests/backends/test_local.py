@@ -14,7 +14,7 @@ from oruel.engine.protocol import Start, Started, TokenOutput
 from oruel.errors import ContextLengthExceeded
 from oruel.llama.model import Model
 from oruel.text.tokenizer import Tokenizer
-from oruel.types import ChatRequest, Delta, Message, SamplingParams
+from oruel.types import ChatRequest, Delta, Message, SamplingParams, Tool, ToolChoice
 from tests.engine.scripted_process import ScriptedProcess, scripted_engine
 from tests.fakes import until
 from tests.gguf_models import llama_model
@@ -34,13 +34,13 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @asynccontextmanager
 async def local_backend(
-    path: Path, *, shares_with_all: bool = False
+    path: Path, *, shares_with_all: bool = False, describes_tools: bool = False
 ) -> AsyncIterator[tuple[LocalBackend, EngineClient]]:
     engine = EngineClient(Start(model=str(path), threads=1, parallel=4, context=CONTEXT))
     with Model(path, vocabulary_only=True) as model:
         try:
             await engine.start()
-            tokenizer = Tokenizer(model.vocabulary, model.chat_template)
+            tokenizer = Tokenizer(model.vocabulary, model.chat_template, describes_tools=describes_tools)
             backend = LocalBackend(engine, tokenizer, model="llama", context=CONTEXT, shares_with_all=shares_with_all)
             yield backend, engine
         finally:
@@ -51,9 +51,9 @@ async def answer(backend: LocalBackend, request: ChatRequest) -> list[Delta]:
     return [delta async for delta in backend.stream(request)]
 
 
-def answers(path: Path, *requests: ChatRequest) -> list[list[Delta]]:
+def answers(path: Path, *requests: ChatRequest, describes_tools: bool = False) -> list[list[Delta]]:
     async def run() -> list[list[Delta]]:
-        async with local_backend(path) as (backend, _):
+        async with local_backend(path, describes_tools=describes_tools) as (backend, _):
             return [await answer(backend, request) for request in requests]
 
     return asyncio.run(run())
@@ -108,6 +108,18 @@ def test_a_prompt_that_leaves_room_for_one_token_is_answered_and_one_longer_is_r
     assert deltas[-1].usage.completion_tokens == 1
     with pytest.raises(ContextLengthExceeded, match=f"{CONTEXT} tokens.*{CONTEXT}"):
         answers(path, says(CONTEXT - around))
+
+
+def test_a_prompt_that_tools_make_too_long_is_blamed_on_the_tools(path: Path) -> None:
+    tools = (Tool("f", "A long description. " * 100), Tool("g"))
+    asking = replace(REQUEST, tools=tools, tool_choice=ToolChoice("auto", ("f", "g")))
+    with pytest.raises(ContextLengthExceeded, match=r"messages and tools come to \d+ tokens.*fewer tools") as caught:
+        answers(path, asking, describes_tools=True)
+    assert caught.value.param == "tools"
+    long = replace(asking, messages=(Message("user", "\x01" * 250),), tools=tools[1:])
+    with pytest.raises(ContextLengthExceeded, match=r"messages and tools come to.*Shorten the messages") as caught:
+        answers(path, long, describes_tools=True)
+    assert caught.value.param == "messages"
 
 
 def test_closing_the_stream_cancels_the_request_in_the_engine(path: Path) -> None:

@@ -1,6 +1,7 @@
 """The embedded engine as a Backend: messages to tokens, tokens through the engine, its tokens to deltas."""
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator
 
 from oruel.engine.client import EngineClient, Generation, Place
@@ -58,22 +59,26 @@ class LocalBackend:
         return ChoiceText(piece, request.stop, top=request.sampling.logprobs, reader=reader)
 
     async def _encode(self, request: ChatRequest) -> Prompt:
-        size = sum(len((message.content + (message.reasoning_content or "")).encode()) for message in request.messages)
+        size = said(request)
         # Some tokenizers take seconds for a megabyte: what can't fit is refused before they see it.
-        self._check_room(size // self._tokenizer.longest_piece, "at least ")
+        self._check_room(request, size // self._tokenizer.longest_piece, "at least ")
         if size <= INLINE_BYTES and not request.tools:
             prompt = self._tokenizer.encode_request(request)
         else:
             prompt = await asyncio.to_thread(self._tokenizer.encode_request, request)
-        self._check_room(len(prompt.tokens))
+        self._check_room(request, len(prompt.tokens))
         return prompt
 
-    def _check_room(self, prompt_tokens: int, accuracy: str = "") -> None:
+    def _check_room(self, request: ChatRequest, prompt_tokens: int, accuracy: str = "") -> None:
         if prompt_tokens >= self._context:
+            declared = described(request)
+            param = "tools" if declared > said(request) else "messages"
+            remedy = "Declare fewer tools, or describe them in less" if param == "tools" else "Shorten the messages"
             raise ContextLengthExceeded(
-                f"The messages come to {accuracy}{prompt_tokens} tokens, and the context window of {self._model} "
-                f"holds {self._context}, of which the answer needs at least one. Shorten the messages.",
-                param="messages",
+                f"The messages {'and tools come' if declared else 'come'} to {accuracy}{prompt_tokens} tokens, and the "
+                f"context window of {self._model} holds {self._context}, of which the answer needs at least one. "
+                f"{remedy}.",
+                param=param,
             )
 
     def _clamp(self, max_tokens: int | None, prompt_tokens: int) -> int:
@@ -106,6 +111,17 @@ class LocalBackend:
             piece.finish,
             usage,
         )
+
+
+def said(request: ChatRequest) -> int:
+    """The bytes of what the messages say."""
+    return sum(len((message.content + (message.reasoning_content or "")).encode()) for message in request.messages)
+
+
+def described(request: ChatRequest) -> int:
+    """The characters in which the tools that the model is told of are declared."""
+    tools = request.tools if request.tool_choice.mode != "none" else ()
+    return sum(len(tool.name + tool.description + json.dumps(tool.parameters)) for tool in tools)
 
 
 def count(prompt: list[int], choices: list[ChoiceText], place: Place) -> Usage:
