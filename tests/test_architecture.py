@@ -25,7 +25,7 @@ ORDER = [
     "constraints",
     "llama",
 ]
-FREE = {"__version__", "types", "errors", "parameters", "kinds", "announcement"}
+FREE = {"__version__", "types", "errors", "parameters", "kinds", "functions", "announcement"}
 MAX_LINES = 400
 MAX_FUNCTION_LINES = 50
 

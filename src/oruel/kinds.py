@@ -136,9 +136,8 @@ class Array:
 
     def schema(self) -> JSONSchema:
         bounds = {"minItems": self.minimum or None, "maxItems": self.maximum}
-        return {"type": "array", "items": self.item.schema()} | {
-            name: bound for name, bound in bounds.items() if bound is not None
-        }
+        schema = {"type": "array", "items": self.item.schema()}
+        return schema | {name: bound for name, bound in bounds.items() if bound is not None}
 
     def __str__(self) -> str:
         if self.maximum is None:
@@ -207,14 +206,14 @@ class TokenMap:
 
 @dataclass(frozen=True)
 class Object:
-    """An object of declared fields. null counts as absent; unknown fields are refused with the nearest name.
-
-    The result holds only the fields that were given; `build` turns it into something else.
+    """An object of declared fields. null counts as absent; unknown fields are refused with the nearest name, or with
+    what `elsewhere` says of one. The result holds only what was given; `build` turns it into something else.
     """
 
     fields: Mapping[str, Kind]
     required: tuple[str, ...] = ()
     build: Callable[[dict[str, Any]], Any] = field(default=lambda given: given)
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
 
     def parse(self, value: object, path: str) -> Any:
         if not isinstance(value, dict):
@@ -222,7 +221,7 @@ class Object:
         prefix = f"{path}." if path else ""
         for name in value:
             if name not in self.fields:
-                raise unknown(name, prefix + (abbreviate(name) or '""'), self.fields)
+                raise unknown(name, prefix + (abbreviate(name) or '""'), self.fields, self.elsewhere.get(name))
         for name in self.required:
             if value.get(name) is None:
                 raise missing(f"{prefix}{name}", self.fields[name], value)
@@ -309,8 +308,11 @@ class Refused:
 
     def parse(self, value: object, path: str) -> None:
         if not any(type(value) is type(neutral) and value == neutral for neutral in self.neutral):
-            instead = f", or send {self}" if self.neutral else ""
-            raise UnsupportedParameter(f"{path} can't be honoured: {self.reason} Leave it out{instead}.", param=path)
+            raise UnsupportedParameter(f"{path} can't be honoured: {self.reason}{self.advice}", param=path)
+
+    @property
+    def advice(self) -> str:
+        return f" Leave it out, or send {self}." if self.neutral else " Leave it out."
 
     def schema(self) -> JSONSchema:
         return {"enum": [*self.neutral, None], "description": self.reason}
@@ -329,13 +331,13 @@ def missing(path: str, kind: Kind, parent: Mapping[str, object]) -> InvalidParam
     return InvalidParameter(f"{path} is required and must be {kind}, but is {state}.", param=path)
 
 
-def unknown(name: str, path: str, known: Mapping[str, Any]) -> UnknownParameter:
-    return UnknownParameter(f"{path} is not a known field.{nearest(name, tuple(known))}", param=path)
+def unknown(name: str, path: str, known: Mapping[str, Any], instead: str | None = None) -> UnknownParameter:
+    hint = f" {instead}" if instead else nearest(name, tuple(known))
+    return UnknownParameter(f"{path} is not a known field.{hint}", param=path)
 
 
 def nearest(value: object, names: tuple[str, ...]) -> str:
-    """' Did you mean X?', or nothing."""
-    # Only short strings are compared: difflib is quadratic, and the input is hostile.
+    """' Did you mean X?', or nothing. Short strings alone are compared: difflib is quadratic, the input hostile."""
     close = difflib.get_close_matches(value.lower(), names, n=1) if isinstance(value, str) and len(value) < 64 else []
     return f' Did you mean "{close[0]}"?' if close else ""
 
@@ -393,7 +395,6 @@ def nullable(schema: JSONSchema) -> JSONSchema:
     if isinstance(schema.get("type"), str) and "enum" not in schema:
         return schema | {"type": [schema["type"], "null"]}
     if "enum" in schema:
-        return (
-            schema if None in schema["enum"] else schema | {"type": ["string", "null"], "enum": [*schema["enum"], None]}
-        )
+        choices = schema["enum"]
+        return schema if None in choices else schema | {"type": ["string", "null"], "enum": [*choices, None]}
     return {"anyOf": [schema, {"type": "null"}]}

@@ -5,6 +5,17 @@ all derive from it, so adding a parameter means adding one declaration here and 
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from oruel.functions import (
+    MAX_TOOLS,
+    NAME_PATTERN,
+    SCHEMA,
+    ChoiceOr,
+    custom_tool,
+    function_kind,
+    named_function,
+    other_choices,
+    servers_tools,
+)
 from oruel.kinds import (
     Array,
     Boolean,
@@ -12,7 +23,6 @@ from oruel.kinds import (
     Either,
     FreeObject,
     Integer,
-    JSONSchema,
     Kind,
     Number,
     Object,
@@ -20,8 +30,6 @@ from oruel.kinds import (
     String,
     Tagged,
     TokenMap,
-    invalid,
-    nearest,
 )
 
 Group = Literal["Sampling", "Length", "Penalties", "Output format", "Tools", "Routing", "Beyond the page"]
@@ -73,31 +81,6 @@ class UseCase:
     max_tokens: str
     other: str = ""
 
-
-@dataclass(frozen=True)
-class ChoiceOr:
-    """One of some strings, or an object."""
-
-    values: tuple[str, ...]
-    other: Object
-
-    def parse(self, value: object, path: str) -> Any:
-        if isinstance(value, dict):
-            return self.other.parse(value, path)
-        if not isinstance(value, str) or value not in self.values:
-            raise invalid(self, value, path, nearest(value, self.values))
-        return value
-
-    def schema(self) -> JSONSchema:
-        return {"anyOf": [Choice(self.values).schema(), self.other.schema()]}
-
-    def __str__(self) -> str:
-        return f"{Choice(self.values)} or {self.other}"
-
-
-MAX_TOOLS = 128
-NAME_PATTERN = "^[a-zA-Z0-9_-]{1,64}$"
-SCHEMA = FreeObject(10_000, maximum_values=10_000, maximum_depth=64)
 
 stop_kind = Either(String(1, MAX_STOP_CHARACTERS), Array(String(1, MAX_STOP_CHARACTERS), maximum=MAX_STOPS))
 not_yet = "not served by this version yet."
@@ -265,21 +248,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         "tools",
         Array(
-            Object(
-                {
-                    "type": Choice(("function",)),
-                    "function": Object(
-                        {
-                            "name": String(1, 64, NAME_PATTERN),
-                            "description": String(0, 32768),
-                            "parameters": SCHEMA,
-                            "strict": Boolean(),
-                        },
-                        required=("name",),
-                    ),
-                },
-                required=("type", "function"),
-            ),
+            Tagged("type", {"function": function_kind, "custom": custom_tool, **servers_tools}),
             maximum=MAX_TOOLS,
         ),
         "Tools",
@@ -295,13 +264,8 @@ PARAMETERS: tuple[Parameter, ...] = (
         "tool_choice",
         ChoiceOr(
             ("none", "auto", "required"),
-            Object(
-                {
-                    "type": Choice(("function",)),
-                    "function": Object({"name": String(1, 64, NAME_PATTERN)}, required=("name",)),
-                },
-                required=("type", "function"),
-            ),
+            Tagged("type", {"function": named_function, **other_choices}),
+            elsewhere={"any": "required"},
         ),
         "Tools",
         "Whether and which tools the model calls.",

@@ -65,6 +65,24 @@ async def test_a_deep_value_that_parses_is_refused_by_its_field(client: Client, 
 @pytest.mark.parametrize(
     ("content", "param"),
     [
+        (b'{"model": "[[[", "messages":' + b"[" * 100_000, "messages"),
+        (b'{"a": [[1]], "tools" : ' + b'{"b":' * 100_000 + b"1" + b"}" * 100_000 + b', "c": [1]}', "tools"),
+        (b'{"a\\"[b": "}", "x": ' + b'["\\"]", ' * 100_000, "x"),
+        (b"[" * 100_000, None),
+    ],
+    ids=["messages", "tools", "x", "an array"],
+)
+async def test_a_body_that_is_too_deep_to_parse_says_which_field_is(
+    client: Client, content: bytes, param: str | None
+) -> None:
+    error = (await client.post(URL, content=content, headers=JSON)).json()["error"]
+    assert (error["param"], error["code"]) == (param, "invalid_body")
+    assert error["message"] == f"{param or 'The body'} is nested too deep."
+
+
+@pytest.mark.parametrize(
+    ("content", "param"),
+    [
         (b'{"temperature": 1, "temperature": 1}', "temperature"),
         (b'{"model": "demo", "messages": [{"role": "user", "role": "user"}]}', "role"),
         (b'{"a": 1, "\\u0061": 2}', "a"),

@@ -363,6 +363,35 @@ async def test_what_is_not_served_is_refused_by_name_and_reason(client: Client) 
         assert words in error["message"]
 
 
+def function(**fields: Any) -> dict[str, Any]:
+    return {"type": "function", "name": "f"} | fields
+
+
+HINTS: list[tuple[dict[str, Any], str, str]] = [
+    ({"functions": [{"name": "f"}]}, "functions", "tools"),
+    ({"function_call": {"name": "f"}}, "function_call", "tool_choice"),
+    ({"tool_choice": "any"}, "tool_choice", 'Send "required"'),
+    ({"tool_choice": {"type": "any"}}, "tool_choice", 'the string "required"'),
+    ({"tool_choice": {"type": "tool", "name": "f"}}, "tool_choice", '{"type": "function", "function": {"name": …}}'),
+    ({"tool_choice": {"type": "allowed_tools", "allowed_tools": {}}}, "tool_choice", "Leave the others out of tools"),
+    ({"tool_choice": function()}, "tool_choice.name", '{"type": "function", "function": {"name": …}}'),
+    ({"tools": [function()]}, "tools[0].name", '{"type": "function", "function": {"name": …, "parameters": …}}'),
+    ({"tools": [{"type": "custom", "custom": {"name": "f"}}]}, "tools[0]", "one string among its parameters"),
+    ({"tools": [tool("f"), {"type": "web_search"}]}, "tools[1]", "Declare a function"),
+    ({"tools": [{"type": "mcp", "server_label": "x"}]}, "tools[0]", "Declare a function"),
+]
+
+
+@pytest.mark.parametrize(("fields", "param", "instead"), HINTS, ids=lambda value: str(value)[:60])
+async def test_what_other_apis_call_otherwise_is_refused_with_what_to_send_instead(
+    client: Client, fields: dict[str, Any], param: str, instead: str
+) -> None:
+    error = (await client.post(URL, json=chat(**{"tools": [tool("f")], **fields}))).json()["error"]
+    assert error["param"] == param
+    assert instead in error["message"]
+    assert "version" not in error["message"]
+
+
 async def test_the_server_goes_on_after_every_refusal(client: Client) -> None:
     for fields, _ in ROWS[::25]:
         content = json.dumps(chat(**fields))

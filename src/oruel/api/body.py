@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections import Counter
 from typing import Any
 
@@ -15,6 +16,9 @@ LOOP_BYTES = 2**16
 
 # int() of thousands of digits is slow or refused, and no field takes more than 20.
 MAX_DIGITS = 300
+
+# What the depth of JSON depends on; a name is a string before a colon. Nothing is tried twice, as the input is hostile.
+TOKENS = re.compile(r'[{}\[\]]|"((?:[^"\\]++|\\.)*+)(?:"(\s*+:)?)?', re.DOTALL)
 
 
 async def read_object(request: Request, max_bytes: int) -> dict[str, Any]:
@@ -65,10 +69,27 @@ def parse_object(raw: bytes) -> dict[str, Any]:
             else "The body is empty; send a JSON object."
         ) from None
     except RecursionError:
-        raise InvalidBody("The body is nested too deep.") from None
+        name = deepest_field(raw.decode())
+        raise InvalidBody(f"{name or 'The body'} is nested too deep.", param=name) from None
     if not isinstance(value, dict):
         raise InvalidBody('The body must be a JSON object, such as {"model": …, "messages": […]}.')
     return value
+
+
+def deepest_field(text: str) -> str | None:
+    """The name of the body's field that is nested deepest, in JSON that is too deep to parse; None for an array's."""
+    depth = deepest = 0
+    name = found = None
+    for token in TOKENS.finditer(text):
+        if token[0] in "{[":
+            depth += 1
+        elif token[0] in "}]":
+            depth -= 1
+        elif depth == 1 and token[2]:
+            name = abbreviate(token[1])
+        if depth > deepest:
+            deepest, found = depth, name
+    return found
 
 
 def unique_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any, Literal
 
 from oruel.errors import InvalidParameter
+from oruel.functions import MAX_TOOLS, NAME_PATTERN
 from oruel.kinds import (
     Array,
     Choice,
@@ -20,14 +21,13 @@ from oruel.kinds import (
     Tagged,
     abbreviate,
 )
-from oruel.parameters import MAX_TOOLS, NAME_PATTERN
 from oruel.types import Message, Role, ToolCall
 
 MAX_MESSAGES = 4096
 MAX_PARTS = 4096
 
 text_only = "this model takes text only."
-no_functions = "function calls in this form were replaced by tools."
+no_functions = "function calls in this form were replaced by tool_calls, and their results by messages of role tool."
 
 text_part = Object(
     {

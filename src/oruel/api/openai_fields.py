@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from oruel.functions import Replaced
 from oruel.kinds import Choice, JSONSchema, Kind, Refused, String, abbreviate, invalid
 
 
@@ -50,8 +51,10 @@ INERT: Mapping[str, Kind] = {
 # They would change the text; each with the values that ask for nothing.
 REFUSED: Mapping[str, Kind] = {
     "audio": Refused("this model answers in text only."),
-    "function_call": Refused("functions are not served by this version yet.", neutral=("none", "auto")),
-    "functions": Refused("functions are not served by this version yet.", neutral=([],)),
+    "function_call": Replaced("it was replaced by tool_choice. Send that.", neutral=("none", "auto")),
+    "functions": Replaced(
+        'they were replaced by tools. Send each there, as {"type": "function", "function": …}.', neutral=([],)
+    ),
     "modalities": Refused("this model answers in text only.", neutral=(["text"],)),
     "moderation": Refused("this server doesn't moderate."),
     "prediction": Refused("this server takes no predicted output."),

@@ -1,0 +1,92 @@
+"""The kinds of tools and of tool_choice. What other APIs and newer versions send there is told what to send instead."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from oruel.kinds import Boolean, Choice, FreeObject, JSONSchema, Kind, Object, Refused, String, Tagged, invalid, nearest
+
+MAX_TOOLS = 128
+NAME_PATTERN = "^[a-zA-Z0-9_-]{1,64}$"
+SCHEMA = FreeObject(10_000, maximum_values=10_000, maximum_depth=64)
+
+
+@dataclass(frozen=True)
+class ChoiceOr:
+    """One of some strings, or an object. `elsewhere`: what other APIs' strings are called here."""
+
+    values: tuple[str, ...]
+    other: Tagged
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
+
+    def parse(self, value: object, path: str) -> Any:
+        if isinstance(value, dict):
+            return self.other.parse(value, path)
+        if not isinstance(value, str) or value not in self.values:
+            raise invalid(self, value, path, self._hint(value))
+        return value
+
+    def _hint(self, value: object) -> str:
+        if isinstance(value, str) and value in self.elsewhere:
+            return f' Send "{self.elsewhere[value]}".'
+        return nearest(value, self.values)
+
+    def schema(self) -> JSONSchema:
+        return {"anyOf": [Choice(self.values).schema(), self.other.schema()]}
+
+    def __str__(self) -> str:
+        return f"{Choice(self.values)} or {self.other}"
+
+
+@dataclass(frozen=True)
+class Replaced(Refused):
+    """What is done in another way here: the reason says how."""
+
+    @property
+    def advice(self) -> str:
+        return ""
+
+
+function_kind = Object(
+    {
+        "type": Choice(("function",)),
+        "function": Object(
+            {
+                "name": String(1, 64, NAME_PATTERN),
+                "description": String(0, 32768),
+                "parameters": SCHEMA,
+                "strict": Boolean(),
+            },
+            required=("name",),
+        ),
+    },
+    required=("type", "function"),
+    elsewhere=dict.fromkeys(
+        ("name", "description", "parameters", "strict"),
+        'It belongs into function: {"type": "function", "function": {"name": …, "parameters": …}}.',
+    ),
+)
+named_function = Object(
+    {
+        "type": Choice(("function",)),
+        "function": Object({"name": String(1, 64, NAME_PATTERN)}, required=("name",)),
+    },
+    required=("type", "function"),
+    elsewhere={"name": 'It belongs into function: {"type": "function", "function": {"name": …}}.'},
+)
+custom_tool = Replaced(
+    "it is of type custom, whose input is free text. Declare a function with one string among its parameters."
+)
+SERVERS_OWN = ("code_interpreter", "computer_use_preview", "file_search", "image_generation", "mcp", "web_search")
+servers_tools: dict[str, Kind] = {
+    name: Replaced(f"it is of type {name}, and this server runs no tools. Declare a function and run it when called.")
+    for name in (*SERVERS_OWN, "web_search_preview")
+}
+other_choices: dict[str, Kind] = {
+    "allowed_tools": Replaced('it is of type allowed_tools. Leave the others out of tools; send "auto" or "required".'),
+    "custom": Replaced('it is of type custom. Send {"type": "function", "function": {"name": …}}.'),
+    "tool": Replaced('it is of type tool. Send {"type": "function", "function": {"name": …}}.'),
+    "any": Replaced('it is of type any. Send the string "required".'),
+    "auto": Replaced('it is of type auto. Send the string "auto".'),
+    "none": Replaced('it is of type none. Send the string "none".'),
+}
