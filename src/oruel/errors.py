@@ -4,6 +4,7 @@ OruelError
 ├── RequestError                400  invalid_request_error
 │   ├── InvalidBody                  the body is not the JSON object it should be
 │   ├── InvalidParameter             a known field holds a value that it can't take
+│   │   └── TemplateTooCostly        the chat template takes too long over these messages
 │   ├── UnknownParameter             a field nobody declared
 │   ├── UnsupportedParameter         a declared field asks for what this server doesn't do
 │   ├── SchemaRefused                a JSON Schema that is none, or that asks too much
@@ -57,6 +58,10 @@ class InvalidBody(RequestError):
 
 class InvalidParameter(RequestError):
     code = "invalid_value"
+
+
+class TemplateTooCostly(InvalidParameter):
+    pass
 
 
 class UnknownParameter(RequestError):

@@ -1,6 +1,7 @@
 """The embedded engine behind the one seam: what a request's deltas add up to, over a random-weights model."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
@@ -11,9 +12,10 @@ import pytest
 from oruel.backends.local import LocalBackend
 from oruel.engine.client import EngineClient
 from oruel.engine.protocol import Start, Started, TokenOutput
-from oruel.errors import ContextLengthExceeded
+from oruel.errors import ContextLengthExceeded, TemplateTooCostly
 from oruel.llama.model import Model
-from oruel.text.tokenizer import Tokenizer
+from oruel.text.budget import WHOLE, Limits
+from oruel.text.tokenizer import Prompt, Tokenizer
 from oruel.types import ChatRequest, Delta, Message, SamplingParams, Tool, ToolChoice
 from tests.engine.scripted_process import ScriptedProcess, scripted_engine
 from tests.fakes import until
@@ -217,3 +219,48 @@ def test_cached_tokens_tell_nothing_of_another_accounts_prompts_unless_the_opera
     assert ada == 0
     assert again > 0
     assert (bob > 0) is shares_with_all
+
+
+NEVER_ENDS = (
+    "{% for message in messages %}{{ message.content }}{% if message.content == 'go' %}{% for a in range(99999) %}"
+)
+NEVER_ENDS += "{% for b in range(99999) %}{% endfor %}{% endfor %}{% endif %}{% endfor %}"
+
+
+def test_a_template_that_never_ends_is_refused_by_the_models_name(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run() -> None:
+        engine, process = await scripted_engine(monkeypatch)
+        with Model(path, vocabulary_only=True) as model:
+            tokenizer = Tokenizer(model.vocabulary, NEVER_ENDS)
+            backend = LocalBackend(engine, tokenizer, model="llama", context=CONTEXT)
+            with pytest.raises(TemplateTooCostly, match=r"llama.*chat template.*steps") as caught:
+                await answer(backend, replace(REQUEST, messages=(Message("user", "go"),)))
+        assert caught.value.param == "messages"
+        assert not process.submitted
+
+    asyncio.run(run())
+
+
+def test_what_takes_a_template_long_is_rendered_off_the_event_loop(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    turns = "{% for message in messages %}{% for a in range(9999) %}{% endfor %}{{ message.content }}{% endfor %}"
+    threads: list[bool] = []
+
+    async def run() -> None:
+        engine, _ = await scripted_engine(monkeypatch)
+        with Model(path, vocabulary_only=True) as model:
+            tokenizer = Tokenizer(model.vocabulary, turns)
+            encode = tokenizer.encode_request
+
+            def encoded(request: ChatRequest, *, limits: Limits = WHOLE) -> Prompt:
+                prompt = encode(request, limits=limits)
+                threads.append(threading.current_thread() is threading.main_thread())
+                return prompt
+
+            monkeypatch.setattr(tokenizer, "encode_request", encoded)
+            backend = LocalBackend(engine, tokenizer, model="llama", context=CONTEXT)
+            for messages in (1, 40):
+                request = replace(REQUEST, messages=(Message("user", "Hi"),) * messages)
+                await backend._encode(request)
+
+    asyncio.run(run())
+    assert threads == [True, False]

@@ -1,8 +1,9 @@
+import resource
 from typing import Any
 
 import pytest
 
-from oruel.errors import InvalidParameter, ModelLoadError
+from oruel.errors import InvalidParameter, ModelLoadError, TemplateTooCostly
 from oruel.text.template import CHATML, ChatTemplate
 from oruel.types import Message
 
@@ -121,6 +122,109 @@ def test_what_is_no_template_is_refused_when_it_is_loaded(source: str) -> None:
 def test_a_template_cannot_leave_its_sandbox(source: str) -> None:
     with pytest.raises(InvalidParameter):
         render(source + " x")
+
+
+ENDLESS = {
+    "loops in loops": "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
+    "loops over filters": "{% for a in range(99999) | map('string') %}{% for b in range(99999) | list %}{% endfor %}"
+    "{% endfor %}",
+    "a long body": "{% for a in range(99999) %}" + "{% if a == 1 %}{% endif %}" * 2000 + "{% endfor %}",
+    "macros that call themselves": "{% macro m(n) %}{% if n %}{{ m(n - 1) }}{{ m(n - 1) }}{% endif %}{% endmacro %}"
+    "{{ m(60) }}",
+    "recursive loops": "{% set r = range(99999) %}{% for a in r recursive %}{{ loop(r) if loop.depth < 9 }}"
+    "{% endfor %}",
+    "a list that grows while it is walked": "{% set l = [1] %}{% for a in l %}{% set _ = l.append(a) %}{% endfor %}",
+    "filters in loops": "{% for a in range(99999) %}{{ range(99999) | list | sort | join(',') | length }}{% endfor %}",
+    "lists that double": "{% set ns = namespace(l=[1]) %}{% for a in range(60) %}{% set ns.l = ns.l + ns.l %}"
+    "{% endfor %}",
+}
+LARGE = {
+    "text that doubles": "{% set ns = namespace(t='ab') %}{% for a in range(60) %}{% set ns.t = ns.t + ns.t %}"
+    "{% endfor %}{{ ns.t }}",
+    "text that doubles by ~": "{% set ns = namespace(t='ab') %}{% for a in range(60) %}{% set ns.t = ns.t ~ ns.t %}"
+    "{% endfor %}{{ ns.t }}",
+    "a block that doubles": "{% set ns = namespace(t='ab') %}{% for a in range(60) %}{% set ns.t %}{{ ns.t }}{{ ns.t }}"
+    "{% endset %}{% endfor %}{{ ns.t }}",
+    "lists in lists": "{% set ns = namespace(l=[1]) %}{% for a in range(60) %}{% set ns.l = [ns.l, ns.l] %}{% endfor %}"
+    "{{ ns.l }}",
+    "lists that are filled later": "{% set l = [] %}{% set m = [l] * 99999 %}{% set _ = l.append('x' * 99999) %}"
+    "{{ m | tojson }}",
+    "lists compared": "{% set a = namespace(l=[1]) %}{% set b = namespace(l=[1]) %}{% for n in range(60) %}"
+    "{% set a.l = [a.l, a.l] %}{% set b.l = [b.l, b.l] %}{% endfor %}{{ a.l == b.l }}",
+    "namespaces in namespaces": "{% set ns = namespace(a=1) %}{% for a in range(60) %}"
+    "{% set ns.x = [ns, ns] %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}{{ ns.x + ns.x + [ns] * 999999 }}",
+    "text repeated": "{{ ('ab' * 999999) * 9 }}",
+    "much written": "{% for a in range(99999) %}{{ 'ab' * 9999 }}{% endfor %}",
+    "long lines in a macro": "{% macro m() %}{% for a in range(99999) %}" + "ab" * 5000 + "{% endfor %}{% endmacro %}"
+    "{{ m() | length }}",
+    "join": "{{ range(99999) | join('ab' * 9999) }}",
+    "join of what comes one by one": "{{ range(99999) | map('string') | join('ab' * 9999) }}",
+    "join of it, as a method": "{{ ('ab' * 9999).join(range(99999) | map('string')) }}",
+    "join, as a method": "{{ ('ab' * 9999).join(['x'] * 99999) }}",
+    "batch": "{{ ([1] | batch(10000000000, 'ab') | list)[0] | length }}",
+    "slice": "{{ 'ab' | slice(10000000000) | list }}",
+    "center": "{{ 'ab' | center(10000000000) }}",
+    "center, as a method": "{{ 'ab'.center(10000000000) }}",
+    "zfill": "{{ '7'.zfill(10000000000) }}",
+    "tabs": "{{ ('\\t' * 99999).expandtabs(99999) }}",
+    "indent": "{{ ('a\\n' * 99999) | indent('ab' * 9999) }}",
+    "replace": "{{ ('a' * 99999) | replace('a', 'ab' * 9999) }}",
+    "replace, as a method": "{{ ('a' * 99999).replace('a', 'ab' * 9999) }}",
+    "a wide format": "{{ '%10000000000d' | format(1) }}",
+    "a wide format by %": "{{ '%*d' % (10000000000, 1) }}",
+    "a wide format, as a method": "{{ '{:10000000000}'.format(1) }}",
+    "a width from outside": "{{ '{:{}}'.format(1, 10000000000) }}",
+    "filler": "{{ lipsum(n=10000000) }}",
+    "bytes": "{{ (1).to_bytes(10000000000) }}",
+    "numbers": "{% set ns = namespace(n=9) %}{% for a in range(60) %}{% set ns.n = ns.n * ns.n %}{% endfor %}"
+    "{{ ns.n }}",
+}
+
+
+GO = Message("user", "go")
+
+
+def asked(source: str) -> str:
+    """A template that does nothing of the kind when it is tried at loading."""
+    return "{% if messages[0].content == 'go' %}" + source + "{% endif %}{{ messages[0].content }}"
+
+
+@pytest.mark.parametrize("source", [*ENDLESS.values(), *LARGE.values()], ids=[*ENDLESS, *LARGE])
+def test_a_template_that_takes_long_or_makes_much_is_given_up(source: str) -> None:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(InvalidParameter, match="chat template can't render") as caught:
+        render(asked(source), GO)
+    assert caught.value.param == "messages"
+    # Kilobytes; in truth it would be gigabytes, or no end.
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < before + 2**19
+
+
+def test_a_template_without_end_says_what_there_was_too_much_of() -> None:
+    with pytest.raises(TemplateTooCostly, match="steps"):
+        render(asked(ENDLESS["loops in loops"]), GO)
+    with pytest.raises(TemplateTooCostly, match="characters"):
+        render(asked(LARGE["text that doubles"]), GO)
+
+
+def test_long_conversations_are_within_the_bounds() -> None:
+    messages = [Message("user", "word " * 400)] * 4096
+    assert len(render(CHATML, *messages)) > 8_000_000
+    careful = (
+        "{% for m in messages %}{% if m.content is string and m.content == messages[0].content %}"
+        "{{ '<|' + m.role + '|>' ~ (m.content.split(' ') | join('_') | trim).replace('_', '--') }}"
+        "{% endif %}{% endfor %}"
+    )
+    assert render(careful, *messages).count("word--word") > 4096
+
+
+def test_a_template_that_is_too_much_for_two_short_messages_is_refused_when_it_is_loaded() -> None:
+    with pytest.raises(ModelLoadError, match="steps"):
+        ChatTemplate(ENDLESS["loops in loops"])
+
+
+def test_a_source_beyond_reason_is_refused_when_it_is_loaded() -> None:
+    with pytest.raises(ModelLoadError, match="characters"):
+        ChatTemplate("{{ 1 }}" * 99999)
 
 
 def test_a_template_sees_nothing_of_the_functions_it_calls() -> None:

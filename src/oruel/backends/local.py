@@ -5,13 +5,15 @@ import json
 from collections.abc import AsyncGenerator
 
 from oruel.engine.client import EngineClient, Generation, Place
-from oruel.errors import ContextLengthExceeded
+from oruel.errors import ContextLengthExceeded, TemplateTooCostly
+from oruel.text.budget import SHORT
 from oruel.text.choice import ChoiceText, Piece, merge
 from oruel.text.tokenizer import Prompt, Tokenizer
 from oruel.types import ChatRequest, Delta, Usage
 
 # Longer conversations take milliseconds to render and tokenise: they do it off the event loop.
 INLINE_BYTES = 4096
+INLINE_MESSAGES = 64
 
 
 class LocalBackend:
@@ -62,12 +64,24 @@ class LocalBackend:
         size = said(request)
         # Some tokenizers take seconds for a megabyte: what can't fit is refused before they see it.
         self._check_room(request, size // self._tokenizer.longest_piece, "at least ")
-        if size <= INLINE_BYTES and not request.tools:
-            prompt = self._tokenizer.encode_request(request)
-        else:
-            prompt = await asyncio.to_thread(self._tokenizer.encode_request, request)
+        prompt = (self._encode_inline(request) if size <= INLINE_BYTES else None) or await self._encode_aside(request)
         self._check_room(request, len(prompt.tokens))
         return prompt
+
+    def _encode_inline(self, request: ChatRequest) -> Prompt | None:
+        """None where that takes longer than the event loop should wait."""
+        if request.tools or len(request.messages) > INLINE_MESSAGES:
+            return None
+        try:
+            return self._tokenizer.encode_request(request, limits=SHORT)
+        except TemplateTooCostly:
+            return None
+
+    async def _encode_aside(self, request: ChatRequest) -> Prompt:
+        try:
+            return await asyncio.to_thread(self._tokenizer.encode_request, request)
+        except TemplateTooCostly as error:
+            raise TemplateTooCostly(f"{self._model}: {error.message}", param=error.param) from error
 
     def _check_room(self, request: ChatRequest, prompt_tokens: int, accuracy: str = "") -> None:
         if prompt_tokens >= self._context:

@@ -8,6 +8,7 @@ from typing import Any
 
 from oruel.errors import InvalidParameter
 from oruel.kinds import abbreviate
+from oruel.text.budget import WHOLE, Limits
 from oruel.text.markup import GUARD, Markup, alternatives, occurrences
 from oruel.text.template import ChatTemplate
 from oruel.types import Message, Tool
@@ -49,7 +50,12 @@ class MarkedTemplate:
         self.written = self._markup.texts | assembled
 
     def segments(
-        self, messages: Sequence[Message], kwargs: Mapping[str, Any], tools: Sequence[Tool] = ()
+        self,
+        messages: Sequence[Message],
+        kwargs: Mapping[str, Any],
+        tools: Sequence[Tool] = (),
+        *,
+        limits: Limits = WHOLE,
     ) -> Iterator[tuple[str, bool]]:
         """What the template renders, in order: its special texts (True), and all other text (False)."""
         protected = {name: self._protect_value(value, f"chat_template_kwargs.{name}") for name, value in kwargs.items()}
@@ -57,6 +63,7 @@ class MarkedTemplate:
             [self._protect_message(message) for message in messages],
             protected,
             [self._protect_tool(tool) for tool in tools],
+            limits=limits,
         )
         for text, special in self._markup.segments(rendered):
             if special:

@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Any, Protocol
 
 from oruel.errors import InvalidParameter
+from oruel.text.budget import WHOLE, Limits
 from oruel.text.marked import MarkedTemplate
 from oruel.text.markup import alternatives, occurrences
 from oruel.text.template import ChatTemplate
@@ -61,10 +62,17 @@ class PromptEncoder:
         self._template = MarkedTemplate(template, self._special)
         self._strips = {self._special[text] for text in self._template.written if self._strips_right(text)}
 
-    def encode(self, messages: Sequence[Message], kwargs: Mapping[str, Any], tools: Sequence[Tool] = ()) -> list[int]:
-        """Raises InvalidParameter where the template refuses the messages or the arguments."""
+    def encode(
+        self,
+        messages: Sequence[Message],
+        kwargs: Mapping[str, Any],
+        tools: Sequence[Tool] = (),
+        *,
+        limits: Limits = WHOLE,
+    ) -> list[int]:
+        """Raises InvalidParameter where the template refuses the messages or the arguments, TemplateTooCostly."""
         tokens: list[int] = []
-        for text, special in self._template.segments(messages, kwargs, tools):
+        for text, special in self._template.segments(messages, kwargs, tools, limits=limits):
             if special:
                 tokens.append(self._special[text])
             else:

@@ -1,19 +1,39 @@
 """The Jinja environment that chat templates expect, sandboxed: what a model file brings is a program of others."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 from datetime import datetime
+from types import BuiltinFunctionType
 from typing import Any, NoReturn
 
 from jinja2 import nodes
 from jinja2.exceptions import SecurityError, TemplateError
 from jinja2.ext import Extension, loopcontrols
 from jinja2.parser import Parser
-from jinja2.runtime import Context
+from jinja2.runtime import Context, LoopContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.utils import Namespace
 
-MAX_REPEATED = 2**20
+from oruel.text.budget import budget
+from oruel.text.metering import (
+    COMPARISONS,
+    GROWING,
+    MAX_REPEATED,
+    OWN_FILTERS,
+    WIDENING,
+    Metered,
+    at_hand,
+    built,
+    joined,
+    metered_filter,
+    metered_test,
+    require_bounded,
+    require_small,
+    shown,
+)
+
 MAX_POWER_BITS = 1024
+MAX_PRODUCT_BITS = 2**14
 
 
 class Generation(Extension):
@@ -26,30 +46,63 @@ class Generation(Extension):
         return parser.parse_statements(("name:endgeneration",), drop_needle=True)
 
 
+class Named(Namespace):
+    """A namespace whose text doesn't hold what is in it, which may be itself."""
+
+    def __repr__(self) -> str:
+        return "<namespace>"
+
+
 class Sandbox(ImmutableSandboxedEnvironment):
-    """Repeating and raising to a power are bounded too, because both make much memory out of few characters. Lists may
-    be appended to and popped from, which some templates do: what they are given is made for each rendering.
+    """Lists may be appended to and popped from, which some templates do: what they are given is made for each
+    rendering. Whatever may take long or grow pays for it: templates are compiled and rendered while `spending`.
     """
 
-    intercepted_binops = frozenset({"*", "**"})
+    intercepted_binops = frozenset({"*", "**", "%"})
 
     def __init__(self) -> None:
-        super().__init__(trim_blocks=True, lstrip_blocks=True, extensions=[Generation, loopcontrols])
-        self.globals |= {"raise_exception": raise_exception, "strftime_now": strftime_now}
+        super().__init__(trim_blocks=True, lstrip_blocks=True, extensions=[Generation, loopcontrols], finalize=shown)
+        self.globals |= {"raise_exception": raise_exception, "strftime_now": strftime_now, "namespace": Named}
+        del self.globals["lipsum"]
         self.filters |= {"tojson": tojson, "from_json": json.loads}
+        metered = {name: metered_filter(name, function) for name, function in self.filters.items()}
+        self.filters = metered | OWN_FILTERS
+        tests: Any = self.tests  # jinja2 calls them just functions
+        self.tests |= {name: metered_test(tests[name]) for name in COMPARISONS}
+        self.concat = joined  # type: ignore[method-assign]
+
+    def _generate(self, source: nodes.Template, *args: Any, **kwargs: Any) -> str:
+        return super()._generate(Metered().visit(source), *args, **kwargs)
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
         if isinstance(obj, list) and attr in ("append", "pop"):
             return True
         return super().is_safe_attribute(obj, attr, value)
 
+    def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N805  (as jinja2's)
+        budget().step()
+        for given in args:
+            if type(given) is int and isinstance(__obj, (BuiltinFunctionType, type)):
+                require_small(given)
+            elif isinstance(__obj, LoopContext):
+                budget().step(len(given) if isinstance(given, Sized) else 0)
+        name = getattr(__obj, "__name__", "")
+        if name in GROWING or name in WIDENING:
+            # What formats with a text is jinja2's own function, which holds the method it stands for.
+            method = getattr(__obj, "__wrapped__", __obj)
+            args = tuple(at_hand(name, given) for given in args)
+            require_bounded(name, getattr(method, "__self__", None), [*args, *kwargs.values()])
+        return built(super().call(__context, __obj, *args, **kwargs))
+
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         if operator == "**":
             check_power(left, right)
-        else:
+        elif operator == "*":
             check_repeated(left, right)
             check_repeated(right, left)
-        return super().call_binop(context, operator, left, right)
+        elif isinstance(left, str):
+            require_bounded("format", left, list(right) if isinstance(right, tuple) else [right])
+        return built(super().call_binop(context, operator, left, right))
 
 
 def check_power(base: Any, exponent: Any) -> None:
@@ -58,8 +111,17 @@ def check_power(base: Any, exponent: Any) -> None:
 
 
 def check_repeated(sequence: Any, times: Any) -> None:
-    if isinstance(sequence, (str, list, tuple)) and isinstance(times, int) and len(sequence) * times > MAX_REPEATED:
-        raise SecurityError(f"a sequence repeated to more than {MAX_REPEATED} items")
+    if isinstance(times, int) and isinstance(sequence, int):
+        require_bits(sequence.bit_length() + times.bit_length())
+    elif isinstance(times, int) and isinstance(sequence, (str, list, tuple)):
+        if len(sequence) * times > MAX_REPEATED:
+            raise SecurityError(f"a sequence repeated to more than {MAX_REPEATED} items")
+        budget().check(budget().weigh(sequence) * times)
+
+
+def require_bits(bits: int) -> None:
+    if bits > MAX_PRODUCT_BITS:
+        raise SecurityError(f"a product of more than {MAX_PRODUCT_BITS} bits")
 
 
 def raise_exception(message: str) -> NoReturn:

@@ -11,8 +11,9 @@ from typing import Any
 
 from jinja2 import nodes
 
-from oruel.errors import InvalidParameter, ModelLoadError
+from oruel.errors import InvalidParameter, ModelLoadError, TemplateTooCostly
 from oruel.kinds import abbreviate
+from oruel.text.budget import PROBED, WHOLE, Limits, OverBudget, spending
 from oruel.text.sandbox import Sandbox
 from oruel.types import Message, Tool, ToolCall
 
@@ -23,6 +24,7 @@ CHATML = (
 """For models that bring no template."""
 
 MAX_REASON = 400
+MAX_SOURCE = 2**18
 NO_PARAMETERS: Mapping[str, Any] = {"type": "object", "properties": {}}
 RESERVED = frozenset({"messages", "add_generation_prompt", "bos_token", "eos_token", "tools", "documents"})
 
@@ -52,9 +54,14 @@ class ChatTemplate:
         self.source = source
         self.bos_text = bos_text
         self.eos_text = eos_text
+        if len(source) > MAX_SOURCE:
+            raise ModelLoadError(
+                f"The model's chat template has {len(source)} characters; at most {MAX_SOURCE} may be."
+            )
         sandbox = Sandbox()
         try:
-            self._template = sandbox.from_string(transform(sandbox.parse(source)))
+            with spending(WHOLE):
+                self._template = sandbox.from_string(transform(sandbox.parse(source)))
         except Exception as error:
             raise ModelLoadError(
                 f"The model's chat template can't be compiled: {reason(error)}. Use a model file with another template."
@@ -70,24 +77,39 @@ class ChatTemplate:
         tools: Sequence[Tool] = (),
         *,
         answers: bool = True,
+        limits: Limits = WHOLE,
     ) -> str:
         """`answers`: the text goes on to where the model's answer begins. Raises InvalidParameter, with the template's
-        own words where it refuses the messages.
+        own words where it refuses the messages, TemplateTooCostly where it goes beyond the limits.
         """
         self._check(kwargs)
         taken = messages if self._takes_system else fold_system(messages)
         offered = {"tools": [tool_dict(tool) for tool in tools]} if tools else {}
-        return self._render(taken, {**self._without_tools, **offered, **kwargs}, answers=answers)
+        return self._render(taken, {**self._without_tools, **offered, **kwargs}, answers=answers, limits=limits)
 
-    def _render(self, messages: Sequence[Message], variables: Mapping[str, Any], *, answers: bool = True) -> str:
+    def _render(
+        self,
+        messages: Sequence[Message],
+        variables: Mapping[str, Any],
+        *,
+        answers: bool = True,
+        limits: Limits = WHOLE,
+    ) -> str:
         try:
-            return self._template.render(
-                variables,
-                messages=[as_dict(message) for message in messages],
-                add_generation_prompt=answers,
-                bos_token=self.bos_text,
-                eos_token=self.eos_text,
-            )
+            with spending(limits, sum(len(message.content) for message in messages)):
+                return self._template.render(
+                    variables,
+                    messages=[as_dict(message) for message in messages],
+                    add_generation_prompt=answers,
+                    bos_token=self.bos_text,
+                    eos_token=self.eos_text,
+                )
+        except OverBudget as error:
+            raise TemplateTooCostly(
+                f"The model's chat template can't render these messages: {error}. Send fewer or shorter messages, or "
+                "have the operator use a model file with another template.",
+                param="messages",
+            ) from error
         except Exception as error:
             raise InvalidParameter(
                 f"The model's chat template can't render these messages: {reason(error)}.", param="messages"
@@ -111,7 +133,9 @@ class ChatTemplate:
 
     def _attempt(self, messages: Sequence[Message], variables: Mapping[str, Any]) -> str | None:
         try:
-            return self._render(messages, variables)
+            return self._render(messages, variables, limits=PROBED)
+        except TemplateTooCostly as error:
+            raise ModelLoadError(f"For two short messages already: {error.message}") from error
         except InvalidParameter:
             return None
 

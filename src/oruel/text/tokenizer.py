@@ -8,6 +8,7 @@ from typing import Any
 from oruel.engine.protocol import Form
 from oruel.llama.vocabulary import Vocabulary
 from oruel.text.answer import AnswerReader
+from oruel.text.budget import WHOLE, Limits
 from oruel.text.forms import Forms
 from oruel.text.prompt import PromptEncoder
 from oruel.text.reasoning import State, markers_in, state_after
@@ -56,13 +57,13 @@ class Tokenizer:
     def has_tools(self) -> bool:
         return self._format is not None
 
-    def encode_request(self, request: ChatRequest) -> Prompt:
-        """Raises InvalidParameter where the template refuses."""
+    def encode_request(self, request: ChatRequest, *, limits: Limits = WHOLE) -> Prompt:
+        """Raises InvalidParameter where the template refuses, TemplateTooCostly."""
         offered = request.tools if request.tool_choice.mode != "none" else ()
         messages: Sequence[Message] = request.messages
         if self._generic:
             messages, offered = with_tools(messages, offered), ()
-        tokens = self._encoder.encode(messages, request.chat_template_kwargs, offered)
+        tokens = self._encoder.encode(messages, request.chat_template_kwargs, offered, limits=limits)
         tail = b"".join(self.piece(token) or self.token_text(token).encode() for token in tokens[-TAIL:])
         return Prompt(tokens, state_after(tail.decode(errors="replace"), self._markers))
 

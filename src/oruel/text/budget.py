@@ -1,0 +1,139 @@
+"""What one rendering of a chat template may cost. A model file's template is a program of others, and Python can't stop
+a thread: so what takes long, or makes much out of little, is counted while it runs.
+"""
+
+import time
+from collections.abc import Iterable, Iterator, Sized
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+from jinja2.exceptions import SecurityError
+
+# The thread's clock costs as much as ten steps.
+STEPS_A_LOOK = 64
+
+# Of an item in a list, beside its own text.
+ITEM = 8
+
+ITERATED = 1024
+
+
+class OverBudget(SecurityError):
+    """The rendering was given up; the message says what there was too much of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """`steps`: nodes of the template in loops that turn, calls, and items that filters take; `characters` of all texts
+    that are built on the way, and as many more for each of the messages'; `seconds` of the thread's CPU time.
+    """
+
+    steps: int
+    characters: int
+    seconds: float
+    characters_each: int = 32
+
+
+WHOLE = Limits(steps=2**25, characters=2**22, seconds=1.0)
+"""For a thread of its own: what 4096 messages of 8 MB in all take is a tenth of it with most templates."""
+
+PROBED = Limits(steps=2**20, characters=2**20, seconds=0.5)
+"""For a few words, when the model is loaded."""
+
+SHORT = Limits(steps=2**18, characters=2**18, seconds=0.01)
+"""For the event loop, which everybody waits for meanwhile."""
+
+
+class Budget:
+    """What is left. Its methods raise OverBudget."""
+
+    __slots__ = ("_allowed", "_characters", "_deadline", "_limits", "_looks", "_steps")
+
+    def __init__(self, limits: Limits, given_characters: int = 0) -> None:
+        self._limits = limits
+        self._steps = limits.steps
+        self._characters = self._allowed = limits.characters + given_characters * limits.characters_each
+        self._looks = STEPS_A_LOOK
+        self._deadline = time.thread_time() + limits.seconds
+
+    def step(self, count: int = 1) -> None:
+        self._steps -= count
+        if self._steps < 0:
+            raise OverBudget(f"it takes more than {self._limits.steps} steps")
+        self._looks -= 1
+        if self._looks == 0:
+            self._looks = STEPS_A_LOOK
+            if time.thread_time() > self._deadline:
+                raise OverBudget(f"it computes for more than {self._limits.seconds:g} seconds")
+
+    def build(self, characters: int) -> None:
+        """For a text that was built, or is about to be."""
+        self._characters -= characters
+        if self._characters < 0:
+            raise self._too_much()
+
+    def check(self, characters: int) -> None:
+        """For a text that may become as long as that."""
+        if characters > self._characters:
+            raise self._too_much()
+
+    def weigh(self, value: Any) -> int:
+        """The characters that a value would come to as text, about; lists may hold the same one many times."""
+        if type(value) is str:
+            return len(value)
+        if value is None or type(value) is bool or type(value) is int:
+            return ITEM
+        weight, waiting = 0, [value]
+        while waiting:
+            item = waiting.pop()
+            kind = type(item)
+            if kind is str:
+                weight += len(item)
+                continue
+            if kind is dict:
+                weight += ITEM * len(item)
+                waiting += item
+                waiting += item.values()
+            elif kind is list or kind is tuple:
+                weight += ITEM * len(item)
+                waiting += item
+            else:
+                weight += len(item) if isinstance(item, str) else ITEM
+            if weight > self._characters:
+                raise self._too_much()
+        self.step(weight // ITEM)
+        return weight
+
+    def items(self, iterable: Iterable[Any], cost: int = 1) -> Iterable[Any]:
+        """The same items, each at `cost` steps."""
+        if isinstance(iterable, Sized):
+            self.step(1 + len(iterable) * cost)
+            return iterable
+        return self._counted(iterable, cost)
+
+    def _counted(self, iterable: Iterable[Any], cost: int) -> Iterator[Any]:
+        for item in iterable:
+            self.step(cost)
+            yield item
+
+    def _too_much(self) -> OverBudget:
+        return OverBudget(f"it makes more than {self._allowed} characters of text on the way")
+
+
+# Where a template is compiled, its constants are computed.
+_spent: ContextVar[Budget] = ContextVar("_spent")
+
+
+budget = _spent.get
+"""The budget of the rendering under way in this thread."""
+
+
+@contextmanager
+def spending(limits: Limits, given_characters: int = 0) -> Iterator[None]:
+    token = _spent.set(Budget(limits, given_characters))
+    try:
+        yield
+    finally:
+        _spent.reset(token)
