@@ -128,9 +128,16 @@ def gemma_model(folder: Path, *, half: bool = True, seed: int = 3) -> Path:
     return write_model(folder / "gemma.gguf", shape, tokenizer, half=half, seed=seed)
 
 
-def byte_level(*, merges: int = 120, size: int = 0, template: str = CHATML) -> Tokenizer:
+def family_model(folder: Path, name: str, template: str, control: Iterable[str], *, eos: str, seed: int = 5) -> Path:
+    """Llama with the chat template and the control tokens of some family."""
+    tokenizer = byte_level(template=template, eos=eos)
+    tokenizer.add(control, TokenType.CONTROL)
+    return write_model(folder / f"{name}.gguf", Shape("llama"), tokenizer, half=True, seed=seed)
+
+
+def byte_level(*, merges: int = 120, size: int = 0, template: str = CHATML, eos: str = "<|im_end|>") -> Tokenizer:
     """GPT-2's scheme: a token for each byte, merges learnt from a sample, and the control tokens of ChatML."""
-    tokenizer = Tokenizer("gpt2", template, bos="<|endoftext|>", eos="<|im_end|>", adds_bos=False)
+    tokenizer = Tokenizer("gpt2", template, bos="<|endoftext|>", eos=eos, adds_bos=False)
     letters = byte_letters()
     tokenizer.add(letters.values())
     tokenizer.merges = learn_merges(SAMPLE, letters, merges)

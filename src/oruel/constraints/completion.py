@@ -44,8 +44,9 @@ class Place:
 
     def _leave(self, token: int, data: bytes) -> bytes:
         """What of `data` belongs to the document."""
-        if not self._marker:
-            self.is_free = [token] != list(self.leave)
+        if not self._pieces[self.leave[0]]:
+            # A control token: none is part of free text.
+            self.is_free = token != self.leave[0]
             return b""
         text = self._tail + data
         _, found, after = text.partition(self._marker)
@@ -98,9 +99,9 @@ class _Search:
 
 
 def shortest(matcher: llguidance.LLMatcher, tokens: Tokens) -> list[int]:
-    """The shortest token that may follow; none where the grammar has failed."""
+    """The shortest token that may follow, a control token where no text may; none where the grammar has failed."""
     bits = np.frombuffer(matcher.compute_bitmask(), np.uint8)
     allowed = np.unpackbits(bits, count=tokens.size, bitorder="little").view(np.bool_)
     places = np.flatnonzero(allowed[tokens.shortest_first])
     found: list[int] = tokens.shortest_first[places[:1]].tolist()
-    return found
+    return found or [token for token in np.flatnonzero(allowed).tolist() if token not in tokens.ends][:1]

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from oruel.engine.protocol import TokenOutput
-from oruel.text.answer import AnswerReader, Segment
+from oruel.text.answer import Segment
 from oruel.text.detokenizer import Detokenizer
+from oruel.text.dialect import Reader
 from oruel.text.stops import StopScanner
 from oruel.types import Alternative, FinishReason, TokenLogprob, ToolCallDelta
 
@@ -62,7 +63,7 @@ class ChoiceText:
         stops: tuple[str, ...] = (),
         *,
         top: int | None = None,
-        reader: AnswerReader | None = None,
+        reader: Reader | None = None,
     ) -> None:
         self._piece = piece
         self._top = top

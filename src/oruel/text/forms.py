@@ -1,14 +1,14 @@
 """What an answer has to be like, as a grammar: a JSON document, or calls of the tools that were offered."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from oruel.constraints.json_object import GRAMMAR as JSON_OBJECT
 from oruel.constraints.schema import embedded, json_grammar
 from oruel.engine.protocol import Form
-from oruel.text.lark import TERMINALS, Lark, not_beginning_with, quoted
+from oruel.text.call_rules import CallRules
+from oruel.text.lark import TERMINALS, Lark, not_beginning_with
 from oruel.text.reasoning import Markers, State
-from oruel.text.tools.format import Tagged, ToolFormat
+from oruel.text.tools.format import ToolFormat
 from oruel.types import ResponseFormat, Tool
 
 # After reasoning, before what it was for.
@@ -34,7 +34,7 @@ class Forms:
 
     def calls(self, tool_format: ToolFormat, tools: Sequence[Tool], state: State, *, must: bool, several: bool) -> Form:
         """Calls of `tools`, at least one where it `must` be; else free text that may end in calls."""
-        calls = _Calls(self._lark, tool_format, tools, several=several)
+        calls = CallRules(self._lark, tool_format, tools, several=several)
         if must:
             begin = self._lark.literal(tool_format.begin)
             return Form(self._after_reasoning(state, f"{begin} calls") + calls.rules)
@@ -80,62 +80,3 @@ class Forms:
     def _thought(self) -> str:
         assert self._markers is not None
         return self._lark.up_to("thought", self._markers.close) + BLANK
-
-
-class _Calls:
-    """The rule `calls`: what follows the beginning of a call, up to its end and those of the calls after it."""
-
-    def __init__(self, lark: Lark, tool_format: ToolFormat, tools: Sequence[Tool], *, several: bool) -> None:
-        self._lark = lark
-        self._format = tool_format
-        between = tool_format.between if several else None
-        more = f"({lark.literal(between)} call)*" if between is not None else ""
-        names = " | ".join(f"tool_{number}" for number in range(len(tools)))
-        lines = [f"calls: call {more} {lark.literal(tool_format.end)}\ncall: {names}\n"]
-        for number, tool in enumerate(tools):
-            name, middle = quoted(tool.name), lark.literal(tool_format.middle)
-            lines.append(f"tool_{number}: {name} {middle} {self._arguments(number, tool, lines)}\n")
-        self.rules = "".join(lines)
-
-    def _arguments(self, number: int, tool: Tool, lines: list[str]) -> str:
-        schema = {**tool.parameters, "type": "object"}
-        if self._format.tagged is None:
-            return f"%json {embedded(schema)}"
-        return self._tagged(self._format.tagged, number, schema, lines)
-
-    def _tagged(self, tags: Tagged, number: int, schema: dict[str, Any], lines: list[str]) -> str:
-        """Properties in the order of the schema."""
-        required = schema.get("required", ())
-        properties = schema.get("properties") or {}
-        parts: list[str] = []
-        for place, (key, described) in enumerate(properties.items()):
-            rule = f"value_{number}_{place}"
-            is_text = is_string(described)
-            lines.append(self._value(rule, tags, with_definitions(described, schema), is_text))
-            after_key = tags.after_key if is_text else tags.after_key_json
-            part = f"{self._lark.literal(tags.before_key)} {quoted(key)} {self._lark.literal(after_key)} {rule}"
-            parts.append(part if key in required else f"({part})?")
-        return " ".join(parts)
-
-    def _value(self, rule: str, tags: Tagged, schema: dict[str, Any], is_text: bool) -> str:
-        end = tags.after_value
-        if is_text and "enum" in schema:
-            choices = " | ".join(quoted(choice) for choice in schema["enum"])
-            return f"{rule}: ({choices}) {self._lark.literal(end)}\n"
-        if is_text:
-            return self._lark.up_to(rule, end)
-        return f"{rule}: %json {embedded(schema)} {self._lark.literal(end)}\n"
-
-
-def is_string(schema: Any) -> bool:
-    """Whether a value of this schema is written as it stands, and not as JSON."""
-    if not isinstance(schema, dict):
-        return False
-    choices = schema.get("enum") or [None]
-    return schema.get("type") == "string" or ("type" not in schema and all(isinstance(c, str) for c in choices))
-
-
-def with_definitions(described: Any, schema: Mapping[str, Any]) -> dict[str, Any]:
-    """A property's schema by itself, with what it may refer to."""
-    definitions: dict[str, Any] = {name: schema[name] for name in ("$defs", "definitions") if name in schema}
-    return {**definitions, **described} if isinstance(described, dict) else definitions

@@ -2,10 +2,10 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from oruel.text.markup import alternatives
-from oruel.text.tools.format import ID, INDEX, PLACEHOLDERS
+from oruel.text.tools.format import CONSTRAIN, ID, INDEX, KIND, PLACEHOLDERS
 
 ANYTHING = r"(.|\n)*"
 TERMINALS = f"TEXT: /{ANYTHING}/\nCALL_ID: /[a-zA-Z0-9]{{9}}/\nCALL_INDEX: /[0-9]{{1,3}}/\n"
@@ -32,13 +32,18 @@ class Lark:
 
     def up_to(self, rule: str, end: str, text: str = "TEXT") -> str:
         """A rule for free text, matched by the terminal `text`, and the first `end` in it."""
-        if self.is_control(end):
+        if self._pattern.match(end):
             return f"{rule}: {text} {self.literal(end)}\n"
         return f"{rule}[lazy]: {text} {quoted(end)}\n"
 
     def _plain(self, text: str) -> list[str]:
-        kinds = {ID: "CALL_ID", INDEX: "CALL_INDEX"}
+        kinds = {ID: "CALL_ID", INDEX: "CALL_INDEX", KIND: self._kind}
         return [kinds.get(part) or quoted(part) for part in PLACEHOLDERS.split(text) if part]
+
+    @property
+    def _kind(self) -> str:
+        constrain = f"<[{self._control[CONSTRAIN]}]>" if CONSTRAIN in self._control else quoted(CONSTRAIN)
+        return f'(" json" | " "? {constrain} " "? "json")?'
 
 
 def quoted(text: str) -> str:
@@ -49,3 +54,9 @@ def not_beginning_with(name: str, *texts: str) -> str:
     """A terminal for all texts but those."""
     escaped = (re.escape(text).replace("/", r"\/") for text in texts)
     return f"{name}: /{ANYTHING}/" + "".join(f" & ~/{text}{ANYTHING}/" for text in escaped) + "\n"
+
+
+def without(name: str, texts: Collection[str]) -> str:
+    """A terminal for all texts that hold none of those."""
+    escaped = "|".join(re.escape(text).replace("/", r"\/") for text in texts)
+    return f"{name}: /{ANYTHING}/" + (f" & ~/{ANYTHING}({escaped}){ANYTHING}/" if texts else "") + "\n"

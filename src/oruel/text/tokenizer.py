@@ -1,5 +1,6 @@
 """One model's text side: its vocabulary and its chat template together. Safe to call from any thread."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -7,13 +8,14 @@ from typing import Any
 
 from oruel.engine.protocol import Form
 from oruel.llama.vocabulary import Vocabulary
-from oruel.text.answer import AnswerReader
 from oruel.text.budget import WHOLE, Limits
-from oruel.text.forms import Forms
+from oruel.text.dialect import Channelled, Dialect, Plain, Reader
+from oruel.text.markup import alternatives
 from oruel.text.prompt import PromptEncoder
-from oruel.text.reasoning import State, markers_in, state_after
+from oruel.text.reasoning import State, markers_in
 from oruel.text.template import CHATML, ChatTemplate
 from oruel.text.tools.derive import support
+from oruel.text.tools.families import Family, family_of
 from oruel.text.tools.format import HERMES, ToolFormat
 from oruel.text.tools.generic import with_tools
 from oruel.types import ChatRequest, Message
@@ -38,24 +40,22 @@ class Tokenizer:
     def __init__(self, vocabulary: Vocabulary, template: str | None, *, describes_tools: bool = False) -> None:
         """Raises ModelLoadError where the template is none."""
         self._vocabulary = vocabulary
+        source = template or CHATML
+        family = family_of(source)
         chat_template = ChatTemplate(
-            template or CHATML, bos_text=self._text_of(vocabulary.bos), eos_text=self._text_of(vocabulary.eos)
+            (family.prelude if family else "") + source,
+            bos_text=self._text_of(vocabulary.bos),
+            eos_text=self._text_of(vocabulary.eos),
         )
         self._encoder = PromptEncoder(vocabulary, chat_template)
-        self._markers = markers_in(chat_template.source)
-        known = self._known_format(chat_template)
-        self._generic = known is None and describes_tools
-        self._format = HERMES if self._generic else known
-        close = self._markers.close if self._markers else ""
-        self._forms = Forms(vocabulary.control_tokens, self._markers, self._spelt(close))
+        known = self._known_formats(chat_template, family)
+        self._generic = not known and describes_tools
+        self.has_tools = bool(known) or describes_tools
+        self._dialect = self._dialect_of(chat_template, family, known)
 
     @property
     def vocabulary_size(self) -> int:
         return self._vocabulary.size
-
-    @property
-    def has_tools(self) -> bool:
-        return self._format is not None
 
     def encode_request(self, request: ChatRequest, *, limits: Limits = WHOLE) -> Prompt:
         """Raises InvalidParameter where the template refuses, TemplateTooCostly."""
@@ -65,7 +65,7 @@ class Tokenizer:
             messages, offered = with_tools(messages, offered), ()
         tokens = self._encoder.encode(messages, request.chat_template_kwargs, offered, limits=limits)
         tail = b"".join(self.piece(token) or self.token_text(token).encode() for token in tokens[-TAIL:])
-        return Prompt(tokens, state_after(tail.decode(errors="replace"), self._markers))
+        return Prompt(tokens, self._dialect.state_after(tail.decode(errors="replace")))
 
     def encode_messages(self, messages: Sequence[Message], kwargs: Mapping[str, Any]) -> list[int]:
         """The prompt, which ends where the answer begins. Raises InvalidParameter where the template refuses."""
@@ -77,21 +77,11 @@ class Tokenizer:
 
     def form(self, request: ChatRequest, state: State) -> Form | None:
         """What the answer has to be like; None where it is free."""
-        choice = request.tool_choice
-        if choice.mode != "none" and self._format:
-            tools = [tool for tool in request.tools if tool.name in choice.names]
-            must, several = choice.mode == "required", request.parallel_tool_calls
-            return self._forms.calls(self._format, tools, state, must=must, several=several)
-        if request.response_format.type != "text":
-            return self._forms.document(request.response_format, state)
-        return None
+        return self._dialect.form(request, state)
 
-    def reader(self, request: ChatRequest, state: State) -> AnswerReader | None:
+    def reader(self, request: ChatRequest, state: State) -> Reader | None:
         """What tells the parts of the answer apart; None where all of it is content."""
-        calls = self._format if request.tool_choice.mode != "none" else None
-        if state is State.TEXT and calls is None:
-            return None
-        return AnswerReader(self._markers, state, calls, {tool.name: tool for tool in request.tools})
+        return self._dialect.reader(request, state)
 
     def shown(self, token: int) -> bytes:
         """As `piece`, and the texts of the control tokens that formats and reasoning are marked with."""
@@ -110,16 +100,34 @@ class Tokenizer:
 
     @cached_property
     def _marks(self) -> Mapping[int, bytes]:
-        texts = repr(self._format and self._format.texts) + repr(self._markers)
+        texts = "\n".join(self._dialect.texts)
         control = self._vocabulary.control_tokens.items()
         return {token: text.encode() for text, token in control if text and text in texts}
 
-    def _known_format(self, template: ChatTemplate) -> ToolFormat | None:
-        supported = support(template)
-        ends = [self.token_text(token) for token in range(self._vocabulary.size) if self._vocabulary.is_end(token)]
-        return supported.format.before(list(filter(None, ends))) if supported.format and supported.is_whole else None
+    def _known_formats(self, template: ChatTemplate, family: Family | None) -> tuple[ToolFormat, ...]:
+        supported = support(template, family)
+        formats = [form.before(self._ends) for form in supported.formats] if supported.is_whole else []
+        return tuple(form for form in formats if form)
+
+    def _dialect_of(self, template: ChatTemplate, family: Family | None, known: tuple[ToolFormat, ...]) -> Dialect:
+        control = self._vocabulary.control_tokens
+        formats = (HERMES,) if self._generic else known
+        if family and family.channels:
+            return Channelled(control, self._spelt, family.channels.before(self._ends), formats)
+        return Plain(control, self._spelt, markers_in(template.source), formats[0] if formats else None)
+
+    @cached_property
+    def _ends(self) -> list[str]:
+        """The texts of the tokens that end the model's turn."""
+        ends = (token for token in range(self._vocabulary.size) if self._vocabulary.is_end(token))
+        return [text for token in ends if (text := self.token_text(token))]
 
     def _spelt(self, text: str) -> list[int]:
+        control = self._vocabulary.control_tokens
+        parts = re.split(f"({alternatives(control).pattern})", text)
+        return [token for part in parts if part for token in self._tokens_of(part)]
+
+    def _tokens_of(self, text: str) -> list[int]:
         control = self._vocabulary.control_tokens
         return [control[text]] if text in control else self._vocabulary.tokenize(text)
 

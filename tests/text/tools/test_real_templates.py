@@ -3,7 +3,7 @@
 import json
 import random
 import re
-from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -12,14 +12,15 @@ import pytest
 from oruel.constraints.grammar import Grammar
 from oruel.constraints.tokens import Tokens
 from oruel.errors import InvalidParameter
-from oruel.text.answer import AnswerReader
-from oruel.text.forms import Forms
-from oruel.text.reasoning import State, markers_in
+from oruel.text.dialect import Channelled, Dialect, Plain, Reader
+from oruel.text.reasoning import markers_in
 from oruel.text.template import ChatTemplate
 from oruel.text.tools.derive import Support, support
+from oruel.text.tools.families import Family, family_of
 from oruel.text.tools.format import PLACEHOLDERS, ToolFormat
-from oruel.types import Message, Tool, ToolCall
+from oruel.types import ChatRequest, Message, SamplingParams, Tool, ToolCall, ToolChoice
 from tests.text.tools.real_templates import templates
+from tests.text.tools.spoken import spelt
 from tests.text.vocabularies import ByteVocabulary
 
 pytestmark = pytest.mark.templates
@@ -59,28 +60,51 @@ CALLS = (
 ASKED = Message("user", "zqhello")
 
 
+@dataclass(frozen=True)
+class Known:
+    template: ChatTemplate
+    family: Family | None
+    found: Support
+
+    @property
+    def form(self) -> ToolFormat:
+        return self.found.formats[0]
+
+    @property
+    def is_by_hand(self) -> bool:
+        return self.family is not None and bool(self.family.formats)
+
+    def dialect(self, vocabulary: ByteVocabulary) -> Dialect:
+        control = vocabulary.control_tokens
+        if self.family and self.family.channels:
+            return Channelled(control, vocabulary.tokenize, self.family.channels, self.found.formats)
+        return Plain(control, vocabulary.tokenize, None, self.form)
+
+
 @cache
-def known() -> dict[str, tuple[ChatTemplate, Support]]:
-    return {
-        name: (template, support(template))
-        for name, source in templates().items()
-        for template in [ChatTemplate(source, bos_text="<s>", eos_text="</s>")]
-    }
+def known() -> dict[str, Known]:
+    found = {}
+    for name, source in templates().items():
+        family = family_of(source)
+        template = ChatTemplate((family.prelude if family else "") + source, bos_text="<s>", eos_text="</s>")
+        found[name] = Known(template, family, support(template, family))
+    return found
 
 
-def covered() -> dict[str, tuple[ChatTemplate, ToolFormat]]:
-    return {
-        name: (template, found.format) for name, (template, found) in known().items() if found.is_whole and found.format
-    }
+def covered() -> dict[str, Known]:
+    return {name: each for name, each in known().items() if each.found.is_whole}
 
 
-def spelt(text: str, control: Mapping[str, int]) -> list[int]:
-    parts = re.split("(" + "|".join(map(re.escape, control)) + ")", text) if control else [text]
-    return [token for part in parts for token in ([control[part]] if part in control else part.encode())]
+def asked(*, must: bool, several: bool) -> ChatRequest:
+    choice = ToolChoice("required" if must else "auto", tuple(tool.name for tool in TOOLS))
+    return ChatRequest(
+        "", "", (ASKED,), SamplingParams(), tools=tuple(TOOLS), tool_choice=choice, parallel_tool_calls=several
+    )
 
 
-def special_texts(form: ToolFormat) -> list[str]:
-    return sorted(set(re.findall(r"<\|[^<>]+?\|>|<｜[^<>]+?｜>|\[[A-Z_]+\]", " ".join(form.texts))))
+def special_texts(dialect: Dialect) -> list[str]:
+    texts = " ".join(dialect.texts)
+    return sorted(set(re.findall(r"<\|[^<>]+?\|>|<｜[^<>]+?｜>|\[[A-Z_]+\]", texts)))
 
 
 def written(template: ChatTemplate, form: ToolFormat, calls: tuple[ToolCall, ...]) -> str:
@@ -100,29 +124,32 @@ def test_most_public_families_are_covered() -> None:
 @pytest.mark.parametrize("must", [False, True], ids=["auto", "required"])
 def test_what_a_template_writes_of_calls_its_grammar_takes_and_its_reader_gives_back(special: bool, must: bool) -> None:
     chance = random.Random(20261124)
-    for name, (template, form) in covered().items():
-        vocabulary = ByteVocabulary(control=special_texts(form) if special else [])
-        tokens = Tokens(vocabulary)
-        forms = Forms(vocabulary.control_tokens, None, ())
-        for calls in (CALLS[:1], CALLS) if form.between is not None else (CALLS[:1],):
-            several = len(calls) > 1
-            body = written(template, form, calls)
-            grammar = forms.calls(form, TOOLS, State.TEXT, must=must, several=several).grammar
-            held = Grammar(tokens, grammar, 10_000, closes=False)
+    for name, each in covered().items():
+        control = special_texts(each.dialect(ByteVocabulary())) if special else []
+        vocabulary = ByteVocabulary(control=control)
+        tokens, dialect = Tokens(vocabulary), each.dialect(vocabulary)
+        for calls in (CALLS[:1], CALLS) if each.form.between is not None else (CALLS[:1],):
+            body = written(each.template, each.form, calls)
+            request, state = asked(must=must, several=len(calls) > 1), dialect.state_after("")
+            form = dialect.form(request, state)
+            assert form
+            held = Grammar(tokens, form.grammar, 10_000, closes=False)
             for token in spelt(body, vocabulary.control_tokens):
                 allowed = held.mask()[token // 8] >> (token % 8) & 1
                 assert allowed, f"{name}: {body!r}"
                 held.accept(token)
             assert tokens_may_end(held), f"{name}: {body!r}"
-            assert given_back(body, form, chance) == [(call.name, json.loads(call.arguments)) for call in calls], name
+            reader = dialect.reader(request, state)
+            assert reader
+            assert given_back(body, reader, chance) == [(call.name, json.loads(call.arguments)) for call in calls], name
 
 
 def tokens_may_end(held: Grammar) -> bool:
     return held.is_complete or bool(held.mask()[256 // 8] & 1)
 
 
-def given_back(body: str, form: ToolFormat, chance: random.Random) -> list[tuple[str, object]]:
-    reader, calls = AnswerReader(None, State.TEXT, form, {tool.name: tool for tool in TOOLS}), list[tuple[str, str]]()
+def given_back(body: str, reader: Reader, chance: random.Random) -> list[tuple[str, object]]:
+    calls = list[tuple[str, str]]()
     segments = []
     while body:
         length = chance.randint(1, 9)
@@ -140,51 +167,62 @@ def given_back(body: str, form: ToolFormat, chance: random.Random) -> list[tuple
 
 
 def test_a_name_that_is_not_declared_is_stopped_at_its_first_wrong_letter() -> None:
-    for name, (_, form) in covered().items():
-        vocabulary = ByteVocabulary()
-        held = Grammar(
-            Tokens(vocabulary),
-            Forms({}, None, ()).calls(form, TOOLS, State.TEXT, must=True, several=True).grammar,
-            500,
-            closes=False,
-        )
-        for token in vocabulary.tokenize(f"{form.begin}get_we"):
+    vocabulary = ByteVocabulary()
+    for name, each in covered().items():
+        dialect = each.dialect(vocabulary)
+        form = dialect.form(asked(must=True, several=True), dialect.state_after(""))
+        assert form
+        held = Grammar(Tokens(vocabulary), form.grammar, 500, closes=False)
+        for token in vocabulary.tokenize(f"{each.form.begin}get_we"):
             held.accept(token)
         bits = held.mask()
         assert [byte for byte in range(256) if bits[byte // 8] >> (byte % 8) & 1] == [ord("a")], name
 
 
 def test_templates_render_results_of_calls_where_they_are_counted_as_covered() -> None:
-    for name, (template, form) in covered().items():
-        calls = CALLS if form.between is not None else CALLS[:1]
-        results = [Message("tool", f"result {call.id}", name=call.name, tool_call_id=call.id) for call in calls]
-        rendered = template.render([ASKED, Message("assistant", "", tool_calls=calls), *results], {}, TOOLS)
-        for result in results:
-            assert result.content in rendered, name
+    for name, each in covered().items():
+        for calls in (CALLS[:1], CALLS) if each.is_by_hand or each.form.between is not None else (CALLS[:1],):
+            results = [Message("tool", f"result {call.id}", name=call.name, tool_call_id=call.id) for call in calls]
+            rendered = each.template.render([ASKED, Message("assistant", "", tool_calls=calls), *results], {}, TOOLS)
+            for text in (result.content for result in results):
+                assert text in rendered, name
 
 
 def test_a_template_that_raises_says_so_in_a_refusal() -> None:
-    template, _ = known()["mistralai-Mistral-Nemo-Instruct-2407"]
+    template = known()["mistralai-Mistral-Nemo-Instruct-2407"].template
     with pytest.raises(InvalidParameter, match="chat template can't render these messages"):
         template.render([ASKED, ASKED], {})
 
 
 def table() -> str:
     """The table of docs/tool-formats.md."""
-    lines = ["| template | calls | several in one answer | reasoning |", "|---|---|---|---|"]
-    for name, (template, found) in known().items():
-        markers = markers_in(template.source)
-        form = found.format if found.is_whole else None
-        how = "not covered" + why(found) if form is None else "tags" if form.tagged else "JSON"
-        several = "" if form is None else "yes" if form.between is not None else "no"
-        lines.append(f"| {name} | {how} | {several} | {f'`{markers.open}`' if markers else ''} |")
+    lines = ["| template | calls | read off or entered | several in one answer | reasoning |", "|---|---|---|---|---|"]
+    for name, each in known().items():
+        how, several = "", ""
+        if each.found.is_whole:
+            how = "entered by hand" if each.is_by_hand else "derived"
+            several = "no" if each.form.between is None else "yes"
+        lines.append(f"| {name} | {kind(each)} | {how} | {several} | {reasoning(each)} |")
     return "\n".join(lines) + "\n"
+
+
+def kind(each: Known) -> str:
+    if not each.found.is_whole:
+        return "not covered" + why(each.found)
+    return "tags" if each.form.tagged else "JSON"
+
+
+def reasoning(each: Known) -> str:
+    if each.family and each.family.channels and (part := each.family.channels.reasoning):
+        return f"`{part.open}`"
+    markers = markers_in(each.template.source)
+    return f"`{markers.open}`" if markers else ""
 
 
 def why(found: Support) -> str:
     if not found.offers:
         return ": the template shows no tools"
-    return ": its calls can't be read off" if found.format is None else ": the template shows no results"
+    return ": the template shows no results" if found.formats else ": its calls can't be read off"
 
 
 def test_the_documentation_s_table_is_what_the_templates_give() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from oruel.errors import InvalidParameter
 from oruel.text.reasoning import without_reasoning
 from oruel.text.template import ChatTemplate
+from oruel.text.tools.families import Family
 from oruel.text.tools.format import ID, INDEX, Tagged, ToolFormat, common_end, common_start
 from oruel.types import Message, Tool, ToolCall
 
@@ -26,20 +27,26 @@ LISTED = Tool("zqlisted", "zqdescription", PARAMETERS)
 
 @dataclass(frozen=True, slots=True)
 class Support:
-    """What a template does for tools: `format` None, no calls that could be read off."""
+    """What a template does for tools. `formats`: the ways in which calls may be written; none where they are neither
+    entered by hand nor could be read off.
+    """
 
-    format: ToolFormat | None
+    formats: tuple[ToolFormat, ...]
     offers: bool
     takes_results: bool
 
     @property
     def is_whole(self) -> bool:
-        return self.format is not None and self.offers and self.takes_results
+        return bool(self.formats) and self.offers and self.takes_results
 
 
-def support(template: ChatTemplate) -> Support:
+def support(template: ChatTemplate, family: Family | None = None) -> Support:
+    """`template` is of `family`, and has its prelude."""
     probe = _Probe(template)
-    return Support(probe.format(), probe.offers(), probe.takes_results())
+    formats = family.formats if family else ()
+    if not formats and (derived := probe.format()):
+        formats = (derived,)
+    return Support(formats, probe.offers(), probe.takes_results())
 
 
 @dataclass(frozen=True, slots=True)

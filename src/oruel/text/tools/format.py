@@ -6,13 +6,22 @@ from dataclasses import astuple, dataclass, replace
 
 from oruel.text.markup import alternatives
 
-# In a format's texts: where the id of the call stands, and its index.
+NAME = "[a-zA-Z0-9_-]{1,64}"
+
+# In a format's texts: where the id of the call stands, its index, what may say that JSON follows, the name once more.
 ID = "\ue000"
 INDEX = "\ue001"
-PLACEHOLDERS = re.compile(f"([{ID}{INDEX}])")
-ID_PATTERN, INDEX_PATTERN = "[a-zA-Z0-9_-]{1,64}", "[0-9]{1,3}"
+KIND = "\ue002"
+NAME_AGAIN = "\ue003"
+CONSTRAIN = "<|constrain|>"
+PATTERNS = {
+    ID: "[a-zA-Z0-9_-]{1,64}",
+    INDEX: "[0-9]{1,3}",
+    KIND: rf"(?: ?{re.escape(CONSTRAIN)} ?json| json)?",
+    NAME_AGAIN: NAME,
+}
+PLACEHOLDERS = re.compile(f"([{''.join(PATTERNS)}])")
 
-NAME = "[a-zA-Z0-9_-]{1,64}"
 MARKER = re.compile(r"<[^<>\s]+>|\[[A-Z_]+\]|<\|[^<>\s]+\|?>")
 
 
@@ -76,8 +85,7 @@ HERMES = ToolFormat(
 
 def pattern(text: str) -> str:
     """A regular expression for a text of a format."""
-    kinds = {ID: ID_PATTERN, INDEX: INDEX_PATTERN}
-    return "".join(kinds.get(part) or re.escape(part) for part in PLACEHOLDERS.split(text))
+    return "".join(PATTERNS.get(part) or re.escape(part) for part in PLACEHOLDERS.split(text))
 
 
 def common_start(one: str, other: str) -> str:

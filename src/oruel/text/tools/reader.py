@@ -7,7 +7,7 @@ import string
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from oruel.text.forms import is_string
+from oruel.text.call_rules import is_string
 from oruel.text.tools.format import NAME, ToolFormat, common_start, pattern
 from oruel.types import Tool, ToolCallDelta
 

@@ -1,0 +1,88 @@
+"""What an answer in channels has to be like, as a grammar: reasoning first, free, then a document or calls."""
+
+from collections.abc import Mapping, Sequence
+
+from oruel.constraints.schema import embedded
+from oruel.engine.protocol import Form
+from oruel.text.call_rules import CallRules
+from oruel.text.channels import Channels, Part, marks
+from oruel.text.lark import TERMINALS, Lark, without
+from oruel.text.reasoning import State
+from oruel.text.tools.format import ToolFormat
+from oruel.types import ResponseFormat, Tool
+
+
+class ChannelForms:
+    """Those of one model, which writes calls in any of `formats`. `leave` are the tokens that end its reasoning."""
+
+    def __init__(
+        self, control: Mapping[str, int], channels: Channels, formats: Sequence[ToolFormat], leave: Sequence[int]
+    ) -> None:
+        self._lark = Lark(control)
+        self._channels = channels
+        self._formats = formats
+        self._leave = tuple(leave)
+        texts = (*channels.texts, *(text for form in formats for text in form.texts))
+        plain = [mark for mark in marks(texts) if not self._lark.is_control(mark)]
+        # Tokens of other kinds may hold a marker too: what is free holds none.
+        self._terminals = TERMINALS + without("FREE", plain) + without("FINAL", [*plain, *self._aside_close])
+
+    def document(self, wanted: ResponseFormat, state: State) -> Form:
+        """For an answer that begins in `state`. `wanted` is not text. Where the model reasons, it does so once."""
+        schema = wanted.schema if wanted.type == "json_schema" else {"type": "object"}
+        document = f"%json {embedded(schema)} {self._lark.literal(self._channels.final.close)}"
+        if state is State.TEXT:
+            return Form(self._grammar(document), closes=True)
+        document = f"{self._lark.literal(self._channels.final.open)} {document}"
+        if self._channels.reasoning is None:
+            return Form(self._grammar(document), closes=True)
+        opened = "" if state is State.REASONING else self._lark.literal(self._channels.reasoning.open)
+        rules = self._up_to_close("reasoning", self._channels.reasoning)
+        return Form(self._grammar(f"{opened} reasoning {document}", rules), closes=True, leave=self._leave)
+
+    def calls(self, tools: Sequence[Tool], state: State, *, must: bool, several: bool) -> Form:
+        """Calls of `tools`, at least one where it `must` be; else any parts, of which the last may be calls."""
+        made = [
+            (form, prefix, CallRules(self._lark, form, tools, several=several, prefix=prefix))
+            for form, prefix in zip(self._formats, "abcdef", strict=False)
+        ]
+        ends = [f"{self._lark.literal(form.begin)} {prefix}calls" for form, prefix, _ in made]
+        rules = [rules.rules for _, _, rules in made]
+        before = {"reasoning": self._channels.reasoning, **({} if must else {"aside": self._channels.aside})}
+        parts = {name: part for name, part in before.items() if part}
+        rules += [self._up_to_close(name, part) for name, part in parts.items()]
+        if not must:
+            ends.append(f"{self._lark.literal(self._channels.final.open)} final")
+            rules.append(self._final)
+        heads = " | ".join(f"{self._lark.literal(part.open)} {name}" for name, part in parts.items())
+        loop = f"({heads})* ({' | '.join(ends)})" if heads else f"({' | '.join(ends)})"
+        return Form(self._grammar(self._begun(loop, state, must=must), *rules))
+
+    def _begun(self, rest: str, state: State, *, must: bool) -> str:
+        """What goes on with the part that the prompt has opened."""
+        if state is State.REASONING:
+            return f"reasoning {rest}"
+        if state is State.EITHER or not (aside := self._channels.aside):
+            return rest
+        if must:
+            return f"{self._lark.literal(aside.close + self._channels.again)} {rest}"
+        return f"final | aside {rest}"
+
+    def _up_to_close(self, rule: str, part: Part) -> str:
+        """A part's text, and what leads from it to the next header."""
+        again = self._lark.literal(self._channels.again)
+        return f"{rule}: {rule}_text {again}\n{self._lark.up_to(f'{rule}_text', part.close, 'FREE')}"
+
+    @property
+    def _final(self) -> str:
+        close = self._channels.final.close
+        return self._lark.up_to("final", close, "FINAL") if close else "final: FINAL\n"
+
+    @property
+    def _aside_close(self) -> list[str]:
+        """What would end the last text, were it not the last."""
+        aside = self._channels.aside
+        return [aside.close] if aside and not self._lark.is_control(aside.close) and not marks([aside.close]) else []
+
+    def _grammar(self, start: str, *rules: str) -> str:
+        return f"%llguidance {{}}\nstart: {start}\n{''.join(rules)}{self._terminals}"

@@ -1,0 +1,56 @@
+"""Answers in parts, each behind a header that says what it is: reasoning, content, or a call."""
+
+import re
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from oruel.text.markup import alternatives
+from oruel.text.reasoning import State
+from oruel.text.tools.format import CONSTRAIN, KIND
+
+MARK = re.compile(r"<\|[^<>|]+\|>")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """`open` is its header; `close` ends it, "" where only the model's end does."""
+
+    open: str
+    close: str
+
+
+@dataclass(frozen=True, slots=True)
+class Channels:
+    """`aside` is content that more follows; `final` is content that ends the answer. `again` is what stands between a
+    part's close and the next header.
+    """
+
+    final: Part
+    reasoning: Part | None = None
+    aside: Part | None = None
+    again: str = ""
+
+    def before(self, ends: Collection[str]) -> "Channels":
+        """Those of a model that ends its turn with one of these texts."""
+        found = alternatives(ends).search(self.final.close)
+        close = self.final.close[: found.start()] if found else self.final.close
+        return replace(self, final=replace(self.final, close=close))
+
+    def state_after(self, prompt: str) -> State:
+        """EITHER where a header comes next. `prompt`: its end is enough."""
+        if self.reasoning and prompt.endswith(self.reasoning.open):
+            return State.REASONING
+        return State.TEXT if prompt.endswith(self.final.open) else State.EITHER
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        return (*(text for part in self.parts for text in (part.open, part.close)), self.again)
+
+    @property
+    def parts(self) -> Iterator[Part]:
+        yield from (part for part in (self.reasoning, self.aside, self.final) if part)
+
+
+def marks(texts: Iterable[str]) -> list[str]:
+    """The markers that these texts hold, of the kind that is a token in most vocabularies."""
+    return sorted({mark for text in texts for mark in MARK.findall(text.replace(KIND, CONSTRAIN))})

@@ -1,0 +1,123 @@
+"""How one model's answers are written: how each begins, what it is held to, what reads it."""
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Protocol
+
+from oruel.engine.protocol import Form
+from oruel.text.answer import AnswerReader, Segment
+from oruel.text.channel_forms import ChannelForms
+from oruel.text.channel_reader import ChannelReader
+from oruel.text.channels import Channels
+from oruel.text.forms import Forms
+from oruel.text.reasoning import Markers, State, state_after
+from oruel.text.tools.format import CONSTRAIN, ToolFormat
+from oruel.types import ChatRequest, Tool
+
+
+class Reader(Protocol):
+    """Tells the parts of an answer apart, as it comes."""
+
+    @property
+    def called(self) -> bool: ...
+
+    def feed(self, text: str) -> list[Segment]: ...
+
+    def finish(self) -> list[Segment]: ...
+
+
+class Dialect(Protocol):
+    """`texts` are those that it is marked with."""
+
+    @property
+    def texts(self) -> Collection[str]: ...
+
+    def state_after(self, prompt: str) -> State:
+        """How an answer begins behind this prompt, of which the end is enough."""
+        ...
+
+    def form(self, request: ChatRequest, state: State) -> Form | None:
+        """What the answer has to be like; None where it is free."""
+        ...
+
+    def reader(self, request: ChatRequest, state: State) -> Reader | None:
+        """None where all of the answer is content."""
+        ...
+
+
+class Plain:
+    """Text, perhaps behind reasoning between `markers`, perhaps with calls in it."""
+
+    def __init__(
+        self,
+        control: Mapping[str, int],
+        spelt: Callable[[str], list[int]],
+        markers: Markers | None,
+        tool_format: ToolFormat | None,
+    ) -> None:
+        self._markers = markers
+        self._format = tool_format
+        self._forms = Forms(control, markers, spelt(markers.close if markers else ""))
+
+    @property
+    def texts(self) -> Collection[str]:
+        marks = (self._markers.open, self._markers.close) if self._markers else ()
+        return (*marks, *(self._format.texts if self._format else ()))
+
+    def state_after(self, prompt: str) -> State:
+        return state_after(prompt, self._markers)
+
+    def form(self, request: ChatRequest, state: State) -> Form | None:
+        choice = request.tool_choice
+        if choice.mode != "none" and self._format:
+            must, several = choice.mode == "required", request.parallel_tool_calls
+            return self._forms.calls(self._format, allowed(request), state, must=must, several=several)
+        if request.response_format.type != "text":
+            return self._forms.document(request.response_format, state)
+        return None
+
+    def reader(self, request: ChatRequest, state: State) -> Reader | None:
+        calls = self._format if request.tool_choice.mode != "none" else None
+        if state is State.TEXT and calls is None:
+            return None
+        return AnswerReader(self._markers, state, calls, {tool.name: tool for tool in request.tools})
+
+
+class Channelled:
+    """Parts behind headers; `formats` are those of calls, none where it can't be told of tools."""
+
+    def __init__(
+        self,
+        control: Mapping[str, int],
+        spelt: Callable[[str], list[int]],
+        channels: Channels,
+        formats: tuple[ToolFormat, ...],
+    ) -> None:
+        self._channels = channels
+        self._formats = formats
+        leave = spelt(channels.reasoning.close if channels.reasoning else "")
+        self._forms = ChannelForms(control, channels, formats, leave)
+
+    @property
+    def texts(self) -> Collection[str]:
+        return (*self._channels.texts, CONSTRAIN, *(text for each in self._formats for text in each.texts))
+
+    def state_after(self, prompt: str) -> State:
+        return self._channels.state_after(prompt)
+
+    def form(self, request: ChatRequest, state: State) -> Form | None:
+        choice = request.tool_choice
+        if choice.mode != "none" and self._formats:
+            must, several = choice.mode == "required", request.parallel_tool_calls
+            return self._forms.calls(allowed(request), state, must=must, several=several)
+        if request.response_format.type != "text":
+            return self._forms.document(request.response_format, state)
+        return None
+
+    def reader(self, request: ChatRequest, state: State) -> Reader | None:
+        formats = self._formats if request.tool_choice.mode != "none" else ()
+        return ChannelReader(self._channels, state, formats, {tool.name: tool for tool in request.tools})
+
+
+def allowed(request: ChatRequest) -> list[Tool]:
+    """The tools that may be called."""
+    return [tool for tool in request.tools if tool.name in request.tool_choice.names]

@@ -1,0 +1,300 @@
+"""Families entered by hand: what their models write is allowed, told apart and given back, and nothing else comes."""
+
+import json
+import random
+from collections.abc import Sequence
+from typing import Any
+
+import jsonschema
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from oruel.constraints.grammar import Grammar
+from oruel.constraints.tokens import Tokens
+from oruel.engine.protocol import Form, TokenOutput
+from oruel.text.choice import ChoiceText, Piece
+from oruel.text.dialect import Dialect
+from oruel.types import ChatRequest, Message, ResponseFormat, SamplingParams, Tool, ToolChoice
+from tests.text.tools.spoken import SPOKEN, Call, Spoken, spelt
+from tests.text.vocabularies import ByteVocabulary
+
+END = 256
+WEATHER = {
+    "type": "object",
+    "properties": {
+        "city": {"type": "string"},
+        "days": {"type": "integer", "minimum": 0, "maximum": 99},
+        "unit": {"type": "string", "enum": ["c", "f"]},
+        "sure": {"type": "boolean"},
+    },
+    "required": ["city"],
+    "additionalProperties": False,
+}
+NOW = {"type": "object", "properties": {}, "additionalProperties": False}
+TOOLS = (Tool("weather", "Weather.", WEATHER), Tool("now", "Time.", NOW))
+SCHEMAS = {"weather": WEATHER, "now": NOW}
+CALLS: list[Call] = [("weather", {"city": 'Bern "é" 😀', "days": 3, "unit": "c", "sure": True}), ("now", {})]
+THOUGHT, ASIDE, ANSWER = "Should I? né <b> 😀", "Let me see: é.", "It rains, né 😀\n"
+
+both = pytest.mark.parametrize("special", [False, True], ids=["plain markers", "control tokens"])
+each = pytest.mark.parametrize("spoken", SPOKEN, ids=lambda spoken: spoken.family)
+
+
+def asked(
+    mode: Any = "auto", *, names: Sequence[str] = ("weather", "now"), wanted: ResponseFormat | None = None
+) -> ChatRequest:
+    tools, choice = (TOOLS, ToolChoice(mode, tuple(names))) if mode != "none" else ((), ToolChoice())
+    return ChatRequest(
+        "",
+        "",
+        (Message("user", "?"),),
+        SamplingParams(),
+        tools=tools,
+        tool_choice=choice,
+        response_format=wanted or ResponseFormat(),
+    )
+
+
+class Model:
+    """A vocabulary of bytes, in which the markers are control tokens or not."""
+
+    def __init__(self, spoken: Spoken, *, special: bool) -> None:
+        self.vocabulary = ByteVocabulary(control=spoken.control if special else [])
+        self.tokens = Tokens(self.vocabulary)
+        self.dialect: Dialect = spoken.dialect(self.vocabulary.control_tokens)
+        self.state = self.dialect.state_after(spoken.prompt)
+        self._texts = {token: text.encode() for text, token in self.vocabulary.control_tokens.items()}
+
+    def spelt(self, text: str) -> list[int]:
+        return spelt(text, self.vocabulary.control_tokens)
+
+    def shown(self, token: int) -> bytes:
+        return self._texts.get(token) or self.vocabulary.piece(token)
+
+    def form(self, request: ChatRequest) -> Form:
+        form = self.dialect.form(request, self.state)
+        assert form
+        return form
+
+    def held(self, request: ChatRequest, budget: int = 10_000) -> Grammar:
+        form = self.form(request)
+        return Grammar(self.tokens, form.grammar, budget, closes=form.closes, leave=form.leave)
+
+    def read(self, request: ChatRequest, tokens: Sequence[int], last: Any = "stop") -> tuple[list[Piece], str]:
+        """The pieces of an answer of these tokens, and why it ended."""
+        choice = ChoiceText(self.shown, reader=self.dialect.reader(request, self.state))
+        pieces = [choice.feed(TokenOutput(0, token)) for token in tokens[:-1]]
+        if last == "length":
+            pieces.append(choice.feed(TokenOutput(0, tokens[-1], "length")))
+        else:
+            pieces += [choice.feed(TokenOutput(0, token)) for token in tokens[-1:]]
+            pieces.append(choice.feed(TokenOutput(0, END, "stop")))
+        assert choice.finish
+        return pieces, choice.finish
+
+
+def may(held: Grammar, token: int) -> bool:
+    return bool(held.mask()[token // 8] >> (token % 8) & 1)
+
+
+def may_end(held: Grammar) -> bool:
+    return held.is_complete or may(held, END)
+
+
+def allows(held: Grammar, tokens: Sequence[int]) -> bool:
+    """Whether all of it may follow; what may is written."""
+    for token in tokens:
+        if held.is_complete or not may(held, token):
+            return False
+        held.accept(token)
+    return True
+
+
+def parts(pieces: Sequence[Piece]) -> tuple[str, str, list[tuple[str, str]]]:
+    """Reasoning, content and calls, each joined."""
+    calls: list[tuple[str, str]] = []
+    for piece in (delta for released in pieces for delta in released.tool_calls):
+        if piece.name:
+            calls.append((piece.name, ""))
+        name, arguments = calls[piece.index]
+        calls[piece.index] = (name, arguments + piece.arguments)
+    return "".join(piece.reasoning for piece in pieces), "".join(piece.text for piece in pieces), calls
+
+
+def answers(spoken: Spoken) -> list[tuple[str, tuple[str, str, list[Call]]]]:
+    """Whole answers, and what is in them."""
+    before, thought, aside = "", "", ""
+    if spoken.thinks:
+        before, thought = spoken.thinks(THOUGHT), THOUGHT
+    found: list[tuple[str, tuple[str, str, list[Call]]]] = [
+        (spoken.answers(ANSWER), ("", ANSWER, [])),
+        (before + spoken.answers(ANSWER), (thought, ANSWER, [])),
+    ]
+    for write in spoken.calls:
+        found.append((before + write(CALLS[:1]), (thought, "", CALLS[:1])))
+        if spoken.says:
+            aside = spoken.says(ASIDE)
+            found.append((before + aside + write(CALLS[:1]), (thought, ASIDE, CALLS[:1])))
+        if spoken.many:
+            found.append((write(CALLS), ("", "", CALLS)))
+    return found
+
+
+@both
+@each
+def test_every_part_is_told_apart_and_no_marker_is_passed_on(spoken: Spoken, special: bool) -> None:
+    model = Model(spoken, special=special)
+    for text, (thought, content, calls) in answers(spoken):
+        pieces, finish = model.read(asked(), model.spelt(text))
+        reasoning, said, called = parts(pieces)
+        assert (reasoning.strip(), said, finish) == (thought, content, "tool_calls" if calls else "stop"), text
+        assert [(name, json.loads(arguments)) for name, arguments in called] == calls, text
+
+
+@both
+@each
+def test_an_answer_cut_anywhere_gives_the_beginning_of_each_part_and_no_half_a_character(
+    spoken: Spoken, special: bool
+) -> None:
+    model = Model(spoken, special=special)
+    for text, _ in answers(spoken):
+        tokens = model.spelt(text)
+        whole = parts(model.read(asked(), tokens)[0])
+        for length in range(1, len(tokens) + 1):
+            pieces, finish = model.read(asked(), tokens[:length], "length")
+            # What is out before the cut; the cut itself may leave half a character, or of a marker that is plain text.
+            reasoning, said, called = parts(pieces if special and length == len(tokens) else pieces[:-1])
+            assert finish == "length"
+            assert whole[0].startswith(reasoning)
+            assert whole[1].startswith(said)
+            assert len(called) <= len(whole[2])
+            for (name, arguments), (whole_name, whole_arguments) in zip(called, whole[2], strict=False):
+                assert name == whole_name
+                assert whole_arguments.startswith(arguments)
+
+
+@both
+@each
+def test_what_its_models_write_is_allowed_in_auto(spoken: Spoken, special: bool) -> None:
+    model = Model(spoken, special=special)
+    for text, _ in answers(spoken):
+        held = model.held(asked())
+        assert allows(held, model.spelt(text)), text
+        assert may_end(held), text
+
+
+@both
+@each
+@pytest.mark.parametrize("mode", ["required", "named"])
+def test_a_required_or_named_call_always_comes(spoken: Spoken, special: bool, mode: str) -> None:
+    model = Model(spoken, special=special)
+    request = asked("required", names=["weather"] if mode == "named" else ["weather", "now"])
+    before = spoken.thinks(THOUGHT) if spoken.thinks else ""
+    for write in spoken.calls:
+        for text in (write(CALLS[:1]), before + write(CALLS[:1])):
+            held = model.held(request)
+            assert not may_end(held)
+            assert allows(held, model.spelt(text)), text
+            assert may_end(held)
+        assert allows(model.held(request), model.spelt(write(CALLS[1:]))) is (mode == "required")
+        assert not allows(model.held(request), model.spelt(write([("later", {})])))
+    assert not allows(model.held(request), model.spelt(spoken.answers(ANSWER)))
+
+
+@both
+@each
+def test_arguments_that_are_not_as_declared_are_stopped(spoken: Spoken, special: bool) -> None:
+    model = Model(spoken, special=special)
+    wrong: list[dict[str, Any]] = [
+        {},
+        {"city": 3},
+        {"city": "x", "days": 100},
+        {"city": "x", "unit": "k"},
+        {"city": "x", "town": "y"},
+    ]
+    for write in spoken.calls:
+        for arguments in wrong:
+            assert not allows(model.held(asked()), model.spelt(write([("weather", arguments)]))), arguments
+
+
+@each
+@settings(deadline=None, max_examples=60)
+@given(
+    st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]) | st.just("\n"), max_size=30),
+    st.integers(0, 99) | st.none(),
+    st.booleans(),
+    st.booleans(),
+)
+def test_arguments_come_back_as_they_were_written(
+    spoken: Spoken, city: str, days: int | None, sure: bool, special: bool
+) -> None:
+    model = Model(spoken, special=special)
+    if any(text in city for text in model.dialect.texts if text.strip()):
+        return
+    arguments = {"city": city, **({} if days is None else {"days": days}), "sure": sure}
+    for write in spoken.calls:
+        tokens = model.spelt(write([("weather", arguments)]))
+        assert allows(model.held(asked()), tokens)
+        pieces, finish = model.read(asked(), tokens)
+        [(name, read)] = parts(pieces)[2]
+        assert (name, json.loads(read), finish) == ("weather", arguments, "tool_calls")
+
+
+@both
+@each
+def test_whatever_is_drawn_is_a_declared_call_or_text(spoken: Spoken, special: bool) -> None:
+    model = Model(spoken, special=special)
+    for seed in range(30):
+        chance = random.Random(seed)
+        request = asked("required") if seed % 2 else asked()
+        held, tokens = model.held(request), list[int]()
+        while len(tokens) < 600 and not held.is_complete:
+            token = drawn(held, model.vocabulary.size, chance)
+            if token == END:
+                break
+            held.accept(token)
+            tokens.append(token)
+        whole = len(tokens) < 600
+        if not tokens:
+            continue
+        _, _, called = parts(model.read(request, tokens, "stop" if whole else "length")[0])
+        if whole:
+            assert called or seed % 2 == 0, f"seed {seed}"
+            for name, arguments in called:
+                jsonschema.validate(json.loads(arguments), SCHEMAS[name])
+
+
+def drawn(held: Grammar, size: int, chance: random.Random) -> int:
+    """A token that may follow, one that closes something twice as often as chance has it."""
+    bits = held.mask()
+    allowed = [token for token in range(size) if bits[token // 8] >> (token % 8) & 1]
+    closing = [token for token in allowed if token > 255 or chr(token) in "<>\"'}]),:|\n"]
+    return chance.choice(closing if closing and chance.random() < 0.5 else allowed)
+
+
+@both
+@each
+@pytest.mark.parametrize("wanted", [ResponseFormat("json_object"), ResponseFormat("json_schema", WEATHER)])
+def test_a_document_comes_whole_behind_free_reasoning(spoken: Spoken, special: bool, wanted: ResponseFormat) -> None:
+    model = Model(spoken, special=special)
+    request = asked("none", wanted=wanted)
+    document = json.dumps({"city": "Bern é", "days": 3}, ensure_ascii=False)
+    before = spoken.thinks(THOUGHT) if spoken.thinks and model.form(request).leave else ""
+    held = model.held(request)
+    assert allows(held, model.spelt(before + spoken.answers(document)))
+    for budget in (160, 240):
+        for seed in range(3):
+            chance, tokens = random.Random(seed), list[int]()
+            held = model.held(request, budget)
+            assert held.closes
+            while len(tokens) < budget and not held.is_complete:
+                token = held.forced[0] if held.forced else held.settle(drawn(held, model.vocabulary.size, chance))
+                if token == END:
+                    break
+                held.accept(token)
+                tokens.append(token)
+            _, content, _ = parts(model.read(request, tokens, "length")[0])
+            if wanted.type == "json_schema":
+                jsonschema.validate(json.loads(content), WEATHER)
+            assert isinstance(json.loads(content), dict), f"seed {seed}"
