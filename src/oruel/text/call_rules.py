@@ -1,12 +1,24 @@
 """Calls of declared tools, as the rules of a grammar."""
 
 from collections.abc import Mapping, Sequence
+from types import NoneType
 from typing import Any
 
 from oruel.constraints.schema import embedded
 from oruel.text.lark import Lark, quoted
-from oruel.text.tools.format import NAME_AGAIN, Tagged, ToolFormat
+from oruel.text.tools.format import NAME_AGAIN, TYPE, Tagged, ToolFormat
 from oruel.types import Tool
+
+# A boolean is an integer in Python.
+TYPES: Mapping[str, type | tuple[type, ...]] = {
+    "boolean": bool,
+    "null": NoneType,
+    "number": (int, float),
+    "string": str,
+    "object": dict,
+    "array": list,
+}
+NAMES = {"integer": "number"}
 
 
 class CallRules:
@@ -42,21 +54,50 @@ class CallRules:
         parts: list[str] = []
         for place, (key, described) in enumerate(properties.items()):
             rule = f"{self._prefix}value_{number}_{place}"
-            is_text = is_string(described)
-            lines.append(self._value(rule, tags, with_definitions(described, schema), is_text))
-            after_key = tags.after_key if is_text else tags.after_key_json
-            part = f"{self._lark.literal(tags.before_key)} {quoted(key)} {self._lark.literal(after_key)} {rule}"
+            head = f"{self._lark.literal(tags.before_key)} {quoted(key)}"
+            ways = self._ways(rule, tags, with_definitions(described, schema), lines)
+            part = f"{head} {ways[0]}" if len(ways) == 1 else f"{head} ({' | '.join(ways)})"
             parts.append(part if key in required else f"({part})?")
         return " ".join(parts)
+
+    def _ways(self, rule: str, tags: Tagged, schema: dict[str, Any], lines: list[str]) -> list[str]:
+        """What may follow a key: one way, or one for each type that the value may have, where the tag names it."""
+        typed = types(schema) if TYPE in tags.after_key_json else [None]
+        ways: list[str] = []
+        for each in typed:
+            narrowed = schema if each is None else {**schema, "type": each}
+            is_text = is_string(narrowed)
+            after_key = (
+                tags.after_key if is_text else tags.after_key_json.replace(TYPE, NAMES.get(each or "", each or ""))
+            )
+            name = rule if each is None else f"{rule}_{each}"
+            lines.append(self._value(name, tags, narrowed, is_text))
+            ways.append(f"{self._lark.literal(after_key)} {name}")
+        return ways
 
     def _value(self, rule: str, tags: Tagged, schema: dict[str, Any], is_text: bool) -> str:
         end = tags.after_value
         if is_text and "enum" in schema:
-            choices = " | ".join(quoted(choice) for choice in schema["enum"])
+            choices = " | ".join(quoted(choice) for choice in schema["enum"] if isinstance(choice, str))
             return f"{rule}: ({choices}) {self._lark.literal(end)}\n"
         if is_text:
             return self._lark.up_to(rule, end)
         return f"{rule}: %json {embedded(schema)} {self._lark.literal(end)}\n"
+
+
+def types(schema: Mapping[str, Any]) -> list[str]:
+    """Those that a value of this schema may have; all where it doesn't say."""
+    named = schema.get("type")
+    if isinstance(named, str):
+        return [named]
+    if named:
+        return list(named)
+    choices = schema.get("enum", [schema["const"]] if "const" in schema else None)
+    return sorted({json_type(choice) for choice in choices}) if choices else list(TYPES)
+
+
+def json_type(value: Any) -> str:
+    return next(name for name, kind in TYPES.items() if isinstance(value, kind))
 
 
 def is_string(schema: Any) -> bool:

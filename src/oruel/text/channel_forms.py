@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from oruel.constraints.schema import embedded
 from oruel.engine.protocol import Form
+from oruel.errors import InvalidParameter
 from oruel.text.call_rules import CallRules
 from oruel.text.channels import Channels, Part, marks
 from oruel.text.lark import TERMINALS, Lark, without
@@ -41,7 +42,11 @@ class ChannelForms:
         return Form(self._grammar(f"{opened} reasoning {document}", rules), closes=True, leave=self._leave)
 
     def calls(self, tools: Sequence[Tool], state: State, *, must: bool, several: bool) -> Form:
-        """Calls of `tools`, at least one where it `must` be; else any parts, of which the last may be calls."""
+        """Calls of `tools`, at least one where it `must` be; else any parts, of which the last may be calls. Raises
+        InvalidParameter for a tool whose name is that of a part.
+        """
+        for tool in tools:
+            self._check_name(tool.name)
         made = [
             (form, prefix, CallRules(self._lark, form, tools, several=several, prefix=prefix))
             for form, prefix in zip(self._formats, "abcdef", strict=False)
@@ -57,6 +62,15 @@ class ChannelForms:
         heads = " | ".join(f"{self._lark.literal(part.open)} {name}" for name, part in parts.items())
         loop = f"({heads})* ({' | '.join(ends)})" if heads else f"({' | '.join(ends)})"
         return Form(self._grammar(self._begun(loop, state, must=must), *rules))
+
+    def _check_name(self, name: str) -> None:
+        heads = [form.begin + name + form.middle for form in self._formats]
+        if any(head.startswith(part.open) for head in heads for part in self._channels.parts):
+            raise InvalidParameter(
+                f'This model can\'t call a function named "{name}": the name means something else where calls stand. '
+                "Give the function another name.",
+                param="tools",
+            )
 
     def _begun(self, rest: str, state: State, *, must: bool) -> str:
         """What goes on with the part that the prompt has opened."""
@@ -75,7 +89,9 @@ class ChannelForms:
 
     @property
     def _final(self) -> str:
-        close = self._channels.final.close
+        close, aside = self._channels.final.close, self._channels.aside
+        if aside and close.startswith(aside.close):
+            return f"final: aside_text {self._lark.literal(close.removeprefix(aside.close))}\n"
         return self._lark.up_to("final", close, "FINAL") if close else "final: FINAL\n"
 
     @property

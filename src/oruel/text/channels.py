@@ -31,10 +31,14 @@ class Channels:
     again: str = ""
 
     def before(self, ends: Collection[str]) -> "Channels":
-        """Those of a model that ends its turn with one of these texts."""
-        found = alternatives(ends).search(self.final.close)
+        """Those of a model that ends its turn with one of these texts: nothing follows a part that one closes."""
+        end = alternatives(ends)
+        found = end.search(self.final.close)
         close = self.final.close[: found.start()] if found else self.final.close
-        return replace(self, final=replace(self.final, close=close))
+        reasoning, aside = (
+            part if part and not end.search(part.close) else None for part in (self.reasoning, self.aside)
+        )
+        return replace(self, final=replace(self.final, close=close), reasoning=reasoning, aside=aside)
 
     def state_after(self, prompt: str) -> State:
         """EITHER where a header comes next. `prompt`: its end is enough."""

@@ -5,10 +5,10 @@ import re
 from collections.abc import Collection, Mapping
 
 from oruel.text.markup import alternatives
-from oruel.text.tools.format import CONSTRAIN, ID, INDEX, KIND, PLACEHOLDERS
+from oruel.text.tools.format import CONSTRAIN, ID, INDEX, KIND, LOWER_ID, PLACEHOLDERS
 
 ANYTHING = r"(.|\n)*"
-TERMINALS = f"TEXT: /{ANYTHING}/\nCALL_ID: /[a-zA-Z0-9]{{9}}/\nCALL_INDEX: /[0-9]{{1,3}}/\n"
+TERMINALS = f"TEXT: /{ANYTHING}/\nCALL_ID: /[a-zA-Z0-9]{{9}}/\nCALL_INDEX: /[0-9]{{1,3}}/\nLOWER_ID: /[a-z0-9]{{10}}/\n"
 
 
 class Lark:
@@ -37,7 +37,7 @@ class Lark:
         return f"{rule}[lazy]: {text} {quoted(end)}\n"
 
     def _plain(self, text: str) -> list[str]:
-        kinds = {ID: "CALL_ID", INDEX: "CALL_INDEX", KIND: self._kind}
+        kinds = {ID: "CALL_ID", INDEX: "CALL_INDEX", LOWER_ID: "LOWER_ID", KIND: self._kind}
         return [kinds.get(part) or quoted(part) for part in PLACEHOLDERS.split(text) if part]
 
     @property

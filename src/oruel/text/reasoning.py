@@ -16,6 +16,7 @@ KNOWN = (
     Markers("<seed:think>", "</seed:think>"),
     Markers("<|START_THINKING|>", "<|END_THINKING|>"),
     Markers("<|inner_prefix|>", "<|inner_suffix|>"),
+    Markers("<ifm|think>", "</ifm|think>"),
 )
 
 

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import starmap
 from typing import Any
 
 from oruel.text.dialect import Channelled, Dialect, Plain
@@ -16,7 +17,8 @@ Call = tuple[str, dict[str, Any]]
 @dataclass(frozen=True)
 class Spoken:
     """`prompt` is how one ends. `thinks`, `says` and `answers` write reasoning, text before more and text at the end,
-    None where there is none of the kind; each of `calls` writes calls in one way, several where `many`.
+    None where there is none of the kind; each of `calls` writes calls in one way, several where `many`. Where it
+    `quotes`, what is written shows whether it is a string.
     """
 
     family: str
@@ -27,6 +29,7 @@ class Spoken:
     thinks: Callable[[str], str] | None = None
     says: Callable[[str], str] | None = str
     many: bool = True
+    quotes: bool = True
     markers: Markers | None = None
 
     def dialect(self, control: Mapping[str, int]) -> Dialect:
@@ -52,6 +55,26 @@ def harmony(header: str, between: str = "") -> Callable[[Sequence[Call]], str]:
         return between.join(header.format(name) + as_json(given) for name, given in calls) + "<|call|>"
 
     return written
+
+
+def bare(value: Any) -> str:
+    """Strings as they stand, all else as JSON."""
+    return value if isinstance(value, str) else as_json(value)
+
+
+def atem(name: str, given: Mapping[str, Any]) -> str:
+    tags = "".join(f'<atem:parameter name="{key}">{bare(value)}</atem:parameter>\n' for key, value in given.items())
+    opened = f'<atem:function_calls>\n<atem:invoke name="{name}">\n'
+    return f" to={name}<|message|>{opened}{tags}</atem:invoke>\n</atem:function_calls>"
+
+
+def xtml(index: int, name: str, given: Mapping[str, Any]) -> str:
+    types = {bool: "boolean", int: "number", str: "string", float: "number"}
+    tags = "".join(
+        f'<|open|>argument key="{key}" type="{types[type(value)]}"<|sep|>{bare(value)}<|close|>argument<|sep|>'
+        for key, value in given.items()
+    )
+    return f'<|open|>call tool="{name}" index="{index}"<|sep|>{tags}<|close|>call<|sep|>'
 
 
 HARMONY: Mapping[str, Any] = {
@@ -83,5 +106,67 @@ SPOKEN = (
             harmony(" to=functions.{}<|channel|>commentary <|constrain|> json<|message|>", "<|end|><|start|>assistant"),
         ],
         **HARMONY,
+    ),
+    Spoken(
+        "Functionary 3.2",
+        prompt="<|start_header_id|>assistant<|end_header_id|>\n\n>>>",
+        control=[],
+        calls=[lambda calls: ">>>".join(f"{name}\n{as_json(given)}" for name, given in calls)],
+        answers="all\n{}".format,
+        says="all\n{}>>>".format,
+    ),
+    Spoken(
+        "Solar Open",
+        prompt="<|begin|>assistant",
+        control=[
+            "<|begin|>",
+            "<|end|>",
+            "<|think|>",
+            "<|content|>",
+            "<|tool_calls|>",
+            "<|calls|>",
+            "<|tool_call:begin|>",
+            "<|tool_call:name|>",
+            "<|tool_call:args|>",
+            "<|tool_call:end|>",
+        ],
+        calls=[
+            lambda calls: (
+                "<|tool_calls|>"
+                + "".join(
+                    f"<|tool_call:begin|>ab12cd34e{place}<|tool_call:name|>{name}<|tool_call:args|>{as_json(given)}<|tool_call:end|>"
+                    for place, (name, given) in enumerate(calls)
+                )
+                + "<|calls|>"
+            )
+        ],
+        thinks="<|think|>{}<|end|><|begin|>assistant".format,
+        says=None,
+        answers="<|content|>{}<|end|>".format,
+    ),
+    Spoken(
+        "Muse Glimmer",
+        prompt="<|start|>assistant",
+        control=["<|start|>", "<|message|>", "<|eom|>", "<|eot|>"],
+        calls=[lambda calls: "<|eom|><|start|>assistant".join(starmap(atem, calls)) + "<|eot|>"],
+        quotes=False,
+        thinks=" to=self<|message|>{}<|eom|><|start|>assistant".format,
+        says=" to=user<|message|>{}<|eom|><|start|>assistant".format,
+        answers=" to=user<|message|>{}<|eot|>".format,
+    ),
+    Spoken(
+        "Kimi K3",
+        prompt='<|open|>message role="assistant"<|sep|>',
+        control=["<|open|>", "<|close|>", "<|sep|>", "<|end_of_msg|>"],
+        calls=[
+            lambda calls: (
+                "<|open|>tools<|sep|>"
+                + "".join(xtml(place, *call) for place, call in enumerate(calls, 1))
+                + "<|close|>tools<|sep|><|close|>message<|sep|><|end_of_msg|>"
+            )
+        ],
+        thinks="<|open|>think<|sep|>{}<|close|>think<|sep|>".format,
+        says="<|open|>response<|sep|>{}<|close|>response<|sep|>".format,
+        answers="<|open|>response<|sep|>{}<|close|>response<|sep|><|close|>message<|sep|><|end_of_msg|>".format,
     ),
 )

@@ -3,6 +3,7 @@
 import json
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import jsonschema
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from oruel.constraints.grammar import Grammar
 from oruel.constraints.tokens import Tokens
 from oruel.engine.protocol import Form, TokenOutput
+from oruel.errors import InvalidParameter
 from oruel.text.choice import ChoiceText, Piece
 from oruel.text.dialect import Dialect
 from oruel.types import ChatRequest, Message, ResponseFormat, SamplingParams, Tool, ToolChoice
@@ -214,8 +216,25 @@ def test_arguments_that_are_not_as_declared_are_stopped(spoken: Spoken, special:
         {"city": "x", "town": "y"},
     ]
     for write in spoken.calls:
-        for arguments in wrong:
+        for arguments in wrong if spoken.quotes else [each for each in wrong if each != {"city": 3}]:
             assert not allows(model.held(asked()), model.spelt(write([("weather", arguments)]))), arguments
+
+
+@pytest.mark.parametrize("name", ["all", "user", "self"])
+def test_a_function_whose_name_is_that_of_a_part_is_refused_by_name(name: str) -> None:
+    refusals = {spoken.family: refusal(spoken, name) for spoken in SPOKEN}
+    refused = [family for family, message in refusals.items() if message]
+    assert all(f'"{name}"' in refusals[family] for family in refused)
+    assert refused == (["Functionary 3.2"] if name == "all" else ["Muse Glimmer"])
+
+
+def refusal(spoken: Spoken, name: str) -> str:
+    request = replace(asked(), tools=(Tool(name),), tool_choice=ToolChoice("auto", (name,)))
+    try:
+        Model(spoken, special=True).form(request)
+    except InvalidParameter as error:
+        return error.message
+    return ""
 
 
 @each

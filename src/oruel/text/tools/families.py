@@ -5,7 +5,7 @@ only their templates hold.
 from dataclasses import dataclass, replace
 
 from oruel.text.channels import Channels, Part
-from oruel.text.tools.format import KIND, ToolFormat
+from oruel.text.tools.format import INDEX, KIND, LOWER_ID, NAME_AGAIN, TYPE, Tagged, ToolFormat
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,96 @@ ONE_CALL_EACH = """
 {%- endfor -%}
 {%- set messages = told.messages +%}"""
 
+# Arguments as the text of their JSON, and reasoning under its other name.
+ARGUMENTS_AS_TEXT = """
+{%- set told = namespace(messages=[], calls=[]) -%}
+{%- for message in messages -%}
+{%- set told.calls = [] -%}
+{%- for call in message.tool_calls or [] -%}
+{%- set text = dict(call.function, arguments=call.function.arguments | tojson) -%}
+{%- set told.calls = told.calls + [dict(call, function=text)] -%}
+{%- endfor -%}
+{%- set told.messages = told.messages + [dict(message, tool_calls=told.calls) if told.calls else message] -%}
+{%- endfor -%}
+{%- set messages = told.messages +%}"""
+REASONING_RENAMED = """
+{%- set told = namespace(messages=[]) -%}
+{%- for message in messages -%}
+{%- set told.messages = told.messages + [dict(message, reasoning=message.reasoning_content)] -%}
+{%- endfor -%}
+{%- set messages = told.messages +%}"""
+REASONING_ALWAYS = """
+{%- set told = namespace(messages=[]) -%}
+{%- for message in messages -%}
+{%- set told.messages = told.messages + [dict({'reasoning_content': ''}, **message)] -%}
+{%- endfor -%}
+{%- set messages = told.messages +%}"""
+
+FUNCTIONARY = Family(
+    "Functionary 3.2",
+    (">>>${recipient}", ">>>all"),
+    (ToolFormat("", "\n", "", between=">>>"),),
+    Channels(final=Part("all\n", ""), aside=Part("all\n", ">>>")),
+    ARGUMENTS_AS_TEXT,
+)
+SOLAR = Family(
+    "Solar Open",
+    ("<|tool_call:begin|>", "<|tool_call:args|>", "<|think|>"),
+    (
+        ToolFormat(
+            f"<|tool_calls|><|tool_call:begin|>{LOWER_ID}<|tool_call:name|>",
+            "<|tool_call:args|>",
+            "<|tool_call:end|><|calls|>",
+            between=f"<|tool_call:end|><|tool_call:begin|>{LOWER_ID}<|tool_call:name|>",
+        ),
+    ),
+    Channels(final=Part("<|content|>", "<|end|>"), reasoning=Part("<|think|>", "<|end|>"), again="<|begin|>assistant"),
+    REASONING_RENAMED,
+)
+MUSE = Family(
+    "Muse Glimmer",
+    ("<atem:function_calls>", " to=self<|message|>"),
+    (
+        ToolFormat(
+            " to=",
+            f'<|message|><atem:function_calls>\n<atem:invoke name="{NAME_AGAIN}">\n',
+            "</atem:invoke>\n</atem:function_calls><|eot|>",
+            between="</atem:invoke>\n</atem:function_calls><|eom|><|start|>assistant to=",
+            tagged=Tagged('<atem:parameter name="', '">', "</atem:parameter>\n", '">'),
+        ),
+    ),
+    Channels(
+        final=Part(" to=user<|message|>", "<|eot|>"),
+        reasoning=Part(" to=self<|message|>", "<|eom|>"),
+        aside=Part(" to=user<|message|>", "<|eom|>"),
+        again="<|start|>assistant",
+    ),
+)
+KIMI_K3 = Family(
+    "Kimi K3",
+    ("<|open|>", "<|close|>", "argument", "xtml"),
+    (
+        ToolFormat(
+            '<|open|>tools<|sep|><|open|>call tool="',
+            f'" index="{INDEX}"<|sep|>',
+            "<|close|>call<|sep|><|close|>tools<|sep|><|close|>message<|sep|><|end_of_msg|>",
+            between='<|close|>call<|sep|><|open|>call tool="',
+            tagged=Tagged(
+                '<|open|>argument key="',
+                '" type="string"<|sep|>',
+                "<|close|>argument<|sep|>",
+                f'" type="{TYPE}"<|sep|>',
+            ),
+        ),
+    ),
+    Channels(
+        final=Part("<|open|>response<|sep|>", "<|close|>response<|sep|><|close|>message<|sep|><|end_of_msg|>"),
+        reasoning=Part("<|open|>think<|sep|>", "<|close|>think<|sep|>"),
+        aside=Part("<|open|>response<|sep|>", "<|close|>response<|sep|>"),
+    ),
+)
+K2_HORIZON = Family("K2 Horizon", ("<ifm|tool_call>", "missing a thinking field"), prelude=REASONING_ALWAYS)
+
 FAMILIES = (
     Family(
         "Harmony with several calls",
@@ -66,6 +156,11 @@ FAMILIES = (
         HARMONY_CHANNELS,
     ),
     Family("Harmony", ("<|channel|>analysis<|message|>", "<|call|>"), HARMONY, HARMONY_CHANNELS, ONE_CALL_EACH),
+    FUNCTIONARY,
+    SOLAR,
+    MUSE,
+    KIMI_K3,
+    K2_HORIZON,
 )
 
 

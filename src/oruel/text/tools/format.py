@@ -8,17 +8,22 @@ from oruel.text.markup import alternatives
 
 NAME = "[a-zA-Z0-9_-]{1,64}"
 
-# In a format's texts: where the id of the call stands, its index, what may say that JSON follows, the name once more.
+# In a format's texts: where the id of the call stands, its index, what may say that JSON follows, the name once more,
+# an id of ten small letters and digits, the type of a value.
 ID = "\ue000"
 INDEX = "\ue001"
 KIND = "\ue002"
 NAME_AGAIN = "\ue003"
+LOWER_ID = "\ue004"
+TYPE = "\ue005"
 CONSTRAIN = "<|constrain|>"
 PATTERNS = {
     ID: "[a-zA-Z0-9_-]{1,64}",
     INDEX: "[0-9]{1,3}",
     KIND: rf"(?: ?{re.escape(CONSTRAIN)} ?json| json)?",
     NAME_AGAIN: NAME,
+    LOWER_ID: "[a-zA-Z0-9_-]{1,64}",
+    TYPE: "(?:number|boolean|null|object|array)",
 }
 PLACEHOLDERS = re.compile(f"([{''.join(PATTERNS)}])")
 
@@ -28,7 +33,7 @@ MARKER = re.compile(r"<[^<>\s]+>|\[[A-Z_]+\]|<\|[^<>\s]+\|?>")
 @dataclass(frozen=True, slots=True)
 class Tagged:
     """Arguments as tags: (before_key KEY after_key VALUE after_value)*. Strings stand as they are, other values as
-    JSON, behind a tag of its own where `after_key_json` says so.
+    JSON, behind a tag of its own where `after_key_json` says so; where that names the value's TYPE, it decides.
     """
 
     before_key: str

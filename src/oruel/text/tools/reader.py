@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from oruel.text.call_rules import is_string
-from oruel.text.tools.format import NAME, ToolFormat, common_start, pattern
+from oruel.text.tools.format import LOWER_ID, NAME, TYPE, Tagged, ToolFormat, common_start, pattern
 from oruel.types import Tool, ToolCallDelta
 
 LETTERS = string.ascii_letters + string.digits
@@ -45,7 +45,10 @@ class CallReader:
         self._tool_name, self.is_whole = found[1], False
         self._json, self._keys = _JsonScanner(), 0
         self._state = self._arguments if self._format.tagged is None else self._tag
-        return found.end(), [ToolCallDelta(self._index, call_id(short=self._format.short_ids), found[1])]
+        return found.end(), [ToolCallDelta(self._index, self._call_id(), found[1])]
+
+    def _call_id(self) -> str:
+        return lower_id() if LOWER_ID in self._format.begin else call_id(short=self._format.short_ids)
 
     def _arguments(self, text: str) -> tuple[int, list[ToolCallDelta]] | None:
         length = self._json.feed(text)
@@ -62,18 +65,23 @@ class CallReader:
                 return 0, [ToolCallDelta(self._index, arguments="}" if self._keys else "{}")]
             return None
         key, _, behind = text[len(tags.before_key) :].partition(common_start(tags.after_key, tags.after_key_json))
-        described = self._properties.get(key)
-        after_key = tags.after_key if is_string(described) else tags.after_key_json
-        start = len(tags.before_key) + len(key) + len(after_key)
-        end = text.find(tags.after_value, start)
-        if not behind or end < 0:
+        start = len(tags.before_key) + len(key)
+        is_text = self._is_text(tags, key, text[start:])
+        found = re.compile(pattern(tags.after_key if is_text else tags.after_key_json)).match(text, start)
+        end = text.find(tags.after_value, found.end()) if behind and found else -1
+        if not found or end < 0:
             return None
-        value = text[start:end]
-        written = json.dumps(value, ensure_ascii=False) if is_string(described) else value
+        value = text[found.end() : end]
+        written = json.dumps(value, ensure_ascii=False) if is_text else value
         opening = ", " if self._keys else "{"
         self._keys += 1
         fragment = f"{opening}{json.dumps(key, ensure_ascii=False)}: {written}"
         return end + len(tags.after_value), [ToolCallDelta(self._index, arguments=fragment)]
+
+    def _is_text(self, tags: Tagged, key: str, behind: str) -> bool:
+        if TYPE in tags.after_key_json:
+            return behind.startswith(tags.after_key)
+        return is_string(self._properties.get(key))
 
     @property
     def _properties(self) -> Mapping[str, Any]:
@@ -137,3 +145,7 @@ def call_id(*, short: bool) -> str:
     if short:
         return "".join(secrets.choice(LETTERS) for _ in range(9))
     return f"call_{secrets.token_hex(12)}"
+
+
+def lower_id() -> str:
+    return "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(10))
