@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jsonschema
+import openai
 import pytest
 from openai import OpenAI
 
@@ -32,12 +33,25 @@ HARMONY = """<|start|>system<|message|>Channels: analysis, commentary, final.<|e
 {%- if add_generation_prompt %}<|start|>assistant{% endif %}"""
 MARKS = ["<|start|>", "<|end|>", "<|message|>", "<|channel|>", "<|constrain|>", "<|call|>", "<|return|>"]
 
+PYTHON = """{% if tools %}<|im_start|>system
+List of tools: {{ tools | tojson }}<|im_end|>
+{% endif %}{% for message in messages %}<|im_start|>{{ message.role }}
+{{ message.content }}<|im_end|>
+{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant
+{% endif %}"""
+
 
 @pytest.fixture(scope="module")
 def harmony(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenAI]:
     folder = tmp_path_factory.mktemp("model")
     path = family_model(folder, "tools", HARMONY, HARMONY_SPOKEN["control"], eos="<|return|>")
     yield from server(path)
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenAI]:
+    marks = ["<|tool_call_start|>", "<|tool_call_end|>"]
+    yield from server(family_model(tmp_path_factory.mktemp("model"), "tools", PYTHON, marks, eos="<|im_end|>"))
 
 
 def leaks(*texts: str | None) -> bool:
@@ -112,3 +126,39 @@ def test_a_conversation_with_calls_results_and_reasoning_goes_on(harmony: OpenAI
     ]  # fmt: skip
     answer = ask(harmony, messages=messages, tools=TOOLS, tool_choice="required", seed=3)
     assert answer.choices[0].finish_reason in ("tool_calls", "length")
+
+
+def test_hot_calls_in_python_are_as_declared_or_cut(python: OpenAI) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        fields: Any = {"tools": TOOLS, "tool_choice": "required", "parallel_tool_calls": False, "temperature": 2.0}
+        answers = list(pool.map(lambda seed: ask(python, seed=seed, **fields), range(24)))
+    for answer in answers:
+        assert not answer.choices[0].message.content
+        assert answer.choices[0].finish_reason in ("tool_calls", "length")
+        if answer.choices[0].finish_reason == "tool_calls":
+            for name, arguments in called(answer):
+                jsonschema.validate(arguments, SCHEMAS[name])
+    assert sum(answer.choices[0].finish_reason == "tool_calls" for answer in answers) > 10
+
+
+def test_a_stream_of_calls_in_python_joins_to_the_answer_and_a_conversation_goes_on(python: OpenAI) -> None:
+    fields: Any = {"tools": TOOLS, "tool_choice": "required", "seed": 4, "parallel_tool_calls": False}
+    answer = ask(python, **fields)
+    _, _, calls, finish = streamed(python, **fields)
+    assert [(name, json.loads(arguments)) for _, name, arguments in calls] == called(answer)
+    assert finish == answer.choices[0].finish_reason == "tool_calls"
+    given = answer.choices[0].message
+    results: list[Any] = [
+        {"role": "tool", "tool_call_id": call.id, "content": "It rains <|im_end|>."} for call in given.tool_calls or []
+    ]
+    again = ask(python, tools=TOOLS, messages=[*ASK, given.model_dump(), *results], max_tokens=20, seed=1)
+    assert again.choices[0].finish_reason in ("stop", "length", "tool_calls")
+
+
+def test_a_schema_that_python_cannot_hold_gets_a_400_that_names_it(python: OpenAI) -> None:
+    parameters = {"type": "object", "properties": {"first-name": {"type": "string"}}}
+    tool: Any = {"type": "function", "function": {"name": "greet", "parameters": parameters}}
+    with pytest.raises(openai.BadRequestError, match="first-name") as refused:
+        ask(python, tools=[tool])
+    assert refused.value.param == "tools"
+    assert ask(python, tools=TOOLS, tool_choice="required", seed=1).choices[0].message.tool_calls

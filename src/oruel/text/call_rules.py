@@ -6,6 +6,7 @@ from typing import Any
 
 from oruel.constraints.schema import embedded
 from oruel.text.lark import Lark, quoted
+from oruel.text.spelling_rules import SpellingRules
 from oruel.text.tools.format import NAME_AGAIN, TYPE, Tagged, ToolFormat
 from oruel.types import Tool
 
@@ -23,7 +24,7 @@ NAMES = {"integer": "number"}
 
 class CallRules:
     """The rule `calls`: what follows the beginning of a call, up to its end and those of the calls after it. All names
-    begin with `prefix`.
+    begin with `prefix`. Raises UnsupportedParameter for a schema that can't be held in the format.
     """
 
     def __init__(
@@ -43,6 +44,13 @@ class CallRules:
 
     def _arguments(self, number: int, tool: Tool, lines: list[str]) -> str:
         schema = {**tool.parameters, "type": "object"}
+        if self._format.spelling:
+            spelt = SpellingRules(
+                self._lark, self._format.spelling, f"{self._prefix}p{number}_", f"{tool.name}: parameters"
+            )
+            expression = spelt.arguments(schema)
+            lines.append(spelt.rules)
+            return expression
         if self._format.tagged is None:
             return f"%json {embedded(schema)}"
         return self._tagged(self._format.tagged, number, schema, lines)

@@ -77,6 +77,27 @@ def xtml(index: int, name: str, given: Mapping[str, Any]) -> str:
     return f'<|open|>call tool="{name}" index="{index}"<|sep|>{tags}<|close|>call<|sep|>'
 
 
+def python_calls(calls: Sequence[Call], written: Callable[[Any], str]) -> str:
+    words = {True: "True", False: "False"}
+    texts = (
+        f"{name}({', '.join(f'{key}={words[v] if isinstance(v, bool) else written(v)}' for key, v in given.items())})"
+        for name, given in calls
+    )
+    return f"<|tool_call_start|>[{', '.join(texts)}]<|tool_call_end|>"
+
+
+def in_apostrophes(value: Any) -> str:
+    if not isinstance(value, str):
+        return as_json(value)
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def gemma(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{key}:{gemma(value[key])}" for key in sorted(value)) + "}"
+    return f'<|"|>{value}<|"|>' if isinstance(value, str) else as_json(value)
+
+
 HARMONY: Mapping[str, Any] = {
     "prompt": "<|start|>assistant",
     "control": [
@@ -168,5 +189,34 @@ SPOKEN = (
         thinks="<|open|>think<|sep|>{}<|close|>think<|sep|>".format,
         says="<|open|>response<|sep|>{}<|close|>response<|sep|>".format,
         answers="<|open|>response<|sep|>{}<|close|>response<|sep|><|close|>message<|sep|><|end_of_msg|>".format,
+    ),
+    Spoken(
+        "LFM2",
+        prompt="<|im_start|>assistant\n",
+        control=["<|tool_call_start|>", "<|tool_call_end|>"],
+        calls=[lambda calls: python_calls(calls, as_json), lambda calls: python_calls(calls, in_apostrophes)],
+        says=None,
+    ),
+    Spoken(
+        "LFM2",
+        prompt="<|im_start|>assistant\n",
+        control=["<|tool_call_start|>", "<|tool_call_end|>", "<think>", "</think>"],
+        calls=[lambda calls: python_calls(calls, in_apostrophes)],
+        thinks="<think>{}</think>".format,
+        markers=Markers("<think>", "</think>"),
+    ),
+    Spoken(
+        "Gemma 4",
+        prompt="<|turn>model\n",
+        control=["<|tool_call>", "<tool_call|>", '<|"|>', "<|channel>", "<channel|>"],
+        calls=[lambda calls: "".join(f"<|tool_call>call:{name}{gemma(given)}<tool_call|>" for name, given in calls)],
+        thinks="<|channel>thought\n{}\n<channel|>".format,
+        markers=Markers("<|channel>thought", "<channel|>"),
+    ),
+    Spoken(
+        "Granite 3.3",
+        prompt="<|start_of_role|>assistant<|end_of_role|>",
+        control=["<|tool_call|>"],
+        calls=[lambda calls: "<|tool_call|>" + as_json([{"name": name, "arguments": given} for name, given in calls])],
     ),
 )

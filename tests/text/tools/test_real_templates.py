@@ -18,6 +18,7 @@ from oruel.text.template import ChatTemplate
 from oruel.text.tools.derive import Support, support
 from oruel.text.tools.families import Family, family_of
 from oruel.text.tools.format import LOWER_ID, PLACEHOLDERS, ToolFormat
+from oruel.text.tools.spelling import PYTHON
 from oruel.types import ChatRequest, Message, SamplingParams, Tool, ToolCall, ToolChoice
 from tests.text.tools.real_templates import templates
 from tests.text.tools.spoken import spelt
@@ -111,7 +112,7 @@ def asked(*, must: bool, several: bool) -> ChatRequest:
 
 def special_texts(dialect: Dialect) -> list[str]:
     texts = " ".join(dialect.texts)
-    return sorted(set(re.findall(r"<\|[^<>]+?\|>|<｜[^<>]+?｜>|\[[A-Z_]+\]", texts)))
+    return sorted(set(re.findall(r"<\|[^<>]+?\|>|<\|[a-z_]+>|<[a-z_]+\|>|<｜[^<>]+?｜>|\[[A-Z_]+\]", texts)))
 
 
 def written(template: ChatTemplate, form: ToolFormat, calls: tuple[ToolCall, ...]) -> str:
@@ -217,6 +218,8 @@ def table() -> str:
 def kind(each: Known) -> str:
     if not each.found.is_whole:
         return "not covered" + why(each.found)
+    if each.form.spelling:
+        return "Python" if each.form.spelling is PYTHON else "own quoting"
     return "tags" if each.form.tagged else "JSON"
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from oruel.text.channels import Channels, Part
 from oruel.text.tools.format import INDEX, KIND, LOWER_ID, NAME_AGAIN, TYPE, Tagged, ToolFormat
+from oruel.text.tools.spelling import GEMMA, PYTHON
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +148,74 @@ KIMI_K3 = Family(
 )
 K2_HORIZON = Family("K2 Horizon", ("<ifm|tool_call>", "missing a thinking field"), prelude=REASONING_ALWAYS)
 
+# Calls as its models write them, where some templates show none, and others don't escape what they quote.
+CALLS_IN_PYTHON = """
+{%- macro in_python(value) -%}
+{%- if value is mapping -%}
+{{- '{' -}}
+{%- for key, item in value.items() -%}
+{{- key | tojson ~ ': ' ~ in_python(item) ~ ('' if loop.last else ', ') -}}
+{%- endfor -%}
+{{- '}' -}}
+{%- elif value is string or value is number and value is not boolean -%}{{- value | tojson -}}
+{%- elif value is boolean or value is none -%}{{- value -}}
+{%- else -%}
+{{- '[' -}}
+{%- for item in value -%}{{- in_python(item) ~ ('' if loop.last else ', ') -}}{%- endfor -%}
+{{- ']' -}}
+{%- endif -%}
+{%- endmacro -%}
+{%- set told = namespace(messages=[], calls=[], given=[], said={}) -%}
+{%- for message in messages -%}
+{%- set told.said = {'role': message.role, 'content': message.content} -%}
+{%- if message.tool_calls -%}
+{%- set told.calls = [] -%}
+{%- for call in message.tool_calls -%}
+{%- set told.given = [] -%}
+{%- for key, value in call.function.arguments.items() -%}
+{%- set told.given = told.given + [key ~ '=' ~ in_python(value)] -%}
+{%- endfor -%}
+{%- set told.calls = told.calls + [call.function.name ~ '(' ~ told.given | join(', ') ~ ')'] -%}
+{%- endfor -%}
+{%- set calls = '<|tool_call_start|>[' ~ told.calls | join(', ') ~ ']<|tool_call_end|>' -%}
+{%- set told.said = dict(told.said, content=message.content ~ calls) -%}
+{%- endif -%}
+{%- if message.reasoning_content -%}
+{%- set told.said = dict(told.said, thinking=message.reasoning_content) -%}
+{%- endif -%}
+{%- set told.messages = told.messages + [told.said] -%}
+{%- endfor -%}
+{%- set messages = told.messages +%}"""
+CALLS_AS_LIST = """
+{%- set told = namespace(messages=[], calls=[]) -%}
+{%- for message in messages -%}
+{%- set told.calls = [] -%}
+{%- for call in message.tool_calls or [] -%}
+{%- set told.calls = told.calls + [{'name': call.function.name, 'arguments': call.function.arguments}] -%}
+{%- endfor -%}
+{%- set calls = '<|tool_call|>' ~ told.calls | tojson if told.calls else '' -%}
+{%- set told.messages = told.messages + [dict(message, content=message.content ~ calls)] -%}
+{%- endfor -%}
+{%- set messages = told.messages +%}"""
+
+LFM2 = Family(
+    "LFM2",
+    ("List of tools: ",),
+    (ToolFormat("<|tool_call_start|>[", "(", ")]<|tool_call_end|>", between="), ", spelling=PYTHON),),
+    prelude=CALLS_IN_PYTHON,
+)
+GEMMA_4 = Family(
+    "Gemma 4",
+    ("<|tool_call>call:", '<|"|>'),
+    (ToolFormat("<|tool_call>call:", "{", "}<tool_call|>", between="}<tool_call|><|tool_call>call:", spelling=GEMMA),),
+)
+GRANITE_3 = Family(
+    "Granite 3.3",
+    ("respond only with <|tool_call|> followed by",),
+    (ToolFormat('<|tool_call|>[{"name": "', '", "arguments": ', "}]", between='}, {"name": "'),),
+    prelude=CALLS_AS_LIST,
+)
+
 FAMILIES = (
     Family(
         "Harmony with several calls",
@@ -161,6 +230,9 @@ FAMILIES = (
     MUSE,
     KIMI_K3,
     K2_HORIZON,
+    LFM2,
+    GEMMA_4,
+    GRANITE_3,
 )
 
 

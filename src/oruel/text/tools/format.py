@@ -5,6 +5,7 @@ from collections.abc import Collection
 from dataclasses import astuple, dataclass, replace
 
 from oruel.text.markup import alternatives
+from oruel.text.tools.spelling import Spelling
 
 NAME = "[a-zA-Z0-9_-]{1,64}"
 
@@ -44,8 +45,8 @@ class Tagged:
 
 @dataclass(frozen=True, slots=True)
 class ToolFormat:
-    """`between` None: one call only. `tagged` None: the arguments are a JSON object. `short_ids`: the template takes
-    ids of nine letters and digits only.
+    """`between` None: one call only. The arguments are a JSON object, unless they are `tagged` or have a `spelling` of
+    their own. `short_ids`: the template takes ids of nine letters and digits only.
     """
 
     begin: str
@@ -54,6 +55,7 @@ class ToolFormat:
     between: str | None = None
     tagged: Tagged | None = None
     short_ids: bool = False
+    spelling: Spelling | None = None
 
     def before(self, ends: Collection[str]) -> "ToolFormat | None":
         """The format of a model that ends its turn with one of these texts; None where it can't get to a call's end."""
@@ -67,7 +69,14 @@ class ToolFormat:
     @property
     def texts(self) -> tuple[str, ...]:
         tags = astuple(self.tagged) if self.tagged else ()
-        return (self.begin, self.middle, self.end, self.between or "", *tags)
+        return (
+            self.begin,
+            self.middle,
+            self.end,
+            self.between or "",
+            *tags,
+            self.spelling.quote if self.spelling else "",
+        )
 
     @property
     def marker(self) -> str | None:

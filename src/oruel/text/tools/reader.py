@@ -9,6 +9,7 @@ from typing import Any
 
 from oruel.text.call_rules import is_string
 from oruel.text.tools.format import LOWER_ID, NAME, TYPE, Tagged, ToolFormat, common_start, pattern
+from oruel.text.tools.spelling_reader import SpellingReader
 from oruel.types import Tool, ToolCallDelta
 
 LETTERS = string.ascii_letters + string.digits
@@ -23,6 +24,7 @@ class CallReader:
         self._index = 0
         self._state: Callable[[str], tuple[int, list[ToolCallDelta]] | None] = self._name
         self._json = _JsonScanner()
+        self._spelt: SpellingReader | None = None
         self._keys = 0
         self._tool_name = ""
         tagged = tool_format.tagged
@@ -44,7 +46,10 @@ class CallReader:
             return None
         self._tool_name, self.is_whole = found[1], False
         self._json, self._keys = _JsonScanner(), 0
-        self._state = self._arguments if self._format.tagged is None else self._tag
+        if self._format.spelling:
+            self._spelt, self._state = SpellingReader(self._format.spelling), self._spelling
+        else:
+            self._state = self._arguments if self._format.tagged is None else self._tag
         return found.end(), [ToolCallDelta(self._index, self._call_id(), found[1])]
 
     def _call_id(self) -> str:
@@ -55,6 +60,13 @@ class CallReader:
         if self._json.is_complete:
             self._state, self.is_whole = self._after, not self._format.end
         return (length, [ToolCallDelta(self._index, arguments=text[:length])]) if length else None
+
+    def _spelling(self, text: str) -> tuple[int, list[ToolCallDelta]] | None:
+        assert self._spelt is not None
+        found = self._spelt.take(text)
+        if self._spelt.is_complete:
+            self._state = self._after
+        return found and (found[0], [ToolCallDelta(self._index, arguments=found[1])] if found[1] else [])
 
     def _tag(self, text: str) -> tuple[int, list[ToolCallDelta]] | None:
         tags = self._format.tagged

@@ -1,0 +1,142 @@
+"""Arguments that aren't written as JSON: whatever is drawn is valid under its schema; what can't be held is refused."""
+
+import json
+import random
+from typing import Any
+
+import jsonschema
+import pytest
+
+from oruel.constraints.grammar import Grammar
+from oruel.constraints.tokens import Tokens
+from oruel.errors import UnsupportedParameter
+from oruel.text.answer import AnswerReader
+from oruel.text.forms import Forms
+from oruel.text.reasoning import State
+from oruel.text.tools.families import GEMMA_4, LFM2
+from oruel.types import Tool
+from tests.text.tools.test_families import drawn, may_end
+from tests.text.vocabularies import ByteVocabulary
+
+FORMS = {"Python": LFM2.formats[0], "Gemma": GEMMA_4.formats[0]}
+TEXT = {"type": "string", "maxLength": 5}
+SCHEMAS: dict[str, dict[str, Any]] = {
+    "optional": {"properties": {"a": {"type": "null"}, "b": {"type": "boolean"}, "c": {"type": "number"}}},
+    "required last": {"properties": {"b": {"type": "boolean"}, "a": TEXT}, "required": ["a"]},
+    "required between": {
+        "properties": {"b": {"type": "boolean"}, "d": {"type": "integer", "minimum": -5, "maximum": 5}, "e": {}},
+        "required": ["d"],
+    },
+    "nested": {
+        "properties": {
+            "place": {
+                "type": "object",
+                "properties": {"name": TEXT, "at": {"type": "array", "items": {"type": "number"}, "maxItems": 2}},
+                "required": ["name"],
+                "additionalProperties": False,
+            },
+            "tags": {"type": "array", "items": {"enum": ["x", "it's", 1, None, True]}, "minItems": 1, "maxItems": 3},
+        },
+        "required": ["place", "tags"],
+    },
+    "union": {
+        "properties": {
+            "a": {"anyOf": [{"type": "integer", "maximum": 9, "minimum": 0}, {"type": "null"}], "title": "A"},
+            "b": {"type": ["boolean", "null"]},
+            "c": {"const": {"k": [1, "x", False]}},
+        },
+        "required": ["a", "b", "c"],
+    },
+    "recursive": {
+        "properties": {"tree": {"$ref": "#/$defs/tree"}},
+        "required": ["tree"],
+        "$defs": {
+            "tree": {
+                "type": "object",
+                "properties": {"leaf": {"type": "boolean"}, "next": {"$ref": "#/$defs/tree"}},
+                "required": ["leaf"],
+                "additionalProperties": False,
+            }
+        },
+    },
+    "map": {
+        "properties": {
+            "counts": {"type": "object", "additionalProperties": {"type": "integer", "minimum": 0, "maximum": 3}}
+        },
+        "required": ["counts"],
+    },
+    "lengths": {"properties": {"a": {"type": "string", "minLength": 2, "maxLength": 3}}, "required": ["a"]},
+}  # fmt: skip
+BOTH = ("Python", "Gemma")
+REFUSED: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
+    '"a-b"': ({"properties": {"a-b": TEXT}}, BOTH),
+    "pattern": ({"properties": {"a": {"type": "string", "pattern": "^x+$"}}}, ("Gemma",)),
+    "format": ({"properties": {"a": {"type": "string", "format": "date"}}}, ("Gemma",)),
+    "prefixItems": ({"properties": {"a": {"type": "array", "prefixItems": [TEXT]}}}, BOTH),
+    "patternProperties": ({"properties": {"a": {"type": "object", "patternProperties": {"x": TEXT}}}}, BOTH),
+    "minProperties": ({"properties": {"a": TEXT}, "minProperties": 1}, BOTH),
+    "allOf": ({"properties": {"a": {"allOf": [TEXT, {"minLength": 2}]}}}, BOTH),
+    "$ref https://x": ({"properties": {"a": {"$ref": "https://x"}}}, BOTH),
+    '"b" without a schema': ({"properties": {"a": TEXT}, "required": ["b"]}, BOTH),
+    "values to choose from": ({"properties": {"a": {"enum": list(range(20_000))}}}, BOTH),
+}  # fmt: skip
+
+
+def forms(name: str, schema: dict[str, Any]) -> str:
+    tool = Tool("f", "", {"type": "object", **schema})
+    return Forms({}, None, ()).calls(FORMS[name], [tool], State.TEXT, must=True, several=False).grammar
+
+
+@pytest.mark.parametrize("schema", SCHEMAS)
+@pytest.mark.parametrize("name", FORMS)
+def test_whatever_is_drawn_is_valid(name: str, schema: str) -> None:
+    tokens, grammar, whole = Tokens(ByteVocabulary()), forms(name, SCHEMAS[schema]), 0
+    for seed in range(60):
+        chance, held, text = random.Random(seed), Grammar(tokens, grammar, 2000, closes=False), bytearray()
+        while len(text) < 1500 and not held.is_complete:
+            token = drawn(held, 257, chance)
+            if token == 256:
+                break
+            held.accept(token)
+            text.append(token)
+        if not may_end(held):
+            continue
+        whole += 1
+        tool = Tool("f", "", {"type": "object", **SCHEMAS[schema]})
+        reader = AnswerReader(None, State.TEXT, FORMS[name], {"f": tool})
+        segments = reader.feed(text.decode()) + reader.finish()
+        arguments = "".join(call.arguments for segment in segments for call in segment.calls)
+        assert reader.called, f"seed {seed}: {text.decode()}"
+        jsonschema.validate(json.loads(arguments), SCHEMAS[schema])
+    assert whole > 20
+
+
+@pytest.mark.parametrize("what", REFUSED)
+@pytest.mark.parametrize("name", FORMS)
+def test_what_the_form_cannot_hold_is_refused_by_name(name: str, what: str) -> None:
+    schema, where = REFUSED[what]
+    if name not in where:
+        forms(name, schema)
+        return
+    with pytest.raises(UnsupportedParameter) as refused:
+        forms(name, schema)
+    assert what in refused.value.message
+    assert refused.value.param == "tools"
+
+
+def test_a_call_reads_as_the_value_it_was_written_for() -> None:
+    written = {
+        "Python": """[f(a="x'", b='it\\'s "so"', c=[1, True, None], d={"k": False, "l": -1.5e3})]<|tool_call_end|>""",
+        "Gemma": """f{a:<|"|>x'<|"|>,b:<|"|>it's "so"<|"|>,c:[1,true,null],d:{k:false,l:-1.5e3}}<tool_call|>""",
+    }
+    for name, text in written.items():
+        whole = FORMS[name].begin.removesuffix("[") + text
+        for length in range(1, 9):
+            reader = AnswerReader(None, State.TEXT, FORMS[name], {"f": Tool("f")})
+            pieces = [whole[start : start + length] for start in range(0, len(whole), length)]
+            segments = [segment for piece in pieces for segment in reader.feed(piece)] + reader.finish()
+            arguments = "".join(call.arguments for segment in segments for call in segment.calls)
+            assert json.loads(arguments) == {
+                "a": "x'", "b": 'it\'s "so"', "c": [1, True, None], "d": {"k": False, "l": -1500.0},
+            }  # fmt: skip
+            assert reader.called
