@@ -219,4 +219,10 @@ SPOKEN = (
         control=["<|tool_call|>"],
         calls=[lambda calls: "<|tool_call|>" + as_json([{"name": name, "arguments": given} for name, given in calls])],
     ),
+    Spoken(
+        "Firefunction 2",
+        prompt="<|start_header_id|>assistant<|end_header_id|>\n\n",
+        control=[],
+        calls=[lambda calls: "functools" + as_json([{"name": name, "arguments": given} for name, given in calls])],
+    ),
 )

@@ -232,7 +232,7 @@ def reasoning(each: Known) -> str:
 
 def why(found: Support) -> str:
     if not found.offers:
-        return ": the template shows no tools"
+        return ": the template shows no tools" if found.formats else ": the template shows neither tools nor calls"
     return ": the template shows no results" if found.formats else ": its calls can't be read off"
 
 

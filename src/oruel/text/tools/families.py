@@ -216,6 +216,34 @@ GRANITE_3 = Family(
     prelude=CALLS_AS_LIST,
 )
 
+# The template takes the functions and the day under names of its own.
+FUNCTIONS_AS_TEXT = """
+{%- set functions = (tools or []) | tojson -%}
+{%- set datetime = strftime_now('%Y-%m-%d') +%}"""
+# The template leaves it to the caller to describe the functions in the system message.
+FUNCTIONS_IN_SYSTEM = """
+{%- if tools -%}
+{%- set told -%}
+{{- '\n\n## Tools\nYou have these tools:' -}}
+{%- for tool in tools -%}
+{{- '\n\n### ' ~ tool.function.name ~ '\nDescription: ' ~ tool.function.description -}}
+{{- '\n\nParameters: ' ~ tool.function.parameters | tojson -}}
+{%- endfor -%}
+{{- '\n\nTo use tools, write nothing but this, the calls one behind the other:\n' -}}
+{{- '<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>NAME<｜tool▁sep｜>ARGUMENTS<｜tool▁call▁end｜><｜tool▁calls▁end｜>\n' -}}
+{{- 'NAME is the name of a tool, ARGUMENTS a JSON object as its parameters say.' -}}
+{%- endset -%}
+{%- set messages = [{'role': 'system', 'content': told}] + messages -%}
+{%- endif +%}"""
+
+FIREFUNCTION = Family(
+    "Firefunction 2",
+    ("functools[", "+ functions"),
+    (ToolFormat('functools[{"name": "', '", "arguments": ', "}]", between='}, {"name": "'),),
+    prelude=FUNCTIONS_AS_TEXT,
+)
+DEEPSEEK_3_1 = Family("DeepSeek 3.1", ("is_last_user=false", "<｜tool▁sep｜>"), prelude=FUNCTIONS_IN_SYSTEM)
+
 FAMILIES = (
     Family(
         "Harmony with several calls",
@@ -233,6 +261,8 @@ FAMILIES = (
     LFM2,
     GEMMA_4,
     GRANITE_3,
+    FIREFUNCTION,
+    DEEPSEEK_3_1,
 )
 
 

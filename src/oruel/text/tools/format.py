@@ -28,7 +28,8 @@ PATTERNS = {
 }
 PLACEHOLDERS = re.compile(f"([{''.join(PATTERNS)}])")
 
-MARKER = re.compile(r"<[^<>\s]+>|\[[A-Z_]+\]|<\|[^<>\s]+\|?>")
+# What a text may be that nothing but a call begins with.
+MARKER = re.compile(r"<[^<>\s]+>|\[[A-Z_]+\]|<\|[^<>\s]+\|?>|functools\[")
 
 
 @dataclass(frozen=True, slots=True)
