@@ -13,7 +13,7 @@ from oruel.errors import UnsupportedParameter
 from oruel.text.answer import AnswerReader
 from oruel.text.forms import Forms
 from oruel.text.reasoning import State
-from oruel.text.tools.families import GEMMA_4, LFM2
+from oruel.text.tools.families import GEMMA_4, LFM2, MINIMAX_M3
 from oruel.types import Tool
 from tests.text.tools.test_families import drawn, may_end
 from tests.text.vocabularies import ByteVocabulary
@@ -67,18 +67,54 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     },
     "lengths": {"properties": {"a": {"type": "string", "minLength": 2, "maxLength": 3}}, "required": ["a"]},
 }  # fmt: skip
+# Each value of one type that its schema tells, and nothing without a name.
+ELEMENTS: dict[str, dict[str, Any]] = {
+    "nested": {
+        "properties": {
+            "place": {
+                "type": "object",
+                "properties": {
+                    "name": TEXT,
+                    "at": {"type": "array", "items": {"type": "number"}, "maxItems": 2},
+                    "rows": {"type": "array", "items": {"type": "array", "items": TEXT, "maxItems": 2}, "minItems": 1},
+                },
+                "required": ["name", "rows"],
+                "additionalProperties": False,
+            },
+            "tags": {"type": "array", "items": {"enum": ["x", "it's"]}, "minItems": 1, "maxItems": 3},
+        },
+        "required": ["place", "tags"],
+    },
+    "union with null": {
+        "properties": {
+            "a": {"anyOf": [{"type": "integer", "maximum": 9, "minimum": 0}, {"type": "null"}], "title": "A"},
+            "b": {"type": ["boolean", "null"]},
+            "c": {"enum": [1, 2, None]},
+        },
+        "required": ["a"],
+    },
+    **{name: SCHEMAS[name] for name in ("required last", "recursive", "lengths")},
+}
+EVERY = [(name, schema) for name in FORMS for schema in SCHEMAS.values()]
+EVERY += [("MiniMax", schema) for schema in ELEMENTS.values()]
+FORMS["MiniMax"] = MINIMAX_M3.formats[0]
+
 BOTH = ("Python", "Gemma")
+ALL = (*BOTH, "MiniMax")
 REFUSED: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     '"a-b"': ({"properties": {"a-b": TEXT}}, BOTH),
-    "pattern": ({"properties": {"a": {"type": "string", "pattern": "^x+$"}}}, ("Gemma",)),
-    "format": ({"properties": {"a": {"type": "string", "format": "date"}}}, ("Gemma",)),
-    "prefixItems": ({"properties": {"a": {"type": "array", "prefixItems": [TEXT]}}}, BOTH),
-    "patternProperties": ({"properties": {"a": {"type": "object", "patternProperties": {"x": TEXT}}}}, BOTH),
-    "minProperties": ({"properties": {"a": TEXT}, "minProperties": 1}, BOTH),
-    "allOf": ({"properties": {"a": {"allOf": [TEXT, {"minLength": 2}]}}}, BOTH),
-    "$ref https://x": ({"properties": {"a": {"$ref": "https://x"}}}, BOTH),
-    '"b" without a schema': ({"properties": {"a": TEXT}, "required": ["b"]}, BOTH),
-    "values to choose from": ({"properties": {"a": {"enum": list(range(20_000))}}}, BOTH),
+    "pattern": ({"properties": {"a": {"type": "string", "pattern": "^x+$"}}}, ("Gemma", "MiniMax")),
+    "format": ({"properties": {"a": {"type": "string", "format": "date"}}}, ("Gemma", "MiniMax")),
+    "prefixItems": ({"properties": {"a": {"type": "array", "prefixItems": [TEXT]}}}, ALL),
+    "patternProperties": ({"properties": {"a": {"type": "object", "patternProperties": {"x": TEXT}}}}, ALL),
+    "minProperties": ({"properties": {"a": TEXT}, "minProperties": 1}, ALL),
+    "allOf": ({"properties": {"a": {"allOf": [TEXT, {"minLength": 2}]}}}, ALL),
+    "$ref https://x": ({"properties": {"a": {"$ref": "https://x"}}}, ALL),
+    '"b" without a schema': ({"properties": {"a": TEXT}, "required": ["b"]}, ALL),
+    "values to choose from": ({"properties": {"a": {"enum": list(range(20_000))}}}, ALL),
+    "more than one type": ({"properties": {"a": {"type": ["string", "integer"]}}}, ("MiniMax",)),
+    "properties without names": ({"properties": {"a": {"type": "object"}}}, ("MiniMax",)),
+    "items without a schema": ({"properties": {"a": {"type": "array"}}}, ("MiniMax",)),
 }  # fmt: skip
 
 
@@ -87,10 +123,9 @@ def forms(name: str, schema: dict[str, Any]) -> str:
     return Forms({}, None, ()).calls(FORMS[name], [tool], State.TEXT, must=True, several=False).grammar
 
 
-@pytest.mark.parametrize("schema", SCHEMAS)
-@pytest.mark.parametrize("name", FORMS)
-def test_whatever_is_drawn_is_valid(name: str, schema: str) -> None:
-    tokens, grammar, whole = Tokens(ByteVocabulary()), forms(name, SCHEMAS[schema]), 0
+@pytest.mark.parametrize(("name", "schema"), EVERY)
+def test_whatever_is_drawn_is_valid(name: str, schema: dict[str, Any]) -> None:
+    tokens, grammar, whole = Tokens(ByteVocabulary()), forms(name, schema), 0
     for seed in range(60):
         chance, held, text = random.Random(seed), Grammar(tokens, grammar, 2000, closes=False), bytearray()
         while len(text) < 1500 and not held.is_complete:
@@ -102,12 +137,12 @@ def test_whatever_is_drawn_is_valid(name: str, schema: str) -> None:
         if not may_end(held):
             continue
         whole += 1
-        tool = Tool("f", "", {"type": "object", **SCHEMAS[schema]})
+        tool = Tool("f", "", {"type": "object", **schema})
         reader = AnswerReader(None, State.TEXT, FORMS[name], {"f": tool})
         segments = reader.feed(text.decode()) + reader.finish()
         arguments = "".join(call.arguments for segment in segments for call in segment.calls)
         assert reader.called, f"seed {seed}: {text.decode()}"
-        jsonschema.validate(json.loads(arguments), SCHEMAS[schema])
+        jsonschema.validate(json.loads(arguments), schema)
     assert whole > 20
 
 

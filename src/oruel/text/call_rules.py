@@ -5,6 +5,7 @@ from types import NoneType
 from typing import Any
 
 from oruel.constraints.schema import embedded
+from oruel.text.element_rules import ElementRules
 from oruel.text.lark import Lark, quoted
 from oruel.text.spelling_rules import SpellingRules
 from oruel.text.tools.format import NAME_AGAIN, TYPE, Tagged, ToolFormat
@@ -44,10 +45,13 @@ class CallRules:
 
     def _arguments(self, number: int, tool: Tool, lines: list[str]) -> str:
         schema = {**tool.parameters, "type": "object"}
+        prefix, where = f"{self._prefix}p{number}_", f"{tool.name}: parameters"
+        spelt: SpellingRules | ElementRules | None = None
         if self._format.spelling:
-            spelt = SpellingRules(
-                self._lark, self._format.spelling, f"{self._prefix}p{number}_", f"{tool.name}: parameters"
-            )
+            spelt = SpellingRules(self._lark, self._format.spelling, prefix, where)
+        elif self._format.elements:
+            spelt = ElementRules(self._lark, self._format.elements, prefix, where)
+        if spelt:
             expression = spelt.arguments(schema)
             lines.append(spelt.rules)
             return expression

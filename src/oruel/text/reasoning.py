@@ -17,6 +17,7 @@ KNOWN = (
     Markers("<|START_THINKING|>", "<|END_THINKING|>"),
     Markers("<|inner_prefix|>", "<|inner_suffix|>"),
     Markers("<ifm|think>", "</ifm|think>"),
+    Markers("<mm:think>", "</mm:think>"),
     Markers("<|channel>thought", "<channel|>"),
 )
 

@@ -98,6 +98,19 @@ def gemma(value: Any) -> str:
     return f'<|"|>{value}<|"|>' if isinstance(value, str) else as_json(value)
 
 
+def minimax(calls: Sequence[Call]) -> str:
+    mark = "]<]minimax[>["
+    texts = (
+        f'{mark}<invoke name="{name}">{"".join(map(element, given.items()))}{mark}</invoke>\n' for name, given in calls
+    )
+    return f"{mark}<tool_call>\n{''.join(texts)}{mark}</tool_call>"
+
+
+def element(entry: tuple[str, Any]) -> str:
+    key, value = entry
+    return f"]<]minimax[>[<{key}>{bare(value)}]<]minimax[>[</{key}>"
+
+
 HARMONY: Mapping[str, Any] = {
     "prompt": "<|start|>assistant",
     "control": [
@@ -224,5 +237,14 @@ SPOKEN = (
         prompt="<|start_header_id|>assistant<|end_header_id|>\n\n",
         control=[],
         calls=[lambda calls: "functools" + as_json([{"name": name, "arguments": given} for name, given in calls])],
+    ),
+    Spoken(
+        "MiniMax M3",
+        prompt="]~b]ai\n",
+        control=["]<]minimax[>[", "<mm:think>", "</mm:think>"],
+        calls=[minimax],
+        quotes=False,
+        thinks="<mm:think>{}</mm:think>".format,
+        markers=Markers("<mm:think>", "</mm:think>"),
     ),
 )

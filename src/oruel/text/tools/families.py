@@ -5,6 +5,7 @@ only their templates hold.
 from dataclasses import dataclass, replace
 
 from oruel.text.channels import Channels, Part
+from oruel.text.tools.elements import Elements
 from oruel.text.tools.format import INDEX, KIND, LOWER_ID, NAME_AGAIN, TYPE, Tagged, ToolFormat
 from oruel.text.tools.spelling import GEMMA, PYTHON
 
@@ -230,8 +231,8 @@ FUNCTIONS_IN_SYSTEM = """
 {{- '\n\nParameters: ' ~ tool.function.parameters | tojson -}}
 {%- endfor -%}
 {{- '\n\nTo use tools, write nothing but this, the calls one behind the other:\n' -}}
-{{- '<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>NAME<｜tool▁sep｜>ARGUMENTS<｜tool▁call▁end｜><｜tool▁calls▁end｜>\n' -}}
-{{- 'NAME is the name of a tool, ARGUMENTS a JSON object as its parameters say.' -}}
+{{- '<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>NAME<｜tool▁sep｜>ARGUMENTS<｜tool▁call▁end｜>' -}}
+{{- '<｜tool▁calls▁end｜>\nNAME is the name of a tool, ARGUMENTS a JSON object as its parameters say.' -}}
 {%- endset -%}
 {%- set messages = [{'role': 'system', 'content': told}] + messages -%}
 {%- endif +%}"""
@@ -243,6 +244,21 @@ FIREFUNCTION = Family(
     prelude=FUNCTIONS_AS_TEXT,
 )
 DEEPSEEK_3_1 = Family("DeepSeek 3.1", ("is_last_user=false", "<｜tool▁sep｜>"), prelude=FUNCTIONS_IN_SYSTEM)
+
+MINIMAX = "]<]minimax[>["
+MINIMAX_M3 = Family(
+    "MiniMax M3",
+    (MINIMAX, "<tool_call>"),
+    (
+        ToolFormat(
+            f'{MINIMAX}<tool_call>\n{MINIMAX}<invoke name="',
+            '">',
+            f"{MINIMAX}</invoke>\n{MINIMAX}</tool_call>",
+            between=f'{MINIMAX}</invoke>\n{MINIMAX}<invoke name="',
+            elements=Elements(MINIMAX),
+        ),
+    ),
+)
 
 FAMILIES = (
     Family(
@@ -263,6 +279,7 @@ FAMILIES = (
     GRANITE_3,
     FIREFUNCTION,
     DEEPSEEK_3_1,
+    MINIMAX_M3,
 )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Collection
 from dataclasses import astuple, dataclass, replace
 
 from oruel.text.markup import alternatives
+from oruel.text.tools.elements import Elements
 from oruel.text.tools.spelling import Spelling
 
 NAME = "[a-zA-Z0-9_-]{1,64}"
@@ -29,7 +30,7 @@ PATTERNS = {
 PLACEHOLDERS = re.compile(f"([{''.join(PATTERNS)}])")
 
 # What a text may be that nothing but a call begins with.
-MARKER = re.compile(r"<[^<>\s]+>|\[[A-Z_]+\]|<\|[^<>\s]+\|?>|functools\[")
+MARKER = re.compile(r"<[^<>\s]+>|\[[A-Z_]+\]|<\|[^<>\s]+\|?>|functools\[|\]<\][a-z]+\[>\[<[^<>\s]+>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +47,8 @@ class Tagged:
 
 @dataclass(frozen=True, slots=True)
 class ToolFormat:
-    """`between` None: one call only. The arguments are a JSON object, unless they are `tagged` or have a `spelling` of
-    their own. `short_ids`: the template takes ids of nine letters and digits only.
+    """`between` None: one call only. The arguments are a JSON object, unless they are `tagged`, have a `spelling` of
+    their own or are `elements`. `short_ids`: the template takes ids of nine letters and digits only.
     """
 
     begin: str
@@ -57,6 +58,7 @@ class ToolFormat:
     tagged: Tagged | None = None
     short_ids: bool = False
     spelling: Spelling | None = None
+    elements: Elements | None = None
 
     def before(self, ends: Collection[str]) -> "ToolFormat | None":
         """The format of a model that ends its turn with one of these texts; None where it can't get to a call's end."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from oruel.text.call_rules import is_string
+from oruel.text.tools.element_reader import ElementReader
 from oruel.text.tools.format import LOWER_ID, NAME, TYPE, Tagged, ToolFormat, common_start, pattern
 from oruel.text.tools.spelling_reader import SpellingReader
 from oruel.types import Tool, ToolCallDelta
@@ -24,7 +25,7 @@ class CallReader:
         self._index = 0
         self._state: Callable[[str], tuple[int, list[ToolCallDelta]] | None] = self._name
         self._json = _JsonScanner()
-        self._spelt: SpellingReader | None = None
+        self._spelt: SpellingReader | ElementReader | None = None
         self._keys = 0
         self._tool_name = ""
         tagged = tool_format.tagged
@@ -48,6 +49,10 @@ class CallReader:
         self._json, self._keys = _JsonScanner(), 0
         if self._format.spelling:
             self._spelt, self._state = SpellingReader(self._format.spelling), self._spelling
+        elif self._format.elements:
+            tool = self._tools.get(found[1])
+            self._spelt = ElementReader(self._format.elements, tool.parameters if tool else {})
+            self._state = self._spelling
         else:
             self._state = self._arguments if self._format.tagged is None else self._tag
         return found.end(), [ToolCallDelta(self._index, self._call_id(), found[1])]

@@ -1,0 +1,137 @@
+"""Arguments as elements, as the rules of a grammar: what of a JSON Schema can be held in them."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+from oruel.constraints.schema import embedded
+from oruel.errors import UnsupportedParameter
+from oruel.text.lark import Lark, quoted, without
+from oruel.text.spelling_rules import HELD, IGNORED, LENGTHS, MAX_CHOICES, NUMBERS, either, kept
+from oruel.text.tools.elements import Elements, settled
+
+KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+
+
+class ElementRules:
+    """As SpellingRules, for elements."""
+
+    def __init__(self, lark: Lark, elements: Elements, prefix: str, where: str) -> None:
+        self._lark = lark
+        self._elements = elements
+        self._prefix = prefix
+        self._where = where
+        self._root: Mapping[str, Any] = {}
+        self._referred: dict[str, str] = {}
+        self._lines: list[str] = []
+
+    @property
+    def rules(self) -> str:
+        return "".join(self._lines)
+
+    def arguments(self, schema: Mapping[str, Any]) -> str:
+        self._root = schema
+        self._check(schema, "object", "")
+        return self._members(schema, "")
+
+    def _refuse(self, path: str, what: str) -> NoReturn:
+        raise UnsupportedParameter(
+            f"{self._where}{path} has {what}, which can't be held in the way this model writes calls. Leave it out.",
+            param="tools",
+        )
+
+    def _rule(self, body: str) -> str:
+        name = f"{self._prefix}e{len(self._lines)}"
+        self._lines.append(f"{name}: {body}\n")
+        return name
+
+    def _check(self, schema: Mapping[str, Any], named: str, path: str) -> None:
+        for keyword in schema:
+            if keyword not in HELD.get(named, ()) and keyword not in IGNORED and not keyword.startswith(("x-", "$")):
+                self._refuse(path, keyword)
+        if named not in HELD:
+            self._refuse(path, f"type {named}")
+
+    def _members(self, schema: Mapping[str, Any], path: str) -> str:
+        properties, required = schema.get("properties") or {}, schema.get("required", ())
+        for key in required:
+            if key not in properties:
+                self._refuse(path, f"the required property {json.dumps(key)} without a schema")
+        parts = [(key, self._element(key, described, f"{path}.{key}")) for key, described in properties.items()]
+        return " ".join(part if key in required else f"({part})?" for key, part in parts)
+
+    def _element(self, key: str, schema: Any, path: str) -> str:
+        if not KEY.fullmatch(key):
+            self._refuse(path, f"the property {json.dumps(key, ensure_ascii=False)}")
+        return f"{self._lark.literal(self._elements.opened(key))} {self._closed(key, schema, path)}"
+
+    def _closed(self, key: str, schema: Any, path: str) -> str:
+        """A value and the tag that ends it."""
+        reference = schema.get("$ref") if isinstance(schema, Mapping) and len(schema) == 1 else None
+        if reference is None:
+            return self._rule(self._value(key, schema, path))
+        name = f"{key}\n{reference}"
+        if name not in self._referred:
+            self._referred[name] = f"{self._prefix}r{len(self._referred)}"
+            body = self._value(key, schema, path)
+            self._lines.append(f"{self._referred[name]}: {body}\n")
+        return self._referred[name]
+
+    def _value(self, key: str, schema: Any, path: str) -> str:
+        plain, close = settled(schema, self._root), self._lark.literal(self._elements.closed(key))
+        if plain is None:
+            self._refuse(path, unsettled(schema))
+        named = plain["type"]
+        if "enum" in plain or "const" in plain:
+            return f"{self._choice(plain, path)} {close}"
+        self._check(plain, named, path)
+        if named == "string":
+            return self._text(plain, key, path)
+        if named == "array":
+            return f"{self._items(plain, path)} {close}"
+        if named == "object":
+            if not plain.get("properties") and plain.get("additionalProperties", True) is not False:
+                self._refuse(path, "properties without names")
+            return f"{self._members(plain, path)} {close}"
+        if named == "boolean":
+            return f'("true" | "false") {close}'
+        number = self._rule(f"%json {embedded({'type': named, **kept(plain, NUMBERS)})}")
+        return f"{number} {close}"
+
+    def _choice(self, schema: Mapping[str, Any], path: str) -> str:
+        choices = [choice for choice in schema.get("enum", [schema.get("const")]) if choice is not None]
+        if len(choices) > MAX_CHOICES:
+            self._refuse(path, f"{len(choices)} values to choose from, more than {MAX_CHOICES}")
+        if schema["type"] not in ("string", "number", "integer", "boolean"):
+            self._refuse(path, f"a choice of {schema['type']}s")
+        return either(quoted(choice if isinstance(choice, str) else json.dumps(choice)) for choice in choices)
+
+    def _text(self, schema: Mapping[str, Any], key: str, path: str) -> str:
+        for keyword in kept(schema, HELD["string"]):
+            if keyword not in LENGTHS:
+                self._refuse(path, keyword)
+        least, most = schema.get("minLength", 0), schema.get("maxLength", "")
+        terminal = f"{self._prefix}T{len(self._lines)}".upper()
+        plain = [] if self._lark.is_control(self._elements.mark) else [self._elements.mark]
+        held = f" & /(.|\\n){{{least},{most}}}/" if least or most != "" else ""
+        self._lines.append(without(terminal, plain).rstrip("\n") + f"{held}\n")
+        self._lines.append(self._lark.up_to(terminal.lower(), self._elements.closed(key), terminal))
+        return terminal.lower()
+
+    def _items(self, schema: Mapping[str, Any], path: str) -> str:
+        least, most = schema.get("minItems", 0), schema.get("maxItems")
+        if "items" not in schema:
+            self._refuse(path, "items without a schema")
+        if most is not None and most < least:
+            self._refuse(path, "maxItems below minItems")
+        item = self._rule(self._element("item", schema["items"], f"{path}.items"))
+        return f"{item}{{{least},{'' if most is None else most}}}"
+
+
+def unsettled(schema: Any) -> str:
+    """Why no reader could tell which type a value is of."""
+    if isinstance(schema, Mapping) and "$ref" in schema:
+        return f"$ref {schema['$ref']}"
+    keyword = next((name for name in ("anyOf", "oneOf", "allOf") if isinstance(schema, Mapping) and name in schema), "")
+    return f"{keyword} of more than one type" if keyword else "more than one type or none"

@@ -1,0 +1,77 @@
+"""Reads arguments that are written as elements as they come, and gives them as JSON: their schema says what is what."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from oruel.text.tools.elements import Elements, settled
+
+OPENING = re.compile(r"<([^<>/]+)>")
+CLOSING = re.compile(r"</[^<>]+>")
+
+
+@dataclass
+class _Open:
+    """An element that has begun. `count`: the entries in it so far."""
+
+    schema: Mapping[str, Any]
+    count: int = 0
+
+
+class ElementReader:
+    """Fed the text from the arguments' beginning; `is_complete` once a tag follows that closes none of them."""
+
+    def __init__(self, elements: Elements, schema: Mapping[str, Any]) -> None:
+        self._mark = elements.mark
+        self._root = schema
+        self._stack = [_Open({**schema, "type": "object"})]
+        self._is_text = False
+        self._has_begun = False
+        self.is_complete = False
+
+    def take(self, text: str) -> tuple[int, str] | None:
+        """How many characters are understood, and their JSON; None where more are needed."""
+        if not self._has_begun:
+            self._has_begun = True
+            return 0, "{"
+        if self._stack[-1].schema["type"] in ("object", "array"):
+            return self._tag(text)
+        return self._leaf(text)
+
+    def _tag(self, text: str) -> tuple[int, str] | None:
+        behind = text.removeprefix(self._mark)
+        if closing := CLOSING.match(behind):
+            return self._close(len(text) - len(behind) + closing.end())
+        opening = OPENING.match(behind)
+        if not text.startswith(self._mark) or not opening:
+            return None
+        top = self._stack[-1]
+        is_object = top.schema["type"] == "object"
+        described = (top.schema.get("properties") or {}).get(opening[1]) if is_object else top.schema.get("items")
+        inner = settled(described, self._root) or {"type": "string"}
+        comma, key = ", " if top.count else "", f"{json.dumps(opening[1])}: " if is_object else ""
+        top.count += 1
+        self._stack.append(_Open(inner))
+        starts = {"object": "{", "array": "[", "string": '"'}
+        return len(self._mark) + opening.end(), comma + key + starts.get(inner["type"], "")
+
+    def _close(self, length: int) -> tuple[int, str]:
+        ends = {"object": "}", "array": "]"}
+        ended = self._stack.pop()
+        if not self._stack:
+            self.is_complete = True
+            return 0, "}"
+        return length, ends.get(ended.schema["type"], '"' if ended.schema["type"] == "string" else "")
+
+    def _leaf(self, text: str) -> tuple[int, str] | None:
+        end = text.find(self._mark)
+        if end == 0:
+            behind = CLOSING.match(text, len(self._mark))
+            return self._close(behind.end()) if behind else None
+        if end < 0:
+            lengths = range(len(self._mark) - 1, 0, -1)
+            end = len(text) - next((n for n in lengths if text.endswith(self._mark[:n])), 0)
+        is_text = self._stack[-1].schema["type"] == "string"
+        return (end, json.dumps(text[:end], ensure_ascii=False)[1:-1] if is_text else text[:end]) if end else None

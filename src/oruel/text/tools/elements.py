@@ -1,0 +1,69 @@
+"""Arguments as elements inside elements, each value between tags that its key names: what of a schema they can show."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+MOST_REFERENCES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Elements:
+    """(mark<key> value mark</key>)*, in which objects and arrays are written in the same way, each entry of an array
+    as an `item`. Strings stand as they are, numbers and booleans as in JSON, and null is left out.
+    """
+
+    mark: str
+
+    def opened(self, key: str) -> str:
+        return f"{self.mark}<{key}>"
+
+    def closed(self, key: str) -> str:
+        return f"{self.mark}</{key}>"
+
+
+def settled(schema: Any, root: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The schema with its one type, null and references apart; None where a reader couldn't tell of which type a value
+    is.
+    """
+    for _ in range(MOST_REFERENCES):
+        if not isinstance(schema, Mapping):
+            return None
+        found = {name: value for name, value in schema.items() if name not in ("$ref", "anyOf", "oneOf", "allOf")}
+        if "$ref" in schema:
+            inner = resolved(schema["$ref"], root)
+        elif keyword := next((name for name in ("anyOf", "oneOf", "allOf") if name in schema), None):
+            ways = [way for way in schema[keyword] if not is_null(way)]
+            inner = ways[0] if len(ways) == 1 else None
+        else:
+            return typed(found)
+        if not isinstance(inner, Mapping):
+            return None
+        schema = {**found, **inner}
+    return None
+
+
+def typed(schema: dict[str, Any]) -> dict[str, Any] | None:
+    named = schema.get("type")
+    if isinstance(named, list):
+        others = [each for each in named if each != "null"]
+        named = others[0] if len(others) == 1 else None
+    choices = [choice for choice in schema.get("enum", [schema.get("const")]) if choice is not None]
+    if named is None and choices:
+        kinds: dict[str, Any] = {"string": str, "boolean": bool, "number": (int, float)}
+        named = next((n for n, kind in kinds.items() if all(isinstance(choice, kind) for choice in choices)), None)
+    if named is None:
+        named = "object" if schema.get("properties") else "array" if "items" in schema else None
+    return {**schema, "type": named} if named and named != "null" else None
+
+
+def is_null(schema: Any) -> bool:
+    return isinstance(schema, Mapping) and (schema.get("type") == "null" or schema.get("const", 0) is None)
+
+
+def resolved(reference: str, root: Mapping[str, Any]) -> Any:
+    """What a reference within the schema refers to; None for any other."""
+    found: Any = root if reference.startswith("#") else None
+    for part in reference.split("/")[1:]:
+        found = found.get(part) if isinstance(found, Mapping) else None
+    return found
