@@ -11,11 +11,14 @@ from oruel.constraints.grammar import Grammar
 from oruel.constraints.tokens import Tokens
 from oruel.errors import UnsupportedParameter
 from oruel.text.answer import AnswerReader
+from oruel.text.call_rules import CallRules
 from oruel.text.forms import Forms
+from oruel.text.lark import TERMINALS, Lark
 from oruel.text.reasoning import State
-from oruel.text.tools.families import GEMMA_4, LFM2, MINIMAX_M3
+from oruel.text.tools.families import GEMMA_4, KIMI_K3, LFM2, MINIMAX_M3, MUSE, Family
+from oruel.text.tools.format import INDEX, NAME_AGAIN
 from oruel.types import Tool
-from tests.text.tools.test_families import drawn, may_end
+from tests.text.tools.test_families import allows, drawn, may_end
 from tests.text.vocabularies import ByteVocabulary
 
 FORMS = {"Python": LFM2.formats[0], "Gemma": GEMMA_4.formats[0]}
@@ -59,6 +62,21 @@ SCHEMAS: dict[str, dict[str, Any]] = {
             }
         },
     },
+    "recursive by way of null": {
+        "properties": {"node": {"$ref": "#/$defs/node"}},
+        "required": ["node"],
+        "$defs": {
+            "node": {
+                "type": "object",
+                "properties": {
+                    "a": {"type": "boolean"},
+                    "next": {"anyOf": [{"$ref": "#/$defs/node"}, {"type": "null"}], "description": "More."},
+                },
+                "required": ["a"],
+                "additionalProperties": False,
+            }
+        },
+    },
     "map": {
         "properties": {
             "counts": {"type": "object", "additionalProperties": {"type": "integer", "minimum": 0, "maximum": 3}}
@@ -93,7 +111,7 @@ ELEMENTS: dict[str, dict[str, Any]] = {
         },
         "required": ["a"],
     },
-    **{name: SCHEMAS[name] for name in ("required last", "recursive", "lengths")},
+    **{name: SCHEMAS[name] for name in ("required last", "recursive", "recursive by way of null", "lengths")},
 }
 EVERY = [(name, schema) for name in FORMS for schema in SCHEMAS.values()]
 EVERY += [("MiniMax", schema) for schema in ELEMENTS.values()]
@@ -111,6 +129,7 @@ REFUSED: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "allOf": ({"properties": {"a": {"allOf": [TEXT, {"minLength": 2}]}}}, ALL),
     "$ref https://x": ({"properties": {"a": {"$ref": "https://x"}}}, ALL),
     '"b" without a schema': ({"properties": {"a": TEXT}, "required": ["b"]}, ALL),
+    "minLength beside $ref": ({"properties": {"a": {"$ref": "#/$defs/x", "minLength": 1}}, "$defs": {"x": TEXT}}, BOTH),
     "values to choose from": ({"properties": {"a": {"enum": list(range(20_000))}}}, ALL),
     "more than one type": ({"properties": {"a": {"type": ["string", "integer"]}}}, ("MiniMax",)),
     "properties without names": ({"properties": {"a": {"type": "object"}}}, ("MiniMax",)),
@@ -157,6 +176,29 @@ def test_what_the_form_cannot_hold_is_refused_by_name(name: str, what: str) -> N
         forms(name, schema)
     assert what in refused.value.message
     assert refused.value.param == "tools"
+
+
+@pytest.mark.parametrize("family", [MUSE, KIMI_K3], ids=lambda family: family.name)
+def test_strings_in_tags_keep_their_lengths_and_what_else_they_cannot_be_held_to_is_refused(family: Family) -> None:
+    def made(described: dict[str, Any]) -> str:
+        tool = Tool("f", "", {"type": "object", "properties": {"a": described}, "required": ["a"]})
+        return CallRules(Lark({}), family.formats[0], [tool], several=False).rules
+
+    tokens, written = Tokens(ByteVocabulary()), {}
+    for text in ["x", "xy", "xyz", "xyzz"]:
+        rules = f"%llguidance {{}}\nstart: calls\n{TERMINALS}" + made(
+            {"type": "string", "minLength": 2, "maxLength": 3}
+        )
+        form = family.formats[0]
+        assert form.tagged
+        tag = f"{form.tagged.before_key}a{form.tagged.after_key}{text}{form.tagged.after_value}"
+        middle = form.middle.replace(NAME_AGAIN, "f").replace(INDEX, "1")
+        held = Grammar(tokens, rules, 500, closes=False)
+        written[text] = allows(held, f"f{middle}{tag}{form.end}".encode())
+    assert written == {"x": False, "xy": True, "xyz": True, "xyzz": False}
+    for keyword, value in {"pattern": "x", "format": "date"}.items():
+        with pytest.raises(UnsupportedParameter, match=keyword):
+            made({"type": "string", keyword: value})
 
 
 def test_a_call_reads_as_the_value_it_was_written_for() -> None:

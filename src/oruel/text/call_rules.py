@@ -7,7 +7,7 @@ from typing import Any
 from oruel.constraints.schema import embedded
 from oruel.text.element_rules import ElementRules
 from oruel.text.lark import Lark, quoted
-from oruel.text.spelling_rules import SpellingRules
+from oruel.text.spelling_rules import LENGTHS, SpellingRules, check_tagged
 from oruel.text.tools.format import NAME_AGAIN, TYPE, Tagged, ToolFormat
 from oruel.types import Tool
 
@@ -34,6 +34,7 @@ class CallRules:
         self._lark = lark
         self._format = tool_format
         self._prefix = prefix
+        self._tool_names = [tool.name for tool in tools]
         between = tool_format.between if several else None
         more = f"({lark.literal(between)} {prefix}call)*" if between is not None else ""
         names = " | ".join(f"{prefix}tool_{number}" for number in range(len(tools)))
@@ -61,6 +62,9 @@ class CallRules:
 
     def _tagged(self, tags: Tagged, number: int, schema: dict[str, Any], lines: list[str]) -> str:
         """Properties in the order of the schema."""
+        where = f"{self._tool_names[number]}: parameters"
+        if self._format.exact:
+            check_tagged(schema, where)
         required = schema.get("required", ())
         properties = schema.get("properties") or {}
         parts: list[str] = []
@@ -92,8 +96,12 @@ class CallRules:
         if is_text and "enum" in schema:
             choices = " | ".join(quoted(choice) for choice in schema["enum"] if isinstance(choice, str))
             return f"{rule}: ({choices}) {self._lark.literal(end)}\n"
-        if is_text:
+        if is_text and not (self._format.exact and LENGTHS.intersection(schema)):
             return self._lark.up_to(rule, end)
+        if is_text:
+            terminal = f"{rule}_T".upper()
+            least, most = schema.get("minLength", 0), schema.get("maxLength", "")
+            return f"{terminal}: /(.|\\n){{{least},{most}}}/\n{self._lark.up_to(rule, end, terminal)}"
         return f"{rule}: %json {embedded(schema)} {self._lark.literal(end)}\n"
 
 

@@ -1,17 +1,15 @@
 """Arguments as elements, as the rules of a grammar: what of a JSON Schema can be held in them."""
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from oruel.constraints.schema import embedded
-from oruel.errors import UnsupportedParameter
 from oruel.text.lark import Lark, quoted, without
-from oruel.text.spelling_rules import HELD, IGNORED, LENGTHS, MAX_CHOICES, NUMBERS, either, kept
+from oruel.text.spelling_rules import HELD, LENGTHS, MAX_CHOICES, NUMBERS, TAGGED_KEY, check, either, kept, refuse
 from oruel.text.tools.elements import Elements, settled
 
-KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+REFERRING = {"$ref", "anyOf", "oneOf", "allOf"}
 
 
 class ElementRules:
@@ -32,26 +30,16 @@ class ElementRules:
 
     def arguments(self, schema: Mapping[str, Any]) -> str:
         self._root = schema
-        self._check(schema, "object", "")
+        check(schema, "object", self._where)
         return self._members(schema, "")
 
     def _refuse(self, path: str, what: str) -> NoReturn:
-        raise UnsupportedParameter(
-            f"{self._where}{path} has {what}, which can't be held in the way this model writes calls. Leave it out.",
-            param="tools",
-        )
+        refuse(self._where + path, what)
 
     def _rule(self, body: str) -> str:
         name = f"{self._prefix}e{len(self._lines)}"
         self._lines.append(f"{name}: {body}\n")
         return name
-
-    def _check(self, schema: Mapping[str, Any], named: str, path: str) -> None:
-        for keyword in schema:
-            if keyword not in HELD.get(named, ()) and keyword not in IGNORED and not keyword.startswith(("x-", "$")):
-                self._refuse(path, keyword)
-        if named not in HELD:
-            self._refuse(path, f"type {named}")
 
     def _members(self, schema: Mapping[str, Any], path: str) -> str:
         properties, required = schema.get("properties") or {}, schema.get("required", ())
@@ -62,16 +50,16 @@ class ElementRules:
         return " ".join(part if key in required else f"({part})?" for key, part in parts)
 
     def _element(self, key: str, schema: Any, path: str) -> str:
-        if not KEY.fullmatch(key):
+        if not TAGGED_KEY.fullmatch(key):
             self._refuse(path, f"the property {json.dumps(key, ensure_ascii=False)}")
         return f"{self._lark.literal(self._elements.opened(key))} {self._closed(key, schema, path)}"
 
     def _closed(self, key: str, schema: Any, path: str) -> str:
         """A value and the tag that ends it."""
-        reference = schema.get("$ref") if isinstance(schema, Mapping) and len(schema) == 1 else None
-        if reference is None:
+        if not (isinstance(schema, Mapping) and REFERRING.intersection(schema)):
             return self._rule(self._value(key, schema, path))
-        name = f"{key}\n{reference}"
+        # It may come to refer to itself.
+        name = f"{key} {json.dumps(schema)}"
         if name not in self._referred:
             self._referred[name] = f"{self._prefix}r{len(self._referred)}"
             body = self._value(key, schema, path)
@@ -85,7 +73,7 @@ class ElementRules:
         named = plain["type"]
         if "enum" in plain or "const" in plain:
             return f"{self._choice(plain, path)} {close}"
-        self._check(plain, named, path)
+        check(plain, named, self._where + path)
         if named == "string":
             return self._text(plain, key, path)
         if named == "array":

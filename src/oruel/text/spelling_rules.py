@@ -12,6 +12,7 @@ from oruel.text.tools.spelling import Spelling
 
 MAX_CHOICES = 1000
 IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+TAGGED_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 APOSTROPHES = r"""/'([^'\\]|\\['"\\bfnrt])*'/"""
 
 LENGTHS = {"minLength", "maxLength"}
@@ -58,10 +59,7 @@ class SpellingRules:
         return self._members(schema, self._spelling.assign, "")
 
     def _refuse(self, path: str, what: str) -> NoReturn:
-        raise UnsupportedParameter(
-            f"{self._where}{path} has {what}, which can't be held in the way this model writes calls. Leave it out.",
-            param="tools",
-        )
+        refuse(self._where + path, what)
 
     def _rule(self, body: str) -> str:
         name = f"{self._prefix}s{len(self._lines)}"
@@ -74,6 +72,8 @@ class SpellingRules:
         if not isinstance(schema, Mapping):
             self._refuse(path, json.dumps(schema))
         if "$ref" in schema:
+            for keyword in schema.keys() - IGNORED - {"$ref"}:
+                self._refuse(path, f"{keyword} beside $ref")
             return self._reference(schema["$ref"], path)
         if "enum" in schema or "const" in schema:
             return self._choice(schema.get("enum", [schema.get("const")]), path)
@@ -124,11 +124,7 @@ class SpellingRules:
         return self._object(schema, path)
 
     def _check(self, schema: Mapping[str, Any], named: str, path: str) -> None:
-        for keyword in schema:
-            if keyword not in HELD.get(named, ()) and keyword not in IGNORED and not keyword.startswith(("x-", "$")):
-                self._refuse(path, keyword)
-        if named not in HELD:
-            self._refuse(path, f"type {named}")
+        check(schema, named, self._where + path)
 
     def _text(self, schema: Mapping[str, Any], path: str) -> str:
         limits = kept(schema, HELD["string"])
@@ -258,6 +254,37 @@ class SpellingRules:
             ways = [self._typed(named, {}, "") for named in ("string", "number", "boolean", "null", "array", "object")]
             self._lines.append(f"{self._any}: {either(ways)}\n")
         return self._any
+
+
+def refuse(where: str, what: str) -> NoReturn:
+    raise UnsupportedParameter(
+        f"{where} has {what}, which can't be held in the way this model writes calls. Leave it out.", param="tools"
+    )
+
+
+def check(schema: Mapping[str, Any], named: str, where: str) -> None:
+    """Raises UnsupportedParameter for what of a schema of that type isn't held."""
+    for keyword in schema:
+        if keyword not in HELD.get(named, ()) and keyword not in IGNORED and not keyword.startswith(("x-", "$")):
+            refuse(where, keyword)
+    if named not in HELD:
+        refuse(where, f"type {named}")
+
+
+def check_tagged(schema: Mapping[str, Any], where: str) -> None:
+    """The same for arguments in tags, whose strings stand as they are; values of other types are JSON."""
+    check(schema, "object", where)
+    properties = schema.get("properties") or {}
+    for key in schema.get("required", ()):
+        if key not in properties:
+            refuse(where, f"the required property {json.dumps(key)} without a schema")
+    for key, described in properties.items():
+        if not TAGGED_KEY.fullmatch(key):
+            refuse(where, f"the property {json.dumps(key, ensure_ascii=False)}")
+        if isinstance(described, Mapping) and "string" in described.get("type", ()):
+            for keyword in sorted(HELD["string"] - LENGTHS):
+                if keyword in described:
+                    refuse(f"{where}.{key}", keyword)
 
 
 def either(ways: Any) -> str:

@@ -114,6 +114,7 @@ MUSE = Family(
             f'<|message|><atem:function_calls>\n<atem:invoke name="{NAME_AGAIN}">\n',
             "</atem:invoke>\n</atem:function_calls><|eot|>",
             between="</atem:invoke>\n</atem:function_calls><|eom|><|start|>assistant to=",
+            exact=True,
             tagged=Tagged('<atem:parameter name="', '">', "</atem:parameter>\n", '">'),
         ),
     ),
@@ -133,6 +134,7 @@ KIMI_K3 = Family(
             f'" index="{INDEX}"<|sep|>',
             "<|close|>call<|sep|><|close|>tools<|sep|><|close|>message<|sep|><|end_of_msg|>",
             between='<|close|>call<|sep|><|open|>call tool="',
+            exact=True,
             tagged=Tagged(
                 '<|open|>argument key="',
                 '" type="string"<|sep|>',

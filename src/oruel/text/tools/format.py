@@ -49,6 +49,7 @@ class Tagged:
 class ToolFormat:
     """`between` None: one call only. The arguments are a JSON object, unless they are `tagged`, have a `spelling` of
     their own or are `elements`. `short_ids`: the template takes ids of nine letters and digits only.
+    `exact`: a schema that can't be held is refused.
     """
 
     begin: str
@@ -59,6 +60,7 @@ class ToolFormat:
     short_ids: bool = False
     spelling: Spelling | None = None
     elements: Elements | None = None
+    exact: bool = False
 
     def before(self, ends: Collection[str]) -> "ToolFormat | None":
         """The format of a model that ends its turn with one of these texts; None where it can't get to a call's end."""
