@@ -9,7 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from oruel.constraints.grammar import Grammar
-from oruel.constraints.schema import json_grammar, left_out
+from oruel.constraints.schema import json_grammar
 from oruel.constraints.tokens import Tokens
 from oruel.engine.engine import Engine
 from oruel.engine.protocol import Submit
@@ -120,14 +120,6 @@ def test_a_value_at_the_top_ends_where_the_model_ends_it(tmp_path: Path) -> None
     with Model(llama_model(tmp_path)) as model:
         for (schema, _, _), (text, _, _) in zip(requests, documents(model, requests), strict=True):
             assert Draft202012Validator(schema).is_valid(json.loads(text)), text
-
-
-def test_keywords_that_are_not_enforced_are_named() -> None:
-    schema = {"type": "array", "uniqueItems": True, "items": {"not": {"type": "string"}}, "contains": {"const": 1}}
-    assert left_out(schema) == ("contains", "not", "uniqueItems")
-    assert left_out({"oneOf": [{"type": "object"}, {"type": "object", "title": "x"}]}) == ("oneOf",)
-    assert left_out({"type": "string", "format": "colour"}) == ("format",)
-    assert left_out({"type": "object", "description": "x", "title": "y", "default": {}, "examples": [1]}) == ()
 
 
 def test_a_forced_run_of_tokens_takes_one_step(tmp_path: Path) -> None:

@@ -7,18 +7,34 @@ from typing import Any
 
 from llguidance import LLMatcher, LLParserLimits
 
+from oruel.constraints.keywords import (
+    mixes_keys,
+    spells_control_characters,
+    subschemas,
+    unenforced,
+    with_whole_counts,
+)
 from oruel.errors import SchemaRefused
 
 # Separators are those of json.dumps; no other whitespace, so that most of a document is forced or known.
 OPTIONS = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 LENIENT = {"lenient": True, "coerce_one_of": True}
+# Among free keys llguidance takes "\u0061" for another key than "a", and so would let it get round what "a" is held to.
+# Without \u no control character can be written, save in the keys that a schema names.
+SIMPLE_ESCAPES = {"json_allowed_escapes": 'nrbtf\\"'}
 
 MAX_GRAMMAR_SIZE = 200_000
 LIMITS = LLParserLimits(max_grammar_size=MAX_GRAMMAR_SIZE)
 
 UNIMPLEMENTED = re.compile(r"Unimplemented keys: (\[.*\])")
 # Other complaints of llguidance, by the keyword that they are about.
-COMPLAINTS = {"oneOf": "oneOf", "Unknown format": "format", "look-around": "pattern", "regex": "pattern"}
+COMPLAINTS = {
+    "oneOf": ["oneOf"],
+    "Unknown format": ["format"],
+    "look-around": ["pattern"],
+    "regex": ["pattern"],
+    "min/maxProperties": ["minProperties", "maxProperties"],
+}
 
 
 def left_out(schema: Mapping[str, Any]) -> tuple[str, ...]:
@@ -26,17 +42,30 @@ def left_out(schema: Mapping[str, Any]) -> tuple[str, ...]:
 
     Raises SchemaRefused for what is no schema, or too much of one.
     """
+    if not_both(schema):
+        raise SchemaRefused(
+            "it spells out control characters, and has keys that are free beside keys that are named, which can't both "
+            "be had: say additionalProperties: false"
+        )
     failed, complaints = LLMatcher.validate_grammar_with_warnings(json_grammar(schema), limits=LIMITS)
     if failed:
         raise SchemaRefused(plain(complaints[0]))
-    return tuple(sorted({keyword for complaint in complaints for keyword in keywords(complaint)}))
+    present = {keyword for one in subschemas(schema) for keyword in one}
+    named = {keyword for complaint in complaints for keyword in keywords(complaint, present)}
+    return tuple(sorted(named | unenforced(schema)))
 
 
-def keywords(complaint: str) -> list[str]:
+def not_both(schema: Mapping[str, Any]) -> bool:
+    """Whether values need the escapes that keys mustn't have."""
+    return any(map(mixes_keys, subschemas(schema))) and any(map(spells_control_characters, subschemas(schema)))
+
+
+def keywords(complaint: str, present: set[str]) -> list[str]:
     if listed := UNIMPLEMENTED.search(complaint):
         names: list[str] = json.loads(listed[1])
         return names
-    return [next((keyword for part, keyword in COMPLAINTS.items() if part in complaint), complaint)]
+    about = next((keywords for part, keywords in COMPLAINTS.items() if part in complaint), [])
+    return [keyword for keyword in about if keyword in present] or [plain(complaint)]
 
 
 def plain(complaint: str) -> str:
@@ -52,4 +81,5 @@ def json_grammar(schema: Mapping[str, Any]) -> str:
 
 def embedded(schema: Mapping[str, Any]) -> str:
     """The schema, with its options, as it stands in a grammar behind %json."""
-    return json.dumps({**schema, "x-guidance": OPTIONS | LENIENT})
+    escapes = SIMPLE_ESCAPES if any(map(mixes_keys, subschemas(schema))) else {}
+    return json.dumps({**with_whole_counts(schema), "x-guidance": OPTIONS | LENIENT | escapes})

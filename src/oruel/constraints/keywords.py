@@ -1,0 +1,90 @@
+"""The keywords of JSON Schemas: where schemas lie inside others, and what keywords nobody holds a document to."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+Schema = Mapping[str, Any]
+
+# Keywords that hold a schema, several, and several by name.
+ONE = {"items", "additionalItems", "additionalProperties", "unevaluatedItems", "unevaluatedProperties", "contains"}
+ONE |= {"not", "if", "then", "else", "propertyNames"}
+SEVERAL = {"anyOf", "allOf", "oneOf", "prefixItems", "items"}
+NAMED = {"properties", "patternProperties", "dependentSchemas", "$defs", "definitions"}
+
+# Where llguidance can't follow one of these, it complains itself.
+UNDERSTOOD = ONE | SEVERAL | NAMED | {"$ref", "$dynamicRef", "$recursiveRef", "type", "enum", "const"}
+UNDERSTOOD |= {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"}
+UNDERSTOOD |= {"minLength", "maxLength", "pattern", "format"}
+UNDERSTOOD |= {"minItems", "maxItems", "minContains", "maxContains", "uniqueItems"}
+UNDERSTOOD |= {"minProperties", "maxProperties", "required", "dependentRequired", "dependencies"}
+# These describe a document, or the schema itself, and no document breaks them.
+ANNOTATIONS = {"title", "description", "default", "example", "examples", "$comment", "deprecated", "readOnly"}
+ANNOTATIONS |= {"writeOnly", "$schema", "$id", "id", "$anchor", "$dynamicAnchor", "$recursiveAnchor", "$vocabulary"}
+KNOWN = frozenset(UNDERSTOOD | ANNOTATIONS)
+COUNTS = ("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties")
+
+
+def subschemas(schema: Any) -> Iterator[Schema]:
+    """The schema itself and all that lie in it, save those that are only true or false."""
+    if not isinstance(schema, Mapping):
+        return
+    yield schema
+    for inner in within(schema):
+        yield from subschemas(inner)
+
+
+def within(schema: Schema) -> Iterator[Any]:
+    for key in ONE:
+        yield schema.get(key)
+    for key in SEVERAL:
+        if isinstance(schema.get(key), list):
+            yield from schema[key]
+    for key in NAMED:
+        if isinstance(schema.get(key), Mapping):
+            yield from schema[key].values()
+
+
+def unenforced(schema: Schema) -> set[str]:
+    """Keywords that llguidance passes over without a word, and those that it only seems to hold."""
+    found = {key for one in subschemas(schema) for key in one if key not in KNOWN and not key.startswith("x-")}
+    if any(map(counts_free_keys, subschemas(schema))):
+        # The same key may be written twice, and counts once.
+        found.add("minProperties")
+    return found
+
+
+def counts_free_keys(schema: Schema) -> bool:
+    least = schema.get("minProperties", 0)
+    return isinstance(least, (int, float)) and least > 1 and has_free_keys(schema)
+
+
+def has_free_keys(schema: Schema) -> bool:
+    """Whether its objects may have keys that aren't written out in `properties`."""
+    return schema.get("additionalProperties", True) is not False or bool(schema.get("patternProperties"))
+
+
+def mixes_keys(schema: Schema) -> bool:
+    """Whether a free key mustn't be one of those that are named."""
+    return bool(schema.get("patternProperties")) or (bool(schema.get("properties")) and has_free_keys(schema))
+
+
+def spells_control_characters(schema: Schema) -> bool:
+    """Whether a value that is spelled out has a character that JSON can only write as \\u and its number."""
+    spelled = json.dumps([schema.get("enum"), schema.get("const")])
+    return bool(re.search(r"\\u00[017]", spelled)) or "\x7f" in spelled
+
+
+def with_whole_counts(schema: Any) -> Any:
+    """The same, each 5.0 that counts something as 5."""
+    if isinstance(schema, list):
+        return [with_whole_counts(one) for one in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    return {
+        key: int(value)
+        if key in COUNTS and isinstance(value, float) and value.is_integer()
+        else with_whole_counts(value)
+        for key, value in schema.items()
+    }

@@ -1,0 +1,120 @@
+"""What of a schema is enforced, and that the rest is named; jsonschema says what a document has to be."""
+
+import json
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from oruel.constraints.schema import json_grammar, left_out
+from oruel.constraints.tokens import Tokens
+from oruel.errors import SchemaRefused
+from tests.text.vocabularies import ByteVocabulary
+
+TOKENS = Tokens(ByteVocabulary())
+A_NUMBER = {"type": "object", "properties": {"a": {"type": "integer"}}}
+BY_PATTERN = {"type": "object", "patternProperties": {"^x": {"type": "integer"}}}
+
+
+def can_be_written(schema: dict[str, Any], text: str) -> bool:
+    matcher = TOKENS.matcher(json_grammar(schema))
+    data = list(text.encode())
+    return bool(matcher.try_consume_tokens(data) == len(data) and matcher.is_accepting())
+
+
+@pytest.mark.parametrize(
+    ("schema", "text"),
+    [
+        (A_NUMBER, r'{"\u0061": "s"}'),
+        (A_NUMBER | {"required": ["a"]}, r'{"a": 1, "\u0061": "s"}'),
+        (A_NUMBER | {"additionalProperties": {"type": "string"}}, r'{"\u0061": "s"}'),
+        (BY_PATTERN, r'{"\u0078": "s"}'),
+        ({"type": "object", "properties": {"\n": {"type": "integer"}}}, r'{"\u000a": "s"}'),
+        ({"type": "array", "items": A_NUMBER}, r'[{"\u0061": "s"}]'),
+        ({"anyOf": [A_NUMBER]}, r'{"\u0061": "s"}'),
+    ],
+)
+def test_a_key_written_with_escapes_is_held_to_what_it_stands_for(schema: dict[str, Any], text: str) -> None:
+    assert not Draft202012Validator(schema).is_valid(json.loads(text))
+    assert not can_be_written(schema, text)
+
+
+@pytest.mark.parametrize(
+    ("schema", "text"),
+    [
+        (A_NUMBER, r'{"a": 1, "line\n\"two\"": "\t"}'),
+        ({"type": "object", "properties": {"\x01": {"type": "integer"}}}, r'{"\u0001": 1}'),
+        ({"type": "string"}, r'"\u001b[0m"'),
+        ({"const": "\x01"}, r'"\u0001"'),
+        ({"type": "object"}, r'{"\u001b": "\u001b"}'),
+        (A_NUMBER | {"additionalProperties": False}, '{"a": 1}'),
+    ],
+)
+def test_characters_that_json_can_only_escape_can_be_written(schema: dict[str, Any], text: str) -> None:
+    assert Draft202012Validator(schema).is_valid(json.loads(text))
+    assert can_be_written(schema, text)
+
+
+def test_a_schema_that_needs_escapes_where_they_would_get_round_it_is_refused() -> None:
+    for value in ("\x1b", "\x7f"):
+        schema = {"type": "object", "properties": {"a": {"enum": ["x", value]}}}
+        with pytest.raises(SchemaRefused, match="additionalProperties: false"):
+            left_out(schema)
+        assert left_out(schema | {"additionalProperties": False}) == ()
+    assert left_out({"type": "object", "properties": {"a": {"const": "\n\t \u0123"}}}) == ()
+
+
+@pytest.mark.parametrize(
+    ("schema", "named"),
+    [
+        (
+            {"type": "array", "uniqueItems": True, "contains": {}, "items": {"not": {}}},
+            ("contains", "not", "uniqueItems"),
+        ),
+        ({"oneOf": [{"type": "object"}, {"type": "object", "title": "x"}]}, ("oneOf",)),
+        ({"type": "string", "format": "colour"}, ("format",)),
+        ({"type": "string", "contentEncoding": "base64"}, ("contentEncoding",)),
+        ({"type": "integer", "divisibleBy": 2}, ("divisibleBy",)),
+        ({"extends": {"type": "integer"}, "disallow": "string"}, ("disallow", "extends")),
+        ({"type": "object", "properties": {"a": {"anyOf": [{"type": "string", "minimal": 5}]}}}, ("minimal",)),
+        # The same key may be written several times.
+        ({"type": "object", "minProperties": 3}, ("minProperties",)),
+        (BY_PATTERN | {"additionalProperties": False, "minProperties": 2}, ("minProperties",)),
+        (A_NUMBER | {"minProperties": 2}, ("minProperties",)),
+        (A_NUMBER | {"maxProperties": 1}, ("maxProperties",)),
+    ],
+)
+def test_keywords_that_are_not_enforced_are_named(schema: dict[str, Any], named: tuple[str, ...]) -> None:
+    assert left_out(schema) == named
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {
+            "type": "object",
+            "description": "x",
+            "title": "y",
+            "default": {},
+            "examples": [1],
+            "$comment": "",
+            "x-order": 1,
+        },
+        {"type": "object", "deprecated": True, "readOnly": True, "writeOnly": False},
+        {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": "https://example.com/x", "type": "integer"},
+        {"type": "object", "properties": {"unheard-of": {"type": "integer"}}, "required": ["unheard-of"]},
+        {"enum": [{"unheard-of": 1}]},
+        {"type": "object", "minProperties": 1},
+    ],
+)
+def test_what_breaks_no_document_is_not_named(schema: dict[str, Any]) -> None:
+    assert left_out(schema) == ()
+
+
+def test_a_count_without_a_fraction_is_whole() -> None:
+    schema = {"type": "array", "minItems": 2.0, "maxItems": 2.0, "items": {"type": "string", "maxLength": 1.0}}
+    assert left_out(schema) == ()
+    assert can_be_written(schema, '["a", "b"]')
+    assert not can_be_written(schema, '["a"]')
+    assert not can_be_written(schema, '["a", "bc"]')
+    assert left_out({"type": "string", "minLength": 1e5}) == ()
