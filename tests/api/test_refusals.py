@@ -95,6 +95,18 @@ OBJECTS: list[Row] = [
     (schema({"enum": [str(number) for number in range(20_000)]}), "response_format.json_schema.schema"),
     (schema(nested(100)), "response_format.json_schema.schema"),
     (schema({"type": "array", "uniqueItems": True}, strict=True), "response_format.json_schema.schema"),
+    (schema({"$ref": "#"}), "response_format.json_schema.schema"),
+    (
+        schema({"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}}),
+        "response_format.json_schema.schema",
+    ),
+    (
+        {"tools": [tool("g"), tool("f", {"type": "object", "properties": {"a": {"$ref": "#"}}, "required": ["a"]})]},
+        "tools[1].function.parameters",
+    ),
+    (schema({"type": "string", "pattern": "^a$", "minLength": 3}), "response_format.json_schema.schema"),
+    (schema({"type": "string", "contentEncoding": "base64"}, strict=True), "response_format.json_schema.schema"),
+    (schema({"type": "object", "minProperties": 2}, strict=True), "response_format.json_schema.schema"),
     (schema({"type": "object"}) | {"tools": [tool("f")]}, "response_format"),
     ({"stream_options": {"include_usage": True}}, "stream_options"),
     ({"stream_options": {"include_usage": True}, "stream": False}, "stream_options"),

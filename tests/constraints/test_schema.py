@@ -111,6 +111,68 @@ def test_what_breaks_no_document_is_not_named(schema: dict[str, Any]) -> None:
     assert left_out(schema) == ()
 
 
+NODE = {"type": "object", "properties": {"next": {"$ref": "#/$defs/node"}, "more": {"$ref": "#"}}}
+WAYS_OUT = [
+    NODE,
+    NODE | {"required": ["next"], "type": ["object", "null"]},
+    {"anyOf": [NODE | {"required": ["next"]}, {"type": "null"}]},
+    {"type": "array", "items": {"$ref": "#/$defs/node"}},
+]
+WITHOUT_END = [
+    {"$ref": "#/$defs/node"},
+    NODE | {"required": ["next"]},
+    {"anyOf": [{"$ref": "#/$defs/node"}, NODE | {"required": ["next"]}]},
+    {"anyOf": [{"allOf": [{"$ref": "#/$defs/node"}, {"title": "x"}]}]},
+    {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/node"}},
+]
+
+
+@pytest.mark.parametrize("node", WAYS_OUT)
+def test_a_schema_that_refers_to_itself_is_fine_where_it_has_a_way_out(node: dict[str, Any]) -> None:
+    left_out({"$defs": {"node": node}, "$ref": "#/$defs/node"})
+
+
+@pytest.mark.parametrize("node", WITHOUT_END)
+def test_a_schema_that_no_finite_document_fits_is_refused(node: dict[str, Any]) -> None:
+    with pytest.raises(SchemaRefused, match="without an end"):
+        left_out({"$defs": {"node": node}, "$ref": "#/$defs/node"})
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"const": "aa", "pattern": "^b"},
+        {"type": "string", "format": "email", "minLength": 100},
+        {
+            "type": "string",
+            "minLength": 5,
+            "allOf": [{"pattern": f"^(a|b)*a(a|b){{{n}}}$"} for n in range(8, 14)],
+        },
+    ],
+)
+def test_what_is_told_of_a_schema_is_fit_to_read(schema: dict[str, Any]) -> None:
+    with pytest.raises(SchemaRefused) as refused:
+        left_out(schema)
+    assert "(And" not in refused.value.message
+    assert "\n" not in refused.value.message
+    assert len(refused.value.message) < 100
+
+
+def test_what_was_found_out_about_a_schema_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    for schema in ({"title": "remembered", "type": "integer", "divisibleBy": 2}, {"title": "remembered", "$ref": "#"}):
+        first = outcome(schema)
+        with monkeypatch.context() as patch:
+            patch.setattr("oruel.constraints.schema.examined", pytest.fail)
+            assert outcome(schema) == first
+
+
+def outcome(schema: dict[str, Any]) -> object:
+    try:
+        return left_out(schema)
+    except SchemaRefused as error:
+        return error.message
+
+
 def test_a_count_without_a_fraction_is_whole() -> None:
     schema = {"type": "array", "minItems": 2.0, "maxItems": 2.0, "items": {"type": "string", "maxLength": 1.0}}
     assert left_out(schema) == ()

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from oruel.engine.client import EngineClient, Generation
-from oruel.engine.protocol import Failure, Start, Started, TokenOutput
+from oruel.engine.protocol import Failure, Form, Start, Started, TokenOutput
 from oruel.errors import EngineFailed, InvalidParameter, ModelLoadError, Overloaded
 from oruel.types import SamplingParams
 from tests.engine.scripted_process import scripted_engine
@@ -228,6 +228,24 @@ def test_the_longer_the_queue_stands_the_later_one_is_told_to_come_back_but_neve
                 with pytest.raises(Overloaded, match=f"again in {told} s") as refused:
                     client.require_room(1)
                 assert refused.value.retry_after == told
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("form", "param"),
+    [(Form("x", closes=True), "response_format.json_schema.schema"), (Form("x"), "tools")],
+)
+def test_a_form_that_the_engine_cannot_hold_to_is_the_callers_to_mend(
+    monkeypatch: pytest.MonkeyPatch, form: Form, param: str
+) -> None:
+    async def scenario() -> None:
+        client, process = await scripted_engine(monkeypatch)
+        with client.generate(PROMPT, SamplingParams(), choices=1, max_tokens=5, form=form) as generation:
+            process.step(failures=[Failure(process.submitted[0].sequence, "it is too complex", form=True)])
+            with pytest.raises(InvalidParameter, match="too complex") as refused:
+                await generation.started()
+            assert refused.value.param == param
 
     asyncio.run(scenario())
 

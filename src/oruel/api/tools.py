@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from oruel.constraints.schema import left_out
@@ -12,6 +13,9 @@ from oruel.kinds import abbreviate, nearest
 from oruel.types import ChatRequest, ResponseFormat, Tool, ToolChoice, ToolMode
 
 MAX_SCHEMA_CHARACTERS = 2**18
+
+# One at a time: each holds the interpreter for moments, in which no stream goes on.
+EXAMINER = ThreadPoolExecutor(1, thread_name_prefix="examiner")
 
 
 def build_tools(values: Mapping[str, Any]) -> tuple[Tool, ...]:
@@ -80,7 +84,8 @@ async def check_schemas(request: ChatRequest) -> tuple[str, ...]:
             f"The JSON Schemas in {param} come to {size} characters; at most {MAX_SCHEMA_CHARACTERS} are taken.",
             param=param,
         )
-    return tuple([note for schema in schemas if (note := await asyncio.to_thread(check_schema, *schema))])
+    loop = asyncio.get_running_loop()
+    return tuple([note for schema in schemas if (note := await loop.run_in_executor(EXAMINER, check_schema, *schema))])
 
 
 def described(request: ChatRequest) -> Iterator[tuple[str, Mapping[str, Any], bool]]:

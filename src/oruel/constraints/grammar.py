@@ -6,8 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oruel.constraints.completion import Place, completion
-from oruel.constraints.tokens import Tokens
-from oruel.errors import EngineFailed
+from oruel.constraints.tokens import Tokens, refused
 
 
 class Grammar:
@@ -17,7 +16,7 @@ class Grammar:
 
     `closes` is False where the budget is too small for any end that was found.
 
-    Raises EngineFailed for a grammar that can't be compiled.
+    Raises SchemaRefused for a grammar that can't be compiled.
     """
 
     def __init__(self, tokens: Tokens, grammar: str, budget: int, *, closes: bool, leave: Sequence[int] = ()) -> None:
@@ -47,9 +46,7 @@ class Grammar:
         """A bit for each token, the lowest of a byte first: whether it may come next."""
         bits = np.frombuffer(self._matcher.compute_bitmask(), np.uint8)
         if self._matcher.is_error():
-            raise EngineFailed(
-                f"What may follow in the format asked for can't be computed: {self._matcher.get_error()}"
-            )
+            raise refused(self._matcher)
         return bits
 
     def settle(self, token: int) -> int:
@@ -68,14 +65,14 @@ class Grammar:
         return self._end[0] if self._end else min(self._tokens.ends)
 
     def accept(self, token: int) -> None:
-        """`token` is what `settle` or `forced` gave, or an end token. Raises EngineFailed where it takes more to follow
-        than one sequence may take.
+        """`token` is what `settle` or `forced` gave, or an end token. Raises SchemaRefused where it takes more than one
+        sequence may take.
         """
         self._left -= 1
         if token in self._tokens.ends:
             return
         if not self._matcher.consume_token(token):
-            raise EngineFailed(f"The format asked for can't be followed any further: {self._matcher.get_error()}")
+            raise refused(self._matcher)
         if self.closes:
             self._place.feed(token)
             self._follow(token)

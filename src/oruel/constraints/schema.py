@@ -3,10 +3,12 @@
 import json
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from llguidance import LLMatcher, LLParserLimits
 
+from oruel.constraints.endless import is_endless
 from oruel.constraints.keywords import (
     mixes_keys,
     spells_control_characters,
@@ -14,6 +16,7 @@ from oruel.constraints.keywords import (
     unenforced,
     with_whole_counts,
 )
+from oruel.constraints.tokens import Bytes, Tokens
 from oruel.errors import SchemaRefused
 
 # Separators are those of json.dumps; no other whitespace, so that most of a document is forced or known.
@@ -26,6 +29,9 @@ SIMPLE_ESCAPES = {"json_allowed_escapes": 'nrbtf\\"'}
 MAX_GRAMMAR_SIZE = 200_000
 LIMITS = LLParserLimits(max_grammar_size=MAX_GRAMMAR_SIZE)
 
+REMEMBERED_SCHEMAS = 32
+BYTES = Tokens(Bytes())
+
 UNIMPLEMENTED = re.compile(r"Unimplemented keys: (\[.*\])")
 # Other complaints of llguidance, by the keyword that they are about.
 COMPLAINTS = {
@@ -35,13 +41,33 @@ COMPLAINTS = {
     "regex": ["pattern"],
     "min/maxProperties": ["minProperties", "maxProperties"],
 }
+UNREADABLE = {
+    "Unable to determine if regex is empty": "its patterns, formats and lengths are too complex together",
+    "egex is empty": "no string fits its patterns, formats, lengths and values together",
+}
 
 
 def left_out(schema: Mapping[str, Any]) -> tuple[str, ...]:
-    """The keywords that can't be enforced, sorted. Takes up to a second for a hostile one.
+    """The keywords that can't be enforced, sorted. Takes up to a second for a hostile one, the first time.
 
-    Raises SchemaRefused for what is no schema, or too much of one.
+    Raises SchemaRefused for what is no schema, too much of one, or one that no document fits.
     """
+    found = _left_out(json.dumps(schema))
+    if isinstance(found, SchemaRefused):
+        raise SchemaRefused(found.message)
+    return found
+
+
+@lru_cache(REMEMBERED_SCHEMAS)
+def _left_out(written: str) -> tuple[str, ...] | SchemaRefused:
+    try:
+        return examined(json.loads(written))
+    except SchemaRefused as error:
+        return error
+
+
+def examined(schema: Mapping[str, Any]) -> tuple[str, ...]:
+    """What `left_out` returns and raises."""
     if not_both(schema):
         raise SchemaRefused(
             "it spells out control characters, and has keys that are free beside keys that are named, which can't both "
@@ -50,6 +76,9 @@ def left_out(schema: Mapping[str, Any]) -> tuple[str, ...]:
     failed, complaints = LLMatcher.validate_grammar_with_warnings(json_grammar(schema), limits=LIMITS)
     if failed:
         raise SchemaRefused(plain(complaints[0]))
+    if is_endless(schema):
+        raise SchemaRefused("it refers to itself without an end: no finite document fits it")
+    BYTES.matcher(json_grammar(schema))
     present = {keyword for one in subschemas(schema) for keyword in one}
     named = {keyword for complaint in complaints for keyword in keywords(complaint, present)}
     return tuple(sorted(named | unenforced(schema)))
@@ -69,7 +98,10 @@ def keywords(complaint: str, present: set[str]) -> list[str]:
 
 
 def plain(complaint: str) -> str:
-    """On one line."""
+    """On one line, without what the library tells of its own state."""
+    for part, said in UNREADABLE.items():
+        if part in complaint:
+            return said
     return " ".join(complaint.split())
 
 

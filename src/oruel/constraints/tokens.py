@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oruel.constraints.json_text import CLOSING_BYTES
-from oruel.errors import EngineFailed
+from oruel.errors import SchemaRefused
 
 REMEMBERED_GRAMMARS = 32
 
@@ -51,7 +51,7 @@ class Tokens:
         self.matcher('start: "{"').compute_bitmask()
 
     def matcher(self, grammar: str) -> llguidance.LLMatcher:
-        """At the grammar's beginning. For a model that has end tokens. Raises EngineFailed for a bad grammar."""
+        """At the grammar's beginning. For a model that has end tokens. Raises SchemaRefused for a bad grammar."""
         return self._compiled(grammar).deep_copy()
 
     def tokenize(self, text: str) -> list[int]:
@@ -71,9 +71,35 @@ class Tokens:
 
     def _compile(self, grammar: str) -> llguidance.LLMatcher:
         matcher = llguidance.LLMatcher(self._tokenizer, grammar, log_level=0, limits=LIMITS)
-        if matcher.is_error():
-            raise EngineFailed(f"The format that was asked for can't be compiled: {matcher.get_error()}")
+        # Only the first mask shows whether anything may be written at all, and a costly one is remembered.
+        bits = matcher.compute_bitmask()
+        if matcher.is_error() or not any(bits):
+            raise refused(matcher)
         return matcher
+
+
+def refused(matcher: llguidance.LLMatcher) -> SchemaRefused:
+    """Why the matcher can't go on, without what the library tells of its own state."""
+    return SchemaRefused(
+        "the pattern, length or nesting that it asks for is too complex to be followed: make it simpler"
+        if "TooComplex" in str(matcher.stop_reason()) or "limit" in matcher.get_error().partition("\n")[0]
+        else "no document can be written that fits it"
+    )
+
+
+class Bytes:
+    """A vocabulary with a token for each byte, and one that ends: enough to see what a grammar allows."""
+
+    size = 257
+
+    def piece(self, token: int) -> bytes:
+        return bytes([token]) if token < 256 else b""
+
+    def is_end(self, token: int) -> bool:
+        return token == 256
+
+    def tokenize(self, text: str) -> list[int]:
+        return list(text.encode())
 
 
 class _Wrapped:

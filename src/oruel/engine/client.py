@@ -29,7 +29,8 @@ class Place:
 class Generation:
     """The sequences of one request, one per choice, each live until it has ended or was cancelled."""
 
-    def __init__(self, engine: "EngineClient", sequences: list[int]) -> None:
+    def __init__(self, engine: "EngineClient", sequences: list[int], form: Form | None) -> None:
+        self._form = form
         self.place: Place | None = None
         self._engine = engine
         self._choices = {sequence: choice for choice, sequence in enumerate(sequences)}
@@ -45,7 +46,7 @@ class Generation:
     async def started(self) -> Place:
         """Waits until the request leaves the queue, which it does with the first of its sequences.
 
-        Raises EngineFailed.
+        Raises the same as `outputs`.
         """
         await self._stirred.wait()
         if self.place is None:
@@ -56,12 +57,25 @@ class Generation:
     async def outputs(self) -> list[tuple[int, TokenOutput]]:
         """All that has arrived since the last call, as (choice, output), at least one.
 
-        Raises EngineFailed; the other choices are then of no use to the caller.
+        Raises EngineFailed, and InvalidParameter where its form can't be held to; the other choices are then of no
+        use to the caller.
         """
         arrived = [await self._arrived.get()]
         while not self._arrived.empty():
             arrived.append(self._arrived.get_nowait())
-        return [(self._choices[output.sequence], output) for output in map(token_or_raise, arrived)]
+        return [(self._choices[output.sequence], output) for output in map(self._token, arrived)]
+
+    def _token(self, arrival: Arrival) -> TokenOutput:
+        match arrival:
+            case Failure(_, message, True):
+                param = "response_format.json_schema.schema" if self._form and self._form.closes else "tools"
+                raise InvalidParameter(f"{param} can't be enforced: {message}.", param=param)
+            case Failure(_, message):
+                raise EngineFailed(message)
+            case EngineFailed():
+                raise arrival
+            case TokenOutput():
+                return arrival
 
     def cancel(self, choice: int) -> None:
         for sequence, its_choice in self._choices.items():
@@ -127,7 +141,7 @@ class EngineClient:
         """
         self.require_room(choices)
         sequences = [next(self._ids) for _ in range(choices)]
-        generation = Generation(self, sequences)
+        generation = Generation(self, sequences, form)
         try:
             for choice, sequence in enumerate(sequences):
                 submit = Submit(sequence, prompt, choice, max_tokens, sampling, tier, scope, form)
@@ -186,13 +200,3 @@ class EngineClient:
         for generation in set(self._live.values()):
             generation.receive(error)
         self._live.clear()
-
-
-def token_or_raise(arrival: Arrival) -> TokenOutput:
-    match arrival:
-        case Failure(_, message):
-            raise EngineFailed(message)
-        case EngineFailed():
-            raise arrival
-        case TokenOutput():
-            return arrival

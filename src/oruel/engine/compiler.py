@@ -9,7 +9,7 @@ from oruel.constraints.grammar import Grammar
 from oruel.constraints.json_object import GRAMMAR, JsonObject
 from oruel.constraints.tokens import Tokens
 from oruel.engine.protocol import Failure, Submit
-from oruel.errors import EngineFailed
+from oruel.errors import SchemaRefused
 from oruel.sampling.mask import Constraint
 
 log = logging.getLogger(__name__)
@@ -61,5 +61,5 @@ def constraint_of(tokens: Tokens, request: Submit) -> Constraint | Failure:
         return JsonObject(tokens, request.max_tokens)
     try:
         return Grammar(tokens, form.grammar, request.max_tokens, closes=form.closes, leave=form.leave)
-    except EngineFailed as error:
-        return Failure(request.sequence, error.message)
+    except SchemaRefused as error:
+        return Failure(request.sequence, error.message, form=True)

@@ -14,7 +14,7 @@ from oruel.engine.protocol import Ending, Failure, Load, Started, StepOutput, Su
 from oruel.engine.scheduler import Limits, Plan, schedule
 from oruel.engine.sequence import Sequence
 from oruel.engine.slots import Placement, Slot
-from oruel.errors import EngineFailed
+from oruel.errors import EngineFailed, SchemaRefused
 from oruel.sampling.logprobs import logprobs
 from oruel.sampling.mask import Constraint
 from oruel.sampling.sampler import Sampler
@@ -87,10 +87,10 @@ class Engine:
             for chunk, row in batch.yields:
                 try:
                     tokens += self._advance(chunk.sequence, logits[row])
-                except EngineFailed as error:
-                    # Logits that are no numbers end the sequence they belong to, not its neighbours.
+                except (EngineFailed, SchemaRefused) as error:
+                    # What is wrong with one sequence's logits or form is not its neighbours'.
                     self._leave(chunk.sequence)
-                    failures.append(Failure(chunk.sequence.id, error.message))
+                    failures.append(failure(chunk.sequence.id, error))
         return self.report(tokens, failures, started)
 
     @property
@@ -250,6 +250,10 @@ def ending(sequence: Sequence) -> Ending | None:
     if constraint and constraint.is_complete:
         return "length" if constraint.is_closing else "complete"
     return "length" if sequence.is_full else None
+
+
+def failure(sequence: int, error: EngineFailed | SchemaRefused) -> Failure:
+    return Failure(sequence, error.message, isinstance(error, SchemaRefused))
 
 
 def slot_of(sequence: Sequence) -> int:

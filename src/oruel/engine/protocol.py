@@ -106,10 +106,11 @@ class TokenOutput(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Failure(msgspec.Struct, array_like=True, frozen=True):
-    """A sequence that ended without a token, through no fault of the others."""
+    """A sequence that ended without a token, through no fault of the others; `form` where its form was at fault."""
 
     sequence: int
     message: str
+    form: bool = False
 
 
 class Started(msgspec.Struct, array_like=True, frozen=True):

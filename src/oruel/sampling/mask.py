@@ -21,7 +21,7 @@ class Constraint(Protocol):
     def mask(self) -> NDArray[np.uint8]:
         """A bit for each token, the lowest of a byte first: whether it may come next. At least one may.
 
-        Raises EngineFailed where that can't be computed.
+        Raises SchemaRefused where that can't be computed.
         """
 
     def settle(self, token: int) -> int:

@@ -1,0 +1,64 @@
+"""Whether a schema describes a document that ends: one that must hold another of its own kind never does."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from oruel.constraints.keywords import Schema, subschemas
+
+# Enough for definitions that refer to each other in any sensible order.
+MOST_ROUNDS = 64
+
+
+def is_endless(schema: Schema) -> bool:
+    """Found as the least fixed point: each round takes those references for ending whose targets end, given those of
+    the round before. References out of the schema are taken to end, and all where so many rounds don't settle it.
+    """
+    references = {one["$ref"] for one in subschemas(schema) if isinstance(one.get("$ref"), str)}
+    targets = {reference: resolved(schema, reference) for reference in references}
+    ending = {reference for reference, target in targets.items() if target is None}
+    for _ in range(MOST_ROUNDS):
+        more = {reference for reference in references - ending if ends(targets[reference], ending)}
+        if not more:
+            return not ends(schema, ending)
+        ending |= more
+    return False
+
+
+def resolved(schema: Schema, reference: str) -> Any:
+    """What a reference within the schema refers to, None for any other."""
+    if not reference.startswith("#"):
+        return None
+    found: Any = schema
+    for part in reference[1:].split("/")[1:]:
+        found = found.get(part.replace("~1", "/").replace("~0", "~")) if isinstance(found, Mapping) else None
+    return found
+
+
+def ends(schema: Any, ending: set[str]) -> bool:
+    if not isinstance(schema, Mapping):
+        return True
+    if "enum" in schema or "const" in schema:
+        return True
+    if "$ref" in schema and schema["$ref"] not in ending:
+        return False
+    some = [schema[key] for key in ("anyOf", "oneOf") if isinstance(schema.get(key), list)]
+    every = schema["allOf"] if isinstance(schema.get("allOf"), list) else []
+    return (
+        all(any(ends(one, ending) for one in choices) for choices in some)
+        and all(ends(one, ending) for one in every)
+        and members_end(schema, ending)
+    )
+
+
+def members_end(schema: Schema, ending: set[str]) -> bool:
+    """Whether what an object or an array must hold ends; a schema that allows other types has a way out."""
+    kinds = schema.get("type")
+    if kinds in ("object", ["object"]):
+        required, properties = schema.get("required"), schema.get("properties")
+        if not isinstance(required, list) or not isinstance(properties, Mapping):
+            return True
+        return all(ends(properties.get(name), ending) for name in required if isinstance(name, str))
+    least = schema.get("minItems", 0)
+    if kinds in ("array", ["array"]) and isinstance(least, (int, float)) and least > 0 and "prefixItems" not in schema:
+        return ends(schema.get("items"), ending)
+    return True
