@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
+from oruel.constraints.completion import UNDECIDED, Work
 from oruel.engine.engine import Engine
 from oruel.engine.protocol import StepOutput, Submit, TokenOutput
 from oruel.engine.scheduler import Limits
@@ -66,6 +68,55 @@ def test_requests_join_and_leave_at_any_step() -> None:
     under_test.submit(submit(1, [10], max_tokens=2), 1)
     assert {token.sequence for token in under_test.step().tokens} == {0, 1}
     assert [token.token for token in run(under_test)[0]] == [5, 6, 7]
+
+
+class Slow:
+    """A constraint that takes so many times a step's work to settle each token."""
+
+    forced: tuple[int, ...] = ()
+    is_complete = is_closing = False
+
+    def __init__(self, steps: int) -> None:
+        self._steps = steps
+        self._waited = 0
+
+    def mask(self) -> NDArray[np.uint8]:
+        assert self._waited == 0, "nothing else is asked for until a token is settled"
+        return np.full(VOCABULARY_SIZE // 8, 255, np.uint8)
+
+    def settle(self, token: int, work: Work | None = None) -> int:
+        assert work is not None
+        work.left = 0
+        self._waited = (self._waited + 1) % self._steps
+        return UNDECIDED if self._waited else token
+
+    def accept(self, token: int) -> None:
+        pass
+
+
+def test_a_sequence_whose_constraint_takes_long_sits_out_while_the_others_go_on() -> None:
+    under_test = engine(CountingContext())
+    under_test.submit(submit(0, [1], max_tokens=3), 0, Slow(5))
+    under_test.submit(submit(1, [10], max_tokens=12), 0)
+    steps = [under_test.step() for _ in range(12)]
+    assert all(1 in {token.sequence for token in step.tokens} for step in steps)
+    slow = [(number, token.token) for number, step in enumerate(steps) for token in step.tokens if token.sequence == 0]
+    assert [token for _, token in slow] == [2, 3]
+    assert run(under_test)[0][-1].finish == "length"
+
+
+def test_a_sequence_that_sits_out_can_be_cancelled_and_preempted() -> None:
+    under_test = engine(CountingContext(sequences=2), parallel=1)
+    under_test.submit(submit(0, [1], max_tokens=3), 0, Slow(3))
+    under_test.step()
+    under_test.submit(submit(1, [10], max_tokens=2, tier="turbo"), 1)
+    outputs = run(under_test)
+    assert [token.token for token in outputs[0]] == [2, 3, 4]
+    assert [token.token for token in outputs[1]] == [11, 12]
+    under_test.submit(submit(2, [1], max_tokens=3), 2, Slow(3))
+    under_test.step()
+    under_test.cancel(2)
+    assert not under_test.has_work
 
 
 def test_who_decodes_gets_a_token_at_every_step_while_a_long_prompt_is_prefilled() -> None:

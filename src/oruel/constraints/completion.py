@@ -1,6 +1,8 @@
-"""The way out of a grammar: tokens that lead from where a matcher stands to an end, found greedily."""
+"""The way out of a grammar: tokens that lead from where a matcher stands to an end, found greedily, in pieces of
+counted work, so that nobody has to wait for the whole search.
+"""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from copy import copy
 
 import llguidance
@@ -11,6 +13,25 @@ from oruel.constraints.tokens import Tokens
 # What may end a JSON value or begin a short one, the shortest ends first; inside a string only its end.
 OUTSIDE = b'}],0"tfn-1'
 INSIDE = b'"'
+
+# Work is counted in tokens that a matcher takes or refuses, some 5 to 10 µs each; a mask costs as much as MASK_WORK.
+MASK_WORK = 10
+# So many tokens go to the matcher at once, of a search that takes at most so much work.
+TOKENS_AT_ONCE = 100
+MOST_WORK = 200_000
+# In how many places of one string it is tried to end it in ways that are known to end such strings.
+MOST_HINTED_PLACES = 8
+
+
+# In place of a token, where the work doesn't suffice to tell which it is.
+UNDECIDED = -1
+
+
+class Work:
+    """How much may still be done now."""
+
+    def __init__(self, left: int = MOST_WORK) -> None:
+        self.left = left
 
 
 class Place:
@@ -55,47 +76,108 @@ class Place:
         return after
 
 
-def completion(
-    matcher: llguidance.LLMatcher, tokens: Tokens, place: Place, most: int, first: Sequence[int] = ()
-) -> list[int] | None:
-    """At most `most` tokens from here to the grammar's end, or None where the search found no such way; `first` is
-    tried first, as far as it goes. Leaves the matcher where it is.
+class Search:
+    """For at most `most` tokens that lead to the grammar's end behind `taken`. `known` led there before, and is tried
+    first, as far as it goes; each of `hints` ends some strings. While it lasts the matcher is its own; afterwards that
+    stands where it stood. `found` is None where there is no such way, or none that the search comes upon.
     """
-    search = _Search(matcher, tokens, place.copy())
-    search.take(first[:most])
-    while len(search.plan) <= most and not matcher.is_accepting() and search.advance():
-        pass
-    found = matcher.is_accepting() and len(search.plan) <= most
-    if search.plan:
-        matcher.rollback(len(search.plan))
-    return search.plan if found else None
 
-
-class _Search:
-    def __init__(self, matcher: llguidance.LLMatcher, tokens: Tokens, place: Place) -> None:
-        self.plan: list[int] = []
+    def __init__(
+        self,
+        matcher: llguidance.LLMatcher,
+        tokens: Tokens,
+        place: Place,
+        most: int,
+        *,
+        taken: Sequence[int] = (),
+        known: Sequence[int] = (),
+        hints: Sequence[Sequence[int]] = (),
+    ) -> None:
+        self.found: list[int] | None = None
         self._matcher = matcher
         self._tokens = tokens
-        self._place = place
+        self._start = place.copy()
+        self._most = most
+        self._hints = hints
+        self._taken: list[int] = []
+        self._spent = 0
+        self._pieces = self._run(taken, known)
 
-    def take(self, wanted: Sequence[int]) -> bool:
-        """As many of these tokens as the grammar allows; whether it was any."""
-        taken = wanted[: self._matcher.try_consume_tokens(list(wanted))]
-        self.plan += taken
-        for token in taken:
-            self._place.feed(token)
-        return bool(taken)
+    def proceed(self, work: Work) -> bool:
+        """Whether the search has ended."""
+        while work.left > 0:
+            before = self._spent
+            if next(self._pieces, None) is None:
+                return True
+            work.left -= max(1, self._spent - before)
+        return False
 
-    def advance(self) -> bool:
-        return any(map(self.take, self._ways()))
+    def _run(self, taken: Sequence[int], known: Sequence[int]) -> Generator[bool, None, None]:
+        for attempt in (known, ()) if known else ((),):
+            self._place, self._taken, self._hinted, self._last = self._start.copy(), [], 0, -1
+            is_possible = self._take(taken)
+            yield True
+            for start in range(0, len(attempt) if is_possible else 0, TOKENS_AT_ONCE):
+                part = attempt[start : start + TOKENS_AT_ONCE]
+                if not self._take(part, whole=False) or len(self._taken) % TOKENS_AT_ONCE != len(taken):
+                    break
+                yield True
+            while is_possible and not self._is_there and self._advance():
+                yield True
+            is_there = is_possible and self._is_there and len(self._taken) - len(taken) <= self._most
+            if is_there:
+                self.found = self._taken[len(taken) :]
+            if self._taken:
+                self._matcher.rollback(len(self._taken))
+            if is_there or not is_possible:
+                return
 
-    def _ways(self) -> Iterator[Sequence[int]]:
-        yield self._matcher.compute_ff_tokens()
+    @property
+    def _is_there(self) -> bool:
+        return bool(self._matcher.is_accepting())
+
+    def _advance(self) -> bool:
+        """One step on; False where there is none, or enough was tried."""
+        if self._spent > MOST_WORK or len(self._taken) > self._most + 1:
+            return False
+        return any(self._take(way, whole=whole) for way, whole in self._ways())
+
+    def _ways(self) -> Iterator[tuple[Sequence[int], bool]]:
+        """What might come next, and whether only the whole of it counts."""
+        yield self._matcher.compute_ff_tokens()[:TOKENS_AT_ONCE], False
         if self._place.is_free:
-            yield self._place.leave
+            yield self._place.leave, False
         likely = INSIDE if self._place.is_in_string else OUTSIDE
-        yield from ([self._tokens.single[byte]] for byte in likely if byte in self._tokens.single)
-        yield shortest(self._matcher, self._tokens)
+        yield from (([self._tokens.single[byte]], True) for byte in likely if byte in self._tokens.single)
+        if self._place.is_in_string:
+            yield from self._endings()
+        else:
+            self._hinted, self._last = 0, -1
+        self._spent += MASK_WORK
+        short = shortest(self._matcher, self._tokens)
+        self._last = short[0] if short and self._place.is_in_string else -1
+        yield short, True
+
+    def _endings(self) -> Iterator[tuple[Sequence[int], bool]]:
+        """Each way that is known to end a string, from each of its places on; then once more what went last."""
+        if self._hinted < MOST_HINTED_PLACES:
+            self._hinted += 1
+            yield from ((hint[start:], True) for hint in self._hints for start in range(len(hint)))
+        if self._last >= 0:
+            yield [self._last], True
+
+    def _take(self, wanted: Sequence[int], *, whole: bool = True) -> bool:
+        """These tokens, or as many as the grammar allows where they needn't be `whole`; whether it was any."""
+        count = self._matcher.try_consume_tokens(list(wanted)) if wanted else 0
+        self._spent += 1 + count
+        if whole and count < len(wanted):
+            if count:
+                self._matcher.rollback(count)
+            return False
+        for token in wanted[:count]:
+            self._taken.append(token)
+            self._place.feed(token)
+        return count > 0 or (not wanted and whole)
 
 
 def shortest(matcher: llguidance.LLMatcher, tokens: Tokens) -> list[int]:

@@ -1,12 +1,22 @@
 """Text held to a grammar, and, where it is a document that has to be whole, completed before its budget runs out."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
+import llguidance
 import numpy as np
 from numpy.typing import NDArray
 
-from oruel.constraints.completion import Place, completion
+from oruel.constraints.completion import UNDECIDED, Place, Search, Work
+from oruel.constraints.hints import hints
+from oruel.constraints.plan import Plan
 from oruel.constraints.tokens import Tokens, refused
+
+# Longer runs of forced tokens are given in parts, so that no step has to spell out more.
+MOST_FORCED_BYTES = 2048
+# Longer than any budget.
+MOST_TOKENS = 2**18
+REMEMBERED_ENDS = 32
 
 
 class Grammar:
@@ -24,12 +34,12 @@ class Grammar:
         self._left = budget
         self._matcher = tokens.matcher(grammar)
         self._place = Place(tokens, leave)
-        self._end: list[int] = []  # tokens from here to the grammar's end
-        self._ends_after: dict[int, list[int]] = {}  # the same, after a token that was settled on
+        self._hints = hints(tokens, grammar) if closes else ()
+        first = first_end(tokens, grammar, tuple(leave)) if closes else None
+        self.closes = first is not None and len(first) <= budget
+        self._plan = Plan(tokens, first or ())
+        self._search: Search | None = None
         self.is_closing = False
-        end = completion(self._matcher, tokens, self._place, budget) if closes else None
-        self.closes = end is not None
-        self._end = end or []
 
     @property
     def is_complete(self) -> bool:
@@ -38,9 +48,9 @@ class Grammar:
     @property
     def forced(self) -> list[int]:
         if self.is_closing:
-            return self._end
-        tokens: list[int] = self._matcher.compute_ff_tokens()
-        return tokens
+            return self._plan.rest
+        tokens = forced(self._matcher, self._tokens)
+        return tokens if not self.closes or self._fits(tokens) else []
 
     def mask(self) -> NDArray[np.uint8]:
         """A bit for each token, the lowest of a byte first: whether it may come next."""
@@ -49,20 +59,31 @@ class Grammar:
             raise refused(self._matcher)
         return bits
 
-    def settle(self, token: int) -> int:
+    def settle(self, token: int, work: Work | None = None) -> int:
         """The token itself, where an end that fits follows it; else the first token of the end that is known, which is
-        the model's own end token where the text is whole already.
+        the model's own end token where the text is whole already. UNDECIDED where `work` doesn't suffice: nothing
+        else is asked for then, until the same question is answered.
         """
-        if not self.closes or token in self._tokens.ends:
+        if not self.closes or token in self._tokens.ends or self._fits([token]):
             return token
-        end = self._end[1:] if self._end[:1] == [token] else self._end_after(token)
+        if self._search is None:
+            self._search = Search(
+                self._matcher,
+                self._tokens,
+                self._place,
+                self._left - 1,
+                taken=[token],
+                known=self._plan.rest,
+                hints=self._hints,
+            )
+        if not self._search.proceed(work or Work()):
+            return UNDECIDED
+        end, self._search = self._search.found, None
         if end is not None:
-            self._ends_after = {token: end}
-            return token
-        if not self._end and not self._matcher.is_accepting():
+            self._plan = Plan(self._tokens, [token, *end])
             return token
         self.is_closing = True
-        return self._end[0] if self._end else min(self._tokens.ends)
+        return self._plan[0] if len(self._plan) else min(self._tokens.ends)
 
     def accept(self, token: int) -> None:
         """`token` is what `settle` or `forced` gave, or an end token. Raises SchemaRefused where it takes more than one
@@ -75,26 +96,29 @@ class Grammar:
             raise refused(self._matcher)
         if self.closes:
             self._place.feed(token)
-            self._follow(token)
+            self.closes = self._plan.follow([token])
 
-    def _follow(self, token: int) -> None:
-        if self._end[:1] == [token]:
-            self._end = self._end[1:]
-        elif token in self._ends_after:
-            self._end = self._ends_after[token]
-        else:
-            # Forced: every end goes this way.
-            self._end = completion(self._matcher, self._tokens, self._place, self._left) or []
-        self._ends_after = {}
+    def _fits(self, taken: Sequence[int]) -> bool:
+        """Whether the known end goes this way, and still fits behind it."""
+        after = self._plan.length_after(taken)
+        return after is not None and after <= self._left - len(taken)
 
-    def _end_after(self, token: int) -> list[int] | None:
-        place = self._place.copy()
-        place.feed(token)
-        if self._matcher.try_consume_tokens([token]) != 1:
-            return None
-        # Inside a string, and wherever a value has only grown, what ended the text before ends it still.
-        end = completion(self._matcher, self._tokens, place, self._left - 1, first=self._end)
-        if end is None:
-            end = completion(self._matcher, self._tokens, place, self._left - 1)
-        self._matcher.rollback(1)
-        return end
+
+def forced(matcher: llguidance.LLMatcher, tokens: Tokens) -> list[int]:
+    """The tokens that follow without a choice, or the first of them."""
+    data = matcher.compute_ff_bytes()
+    if len(data) <= MOST_FORCED_BYTES:
+        found: list[int] = matcher.compute_ff_tokens()
+        return found
+    # The last token might go on behind the cut.
+    return tokens.tokenize(data[:MOST_FORCED_BYTES].decode(errors="ignore"))[:-1]
+
+
+@lru_cache(REMEMBERED_ENDS)
+def first_end(tokens: Tokens, grammar: str, leave: tuple[int, ...]) -> list[int] | None:
+    """From the grammar's beginning to its end."""
+    matcher = tokens.matcher(grammar)
+    search = Search(matcher, tokens, Place(tokens, leave), MOST_TOKENS, hints=hints(tokens, grammar))
+    while not search.proceed(Work()):
+        pass
+    return search.found

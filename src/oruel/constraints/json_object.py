@@ -4,6 +4,7 @@ import llguidance
 import numpy as np
 from numpy.typing import NDArray
 
+from oruel.constraints.completion import Work
 from oruel.constraints.json_text import MOST_GROWTH, JsonText
 from oruel.constraints.tokens import Tokens
 
@@ -40,7 +41,7 @@ class JsonObject:
         """A bit for each token, the lowest of a byte first: whether it may come next."""
         return np.frombuffer(self._matcher.compute_bitmask(), np.uint8)
 
-    def settle(self, token: int) -> int:
+    def settle(self, token: int, work: Work | None = None) -> int:
         """The token itself, where what it begins can still be completed after it; else the first of the completion."""
         closing = self._text.closing
         piece = self._tokens.pieces[token]

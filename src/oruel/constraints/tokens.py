@@ -41,7 +41,7 @@ class Tokens:
         self._vocabulary = vocabulary
 
     @cached_property
-    def _tokenizer(self) -> llguidance.LLTokenizer:
+    def tokenizer(self) -> llguidance.LLTokenizer:
         ends = sorted(self.ends)
         wrapped = llguidance.TokenizerWrapper(_Wrapped(self, self._vocabulary, ends[0]))
         return llguidance.LLTokenizer(wrapped, n_vocab=self.size, eos_token=ends)
@@ -56,8 +56,13 @@ class Tokens:
 
     def tokenize(self, text: str) -> list[int]:
         """Tokens of exactly this text."""
-        tokens: list[int] = self._tokenizer.tokenize_str(text)
+        tokens: list[int] = self.tokenizer.tokenize_str(text)
         return tokens
+
+    def spelled(self, data: bytes) -> list[int] | None:
+        """A token for each byte, None where one has none of its own."""
+        found = [self.single.get(byte, -1) for byte in data]
+        return None if -1 in found else found
 
     @cached_property
     def shortest_first(self) -> NDArray[np.intp]:
@@ -70,7 +75,7 @@ class Tokens:
         return lru_cache(REMEMBERED_GRAMMARS)(self._compile)
 
     def _compile(self, grammar: str) -> llguidance.LLMatcher:
-        matcher = llguidance.LLMatcher(self._tokenizer, grammar, log_level=0, limits=LIMITS)
+        matcher = llguidance.LLMatcher(self.tokenizer, grammar, log_level=0, limits=LIMITS)
         # Only the first mask shows whether anything may be written at all, and a costly one is remembered.
         bits = matcher.compute_bitmask()
         if matcher.is_error() or not any(bits):

@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from oruel.constraints.completion import UNDECIDED, Work
 from oruel.engine.batch import Batch, decode_batch, prefill_batches
 from oruel.engine.protocol import Ending, Failure, Load, Started, StepOutput, Submit, TokenOutput
 from oruel.engine.scheduler import Limits, Plan, schedule
@@ -18,6 +19,9 @@ from oruel.errors import EngineFailed, SchemaRefused
 from oruel.sampling.logprobs import logprobs
 from oruel.sampling.mask import Constraint
 from oruel.sampling.sampler import Sampler
+
+# What constraints may cost all sequences of a step together, some 10 ms: more than almost any token takes.
+WORK_PER_STEP = 1500
 
 
 class Context(Protocol):
@@ -75,23 +79,45 @@ class Engine:
     def step(self) -> StepOutput:
         """Plan, run, sample, commit."""
         self._steps += 1
+        tokens: list[TokenOutput] = []
+        failures: list[Failure] = []
+        work = self._resume(tokens, failures)
         # Only those that wait need to know what the slots hold.
         slots = self._slots() if self._waiting else []
         plan = schedule(self._waiting, self._running, slots, self._limits)
         started = self._place(plan)
-        tokens: list[TokenOutput] = []
-        failures: list[Failure] = []
         for batch in self._batches(plan):
             logits = self._context.decode(batch.tokens, batch.positions, batch.slots, batch.outputs)
             self._commit(batch)
             for chunk, row in batch.yields:
-                try:
-                    tokens += self._advance(chunk.sequence, logits[row])
-                except (EngineFailed, SchemaRefused) as error:
-                    # What is wrong with one sequence's logits or form is not its neighbours'.
-                    self._leave(chunk.sequence)
-                    failures.append(failure(chunk.sequence.id, error))
+                self._attempt(chunk.sequence, logits[row], work, tokens, failures)
         return self.report(tokens, failures, started)
+
+    def _resume(self, tokens: list[TokenOutput], failures: list[Failure]) -> Work:
+        """Those that sit out go on in equal parts; what others may still do in this step."""
+        undecided = [(sequence, sequence.undecided) for sequence in self._running if sequence.undecided is not None]
+        left = WORK_PER_STEP
+        for sequence, logits in undecided:
+            work = Work(WORK_PER_STEP // len(undecided))
+            left -= work.left
+            self._attempt(sequence, logits, work, tokens, failures)
+            left += max(0, work.left)
+        return Work(left)
+
+    def _attempt(
+        self,
+        sequence: Sequence,
+        row: NDArray[np.float32],
+        work: Work,
+        tokens: list[TokenOutput],
+        failures: list[Failure],
+    ) -> None:
+        try:
+            tokens += self._advance(sequence, row, work)
+        except (EngineFailed, SchemaRefused) as error:
+            # What is wrong with one sequence's logits or form is not its neighbours'.
+            self._leave(sequence)
+            failures.append(failure(sequence.id, error))
 
     @property
     def has_work(self) -> bool:
@@ -199,11 +225,17 @@ class Engine:
             sequence.computed = end
             self._computed += max(0, min(end, sequence.prompt_length) - chunk.start)
 
-    def _advance(self, sequence: Sequence, row: NDArray[np.float32]) -> Iterator[TokenOutput]:
+    def _advance(self, sequence: Sequence, row: NDArray[np.float32], work: Work) -> Iterator[TokenOutput]:
         """The next token, and those that a constraint forces after it, which are then computed together. Each has to
-        be computed before the next where its log-probability was asked for.
+        be computed before the next where its log-probability was asked for. Nothing where `work` doesn't suffice: the
+        sequence then sits out, and the others don't wait for it.
         """
-        yield self._take(sequence, sequence.sampler.sample(row), row)
+        token = sequence.sampler.sample(row, work)
+        if token == UNDECIDED:
+            sequence.undecided = row.copy()
+            return
+        sequence.undecided = None
+        yield self._take(sequence, token, row)
         if sequence.logprobs is None and sequence.slot is not None:
             for token in sequence.sampler.forced[: sequence.room]:
                 yield self._take(sequence, token, row)
@@ -239,7 +271,7 @@ class Engine:
             held = []
         self._context.forget(slot, len(held))
         self._idle[slot] = Idle(held, min(sequence.invariant, len(held)), self._steps, sequence.scope)
-        sequence.slot, sequence.computed, sequence.invariant = None, 0, 0
+        sequence.slot, sequence.computed, sequence.invariant, sequence.undecided = None, 0, 0, None
 
 
 def ending(sequence: Sequence) -> Ending | None:

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from oruel.sampling.sampler import Sampler
 from oruel.types import Tier
 
@@ -13,7 +16,8 @@ HEAD_START_SECONDS = 10.0
 class Sequence:
     """`tokens` are the prompt's, then the generated ones. `slot` is where it runs, None while it waits; `arrived` is
     in seconds of any clock. It shares computed prefixes within its `scope`. A `reproducible` one is computed in
-    batch-invariant shapes throughout; of any, the first `invariant` tokens were.
+    batch-invariant shapes throughout; of any, the first `invariant` tokens were. `undecided` are the logits of its next
+    token, while what its constraint makes of them takes more than one step.
 
     There is no prefill or decode phase: a step computes some of the tokens that are known but not computed yet,
     and one that closes the gap yields the next token.
@@ -33,6 +37,7 @@ class Sequence:
     computed: int = 0
     invariant: int = 0
     slot: int | None = None
+    undecided: NDArray[np.float32] | None = None
 
     @property
     def known(self) -> int:

@@ -6,6 +6,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from oruel.constraints.completion import Work
 from oruel.sampling.candidates import Candidates
 
 
@@ -24,8 +25,10 @@ class Constraint(Protocol):
         Raises SchemaRefused where that can't be computed.
         """
 
-    def settle(self, token: int) -> int:
-        """What is taken where `token` was chosen."""
+    def settle(self, token: int, work: Work | None = None) -> int:
+        """What is taken where `token` was chosen; UNDECIDED where so much work doesn't suffice to tell: nothing but the
+        same is asked for then.
+        """
 
     def accept(self, token: int) -> None:
         """Makes `token` part of the output."""

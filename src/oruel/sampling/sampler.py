@@ -19,6 +19,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from oruel.constraints.completion import UNDECIDED, Work
 from oruel.errors import EngineFailed
 from oruel.sampling.candidates import Candidates, Step
 from oruel.sampling.draw import Uniforms, draw
@@ -41,6 +42,7 @@ class Sampler:
         self._uniforms = Uniforms(params.seed, choice)
         self._vocabulary_size = vocabulary_size
         self._position = 0
+        self._undecided: int | None = None
         self.constraint = constraint
         self._greedy = params.temperature == 0 or params.top_k == 1
         self._penalties = Penalties(params) if Penalties.active(params) else None
@@ -56,14 +58,22 @@ class Sampler:
             *([] if self._greedy else probability_steps(params, vocabulary_size)),
         )
 
-    def sample(self, logits: NDArray[np.float32]) -> int:
+    def sample(self, logits: NDArray[np.float32], work: Work | None = None) -> int:
         """The token that follows those accepted so far. `logits` is a row of the vocabulary's size, which is only
         read and may hold −inf. Raises EngineFailed where it holds NaN or +inf or nothing finite.
+
+        UNDECIDED where the constraint would take more than `work`: the same is asked for again then.
         """
         if self.constraint is None:
             return self._choose(logits)
-        forced = self.forced
-        return forced[0] if forced else self.constraint.settle(self._choose(logits))
+        if self._undecided is None:
+            if forced := self.forced:
+                return forced[0]
+            self._undecided = self._choose(logits)
+        settled = self.constraint.settle(self._undecided, work)
+        if settled != UNDECIDED:
+            self._undecided = None
+        return settled
 
     @property
     def forced(self) -> Sequence[int]:

@@ -1,0 +1,87 @@
+"""Short strings that fit the patterns and formats of a schema: how a string may be ended that a search wouldn't end."""
+
+import json
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import Any
+
+import llguidance
+import numpy as np
+
+from oruel.constraints.keywords import Schema, subschemas
+from oruel.constraints.schema import BYTES, json_grammar
+from oruel.constraints.tokens import LIMITS, Tokens
+
+# The lengths that are tried for a shortest string: with the least that works, no way leads anywhere else.
+LENGTHS = (0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 24, 32, 64, 128)
+SHAPES = {"pattern", "format", "minLength", "maxLength", "allOf"}
+MOST_HINTS = 64
+MARKER = "%json "
+
+
+@lru_cache(32)
+def hints(tokens: Tokens, grammar: str) -> Sequence[Sequence[int]]:
+    """For each pattern or format in the grammar, as far as one is found, the tokens of a string that fits it, with the
+    quote that ends it, a token for each byte.
+    """
+    shapes = list(dict.fromkeys(shape for schema in schemas_in(grammar) for shape in shapes_of(schema)))[:MOST_HINTS]
+    found = [spelled for shape in shapes if (text := sample(shape)) and (spelled := tokens.spelled(text))]
+    return tuple(found)
+
+
+def schemas_in(grammar: str) -> Iterator[Schema]:
+    """The JSON Schemas that a grammar was written from, be it one of a schema or of rules that embed some."""
+    if not grammar.startswith("%"):
+        for one in json.loads(grammar)["grammars"]:
+            if "json_schema" in one:
+                yield one["json_schema"]
+            else:
+                yield from schemas_in(one.get("lark_grammar", "%"))
+        return
+    at = grammar.find(MARKER)
+    while at >= 0:
+        schema, end = json.JSONDecoder().raw_decode(grammar, at + len(MARKER))
+        yield schema
+        at = grammar.find(MARKER, end)
+
+
+def shapes_of(schema: Schema) -> Iterator[str]:
+    """What is asked of strings, each once, as the text of a schema."""
+    for one in subschemas(schema):
+        if "pattern" in one or "format" in one or "allOf" in one:
+            yield written({key: value for key, value in one.items() if key in SHAPES})
+        for pattern in one.get("patternProperties") or ():
+            yield written({"pattern": pattern})
+
+
+def written(shape: dict[str, Any]) -> str:
+    return json.dumps({"type": "string", **shape}, sort_keys=True)
+
+
+@lru_cache(256)
+def sample(shape: str) -> bytes:
+    """The rest of a short JSON string behind its opening quote; nothing where none is found."""
+    schema = json.loads(shape)
+    least, most = schema.get("minLength", 0), schema.get("maxLength", LENGTHS[-1])
+    for length in LENGTHS:
+        if least <= length <= max(least, most):
+            matcher = llguidance.LLMatcher(
+                BYTES.tokenizer, json_grammar({**schema, "maxLength": length}), log_level=0, limits=LIMITS
+            )
+            if not matcher.is_error() and any(matcher.compute_bitmask()):
+                return walked(matcher, length)
+    return b""
+
+
+def walked(matcher: llguidance.LLMatcher, length: int) -> bytes:
+    text = bytearray()
+    while not matcher.is_accepting() and len(text) <= 6 * length + 2:
+        bits = np.unpackbits(np.frombuffer(matcher.compute_bitmask(), np.uint8), bitorder="little")[:256]
+        allowed = bytes(np.flatnonzero(bits).astype(np.uint8))
+        if not allowed:
+            break
+        # The end before letters before all else.
+        byte = min(allowed, key=lambda byte: (byte != ord('"'), not chr(byte).isalpha(), byte))
+        text.append(byte)
+        matcher.consume_token(byte)
+    return bytes(text[1:]) if matcher.is_accepting() else b""

@@ -1,0 +1,172 @@
+"""A known end is kept at the cost of what changes of it, and no schema makes a step wait for the search of another."""
+
+import json
+import random
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from oruel.constraints.completion import TOKENS_AT_ONCE, UNDECIDED, Work
+from oruel.constraints.grammar import Grammar, first_end
+from oruel.constraints.plan import Plan
+from oruel.constraints.schema import json_grammar
+from oruel.constraints.tokens import Tokens
+from tests.text.vocabularies import ByteVocabulary
+
+TOKENS = Tokens(ByteVocabulary(merges=[b"ab", b"bc", b"abc", b'"}', b"aa", b"aaaa", b'", "']))
+SEED = 20261125
+
+
+def pattern(text: str) -> dict[str, Any]:
+    return {"type": "string", "pattern": text}
+
+
+def array(least: int, items: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "minItems": least, "items": items}
+
+
+CHOICE = {
+    "type": "object",
+    "properties": {"k": {"anyOf": [pattern(f"^{letter}{{180}}$") for letter in "abcdefgh"]}},
+    "required": ["k"],
+    "additionalProperties": False,
+}
+# Ends of thousands of tokens, which one token may turn round.
+HOSTILE = {
+    "long values": array(8, {"enum": [letter * 1500 for letter in "abcdefghijklmnop"]}),
+    "many long choices": array(60, CHOICE),
+    "a long string": {"type": "string", "minLength": 5000},
+    "many numbers": array(3000, {"type": "integer"}),
+}
+
+
+PIECES = st.lists(st.sampled_from([b"ab", b"bc", b"abc", b"a", b"b", b"c"]), max_size=12)
+
+
+@given(PIECES, PIECES)
+def test_whatever_tokens_spell_its_bytes_follow_a_plan(pieces: list[bytes], taken: list[bytes]) -> None:
+    ids = {TOKENS.pieces[token]: token for token in range(TOKENS.size)}
+    plan, text = Plan(TOKENS, [ids[piece] for piece in pieces]), b"".join(pieces)
+    for piece in taken:
+        token = ids[piece]
+        length = plan.length_after([token])
+        assert (length is not None) == text.startswith(piece)
+        assert plan.follow([token]) == text.startswith(piece)
+        if text.startswith(piece):
+            text = text[len(piece) :]
+            assert len(plan) == length
+        assert b"".join(TOKENS.pieces[one] for one in plan.rest) == text
+
+
+def test_a_plan_is_left_where_no_token_spells_the_rest_of_one() -> None:
+    class NoSingleC(ByteVocabulary):
+        def piece(self, token: int) -> bytes:
+            return b"" if token == ord("c") else super().piece(token)
+
+    tokens = Tokens(NoSingleC(merges=[b"bc"]))
+    plan = Plan(tokens, [257])
+    assert plan.length_after([ord("b")]) is None
+    assert plan.length_after([257]) == 0
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_no_token_costs_a_step_more_than_its_share_of_work(name: str) -> None:
+    chance, share = random.Random(SEED), 300
+    end = first_end(TOKENS, json_grammar(HOSTILE[name]), ())
+    assert end is not None
+    budget = len(end) + 200
+    held, written, waits = Grammar(TOKENS, json_grammar(HOSTILE[name]), budget, closes=True), list[int](), 0
+    assert held.closes
+    searches = 0
+    while not held.is_complete and len(written) < budget and searches < 60:
+        if forced := held.forced:
+            token = forced[0]
+        else:
+            allowed = np.flatnonzero(np.unpackbits(held.mask(), count=TOKENS.size, bitorder="little"))
+            chosen, work = int(chance.choice(list(allowed))), Work(share)
+            searches += 1
+            while (token := held.settle(chosen, work)) == UNDECIDED:
+                assert -2 * TOKENS_AT_ONCE < work.left <= 0
+                waits, work = waits + 1, Work(share)
+        held.accept(token)
+        assert held.closes
+        written.append(token)
+    assert waits > 0, "the search is longer than a share"
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_token_that_follows_the_plan_costs_no_work(name: str) -> None:
+    grammar = json_grammar(HOSTILE[name])
+    end = first_end(TOKENS, grammar, ())
+    assert end is not None
+    held = Grammar(TOKENS, grammar, len(end), closes=True)
+    for token in end[:500]:
+        assert held.settle(token, Work(0)) == token
+        held.accept(token)
+
+
+def test_the_end_is_looked_for_once_for_all_choices(monkeypatch: pytest.MonkeyPatch) -> None:
+    for schema in (HOSTILE["a long string"], pattern("^.*a.{60}b.*c.{40}d$")):
+        first = Grammar(TOKENS, json_grammar(schema), 6000, closes=True)
+        with monkeypatch.context() as patch:
+            patch.setattr("oruel.constraints.grammar.Search", pytest.fail)
+            assert Grammar(TOKENS, json_grammar(schema), 6000, closes=True).closes == first.closes
+
+
+# Each with a budget that holds a short document, found by hand.
+EMAIL = {"type": "string", "format": "email"}
+PERSON = {
+    "type": "object",
+    "properties": {"name": {"type": "string"}, "email": EMAIL, "site": {"type": "string", "format": "uri"}},
+    "required": ["name", "email", "site"],
+    "additionalProperties": False,
+}
+BASE = {"$defs": {"word": pattern("o")}, "type": "object", "required": ["a"], "additionalProperties": False}
+CLOSING = [
+    (EMAIL, 7),
+    ({"type": "string", "format": "uri"}, 8),
+    ({"type": "string", "format": "ipv4"}, 9),
+    ({"type": "string", "format": "uuid"}, 38),
+    ({"type": "string", "format": "date-time"}, 27),
+    (PERSON, 60),
+    (array(3, EMAIL), 40),
+    (pattern("foo"), 5),
+    (pattern("b$"), 3),
+    (pattern(".+/.+"), 5),
+    (pattern(r"^\S+@\S+$"), 5),
+    (pattern(r"^[^@]+@[^@]+\.[a-z]+$"), 7),
+    (pattern("^https?://.+$"), 11),
+    (pattern("^[A-Z].*[.!?]$"), 4),
+    (pattern("^x{500}$"), 502),
+    (pattern("a.b") | {"allOf": [{"pattern": "c$"}, {"minLength": 6}]}, 8),
+    (BASE | {"properties": {"a": {"$ref": "#/$defs/word", "minLength": 3}}}, 14),
+    ({"type": "object", "patternProperties": {"^x.*y$": {"type": "integer"}}, "additionalProperties": False}, 2),
+    ({"type": "string", "minLength": 300}, 302),
+    (array(100, {"type": "boolean"}), 600),
+    ({"type": "object", "minProperties": 1, "additionalProperties": EMAIL}, 20),
+]
+
+
+@pytest.mark.parametrize("room", [0, 4, 60])
+@pytest.mark.parametrize(("schema", "budget"), CLOSING)
+def test_a_budget_that_holds_a_document_gets_one(schema: dict[str, Any], budget: int, room: int) -> None:
+    chance = random.Random(f"{SEED} {schema} {room}")
+    for _ in range(10):
+        held, written = Grammar(TOKENS, json_grammar(schema), budget + room, closes=True), list[int]()
+        while not held.is_complete and len(written) < budget + room:
+            if forced := held.forced:
+                token = forced[0]
+            else:
+                allowed = np.flatnonzero(np.unpackbits(held.mask(), count=TOKENS.size, bitorder="little"))
+                letters = [one for one in allowed if TOKENS.pieces[one].isalnum() or TOKENS.pieces[one] in (b"@", b".")]
+                token = held.settle(int(chance.choice(letters or list(allowed))))
+            if token in TOKENS.ends:
+                break
+            held.accept(token)
+            written.append(token)
+        text = b"".join(TOKENS.pieces[token] for token in written)
+        assert Draft202012Validator(schema).is_valid(json.loads(text)), f"seed {SEED}: {text!r}"
