@@ -51,7 +51,8 @@ class Place:
     def copy(self) -> "Place":
         return copy(self)
 
-    def feed(self, token: int) -> None:
+    def feed(self, token: int) -> bytes:
+        """What of the token's bytes belongs to the document."""
         data = self._pieces[token]
         if self.is_free:
             data = self._leave(token, data)
@@ -62,6 +63,7 @@ class Place:
                 self.is_in_string = not self.is_in_string
             elif byte == ord("\\"):
                 self._is_escaped = self.is_in_string
+        return data
 
     def _leave(self, token: int, data: bytes) -> bytes:
         """What of `data` belongs to the document."""

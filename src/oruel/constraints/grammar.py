@@ -7,6 +7,7 @@ import llguidance
 import numpy as np
 from numpy.typing import NDArray
 
+from oruel.constraints.bounds import Bounds
 from oruel.constraints.completion import UNDECIDED, Place, Search, Work
 from oruel.constraints.hints import hints
 from oruel.constraints.plan import Plan
@@ -21,8 +22,9 @@ REMEMBERED_ENDS = 32
 
 class Grammar:
     """One sequence's, of at most `budget` tokens. One that `closes` knows at each token how to end within the rest of
-    the budget, as long as the budget holds the first such way; a token after which it wouldn't is replaced by that end.
-    `leave`: the tokens that end the free text before the document, where there is such text.
+    the budget, as long as the budget holds the first such way; a token after which it wouldn't, or which goes beyond
+    what parsers can read, is replaced by that end. `leave`: the tokens that end the free text before the document,
+    where there is such text.
 
     `closes` is False where the budget is too small for any end that was found.
 
@@ -34,6 +36,7 @@ class Grammar:
         self._left = budget
         self._matcher = tokens.matcher(grammar)
         self._place = Place(tokens, leave)
+        self._bounds = Bounds()
         self._hints = hints(tokens, grammar) if closes else ()
         first = first_end(tokens, grammar, tuple(leave)) if closes else None
         self.closes = first is not None and len(first) <= budget
@@ -66,6 +69,8 @@ class Grammar:
         """
         if not self.closes or token in self._tokens.ends or self._fits([token]):
             return token
+        if not self._place.is_free and not self._bounds.allow(self._tokens.pieces[token]):
+            return self._close()
         if self._search is None:
             self._search = Search(
                 self._matcher,
@@ -82,6 +87,9 @@ class Grammar:
         if end is not None:
             self._plan = Plan(self._tokens, [token, *end])
             return token
+        return self._close()
+
+    def _close(self) -> int:
         self.is_closing = True
         return self._plan[0] if len(self._plan) else min(self._tokens.ends)
 
@@ -95,7 +103,7 @@ class Grammar:
         if not self._matcher.consume_token(token):
             raise refused(self._matcher)
         if self.closes:
-            self._place.feed(token)
+            self._bounds.feed(self._place.feed(token))
             self.closes = self._plan.follow([token])
 
     def _fits(self, taken: Sequence[int]) -> bool:

@@ -4,6 +4,7 @@ import llguidance
 import numpy as np
 from numpy.typing import NDArray
 
+from oruel.constraints.bounds import Bounds
 from oruel.constraints.completion import Work
 from oruel.constraints.json_text import MOST_GROWTH, JsonText
 from oruel.constraints.tokens import Tokens
@@ -17,14 +18,15 @@ GRAMMAR = llguidance.LLMatcher.grammar_from_json_schema(
 
 class JsonObject:
     """One sequence's. It may generate `budget` tokens in all; as long as these hold the shortest object, there are
-    always enough left to complete what has begun, a token for each byte. When there would not be, that is what is
-    generated from then on.
+    always enough left to complete what has begun, a token for each byte. When there would not be, or what follows is
+    beyond what parsers can read, that is what is generated from then on.
     """
 
     def __init__(self, tokens: Tokens, budget: int) -> None:
         self._tokens = tokens
         self._left = budget
         self._text = JsonText()
+        self._bounds = Bounds()
         self._matcher = tokens.matcher(GRAMMAR)
         self.is_closing = False
 
@@ -44,20 +46,25 @@ class JsonObject:
     def settle(self, token: int, work: Work | None = None) -> int:
         """The token itself, where what it begins can still be completed after it; else the first of the completion."""
         closing = self._text.closing
+        if len(closing) > self._left:
+            return token
         piece = self._tokens.pieces[token]
-        if len(closing) + MOST_GROWTH * len(piece) < self._left:
-            return token
-        after = self._text.copy()
-        after.feed(piece)
-        if len(after.closing) < self._left or len(closing) > self._left:
-            return token
+        if self._bounds.allow(piece):
+            if len(closing) + MOST_GROWTH * len(piece) < self._left:
+                return token
+            after = self._text.copy()
+            after.feed(piece)
+            if len(after.closing) < self._left:
+                return token
         self.is_closing = True
         return self._tokens.single[closing[0]]
 
     def accept(self, token: int) -> None:
         """`token` is what `settle` or `forced` gave."""
         self._left -= 1
-        self._text.feed(self._tokens.pieces[token])
+        piece = self._tokens.pieces[token]
+        self._text.feed(piece)
+        self._bounds.feed(piece)
         if not self.is_closing:
             consumed = self._matcher.consume_token(token)
             assert consumed, self._matcher.get_error()
