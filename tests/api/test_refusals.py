@@ -95,6 +95,7 @@ OBJECTS: list[Row] = [
     (schema({"enum": [str(number) for number in range(20_000)]}), "response_format.json_schema.schema"),
     (schema(nested(100)), "response_format.json_schema.schema"),
     (schema({"type": "array", "uniqueItems": True}, strict=True), "response_format.json_schema.schema"),
+    (schema({"type": "string", "pattern": "^.*a.{60}b.*c.{40}d$"}, strict=True), "response_format.json_schema.schema"),
     (schema({"$ref": "#"}), "response_format.json_schema.schema"),
     (
         schema({"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}}),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from oruel.constraints.completion import TOKENS_AT_ONCE, UNDECIDED, Work
-from oruel.constraints.grammar import Grammar, first_end
+from oruel.constraints.grammar import Grammar, first_end, unclosable
 from oruel.constraints.plan import Plan
 from oruel.constraints.schema import json_grammar
 from oruel.constraints.tokens import Tokens
@@ -115,6 +115,15 @@ def test_the_end_is_looked_for_once_for_all_choices(monkeypatch: pytest.MonkeyPa
         with monkeypatch.context() as patch:
             patch.setattr("oruel.constraints.grammar.Search", pytest.fail)
             assert Grammar(TOKENS, json_grammar(schema), 6000, closes=True).closes == first.closes
+
+
+def test_keywords_that_keep_a_document_from_being_completed_are_named() -> None:
+    far = pattern("^.*a.{60}b.*c.{40}d$")
+    assert unclosable(far) == ("pattern",)
+    assert unclosable({"type": "object", "properties": {"a": far}, "required": ["a"]}) == ("pattern",)
+    assert unclosable({"type": "object", "properties": {"a": far}}) == ()
+    assert unclosable({"type": "array", "minItems": 10**6}) == ("minItems",)
+    assert unclosable(pattern("foo")) == ()
 
 
 # Each with a budget that holds a short document, found by hand.

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from oruel.constraints.grammar import unclosable
 from oruel.constraints.schema import left_out
 from oruel.errors import InvalidParameter, SchemaRefused, UnsupportedParameter
 from oruel.kinds import abbreviate, nearest
@@ -101,11 +102,15 @@ def described(request: ChatRequest) -> Iterator[tuple[str, Mapping[str, Any], bo
 def check_schema(param: str, schema: Mapping[str, Any], strict: bool) -> str:
     try:
         keywords = left_out(schema)
+        if param.startswith("response_format"):
+            # Calls are never completed for want of tokens; documents are.
+            keywords = tuple(sorted({*keywords, *unclosable(schema)}))
     except SchemaRefused as error:
         raise InvalidParameter(f"{param} can't be enforced: {abbreviate(error.message, 400)}.", param=param) from error
     if keywords and strict:
         raise UnsupportedParameter(
-            f"{param} is strict, but of its keywords these can't be enforced: {', '.join(keywords)}. Leave them out, "
+            f"{param} is strict, but of its keywords these can't be enforced, or not within max_tokens: "
+            f"{', '.join(keywords)}. Leave them out, "
             "or say strict: false: then all the others are.",
             param=param,
         )

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from oruel.constraints.bounds import Bounds
 from oruel.constraints.completion import UNDECIDED, Place, Search, Work
 from oruel.constraints.hints import hints
+from oruel.constraints.keywords import COUNTS, KNOWN, STRINGS, Schema, subschemas
 from oruel.constraints.plan import Plan
+from oruel.constraints.schema import BYTES, json_grammar
 from oruel.constraints.tokens import Tokens, refused
 
 # Longer runs of forced tokens are given in parts, so that no step has to spell out more.
@@ -120,6 +122,16 @@ def forced(matcher: llguidance.LLMatcher, tokens: Tokens) -> list[int]:
         return found
     # The last token might go on behind the cut.
     return tokens.tokenize(data[:MOST_FORCED_BYTES].decode(errors="ignore"))[:-1]
+
+
+def unclosable(schema: Schema) -> tuple[str, ...]:
+    """The keywords among which the one is for which no end is found that a document could take in time; none where one
+    is found. Takes up to a second.
+    """
+    if first_end(BYTES, json_grammar(schema), ()) is not None:
+        return ()
+    present = {keyword for one in subschemas(schema) for keyword in one}
+    return tuple(sorted(present & STRINGS or present & COUNTS or present & KNOWN))
 
 
 @lru_cache(REMEMBERED_ENDS)

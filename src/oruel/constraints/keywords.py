@@ -23,7 +23,8 @@ UNDERSTOOD |= {"minProperties", "maxProperties", "required", "dependentRequired"
 ANNOTATIONS = {"title", "description", "default", "example", "examples", "$comment", "deprecated", "readOnly"}
 ANNOTATIONS |= {"writeOnly", "$schema", "$id", "id", "$anchor", "$dynamicAnchor", "$recursiveAnchor", "$vocabulary"}
 KNOWN = frozenset(UNDERSTOOD | ANNOTATIONS)
-COUNTS = ("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties")
+COUNTS = {"minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"}
+STRINGS = {"pattern", "format", "patternProperties"}
 
 
 def subschemas(schema: Any) -> Iterator[Schema]:
