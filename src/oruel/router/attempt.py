@@ -53,9 +53,12 @@ class Attempt:
             use.end()
 
     def _named(self, delta: Delta) -> Delta:
-        """Raises UnsupportedParameter where a server says that it differs in what isn't accepted of it."""
+        """Raises UnsupportedParameter where a server says that it differs in what isn't accepted of it. What is left out
+        of a schema that isn't strict comes with a colon, and needs nobody's acceptance.
+        """
         deployment = self._candidate.deployment
-        if unaccepted := [name for name in delta.differs if name not in deployment.accepts]:
+        parameters = [name for name in delta.differs if ":" not in name]
+        if unaccepted := [name for name in parameters if name not in deployment.accepts]:
             raise not_honoured(unaccepted, delta.model)
         differs = tuple(dict.fromkeys((*self._candidate.differs, *delta.differs)))
         return replace(delta, deployment=deployment.name, differs=differs)
