@@ -53,8 +53,8 @@ class Attempt:
             use.end()
 
     def _named(self, delta: Delta) -> Delta:
-        """Raises UnsupportedParameter where a server says that it differs in what isn't accepted of it. What is left out
-        of a schema that isn't strict comes with a colon, and needs nobody's acceptance.
+        """Raises UnsupportedParameter where a server says that it differs in what isn't accepted of it. What is left
+        out of a schema that isn't strict comes with a colon, and needs nobody's acceptance.
         """
         deployment = self._candidate.deployment
         parameters = [name for name in delta.differs if ":" not in name]
