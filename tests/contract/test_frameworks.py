@@ -3,7 +3,8 @@
 import asyncio
 import warnings
 from collections.abc import Iterator
-from typing import Literal
+from datetime import date, datetime
+from typing import Any, Literal
 
 import pytest
 from openai import AsyncOpenAI, OpenAI
@@ -39,6 +40,16 @@ def test_langchain_gets_structured_output(url: str, method: Literal["json_schema
     assert isinstance(chat.with_structured_output(Person, method=method).invoke(QUESTION), Person)
 
 
+# LangChain writes out its own message with what was parsed in it.
+@pytest.mark.filterwarnings("ignore:Pydantic serializer warnings:UserWarning")
+def test_langchain_streams_structured_output(url: str) -> None:
+    from langchain_openai import ChatOpenAI
+
+    chat = ChatOpenAI(model="tools", base_url=url, api_key=SecretStr("x"), max_completion_tokens=300)
+    *_, last = chat.with_structured_output(Person, method="json_schema").stream(QUESTION)
+    assert isinstance(last, Person)
+
+
 def test_langchain_binds_tools(url: str) -> None:
     from langchain_core.messages import HumanMessage, ToolMessage
     from langchain_openai import ChatOpenAI
@@ -71,6 +82,114 @@ def test_instructor_gets_its_model(url: str, mode: str) -> None:
                 max_retries=0,
             )
     assert isinstance(person, Person)
+
+
+def test_instructor_streams_its_model_in_parts(url: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import instructor
+
+        with OpenAI(base_url=url, api_key="x") as openai:
+            client = instructor.from_openai(openai, mode=instructor.Mode.JSON_SCHEMA)
+            parts = list(
+                client.chat.completions.create_partial(
+                    model="tools",
+                    messages=[{"role": "user", "content": QUESTION}],
+                    response_model=Person,
+                    max_tokens=300,
+                    max_retries=0,
+                )
+            )
+    assert Person.model_validate(parts[-1].model_dump())
+
+
+@pytest.mark.parametrize("streams", [False, True], ids=["whole", "streamed"])
+def test_the_agents_sdk_gets_its_output_type(url: str, streams: bool) -> None:
+    import agents
+
+    async def run() -> object:
+        async with AsyncOpenAI(base_url=url, api_key="x") as openai:
+            agent = agents.Agent(
+                name="witness",
+                instructions="Answer in JSON.",
+                model=agents.OpenAIChatCompletionsModel(model="tools", openai_client=openai),
+                output_type=Person,
+                model_settings=agents.ModelSettings(max_tokens=300),
+            )
+            if not streams:
+                return (await agents.Runner.run(agent, QUESTION)).final_output
+            streaming = agents.Runner.run_streamed(agent, QUESTION)
+            kinds = [event.type async for event in streaming.stream_events()]
+            assert "raw_response_event" in kinds
+            return streaming.final_output
+
+    agents.set_tracing_disabled(True)
+    assert isinstance(asyncio.run(run()), Person)
+
+
+class Circle(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    kind: Literal["circle"]
+    radius: int = Field(ge=0, le=99)
+
+
+class Square(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    kind: Literal["square"]
+    side: int = Field(ge=0, le=99)
+
+
+class Drawing(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    shape: Circle | Square
+    size: int | bool | None
+
+
+class Meeting(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    at: datetime
+    on: date
+
+
+class Folder(BaseModel):
+    """Holds at most one of its kind."""
+
+    model_config = ConfigDict(extra="forbid")
+    name: Literal["a", "b"]
+    inner: "Folder | None"
+
+
+class Tally(BaseModel):
+    counts: dict[str, int]
+
+
+@pytest.mark.parametrize("wanted", [Drawing, Meeting], ids=["unions", "dates"])
+def test_the_official_client_parses_what_pydantic_can_describe(url: str, wanted: type[BaseModel]) -> None:
+    with OpenAI(base_url=url, api_key="x", max_retries=0) as client:
+        for seed in range(3):
+            answer = client.chat.completions.parse(
+                model="tools",
+                messages=[{"role": "user", "content": QUESTION}],
+                response_format=wanted,
+                max_tokens=300,
+                seed=seed,
+            )
+            assert isinstance(answer.choices[0].message.parsed, wanted)
+
+
+@pytest.mark.parametrize("wanted", [Tally, Folder], ids=["free names", "recursion"])
+def test_what_has_no_greatest_length_is_valid_though_max_tokens_ends_it(url: str, wanted: type[BaseModel]) -> None:
+    described: Any = {"name": "wanted", "schema": wanted.model_json_schema()}
+    with OpenAI(base_url=url, api_key="x", max_retries=0) as client:
+        for seed in range(3):
+            answer = client.chat.completions.create(
+                model="tools",
+                messages=[{"role": "user", "content": QUESTION}],
+                response_format={"type": "json_schema", "json_schema": described},
+                max_tokens=80,
+                seed=seed,
+            )
+            assert wanted.model_validate_json(answer.choices[0].message.content or "")
 
 
 def test_the_agents_sdk_calls_its_tool_and_goes_on(url: str) -> None:
