@@ -130,6 +130,7 @@ REFUSED: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "$ref https://x": ({"properties": {"a": {"$ref": "https://x"}}}, ALL),
     '"b" without a schema': ({"properties": {"a": TEXT}, "required": ["b"]}, ALL),
     "minLength beside $ref": ({"properties": {"a": {"$ref": "#/$defs/x", "minLength": 1}}, "$defs": {"x": TEXT}}, BOTH),
+    "anyOf": ({"properties": {"a": {"minLength": 3, "anyOf": [{"type": "string", "minLength": 1}]}}}, ALL),
     "values to choose from": ({"properties": {"a": {"enum": list(range(20_000))}}}, ALL),
     "more than one type": ({"properties": {"a": {"type": ["string", "integer"]}}}, ("MiniMax",)),
     "properties without names": ({"properties": {"a": {"type": "object"}}}, ("MiniMax",)),

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 from oruel.constraints.schema import embedded
 from oruel.errors import UnsupportedParameter
 from oruel.text.lark import Lark, quoted, without
+from oruel.text.tools.elements import conflict
 from oruel.text.tools.spelling import Spelling
 
 MAX_CHOICES = 1000
@@ -92,9 +93,13 @@ class SpellingRules:
         rest = {name: value for name, value in schema.items() if name != keyword}
         if keyword == "allOf" and len(schema[keyword]) != 1:
             self._refuse(path, keyword)
-        return either(
-            self._value(joined(rest, each), f"{path}.{keyword}[{n}]") for n, each in enumerate(schema[keyword])
-        )
+        ways: list[str] = []
+        for number, each in enumerate(schema[keyword]):
+            if both := conflict(rest, each):
+                self._refuse(path, f"{both} beside {keyword}")
+            joined = {**rest, **each} if isinstance(each, Mapping) else each
+            ways.append(self._value(joined, f"{path}.{keyword}[{number}]"))
+        return either(ways)
 
     def _reference(self, reference: str, path: str) -> str:
         if reference not in self._referred:
@@ -306,7 +311,3 @@ def relevant(schema: Mapping[str, Any], named: str) -> dict[str, Any]:
 def inferred(schema: Mapping[str, Any]) -> str | None:
     """The type that the keywords are about, where there is none."""
     return next((name for name, keywords in HELD.items() if keywords.intersection(schema)), None)
-
-
-def joined(schema: Mapping[str, Any], other: Any) -> Any:
-    return {**schema, **other} if isinstance(other, Mapping) else other

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 MOST_REFERENCES = 20
+SAYING_NOTHING = {"title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +38,16 @@ def settled(schema: Any, root: Mapping[str, Any]) -> dict[str, Any] | None:
             inner = ways[0] if len(ways) == 1 else None
         else:
             return typed(found)
-        if not isinstance(inner, Mapping):
+        if not isinstance(inner, Mapping) or conflict(found, inner):
             return None
         schema = {**found, **inner}
     return None
+
+
+def conflict(schema: Mapping[str, Any], other: Any) -> str:
+    """A keyword that both have, and differently, where it says something of the value."""
+    both = [name for name in schema if isinstance(other, Mapping) and name in other and schema[name] != other[name]]
+    return next((name for name in both if name not in SAYING_NOTHING), "")
 
 
 def typed(schema: dict[str, Any]) -> dict[str, Any] | None:
