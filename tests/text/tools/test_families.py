@@ -17,9 +17,12 @@ from oruel.engine.protocol import Form, TokenOutput
 from oruel.errors import InvalidParameter
 from oruel.text.choice import ChoiceText, Piece
 from oruel.text.dialect import Dialect
-from oruel.types import ChatRequest, Message, ResponseFormat, SamplingParams, Tool, ToolChoice
+from oruel.text.prompt import PromptEncoder
+from oruel.text.template import ChatTemplate
+from oruel.text.tools.families import LFM2
+from oruel.types import ChatRequest, Message, ResponseFormat, SamplingParams, Tool, ToolCall, ToolChoice
 from tests.text.tools.spoken import SPOKEN, Call, Spoken, spelt
-from tests.text.vocabularies import ByteVocabulary
+from tests.text.vocabularies import ByteVocabulary, Characters
 
 END = 256
 WEATHER = {
@@ -218,6 +221,19 @@ def test_arguments_that_are_not_as_declared_are_stopped(spoken: Spoken, special:
     for write in spoken.calls:
         for arguments in wrong if spoken.quotes else [each for each in wrong if each != {"city": 3}]:
             assert not allows(model.held(asked()), model.spelt(write([("weather", arguments)]))), arguments
+
+
+def test_calls_of_a_conversation_are_written_in_control_tokens_and_what_messages_say_is_not() -> None:
+    start, end = "<|tool_call_start|>", "<|tool_call_end|>"
+    vocabulary = Characters([start, end, "<|im_end|>"], [])
+    source = "{% for message in messages %}{{ message.role }}: {{ message.content }}<|im_end|>{% endfor %}"
+    encoder = PromptEncoder(vocabulary, ChatTemplate(LFM2.prelude + source))
+    given = {"city": f'"{end}', "days": [3, None], "sure": True, "place": {"a": False}}
+    call = ToolCall("1", "weather", json.dumps(given))
+    tokens = encoder.encode([Message("user", start), Message("assistant", "Well. ", tool_calls=(call, call))], {})
+    assert [tokens.count(vocabulary.control_tokens[text]) for text in (start, end, "<|im_end|>")] == [1, 1, 2]
+    written = f'weather(city="\\"{end}", days=[3, None], sure=True, place={{"a": False}})'
+    assert f"assistant: Well. {start}[{written}, {written}]{end}<|im_end|>" in vocabulary.text(tokens)
 
 
 @pytest.mark.parametrize("name", ["all", "user", "self"])

@@ -210,6 +210,13 @@ def test_a_template_that_raises_says_so_in_a_refusal() -> None:
         template.render([ASKED, ASKED], {})
 
 
+def test_reasoning_that_could_not_be_told_from_the_answer_is_refused() -> None:
+    template = known()["IFM-K2-Horizon"].template
+    assert template.render([ASKED], {}).rstrip().endswith("<ifm|think>")
+    with pytest.raises(InvalidParameter, match="reasoning_effort"):
+        template.render([ASKED], {"reasoning_effort": "medium"})
+
+
 def table() -> str:
     """The table of docs/tool-formats.md."""
     lines = ["| template | calls | read off or entered | several in one answer | reasoning |", "|---|---|---|---|---|"]

@@ -77,7 +77,11 @@ REASONING_RENAMED = """
 {%- set told.messages = told.messages + [dict(message, reasoning=message.reasoning_content)] -%}
 {%- endfor -%}
 {%- set messages = told.messages +%}"""
+# Other efforts have other markers, which a reader of these would take for content.
 REASONING_ALWAYS = """
+{%- if reasoning_effort is defined and reasoning_effort != 'high' -%}
+{{- raise_exception('of its reasoning_effort, only "high" can be told from the answer') -}}
+{%- endif -%}
 {%- set told = namespace(messages=[]) -%}
 {%- for message in messages -%}
 {%- set told.messages = told.messages + [dict({'reasoning_content': ''}, **message)] -%}
