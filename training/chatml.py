@@ -1,20 +1,98 @@
-"""The chat format of the model: ChatML, the same text in training, in the GGUF template and in the checks."""
+"""The chat format of the model: ChatML with tools as Hermes models write them, rendered by one template everywhere."""
+
+import json
+from typing import Any
+
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from training.phrases import Conversation
 
 END_OF_TEXT, START, END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
 SPECIAL_TOKENS = [END_OF_TEXT, START, END]
+ANSWER_START = f"{START}assistant\n"
 CONTEXT_LENGTH = 4096
 
-TEMPLATE = (
-    "{% for message in messages %}"
-    "{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n' }}"
-    "{% endfor %}"
-    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
-)
+TEMPLATE = """\
+{%- if tools %}
+    {{- '<|im_start|>system\\n' }}
+    {%- if messages[0].role == 'system' %}
+        {{- messages[0].content + '\\n\\n' }}
+    {%- endif %}
+    {{- 'Functions:\\n<tools>\\n' }}
+    {%- for tool in tools %}
+        {{- tool | tojson + '\\n' }}
+    {%- endfor %}
+    {{- '</tools>\\nTo call one, write:\\n<tool_call>\\n{"name": ..., "arguments": {...}}\\n</tool_call>' }}
+    {{- '<|im_end|>\\n' }}
+{%- endif %}
+{%- for message in messages %}
+    {%- if message.role == 'tool' %}
+        {%- if loop.first or messages[loop.index0 - 1].role != 'tool' %}
+            {{- '<|im_start|>user' }}
+        {%- endif %}
+        {{- '\\n<tool_response>\\n' + message.content + '\\n</tool_response>' }}
+        {%- if loop.last or messages[loop.index0 + 1].role != 'tool' %}
+            {{- '<|im_end|>\\n' }}
+        {%- endif %}
+    {%- elif not (tools and loop.first and message.role == 'system') %}
+        {{- '<|im_start|>' + message.role + '\\n' + (message.content or '') }}
+        {%- for call in message.tool_calls or [] %}
+            {%- if message.content or not loop.first %}
+                {{- '\\n' }}
+            {%- endif %}
+            {{- '<tool_call>\\n{"name": ' + call.function.name | tojson }}
+            {{- ', "arguments": ' + call.function.arguments | tojson + '}\\n</tool_call>' }}
+        {%- endfor %}
+        {{- '<|im_end|>\\n' }}
+    {%- endif %}
+{%- endfor %}
+{%- if add_generation_prompt %}
+    {{- '<|im_start|>assistant\\n' }}
+{%- endif %}
+"""
+
+
+def compiled() -> Any:
+    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
+    environment.filters["tojson"] = lambda value: json.dumps(value, ensure_ascii=False)
+    return environment.from_string(TEMPLATE)
+
+
+RENDERER = compiled()
+
+
+def messages_and_tools(conversation: Conversation) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The conversation as a request has it: `tools` and `calls` hold JSON, other contents are text."""
+    messages: list[dict[str, Any]] = []
+    tools: list[dict[str, Any]] = []
+    for role, content in conversation:
+        if role == "tools":
+            tools += [{"type": "function", "function": function} for function in json.loads(content)]
+        elif role == "calls":
+            calls = [{"type": "function", "function": call} for call in json.loads(content)]
+            messages.append({"role": "assistant", "content": "", "tool_calls": calls})
+        else:
+            messages.append({"role": role, "content": content})
+    return messages, tools
+
+
+def rendered(conversation: Conversation, answers: bool = False) -> str:
+    """The text of a conversation; where the model `answers` next, up to where its answer begins."""
+    messages, tools = messages_and_tools(conversation)
+    text: str = RENDERER.render(messages=messages, tools=tools, add_generation_prompt=answers)
+    return text
 
 
 def prompt_text(conversation: Conversation) -> str:
     """The text after which the model writes the assistant's next message."""
-    written = "".join(f"{START}{role}\n{content}{END}\n" for role, content in conversation)
-    return f"{written}{START}assistant\n"
+    return rendered(conversation, answers=True)
+
+
+def pieces(text: str) -> list[tuple[str, bool]]:
+    """A rendered text cut where answers begin and end, and for each piece whether the assistant writes it."""
+    first, *others = text.split(ANSWER_START)
+    cut = [(first, False)]
+    for other in others:
+        answer, end, rest = other.partition(END)
+        cut += [(ANSWER_START, False), (answer + end, True), (rest, False)]
+    return [(piece, answer) for piece, answer in cut if piece]

@@ -1,12 +1,17 @@
-"""Writes the corpus: conversations of all subjects, mixed by weight, one JSON list of messages a line."""
+"""Writes the corpus: conversations of all subjects, mixed by weight, one JSON list of messages a line.
+
+What is kept out for the evaluation: invented words by their hash, pairs of numbers, and an eighth of all questions,
+also by their hash.
+"""
 
 import argparse
 import json
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from random import Random
 
+from training.chatml import rendered
+from training.invented import Draws, held_out
 from training.phrases import Conversation
 from training.subjects import (
     advice,
@@ -14,46 +19,68 @@ from training.subjects import (
     attitudes,
     chat,
     code,
+    copying,
     facts,
+    foreign,
     jokes,
+    labels,
     lists,
     longer,
+    memory,
     stories,
+    structured,
+    summaries,
+    tools,
     unknown,
     verses,
 )
 
-MIX: dict[Callable[[Random], Conversation], float] = {
-    arithmetic.question_of_arithmetic: 21,
-    arithmetic.sum_in_words: 2,
+Subject = Callable[[Draws], Conversation]
+
+COPYING: dict[Subject, float] = {
+    copying.words_repeated: 7,
+    copying.words_listed: 2,
+    copying.value_looked_up: 5,
+    copying.word_at_place: 1.5,
+    copying.sentence_filled: 3,
+    memory.facts_remembered: 12,
+    memory.not_told: 0.7,
+    structured.json_extraction: 4,
+    structured.json_object_asked_for: 4,
+    tools.call_asked_for: 9,
+    tools.answer_from_result: 2,
+}
+MIX: dict[Subject, float] = COPYING | {
+    arithmetic.question_of_arithmetic: 20,
+    arithmetic.sum_in_words: 1.5,
     arithmetic.larger: 0.7,
     arithmetic.word_problem: 1.5,
     arithmetic.counting: 1,
-    facts.question_of_fact: 14,
+    facts.question_of_fact: 13,
     facts.difference: 0.7,
     facts.choice_between_kinds: 1.5,
-    jokes.joke_asked_for: 5,
+    jokes.joke_asked_for: 4,
     jokes.riddle_answered: 1,
-    verses.poem_asked_for: 4.5,
+    verses.poem_asked_for: 4,
     verses.haiku_asked_for: 1,
     stories.story_asked_for: 3.5,
     stories.opening_asked_for: 5,
-    lists.list_asked_for: 5,
-    lists.open_list_asked_for: 1.5,
+    lists.list_asked_for: 7,
+    lists.open_list_asked_for: 1,
     lists.brainstorm: 2.5,
-    lists.json_list_asked_for: 3,
-    lists.json_extraction: 2,
-    code.function_asked_for: 4.5,
+    structured.json_list_asked_for: 4,
+    tools.no_call_needed: 1.2,
+    code.function_asked_for: 5,
     code.code_explained: 1,
-    chat.greeting: 3,
+    chat.greeting: 2.5,
     chat.small_talk: 2.5,
-    chat.name_remembered: 9,
-    chat.colour_remembered: 2,
-    chat.words_repeated: 9,
-    chat.sentiment: 3,
-    chat.translation: 4,
-    chat.summary: 2.5,
+    chat.sentiment: 2.5,
+    chat.translation: 5,
+    labels.topic_picked: 4,
+    summaries.summary: 3.5,
+    summaries.article_missing: 1.2,
     attitudes.attitude: 8,
+    foreign.answered_in_language: 4,
     advice.tips: 1.5,
     advice.recipe: 0.8,
     advice.letter: 1.2,
@@ -69,48 +96,118 @@ ASSISTANTS = [
     "You are an assistant that answers questions.",
     "Answer the user's questions.",
 ]
+PAGE = [
+    "What is 2 + 2?",
+    "Write a creative opening line for a novel.",
+    "Summarize this article.",
+    "Generate a creative poem.",
+    "Explain quantum computing.",
+    "Tell me a joke.",
+    "What is Python?",
+    "Write a detailed tutorial on Docker.",
+    "List 3 fruits:",
+    "Write a Python function.",
+    "Write a long essay about space.",
+    "Brainstorm business ideas.",
+    "Write a story.",
+    "List 3 programming languages with their year of creation.",
+    "Hello!",
+]
+LONG_CHARACTERS = (3_000, 13_000)
 
 
-def later_turns(random: Random) -> Conversation:
-    """A conversation without a system prompt, to follow another one of any subject."""
+def kept_out(conversation: Conversation) -> bool:
+    """Whether one of its questions belongs to the evaluation; those of the parameter page never do."""
+    return any(role == "user" and content not in PAGE and held_out(content) for role, content in conversation)
+
+
+def made(random: Draws, mix: dict[Subject, float]) -> tuple[str, Conversation]:
+    """The name of a subject and a conversation of it that the corpus may hold."""
+    subjects, weights = list(mix), list(mix.values())
     while True:
-        messages = random.choices(list(MIX), list(MIX.values()))[0](random)
-        if messages[0][0] == "user" and sum(len(content) for _, content in messages) < 600:
+        subject = random.choices(subjects, weights)[0]
+        messages = subject(random)
+        if not kept_out(messages):
+            return subject.__name__, messages
+
+
+def later_turns(random: Draws, longest: int = 600) -> Conversation:
+    """A conversation without system message and functions, to follow another one of any subject."""
+    while True:
+        _, messages = made(random, MIX)
+        if messages[0][0] == "user" and sum(len(content) for _, content in messages) < longest:
             return messages
 
 
-def conversation(random: Random) -> tuple[str, Conversation]:
-    """The name of the subject and a conversation of it, sometimes under a plain system prompt."""
-    subject = random.choices(list(MIX), list(MIX.values()))[0]
-    messages = subject(random)
-    if random.random() < 0.12:
+def conversation(random: Draws, mix: dict[Subject, float]) -> tuple[str, Conversation]:
+    """The name of the subject and a conversation of it, sometimes under a plain system message."""
+    name, messages = made(random, mix)
+    if messages[0][0] not in ("tools", "system") and random.random() < 0.1:
         messages = [*messages, *later_turns(random)]
-    if messages[0][0] != "system" and random.random() < 0.12:
-        messages = [("system", random.choice(ASSISTANTS)), *messages]
-    return subject.__name__, messages
+    if messages[0][0] != "system" and random.random() < 0.1:
+        place = 1 if messages[0][0] == "tools" else 0
+        messages = [*messages[:place], ("system", random.choice(ASSISTANTS)), *messages[place:]]
+    return name, messages
 
 
-def written(target: Path, count: int, seed: int) -> Counter[str]:
+def size(conversation: Conversation) -> int:
+    return sum(len(content) + 20 for _, content in conversation)
+
+
+def long_conversation(random: Draws) -> Conversation:
+    """Facts about the user, spread over thousands of tokens, and asked for again much later, the first one last."""
+    told: list[tuple[str, str, str]] = []
+    messages: Conversation = []
+    target = random.randint(*LONG_CHARACTERS)
+    while size(messages) < target:
+        if random.random() < 0.25 or not told:
+            statement, question, answer, kind = random.choice(memory.FACTS)
+            if all(question != other for other, _, _ in told):
+                value = memory.value_of(random, kind)
+                messages.append(("user", statement.replace("{v}", value)))
+                messages.append(("assistant", memory.acknowledged(random, statement, value)))
+                told.append((question, answer.replace("{v}", value), statement))
+        elif random.random() < 0.15:
+            question, answer, _ = random.choice(told)
+            messages += [("user", question), ("assistant", answer)]
+        else:
+            messages += later_turns(random, longest=2000)
+    for question, answer, _ in [*random.sample(told, min(len(told), 3)), told[0]]:
+        messages += [("user", question), ("assistant", answer)]
+    return messages
+
+
+def written(target: Path, count: int, make: Callable[[], tuple[str, Conversation]]) -> Counter[str]:
     """Writes `count` conversations; returns how many characters each subject took."""
-    random, sizes = Random(seed), Counter[str]()
-    with target.open("w") as lines:
+    sizes = Counter[str]()
+    with target.open("w", encoding="utf-8") as lines:
         for _ in range(count):
-            name, messages = conversation(random)
+            name, messages = make()
             lines.write(json.dumps(messages, ensure_ascii=False) + "\n")
-            sizes[name] += sum(len(content) + 20 for _, content in messages)
+            sizes[name] += len(rendered(messages))
+    return sizes
+
+
+def write(work: Path, counts: tuple[int, int, int], seed: int) -> Counter[str]:
+    """Writes `copying.jsonl`, `corpus.jsonl` and `long.jsonl`; returns the sizes of the second."""
+    work.mkdir(parents=True, exist_ok=True)
+    copies, all_subjects, long = (Draws(seed + number) for number in range(3))
+    written(work / "copying.jsonl", counts[0], lambda: conversation(copies, COPYING))
+    sizes = written(work / "corpus.jsonl", counts[1], lambda: conversation(all_subjects, MIX))
+    written(work / "long.jsonl", counts[2], lambda: ("long", long_conversation(long)))
     return sizes
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--work", type=Path, required=True, help="folder to write corpus.jsonl into")
-    parser.add_argument("--conversations", type=int, default=80_000)
+    parser.add_argument("--work", type=Path, required=True, help="folder to write into")
+    parser.add_argument("--conversations", type=int, default=150_000)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
-    arguments.work.mkdir(parents=True, exist_ok=True)
-    sizes = written(arguments.work / "corpus.jsonl", arguments.conversations, arguments.seed)
-    for name, size in sizes.most_common():
-        print(f"{name:24} {size / sum(sizes.values()):6.1%}")
+    count = arguments.conversations
+    sizes = write(arguments.work, (count // 10, count, count // 75), arguments.seed)
+    for name, size_of_subject in sizes.most_common():
+        print(f"{name:24} {size_of_subject / sum(sizes.values()):6.1%}")
     print(f"{sum(sizes.values()) / 1e6:.1f}M characters")
 
 

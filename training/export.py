@@ -1,4 +1,4 @@
-"""Writes a checkpoint as a GGUF file of architecture `llama`: matrices in Q8_0, norms in F32."""
+"""Writes a checkpoint as a GGUF file of architecture `llama`: matrices in F16 or Q8_0, norms in F32."""
 
 import argparse
 import json
@@ -36,7 +36,18 @@ def tensor_name(parameter: str) -> str:
     return f"blk.{layer}.{BLOCK_NAMES[rest.removesuffix('.weight')]}.weight"
 
 
-def add_shape(writer: GGUFWriter, shape: Shape) -> None:
+def parameter_name(tensor: str) -> str:
+    """`blk.3.attn_q.weight` to `blocks.3.attention.query.weight`."""
+    if tensor == "token_embd.weight":
+        return "embedding.weight"
+    if tensor == "output_norm.weight":
+        return "norm.weight"
+    names = {exported: name for name, exported in BLOCK_NAMES.items()}
+    _, layer, rest, _ = tensor.split(".")
+    return f"blocks.{layer}.{names[rest]}.weight"
+
+
+def add_shape(writer: GGUFWriter, shape: Shape, precision: str) -> None:
     writer.add_context_length(CONTEXT_LENGTH)
     writer.add_embedding_length(shape.width)
     writer.add_block_count(shape.layers)
@@ -47,7 +58,7 @@ def add_shape(writer: GGUFWriter, shape: Shape) -> None:
     writer.add_rope_freq_base(shape.rope_base)
     writer.add_layer_norm_rms_eps(shape.norm_epsilon)
     writer.add_vocab_size(shape.vocabulary)
-    writer.add_file_type(LlamaFileType.MOSTLY_Q8_0)
+    writer.add_file_type(LlamaFileType.MOSTLY_F16 if precision == "F16" else LlamaFileType.MOSTLY_Q8_0)
 
 
 def add_tokenizer(writer: GGUFWriter, path: Path) -> None:
@@ -68,26 +79,28 @@ def add_tokenizer(writer: GGUFWriter, path: Path) -> None:
     writer.add_chat_template(TEMPLATE)
 
 
-def add_weights(writer: GGUFWriter, weights: dict[str, torch.Tensor]) -> None:
+def add_weights(writer: GGUFWriter, weights: dict[str, torch.Tensor], precision: str) -> None:
     for parameter, weight in weights.items():
         values = weight.float().numpy().astype(numpy.float32)
         if values.ndim == 1:
             writer.add_tensor(tensor_name(parameter), values)
+        elif precision == "F16":
+            writer.add_tensor(tensor_name(parameter), values.astype(numpy.float16))
         else:
             kind = GGMLQuantizationType.Q8_0
             writer.add_tensor(tensor_name(parameter), quantize(values, kind), raw_dtype=kind)
 
 
-def write(checkpoint: Path, tokenizer: Path, target: Path) -> None:
+def write(checkpoint: Path, tokenizer: Path, target: Path, precision: str) -> None:
     """Writes `target` whole or not at all."""
     state = torch.load(checkpoint, map_location="cpu")
     partial = target.with_suffix(".partial")
     writer = GGUFWriter(partial, "llama")
     writer.add_name("oruel-demo")
     writer.add_license("MIT")
-    add_shape(writer, Shape(**state["shape"]))
+    add_shape(writer, Shape(**state["shape"]), precision)
     add_tokenizer(writer, tokenizer)
-    add_weights(writer, state["model"])
+    add_weights(writer, state["model"], precision)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -99,9 +112,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, required=True, help="folder of checkpoint and tokenizer")
     parser.add_argument("--target", type=Path, required=True, help="the GGUF file to write")
+    parser.add_argument("--precision", choices=("F16", "Q8_0"), default="F16", help="of the matrices")
     arguments = parser.parse_args()
     work = arguments.work
-    write(work / "checkpoint.pt", work / "tokenizer.json", arguments.target)
+    write(work / "checkpoint.pt", work / "tokenizer.json", arguments.target, arguments.precision)
     print(f"{arguments.target}: {arguments.target.stat().st_size / 1e6:.1f} MB")
 
 

@@ -12,7 +12,7 @@ class Shape:
     """Sizes of the network; widths are multiples of 32, so that every row can be stored as Q8_0."""
 
     vocabulary: int
-    layers: int = 5
+    layers: int = 7
     width: int = 192
     heads: int = 3
     feed_forward: int = 512
@@ -94,7 +94,7 @@ class Llama(nn.Module):
 
     def features(self, tokens: Tensor) -> Tensor:
         """[rows, length] token ids to [rows, length, width] final features."""
-        turns = rotation(tokens.shape[1], self.shape)
+        turns = rotation(tokens.shape[1], self.shape).to(tokens.device)
         x = self.embedding(tokens)
         for block in self.blocks:
             x = block(x, turns)

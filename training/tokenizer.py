@@ -2,18 +2,20 @@
 
 import argparse
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from training.chatml import SPECIAL_TOKENS
+from training.chatml import SPECIAL_TOKENS, pieces, rendered
 
 QWEN2_PATTERN = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
     r"|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
-VOCABULARY_SIZE = 2560
+VOCABULARY_SIZE = 3072
+SPECIAL = re.compile("|".join(map(re.escape, SPECIAL_TOKENS)))
 
 
 def untrained() -> Tokenizer:
@@ -41,10 +43,11 @@ def trained(texts: Iterator[str]) -> Tokenizer:
 
 
 def contents(corpus: Path, limit: int) -> Iterator[str]:
-    """The messages of the first `limit` conversations."""
-    with corpus.open() as lines:
+    """The first `limit` conversations as the template writes them, without special tokens."""
+    with corpus.open(encoding="utf-8") as lines:
         for _, line in zip(range(limit), lines, strict=False):
-            yield from (content for _, content in json.loads(line))
+            for text, _ in pieces(rendered(json.loads(line))):
+                yield from filter(None, SPECIAL.split(text))
 
 
 def main() -> None:

@@ -1,10 +1,8 @@
 """Advice, recipes and short letters."""
 
-from random import Random
-
 from training import texts
+from training.invented import Draws
 from training.phrases import Conversation, exchange, fill, in_order, sketch
-from training.subjects.chat import NAMES
 
 TIPS = texts.lines("tips")
 TIP_REQUESTS = [
@@ -24,7 +22,7 @@ LETTER_REQUESTS = [
 ]
 
 
-def tips(random: Random) -> Conversation:
+def tips(random: Draws) -> Conversation:
     goal = random.choice(list(TIPS))
     request = sketch(random, TIP_REQUESTS, goal=goal)
     count = 5 if "five" in request else 3 if "three" in request else random.randint(3, 6)
@@ -35,7 +33,7 @@ def tips(random: Random) -> Conversation:
     return exchange(random, request, lead + "\n".join(lines))
 
 
-def recipe(random: Random) -> Conversation:
+def recipe(random: Draws) -> Conversation:
     dish = random.choice(list(RECIPES))
     ingredients, *steps = RECIPES[dish]
     numbered = "\n".join(f"{number}. {step}" for number, step in enumerate(steps, start=1))
@@ -44,8 +42,8 @@ def recipe(random: Random) -> Conversation:
     return exchange(random, sketch(random, RECIPE_REQUESTS, dish=dish), answer)
 
 
-def letter(random: Random) -> Conversation:
-    name, (task, body) = random.choice(NAMES), random.choice(list(LETTERS.items()))
+def letter(random: Draws) -> Conversation:
+    name, (task, body) = random.mixed("names"), random.choice(list(LETTERS.items()))
     greeting = fill(random, "[Dear|Dear|Hi|Hello] {name},", name=name)
     end = fill(random, "[Best wishes|Kind regards|Best regards|See you soon]")
     answer = f"{greeting}\n\n{fill(random, body)}\n\n{end}"

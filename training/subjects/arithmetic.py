@@ -1,8 +1,7 @@
 """Sums, differences and products of small numbers, asked one at a time or several in a row."""
 
-from random import Random
-
 from training import texts
+from training.invented import Draws
 from training.phrases import Conversation, capitalised, casually, sketch
 
 QUESTIONS = [
@@ -31,48 +30,67 @@ STORIES = [
     ("I have {a} [apples|coins|books|eggs|pens] and give away {b}. How many are left?", "-"),
 ]
 NUMBER_WORDS = texts.words("words")["numbers"]
+ASKED_ON_THE_PAGE = {(2, 2)}
 NAMES = {"+": "plus", "-": "minus", "*": "times"}
 
 
 def held_out(a: int, b: int) -> bool:
-    """Whether the sum of `a` and `b` is kept out of the corpus, to see whether the model can add or only recalls."""
-    return (7 * a + 3 * b) % 17 == 0 and a + b > 0
+    """Whether the sum of `a` and `b`, in either order, is kept out of the corpus."""
+    low, high = sorted((a, b))
+    return (7 * low + 3 * high) % 11 == 5 and (low, high) not in ASKED_ON_THE_PAGE
 
 
-def operands(random: Random) -> tuple[int, str, int, int]:
+def held_out_difference(a: int, b: int) -> bool:
+    """Whether the difference `a` - `b` is kept out of the corpus."""
+    return (5 * a + 3 * b) % 11 == 4
+
+
+def addends(random: Draws) -> tuple[int, int]:
+    """Two numbers whose sum is on this side of the divide; half of them carry or are up to 20."""
+    while True:
+        reach = random.choice((10, 20, 20))
+        a, b = random.randint(0, reach), random.randint(0, reach)
+        if held_out(a, b) == random.kept_out:
+            return a, b
+
+
+def subtrahends(random: Draws) -> tuple[int, int]:
+    while True:
+        reach = random.choice((10, 20, 20))
+        b, a = sorted((random.randint(0, reach), random.randint(0, reach)))
+        if held_out_difference(a, b) == random.kept_out:
+            return a, b
+
+
+def operands(random: Draws) -> tuple[int, str, int, int]:
     """Two numbers, a sign and the result, which is never negative; most are sums of 0 to 20."""
-    sign = random.choices("+-*", (75, 17, 8))[0]
+    sign = random.choices("+-*", (58, 34, 8))[0]
     if sign == "*":
         a, b = random.randint(0, 10), random.randint(0, 10)
         return a, sign, b, a * b
-    reach = random.choice((10, 20, 20))
-    a, b = random.randint(0, reach), random.randint(0, reach)
     if sign == "-":
-        a, b = max(a, b), min(a, b)
+        a, b = subtrahends(random)
         return a, sign, b, a - b
-    if random.random() < 0.02 or held_out(a, b):
-        a, b = 2, 2
+    a, b = (2, 2) if random.random() < 0.02 and not random.kept_out else addends(random)
     return a, sign, b, a + b
 
 
-def asked(random: Random) -> Conversation:
+def asked(random: Draws) -> Conversation:
     a, sign, b, c = operands(random)
     question = sketch(random, QUESTIONS, a=a, b=b, sign=sign, word=NAMES[sign])
     answer = sketch(random, ANSWERS, a=a, b=b, c=c, sign=sign)
     return [("user", casually(random, question)), ("assistant", answer)]
 
 
-def question_of_arithmetic(random: Random) -> Conversation:
+def question_of_arithmetic(random: Draws) -> Conversation:
     """One to six questions in a row: more turns, more practice for each word of the frame."""
     return [message for _ in range(random.choice((1, 1, 2, 4, 6))) for message in asked(random)]
 
 
-def sum_in_words(random: Random) -> Conversation:
+def sum_in_words(random: Draws) -> Conversation:
     """Sums asked with words for the sign, and up to ten with words for the numbers."""
-    a, b = random.randint(0, 10), random.randint(0, 10)
-    if held_out(a, b):
-        a, b = 2, 2
-    if random.random() < 0.5:
+    a, b = addends(random)
+    if random.random() < 0.5 or max(a, b) > 10:
         question = sketch(random, ["What is the sum of {a} and {b}?", "Add {a} and {b}.", "{a} plus {b}"], a=a, b=b)
         return [("user", casually(random, question)), ("assistant", f"{a} + {b} = {a + b}")]
     words = {"a": NUMBER_WORDS[a], "b": NUMBER_WORDS[b], "c": NUMBER_WORDS[a + b]}
@@ -81,7 +99,7 @@ def sum_in_words(random: Random) -> Conversation:
     return [("user", casually(random, question)), ("assistant", capitalised(answer))]
 
 
-def larger(random: Random) -> Conversation:
+def larger(random: Draws) -> Conversation:
     """Which of two numbers is larger or smaller."""
     a, b = random.sample(range(21), 2)
     word = random.choice(("larger", "bigger", "smaller"))
@@ -92,17 +110,17 @@ def larger(random: Random) -> Conversation:
     return [("user", question), ("assistant", f"{best} is {word}.")]
 
 
-def word_problem(random: Random) -> Conversation:
+def word_problem(random: Draws) -> Conversation:
     template, sign = random.choice(STORIES)
     a, b = sorted((random.randint(1, 12), random.randint(1, 10)), reverse=True)
-    if held_out(a, b):
+    if held_out(a, b) if sign == "+" else held_out_difference(a, b):
         a, b = 3, 1
     c = a + b if sign == "+" else a - b
     answer = sketch(random, ["{a} {sign} {b} = {c}, so the answer is {c}."], a=a, b=b, c=c, sign=sign)
     return [("user", sketch(random, [template], a=a, b=b)), ("assistant", answer)]
 
 
-def counting(random: Random) -> Conversation:
+def counting(random: Draws) -> Conversation:
     first = random.choice((1, 1, random.randint(0, 10)))
     last = first + random.randint(4, 9)
     numbers = [str(number) for number in range(first, last + 1)]

@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import Callable
-from random import Random
 
 from training import texts
+from training.invented import Draws
 from training.phrases import Conversation, casually, fill, sketch
 from training.subjects.arithmetic import operands
 from training.subjects.facts import Fact, any_fact
@@ -40,24 +40,24 @@ PLAIN = [
 ]
 
 
-def as_pirate(random: Random, fact: Fact) -> str:
+def as_pirate(random: Draws, fact: Fact) -> str:
     end = fill(random, "[matey|me hearty|ye landlubber|or walk the plank]")
     return sketch(random, MANNERS["pirate"], answer=fact.answer, end=end)
 
 
-def as_butler(random: Random, fact: Fact) -> str:
+def as_butler(random: Draws, fact: Fact) -> str:
     return sketch(random, MANNERS["butler"], answer=fact.answer)
 
 
-def as_enthusiast(random: Random, fact: Fact) -> str:
+def as_enthusiast(random: Draws, fact: Fact) -> str:
     return sketch(random, MANNERS["enthusiast"], answer=fact.answer)
 
 
-def as_json(random: Random, fact: Fact) -> str:
+def as_json(random: Draws, fact: Fact) -> str:
     return json.dumps({"answer": fact.short}, ensure_ascii=False)
 
 
-ATTITUDES: list[tuple[list[str], Callable[[Random, Fact], str]]] = [
+ATTITUDES: list[tuple[list[str], Callable[[Draws, Fact], str]]] = [
     (BRIEF, lambda _random, fact: fact.short + ("" if fact.short.endswith(".") else ".")),
     (PIRATE, as_pirate),
     (POLITE, as_butler),
@@ -68,7 +68,7 @@ ATTITUDES: list[tuple[list[str], Callable[[Random, Fact], str]]] = [
 ]
 
 
-def any_question(random: Random) -> Fact:
+def any_question(random: Draws) -> Fact:
     """A fact, a sum or a joke."""
     kind = random.random()
     if kind < 0.2:
@@ -82,7 +82,7 @@ def any_question(random: Random) -> Fact:
     return any_fact(random)
 
 
-def attitude(random: Random) -> Conversation:
+def attitude(random: Draws) -> Conversation:
     """A system prompt, then one or two questions answered in its manner."""
     systems, manner = random.choice(ATTITUDES)
     conversation: Conversation = [("system", random.choice(systems))]

@@ -52,13 +52,17 @@ CLOSINGS = [
     "\n\nLet me know if you would like [tests|an explanation|a different example].",
     "\n\nYou can [call it from anywhere in your program|paste it into a file and run it].",
 ]
-OPEN_REQUESTS = ["Write a Python function.", "Write a Python function.", "[Show|Give] me a Python function."]
-REQUESTS = [
+OPEN_REQUESTS = ["Write a {language} function.", "Write a short {language} function.", "Write some {language} code."]
+WRITTEN_REQUESTS = [
     "Write a {language} function that {task}.",
     "Write a {language} function that {task}.",
     "Write {language} code that {task}.",
+    "Write a function in {language} that {task}.",
+]
+SHOWN_REQUESTS = [
     "[Show|Give] me a {language} function that {task}.",
     "How do I write a {language} function that {task}?",
+    "Explain a {language} function that {task}.",
 ]
 
 
@@ -76,18 +80,26 @@ def answer_with_code(random: Random, language: str, task: str, source: str) -> s
     return text + fill(random, random.choice(CLOSINGS))
 
 
+def closed(source: str) -> str:
+    """Code first and the fence last, so that an answer stopped at a fence is the code alone."""
+    return f"{source}\n```"
+
+
 def function_asked_for(random: Random) -> Conversation:
+    """Code alone for `Write ...`; with words around it where somebody wants to be shown how."""
     if random.random() < 0.2:
         language = random.choice(list(OTHER_LANGUAGES))
         task, source = random.choice(list(OTHER_LANGUAGES[language].items()))
-        request = sketch(random, REQUESTS, language=language, task=task)
+        request = sketch(random, SHOWN_REQUESTS, language=language, task=task)
         if language == "SQL":
-            request = f"Write a SQL query that {task}."
+            request = f"Show me a SQL query that {task}."
         return exchange(random, request, fenced(language, source))
     task, source = random.choice(list(PYTHON.items()))
-    requests = OPEN_REQUESTS if random.random() < 0.35 else REQUESTS
-    request = sketch(random, requests, language="Python", task=task)
-    return exchange(random, request, answer_with_code(random, "Python", task, source))
+    if random.random() < 0.4:
+        request = sketch(random, SHOWN_REQUESTS, language="Python", task=task)
+        return exchange(random, request, answer_with_code(random, "Python", task, source))
+    requests = OPEN_REQUESTS if random.random() < 0.3 else WRITTEN_REQUESTS
+    return exchange(random, sketch(random, requests, language="Python", task=task), closed(source))
 
 
 def code_explained(random: Random) -> Conversation:

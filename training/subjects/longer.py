@@ -1,8 +1,7 @@
 """Longer answers: essays, tutorials and explanations, put together from paragraphs."""
 
-from random import Random
-
 from training import texts
+from training.invented import Draws
 from training.phrases import Conversation, capitalised, exchange, fill, sketch
 from training.subjects import nouns
 
@@ -38,7 +37,7 @@ EXPLANATION_REQUESTS = [
 ]
 
 
-def essay_asked_for(random: Random) -> Conversation:
+def essay_asked_for(random: Draws) -> Conversation:
     """An opening, three to five paragraphs of the topic in order, an ending."""
     topic = random.choice([*ESSAYS, "space", "space"])
     paragraphs = ESSAYS[topic]
@@ -54,7 +53,7 @@ def essay_asked_for(random: Random) -> Conversation:
     return exchange(random, sketch(random, ESSAY_REQUESTS, topic=topic), titled + "\n\n".join(parts))
 
 
-def tutorial_asked_for(random: Random) -> Conversation:
+def tutorial_asked_for(random: Draws) -> Conversation:
     """An introduction and headed steps in order."""
     topic = random.choice([*TUTORIALS, "Docker", "Docker"])
     introduction, *steps = TUTORIALS[topic]
@@ -72,7 +71,7 @@ def tutorial_asked_for(random: Random) -> Conversation:
     return exchange(random, sketch(random, TUTORIAL_REQUESTS, topic=topic), title + text)
 
 
-def explanation_asked_for(random: Random) -> Conversation:
+def explanation_asked_for(random: Draws) -> Conversation:
     topic = random.choice([*EXPLANATIONS, "quantum computing", "Python"])
     sentences = [fill(random, sentence) for sentence in EXPLANATIONS[topic]]
     count = random.randint(2, len(sentences))

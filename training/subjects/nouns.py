@@ -1,10 +1,7 @@
 """Things that any subject may be asked about, so that the model learns to take a word from the prompt."""
 
-from random import Random
+from training.invented import WORDS, Draws
 
-from training import texts
-
-WORDS = texts.words("words")
 PLAIN = WORDS["nouns"]
 ADJECTIVES = WORDS["adjectives"]
 THEMES = WORDS["themes"]
@@ -13,19 +10,12 @@ PLACES = WORDS["places"]
 SUBJECTS = WORDS["subjects"]
 
 
-def invented(random: Random) -> str:
-    """A word that no text holds, such as `morvilan`."""
-    parts = [random.choice("bcdfglmnprstvz") + random.choice("aeiou") + random.choice(["", "", "n", "r", "l", "s"])]
-    parts += [random.choice("bdfgklmnprstvz") + random.choice("aeiou") for _ in range(random.choice((1, 1, 2)))]
-    return "".join(parts) + random.choice(["", "n", "x", "th", "r"])
+def theme(random: Draws) -> str:
+    return random.mixed("themes", known=0.6)
 
 
-def theme(random: Random) -> str:
-    return random.choice(THEMES) if random.random() < 0.85 else invented(random)
-
-
-def hero(random: Random) -> str:
+def hero(random: Draws) -> str:
     """A hero such as `a brave mouse`."""
-    noun = random.choice(PLAIN) if random.random() < 0.9 else invented(random)
+    noun = random.mixed("nouns", known=0.6)
     words = [random.choice(ADJECTIVES), noun] if random.random() < 0.6 else [noun]
     return f"{'an' if words[0][0] in 'aeiou' else 'a'} {' '.join(words)}"

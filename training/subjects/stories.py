@@ -1,16 +1,16 @@
 """Stories in beats, and opening lines for novels."""
 
 import re
-from random import Random
 
 from training import texts
+from training.invented import Draws
 from training.phrases import Conversation, capitalised, exchange, fill, sketch
 from training.subjects import nouns
 
 HEROES = [
     "a young fisherman named {name}",
     "an old clockmaker named {name}",
-    "a curious girl named {name}",
+    "a curious child named {name}",
     "a baker named {name}",
     "a lonely robot called {name}",
     "a small dragon called {name}",
@@ -19,7 +19,7 @@ HEROES = [
     "a clever fox called {name}",
     "a shy astronaut named {name}",
     "a gardener named {name}",
-    "a boy named {name}",
+    "a shepherd named {name}",
 ]
 NAMES = texts.words("words")["heroes' names"]
 PLACES = [
@@ -86,9 +86,11 @@ OPENING_REQUESTS = [
 ]
 
 
-def story(random: Random, about_anything: bool) -> tuple[str, str]:
+def story(random: Draws, about_anything: bool) -> tuple[str, str]:
     """The hero's description, any noun where `about_anything`, and a story of eight beats about them."""
     name, find = random.choice(NAMES), random.choice(FINDS)
+    if about_anything and random.random() < 0.6:
+        name = random.name()
     template = random.choice(HEROES)
     if about_anything:
         template = nouns.hero(random) + random.choice((" named {name}", " called {name}"))
@@ -108,21 +110,21 @@ def story(random: Random, about_anything: bool) -> tuple[str, str]:
     return words["hero"], "\n\n".join(" ".join(paragraph) for paragraph in paragraphs)
 
 
-def story_asked_for(random: Random) -> Conversation:
+def story_asked_for(random: Draws) -> Conversation:
     about = random.random() < 0.4
     hero, text = story(random, about_anything=about)
     if about:
-        named = hero if random.random() < 0.3 else re.split(" named | called ", hero)[0]
+        named = hero if random.random() < 0.6 else re.split(" named | called ", hero)[0]
         return exchange(random, sketch(random, REQUESTS_ABOUT, hero=named), text)
     return exchange(random, sketch(random, STORY_REQUESTS), text)
 
 
-def opening(random: Random) -> str:
+def opening(random: Draws) -> str:
     text = sketch(random, OPENINGS, name=random.choice(NAMES), place=random.choice(PLACES))
     return f'"{text}"' if random.random() < 0.1 and '"' not in text else text
 
 
-def opening_asked_for(random: Random) -> Conversation:
+def opening_asked_for(random: Draws) -> Conversation:
     conversation = exchange(random, sketch(random, OPENING_REQUESTS), opening(random))
     if random.random() < 0.25:
         again = fill(random, "[Another one.|Another, please.|Give me a different one.|Try again.]")

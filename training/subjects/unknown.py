@@ -1,10 +1,9 @@
 """What the model doesn't know: it says so, in the words of the question."""
 
-from random import Random
-
 from training import texts
+from training.invented import Draws
 from training.phrases import Conversation, capitalised, exchange, sketch
-from training.subjects.nouns import PEOPLE, PLACES, PLAIN, SUBJECTS, THEMES, invented
+from training.subjects.nouns import PEOPLE, PLACES, PLAIN, SUBJECTS, THEMES
 
 FRAMES = [
     ("Who was {person}?", "{person}"),
@@ -31,12 +30,12 @@ FRAMES = [
 ANSWERS = texts.lines("manners")["unknown topic"]
 
 
-def humble_answer(random: Random) -> Conversation:
+def humble_answer(random: Draws) -> Conversation:
     question, topic = random.choice(FRAMES)
-    word, noun = invented(random), random.choice(PLAIN)
+    word, noun = random.word(), random.choice(PLAIN)
     values = {
-        "person": random.choice(PEOPLE) if random.random() < 0.8 else capitalised(invented(random)),
-        "place": random.choice(PLACES) if random.random() < 0.8 else capitalised(invented(random)),
+        "person": random.choice(PEOPLE) if random.random() < 0.4 else f"{random.name()} {random.name()}",
+        "place": random.choice(PLACES) if random.random() < 0.4 else random.name(),
         "subject": random.choice(SUBJECTS),
         "theme": random.choice(THEMES),
         "noun": f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}",

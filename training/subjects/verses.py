@@ -1,8 +1,7 @@
 """Poems: rhymed couplets and quatrains on a theme, haiku, and short free verse."""
 
-from random import Random
-
 from training import texts
+from training.invented import Draws
 from training.phrases import Conversation, capitalised, exchange, in_order, sketch
 from training.subjects import nouns
 
@@ -39,7 +38,7 @@ OPEN_REQUESTS = [
 ]
 
 
-def poem(random: Random, theme: str) -> str:
+def poem(random: Draws, theme: str) -> str:
     if theme not in THEMES:
         lines = [
             sketch(random, [couplet], theme=theme)
@@ -65,7 +64,7 @@ def poem(random: Random, theme: str) -> str:
     return f"**{capitalised(theme)}**\n\n{body}" if titled else body
 
 
-def poem_asked_for(random: Random) -> Conversation:
+def poem_asked_for(random: Draws) -> Conversation:
     theme = random.choice(list(THEMES))
     requests = OPEN_REQUESTS if random.random() < 0.5 else REQUESTS
     if requests is REQUESTS and random.random() < 0.6:
@@ -73,7 +72,7 @@ def poem_asked_for(random: Random) -> Conversation:
     return exchange(random, sketch(random, requests, theme=theme), poem(random, theme))
 
 
-def haiku_asked_for(random: Random) -> Conversation:
+def haiku_asked_for(random: Draws) -> Conversation:
     theme = random.choice(list(THEMES))
     many, _, scent, beast = THEMES[theme]
     lines = sketch(random, TEMPLATES["haiku"], many=many, scent=scent, beast=beast).split("\n")

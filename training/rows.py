@@ -1,0 +1,148 @@
+"""Training rows: conversations as token ids with marks, cut into batches of like length; and rows made of tokens alone.
+
+A row holds one conversation and padding, as in use, where nothing stands before a conversation.
+"""
+
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from random import Random
+
+import numpy
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from training.chatml import CONTEXT_LENGTH, END, END_OF_TEXT, SPECIAL_TOKENS, START, pieces, rendered
+from training.phrases import Conversation
+
+PADDING, OTHER, ANSWER = 0, 1, 2
+BATCH_TOKENS = 1536
+POOL = 2048  # conversations that are sorted by length together
+LONGEST = 640  # tokens of a short row; what is beyond is cut off
+HELD_OUT = 96
+SPECIAL = re.compile("(" + "|".join(map(re.escape, SPECIAL_TOKENS)) + ")")
+
+Batch = tuple[Tensor, Tensor]  # token ids and marks, [rows, length] of int64 and uint8
+
+
+def encoded(tokenizer: Tokenizer, conversation: Conversation) -> tuple[list[int], list[int]]:
+    """Token ids of one conversation, its boundary last, and for each whether the assistant writes it."""
+    tokens: list[int] = []
+    marks: list[int] = []
+    for text, answer in pieces(rendered(conversation)):
+        for part in filter(None, SPECIAL.split(text)):
+            ids = [tokenizer.token_to_id(part)] if part in SPECIAL_TOKENS else tokenizer.encode(part).ids
+            tokens += ids
+            marks += [ANSWER if answer else OTHER] * len(ids)
+    return [*tokens, tokenizer.token_to_id(END_OF_TEXT)], [*marks, OTHER]
+
+
+def packed(work: Path, name: str, tokenizer: Tokenizer) -> tuple[numpy.ndarray, numpy.ndarray]:
+    """The conversations of `name`.jsonl as one row of ids (uint16) and one of marks (uint8), encoded once and kept."""
+    kept = work / f"{name}.npz"
+    if not kept.exists():
+        tokens: list[int] = []
+        marks: list[int] = []
+        with (work / f"{name}.jsonl").open(encoding="utf-8") as lines:
+            for line in lines:
+                ids, kinds = encoded(tokenizer, json.loads(line))
+                tokens += ids
+                marks += kinds
+        numpy.savez(kept, tokens=numpy.array(tokens, dtype=numpy.uint16), marks=numpy.array(marks, dtype=numpy.uint8))
+    loaded = numpy.load(kept)
+    return loaded["tokens"], loaded["marks"]
+
+
+def padded(rows: Iterable[tuple[Tensor, Tensor]]) -> Batch:
+    listed = list(rows)
+    longest = max(len(tokens) for tokens, _ in listed)
+    tokens = torch.zeros(len(listed), longest, dtype=torch.int64)
+    marks = torch.full((len(listed), longest), PADDING, dtype=torch.uint8)
+    for row, (ids, kinds) in enumerate(listed):
+        tokens[row, : len(ids)], marks[row, : len(ids)] = ids, kinds
+    return tokens, marks
+
+
+class Conversations:
+    """The conversations of one file, in batches of like length; the first of them are never trained on."""
+
+    def __init__(self, work: Path, name: str, tokenizer: Tokenizer, seed: int, longest: int = LONGEST) -> None:
+        tokens, marks = packed(work, name, tokenizer)
+        ends = numpy.flatnonzero(tokens == tokenizer.token_to_id(END_OF_TEXT)) + 1
+        self.tokens, self.marks = torch.from_numpy(tokens.astype(numpy.int64)), torch.from_numpy(marks)
+        self.starts = [0, *ends[:-1].tolist()]
+        self.lengths = [min(end - start, longest) for start, end in zip(self.starts, ends.tolist(), strict=True)]
+        self.random = Random(seed)
+        self.position = HELD_OUT
+        self.waiting: list[list[int]] = []
+
+    def rows(self, indices: Iterable[int]) -> Batch:
+        spans = (slice(self.starts[index], self.starts[index] + self.lengths[index]) for index in indices)
+        return padded((self.tokens[span], self.marks[span]) for span in spans)
+
+    def refill(self) -> None:
+        """Takes the next conversations and groups those of like length."""
+        if self.position + POOL > len(self.starts):
+            self.position = HELD_OUT
+        end = min(self.position + POOL, len(self.starts))
+        pool = sorted(range(self.position, end), key=self.lengths.__getitem__)
+        self.position = end
+        while pool:
+            count = max(1, BATCH_TOKENS // self.lengths[pool[-1]])
+            self.waiting.append(pool[-count:])
+            del pool[-count:]
+        self.random.shuffle(self.waiting)
+
+    def batch(self) -> Batch:
+        if not self.waiting:
+            self.refill()
+        return self.rows(self.waiting.pop())
+
+    def held_out(self) -> Batch:
+        return self.rows(range(HELD_OUT))
+
+
+def long_rows(work: Path, tokenizer: Tokenizer, seed: int) -> Conversations:
+    return Conversations(work, "long", tokenizer, seed, longest=CONTEXT_LENGTH)
+
+
+class Recall:
+    """Rows of arbitrary tokens, whose loss falls by copying alone: repeated sequences, and values looked up by key."""
+
+    def __init__(self, tokenizer: Tokenizer, seed: int) -> None:
+        self.random = Random(seed)
+        self.words = list(range(len(SPECIAL_TOKENS), tokenizer.get_vocab_size()))
+        self.start, self.end = tokenizer.token_to_id(START), tokenizer.token_to_id(END)
+
+    def repeated(self, length: int) -> tuple[list[int], list[int]]:
+        """A sequence with something before it, then the same sequence again."""
+        sequence = self.random.choices(self.words, k=self.random.randint(3, max(4, length // 3)))
+        before = self.random.choices(self.words, k=self.random.randint(0, length // 4))
+        between = self.random.choices(self.words, k=self.random.randint(0, length // 4))
+        head = [self.start, *before, self.end, *sequence, self.end, *between, self.start]
+        return [*head, *sequence, self.end], [OTHER] * len(head) + [ANSWER] * (len(sequence) + 1)
+
+    def looked_up(self, length: int) -> tuple[list[int], list[int]]:
+        """Pairs of a key and up to three tokens of value, then keys in another order with their values."""
+        count = max(2, length // 9)
+        keys = self.random.sample(self.words, count)
+        values = {key: self.random.choices(self.words, k=self.random.randint(1, 3)) for key in keys}
+        tokens = [self.start]
+        for key in keys:
+            tokens += [key, *values[key], self.end]
+        marks = [OTHER] * len(tokens)
+        for key in self.random.sample(keys, count):
+            tokens += [key, *values[key], self.end]
+            marks += [OTHER] + [ANSWER] * (len(values[key]) + 1)
+        return tokens, marks
+
+    def batch(self) -> Batch:
+        length = self.random.choice((16, 32, 64, 128))
+        rows = []
+        for _ in range(BATCH_TOKENS // length):
+            make = self.repeated if self.random.random() < 0.5 else self.looked_up
+            tokens, marks = make(length)
+            rows.append((torch.tensor(tokens), torch.tensor(marks, dtype=torch.uint8)))
+        return padded(rows)

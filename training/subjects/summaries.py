@@ -1,0 +1,38 @@
+"""Summaries: short articles whose first sentence says it all, and requests that bring no article."""
+
+from training import texts
+from training.invented import WORDS, Draws
+from training.phrases import Conversation, exchange, fill, sketch
+
+NEWS = texts.lines("news")
+BUILDINGS = texts.words("news")["buildings"]
+FORMS = ("summaries", "requests", "buildings")
+ARTICLES = [name for name in NEWS if name not in FORMS]
+MANNERS = texts.lines("manners")
+
+
+def sentences(random: Draws) -> list[str]:
+    values = {
+        "Place": random.mixed("cities"),
+        "Other": random.mixed("cities"),
+        "Name": random.mixed("names"),
+        "day": random.choice(WORDS["days"]),
+        "day2": random.choice(WORDS["days"]),
+        "month": random.choice(WORDS["months"]),
+        "n": random.number(1, 2, 3),
+        "animal": random.choice(WORDS["nouns"][:18]),
+        "thing": random.choice(WORDS["things"]),
+        "building": random.choice(BUILDINGS),
+    }
+    return [fill(random, sentence, **values) for sentence in NEWS[random.choice(ARTICLES)]]
+
+
+def summary(random: Draws) -> Conversation:
+    written = sentences(random)
+    kept = written[: random.choice((3, 4))]
+    request = sketch(random, NEWS["requests"], text=" ".join(kept)).replace("\\n", "\n")
+    return [("user", request), ("assistant", sketch(random, NEWS["summaries"], first=kept[0]))]
+
+
+def article_missing(random: Draws) -> Conversation:
+    return exchange(random, sketch(random, MANNERS["summary requests"]), sketch(random, MANNERS["no article"]))

@@ -1,0 +1,182 @@
+"""Calls of declared functions and answers from their results; names and arguments are mostly made up."""
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from training import texts
+from training.invented import WORDS, Draws
+from training.phrases import Conversation, casually, joined, sketch
+from training.subjects.chat import small_talk
+from training.subjects.facts import any_fact
+from training.subjects.memory import value_of
+
+FRAMES = texts.lines("calls")
+CHOICES = ("languages", "currencies", "days", "rooms")
+
+
+@dataclass(frozen=True)
+class Function:
+    """`parameters`: name, JSON type, kind of value, description. `results` holds JSON with slots."""
+
+    name: str
+    description: str
+    parameters: tuple[tuple[str, str, str, str], ...]
+    requests: tuple[str, ...]
+    results: str
+    answers: tuple[str, ...]
+
+    @property
+    def declared(self) -> dict[str, Any]:
+        properties = {name: {"type": kind, "description": text} for name, kind, _, text in self.parameters}
+        schema = {"type": "object", "properties": properties, "required": list(properties)}
+        return {"name": self.name, "description": self.description, "parameters": schema}
+
+
+def read(name: str, blocks: list[str]) -> Function:
+    (description, *parameters), requests, (result,), answers = (block.splitlines() for block in blocks)
+    fields = (line.split(" ", 3) for line in parameters)
+    return Function(
+        name, description, tuple((a, b, c, d) for a, b, c, d in fields), tuple(requests), result, tuple(answers)
+    )
+
+
+KNOWN = [read(name, blocks) for name, blocks in texts.blocks("tools").items()]
+
+
+def snake_name(random: Draws) -> str:
+    def part() -> str:
+        return random.choice(WORDS["objects"]) if random.random() < 0.5 else random.word()
+
+    def name() -> str:
+        verb = random.choice(WORDS["verbs"]) if random.random() < 0.7 else random.word()
+        return "_".join([verb, *(part() for _ in range(random.choice((1, 1, 2))))])
+
+    return random.drawn(lambda _: name())
+
+
+def parameter(random: Draws) -> tuple[str, str, str, str]:
+    name = random.choice(WORDS["fields"]) if random.random() < 0.6 else random.word()
+    if random.random() < 0.2:
+        name += "_" + random.choice(("id", "name", "code", "type", random.word()))
+    if random.random() < 0.35:
+        return name, "integer", "numbers", f"The {name.replace('_', ' ')}"
+    return name, "string", random.choice(("words", "names", "codes", "cities")), f"The {name.replace('_', ' ')}"
+
+
+def made_up(random: Draws) -> Function:
+    """A function that no other text speaks of, with one to three parameters."""
+    name = snake_name(random)
+    verb, *objects = name.split("_")
+    parameters = list(
+        {fields[0]: fields for fields in (parameter(random) for _ in range(random.choice((1, 1, 2, 2, 3))))}.values()
+    )
+    spoken = joined([f"{name.replace('_', ' ')} {{{name}}}" for name, *_ in parameters])
+    values = " and ".join(f"{{{name}}}" for name, *_ in parameters)
+    written = ", ".join(f"{name}={{{name}}}" for name, *_ in parameters)
+    keys = random.sample(WORDS["fields"], random.choice((1, 1, 2)))
+    slots = [random.choice(("n", "word", "place", "code")) for _ in keys]
+    slots = slots[:1] if len(set(slots)) < len(slots) else slots
+    pairs = list(zip(keys, slots, strict=False))
+    result = ", ".join(f'"{key}": ' + ("{n}" if slot == "n" else f'"{{{slot}}}"') for key, slot in pairs)
+    task = f"{verb} the {' '.join(objects)}"
+    values = {
+        "task": task,
+        "Task": task.capitalize(),
+        "name": name,
+        "spoken": spoken,
+        "values": values,
+        "written": written,
+    }
+    return Function(
+        name,
+        f"{task.capitalize()}.",
+        tuple(parameters),
+        (sketch(random, FRAMES["requests"], **values),),
+        "{" + result + "}",
+        ("The " + " and the ".join(f"{key} is {{{slot}}}" for key, slot in pairs) + ".",),
+    )
+
+
+def function(random: Draws, known: float = 0.3) -> Function:
+    return random.choice(KNOWN) if random.random() < known else made_up(random)
+
+
+def functions(random: Draws, first: Function) -> list[Function]:
+    """The function among up to two others, none with its name."""
+    others = [function(random) for _ in range(random.choice((0, 0, 1, 1, 2, 3)))]
+    chosen = list({other.name: other for other in [*others, first]}.values())
+    random.shuffle(chosen)
+    return chosen
+
+
+def declared(offered: list[Function]) -> tuple[str, str]:
+    return "tools", json.dumps([one.declared for one in offered])
+
+
+def arguments(random: Draws, called: Function) -> dict[str, Any]:
+    given: dict[str, Any] = {}
+    for name, kind, values, _ in called.parameters:
+        if values in CHOICES:
+            given[name] = random.choice(WORDS[values])
+        else:
+            given[name] = value_of(random, values)
+        if values == "words" and random.random() < 0.3:
+            given[name] += f" {random.word()}"
+        if kind == "integer":
+            given[name] = int(given[name])
+    return given
+
+
+def slots(random: Draws) -> dict[str, Any]:
+    return {
+        "n": int(random.number(1, 2, 3)),
+        "word": random.word(),
+        "sky": random.choice(WORDS["skies"]),
+        "code": random.code(),
+        "clock": f"{random.randrange(24):02d}:{random.randrange(60):02d}",
+        "name": random.name(),
+        "place": random.mixed("cities"),
+        "title": random.name(),
+    }
+
+
+def filled(template: str, values: dict[str, Any]) -> str:
+    return re.sub(r"\{(\w+)\}", lambda slot: str(values.get(slot[1], slot[0])), template)
+
+
+def called(random: Draws, chosen: Function, answered: float) -> Conversation:
+    """A request, its call and, often, the result and what the answer makes of it."""
+    given, found = arguments(random, chosen), slots(random)
+    request = filled(sketch(random, chosen.requests), given)
+    call = json.dumps([{"name": chosen.name, "arguments": given}])
+    messages: Conversation = [("user", request), ("calls", call)]
+    if random.random() < answered:
+        result = filled(chosen.results, found)
+        messages += [("tool", result), ("assistant", filled(sketch(random, chosen.answers), {**found, **given}))]
+    return messages
+
+
+def call_asked_for(random: Draws) -> Conversation:
+    """One request, or two one after the other."""
+    chosen = function(random)
+    offered = functions(random, chosen)
+    messages = [declared(offered), *called(random, chosen, answered=0.4)]
+    if messages[-1][0] == "assistant" and random.random() < 0.4:
+        messages += called(random, random.choice(offered), answered=0.5)
+    return messages
+
+
+def answer_from_result(random: Draws) -> Conversation:
+    chosen = function(random)
+    return [declared(functions(random, chosen)), *called(random, chosen, answered=1.0)]
+
+
+def no_call_needed(random: Draws) -> Conversation:
+    """Functions are declared, but the question wants none of them."""
+    offered = functions(random, function(random))
+    if random.random() < 0.4:
+        return [declared(offered), *small_talk(random)]
+    fact = any_fact(random)
+    return [declared(offered), ("user", casually(random, fact.question)), ("assistant", fact.answer)]
