@@ -1,4 +1,4 @@
-"""The weights of an exported F16 file, to go on training from."""
+"""The weights of an exported file, to go on training from; it may have other tokens, and fewer layers."""
 
 import json
 from pathlib import Path
@@ -6,23 +6,58 @@ from pathlib import Path
 import numpy
 import torch
 from gguf import GGUFReader
+from gguf.quants import dequantize
+from tokenizers import Tokenizer
+from tokenizers.models import BPE
 
+from training.chatml import SPECIAL_TOKENS
 from training.export import parameter_name
+from training.model import Llama
+from training.tokenizer import untrained
 
 
-class AnotherTokenizer(Exception):
-    """The file's tokens aren't those of the corpus, so its weights mean something else."""
+def strings(reader: GGUFReader, key: str) -> list[str]:
+    field = reader.fields[key]
+    return [bytes(field.parts[index]).decode() for index in field.data]
 
 
-def weights_of(path: Path, tokenizer: Path) -> dict[str, torch.Tensor]:
-    """Weights by the names they have in torch. Raises AnotherTokenizer."""
+def tokenizer_of(reader: GGUFReader) -> Tokenizer:
+    ids = {token: index for index, token in enumerate(strings(reader, "tokenizer.ggml.tokens"))}
+    merges = [tuple(merge.split(" ")) for merge in strings(reader, "tokenizer.ggml.merges")]
+    tokenizer = untrained()
+    tokenizer.model = BPE(vocab=ids, merges=merges)
+    return tokenizer
+
+
+def ids_of(path: Path) -> dict[str, int]:
+    ids: dict[str, int] = json.loads(path.read_text(encoding="utf-8"))["model"]["vocab"]
+    return ids
+
+
+def embedding_for(rows: torch.Tensor, old: Tokenizer, new: Tokenizer, ids: dict[str, int]) -> torch.Tensor:
+    """Rows for the new tokens: those of the same token in the old ones, else the mean of its pieces there."""
+    embedding = torch.empty(len(ids), rows.shape[1])
+    for token, index in ids.items():
+        same = old.token_to_id(token)
+        pieces = [same] if same is not None else old.encode(new.decode([index], skip_special_tokens=False)).ids
+        assert pieces or token in SPECIAL_TOKENS
+        embedding[index] = rows[pieces].mean(dim=0)
+    return embedding
+
+
+def load(model: Llama, path: Path, tokenizer: Path) -> None:
+    """Puts the file's weights into the model. Layers that the file doesn't have stay as they are: at first they add
+    nothing.
+    """
     reader = GGUFReader(path)
-    field = reader.fields["tokenizer.ggml.tokens"]
-    tokens = [bytes(field.parts[index]).decode() for index in field.data]
-    ids: dict[str, int] = json.loads(tokenizer.read_text(encoding="utf-8"))["model"]["vocab"]
-    if tokens != sorted(ids, key=ids.__getitem__):
-        raise AnotherTokenizer(f"{path} has other tokens than {tokenizer}: train from nothing.")
-    return {
-        parameter_name(tensor.name): torch.from_numpy(numpy.array(tensor.data, dtype=numpy.float32))
+    weights = {
+        parameter_name(tensor.name): torch.from_numpy(
+            numpy.array(dequantize(tensor.data, tensor.tensor_type), dtype=numpy.float32)
+        )
         for tensor in reader.tensors
     }
+    new = Tokenizer.from_file(str(tokenizer))
+    weights["embedding.weight"] = embedding_for(
+        weights["embedding.weight"], tokenizer_of(reader), new, ids_of(tokenizer)
+    )
+    model.load_state_dict({**model.state_dict(), **weights})

@@ -12,7 +12,7 @@ class Shape:
     """Sizes of the network; widths are multiples of 32, so that every row can be stored as Q8_0."""
 
     vocabulary: int
-    layers: int = 7
+    layers: int = 6
     width: int = 192
     heads: int = 3
     feed_forward: int = 512

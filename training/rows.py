@@ -16,9 +16,10 @@ from torch import Tensor
 
 from training.chatml import CONTEXT_LENGTH, END, END_OF_TEXT, SPECIAL_TOKENS, START, pieces, rendered
 from training.phrases import Conversation
+from training.team import Team
 
 PADDING, OTHER, ANSWER = 0, 1, 2
-BATCH_TOKENS = 1536
+BATCH_TOKENS = 2048  # of each process, padding included
 POOL = 2048  # conversations that are sorted by length together
 LONGEST = 640  # tokens of a short row; what is beyond is cut off
 HELD_OUT = 96
@@ -68,7 +69,10 @@ def padded(rows: Iterable[tuple[Tensor, Tensor]]) -> Batch:
 class Conversations:
     """The conversations of one file, in batches of like length; the first of them are never trained on."""
 
-    def __init__(self, work: Path, name: str, tokenizer: Tokenizer, seed: int, longest: int = LONGEST) -> None:
+    def __init__(
+        self, work: Path, name: str, tokenizer: Tokenizer, seed: int, team: Team, longest: int = LONGEST
+    ) -> None:
+        self.team = team
         tokens, marks = packed(work, name, tokenizer)
         ends = numpy.flatnonzero(tokens == tokenizer.token_to_id(END_OF_TEXT)) + 1
         self.tokens, self.marks = torch.from_numpy(tokens.astype(numpy.int64)), torch.from_numpy(marks)
@@ -94,6 +98,8 @@ class Conversations:
             self.waiting.append(pool[-count:])
             del pool[-count:]
         self.random.shuffle(self.waiting)
+        shared = len(self.waiting) // self.team.size * self.team.size
+        self.waiting = self.waiting[self.team.rank : shared : self.team.size]
 
     def batch(self) -> Batch:
         if not self.waiting:
@@ -104,8 +110,8 @@ class Conversations:
         return self.rows(range(HELD_OUT))
 
 
-def long_rows(work: Path, tokenizer: Tokenizer, seed: int) -> Conversations:
-    return Conversations(work, "long", tokenizer, seed, longest=CONTEXT_LENGTH)
+def long_rows(work: Path, tokenizer: Tokenizer, seed: int, team: Team) -> Conversations:
+    return Conversations(work, "long", tokenizer, seed, team, longest=CONTEXT_LENGTH)
 
 
 class Recall:

@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -16,20 +17,20 @@ import torch
 from tokenizers import Tokenizer
 from torch.nn import functional
 
-from training import probe
-from training.imported import weights_of
+from training import imported, probe
 from training.model import Llama, Shape
 from training.optimiser import Optimiser
-from training.rows import ANSWER, OTHER, PADDING, Batch, Conversations, Recall, long_rows
+from training.rows import ANSWER, OTHER, PADDING, Batch, Conversations, Recall, long_rows, packed
+from training.team import Team, run
 
-BATCHES_A_STEP = 2
 OTHERS_SHARE = 0.08  # share of the tokens outside answers that are learnt too
-COPYING_UNTIL = 0.1
-RECALL_SHARE, LATER_RECALL_SHARE = 0.5, 0.04
+COPYING_UNTIL = 0.15
+RECALL_SHARE, LATER_RECALL_SHARE = 0.35, 0.04
+COPYING_SHARE = 0.7  # of what isn't recall, in the same time
 LONG_FROM, LONG_SHARE = 0.35, 0.05
 MOST_LONG_FROM, MOST_LONG_SHARE = 0.8, 0.25
 DECAY = 0.5
-REPORT_STEPS, SAVE_STEPS = 100, 200
+REPORT_STEPS, SAVE_STEPS = 200, 200
 
 
 def loss_of(model: Llama, tokens: torch.Tensor, learnt: torch.Tensor) -> torch.Tensor:
@@ -60,24 +61,22 @@ class Budget:
 class Rows:
     """Chooses what kind of rows comes next."""
 
-    def __init__(self, work: Path, tokenizer: Tokenizer, seed: int) -> None:
-        self.all = Conversations(work, "corpus", tokenizer, seed)
-        self.copying = Conversations(work, "copying", tokenizer, seed)
-        self.long = long_rows(work, tokenizer, seed)
-        self.recall = Recall(tokenizer, seed)
+    def __init__(self, work: Path, tokenizer: Tokenizer, seed: int, team: Team) -> None:
+        self.all = Conversations(work, "corpus", tokenizer, seed, team)
+        self.copying = Conversations(work, "copying", tokenizer, seed, team)
+        self.long = long_rows(work, tokenizer, seed, team)
+        self.recall = Recall(tokenizer, seed + team.rank)
         self.random = Random(seed)
 
-    def batches(self, progress: float) -> list[Batch]:
-        """The batches of one step."""
+    def batch(self, progress: float) -> Batch:
+        """The batch of one step; its kind is the same for the whole team, so that nobody waits long."""
         share = MOST_LONG_SHARE if progress > MOST_LONG_FROM else LONG_SHARE if progress > LONG_FROM else 0.0
         if self.random.random() < share:
-            return [self.long.batch() for _ in range(BATCHES_A_STEP)]
+            return self.long.batch()
         early = progress < COPYING_UNTIL
-        usual = self.copying if early else self.all
-        recall_share = RECALL_SHARE if early else LATER_RECALL_SHARE
-        return [
-            self.recall.batch() if self.random.random() < recall_share else usual.batch() for _ in range(BATCHES_A_STEP)
-        ]
+        if self.random.random() < (RECALL_SHARE if early else LATER_RECALL_SHARE):
+            return self.recall.batch()
+        return (self.copying if self.random.random() < (COPYING_SHARE if early else 0) else self.all).batch()
 
     @property
     def places(self) -> tuple[int, int, int]:
@@ -91,14 +90,15 @@ class Rows:
 class Training:
     """The state of one training: model, optimiser, places in the files, seconds, tokens and steps so far."""
 
-    def __init__(self, work: Path, seed: int) -> None:
+    def __init__(self, work: Path, seed: int, team: Team) -> None:
         torch.manual_seed(seed)
+        self.team = team
         tokenizer = Tokenizer.from_file(str(work / "tokenizer.json"))
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.shape = Shape(vocabulary=tokenizer.get_vocab_size())
         self.model = Llama(self.shape).to(self.device)
         self.optimiser = Optimiser(self.model)
-        self.rows = Rows(work, tokenizer, seed)
+        self.rows = Rows(work, tokenizer, seed, team)
         self.questions = probe.questions(tokenizer, seed)
         self.seconds, self.seen, self.steps = 0.0, 0, 0
         self.checkpoint, self.curve = work / "checkpoint.pt", work / "curve.tsv"
@@ -110,9 +110,9 @@ class Training:
             "optimiser": self.optimiser.state(),
             "place": (self.rows.places, self.seconds, self.seen, self.steps),
         }
-        partial = self.checkpoint.with_suffix(".partial")
-        torch.save(state, partial)
-        os.replace(partial, self.checkpoint)
+        unfinished = self.checkpoint.with_suffix(".partial")
+        torch.save(state, unfinished)
+        os.replace(unfinished, self.checkpoint)
 
     def resume(self) -> None:
         state = torch.load(self.checkpoint, map_location=self.device)
@@ -122,18 +122,16 @@ class Training:
         self.rows.random.seed(self.steps)
 
     def step(self, progress: float) -> float:
-        """One update; returns the mean loss of its batches."""
-        batches = self.rows.batches(progress)
-        total = 0.0
-        for tokens, marks in batches:
-            learnt = (marks == ANSWER) | ((marks == OTHER) & (torch.rand(marks.shape) < OTHERS_SHARE))
-            loss = loss_of(self.model, tokens, learnt) / len(batches)
-            loss.backward()
-            total += loss.item()
-            self.seen += int((marks != PADDING).sum())
+        """One update; returns the loss of this process's batch."""
+        tokens, marks = self.rows.batch(progress)
+        learnt = (marks == ANSWER) | ((marks == OTHER) & (torch.rand(marks.shape) < OTHERS_SHARE))
+        loss = loss_of(self.model, tokens, learnt)
+        loss.backward()
+        self.team.average(self.model.parameters())
         self.optimiser.step(rate_scale(progress))
+        self.seen += int((marks != PADDING).sum()) * self.team.size
         self.steps += 1
-        return total
+        return loss.item()
 
     @torch.no_grad()
     def held_out_loss(self) -> float:
@@ -143,7 +141,7 @@ class Training:
 
     def run(self, budget: Budget) -> Iterator[float]:
         """Yields the loss of each step until the budget, earlier sittings included, is used."""
-        while (progress := budget.share(self.seconds, self.seen)) < 1:
+        while (progress := self.team.agreed(budget.share(self.seconds, self.seen))) < 1:
             began = time.monotonic()
             yield self.step(progress)
             self.seconds += time.monotonic() - began
@@ -160,31 +158,37 @@ class Training:
         print("\t".join(fields), flush=True)
 
 
+def train(arguments: argparse.Namespace, team: Team) -> None:
+    training = Training(arguments.work, arguments.seed, team)
+    if training.checkpoint.exists():
+        training.resume()
+    elif arguments.start:
+        imported.load(training.model, arguments.start, arguments.work / "tokenizer.json")
+    average = 8.0
+    for loss in training.run(Budget(arguments.minutes, arguments.tokens and arguments.tokens * 1e6)):
+        average += 0.05 * (loss - average)
+        if team.leads and training.steps % REPORT_STEPS == 0:
+            training.report(average)
+        if team.leads and training.steps % SAVE_STEPS == 0:
+            training.save()
+    if team.leads:
+        training.report(average)
+        training.save()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, required=True, help="folder of corpus, tokenizer and checkpoint")
     budget = parser.add_mutually_exclusive_group(required=True)
     budget.add_argument("--minutes", type=float, help="training time in all, earlier sittings included")
     budget.add_argument("--tokens", type=float, help="tokens seen in all, in millions")
-    parser.add_argument("--start", type=Path, help="GGUF file in F16 to go on from where there is no checkpoint")
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--start", type=Path, help="GGUF file to go on from where there is no checkpoint")
+    parser.add_argument("--processes", type=int, default=1 if torch.cuda.is_available() else 2)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    training = Training(arguments.work, arguments.seed)
-    if training.checkpoint.exists():
-        training.resume()
-    elif arguments.start:
-        training.model.load_state_dict(weights_of(arguments.start, arguments.work / "tokenizer.json"))
-    average = 8.0
-    for loss in training.run(Budget(arguments.minutes, arguments.tokens and arguments.tokens * 1e6)):
-        average += 0.05 * (loss - average)
-        if training.steps % REPORT_STEPS == 0:
-            training.report(average)
-        if training.steps % SAVE_STEPS == 0:
-            training.save()
-    training.report(average)
-    training.save()
+    for name in ("corpus", "copying", "long"):
+        packed(arguments.work, name, Tokenizer.from_file(str(arguments.work / "tokenizer.json")))
+    run(arguments.processes, arguments.work / "meeting", partial(train, arguments))
 
 
 if __name__ == "__main__":
