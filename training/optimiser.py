@@ -1,4 +1,7 @@
-"""Two optimisers in one: Muon for the matrices inside the blocks, AdamW for embedding and norms."""
+"""Two optimisers in one: Muon for the matrices inside the blocks, AdamW for embedding and norms.
+
+Muon's updates cost as much as a fifth of a step, so each member of a team computes its share of them.
+"""
 
 from collections import defaultdict
 
@@ -6,6 +9,7 @@ import torch
 from torch import Tensor
 
 from training.model import Llama
+from training.team import Team
 
 MATRIX_RATE, OTHER_RATE = 0.02, 2e-3
 MOMENTUM = 0.95
@@ -27,39 +31,41 @@ def orthogonalised(matrices: Tensor, steps: int = 5) -> Tensor:
 class Muon:
     """Momentum whose update is orthogonalised; matrices of one shape are updated together."""
 
-    def __init__(self, matrices: list[Tensor]) -> None:
-        self.matrices = matrices
+    def __init__(self, matrices: list[Tensor], team: Team) -> None:
+        self.matrices, self.team = matrices, team
         self.momenta = [torch.zeros_like(matrix) for matrix in matrices]
 
     @torch.no_grad()
     def step(self, rate: float) -> None:
         groups: dict[torch.Size, list[int]] = defaultdict(list)
+        updates = [torch.zeros_like(matrix) for matrix in self.matrices]
         for index, matrix in enumerate(self.matrices):
+            assert matrix.grad is not None
+            self.momenta[index].lerp_(matrix.grad, 1 - MOMENTUM)
             groups[matrix.shape].append(index)
         for indices in groups.values():
-            self.step_together(indices, rate)
-
-    def step_together(self, indices: list[int], rate: float) -> None:
-        looked_ahead = []
-        for index in indices:
-            gradient, momentum = self.matrices[index].grad, self.momenta[index]
-            assert gradient is not None
-            momentum.lerp_(gradient, 1 - MOMENTUM)
-            looked_ahead.append(gradient.lerp(momentum, MOMENTUM))
-        for index, update in zip(indices, orthogonalised(torch.stack(looked_ahead)), strict=True):
+            self.orthogonalise(indices[self.team.rank :: self.team.size], updates)
+        self.team.add(updates)
+        for matrix, update in zip(self.matrices, updates, strict=True):
             rows, columns = update.shape
-            self.matrices[index].add_(update, alpha=-rate * max(1.0, rows / columns) ** 0.5)
+            matrix.add_(update, alpha=-rate * max(1.0, rows / columns) ** 0.5)
+
+    def orthogonalise(self, indices: list[int], updates: list[Tensor]) -> None:
+        """Fills in the updates of these matrices, all of one shape."""
+        ahead = [self.matrices[index].grad.lerp(self.momenta[index], MOMENTUM) for index in indices]
+        for index, update in zip(indices, orthogonalised(torch.stack(ahead)), strict=True):
+            updates[index].copy_(update)
 
 
 class Optimiser:
     """Steps all parameters of a model; `scale` in 0..1 multiplies both learning rates."""
 
-    def __init__(self, model: Llama) -> None:
+    def __init__(self, model: Llama, team: Team) -> None:
         matrices = [parameter for parameter in model.blocks.parameters() if parameter.ndim == 2]
         inside = {id(matrix) for matrix in matrices}
         others = [parameter for parameter in model.parameters() if id(parameter) not in inside]
         self.model = model
-        self.muon = Muon(matrices)
+        self.muon = Muon(matrices, team)
         self.adam = torch.optim.AdamW(others, lr=OTHER_RATE, betas=(0.9, 0.98), weight_decay=0.0)
 
     def step(self, scale: float) -> None:

@@ -4,7 +4,7 @@ On two cores that other work keeps busy, threads that meet at every matrix produ
 """
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import torch
@@ -23,15 +23,21 @@ class Team:
         return self.rank == 0
 
     @torch.no_grad()
-    def average(self, parameters: Iterable[torch.nn.Parameter]) -> None:
-        """Replaces every gradient by the mean of all members'."""
+    def add(self, tensors: Sequence[torch.Tensor]) -> None:
+        """Replaces every tensor by the sum of all members'."""
         if self.size == 1:
             return
-        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-        together = torch.cat([gradient.view(-1) for gradient in gradients]) / self.size
+        together = torch.cat([tensor.view(-1) for tensor in tensors])
         distributed.all_reduce(together)
-        for gradient, mean in zip(gradients, together.split([each.numel() for each in gradients]), strict=True):
-            gradient.copy_(mean.view_as(gradient))
+        for tensor, total in zip(tensors, together.split([each.numel() for each in tensors]), strict=True):
+            tensor.copy_(total.view_as(tensor))
+
+    def average(self, parameters: Iterable[torch.nn.Parameter]) -> None:
+        """Replaces every gradient by the mean of all members'."""
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        self.add(gradients)
+        for gradient in gradients:
+            gradient.div_(self.size)
 
     def agreed(self, number: float) -> float:
         """The first member's number."""

@@ -97,7 +97,7 @@ class Training:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.shape = Shape(vocabulary=tokenizer.get_vocab_size())
         self.model = Llama(self.shape).to(self.device)
-        self.optimiser = Optimiser(self.model)
+        self.optimiser = Optimiser(self.model, team)
         self.rows = Rows(work, tokenizer, seed, team)
         self.questions = probe.questions(tokenizer, seed)
         self.seconds, self.seen, self.steps = 0.0, 0, 0

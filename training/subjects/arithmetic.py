@@ -30,14 +30,12 @@ STORIES = [
     ("I have {a} [apples|coins|books|eggs|pens] and give away {b}. How many are left?", "-"),
 ]
 NUMBER_WORDS = texts.words("words")["numbers"]
-ASKED_ON_THE_PAGE = {(2, 2)}
 NAMES = {"+": "plus", "-": "minus", "*": "times"}
 
 
 def held_out(a: int, b: int) -> bool:
     """Whether the sum of `a` and `b`, in either order, is kept out of the corpus."""
-    low, high = sorted((a, b))
-    return (7 * low + 3 * high) % 11 == 5 and (low, high) not in ASKED_ON_THE_PAGE
+    return a + b > 0 and ((7 * a + 3 * b) % 17 == 0 or (7 * b + 3 * a) % 17 == 0)
 
 
 def held_out_difference(a: int, b: int) -> bool:

@@ -1,0 +1,104 @@
+"""Evaluates an exported model on what the corpus leaves out: a table of families, the context, repetition, samples.
+
+Run from the project's root with `src` on the path; the file is read by the same libllama that serves it, and answers
+at temperature 0 without any grammar.
+"""
+
+import argparse
+from collections import Counter
+from pathlib import Path
+
+from oruel.types import SamplingParams
+from training import memory_trials
+from training.answers import Exported
+from training.corpus import PAGE
+from training.families import FAMILIES, Family
+from training.phrases import Conversation
+
+LONGEST = 200
+ESSAY: Conversation = [("user", "Write a long essay about space.")]
+NOVEL: Conversation = [("user", "Write a creative opening line for a novel.")]
+SYSTEMS = {"List 3 programming languages with their year of creation.": "Output valid JSON."}
+SEEDS = range(1, 9)
+
+
+def scored(exported: Exported, family: Family) -> tuple[int, int, list[str]]:
+    """Right answers, questions asked, and the first wrong answers."""
+    right, asked, wrong = 0, 0, []
+    for conversation in family.questions():
+        answer = exported.answer(conversation[:-1], limit=LONGEST)
+        asked += 1
+        if family.right(conversation, answer):
+            right += 1
+        else:
+            wrong.append(f"{conversation[-2][1]!r}: {answer!r} for {conversation[-1][1]!r}")
+    return right, asked, wrong
+
+
+def table(exported: Exported, shown: int, only: str) -> None:
+    """One line a family, those with a goal of 90% marked, and `shown` wrong answers of each."""
+    for family in FAMILIES:
+        if only not in family.name:
+            continue
+        right, asked, wrong = scored(exported, family)
+        print(f"| {family.name}{' (goal: 90%)' if family.goal else ''} | {right} of {asked} | {right / asked:.0%} |")
+        for line in wrong[:shown]:
+            print(f"    {line}")
+
+
+def context(exported: Exported) -> None:
+    """Facts asked for thousands of tokens after they were said."""
+    for tokens in memory_trials.DISTANCES:
+        asked = list(memory_trials.conversations(exported, tokens))
+        right = sum(exported.answer(each[:-1], limit=40).strip() == each[-1][1] for each in asked)
+        print(f"| a fact said {tokens} tokens earlier | {right} of {len(asked)} | {right / len(asked):.0%} |")
+
+
+def repeated_share(tokens: list[int], length: int) -> float:
+    """The share of the runs of `length` tokens that came before in the same text."""
+    runs = [tuple(tokens[start : start + length]) for start in range(len(tokens) - length + 1)]
+    return 1 - len(Counter(runs)) / len(runs) if runs else 0.0
+
+
+def repetition(exported: Exported, penalty: float) -> None:
+    """How much a long essay repeats itself, at temperature 0 and over some seeds at 0.7."""
+    prompt = exported.prompt(ESSAY)
+    settings = [SamplingParams(temperature=0.0, frequency_penalty=penalty)]
+    settings += [SamplingParams(temperature=0.7, frequency_penalty=penalty, seed=seed) for seed in SEEDS]
+    essays = [exported.continued(prompt, 800, params) for params in settings]
+    one, three = ([repeated_share(essay, length) for essay in essays] for length in (1, 3))
+    lengths = sum(map(len, essays)) / len(essays)
+    print(
+        f"essay, frequency_penalty {penalty:g}: tokens seen before in it {sum(one) / len(one):.1%}, "
+        f"runs of three {sum(three) / len(three):.1%}; {lengths:.0f} tokens on average"
+    )
+
+
+def samples(exported: Exported) -> None:
+    """What the parameter page asks, at temperature 0; two openings at 0.8, and what is left of one at 2.0."""
+    for prompt in PAGE:
+        system = [("system", SYSTEMS[prompt])] if prompt in SYSTEMS else []
+        print(f"\n--- {prompt}\n{exported.answer([*system, ('user', prompt)])}")
+    for temperature, seed in ((0.8, 1), (0.8, 2), (2.0, 1)):
+        params = SamplingParams(temperature=temperature, seed=seed)
+        print(f"\n--- {NOVEL[0][1]} ({temperature:g})\n{exported.answer(NOVEL, 120, params)}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", type=Path, required=True, help="the GGUF file")
+    parser.add_argument("--wrong", type=int, default=1, help="how many wrong answers to show for each family")
+    parser.add_argument("--only", default="", help="families with this in their name, and nothing else")
+    arguments = parser.parse_args()
+    exported = Exported(arguments.model)
+    table(exported, arguments.wrong, arguments.only)
+    if arguments.only:
+        return
+    context(exported)
+    for penalty in (0.0, 0.5):
+        repetition(exported, penalty)
+    samples(exported)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,248 @@
+"""The families of the evaluation: held-out conversations that end with the answer, and what counts as right.
+
+Nothing asked here is in the corpus: the words are made up and hash to the other side, the pairs of numbers are kept
+out, or the question itself is.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from training.corpus import kept_out
+from training.invented import WORDS, Draws
+from training.phrases import Conversation
+from training.subjects import (
+    arithmetic,
+    attitudes,
+    chat,
+    code,
+    copying,
+    facts,
+    foreign,
+    labels,
+    lists,
+    memory,
+    stories,
+    structured,
+    summaries,
+    tools,
+    unknown,
+    verses,
+)
+
+Judge = Callable[[Conversation, str], bool]  # the conversation with the expected answer, and what was answered
+Questions = Iterator[Conversation]
+
+
+@dataclass(frozen=True)
+class Family:
+    """`goal`: whether 90% were asked of it."""
+
+    name: str
+    questions: Callable[[], Questions]
+    right: Judge
+    goal: bool = False
+
+
+def expected(conversation: Conversation) -> str:
+    return conversation[-1][1]
+
+
+def same(conversation: Conversation, answer: str) -> bool:
+    return answer.strip() == expected(conversation).strip()
+
+
+def same_number(conversation: Conversation, answer: str) -> bool:
+    return re.findall(r"\d+", answer)[-1:] == re.findall(r"\d+", expected(conversation))[-1:]
+
+
+def right_list(conversation: Conversation, answer: str) -> bool:
+    """As many numbered lines as asked for, all different, all of the right kind."""
+    wanted = [line for line in expected(conversation).splitlines() if line[:1].isdigit()]
+    found = [line.split(". ", 1) for line in answer.splitlines() if line[:1].isdigit()]
+    kind = next(
+        set(items) for items in lists.COLLECTIONS.values() if {each.split(". ")[1] for each in wanted} <= set(items)
+    )
+    items = [line[-1] for line in found]
+    numbers = [line[0] for line in found]
+    return numbers == [str(n + 1) for n in range(len(wanted))] and len(set(items)) == len(items) and set(items) <= kind
+
+
+def parsed(text: str) -> object:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
+
+
+def same_json(conversation: Conversation, answer: str) -> bool:
+    return parsed(answer) == parsed(expected(conversation))
+
+
+def json_shape(conversation: Conversation, answer: str) -> bool:
+    """An object with the same keys, and the same number of items where these are lists."""
+    wanted, found = parsed(expected(conversation)), parsed(answer)
+    if not isinstance(wanted, dict) or not isinstance(found, dict) or list(wanted) != list(found):
+        return False
+    return all(
+        len(found[key]) == len(value) if isinstance(value, list) and isinstance(found[key], list) else True
+        for key, value in wanted.items()
+    )
+
+
+def call_of(answer: str) -> dict[str, object]:
+    found = re.fullmatch(r"<tool_call>\n(.*)\n</tool_call>", answer.strip())
+    call = parsed(found[1]) if found else None
+    return call if isinstance(call, dict) else {}
+
+
+def same_tool(conversation: Conversation, answer: str) -> bool:
+    return call_of(answer).get("name") == json.loads(expected(conversation))[0]["name"]
+
+
+def same_call(conversation: Conversation, answer: str) -> bool:
+    return call_of(answer) == json.loads(expected(conversation))[0]
+
+
+def no_call(conversation: Conversation, answer: str) -> bool:
+    return bool(answer) and "<tool_call>" not in answer
+
+
+def says_so(conversation: Conversation, answer: str) -> bool:
+    """Says that it doesn't know, and of what."""
+    humble = ("do not know", "more than I have learned", "beyond me", "learned nothing", "learned too little")
+    return any(words in answer for words in humble)
+
+
+def same_fact(conversation: Conversation, answer: str) -> bool:
+    """The sentence that the question is about, whatever the manner puts around it."""
+    sentences = re.split(r"(?<=[.!?]) ", expected(conversation))
+    return max(sentences, key=len) in answer
+
+
+def says_not_told(conversation: Conversation, answer: str) -> bool:
+    return "not tell" in answer or "not told" in answer
+
+
+def same_code(conversation: Conversation, answer: str) -> bool:
+    """The function of the task, whatever stands around it."""
+    return max(re.findall(r"def \w+\(.*?(?=\n```)", expected(conversation), re.DOTALL), key=len, default="?") in answer
+
+
+def drawn(subject: Callable[[Draws], Conversation], count: int, seed: int = 11) -> Callable[[], Questions]:
+    """Conversations of a subject, each with an answer of the model's at its end."""
+
+    def questions() -> Questions:
+        random = Draws(seed, kept_out=True)
+        for _ in range(count):
+            conversation = subject(random)
+            yield conversation if conversation[-1][0] in ("assistant", "calls") else conversation[:-1]
+
+    return questions
+
+
+def asked_otherwise(subject: Callable[[Draws], Conversation], count: int, seed: int = 12) -> Callable[[], Questions]:
+    """Short conversations whose last question is kept out of the corpus, word for word."""
+
+    def questions() -> Questions:
+        random = Draws(seed, kept_out=False)
+        asked: set[str] = set()
+        tries = 0
+        while len(asked) < count and (tries := tries + 1) < 20_000:
+            conversation = subject(random)
+            question = conversation[-2:-1]
+            if len(conversation) <= 3 and kept_out(question) and question[0][1] not in asked:
+                asked.add(question[0][1])
+                yield conversation
+
+    return questions
+
+
+def sums() -> Questions:
+    for a in range(21):
+        for b in range(21):
+            if arithmetic.held_out(a, b):
+                yield [("user", f"What is {a} + {b}?"), ("assistant", str(a + b))]
+
+
+def differences() -> Questions:
+    for a in range(21):
+        for b in range(a + 1):
+            if arithmetic.held_out_difference(a, b):
+                yield [("user", f"What is {a} - {b}?"), ("assistant", str(a - b))]
+
+
+def name_recalled(random: Draws) -> Conversation:
+    """A name, then something else, then the question."""
+    name = random.name()
+    told = [("user", f"My name is {name}."), ("assistant", f"Nice to meet you, {name}!")]
+    return [*told, *chat.small_talk(random), ("user", "What is my name?"), ("assistant", f"Your name is {name}.")]
+
+
+def real_name_recalled() -> Questions:
+    for name in WORDS["names never in the corpus"]:
+        told = [("user", f"My name is {name}."), ("assistant", f"Nice to meet you, {name}!")]
+        yield [*told, ("user", "What is my name?"), ("assistant", f"Your name is {name}.")]
+
+
+def made_up_call(random: Draws) -> Conversation:
+    chosen = tools.made_up(random)
+    return [tools.declared(tools.functions(random, chosen)), *tools.called(random, chosen, answered=0.0)]
+
+
+def known_call(random: Draws) -> Conversation:
+    chosen = random.choice(tools.KNOWN)
+    return [tools.declared(tools.functions(random, chosen)), *tools.called(random, chosen, answered=0.0)]
+
+
+def theme_asked_for(subject: Callable[[Draws], Conversation]) -> Callable[[Draws], Conversation]:
+    """Conversations of the subject that name an unknown word."""
+
+    def made(random: Draws) -> Conversation:
+        while True:
+            conversation = subject(random)
+            if " about " in conversation[0][1]:
+                return conversation
+
+    return made
+
+
+def about_it(conversation: Conversation, answer: str) -> bool:
+    """Speaks of what was asked for, in several lines or sentences."""
+    about = conversation[0][1].split(" about ")[1].strip(".?!").split(" named ")[0].split(" called ")[0]
+    return about.split()[-1].lower() in answer.lower() and len(answer.split()) > 15
+
+
+FAMILIES = [
+    Family("sums to 20 + 20, both orders kept out", sums, same_number, goal=True),
+    Family("differences to 20", differences, same_number, goal=True),
+    Family("numbered lists: as many as asked", drawn(lists.list_asked_for, 40), right_list, goal=True),
+    Family("JSON shape: lists", drawn(structured.json_list_asked_for, 40), json_shape, goal=True),
+    Family("JSON shape: fields of a sentence", drawn(structured.json_extraction, 40), json_shape, goal=True),
+    Family("JSON values: fields of a sentence", drawn(structured.json_extraction, 40), same_json),
+    Family("JSON values: keys and values named", drawn(structured.json_object_asked_for, 40), same_json),
+    Family("tool names, made up", drawn(made_up_call, 40), same_tool, goal=True),
+    Family("tool names and arguments, made up", drawn(made_up_call, 40), same_call, goal=True),
+    Family("tool calls, known functions, new values", drawn(known_call, 40), same_call),
+    Family("answers from tool results", drawn(tools.answer_from_result, 40), same),
+    Family("no call where none is needed", drawn(tools.no_call_needed, 30), no_call),
+    Family("names said two turns earlier, made up", drawn(name_recalled, 40), same, goal=True),
+    Family("names, real but never seen", real_name_recalled, same, goal=True),
+    Family("facts said earlier", drawn(memory.facts_remembered, 40), same, goal=True),
+    Family("not told: says so", asked_otherwise(memory.not_told, 20), says_not_told),
+    Family("words repeated", drawn(copying.words_repeated, 40), same),
+    Family("values looked up by key", drawn(copying.value_looked_up, 40), same),
+    Family("sentences: who, where, what", drawn(copying.sentence_filled, 40), same),
+    Family("facts, in words kept out", asked_otherwise(facts.question_of_fact, 60), same),
+    Family("one label of several", drawn(labels.topic_picked, 40), same),
+    Family("sentiment", asked_otherwise(chat.sentiment, 40), same),
+    Family("translations, asked in words kept out", asked_otherwise(chat.translation, 40), same),
+    Family("summaries", drawn(summaries.summary, 30), same),
+    Family("answers in French, Spanish, German", asked_otherwise(foreign.answered_in_language, 40), same),
+    Family("manners: brief, pirate, butler, JSON", asked_otherwise(attitudes.attitude, 40), same_fact),
+    Family("unknown things: says so", drawn(unknown.humble_answer, 30), says_so),
+    Family("functions in Python, asked in words kept out", asked_otherwise(code.function_asked_for, 20), same_code),
+    Family("poems about unknown things", drawn(theme_asked_for(verses.poem_asked_for), 15), about_it),
+    Family("stories about unknown heroes", drawn(theme_asked_for(stories.story_asked_for), 15), about_it),
+]
