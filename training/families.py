@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from training.corpus import kept_out
-from training.invented import WORDS, Draws
+from training.invented import WORDS, Draws, held_out
 from training.phrases import Conversation
 from training.subjects import (
     arithmetic,
@@ -97,12 +97,17 @@ def call_of(answer: str) -> dict[str, object]:
     return call if isinstance(call, dict) else {}
 
 
+def expected_call(conversation: Conversation) -> dict[str, object]:
+    calls: list[dict[str, object]] = json.loads(expected(conversation))
+    return calls[0]
+
+
 def same_tool(conversation: Conversation, answer: str) -> bool:
-    return call_of(answer).get("name") == json.loads(expected(conversation))[0]["name"]
+    return call_of(answer).get("name") == expected_call(conversation)["name"]
 
 
 def same_call(conversation: Conversation, answer: str) -> bool:
-    return call_of(answer) == json.loads(expected(conversation))[0]
+    return call_of(answer) == expected_call(conversation)
 
 
 def no_call(conversation: Conversation, answer: str) -> bool:
@@ -202,16 +207,21 @@ def theme_asked_for(subject: Callable[[Draws], Conversation]) -> Callable[[Draws
     def made(random: Draws) -> Conversation:
         while True:
             conversation = subject(random)
-            if " about " in conversation[0][1]:
+            if " about " in conversation[0][1] and held_out(subject_of(conversation)):
                 return conversation
 
     return made
 
 
+def subject_of(conversation: Conversation) -> str:
+    """The word that a poem or story is asked to be about."""
+    about = conversation[0][1].split(" about ")[1].strip(".?!")
+    return re.split(" named | called ", about)[0].split()[-1].lower()
+
+
 def about_it(conversation: Conversation, answer: str) -> bool:
     """Speaks of what was asked for, in several lines or sentences."""
-    about = conversation[0][1].split(" about ")[1].strip(".?!").split(" named ")[0].split(" called ")[0]
-    return about.split()[-1].lower() in answer.lower() and len(answer.split()) > 15
+    return subject_of(conversation) in answer.lower() and len(answer.split()) > 15
 
 
 FAMILIES = [

@@ -27,8 +27,8 @@ OTHERS_SHARE = 0.08  # share of the tokens outside answers that are learnt too
 COPYING_UNTIL = 0.15
 RECALL_SHARE, LATER_RECALL_SHARE = 0.35, 0.04
 COPYING_SHARE = 0.7  # of what isn't recall, in the same time
-LONG_FROM, LONG_SHARE = 0.35, 0.05
-MOST_LONG_FROM, MOST_LONG_SHARE = 0.8, 0.25
+LONG_FROM, LONG_SHARE = 0.35, 0.03
+MOST_LONG_FROM, MOST_LONG_SHARE = 0.8, 0.15
 DECAY = 0.5
 REPORT_STEPS, SAVE_STEPS = 200, 200
 

@@ -24,7 +24,7 @@ def asked_as_json(random: Draws, request: str, answer: Any) -> Conversation:
 
 def json_list_asked_for(random: Draws) -> Conversation:
     """Languages with their years, or any collection."""
-    if random.random() < 0.45:
+    if not random.kept_out and random.random() < 0.45:
         count = random.choice((3, 3, 2, 4, 5))
         request = sketch(random, FRAMES["requests for languages"], count=count)
         return asked_as_json(

@@ -73,7 +73,7 @@ def made_up(random: Draws) -> Function:
         {fields[0]: fields for fields in (parameter(random) for _ in range(random.choice((1, 1, 2, 2, 3))))}.values()
     )
     spoken = joined([f"{name.replace('_', ' ')} {{{name}}}" for name, *_ in parameters])
-    values = " and ".join(f"{{{name}}}" for name, *_ in parameters)
+    listed = " and ".join(f"{{{name}}}" for name, *_ in parameters)
     written = ", ".join(f"{name}={{{name}}}" for name, *_ in parameters)
     keys = random.sample(WORDS["fields"], random.choice((1, 1, 2)))
     slots = [random.choice(("n", "word", "place", "code")) for _ in keys]
@@ -86,7 +86,7 @@ def made_up(random: Draws) -> Function:
         "Task": task.capitalize(),
         "name": name,
         "spoken": spoken,
-        "values": values,
+        "values": listed,
         "written": written,
     }
     return Function(

@@ -1,0 +1,113 @@
+"""The demo model's corpus: one seed, one text; the evaluation asks nothing that is in it."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from oruel.text.template import ChatTemplate
+from oruel.text.tools.derive import support
+from oruel.text.tools.format import HERMES
+from oruel.types import Message, Tool, ToolCall
+from training import corpus
+from training.chatml import TEMPLATE, messages_and_tools, pieces, rendered
+from training.families import FAMILIES, Family
+from training.invented import Draws, held_out
+from training.phrases import Conversation
+from training.subjects import arithmetic
+
+SIZES = (40, 400, 4)
+FILES = ("copying.jsonl", "corpus.jsonl", "long.jsonl")
+SUMS = re.compile(r"\b(\d+) ([+-]) (\d+)\b")
+
+
+@pytest.fixture(scope="module")
+def sample() -> list[Conversation]:
+    random = Draws(31)
+    return [corpus.conversation(random, corpus.MIX)[1] for _ in range(3000)]
+
+
+def test_the_same_seed_writes_the_same_bytes(tmp_path: Path) -> None:
+    for folder in ("one", "other"):
+        corpus.write(tmp_path / folder, SIZES, seed=5)
+    for name in FILES:
+        one, other = ((tmp_path / folder / name).read_bytes() for folder in ("one", "other"))
+        assert one == other
+        assert len(one) > 1000
+
+
+def test_another_seed_writes_another_corpus(tmp_path: Path) -> None:
+    for seed in (5, 6):
+        corpus.write(tmp_path / str(seed), SIZES, seed=seed)
+    assert (tmp_path / "5" / "corpus.jsonl").read_bytes() != (tmp_path / "6" / "corpus.jsonl").read_bytes()
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+def test_no_prompt_of_the_evaluation_is_in_the_corpus(family: Family, sample: list[Conversation]) -> None:
+    prompts = [rendered(conversation[:-1]) for conversation in family.questions()]
+    assert prompts
+    text = "".join(map(rendered, sample))
+    assert not [prompt for prompt in prompts if prompt in text]
+
+
+def test_sums_and_differences_kept_for_the_evaluation_are_nowhere_in_the_corpus(sample: list[Conversation]) -> None:
+    found = 0
+    for conversation in sample:
+        for first, sign, second in SUMS.findall(" ".join(content for _, content in conversation)):
+            a, b = int(first), int(second)
+            if max(a, b) <= 20:
+                found += 1
+                kept = arithmetic.held_out(a, b) if sign == "+" else arithmetic.held_out_difference(a, b)
+                assert not kept, f"{a} {sign} {b}"
+    assert found > 500
+
+
+@pytest.mark.parametrize("kept_out", [False, True])
+def test_made_up_words_of_the_corpus_and_of_the_evaluation_are_never_the_same(kept_out: bool) -> None:
+    random = Draws(1, kept_out)
+    for make in (random.word, random.name, random.letters, random.code, lambda: random.number(2, 3, 4)):
+        assert {held_out(make()) for _ in range(200)} == {kept_out}
+
+
+def test_the_page_s_samples_are_asked_in_the_corpus(sample: list[Conversation]) -> None:
+    asked = {content for conversation in sample for role, content in conversation if role == "user"}
+    assert set(corpus.PAGE) <= asked
+
+
+def test_the_template_is_one_whose_tool_calls_the_server_reads_off() -> None:
+    known = support(ChatTemplate(TEMPLATE))
+    assert known.is_whole
+    assert known.format == HERMES
+
+
+def test_the_corpus_is_rendered_as_the_server_renders(sample: list[Conversation]) -> None:
+    template = ChatTemplate(TEMPLATE)
+    with_tools = 0
+    for conversation in sample[:600]:
+        messages, tools = messages_and_tools(conversation)
+        with_tools += bool(tools)
+        asked = [
+            Message(
+                message["role"],
+                message["content"],
+                tool_calls=tuple(
+                    ToolCall("call_1", call["function"]["name"], json.dumps(call["function"]["arguments"]))
+                    for call in message.get("tool_calls", [])
+                ),
+            )
+            for message in messages
+        ]
+        offered = [Tool(**tool["function"]) for tool in tools]
+        assert rendered(conversation) == template.render(asked, {}, offered, answers=False)
+        assert rendered(conversation, answers=True) == template.render(asked, {}, offered)
+    assert with_tools > 20
+
+
+def test_what_the_assistant_writes_is_told_apart_from_the_rest(sample: list[Conversation]) -> None:
+    for conversation in sample[:300]:
+        parts = pieces(rendered(conversation))
+        assert "".join(text for text, _ in parts) == rendered(conversation)
+        answers = [text for text, answer in parts if answer]
+        assert len(answers) == sum(role in ("assistant", "calls") for role, _ in conversation)
+        assert all(text.endswith("<|im_end|>") for text in answers)
