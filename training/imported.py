@@ -1,4 +1,4 @@
-"""The weights of an exported file, to go on training from; it may have other tokens, and fewer layers."""
+"""The weights of an exported file, to go on training from; it may have other tokens."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from tokenizers.models import BPE
 
 from training.chatml import SPECIAL_TOKENS
 from training.export import parameter_name
-from training.model import Llama
+from training.model import Llama, Shape
 from training.tokenizer import untrained
 
 
@@ -45,10 +45,8 @@ def embedding_for(rows: torch.Tensor, old: Tokenizer, new: Tokenizer, ids: dict[
     return embedding
 
 
-def load(model: Llama, path: Path, tokenizer: Path) -> None:
-    """Puts the file's weights into the model. Layers that the file doesn't have stay as they are: at first they add
-    nothing.
-    """
+def load(path: Path, tokenizer: Path) -> Llama:
+    """The file's model, with rows for the tokens of `tokenizer`."""
     reader = GGUFReader(path)
     weights = {
         parameter_name(tensor.name): torch.from_numpy(
@@ -60,4 +58,7 @@ def load(model: Llama, path: Path, tokenizer: Path) -> None:
     weights["embedding.weight"] = embedding_for(
         weights["embedding.weight"], tokenizer_of(reader), new, ids_of(tokenizer)
     )
-    model.load_state_dict({**model.state_dict(), **weights})
+    layers = 1 + max(int(name.split(".")[1]) for name in weights if name.startswith("blocks."))
+    model = Llama(Shape(vocabulary=new.get_vocab_size(), layers=layers))
+    model.load_state_dict(weights)
+    return model

@@ -8,7 +8,7 @@ import argparse
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -18,6 +18,7 @@ from tokenizers import Tokenizer
 from torch.nn import functional
 
 from training import imported, probe
+from training.induction import with_copying
 from training.model import Llama, Shape
 from training.optimiser import Optimiser
 from training.rows import ANSWER, OTHER, PADDING, Batch, Conversations, Recall, long_rows, packed
@@ -29,8 +30,8 @@ RECALL_SHARE, LATER_RECALL_SHARE = 0.35, 0.04
 COPYING_SHARE = 0.7  # of what isn't recall, in the same time
 LONG_FROM, LONG_SHARE = 0.35, 0.03
 MOST_LONG_FROM, MOST_LONG_SHARE = 0.8, 0.15
-DECAY = 0.5
-REPORT_STEPS, SAVE_STEPS = 200, 200
+WARM_UP, DECAY = 0.03, 0.5
+REPORT_STEPS, SAVE_STEPS = 100, 100
 
 
 def loss_of(model: Llama, tokens: torch.Tensor, learnt: torch.Tensor) -> torch.Tensor:
@@ -43,8 +44,8 @@ def loss_of(model: Llama, tokens: torch.Tensor, learnt: torch.Tensor) -> torch.T
 
 
 def rate_scale(progress: float) -> float:
-    """Learning-rate scale at a share of the budget: up in 1%, constant to the decay, then linear to 0."""
-    return min(1.0, progress / 0.01 + 0.05, (1.0 - progress) / DECAY + 0.005)
+    """Learning-rate scale at a share of the budget: up, constant to the decay, then linear to 0."""
+    return min(1.0, progress / WARM_UP + 0.05, (1.0 - progress) / DECAY + 0.005)
 
 
 @dataclass(frozen=True)
@@ -87,16 +88,27 @@ class Rows:
         self.all.position, self.copying.position, self.long.position = places
 
 
+def beginning(work: Path, tokenizer: Tokenizer, start: Path | None) -> Llama:
+    """The model of the file `start`, or one that knows nothing; with the layers for copying where it has none yet."""
+    shape = Shape(vocabulary=tokenizer.get_vocab_size())
+    without = replace(shape, layers=shape.layers - 2)
+    model = imported.load(start, work / "tokenizer.json") if start else Llama(without)
+    if model.shape.layers == shape.layers:
+        return model
+    tokens, _ = packed(work, "corpus", tokenizer)
+    counts = torch.bincount(torch.from_numpy(tokens.astype("int64")), minlength=shape.vocabulary)
+    return with_copying(model, counts.float())
+
+
 class Training:
     """The state of one training: model, optimiser, places in the files, seconds, tokens and steps so far."""
 
-    def __init__(self, work: Path, seed: int, team: Team) -> None:
+    def __init__(self, work: Path, seed: int, team: Team, peak: float, start: Path | None) -> None:
         torch.manual_seed(seed)
-        self.team = team
+        self.team, self.peak = team, peak
         tokenizer = Tokenizer.from_file(str(work / "tokenizer.json"))
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.shape = Shape(vocabulary=tokenizer.get_vocab_size())
-        self.model = Llama(self.shape).to(self.device)
+        self.model = beginning(work, tokenizer, start).to(self.device)
         self.optimiser = Optimiser(self.model, team)
         self.rows = Rows(work, tokenizer, seed, team)
         self.questions = probe.questions(tokenizer, seed)
@@ -105,7 +117,7 @@ class Training:
 
     def save(self) -> None:
         state = {
-            "shape": asdict(self.shape),
+            "shape": asdict(self.model.shape),
             "model": self.model.state_dict(),
             "optimiser": self.optimiser.state(),
             "place": (self.rows.places, self.seconds, self.seen, self.steps),
@@ -128,7 +140,7 @@ class Training:
         loss = loss_of(self.model, tokens, learnt)
         loss.backward()
         self.team.average(self.model.parameters())
-        self.optimiser.step(rate_scale(progress))
+        self.optimiser.step(self.peak * rate_scale(progress))
         self.seen += int((marks != PADDING).sum()) * self.team.size
         self.steps += 1
         return loss.item()
@@ -159,11 +171,9 @@ class Training:
 
 
 def train(arguments: argparse.Namespace, team: Team) -> None:
-    training = Training(arguments.work, arguments.seed, team)
+    training = Training(arguments.work, arguments.seed, team, arguments.peak, arguments.start)
     if training.checkpoint.exists():
         training.resume()
-    elif arguments.start:
-        imported.load(training.model, arguments.start, arguments.work / "tokenizer.json")
     average = 8.0
     for loss in training.run(Budget(arguments.minutes, arguments.tokens and arguments.tokens * 1e6)):
         average += 0.05 * (loss - average)
@@ -183,6 +193,7 @@ def main() -> None:
     budget.add_argument("--minutes", type=float, help="training time in all, earlier sittings included")
     budget.add_argument("--tokens", type=float, help="tokens seen in all, in millions")
     parser.add_argument("--start", type=Path, help="GGUF file to go on from where there is no checkpoint")
+    parser.add_argument("--peak", type=float, default=1.0, help="learning rate at its highest, of the usual one")
     parser.add_argument("--processes", type=int, default=1 if torch.cuda.is_available() else 2)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()

@@ -1,0 +1,91 @@
+"""Copying set up by hand: two layers that begin as a previous-token head and as heads that follow a match.
+
+Such heads are what Olsson et al., "In-context Learning and Induction Heads" (2022), find in trained models: the first
+layer notes for each token which one stood before it; the second looks for the places where the current token stood
+before, and adds the token that came next there. An hour of training on this corpus hadn't found it by itself; from
+here it only has to learn when to trust it.
+"""
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from training.model import Block, Llama, Shape
+
+SHARP = 4  # fastest pairs of the rotary embedding, by which the previous token is told from its neighbours
+SLOW = 14  # first of the pairs that hardly turn over hundreds of tokens, by which tokens are matched
+NEAR_SCALE, MATCH_SCALE = 6.0, 2.2
+NOTE_SIZE, COPY_SIZE = 0.1, 0.08  # of what is noted and copied, for values of norm 14
+
+
+def spread(embedding: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean, [width], and covariance, [width, width], of the normalised embeddings, [tokens, width]."""
+    rows = nn.functional.rms_norm(embedding, (embedding.shape[1],))
+    weights = (counts / counts.sum() + 1 / len(counts)) / 2
+    mean = weights @ rows
+    centred = (rows - mean) * weights.sqrt()[:, None]
+    return mean, centred.mT @ centred
+
+
+def usual_direction(mean: Tensor, covariance: Tensor) -> Tensor:
+    """A unit vector along which the embeddings are nearly all alike."""
+    direction = torch.linalg.solve(covariance + 0.05 * torch.eye(len(mean)), mean)
+    return direction / direction.norm()
+
+
+class Circuit:
+    """The two layers. Tokens are told apart where their embeddings differ most; notes go where they differ least."""
+
+    def __init__(self, shape: Shape, mean: Tensor, covariance: Tensor) -> None:
+        self.shape, self.usual = shape, usual_direction(mean, covariance)
+        self.head = shape.head_width
+        size = self.head - 2 * SLOW
+        variances, directions = torch.linalg.eigh(covariance)
+        self.read = directions[:, -size:].mT * (variances[-size:].mean() / variances[-size:]).sqrt()[:, None]
+        self.noted = directions[:, :size].mT
+
+    @torch.no_grad()
+    def previous(self, block: Block) -> None:
+        """Makes the first head of the block look at the token before, and note it; the others add nothing."""
+        turn = self.shape.rope_base ** -(torch.arange(0, self.head, 2) / self.head)
+        # The score of the token `d` before is the sum of cos(turn * (d - 1)), less what it is for its neighbours.
+        here, there = torch.zeros(self.head), torch.zeros(self.head)
+        here[0 : 2 * SHARP : 2] = NEAR_SCALE
+        there[0 : 2 * SHARP : 2] = NEAR_SCALE * turn[:SHARP].cos()
+        there[1 : 2 * SHARP : 2] = NEAR_SCALE * turn[:SHARP].sin()
+        here[-2] = NEAR_SCALE
+        there[-2] = -NEAR_SCALE * turn[:SHARP].cos().sum()
+        attention = block.attention
+        attention.query.weight[: self.head] = here[:, None] * self.usual
+        attention.key.weight[: self.head] = there[:, None] * self.usual
+        attention.value.weight[: len(self.read)] = NOTE_SIZE**0.5 * self.read
+        attention.output.weight[:, : len(self.read)] = NOTE_SIZE**0.5 * self.noted.mT
+
+    @torch.no_grad()
+    def following(self, block: Block) -> None:
+        """Makes every head look where the current token was noted as the one before, and add what stands there."""
+        attention = block.attention
+        random = torch.randn(self.shape.width, self.shape.width, generator=torch.Generator().manual_seed(3))
+        every = torch.linalg.qr(random).Q
+        for head in range(self.shape.heads):
+            rows = slice(head * self.head, (head + 1) * self.head)
+            attention.query.weight[rows] = 0.0
+            attention.key.weight[rows] = 0.0
+            attention.query.weight[rows][2 * SLOW :] = MATCH_SCALE * self.read
+            attention.key.weight[rows][2 * SLOW :] = MATCH_SCALE * self.noted
+        attention.value.weight.copy_(COPY_SIZE**0.5 * every)
+        attention.output.weight.copy_(COPY_SIZE**0.5 * every.mT)
+
+
+def with_copying(model: Llama, counts: Tensor) -> Llama:
+    """The model with the circuit's layers before its own; `counts` says how often each token occurs."""
+    shape = replace(model.shape, layers=model.shape.layers + 2)
+    deeper = Llama(shape)
+    deeper.embedding, deeper.norm = model.embedding, model.norm
+    circuit = Circuit(shape, *spread(model.embedding.weight.detach(), counts))
+    previous, following = deeper.blocks[:2]
+    circuit.previous(previous)
+    circuit.following(following)
+    deeper.blocks = nn.ModuleList([previous, following, *model.blocks])
+    return deeper
