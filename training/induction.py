@@ -16,7 +16,8 @@ from training.model import Block, Llama, Shape
 SHARP = 4  # fastest pairs of the rotary embedding, by which the previous token is told from its neighbours
 SLOW = 14  # first of the pairs that hardly turn over hundreds of tokens, by which tokens are matched
 NEAR_SCALE, MATCH_SCALE = 6.0, 2.2
-NOTE_SIZE, COPY_SIZE = 0.1, 0.08  # of what is noted and copied, for values of norm 14
+LOUDER = 8.0
+NOTE_SIZE, COPY_SIZE = 0.06, 0.03  # of what is noted and copied, for values of norm 14
 
 
 def spread(embedding: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
@@ -35,15 +36,19 @@ def usual_direction(mean: Tensor, covariance: Tensor) -> Tensor:
 
 
 class Circuit:
-    """The two layers. Tokens are told apart where their embeddings differ most; notes go where they differ least."""
+    """The two layers. Tokens are told apart where their embeddings differ most; notes and copies go where they differ
+    least, so that they hardly disturb layers that were trained without them.
+    """
 
-    def __init__(self, shape: Shape, mean: Tensor, covariance: Tensor) -> None:
-        self.shape, self.usual = shape, usual_direction(mean, covariance)
+    def __init__(self, shape: Shape, size: float, mean: Tensor, covariance: Tensor) -> None:
+        self.shape, self.size, self.usual = shape, size, usual_direction(mean, covariance)
         self.head = shape.head_width
-        size = self.head - 2 * SLOW
+        slow = self.head - 2 * SLOW
         variances, directions = torch.linalg.eigh(covariance)
-        self.read = directions[:, -size:].mT * (variances[-size:].mean() / variances[-size:]).sqrt()[:, None]
-        self.noted = directions[:, :size].mT
+        self.read = directions[:, -slow:].mT * (variances[-slow:].mean() / variances[-slow:]).sqrt()[:, None]
+        self.noted = directions[:, :slow].mT
+        self.copied = directions[:, slow : slow + self.head].mT
+        self.copied_from = directions[:, -self.head :].mT
 
     @torch.no_grad()
     def previous(self, block: Block) -> None:
@@ -59,31 +64,43 @@ class Circuit:
         attention = block.attention
         attention.query.weight[: self.head] = here[:, None] * self.usual
         attention.key.weight[: self.head] = there[:, None] * self.usual
-        attention.value.weight[: len(self.read)] = NOTE_SIZE**0.5 * self.read
-        attention.output.weight[:, : len(self.read)] = NOTE_SIZE**0.5 * self.noted.mT
+        attention.value.weight[: len(self.read)] = self.read
+        attention.output.weight[:, : len(self.read)] = self.size * NOTE_SIZE * self.noted.mT
 
     @torch.no_grad()
     def following(self, block: Block) -> None:
-        """Makes every head look where the current token was noted as the one before, and add what stands there."""
+        """Makes all heads look where the current token was noted as the one before; one adds what stands there."""
         attention = block.attention
-        random = torch.randn(self.shape.width, self.shape.width, generator=torch.Generator().manual_seed(3))
-        every = torch.linalg.qr(random).Q
         for head in range(self.shape.heads):
             rows = slice(head * self.head, (head + 1) * self.head)
             attention.query.weight[rows] = 0.0
             attention.key.weight[rows] = 0.0
             attention.query.weight[rows][2 * SLOW :] = MATCH_SCALE * self.read
             attention.key.weight[rows][2 * SLOW :] = MATCH_SCALE * self.noted
-        attention.value.weight.copy_(COPY_SIZE**0.5 * every)
-        attention.output.weight.copy_(COPY_SIZE**0.5 * every.mT)
+        attention.value.weight[: self.head] = self.copied_from
+        attention.output.weight[:, : self.head] = self.size * COPY_SIZE * self.copied.mT
 
 
-def with_copying(model: Llama, counts: Tensor) -> Llama:
+@torch.no_grad()
+def louder(model: Llama, times: float) -> None:
+    """The same model with everything that layers add up made larger: then a step of the new layers' matrices, which
+    Muon makes equally large for all, doesn't drown what the old ones read.
+    """
+    model.embedding.weight.mul_(times)
+    model.norm.weight.div_(times)
+    for block in model.blocks:
+        block.attention.output.weight.mul_(times)
+        block.feed_forward.down.weight.mul_(times)
+
+
+def with_copying(model: Llama, counts: Tensor, trained: bool) -> Llama:
     """The model with the circuit's layers before its own; `counts` says how often each token occurs."""
+    size = LOUDER if trained else 1.0
+    louder(model, size)
     shape = replace(model.shape, layers=model.shape.layers + 2)
     deeper = Llama(shape)
     deeper.embedding, deeper.norm = model.embedding, model.norm
-    circuit = Circuit(shape, *spread(model.embedding.weight.detach(), counts))
+    circuit = Circuit(shape, size, *spread(model.embedding.weight.detach(), counts))
     previous, following = deeper.blocks[:2]
     circuit.previous(previous)
     circuit.following(following)

@@ -25,9 +25,9 @@ from training.rows import ANSWER, OTHER, PADDING, Batch, Conversations, Recall, 
 from training.team import Team, run
 
 OTHERS_SHARE = 0.08  # share of the tokens outside answers that are learnt too
-COPYING_UNTIL = 0.15
-RECALL_SHARE, LATER_RECALL_SHARE = 0.35, 0.04
-COPYING_SHARE = 0.7  # of what isn't recall, in the same time
+COPYING_UNTIL = 0.25
+RECALL_SHARE, LATER_RECALL_SHARE = 0.2, 0.04
+COPYING_SHARE = 0.8  # of what isn't recall, in the same time
 LONG_FROM, LONG_SHARE = 0.35, 0.03
 MOST_LONG_FROM, MOST_LONG_SHARE = 0.8, 0.15
 WARM_UP, DECAY = 0.03, 0.5
@@ -97,7 +97,7 @@ def beginning(work: Path, tokenizer: Tokenizer, start: Path | None) -> Llama:
         return model
     tokens, _ = packed(work, "corpus", tokenizer)
     counts = torch.bincount(torch.from_numpy(tokens.astype("int64")), minlength=shape.vocabulary)
-    return with_copying(model, counts.float())
+    return with_copying(model, counts.float(), trained=start is not None)
 
 
 class Training:
