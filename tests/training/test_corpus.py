@@ -78,7 +78,7 @@ def test_the_page_s_samples_are_asked_in_the_corpus(sample: list[Conversation]) 
 def test_the_template_is_one_whose_tool_calls_the_server_reads_off() -> None:
     known = support(ChatTemplate(TEMPLATE))
     assert known.is_whole
-    assert known.format == HERMES
+    assert known.formats == (HERMES,)
 
 
 def test_the_corpus_is_rendered_as_the_server_renders(sample: list[Conversation]) -> None:
