@@ -34,6 +34,7 @@ class LocalBackend:
         # Asked before the prompt is tokenised, so that a full server spends nothing on those it refuses.
         self._engine.require_room(request.n)
         prompt = await self._encode(request)
+        left_out = await asyncio.to_thread(self._tokenizer.left_out, request) if request.tools else ()
         max_tokens = self._clamp(request.max_tokens, len(prompt.tokens))
         choices = [self._choice(request, prompt) for _ in range(request.n)]
         scope = "" if self._shares_with_all else request.account
@@ -47,7 +48,7 @@ class LocalBackend:
             form=self._tokenizer.form(request, prompt.state),
         ) as generation:
             place = await generation.started()
-            yield Delta(0, self._model, request.tier, queued=place.queued)
+            yield Delta(0, self._model, request.tier, queued=place.queued, differs=left_out)
             ended = 0
             while ended < request.n:
                 for index, piece in await self._next_pieces(generation, choices):

@@ -1,26 +1,14 @@
 """Calls of declared tools, as the rules of a grammar."""
 
-from collections.abc import Mapping, Sequence
-from types import NoneType
-from typing import Any
+from collections.abc import Sequence
 
 from oruel.constraints.schema import embedded
 from oruel.text.element_rules import ElementRules
-from oruel.text.lark import Lark, quoted
-from oruel.text.spelling_rules import LENGTHS, SpellingRules, check_tagged
-from oruel.text.tools.format import NAME_AGAIN, TYPE, Tagged, ToolFormat
+from oruel.text.lark import ANYTHING, Lark, escaped, quoted
+from oruel.text.spelling_rules import SpellingRules, check_tagged
+from oruel.text.tools.arguments import Arguments, Text, Way
+from oruel.text.tools.format import NAME_AGAIN, Tagged, ToolFormat
 from oruel.types import Tool
-
-# A boolean is an integer in Python.
-TYPES: Mapping[str, type | tuple[type, ...]] = {
-    "boolean": bool,
-    "null": NoneType,
-    "number": (int, float),
-    "string": str,
-    "object": dict,
-    "array": list,
-}
-NAMES = {"integer": "number"}
 
 
 class CallRules:
@@ -34,7 +22,6 @@ class CallRules:
         self._lark = lark
         self._format = tool_format
         self._prefix = prefix
-        self._tool_names = [tool.name for tool in tools]
         between = tool_format.between if several else None
         more = f"({lark.literal(between)} {prefix}call)*" if between is not None else ""
         names = " | ".join(f"{prefix}tool_{number}" for number in range(len(tools)))
@@ -58,77 +45,31 @@ class CallRules:
             return expression
         if self._format.tagged is None:
             return f"%json {embedded(schema)}"
-        return self._tagged(self._format.tagged, number, schema, lines)
-
-    def _tagged(self, tags: Tagged, number: int, schema: dict[str, Any], lines: list[str]) -> str:
-        """Properties in the order of the schema."""
-        where = f"{self._tool_names[number]}: parameters"
         if self._format.exact:
             check_tagged(schema, where)
-        required = schema.get("required", ())
-        properties = schema.get("properties") or {}
+        return self._tagged(self._format.tagged, number, Arguments(schema), lines)
+
+    def _tagged(self, tags: Tagged, number: int, arguments: Arguments, lines: list[str]) -> str:
         parts: list[str] = []
-        for place, (key, described) in enumerate(properties.items()):
-            rule = f"{self._prefix}value_{number}_{place}"
-            head = f"{self._lark.literal(tags.before_key)} {quoted(key)}"
-            ways = self._ways(rule, tags, with_definitions(described, schema), lines)
-            part = f"{head} {ways[0]}" if len(ways) == 1 else f"{head} ({' | '.join(ways)})"
-            parts.append(part if key in required else f"({part})?")
+        for place, argument in enumerate(arguments.each):
+            options: list[str] = []
+            for option, way in enumerate(argument.ways(tags)):
+                name = f"{self._prefix}value_{number}_{place}_{option}"
+                lines.append(self._value(name, way, tags.after_value))
+                options.append(f"{self._lark.literal(way.after_key)} {name}")
+            part = f"{self._lark.literal(tags.before_key)} {quoted(argument.key)} ({' | '.join(options)})"
+            parts.append(part if argument.is_required else f"({part})?")
         return " ".join(parts)
 
-    def _ways(self, rule: str, tags: Tagged, schema: dict[str, Any], lines: list[str]) -> list[str]:
-        """What may follow a key: one way, or one for each type that the value may have, where the tag names it."""
-        typed = types(schema) if TYPE in tags.after_key_json else [None]
-        ways: list[str] = []
-        for each in typed:
-            narrowed = schema if each is None else {**schema, "type": each}
-            is_text = is_string(narrowed)
-            after_key = (
-                tags.after_key if is_text else tags.after_key_json.replace(TYPE, NAMES.get(each or "", each or ""))
-            )
-            name = rule if each is None else f"{rule}_{each}"
-            lines.append(self._value(name, tags, narrowed, is_text))
-            ways.append(f"{self._lark.literal(after_key)} {name}")
-        return ways
+    def _value(self, name: str, way: Way, end: str) -> str:
+        if way.held:
+            return self._text(name, way.held, end)
+        return f"{name}: %json {embedded(way.schema)} {self._lark.literal(end)}\n"
 
-    def _value(self, rule: str, tags: Tagged, schema: dict[str, Any], is_text: bool) -> str:
-        end = tags.after_value
-        if is_text and "enum" in schema:
-            choices = " | ".join(quoted(choice) for choice in schema["enum"] if isinstance(choice, str))
-            return f"{rule}: ({choices}) {self._lark.literal(end)}\n"
-        if is_text and not (self._format.exact and LENGTHS.intersection(schema)):
-            return self._lark.up_to(rule, end)
-        if is_text:
-            terminal = f"{rule}_T".upper()
-            least, most = schema.get("minLength", 0), schema.get("maxLength", "")
-            return f"{terminal}: /(.|\\n){{{least},{most}}}/\n{self._lark.up_to(rule, end, terminal)}"
-        return f"{rule}: %json {embedded(schema)} {self._lark.literal(end)}\n"
-
-
-def types(schema: Mapping[str, Any]) -> list[str]:
-    """Those that a value of this schema may have; all where it doesn't say."""
-    named = schema.get("type")
-    if isinstance(named, str):
-        return [named]
-    if named:
-        return list(named)
-    choices = schema.get("enum", [schema["const"]] if "const" in schema else None)
-    return sorted({json_type(choice) for choice in choices}) if choices else list(TYPES)
-
-
-def json_type(value: Any) -> str:
-    return next(name for name, kind in TYPES.items() if isinstance(value, kind))
-
-
-def is_string(schema: Any) -> bool:
-    """Whether a value of this schema is written as it stands, and not as JSON."""
-    if not isinstance(schema, dict):
-        return False
-    choices = schema.get("enum") or [None]
-    return schema.get("type") == "string" or ("type" not in schema and all(isinstance(c, str) for c in choices))
-
-
-def with_definitions(described: Any, schema: Mapping[str, Any]) -> dict[str, Any]:
-    """A property's schema by itself, with what it may refer to."""
-    definitions: dict[str, Any] = {name: schema[name] for name in ("$defs", "definitions") if name in schema}
-    return {**definitions, **described} if isinstance(described, dict) else definitions
+    def _text(self, name: str, held: Text, end: str) -> str:
+        if held.choices is not None:
+            return f"{name}: ({' | '.join(map(quoted, held.choices))}) {self._lark.literal(end)}\n"
+        terminal = f"{name}_text".upper()
+        length = f"/(.|\\n){{{held.least},{'' if held.most is None else held.most}}}/"
+        # Else a text that has to be longer could go on behind what ends it.
+        return f"{terminal}: {length} & ~/{ANYTHING}{escaped(end)}{ANYTHING}/\n" + self._lark.up_to(name, end, terminal)

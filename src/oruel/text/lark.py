@@ -50,13 +50,17 @@ def quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
+def escaped(text: str) -> str:
+    """An expression between slashes that matches just this text."""
+    return re.escape(text).replace("\\\n", r"\n").replace("/", r"\/")
+
+
 def not_beginning_with(name: str, *texts: str) -> str:
     """A terminal for all texts but those."""
-    escaped = (re.escape(text).replace("/", r"\/") for text in texts)
-    return f"{name}: /{ANYTHING}/" + "".join(f" & ~/{text}{ANYTHING}/" for text in escaped) + "\n"
+    return f"{name}: /{ANYTHING}/" + "".join(f" & ~/{escaped(text)}{ANYTHING}/" for text in texts) + "\n"
 
 
 def without(name: str, texts: Collection[str]) -> str:
     """A terminal for all texts that hold none of those."""
-    escaped = "|".join(re.escape(text).replace("/", r"\/") for text in texts)
-    return f"{name}: /{ANYTHING}/" + (f" & ~/{ANYTHING}({escaped}){ANYTHING}/" if texts else "") + "\n"
+    refused = "|".join(map(escaped, texts))
+    return f"{name}: /{ANYTHING}/" + (f" & ~/{ANYTHING}({refused}){ANYTHING}/" if texts else "") + "\n"

@@ -18,6 +18,7 @@ from oruel.text.tools.derive import support
 from oruel.text.tools.families import Family, family_of
 from oruel.text.tools.format import HERMES, ToolFormat
 from oruel.text.tools.generic import with_tools
+from oruel.text.tools.left_out import left_out_of_tags
 from oruel.types import ChatRequest, Message
 
 # As many tokens from a prompt's end hold the marker that opens reasoning, however it is spelt.
@@ -50,6 +51,7 @@ class Tokenizer:
         self._encoder = PromptEncoder(vocabulary, chat_template)
         known = self._known_formats(chat_template, family)
         self._generic = not known and describes_tools
+        self._tags = next((each.tagged for each in known if each.tagged), None)
         self.has_tools = bool(known) or describes_tools
         self._dialect = self._dialect_of(chat_template, family, known)
 
@@ -74,6 +76,16 @@ class Tokenizer:
     def encode_text(self, text: str) -> list[int]:
         """The tokens of a text alone: no BOS, and nothing in it is a special token."""
         return self._encoder.encode_text(text)
+
+    def left_out(self, request: ChatRequest) -> tuple[str, ...]:
+        """What of the tools' schemas the form doesn't hold, beside what no form does, each as "parameter: keywords".
+        Takes up to a second for a hostile one.
+
+        Raises InvalidParameter for a tool that this model can't call, UnsupportedParameter where all was to hold.
+        """
+        if self._tags is None or request.tool_choice.mode == "none":
+            return ()
+        return left_out_of_tags(request.tools, self._tags)
 
     def form(self, request: ChatRequest, state: State) -> Form | None:
         """What the answer has to be like; None where it is free."""

@@ -5,14 +5,14 @@ import re
 import secrets
 import string
 from collections.abc import Callable, Mapping
-from typing import Any
 
-from oruel.text.call_rules import is_string
+from oruel.text.tools.arguments import Arguments
 from oruel.text.tools.element_reader import ElementReader
-from oruel.text.tools.format import LOWER_ID, NAME, TYPE, Tagged, ToolFormat, common_start, pattern
+from oruel.text.tools.format import LOWER_ID, NAME, ToolFormat, pattern
 from oruel.text.tools.spelling_reader import SpellingReader
 from oruel.types import Tool, ToolCallDelta
 
+STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 LETTERS = string.ascii_letters + string.digits
 
 
@@ -27,7 +27,7 @@ class CallReader:
         self._json = _JsonScanner()
         self._spelt: SpellingReader | ElementReader | None = None
         self._keys = 0
-        self._tool_name = ""
+        self._heads: Mapping[str, tuple[str, bool]] = {}
         tagged = tool_format.tagged
         follows = [tagged.before_key, tool_format.end, tool_format.between or tool_format.end] if tagged else []
         ahead = f"(?={'|'.join(map(pattern, follows))})" if follows else ""
@@ -45,7 +45,7 @@ class CallReader:
         found = self._named.match(text)
         if not found:
             return None
-        self._tool_name, self.is_whole = found[1], False
+        self.is_whole = False
         self._json, self._keys = _JsonScanner(), 0
         if self._format.spelling:
             self._spelt, self._state = SpellingReader(self._format.spelling), self._spelling
@@ -55,6 +55,7 @@ class CallReader:
             self._state = self._spelling
         else:
             self._state = self._arguments if self._format.tagged is None else self._tag
+        self._heads = self._heads_of(found[1])
         return found.end(), [ToolCallDelta(self._index, self._call_id(), found[1])]
 
     def _call_id(self) -> str:
@@ -81,29 +82,28 @@ class CallReader:
                 self._state = self._after
                 return 0, [ToolCallDelta(self._index, arguments="}" if self._keys else "{}")]
             return None
-        key, _, behind = text[len(tags.before_key) :].partition(common_start(tags.after_key, tags.after_key_json))
-        start = len(tags.before_key) + len(key)
-        is_text = self._is_text(tags, key, text[start:])
-        found = re.compile(pattern(tags.after_key if is_text else tags.after_key_json)).match(text, start)
-        end = text.find(tags.after_value, found.end()) if behind and found else -1
-        if not found or end < 0:
+        head = next((head for head in self._heads if text.startswith(head)), "")
+        key, is_text = self._heads.get(head, ("", False))
+        end = value_end(text, len(head), tags.after_value, is_text) if head else -1
+        if end < 0:
             return None
-        value = text[found.end() : end]
+        value = text[len(head) : end]
         written = json.dumps(value, ensure_ascii=False) if is_text else value
         opening = ", " if self._keys else "{"
         self._keys += 1
         fragment = f"{opening}{json.dumps(key, ensure_ascii=False)}: {written}"
         return end + len(tags.after_value), [ToolCallDelta(self._index, arguments=fragment)]
 
-    def _is_text(self, tags: Tagged, key: str, behind: str) -> bool:
-        if TYPE in tags.after_key_json:
-            return behind.startswith(tags.after_key)
-        return is_string(self._properties.get(key))
-
-    @property
-    def _properties(self) -> Mapping[str, Any]:
-        tool = self._tools.get(self._tool_name)
-        return (tool.parameters.get("properties") or {}) if tool else {}
+    def _heads_of(self, name: str) -> Mapping[str, tuple[str, bool]]:
+        """What may stand before a value: the key, and whether the value is written as it stands."""
+        tool, tags = self._tools.get(name), self._format.tagged
+        if tool is None or tags is None:
+            return {}
+        return {
+            f"{tags.before_key}{argument.key}{way.after_key}": (argument.key, way.is_text)
+            for argument in Arguments(tool.parameters).each
+            for way in argument.ways(tags)
+        }
 
     def _after(self, text: str) -> tuple[int, list[ToolCallDelta]] | None:
         if self._between and (found := self._between.match(text)):
@@ -156,6 +156,14 @@ class _JsonScanner:
         elif character in "}]":
             self._depth -= 1
             self.is_complete = self._depth <= 0
+
+
+def value_end(text: str, start: int, end: str, is_text: bool) -> int:
+    """The index of the `end` behind a value; -1 where it hasn't come. Inside a string of JSON it ends nothing."""
+    place = text.find(end, start)
+    while place >= 0 and not is_text and '"' in STRING.sub("", text[start:place]):
+        place = text.find(end, place + 1)
+    return place
 
 
 def call_id(*, short: bool) -> str:

@@ -1,0 +1,192 @@
+"""Arguments that are written as tags: which there may be, what each is held to, and which stand there as they are."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import NoneType
+from typing import Any
+
+from oruel.constraints.schema import left_out
+from oruel.errors import SchemaRefused
+from oruel.text.tools.format import TYPE, Tagged
+from oruel.text.tools.references import ANNOTATIONS, alone, resolved
+
+# What a text that stands as it is can be held to.
+TEXTUAL = frozenset({"type", "enum", "const", "minLength", "maxLength"})
+# What tags, of which each stands by itself, can't be held to.
+TOGETHER = frozenset(
+    {"anyOf", "const", "dependencies", "dependentRequired", "dependentSchemas", "else", "enum", "if", "not", "oneOf",
+     "propertyNames", "then"}
+)  # fmt: skip
+# Of the schemas of one function's arguments, each with what it refers to.
+MAX_CHARACTERS = 2**21
+# A boolean is an integer in Python.
+TYPES: Mapping[str, type | tuple[type, ...]] = {
+    "boolean": bool,
+    "null": NoneType,
+    "number": (int, float),
+    "string": str,
+    "object": dict,
+    "array": list,
+}
+# Where a tag's own name for a type is another.
+NAMES = {"integer": "number"}
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """What a value that is written as it stands is held to: one of `choices`, or a length in characters."""
+
+    choices: tuple[str, ...] | None = None
+    least: int = 0
+    most: int | None = None
+
+    def takes(self, value: str) -> bool:
+        return self.least <= len(value) and (self.most is None or len(value) <= self.most)
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a value may be written: behind `after_key`, as JSON or, where it `is_text`, as it stands."""
+
+    after_key: str
+    schema: dict[str, Any]
+    held: Text | None = None
+
+    @property
+    def is_text(self) -> bool:
+        return self.held is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """`schema` refers to nothing outside itself."""
+
+    key: str
+    schema: dict[str, Any]
+    is_required: bool
+
+    def ways(self, tags: Tagged) -> list[Way]:
+        """One, or one for each type where the tag names it. Raises SchemaRefused for none."""
+        if TYPE not in tags.after_key_json:
+            # A string that a text can't be held to is written as JSON, which can.
+            held = as_text(self.schema, tags.after_value)
+            return [Way(tags.after_key if held else tags.after_key_json, self.schema, held)]
+        found = [way for name in types(self.schema) if (way := self._typed(name, tags))]
+        if not found:
+            raise SchemaRefused(f"no text between this model's tags can be held to what {json.dumps(self.key)} may be")
+        return found
+
+    def _typed(self, name: str, tags: Tagged) -> Way | None:
+        schema = {**self.schema, "type": name}
+        if "enum" in schema:
+            schema["enum"] = [choice for choice in schema["enum"] if json_type(choice) == NAMES.get(name, name)]
+        if name == "string":
+            held = as_text(schema, tags.after_value)
+            return Way(tags.after_key, schema, held) if held else None
+        after_key = tags.after_key_json.replace(TYPE, NAMES.get(name, name))
+        return Way(after_key, schema) if can_be_written(schema) else None
+
+
+def as_text(schema: Mapping[str, Any], end: str) -> Text | None:
+    """What a text up to the first `end` is held to where it is a string of this schema; None where it can't be."""
+    if not schema.keys() <= ANNOTATIONS | TEXTUAL or schema.get("type", "string") != "string":
+        return None
+    text = Text(None, int(schema.get("minLength", 0)), schema.get("maxLength"))
+    values = choices(schema)
+    if values is None:
+        return text if "type" in schema else None
+    if not values or not all(isinstance(value, str) and text.takes(value) and fits(value, end) for value in values):
+        return None
+    return Text(tuple(values))
+
+
+def choices(schema: Mapping[str, Any]) -> list[Any] | None:
+    """The values that there are; None where they aren't listed."""
+    listed: list[Any] | None = schema.get("enum")
+    if "const" not in schema:
+        return listed
+    return [schema["const"]] if listed is None or schema["const"] in listed else []
+
+
+def fits(value: str, end: str) -> bool:
+    """Whether the first `end` behind it is where it ends; what can't be printed is left to JSON."""
+    return value.isprintable() and (value + end).find(end) == len(value)
+
+
+def types(schema: Mapping[str, Any]) -> list[str]:
+    """Those that a value of this schema may have; all where it doesn't say."""
+    named = schema.get("type")
+    if named:
+        return [named] if isinstance(named, str) else list(named)
+    listed = choices(schema)
+    return sorted({json_type(choice) for choice in listed}) if listed else list(TYPES)
+
+
+def json_type(value: Any) -> str:
+    return next(name for name, kind in TYPES.items() if isinstance(value, kind))
+
+
+def can_be_written(schema: Mapping[str, Any]) -> bool:
+    try:
+        left_out(schema)
+    except SchemaRefused:
+        return False
+    return True
+
+
+class Arguments:
+    """Those of one function, by the schema of all: what that declares, in its order, and what it requires besides.
+    No others are ever written. `left_out`: the keywords that tags can't be held to, sorted.
+
+    Raises SchemaRefused for an argument that has to be there and can't, and for too much of a schema.
+    """
+
+    def __init__(self, parameters: Mapping[str, Any]) -> None:
+        self._root = parameters
+        self._parts = list(self._all())
+        self._required = {key for part in self._parts for key in part.get("required") or ()}
+        self._size = 0
+        keys = [key for part in self._parts for key in [*(part.get("properties") or ()), *(part.get("required") or ())]]
+        self.each = [found for key in dict.fromkeys(keys) if (found := self._argument(key))]
+        self.left_out = tuple(sorted(self._left_out()))
+
+    def _all(self) -> Iterator[Mapping[str, Any]]:
+        """The schemas that all hold: the object's own, what it refers to, what allOf lists."""
+        waiting: list[Any] = [self._root]
+        seen: set[int] = set()
+        for schema in waiting:
+            if isinstance(schema, Mapping) and id(schema) not in seen:
+                seen.add(id(schema))
+                yield schema
+                waiting += [resolved(schema.get("$ref"), self._root), *(schema.get("allOf") or ())]
+
+    def _argument(self, key: str) -> Argument | None:
+        applying = [applying_to(key, part) for part in self._parts]
+        is_required = key in self._required
+        if any(schema is False for schema in applying):
+            if is_required:
+                raise SchemaRefused(f"{json.dumps(key)} is required, and nothing that it may be")
+            return None
+        held = [schema for schema in applying if isinstance(schema, Mapping) and schema]
+        schema = alone({"allOf": held} if len(held) > 1 else held[0] if held else {}, self._root)
+        self._size += len(json.dumps(schema))
+        if self._size > MAX_CHARACTERS:
+            raise SchemaRefused(f"its arguments refer to more than {MAX_CHARACTERS} characters of schemas")
+        return Argument(key, schema, is_required)
+
+    def _left_out(self) -> set[str]:
+        named = {keyword for part in self._parts for keyword in TOGETHER & part.keys()}
+        if self.each and any(part.get("patternProperties") for part in self._parts):
+            named.add("patternProperties")
+        if any(part.get("minProperties", 0) > len(self._required) for part in self._parts):
+            named.add("minProperties")
+        if any(part.get("maxProperties", len(self.each)) < len(self.each) for part in self._parts):
+            named.add("maxProperties")
+        return named
+
+
+def applying_to(key: str, part: Mapping[str, Any]) -> Any:
+    """What one schema of the object says of the value of `key`."""
+    properties = part.get("properties") or {}
+    return properties[key] if key in properties else part.get("additionalProperties", True)

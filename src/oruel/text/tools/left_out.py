@@ -1,0 +1,41 @@
+"""What of the tools' schemas can't be held where arguments are written as tags."""
+
+from collections.abc import Iterable
+
+from oruel.constraints.schema import left_out
+from oruel.errors import InvalidParameter, SchemaRefused, UnsupportedParameter
+from oruel.kinds import abbreviate
+from oruel.text.tools.arguments import Arguments
+from oruel.text.tools.format import Tagged
+from oruel.types import Tool
+
+
+def left_out_of_tags(tools: Iterable[Tool], tags: Tagged) -> tuple[str, ...]:
+    """Each as "parameter: keywords", less those that JSON can't be held to either.
+
+    Raises InvalidParameter where no such call can be written, UnsupportedParameter where all of a schema was to hold.
+    """
+    notes: list[str] = []
+    for index, tool in enumerate(tools):
+        param = f"tools[{index}].function.parameters"
+        keywords = keywords_left_out(param, tool, tags)
+        if keywords and tool.strict:
+            raise UnsupportedParameter(
+                f"{param} is strict, but this model writes arguments as tags, which can't be held to these keywords: "
+                f"{', '.join(keywords)}. Leave them out, or say strict: false: then all the others are held to.",
+                param=param,
+            )
+        if keywords:
+            notes.append(f"{param}: {' '.join(keywords)}")
+    return tuple(notes)
+
+
+def keywords_left_out(param: str, tool: Tool, tags: Tagged) -> list[str]:
+    try:
+        arguments = Arguments(tool.parameters)
+        for way in (way for argument in arguments.each for way in argument.ways(tags)):
+            left_out(way.schema)
+        known = left_out(tool.parameters) if arguments.left_out else ()
+    except SchemaRefused as error:
+        raise InvalidParameter(f"{param} can't be enforced: {abbreviate(error.message, 400)}.", param=param) from error
+    return [keyword for keyword in arguments.left_out if keyword not in known]

@@ -1,0 +1,205 @@
+"""Arguments between tags: what may stand there is what the function's schema takes, and what is read is what stood."""
+
+import json
+from typing import Any
+
+import jsonschema
+import pytest
+
+from oruel.constraints.tokens import Tokens
+from oruel.errors import InvalidParameter, SchemaRefused, UnsupportedParameter
+from oruel.text.answer import AnswerReader
+from oruel.text.forms import Forms
+from oruel.text.reasoning import State
+from oruel.text.tools.arguments import Arguments
+from oruel.text.tools.format import TYPE, Tagged, ToolFormat
+from oruel.text.tools.left_out import left_out_of_tags
+from oruel.types import Tool
+from tests.text.vocabularies import ByteVocabulary
+
+TAGS = Tagged(">\n<parameter=", ">\n", "\n</parameter", ">\n")
+CODER = ToolFormat("<tool_call>\n<function=", "", ">\n</function>\n</tool_call>", tagged=TAGS)
+INLINE = ToolFormat("<call>", "", "</call>", tagged=Tagged("<key>", "</key><value>", "</value>", "</key><value>"))
+TYPED = ToolFormat("<call>", "", "</call>", tagged=Tagged("<a ", ' is="string">', "</a>", f' is="{TYPE}">'))
+FORMATS = {"Qwen3-Coder": CODER, "one line": INLINE, "typed": TYPED}
+TOKENS = Tokens(ByteVocabulary())
+
+
+def schema(properties: dict[str, Any], required: list[str] | None = None, **more: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": required or [*properties], **more}
+
+
+def written(form: ToolFormat, *pairs: tuple[str, str]) -> str:
+    tags = form.tagged
+    assert tags
+    values = (f"{tags.before_key}{key}{tags.after_key_json}{value}{tags.after_value}" for key, value in pairs)
+    return f"{form.begin}f{form.middle}{''.join(values)}{form.end}"
+
+
+def typed(form: ToolFormat, text: str, name: str) -> str:
+    return text.replace(TYPE, name) if form is TYPED else text
+
+
+def accepts(form: ToolFormat, parameters: dict[str, Any], text: str) -> bool:
+    made = Forms({}, None, ()).calls(form, [Tool("f", "", parameters)], State.TEXT, must=True, several=False)
+    matcher = TOKENS.matcher(made.grammar)
+    data = list(text.encode())
+    return bool(matcher.try_consume_tokens(data) == len(data) and matcher.is_accepting())
+
+
+def read(form: ToolFormat, parameters: dict[str, Any], text: str) -> Any:
+    reader = AnswerReader(None, State.TEXT, form, {"f": Tool("f", "", parameters)})
+    segments = [segment for character in text for segment in reader.feed(character)] + reader.finish()
+    assert reader.called
+    return json.loads("".join(piece.arguments for segment in segments for piece in segment.calls))
+
+
+TEXTS = [
+    ({"type": "string", "maxLength": 3}, ["", "abc", "é\n<"], ["abcd", "wrong text"]),
+    ({"type": "string", "minLength": 2, "maxLength": 4}, ["ab", "abcd"], ["", "a", "abcde"]),
+    ({"type": "string", "minLength": 20}, ["a" * 20, "b" * 300], ["a" * 19]),
+    ({"type": "string", "const": "yes"}, ["yes"], ["no", "yes!", '"yes"']),
+    ({"type": "string", "enum": ["a", "bc"], "minLength": 1}, ["a", "bc"], ["b", "abc"]),
+    ({"$ref": "#/$defs/x"}, ["p", "q"], ["r", '"p"']),
+    ({"allOf": [{"$ref": "#/$defs/x"}], "description": "a"}, ["p"], ["r"]),
+]
+DEFINED = {"$defs": {"x": {"type": "string", "enum": ["p", "q"]}}}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize(("described", "right", "wrong"), TEXTS)
+def test_a_text_that_stands_as_it_is_keeps_to_its_schema(
+    name: str, described: dict[str, Any], right: list[str], wrong: list[str]
+) -> None:
+    form, parameters = FORMATS[name], schema({"a": described}) | DEFINED
+    for value in right:
+        text = typed(form, written(form, ("a", value)), "string")
+        assert accepts(form, parameters, text)
+        assert read(form, parameters, text) == {"a": value}
+    for value in wrong:
+        assert not accepts(form, parameters, typed(form, written(form, ("a", value)), "string"))
+
+
+AS_JSON = [
+    ({"type": "string", "pattern": "^x+$"}, ['"xx"'], ["xx", '"y"']),
+    ({"type": "string", "format": "date"}, ['"2026-11-25"'], ["2026-11-25", '"x"']),
+    ({"type": "string", "enum": ["a", None]}, ['"a"'], ["null", "a"]),
+    ({"enum": ["a", None]}, ['"a"', "null"], ["a"]),
+    ({"anyOf": [{"type": "string"}, {"type": "null"}]}, ['"a"', "null", '"</value>\\n</parameter"'], ["a"]),
+    ({"type": "string", "enum": ["a\n</parameter>", "b</value>"]}, ['"a\\n</parameter>"', '"b</value>"'], ['"a"']),
+    ({"type": "array", "items": {"type": "string"}}, ['["</value>", "\\"</value>"]', "[]"], ["[1]"]),
+    ({"$ref": "#/properties/b"}, ["5"], ['"5"', "x"]),
+    ({"$ref": "#"}, ['{"a": {"b": 2}, "b": 1}', '{"b": 3}'], ['{"a": 1}', "{}"]),
+    (True, ['"a"', "1"], ["a"]),
+]
+
+
+@pytest.mark.parametrize("name", ["Qwen3-Coder", "one line"])
+@pytest.mark.parametrize(("described", "right", "wrong"), AS_JSON)
+def test_what_a_text_cannot_be_held_to_is_written_as_json(
+    name: str, described: Any, right: list[str], wrong: list[str]
+) -> None:
+    form, parameters = FORMATS[name], schema({"a": described, "b": {"type": "integer"}}, ["b"])
+    for value in right:
+        text = written(form, ("a", value))
+        assert accepts(form, parameters, written(form, ("a", value), ("b", "1")))
+        arguments = read(form, parameters, written(form, ("a", value), ("b", "1")))
+        assert arguments == {"a": json.loads(value), "b": 1}
+        jsonschema.validate(arguments, parameters)
+        assert not accepts(form, parameters, text)
+    for value in wrong:
+        assert not accepts(form, parameters, written(form, ("a", value), ("b", "1")))
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_text_ends_at_the_first_tag_that_closes_it_even_where_it_has_to_be_longer(name: str) -> None:
+    form = FORMATS[name]
+    assert form.tagged
+    for least in (0, 30):
+        parameters = schema({"a": {"type": "string", "minLength": least}})
+        value = f"x{form.tagged.after_value}" + "y" * 40
+        assert not accepts(form, parameters, typed(form, written(form, ("a", value)), "string"))
+
+
+@pytest.mark.parametrize(
+    ("parameters", "pairs", "value"),
+    [
+        ({"required": ["q"]}, [("q", '"x"')], {"q": "x"}),
+        ({"required": ["q"], "additionalProperties": {"type": "integer"}}, [("q", "4")], {"q": 4}),
+        ({"allOf": [schema({"a": {"type": "integer"}})]}, [("a", "4")], {"a": 4}),
+        ({"$ref": "#/$defs/x", "$defs": {"x": schema({"a": {"type": "integer"}})}}, [("a", "4")], {"a": 4}),
+        (schema({"a": False, "b": {"type": "integer"}}, ["b"]), [("b", "4")], {"b": 4}),
+        (schema({"a>\n<x": {"type": "string"}}), [("a>\n<x", "t")], {"a>\n<x": "t"}),
+        (schema({"": {"type": "string"}}), [("", "t")], {"": "t"}),
+    ],
+)
+def test_what_is_required_is_written_wherever_the_schema_says_so(
+    parameters: dict[str, Any], pairs: list[tuple[str, str]], value: Any
+) -> None:
+    text = written(CODER, *pairs)
+    assert accepts(CODER, parameters, text)
+    assert not accepts(CODER, parameters, written(CODER))
+    assert read(CODER, parameters, text) == value
+    jsonschema.validate(value, parameters)
+    assert left_out_of_tags([Tool("f", "", parameters, strict=True)], TAGS) == ()
+
+
+TWO = {"a": {"type": "integer"}, "b": {"type": "integer"}}
+
+
+@pytest.mark.parametrize(
+    ("keyword", "more"),
+    [
+        ("anyOf", {"anyOf": [{"required": ["a"]}, {"required": ["b"]}]}),
+        ("minProperties", {"minProperties": 2}),
+        ("maxProperties", {"maxProperties": 1}),
+        ("dependentRequired", {"dependentRequired": {"a": ["b"]}}),
+        ("patternProperties", {"patternProperties": {"^a": {"minimum": 5}}}),
+    ],
+)
+def test_what_no_tag_can_be_held_to_is_named_or_refused(keyword: str, more: dict[str, Any]) -> None:
+    parameters = schema(TWO, ["a"], **more)
+    noted = Arguments(parameters).left_out
+    assert noted == (keyword,)
+    for note in left_out_of_tags([Tool("f", "", parameters)], TAGS):
+        # What JSON can't be held to either is named there.
+        assert note == f"tools[0].function.parameters: {keyword}"
+        with pytest.raises(UnsupportedParameter, match=keyword) as refused:
+            left_out_of_tags([Tool("f", "", parameters, strict=True)], TAGS)
+        assert refused.value.param == "tools[0].function.parameters"
+
+
+def test_counts_that_hold_anyway_are_not_left_out() -> None:
+    assert Arguments(schema(TWO, minProperties=2, maxProperties=2)).left_out == ()
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        schema({"a": False}),
+        schema({}, ["a"], additionalProperties=False),
+        schema({"a": {"type": "string", "enum": [5]}}),
+        schema({"a": {"type": "string", "pattern": "(?=a)"}}),
+    ],
+)
+def test_what_cannot_be_written_at_all_is_refused_by_name(parameters: dict[str, Any]) -> None:
+    with pytest.raises(InvalidParameter, match=r"tools\[0\]\.function\.parameters") as refused:
+        left_out_of_tags([Tool("f", "", parameters)], TAGS)
+    assert refused.value.param == "tools[0].function.parameters"
+
+
+def test_a_string_that_must_be_text_and_cannot_be_held_is_refused() -> None:
+    described = Arguments(schema({"a": {"type": "string", "pattern": "^x$"}})).each
+    assert TYPED.tagged
+    with pytest.raises(SchemaRefused, match='"a"'):
+        described[0].ways(TYPED.tagged)
+
+
+def test_schemas_that_refer_to_each_other_endlessly_take_bounded_work() -> None:
+    everything = {"allOf": [{"$ref": "#"}, {"$ref": "#"}], **schema({"a": {"$ref": "#"}}, [])}
+    assert [each.key for each in Arguments(everything).each] == ["a"]
+    chain = {f"d{n}": {"items": {"$ref": f"#/$defs/d{n + 1}"}} for n in range(3000)}
+    assert len(Arguments({**schema({"a": {"$ref": "#/$defs/d0"}}), "$defs": chain}).each[0].schema["$defs"]) == 2999
+    wide = {f"p{n}": {"items": {"$ref": "#"}} for n in range(2000)}
+    with pytest.raises(SchemaRefused, match="characters"):
+        Arguments(schema(wide))
