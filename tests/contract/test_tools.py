@@ -153,8 +153,9 @@ def test_a_call_that_max_tokens_cuts_stays_cut(client: OpenAI) -> None:
     for budget in range(1, 50, 4):
         fields: Any = {"tools": TOOLS, "tool_choice": "required", "seed": 3, "max_tokens": budget}
         answer = ask(client, **fields).choices[0]
-        _, _, calls, finish = streamed(client, **fields)
+        content, _, calls, finish = streamed(client, **fields)
         assert (answer.finish_reason, finish) == ("length", "length")
+        assert (answer.message.content or "", content) == ("", "")
         cut = [call.function.arguments for call in answer.message.tool_calls or [] if call.type == "function"]
         assert cut == [arguments for _, _, arguments in calls]
 

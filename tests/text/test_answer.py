@@ -52,7 +52,7 @@ ARGUMENTS = {"city": '}{"', "days": 3}
 
 
 def read(
-    text: str, seed: int, state: State = State.TEXT, form: ToolFormat | None = HERMES
+    text: str, seed: int, state: State = State.TEXT, form: ToolFormat | None = HERMES, *, is_cut: bool = False
 ) -> tuple[AnswerReader, list[Segment]]:
     """The text in pieces of random lengths."""
     reader, chance, segments = AnswerReader(THINK, state, form, TOOLS), random.Random(seed), list[Segment]()
@@ -60,7 +60,7 @@ def read(
         length = chance.choice([1, 1, 2, 3, 5, 8, 40])
         segments += reader.feed(text[:length])
         text = text[length:]
-    return reader, segments + reader.finish()
+    return reader, segments + reader.finish(is_cut=is_cut)
 
 
 def parts(segments: list[Segment]) -> tuple[str, str, list[tuple[str, str]]]:
@@ -122,6 +122,20 @@ def test_a_call_that_is_cut_stays_cut_and_is_not_complete(name: str) -> None:
         assert content == "" or FORMATS[name].trigger.startswith(content)
         if calls and name != "Qwen3-Coder":
             assert json.dumps(ARGUMENTS).startswith(calls[0][1])
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_where_an_answer_is_cut_what_may_begin_a_marker_is_dropped_and_only_that(name: str) -> None:
+    form = FORMATS[name]
+    for length in range(1, len(form.begin)):
+        # Nobody can tell whether a call was to come: a marker that leaks does more harm than a bracket that is missing.
+        for before in ["", "\n"] if form.marker is None else ["", "\n", "a < b", "Well.\n\n"]:
+            text = before + form.begin[:length]
+            assert parts(read(text, length, form=form, is_cut=True)[1]) == ("", before.rstrip(), [])
+    for text in ["Hello", "a < b \n", "x <b> y"]:
+        assert parts(read(text, 1, form=form, is_cut=True)[1]) == ("", text, [])
+    assert parts(read("\n<thin", 1, State.EITHER, form, is_cut=True)[1]) == ("", "", [])
+    assert parts(read("I see. </th", 1, State.REASONING, form, is_cut=True)[1]) == ("I see.", "", [])
 
 
 @pytest.mark.parametrize("seed", range(20))

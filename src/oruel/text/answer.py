@@ -42,6 +42,7 @@ class AnswerReader:
         self._state: Callable[[bool], bool] = starts[state]
         self._held = ""
         self._end = 0
+        self._is_cut = False
         self._read: list[Segment] = []
 
     @property
@@ -53,8 +54,11 @@ class AnswerReader:
         self._held += text
         return self._run(final=False)
 
-    def finish(self) -> list[Segment]:
-        """What is left once nothing follows. Of a call that was cut, what hadn't been understood is dropped."""
+    def finish(self, *, is_cut: bool = False) -> list[Segment]:
+        """What is left once nothing follows. Of a call that was cut, what hadn't been understood is dropped; where the
+        answer `is_cut`, so is what may have been the beginning of a marker, which the model's own end shows to be text.
+        """
+        self._is_cut = is_cut
         return self._run(final=True)
 
     def _run(self, *, final: bool) -> list[Segment]:
@@ -80,6 +84,8 @@ class AnswerReader:
         if self._markers.open.startswith(begun) and not final:
             return False
         self._state = self._begin
+        if final and self._is_cut and begun and self._markers.open.startswith(begun):
+            self._pass_on(len(self._held))
         return True
 
     def _reasoning(self, final: bool) -> bool:
@@ -87,8 +93,8 @@ class AnswerReader:
         close = self._markers.close
         place = self._held.find(close)
         if place < 0:
-            self._pass_on(len(self._held) if final else settled(self._held, close), reasoning=True)
-            return False
+            self._pass_on(self._settled(close, final), reasoning=True)
+            return self._drop_rest(final)
         self._pass_on(len(self._held[:place].rstrip(WHITESPACE)), reasoning=True)
         self._pass_on(self._held.find(close) + len(close))
         self._state = self._blank
@@ -107,8 +113,10 @@ class AnswerReader:
             self._state = self._content
             return True
         begun, begin = self._held.lstrip(WHITESPACE), self._format.begin
-        if begin.startswith(begun[: len(begin)]) and len(begun) < len(begin) and not final:
+        if begin.startswith(begun) and len(begun) < len(begin) and not final:
             return False
+        if final and self._is_cut and begun and len(begun) < len(begin) and begin.startswith(begun):
+            return self._drop_rest(final)
         self._state = self._call_begin if begun.startswith(begin) else self._rest
         return True
 
@@ -120,7 +128,17 @@ class AnswerReader:
             self._pass_on(len(self._held[:place].rstrip(WHITESPACE)), content=True)
             self._state = self._call_begin
             return True
-        self._pass_on(len(self._held) if final else settled(self._held, self._format.trigger), content=True)
+        self._pass_on(self._settled(self._format.trigger, final), content=True)
+        return self._drop_rest(final)
+
+    def _settled(self, marker: str, final: bool) -> int:
+        """How many characters go out before `marker` has come."""
+        begun = beginning(self._held, marker)
+        return settled(self._held, marker) if not final or (self._is_cut and begun) else len(self._held)
+
+    def _drop_rest(self, final: bool) -> bool:
+        if final:
+            self._pass_on(len(self._held))
         return False
 
     def _rest(self, final: bool) -> bool:
@@ -160,7 +178,12 @@ class AnswerReader:
 
 def settled(text: str, marker: str) -> int:
     """How many characters can be no part of `marker`, nor white space before it."""
+    return len(text[: len(text) - beginning(text, marker)].rstrip(WHITESPACE))
+
+
+def beginning(text: str, marker: str) -> int:
+    """How many of the last characters may begin `marker`."""
     length = min(len(text), len(marker) - 1)
     while not text.endswith(marker[:length]):
         length -= 1
-    return len(text[: len(text) - length].rstrip(WHITESPACE))
+    return length

@@ -55,6 +55,7 @@ class ChannelReader:
         self._state: Callable[[bool], bool] = self._header if state is State.EITHER else self._text
         self._held = ""
         self._end = 0
+        self._is_cut = False
         self._read: list[Segment] = []
 
     @property
@@ -66,8 +67,11 @@ class ChannelReader:
         self._held += text
         return self._run(final=False)
 
-    def finish(self) -> list[Segment]:
-        """What is left once nothing follows. Of a header or a call that was cut, the rest is dropped."""
+    def finish(self, *, is_cut: bool = False) -> list[Segment]:
+        """What is left once nothing follows. Of a header or a call that was cut, the rest is dropped; where the answer
+        `is_cut`, so is what may have been the beginning of a marker.
+        """
+        self._is_cut = is_cut
         return self._run(final=True)
 
     def _run(self, *, final: bool) -> list[Segment]:
@@ -124,7 +128,9 @@ class ChannelReader:
         """Inside a part, up to the first marker."""
         places = [place for mark in self._marks if (place := self._held.find(mark)) >= 0]
         if not places:
-            self._pass_on(len(self._held) if final else settled(self._held, self._marks))
+            self._pass_on(len(self._held) if final and not self._is_cut else settled(self._held, self._marks))
+            if final:
+                self._drop(len(self._held))
             return False
         self._pass_on(min(places))
         if not final and any(len(end) > len(self._held) and end.startswith(self._held) for end in self._ends):

@@ -85,7 +85,7 @@ class ChoiceText:
         self.tokens += 1
         segments = [] if output.finish == "stop" else self._take(output)
         if output.finish is not None and self._scanner.matched is None:
-            segments += self._read(self._detokenizer.finish(), final=True)
+            segments += self._rest(is_cut=output.finish == "length")
         text, reasoning, calls = "", "", tuple[ToolCallDelta, ...]()
         for segment in segments:
             if self._scanner.matched is None:  # nothing behind a stop sequence is out
@@ -113,12 +113,13 @@ class ChoiceText:
             self._entries.append(_Entry(self._report(output, data), self._decoded + self._detokenizer.pending))
         return segments
 
-    def _read(self, text: str, *, final: bool = False) -> list[Segment]:
+    def _rest(self, *, is_cut: bool) -> list[Segment]:
+        segments = self._read(self._detokenizer.finish())
+        return segments + self._reader.finish(is_cut=is_cut) if self._reader else segments
+
+    def _read(self, text: str) -> list[Segment]:
         self._decoded += len(text)
-        if self._reader is None:
-            return [Segment(self._decoded, text)]
-        segments = self._reader.feed(text)
-        return segments + self._reader.finish() if final else segments
+        return self._reader.feed(text) if self._reader else [Segment(self._decoded, text)]
 
     def _scan(self, segment: Segment) -> str:
         """What of its content is out."""
