@@ -160,6 +160,19 @@ def test_a_call_that_max_tokens_cuts_stays_cut(client: OpenAI) -> None:
         assert cut == [arguments for _, _, arguments in calls]
 
 
+@pytest.mark.parametrize("parallel", [False, True])
+def test_a_call_completed_by_the_last_token_allowed_is_complete(client: OpenAI, parallel: bool) -> None:
+    for seed in range(3):
+        fields: Any = {"tools": TOOLS, "tool_choice": "required", "seed": seed}
+        whole = ask(client, **fields, parallel_tool_calls=False)
+        assert whole.usage
+        budget = whole.usage.completion_tokens
+        for max_tokens, finish in [(budget, "tool_calls"), (budget - 1, "length")]:
+            answer = ask(client, **fields, parallel_tool_calls=parallel, max_tokens=max_tokens)
+            assert answer.choices[0].finish_reason == finish
+        assert streamed(client, **fields, parallel_tool_calls=parallel, max_tokens=budget)[3] == "tool_calls"
+
+
 def test_auto_is_free_until_a_call_and_none_calls_nothing(client: OpenAI) -> None:
     free = ask(client, tools=TOOLS, seed=1, max_tokens=40).choices[0]
     assert free.message.content

@@ -56,12 +56,13 @@ class ChannelReader:
         self._held = ""
         self._end = 0
         self._is_cut = False
+        self._goes_on = False
         self._read: list[Segment] = []
 
     @property
     def called(self) -> bool:
-        """Whether there were calls, all of them complete."""
-        return self._calls is not None and self._calls.is_whole
+        """Whether there were calls, all of them complete, and no further part had begun."""
+        return self._calls is not None and self._calls.is_whole and not self._goes_on
 
     def feed(self, text: str) -> list[Segment]:
         self._held += text
@@ -72,6 +73,7 @@ class ChannelReader:
         `is_cut`, so is what may have been the beginning of a marker.
         """
         self._is_cut = is_cut
+        self._goes_on = is_cut and self._state != self._call and bool(self._held.strip())
         return self._run(final=True)
 
     def _run(self, *, final: bool) -> list[Segment]:

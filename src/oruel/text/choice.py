@@ -102,9 +102,11 @@ class ChoiceText:
     def _finish(self, output: TokenOutput) -> FinishReason | None:
         if self._scanner.matched is not None:
             return "stop"
-        if output.finish in ("stop", "complete"):
-            return "tool_calls" if self._reader and self._reader.called else "stop"
-        return "length" if output.finish else None
+        if output.finish is None:
+            return None
+        if self._reader and self._reader.called:
+            return "tool_calls"
+        return "length" if output.finish == "length" else "stop"
 
     def _take(self, output: TokenOutput) -> list[Segment]:
         data = self._piece(output.token)

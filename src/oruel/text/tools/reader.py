@@ -108,21 +108,19 @@ class CallReader:
     def _after(self, text: str) -> tuple[int, list[ToolCallDelta]] | None:
         if self._between and (found := self._between.match(text)):
             self._index += 1
-            self._state = self._name
+            self._state, self.is_whole = self._name, False
             return found.end(), []
         if not (found := self._end.match(text)):
             return None
-        self.is_whole = True
         rest = (self._format.between or "").removeprefix(self._format.end)
-        if self._format.between is None or not self._format.between.startswith(self._format.end):
-            self.has_ended = True
-            return found.end(), []
-        # What ends the calls also begins what stands between two.
-        behind = text[found.end() :]
-        if behind and not rest.startswith(behind[: len(rest)]):
-            self.has_ended = True
-            return found.end(), []
-        return None
+        if self._format.between is not None and self._format.between.startswith(self._format.end):
+            # What ends the calls also begins what stands between two.
+            behind = text[found.end() :]
+            self.is_whole = not behind.strip()
+            if not behind or rest.startswith(behind[: len(rest)]):
+                return None
+        self.is_whole = self.has_ended = True
+        return found.end(), []
 
 
 class _JsonScanner:
