@@ -127,6 +127,14 @@ def test_a_named_function_is_the_one_that_is_called(client: OpenAI, name: str) -
         jsonschema.validate(arguments, SCHEMAS[name])
 
 
+@pytest.mark.parametrize("described", [{}, {"parameters": None}, {"parameters": {"type": "object", "properties": {}}}])
+def test_a_function_without_parameters_is_called_without_arguments(client: OpenAI, described: dict[str, Any]) -> None:
+    tool: Any = {"type": "function", "function": {"name": "now", **described}}
+    for seed in range(3):
+        answer = ask(client, tools=[tool], tool_choice="required", parallel_tool_calls=False, seed=seed, **HOT)
+        assert (called(answer), answer.choices[0].finish_reason) == ([("now", {})], "tool_calls")
+
+
 def test_without_parallel_calls_there_is_one(client: OpenAI) -> None:
     several = [ask(client, tools=TOOLS, tool_choice="required", seed=seed) for seed in range(12)]
     assert max(len(answer.choices[0].message.tool_calls or []) for answer in several) > 1

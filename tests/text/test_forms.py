@@ -1,6 +1,7 @@
 """What may follow in an answer that may call tools: free text, from the marker on nothing but a declared call."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -131,3 +132,26 @@ def test_a_document_behind_reasoning_is_whole_within_the_budget(wanted: Response
     _, closed, document = written.decode().partition("</think>")
     assert closed
     assert json.loads(document) == {} or isinstance(json.loads(document), dict)
+
+
+NOTHING = {"type": "object", "properties": {}}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "takes_keys"),
+    [
+        ({}, False),
+        (NOTHING, False),
+        ({**NOTHING, "required": [], "title": "now", "$schema": "http://json-schema.org/draft-07/schema#"}, False),
+        ({**NOTHING, "additionalProperties": True}, True),
+        ({"type": "object"}, True),
+    ],
+)
+def test_a_function_that_names_no_argument_takes_none_unless_free_keys_are_asked_for(
+    parameters: dict[str, Any], takes_keys: bool
+) -> None:
+    made = Forms({}, None, ()).calls(HERMES, [Tool("now", "", parameters)], State.TEXT, must=True, several=False)
+    for arguments, allowed in [("{}", True), ('{"invented": 1}', takes_keys)]:
+        matcher = Tokens(ByteVocabulary()).matcher(made.grammar)
+        data = list(f"{HERMES.begin}now{HERMES.middle}{arguments}{HERMES.end}".encode())
+        assert (matcher.try_consume_tokens(data) == len(data)) is allowed

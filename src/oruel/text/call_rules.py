@@ -1,6 +1,7 @@
 """Calls of declared tools, as the rules of a grammar."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from oruel.constraints.schema import embedded
 from oruel.text.element_rules import ElementRules
@@ -8,6 +9,7 @@ from oruel.text.lark import ANYTHING, Lark, escaped, quoted
 from oruel.text.spelling_rules import SpellingRules, check_tagged
 from oruel.text.tools.arguments import Arguments, Text, Way
 from oruel.text.tools.format import NAME_AGAIN, Tagged, ToolFormat
+from oruel.text.tools.references import ANNOTATIONS
 from oruel.types import Tool
 
 
@@ -32,7 +34,7 @@ class CallRules:
         self.rules = "".join(lines)
 
     def _arguments(self, number: int, tool: Tool, lines: list[str]) -> str:
-        schema = {**tool.parameters, "type": "object"}
+        schema = schema_of_call(tool.parameters)
         prefix, where = f"{self._prefix}p{number}_", f"{tool.name}: parameters"
         spelt: SpellingRules | ElementRules | None = None
         if self._format.spelling:
@@ -73,3 +75,19 @@ class CallRules:
         length = f"/(.|\\n){{{held.least},{'' if held.most is None else held.most}}}/"
         # Else a text that has to be longer could go on behind what ends it.
         return f"{terminal}: {length} & ~/{ANYTHING}{escaped(end)}{ANYTHING}/\n" + self._lark.up_to(name, end, terminal)
+
+
+def schema_of_call(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """What the arguments of a function with these parameters are held to.
+
+    One that names no argument takes none: one without parameters, as OpenAI defines it, and one whose `properties` are
+    empty and that says no more, which is how clients write a function without arguments. As JSON Schema that takes any
+    keys, and a model could spend its budget on inventing some; {} is valid all the same. Free keys are asked for by
+    leaving `properties` out, or by additionalProperties.
+    """
+    schema = {**parameters, "type": "object"}
+    says = schema.keys() - ANNOTATIONS - {"type", "properties", "required"}
+    is_empty = not parameters or ("properties" in schema and not says)
+    if is_empty and not schema.get("properties") and not schema.get("required"):
+        schema["additionalProperties"] = False
+    return schema
