@@ -44,6 +44,18 @@ You may call these functions:
 </tool_call>{% endfor %}{% endif %}<|im_end|>
 {% endfor %}{% if add_generation_prompt %}<|im_start|>assistant
 {% endif %}"""
+CALL_MARKER = "<tool_call>"
+# Arguments between tags of their own, texts as they stand.
+TAGGED = TOOLS.replace(
+    """{"name": "{{ call.function.name }}", "arguments": {{ call.function.arguments | tojson }}}
+""",
+    """<function={{ call.function.name }}>
+{% for name, value in call.function.arguments.items() %}<parameter={{ name }}>
+{{ value if value is string else value | tojson }}
+</parameter>
+{% endfor %}</function>
+""",
+)
 REASONING = (
     TOOLS.removesuffix("{% endif %}")
     + "{% if thinks %}<think>\n{% else %}<think>\n\n</think>\n\n{% endif %}{% endif %}"
@@ -103,6 +115,15 @@ def tool_model(folder: Path, *, reasons: bool = False, seed: int = 4) -> Path:
     """Llama with a chat template that knows tools, and reasoning where `thinks` is set."""
     tokenizer = byte_level(template=REASONING if reasons else TOOLS)
     return write_model(folder / "tools.gguf", Shape("llama"), tokenizer, half=True, seed=seed)
+
+
+def tagged_model(folder: Path, *, seed: int = 4) -> Path:
+    """Llama with a chat template that writes arguments between tags, the marker of a call as a token of its own, and
+    room for many tools.
+    """
+    tokenizer = byte_level(template=TAGGED)
+    tokenizer.add([CALL_MARKER], TokenType.USER_DEFINED)
+    return write_model(folder / "tagged.gguf", Shape("llama", context=2**15), tokenizer, half=True, seed=seed)
 
 
 def qwen2_model(folder: Path, *, half: bool = True, seed: int = 1) -> Path:
