@@ -98,6 +98,8 @@ ROWS: list[tuple[Fields, str]] = [
     ({"response_format": JSON}, "~~~~="),
     ({"response_format": SCHEMA}, "~~~~="),
     ({"response_format": STRICT_SCHEMA}, "~~~~="),
+    ({"response_format": SCHEMA, **TOOLS}, "xxx~="),
+    ({"response_format": SCHEMA, **TOOLS, "tool_choice": "required"}, "~~~~="),
     ({"stream": True}, "====="),
     ({"stream_options": {"include_usage": True}, "stream": True}, "====="),
     (TOOLS, "~~~~="),

@@ -9,8 +9,9 @@ import jsonschema
 import openai
 import pytest
 from openai import OpenAI
+from pydantic import BaseModel, ConfigDict, Field
 
-from tests.contract.test_tools import ASK, called, server, streamed
+from tests.contract.test_tools import ASK, Person, called, server, streamed
 from tests.gguf_models import TAGGED, byte_level, tagged_model
 
 pytestmark = pytest.mark.model
@@ -150,3 +151,56 @@ def test_special_tokens_spelt_in_calls_and_results_are_text(tagged: OpenAI) -> N
     assert plain.count("<|im_end|>") == 3
     for place in ("id", "value", "result"):
         assert control(**{place: SPECIAL}) == plain
+
+
+class Verdict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    text: str = Field(max_length=12)
+    marks: list[int] = Field(max_length=3)
+
+
+@pytest.mark.parametrize("bias", [-100, 0, 100])
+def test_with_a_format_and_tools_the_answer_is_a_document_or_calls(tagged: OpenAI, bias: int) -> None:
+    marker = len(byte_level(template=TAGGED).texts)
+    tool: Any = openai.pydantic_function_tool(Person, name="f")
+    found = set[bool]()
+    for seed in range(6):
+        fields: Any = {
+            "model": "tagged", "messages": ASK, "tools": [tool], "max_tokens": 400, "seed": seed, "temperature": 1.5,
+            "parallel_tool_calls": False, "logit_bias": {str(marker): bias},
+        }  # fmt: skip
+        message = tagged.chat.completions.parse(response_format=Verdict, **fields).choices[0].message
+        with tagged.chat.completions.stream(response_format=Verdict, **fields) as stream:
+            again = stream.get_final_completion().choices[0].message
+        found.add(bool(message.tool_calls))
+        if message.tool_calls:
+            assert message.content is None
+            assert again.tool_calls
+            for call in (message.tool_calls[0], again.tool_calls[0]):
+                assert isinstance(call.function.parsed_arguments, Person)
+        else:
+            assert isinstance(message.parsed, Verdict)
+            assert again.parsed == message.parsed
+    assert bias == 0 or found == {bias > 0}
+
+
+@pytest.mark.parametrize("wanted", [{"type": "json_object"}, None])
+@pytest.mark.parametrize("budget", [24, 30, 60])
+def test_a_document_beside_tools_is_whole_within_the_budget_and_a_call_stays_cut(
+    tagged: OpenAI, wanted: Any, budget: int
+) -> None:
+    wanted = wanted or {"type": "json_schema", "json_schema": {"name": "v", "schema": Verdict.model_json_schema()}}
+    marker = str(len(byte_level(template=TAGGED).texts))
+    fields: Any = {"model": "tagged", "messages": ASK, "tools": [function(schema(TEXT))], "response_format": wanted}
+    for seed in range(6):
+        limits: Any = {"max_tokens": budget, "seed": seed, "temperature": 2.0}
+        document: Any = {"logit_bias": {marker: -100}}
+        answer = tagged.chat.completions.create(**fields, **limits, **document).choices[0]
+        assert answer.message.tool_calls is None
+        assert isinstance(json.loads(answer.message.content or ""), dict)
+    forced: Any = {"max_tokens": 6, "logit_bias": {marker: 100}}
+    cut = tagged.chat.completions.create(**fields, **forced).choices[0]
+    assert (cut.finish_reason, cut.message.content or "") == ("length", "")
+    called_for: Any = {"max_tokens": 200, "tool_choice": "required", "seed": 1}
+    required = tagged.chat.completions.create(**fields, **called_for)
+    assert required.choices[0].message.tool_calls

@@ -131,12 +131,6 @@ def check_tools(request: ChatRequest, card: ModelCard) -> None:
             "Leave tools out, or have the operator set tool_prompt to generic.",
             param="tools" if request.tools else "messages",
         )
-    if request.tool_choice.mode != "none" and request.response_format.type != "text":
-        raise UnsupportedParameter(
-            f"response_format is {request.response_format.type}, but the answer may be calls of tools. Leave one "
-            'out, or send tool_choice "none".',
-            param="response_format",
-        )
 
 
 def wants_json(given: Mapping[str, Any]) -> bool:

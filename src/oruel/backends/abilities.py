@@ -91,6 +91,10 @@ def wants_json(request: ChatRequest) -> bool:
     return request.response_format.type != "text"
 
 
+def answers_in_form(request: ChatRequest) -> bool:
+    return wants_json(request) and request.tool_choice.mode == "auto"
+
+
 def wants_logprobs(request: ChatRequest) -> bool:
     return request.sampling.logprobs is not None
 
@@ -115,6 +119,7 @@ SEVERAL_CALLS = "false: several calls may come, with some parsers"
 LATE = "a token late, and the prompt's last one counts"
 PROMPT = "counts the prompt too"
 
+EITHER = Limit(answers_in_form, "with tools that may be called or not: a document or calls is known of OpenAI alone")
 SEED = Limit(has_seed, "draws of its own, which what else it computes may change")
 RESPONSE_FORMAT = Limit(
     wants_json, "a document that max_tokens cuts is not closed; whitespace and unknown keywords are left to the server"
@@ -197,9 +202,13 @@ DIFFERS: Mapping[UpstreamKind, Mapping[str, Limit]] = {
 }
 
 REFUSED: Mapping[UpstreamKind, Mapping[str, Limit]] = {
-    "vllm": {},
-    "sglang": {"repetition_penalty": Limit(lambda request: request.sampling.repetition_penalty > 2, "over 2")},
+    "vllm": {"response_format": EITHER},
+    "sglang": {
+        "repetition_penalty": Limit(lambda request: request.sampling.repetition_penalty > 2, "over 2"),
+        "response_format": EITHER,
+    },
     "llama-server": {
+        "response_format": EITHER,
         "logprobs": Limit(lambda request: wants_logprobs(request) and calls_tools(request), "with tools"),
     },
     "openai": {

@@ -5,10 +5,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from oruel.constraints.either import Either
 from oruel.constraints.grammar import Grammar
 from oruel.constraints.json_object import GRAMMAR, JsonObject
 from oruel.constraints.tokens import Tokens
-from oruel.engine.protocol import Failure, Submit
+from oruel.engine.protocol import Failure, Form, Submit
 from oruel.errors import SchemaRefused
 from oruel.sampling.mask import Constraint
 
@@ -55,11 +56,16 @@ class Compiler:
 
 
 def constraint_of(tokens: Tokens, request: Submit) -> Constraint | Failure:
-    form = request.form
+    form, budget = request.form, request.max_tokens
     assert form is not None
-    if form.grammar == GRAMMAR:
-        return JsonObject(tokens, request.max_tokens)
     try:
-        return Grammar(tokens, form.grammar, request.max_tokens, closes=form.closes, leave=form.leave)
+        document = document_of(tokens, form, budget)
+        return Either(document, Grammar(tokens, form.calls, budget, closes=False)) if form.calls else document
     except SchemaRefused as error:
         return Failure(request.sequence, error.message, form=True)
+
+
+def document_of(tokens: Tokens, form: Form, budget: int) -> JsonObject | Grammar:
+    if form.grammar == GRAMMAR:
+        return JsonObject(tokens, budget)
+    return Grammar(tokens, form.grammar, budget, closes=form.closes, leave=form.leave)

@@ -36,12 +36,14 @@ class Start(Message, frozen=True):
 
 class Form(msgspec.Struct, array_like=True, frozen=True):
     """What the text has to be like: a grammar of llguidance. One that `closes` is completed when its budget runs short.
-    `leave` are the tokens that end the reasoning before the document, where the model reasons.
+    `leave` are the tokens that end the reasoning before the document, where the model reasons. `calls`: a grammar of
+    what may come in its place, and is never completed; "" for nothing.
     """
 
     grammar: str
     closes: bool = False
     leave: tuple[int, ...] = ()
+    calls: str = ""
 
 
 class Submit(Message, frozen=True):

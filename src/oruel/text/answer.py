@@ -25,7 +25,7 @@ class Segment:
 
 class AnswerReader:
     """For an answer that begins in `state`. Holds back only what could still become a marker, the white space before
-    it, and what of a call isn't understood yet.
+    it, and what of a call isn't understood yet. One that `begins_with_calls` has them first or not at all.
     """
 
     def __init__(
@@ -34,12 +34,15 @@ class AnswerReader:
         state: State,
         tool_format: ToolFormat | None = None,
         tools: Mapping[str, Tool] | None = None,
+        *,
+        begins_with_calls: bool = False,
     ) -> None:
         self._markers = markers
         self._format = tool_format
         self._calls = CallReader(tool_format, tools or {}) if tool_format else None
         starts = {State.TEXT: self._begin, State.REASONING: self._reasoning, State.EITHER: self._either}
         self._state: Callable[[bool], bool] = starts[state]
+        self._is_first = begins_with_calls or (tool_format is not None and tool_format.marker is None)
         self._held = ""
         self._end = 0
         self._is_cut = False
@@ -108,8 +111,8 @@ class AnswerReader:
         return bool(self._held)
 
     def _begin(self, final: bool) -> bool:
-        """Before the content: where calls have no marker, only here may one begin."""
-        if self._format is None or self._format.marker is not None:
+        """Before the content: where calls have no marker, or a document may come instead, only here may one begin."""
+        if self._format is None or not self._is_first:
             self._state = self._content
             return True
         begun, begin = self._held.lstrip(WHITESPACE), self._format.begin

@@ -3,7 +3,10 @@
 from collections.abc import Callable, Collection, Mapping
 from typing import Protocol
 
+from msgspec.structs import replace
+
 from oruel.engine.protocol import Form
+from oruel.errors import UnsupportedParameter
 from oruel.text.answer import AnswerReader, Segment
 from oruel.text.channel_forms import ChannelForms
 from oruel.text.channel_reader import ChannelReader
@@ -69,8 +72,19 @@ class Plain:
     def form(self, request: ChatRequest, state: State) -> Form | None:
         choice = request.tool_choice
         if choice.mode != "none" and self._format:
-            must, several = choice.mode == "required", request.parallel_tool_calls
-            return self._forms.calls(self._format, allowed(request), state, must=must, several=several)
+            must, several = choice.mode == "required" or answers_in_form(request), request.parallel_tool_calls
+            if not answers_in_form(request):
+                return self._forms.calls(self._format, allowed(request), state, must=must, several=several)
+            if self._format.marker is None:
+                raise UnsupportedParameter(
+                    f"response_format is {request.response_format.type}, but calls of this model can't be told from "
+                    'JSON. Leave tools or response_format out, or send tool_choice "required" or "none".',
+                    param="response_format",
+                )
+            # As where there are no tools, it doesn't reason first unless the prompt has begun to.
+            begun = State.TEXT if state is State.EITHER else state
+            calls = self._forms.calls(self._format, allowed(request), begun, must=must, several=several)
+            return replace(self._forms.document(request.response_format, begun), calls=calls.grammar)
         if request.response_format.type != "text":
             return self._forms.document(request.response_format, state)
         return None
@@ -79,7 +93,8 @@ class Plain:
         calls = self._format if request.tool_choice.mode != "none" else None
         if state is State.TEXT and calls is None:
             return None
-        return AnswerReader(self._markers, state, calls, {tool.name: tool for tool in request.tools})
+        tools = {tool.name: tool for tool in request.tools}
+        return AnswerReader(self._markers, state, calls, tools, begins_with_calls=answers_in_form(request))
 
 
 class Channelled:
@@ -107,8 +122,11 @@ class Channelled:
     def form(self, request: ChatRequest, state: State) -> Form | None:
         choice = request.tool_choice
         if choice.mode != "none" and self._formats:
-            must, several = choice.mode == "required", request.parallel_tool_calls
-            return self._forms.calls(allowed(request), state, must=must, several=several)
+            must, several = choice.mode == "required" or answers_in_form(request), request.parallel_tool_calls
+            calls = self._forms.calls(allowed(request), state, must=must, several=several)
+            if not answers_in_form(request):
+                return calls
+            return replace(self._forms.document(request.response_format, state), calls=calls.grammar)
         if request.response_format.type != "text":
             return self._forms.document(request.response_format, state)
         return None
@@ -121,3 +139,8 @@ class Channelled:
 def allowed(request: ChatRequest) -> list[Tool]:
     """The tools that may be called."""
     return [tool for tool in request.tools if tool.name in request.tool_choice.names]
+
+
+def answers_in_form(request: ChatRequest) -> bool:
+    """Whether the answer is a document where it isn't calls."""
+    return request.tool_choice.mode == "auto" and request.response_format.type != "text"

@@ -1,0 +1,62 @@
+"""A document, or calls instead of it: the first token that only one of them takes decides."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oruel.constraints.completion import Work
+from oruel.constraints.grammar import Grammar
+from oruel.constraints.json_object import JsonObject
+
+
+class Either:
+    """One sequence's. As long as both may still come, enough of the budget is kept for the document."""
+
+    def __init__(self, document: JsonObject | Grammar, calls: Grammar) -> None:
+        self._document = document
+        self._left: list[JsonObject | Grammar] = [document, calls]
+        self._asked: int | None = None
+
+    @property
+    def is_complete(self) -> bool:
+        return all(constraint.is_complete for constraint in self._left)
+
+    @property
+    def is_closing(self) -> bool:
+        return self._document in self._left and self._document.is_closing
+
+    @property
+    def forced(self) -> Sequence[int]:
+        if self.is_closing or len(self._left) == 1:
+            return self._left[0].forced
+        one, other = (list(constraint.forced) for constraint in self._left)
+        return one if one == other else []
+
+    def mask(self) -> NDArray[np.uint8]:
+        """A bit for each token, the lowest of a byte first: whether either may go on with it."""
+        masks = [constraint.mask() for constraint in self._left]
+        return masks[0] | masks[-1]
+
+    def settle(self, token: int, work: Work | None = None) -> int:
+        """What the document makes of it, where it may be of the document; UNDECIDED as there."""
+        first = self._left[0]
+        # While a document is undecided, no mask may be asked of it.
+        if len(self._left) > 1 and self._asked != token and not takes(first, token):
+            return token
+        self._asked = token
+        return first.settle(token, work)
+
+    def accept(self, token: int) -> None:
+        """`token` is what `settle` or `forced` gave."""
+        self._asked = None
+        if self.is_closing:
+            self._left = [self._document]
+        elif len(self._left) > 1:
+            self._left = [constraint for constraint in self._left if takes(constraint, token)] or self._left
+        for constraint in self._left:
+            constraint.accept(token)
+
+
+def takes(constraint: JsonObject | Grammar, token: int) -> bool:
+    return bool(constraint.mask()[token // 8] >> (token % 8) & 1)
