@@ -18,6 +18,8 @@ TOGETHER = frozenset(
     {"anyOf", "const", "dependencies", "dependentRequired", "dependentSchemas", "else", "enum", "if", "not", "oneOf",
      "propertyNames", "then"}
 )  # fmt: skip
+# Longer counts take a grammar too much work.
+MAX_LENGTH = 2**16
 # Of the schemas of one function's arguments, each with what it refers to.
 MAX_CHARACTERS = 2**21
 # A boolean is an integer in Python.
@@ -92,7 +94,10 @@ def as_text(schema: Mapping[str, Any], end: str) -> Text | None:
     """What a text up to the first `end` is held to where it is a string of this schema; None where it can't be."""
     if not schema.keys() <= ANNOTATIONS | TEXTUAL or schema.get("type", "string") != "string":
         return None
-    text = Text(None, int(schema.get("minLength", 0)), schema.get("maxLength"))
+    most = schema.get("maxLength")
+    text = Text(None, int(schema.get("minLength", 0)), None if most is None else int(most))
+    if max(text.least, text.most or 0) > MAX_LENGTH:
+        return None
     values = choices(schema)
     if values is None:
         return text if "type" in schema else None
