@@ -156,6 +156,25 @@ CLOSING = [
     ({"type": "object", "patternProperties": {"^x.*y$": {"type": "integer"}}, "additionalProperties": False}, 2),
     ({"type": "string", "minLength": 300}, 302),
     (array(100, {"type": "boolean"}), 600),
+    (
+        {
+            "type": "object",
+            "properties": {"long": {"type": "string", "minLength": 20}, "email": EMAIL},
+            "required": ["long", "email"],
+            "additionalProperties": False,
+        },
+        60,
+    ),
+    # An optional member comes first, and is long.
+    (
+        {
+            "type": "object",
+            "properties": {"a": array(9, {"type": "string", "minLength": 30}), "word": pattern("o")},
+            "required": ["word"],
+            "additionalProperties": False,
+        },
+        15,
+    ),
     ({"type": "object", "minProperties": 1, "additionalProperties": EMAIL}, 20),
 ]
 

@@ -2,10 +2,13 @@
 
 import json
 import random
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from oruel.constraints.grammar import Grammar
@@ -19,6 +22,7 @@ from oruel.llama.model import Model
 from oruel.types import SamplingParams
 from tests.engine.test_reference import random_params
 from tests.gguf_models import llama_model
+from tests.schemas import random_document_schema
 
 pytestmark = pytest.mark.model
 
@@ -26,49 +30,6 @@ BUNDLED = Path(__file__).parents[2] / "src" / "oruel" / "models" / "oruel-demo.g
 SEED = 20261124
 SLOTS = 8
 PROMPT = list(b"Answer in JSON:")
-WORDS = ["a", "name", "größe", "x y", 'say "it"', "{}", "null"]
-
-
-def random_schema(chance: random.Random, depth: int = 0) -> dict[str, Any]:
-    kinds = ["string", "integer", "number", "boolean", "enum", "const", "null", "pattern"]
-    kind = chance.choice(kinds if depth > 2 else [*kinds, "object", "object", "array", "array", "either"])
-    match kind:
-        case "string":
-            low = chance.choice([0, 0, 1, 5])
-            return {"type": "string", "minLength": low, "maxLength": low + chance.choice([0, 3, 40])}
-        case "integer" | "number":
-            low = chance.choice([-1000, -3, 0, 7, 10**6])
-            return {"type": kind, "minimum": low, "maximum": low + chance.choice([0, 5, 10**5])}
-        case "enum":
-            return {"enum": chance.sample([*WORDS, 1, 2.5, None, True], chance.randint(1, 4))}
-        case "const":
-            return {"const": chance.choice([*WORDS, 0, False])}
-        case "pattern":
-            return {"type": "string", "pattern": chance.choice(["^[a-z]{2,4}$", "^[0-9]{3}-[0-9]{4}$", "^(ab|cd)+$"])}
-        case "object":
-            return random_object(chance, depth)
-        case "array":
-            low = chance.choice([0, 0, 1, 2])
-            return {
-                "type": "array",
-                "items": random_schema(chance, depth + 1),
-                "minItems": low,
-                "maxItems": low + chance.choice([0, 2, 9]),
-            }
-        case "either":
-            return {"anyOf": [random_schema(chance, depth + 1) for _ in range(chance.choice([1, 2, 3]))]}
-        case _:
-            return {"type": kind}
-
-
-def random_object(chance: random.Random, depth: int = 0) -> dict[str, Any]:
-    names = chance.sample(WORDS, chance.randint(0, 4))
-    return {
-        "type": "object",
-        "properties": {name: random_schema(chance, depth + 1) for name in names},
-        "required": [name for name in names if chance.random() < 0.6],
-        "additionalProperties": chance.choice([False, False, True]),
-    }
 
 
 def documents(
@@ -92,24 +53,44 @@ def documents(
     return [(text.decode(errors="replace"), ends[number], possible[number]) for number, text in enumerate(texts)]
 
 
-@pytest.mark.parametrize("kind", ["the bundled model", "random weights"])
-def test_every_document_is_valid_whatever_the_schema_the_settings_and_the_budget(kind: str, tmp_path: Path) -> None:
-    chance = random.Random(f"{SEED} {kind}")
+@pytest.fixture(scope="module", params=["the bundled model", "random weights"])
+def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Model]:
+    is_bundled = request.param == "the bundled model"
+    with Model(BUNDLED if is_bundled else llama_model(tmp_path_factory.mktemp("model"))) as model:
+        yield model
+
+
+def ample(example: Any) -> int:
+    """Tokens that surely hold a document as short as the example."""
+    return 20 + 3 * len(json.dumps(example).encode()) // 2
+
+
+# Three budgets in four hold a document: with those of JSON mode, more than 2,000 valid ones.
+@settings(max_examples=45, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
+@given(st.integers(0, 2**32))
+def test_every_document_is_valid_whatever_the_schema_the_settings_and_the_budget(model: Model, seed: int) -> None:
+    chance = random.Random(seed)
+    made = [random_document_schema(chance) for _ in range(24)]
     requests = [
-        (random_object(chance), random_params(chance), chance.choice([3, 9, 20, 50, 100, 250])) for _ in range(250)
+        (schema, random_params(chance), chance.choice([3, 9, 20, 50, 100, ample(example), ample(example), 300]))
+        for schema, example in made
     ]
-    with Model(BUNDLED if kind == "the bundled model" else llama_model(tmp_path)) as model:
-        answers = documents(model, requests)
-        again = documents(model, requests[:20])
-    valid = 0
-    for (schema, sampling, budget), (text, end, possible) in zip(requests, answers, strict=True):
+    for (_, example), (schema, sampling, budget), (text, end, possible) in zip(
+        made, requests, documents(model, requests), strict=True
+    ):
+        note = f"seed {seed}: {schema}, {sampling}, {budget}: {text!r}"
+        assert Draft202012Validator(schema).is_valid(example), note
+        assert possible or budget < ample(example), note
         if possible:
-            note = f"seed {SEED}: {schema}, {sampling}, {budget}: {text!r}"
             assert Draft202012Validator(schema).is_valid(json.loads(text)), note
-            valid += 1
         assert end in ("complete", "length", "stop")
-    assert valid >= 150, "most budgets hold a document"
-    assert again == answers[:20], "the same seeds, the same documents"
+
+
+def test_the_same_seeds_make_the_same_documents(model: Model) -> None:
+    chance = random.Random(SEED)
+    requests = [(random_document_schema(chance)[0], random_params(chance), 100) for _ in range(20)]
+    answers = documents(model, requests)
+    assert documents(model, requests) == answers
     assert {"complete", "length"} <= {end for _, end, _ in answers}
 
 

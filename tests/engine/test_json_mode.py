@@ -49,7 +49,7 @@ def documents(model: Model, requests: list[tuple[SamplingParams, int]]) -> list[
 @pytest.mark.parametrize("kind", ["the bundled model", "random weights"])
 def test_every_document_parses_whatever_the_settings_and_the_budget(kind: str, tmp_path: Path) -> None:
     chance = random.Random(f"{SEED} {kind}")
-    requests = [(random_params(chance), chance.choice([2, 3, 5, 9, 17, 40, 90])) for _ in range(250)]
+    requests = [(random_params(chance), chance.choice([2, 3, 5, 9, 17, 40, 90])) for _ in range(500)]
     with Model(BUNDLED if kind == "the bundled model" else llama_model(tmp_path)) as model:
         answers = documents(model, requests)
         again = documents(model, requests[:20])

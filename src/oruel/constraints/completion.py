@@ -27,6 +27,10 @@ MOST_HINTED_PLACES = 8
 UNDECIDED = -1
 
 
+# Tokens, and how many of them come before or are the quote that ends a string.
+Hint = tuple[Sequence[int], int]
+
+
 class Work:
     """How much may still be done now."""
 
@@ -93,7 +97,7 @@ class Search:
         *,
         taken: Sequence[int] = (),
         known: Sequence[int] = (),
-        hints: Sequence[Sequence[int]] = (),
+        hints: Sequence[Hint] = (),
     ) -> None:
         self.found: list[int] | None = None
         self._matcher = matcher
@@ -153,18 +157,17 @@ class Search:
         yield from (([self._tokens.single[byte]], True) for byte in likely if byte in self._tokens.single)
         if self._place.is_in_string:
             yield from self._endings()
-        else:
-            self._hinted, self._last = 0, -1
         self._spent += MASK_WORK
         short = shortest(self._matcher, self._tokens)
         self._last = short[0] if short and self._place.is_in_string else -1
         yield short, True
 
     def _endings(self) -> Iterator[tuple[Sequence[int], bool]]:
-        """Each way that is known to end a string, from each of its places on; then once more what went last."""
+        """Each way that is known to end a string, from each place before that end on; then once more what went last."""
         if self._hinted < MOST_HINTED_PLACES:
             self._hinted += 1
-            yield from ((hint[start:], True) for hint in self._hints for start in range(len(hint)))
+            for hint, end in self._hints:
+                yield from ((hint[start:], True) for start in range(end))
         if self._last >= 0:
             yield [self._last], True
 
@@ -178,7 +181,8 @@ class Search:
             return False
         for token in wanted[:count]:
             self._taken.append(token)
-            self._place.feed(token)
+            if b'"' in self._place.feed(token):
+                self._hinted, self._last = 0, -1
         return count > 0 or (not wanted and whole)
 
 

@@ -1,4 +1,4 @@
-"""Short strings that fit the patterns and formats of a schema: how a string may be ended that a search wouldn't end."""
+"""How strings are ended that a search wouldn't end, or not soon: with required keys, and with short values that fit."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -8,6 +8,7 @@ from typing import Any
 import llguidance
 import numpy as np
 
+from oruel.constraints.completion import Hint
 from oruel.constraints.keywords import Schema, subschemas
 from oruel.constraints.schema import BYTES, json_grammar
 from oruel.constraints.tokens import LIMITS, Tokens
@@ -20,13 +21,15 @@ MARKER = "%json "
 
 
 @lru_cache(32)
-def hints(tokens: Tokens, grammar: str) -> Sequence[Sequence[int]]:
-    """For each pattern or format in the grammar, as far as one is found, the tokens of a string that fits it, with the
-    quote that ends it, a token for each byte.
+def hints(tokens: Tokens, grammar: str) -> Sequence[Hint]:
+    """Tokens, one for each byte, of required keys up to the colon; and for each pattern or format in the grammar, as
+    far as one is found, of a string that fits it, up to the quote that ends it.
     """
-    shapes = list(dict.fromkeys(shape for schema in schemas_in(grammar) for shape in shapes_of(schema)))[:MOST_HINTS]
-    found = [spelled for shape in shapes if (text := sample(shape)) and (spelled := tokens.spelled(text))]
-    return tuple(found)
+    schemas = list(schemas_in(grammar))
+    keys = dict.fromkeys(key for schema in schemas for key in required_keys(schema))
+    shapes = dict.fromkeys(shape for schema in schemas for shape in shapes_of(schema))
+    texts = [*list(keys)[:MOST_HINTS], *map(sample, list(shapes)[:MOST_HINTS])]
+    return tuple([(spelled, text.rindex(b'"') + 1) for text in texts if text and (spelled := tokens.spelled(text))])
 
 
 def schemas_in(grammar: str) -> Iterator[Schema]:
@@ -43,6 +46,12 @@ def schemas_in(grammar: str) -> Iterator[Schema]:
         schema, end = json.JSONDecoder().raw_decode(grammar, at + len(MARKER))
         yield schema
         at = grammar.find(MARKER, end)
+
+
+def required_keys(schema: Schema) -> Iterator[bytes]:
+    for one in subschemas(schema):
+        if isinstance(one.get("required"), list):
+            yield from (json.dumps(key, ensure_ascii=False)[1:].encode() + b":" for key in one["required"])
 
 
 def shapes_of(schema: Schema) -> Iterator[str]:

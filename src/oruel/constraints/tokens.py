@@ -1,6 +1,5 @@
 """A model's tokens as llguidance needs them, made once a model: their bytes, and which of them end its turn."""
 
-from collections.abc import Callable
 from functools import cached_property, lru_cache
 from typing import Protocol
 
@@ -39,6 +38,7 @@ class Tokens:
         self.ends = frozenset(filter(vocabulary.is_end, range(vocabulary.size)))
         self.can_write_json = bool(self.ends) and all(byte in self.single for byte in CLOSING_BYTES)
         self._vocabulary = vocabulary
+        self._compiled = lru_cache(REMEMBERED_GRAMMARS)(self._compile)
 
     @cached_property
     def tokenizer(self) -> llguidance.LLTokenizer:
@@ -70,9 +70,10 @@ class Tokens:
         written = [token for token in range(self.size) if self.pieces[token]]
         return np.array(sorted(written, key=lambda token: len(self.pieces[token])), np.intp)
 
-    @cached_property
-    def _compiled(self) -> Callable[[str], llguidance.LLMatcher]:
-        return lru_cache(REMEMBERED_GRAMMARS)(self._compile)
+    @property
+    def remembered(self) -> int:
+        """How many grammars are held in memory."""
+        return self._compiled.cache_info().currsize
 
     def _compile(self, grammar: str) -> llguidance.LLMatcher:
         matcher = llguidance.LLMatcher(self.tokenizer, grammar, log_level=0, limits=LIMITS)

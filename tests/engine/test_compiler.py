@@ -1,0 +1,110 @@
+"""Forms are compiled beside the engine: one at a time, for those who still wait, and each gets an outcome."""
+
+import queue
+import threading
+from typing import Any
+
+import pytest
+
+from oruel.constraints.grammar import Grammar
+from oruel.constraints.json_object import GRAMMAR, JsonObject
+from oruel.constraints.schema import json_grammar
+from oruel.constraints.tokens import REMEMBERED_GRAMMARS, Tokens
+from oruel.engine.compiler import Compiled, Compiler
+from oruel.engine.engine import Engine
+from oruel.engine.protocol import Failure, Form, Submit
+from oruel.engine.scheduler import Limits
+from oruel.types import SamplingParams
+from tests.engine.fake_context import END, VOCABULARY_SIZE, CountingContext
+from tests.text.vocabularies import ByteVocabulary
+
+PATIENCE_SECONDS = 60
+# Compiles for as long as a hostile schema may.
+LARGE = {"enum": [f"value number {number} of many" for number in range(9000)]}
+
+
+def request(number: int, grammar: str, *, closes: bool = True) -> Submit:
+    return Submit(number, [1, 2], 0, 100, SamplingParams(), form=Form(grammar, closes=closes))
+
+
+def compiling() -> tuple[Compiler, "queue.SimpleQueue[Compiled]"]:
+    delivered: queue.SimpleQueue[Compiled] = queue.SimpleQueue()
+    return Compiler(Tokens(ByteVocabulary()), delivered.put), delivered
+
+
+def test_each_form_becomes_its_constraint() -> None:
+    compiler, delivered = compiling()
+    compiler.submit(request(1, GRAMMAR))
+    compiler.submit(request(2, json_grammar({"type": "integer"})))
+    outcomes = [delivered.get(timeout=PATIENCE_SECONDS) for _ in range(2)]
+    assert [outcome.request.sequence for outcome in outcomes] == [1, 2]
+    assert isinstance(outcomes[0].outcome, JsonObject)
+    assert isinstance(outcomes[1].outcome, Grammar)
+    assert compiler.release(1)
+    assert not compiler.release(1)
+
+
+@pytest.mark.parametrize("grammar", ["no grammar", json_grammar({"$ref": "#"}), json_grammar({"type": "wat"})])
+def test_a_form_that_cannot_be_compiled_is_its_requests_failure(grammar: str) -> None:
+    compiler, delivered = compiling()
+    compiler.submit(request(1, grammar))
+    compiler.submit(request(2, json_grammar({"type": "integer"})))
+    failed, after = (delivered.get(timeout=PATIENCE_SECONDS).outcome for _ in range(2))
+    assert isinstance(failed, Failure)
+    assert failed.form
+    assert "<state>" not in failed.message
+    assert isinstance(after, Grammar)
+
+
+def test_a_failure_of_our_own_is_an_outcome_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("oruel.engine.compiler.constraint_of", broken)
+    compiler, delivered = compiling()
+    compiler.submit(request(1, GRAMMAR))
+    outcome = delivered.get(timeout=PATIENCE_SECONDS).outcome
+    assert isinstance(outcome, Failure)
+    assert not outcome.form
+
+
+def test_streams_go_on_while_a_hostile_schema_is_compiled() -> None:
+    compiler, delivered = compiling()
+    engine = Engine(CountingContext(), Limits(4), vocabulary_size=VOCABULARY_SIZE, is_end=lambda token: token == END)
+    engine.submit(Submit(0, [1], 0, 50, SamplingParams(temperature=0)), 0)
+    compiler.submit(request(1, json_grammar(LARGE)))
+    steps = 0
+    while delivered.empty() and engine.has_work:
+        assert engine.step().tokens
+        steps += 1
+    assert steps > 0
+    assert isinstance(delivered.get(timeout=PATIENCE_SECONDS).outcome, Grammar)
+
+
+def test_who_went_away_is_not_compiled_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, may_go_on, compiled = threading.Event(), threading.Event(), list[int]()
+
+    def slow(_: Tokens, wanted: Submit) -> Failure:
+        compiled.append(wanted.sequence)
+        begun.set()
+        assert may_go_on.wait(PATIENCE_SECONDS)
+        return Failure(wanted.sequence, "x")
+
+    monkeypatch.setattr("oruel.engine.compiler.constraint_of", slow)
+    compiler, delivered = compiling()
+    for number in range(4):
+        compiler.submit(request(number, GRAMMAR))
+    assert begun.wait(PATIENCE_SECONDS)
+    for number in range(3):
+        assert compiler.release(number)
+    may_go_on.set()
+    assert [delivered.get(timeout=PATIENCE_SECONDS).request.sequence for _ in range(2)] == [0, 3]
+    assert compiled == [0, 3]
+    assert not compiler.release(0), "its outcome is passed over"
+
+
+def test_only_so_many_grammars_are_held() -> None:
+    tokens = Tokens(ByteVocabulary())
+    for number in range(2 * REMEMBERED_GRAMMARS):
+        Grammar(tokens, json_grammar({"const": number}), 10, closes=True)
+    assert tokens.remembered <= REMEMBERED_GRAMMARS
