@@ -228,7 +228,7 @@ PARAMETERS: tuple[Parameter, ...] = (
             "the messages must mention JSON",
             "json_schema: the same, and the object is what the schema says; strict: all of the schema is enforced or "
             "the request is refused, else keywords that can't be are named in the header x-oruel-differs",
-            "not together with tools that may be called",
+            "beside tools that may be called, the answer is either calls or a document",
         ),
     ),
     Parameter(

@@ -45,6 +45,9 @@ def draw(candidates: Candidates, u: float) -> int:
     Sums blocks first and then one block's items, since a running sum over a whole row is many times slower.
     """
     weights = candidates.values
+    if len(weights) <= BLOCK:
+        cumulative = weights.cumsum(dtype=np.float64)
+        return candidates.id(first_above(cumulative, u * cumulative[-1]))
     sums = np.add.reduceat(weights, np.arange(0, len(weights), BLOCK), dtype=np.float64)
     cumulative = sums.cumsum()
     mass = u * float(cumulative[-1])

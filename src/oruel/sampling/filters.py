@@ -5,7 +5,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from oruel.sampling.candidates import Candidates, Values, first_above, largest
+from oruel.sampling.candidates import Candidates, Indices, Values, first_above, largest
 
 NEGLIGIBLE = -50.0  # an exponent
 COLD = 1e-6  # a temperature
@@ -30,7 +30,7 @@ class TopK:
 class Softmax:
     """Step 4: logits to weights exp((logit − largest) / temperature).
 
-    Candidates whose weight is below exp(`least`) are dropped where they are most of the row: by default the whole
+    Candidates whose weight is below exp(`least`) are dropped where they are most of many: by default the whole
     vocabulary of them together is 1e-16 of the distribution. Few candidates are weighed in float64. Many are
     weighed in float32, which is several times faster and moves the cumulative distribution by less than 1e-6.
     """
@@ -40,13 +40,15 @@ class Softmax:
         self._least = least
 
     def __call__(self, candidates: Candidates, /) -> Candidates:
+        peak = float(candidates.values.max())
+        near = candidates if len(candidates.values) <= FEW else self._near(candidates, peak)
+        return Candidates(near.ids, self._weigh(near.values, peak))
+
+    def _near(self, candidates: Candidates, peak: float) -> Candidates:
         logits = candidates.values
-        peak = logits.max()
         # Rounding to the row's own type is monotone, so it drops no logit that reaches the exact bound.
-        near = logits >= logits.dtype.type(float(peak) + self._temperature * self._least)
-        if 2 * np.count_nonzero(near) < len(logits):
-            candidates = candidates.at(np.flatnonzero(near))
-        return Candidates(candidates.ids, self._weigh(candidates.values, float(peak)))
+        near = logits >= logits.dtype.type(peak + self._temperature * self._least)
+        return candidates.at(np.flatnonzero(near)) if 2 * np.count_nonzero(near) < len(logits) else candidates
 
     def _weigh(self, logits: Values, peak: float) -> Values:
         # A float32 can't hold the reciprocal of the smallest temperatures.
@@ -72,6 +74,9 @@ class TopP:
 
     def __call__(self, candidates: Candidates, /) -> Candidates:
         weights = candidates.values
+        if len(weights) <= SORTED_AT_ONCE:
+            weights[beyond_nucleus(weights, self._share)] = 0
+            return candidates
         edge, count_at_edge = nucleus_edge(weights, self._share)
         weights *= weights >= edge
         ties = np.flatnonzero(weights == edge)
@@ -97,6 +102,13 @@ class MinP:
         weights = candidates.values
         weights *= weights >= self._ratio
         return candidates
+
+
+def beyond_nucleus(weights: Values, share: float) -> Indices:
+    """The indices of those outside it; found fastest by sorting them all where they are few."""
+    order = np.argsort(-weights, kind="stable")
+    cumulative = weights[order].cumsum(dtype=np.float64)
+    return order[first_above(cumulative, share * cumulative[-1]) + 1 :]
 
 
 def nucleus_edge(weights: Values, share: float) -> tuple[float, int]:
