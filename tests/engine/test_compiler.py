@@ -2,11 +2,13 @@
 
 import queue
 import threading
+import time
 from typing import Any
 
 import pytest
 
-from oruel.constraints.grammar import Grammar
+from oruel.constraints.completion import Search, Work
+from oruel.constraints.grammar import Grammar, unclosable
 from oruel.constraints.json_object import GRAMMAR, JsonObject
 from oruel.constraints.schema import json_grammar
 from oruel.constraints.tokens import REMEMBERED_GRAMMARS, Tokens
@@ -14,6 +16,7 @@ from oruel.engine.compiler import Compiled, Compiler
 from oruel.engine.engine import Engine
 from oruel.engine.protocol import Failure, Form, Submit
 from oruel.engine.scheduler import Limits
+from oruel.errors import SchemaRefused
 from oruel.types import SamplingParams
 from tests.engine.fake_context import END, VOCABULARY_SIZE, CountingContext
 from tests.text.vocabularies import ByteVocabulary
@@ -79,6 +82,31 @@ def test_streams_go_on_while_a_hostile_schema_is_compiled() -> None:
         steps += 1
     assert steps > 0
     assert isinstance(delivered.get(timeout=PATIENCE_SECONDS).outcome, Grammar)
+
+
+def test_other_threads_have_their_turns_while_a_way_to_the_end_is_searched(monkeypatch: pytest.MonkeyPatch) -> None:
+    turns: list[int] = []
+    seen: list[int] = []
+    proceed = Search.proceed
+
+    def watched(search: Search, work: Work) -> bool:
+        seen.append(len(turns))
+        return proceed(search, work)
+
+    monkeypatch.setattr(Search, "proceed", watched)
+    searching = threading.Thread(target=unclosable, args=[{"type": "string", "minLength": 10**6}])
+    searching.start()
+    while searching.is_alive():
+        time.sleep(0.0005)
+        turns.append(1)
+    assert len(seen) > 100
+    assert len(set(seen)) > len(seen) / 4, "between few pieces did anyone else run"
+
+
+def test_what_is_too_complex_is_said_to_be() -> None:
+    tokens = Tokens(ByteVocabulary())
+    with pytest.raises(SchemaRefused, match="too complex"):
+        tokens.matcher(json_grammar({"type": "integer", "multipleOf": 1234567, "minimum": 10**15}))
 
 
 def test_who_went_away_is_not_compiled_for(monkeypatch: pytest.MonkeyPatch) -> None:

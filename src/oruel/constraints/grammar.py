@@ -1,5 +1,6 @@
 """Text held to a grammar, and, where it is a document that has to be whole, completed before its budget runs out."""
 
+import time
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -20,6 +21,8 @@ MOST_FORCED_BYTES = 2048
 # Longer than any budget.
 MOST_TOKENS = 2**18
 REMEMBERED_ENDS = 32
+# Some milliseconds of a search, after which other threads have their turn.
+WORK_AT_ONCE, PAUSE_SECONDS = 200, 0.0002
 
 
 class Grammar:
@@ -126,7 +129,7 @@ def forced(matcher: llguidance.LLMatcher, tokens: Tokens) -> list[int]:
 
 def unclosable(schema: Schema) -> tuple[str, ...]:
     """The keywords among which the one is for which no end is found that a document could take in time; none where one
-    is found. Takes up to a second.
+    is found. Takes some seconds for a hostile one.
     """
     if first_end(BYTES, json_grammar(schema), ()) is not None:
         return ()
@@ -139,6 +142,7 @@ def first_end(tokens: Tokens, grammar: str, leave: tuple[int, ...]) -> list[int]
     """From the grammar's beginning to its end."""
     matcher = tokens.matcher(grammar)
     search = Search(matcher, tokens, Place(tokens, leave), MOST_TOKENS, hints=hints(tokens, grammar))
-    while not search.proceed(Work()):
-        pass
+    while not search.proceed(Work(WORK_AT_ONCE)):
+        # The matcher lets go of the interpreter and takes it again so quickly that no other thread wakes up in between.
+        time.sleep(PAUSE_SECONDS)
     return search.found

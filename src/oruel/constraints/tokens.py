@@ -14,6 +14,8 @@ REMEMBERED_GRAMMARS = 32
 
 # What hostile grammars may cost in one step, and hold: half of what the library allows by itself, or less.
 LIMITS = llguidance.LLParserLimits(step_lexer_fuel=100_000, max_lexer_states=100_000)
+# How the library says that these are reached.
+TOO_MUCH = ("TooComplex", "limit", "too many", "fuel")
 
 
 class Vocabulary(Protocol):
@@ -86,9 +88,10 @@ class Tokens:
 
 def refused(matcher: llguidance.LLMatcher) -> SchemaRefused:
     """Why the matcher can't go on, without what the library tells of its own state."""
+    complaint = f"{matcher.stop_reason()} {matcher.get_error()}".partition("\n")[0]
     return SchemaRefused(
         "the pattern, length or nesting that it asks for is too complex to be followed: make it simpler"
-        if "TooComplex" in str(matcher.stop_reason()) or "limit" in matcher.get_error().partition("\n")[0]
+        if any(sign in complaint for sign in TOO_MUCH)
         else "no document can be written that fits it"
     )
 
