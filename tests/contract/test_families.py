@@ -101,6 +101,25 @@ def test_a_document_comes_behind_reasoning_whatever_is_drawn(harmony: OpenAI) ->
     assert isinstance(json.loads(ask(harmony, **fields).choices[0].message.content or ""), dict)
 
 
+def test_with_a_format_and_tools_the_last_part_is_a_document_or_a_call(harmony: OpenAI) -> None:
+    wanted = {"type": "json_schema", "json_schema": {"name": "w", "schema": WEATHER, "strict": True}}
+    documents = calls = 0
+    for seed in range(16):
+        fields: Any = {"tools": TOOLS, "response_format": wanted, "seed": seed, "max_tokens": 200, "temperature": 1.5}
+        answer = ask(harmony, **fields)
+        [choice] = answer.choices
+        assert not leaks(choice.message.content, (choice.message.model_extra or {}).get("reasoning_content"))
+        if choice.finish_reason == "tool_calls":
+            calls += 1
+            for name, arguments in called(answer):
+                jsonschema.validate(arguments, SCHEMAS[name])
+        elif choice.message.content:
+            documents += 1
+            jsonschema.validate(json.loads(choice.message.content), WEATHER)
+    assert documents
+    assert calls
+
+
 def test_auto_answers_and_free_ones_show_no_marker(harmony: OpenAI) -> None:
     for seed in range(5):
         for tools in ({"tools": TOOLS}, {}):

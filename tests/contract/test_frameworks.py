@@ -218,3 +218,28 @@ def test_the_agents_sdk_calls_its_tool_and_goes_on(url: str) -> None:
     result = asyncio.run(run())
     assert len(asked) == 1
     assert isinstance(result.final_output, str)
+
+
+def test_the_agents_sdk_gets_its_output_type_from_an_agent_with_a_tool(url: str) -> None:
+    import agents
+
+    @agents.function_tool
+    def toss(side: Literal["heads", "tails"]) -> str:
+        """Whether the coin fell so."""
+        return "yes"
+
+    async def run(seed: int) -> object:
+        async with AsyncOpenAI(base_url=url, api_key="x") as openai:
+            agent = agents.Agent(
+                name="witness",
+                instructions="Answer in JSON.",
+                model=agents.OpenAIChatCompletionsModel(model="tools", openai_client=openai),
+                tools=[toss],
+                output_type=Person,
+                model_settings=agents.ModelSettings(max_tokens=300, extra_args={"seed": seed}),
+            )
+            return (await agents.Runner.run(agent, QUESTION)).final_output
+
+    agents.set_tracing_disabled(True)
+    for seed in range(3):
+        assert isinstance(asyncio.run(run(seed)), Person)

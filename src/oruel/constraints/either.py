@@ -41,8 +41,8 @@ class Either:
     def settle(self, token: int, work: Work | None = None) -> int:
         """What the document makes of it, where it may be of the document; UNDECIDED as there."""
         first = self._left[0]
-        # While a document is undecided, no mask may be asked of it.
-        if len(self._left) > 1 and self._asked != token and not takes(first, token):
+        # While a document is undecided, nothing else may be asked of it.
+        if len(self._left) > 1 and self._asked != token and not first.takes(token):
             return token
         self._asked = token
         return first.settle(token, work)
@@ -53,10 +53,6 @@ class Either:
         if self.is_closing:
             self._left = [self._document]
         elif len(self._left) > 1:
-            self._left = [constraint for constraint in self._left if takes(constraint, token)] or self._left
+            self._left = [constraint for constraint in self._left if constraint.takes(token)] or self._left
         for constraint in self._left:
             constraint.accept(token)
-
-
-def takes(constraint: JsonObject | Grammar, token: int) -> bool:
-    return bool(constraint.mask()[token // 8] >> (token % 8) & 1)

@@ -67,6 +67,10 @@ class Grammar:
             raise refused(self._matcher)
         return bits
 
+    def takes(self, token: int) -> bool:
+        """Whether the token's text may come next. A mask may hold less: where text is forced, only its usual tokens."""
+        return bool(self._matcher.validate_tokens([token]))
+
     def settle(self, token: int, work: Work | None = None) -> int:
         """The token itself, where an end that fits follows it; else the first token of the end that is known, which is
         the model's own end token where the text is whole already. UNDECIDED where `work` doesn't suffice: nothing

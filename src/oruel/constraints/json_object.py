@@ -43,6 +43,10 @@ class JsonObject:
         """A bit for each token, the lowest of a byte first: whether it may come next."""
         return np.frombuffer(self._matcher.compute_bitmask(), np.uint8)
 
+    def takes(self, token: int) -> bool:
+        """Whether the token's text may come next. A mask may hold less: where text is forced, only its usual tokens."""
+        return bool(self._matcher.validate_tokens([token]))
+
     def settle(self, token: int, work: Work | None = None) -> int:
         """The token itself, where what it begins can still be completed after it; else the first of the completion."""
         closing = self._text.closing
