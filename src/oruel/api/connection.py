@@ -15,19 +15,20 @@ async def while_connected(receive: Receive, work: Coroutine[Any, Any, Result]) -
 
     The body must have been read to its end. Raises ClientDisconnect.
     """
-    working = asyncio.create_task(work)
-    watching = asyncio.create_task(disconnection(receive))
+    limit = asyncio.timeout(None)
+    watching = asyncio.create_task(end_when_left(receive, limit))
     try:
-        await asyncio.wait((working, watching), return_when=asyncio.FIRST_COMPLETED)
-        if working.done():
-            return await working
-        raise ClientDisconnect
+        async with limit:
+            return await work
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        raise ClientDisconnect from None
     finally:
-        working.cancel()
         watching.cancel()
-        await asyncio.gather(working, watching, return_exceptions=True)
 
 
-async def disconnection(receive: Receive) -> None:
+async def end_when_left(receive: Receive, limit: asyncio.Timeout) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
+    limit.reschedule(asyncio.get_running_loop().time())

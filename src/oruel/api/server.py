@@ -22,7 +22,9 @@ class Server(uvicorn.Server):
     def __init__(
         self, app: FastAPI, started: Callable[[], None], *, cut: Callable[[], Awaitable[None]], grace_seconds: float
     ) -> None:
-        config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", server_header=False)
+        config = uvicorn.Config(
+            app, log_config=None, access_log=False, lifespan="off", server_header=False, proxy_headers=False
+        )
         super().__init__(config)
         self._announce = started
         self._cut = cut

@@ -179,6 +179,8 @@ async def arrival(response: aiohttp.ClientResponse, wait: Wait, answer: AnswerCh
 
 async def ended(response: aiohttp.ClientResponse) -> None:
     """Reads to the end of the answer, where that is near: only then its connection is kept."""
+    if response.content.at_eof():
+        return
     try:
         async with asyncio.timeout(END_SECONDS):
             while await response.content.readany():

@@ -166,11 +166,12 @@ class AnswerChunks:
         deltas = [delta for delta in read if says_something(delta)]
         self._bound(deltas)
         if deltas and self.has_ended:
-            # Only the end waits for the usage, which comes in a chunk behind it.
-            last = deltas.pop()
-            self._last = Delta(last.choice, last.model, last.tier, finish=last.finish)
-            if says_something(last := replace(last, finish=None)):
-                deltas.append(last)
+            last = self._last = deltas.pop()
+            if not self._is_done:
+                # Only the end waits for the usage, which comes in a chunk behind it.
+                self._last = Delta(last.choice, last.model, last.tier, finish=last.finish)
+                if says_something(last := replace(last, finish=None)):
+                    deltas.append(last)
         self.has_begun = self.has_begun or bool(deltas)
         return deltas
 
