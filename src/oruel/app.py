@@ -1,6 +1,7 @@
 """The composition root: settings in, a running endpoint out. The only place that names concrete parts."""
 
 import asyncio
+import gc
 import socket
 import sys
 import time
@@ -83,6 +84,9 @@ async def run(
         started = await side_by_side([fleet.start(model) for model in models])
         services = compose(settings, started)
         said = announcement(settings, listener, started)
+        # What lives as long as the server needn't be looked through for garbage again and again.
+        gc.collect()
+        gc.freeze()
         server = Server(
             create_api(services), lambda: announce(said), cut=partial(cut, started), grace_seconds=patience.grace
         )

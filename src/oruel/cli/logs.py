@@ -3,8 +3,15 @@
 import logging
 import sys
 
+import msgspec
 import structlog
 from structlog.typing import Processor
+
+encode = msgspec.json.Encoder(enc_hook=repr).encode
+
+
+def as_json(event: object, **_: object) -> str:
+    return encode(event).decode()
 
 
 def configure(log_format: str) -> None:
@@ -19,7 +26,7 @@ def configure(log_format: str) -> None:
     rendered: list[Processor] = (
         [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
         if console
-        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(as_json)]
     )
     # One handler for our own lines and for those of the libraries, which use the standard library's logging.
     structlog.configure(
