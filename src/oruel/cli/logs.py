@@ -1,5 +1,6 @@
 """How log lines look: a structured line each, on stderr, in colours for a terminal or as JSON for a machine."""
 
+import json
 import logging
 import sys
 
@@ -11,7 +12,10 @@ encode = msgspec.json.Encoder(enc_hook=repr).encode
 
 
 def as_json(event: object, **_: object) -> str:
-    return encode(event).decode()
+    try:
+        return encode(event).decode()
+    except (ValueError, OverflowError):  # half a surrogate pair, a number of more than 64 bits
+        return json.dumps(event, default=repr)
 
 
 def configure(log_format: str) -> None:
