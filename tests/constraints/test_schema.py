@@ -180,3 +180,10 @@ def test_a_count_without_a_fraction_is_whole() -> None:
     assert not can_be_written(schema, '["a"]')
     assert not can_be_written(schema, '["a", "bc"]')
     assert left_out({"type": "string", "minLength": 1e5}) == ()
+
+
+def test_a_schema_on_which_the_library_panics_is_refused() -> None:
+    least_and_most = {"minimum": -1000, "maximum": -1000}
+    schema = {"anyOf": [{"anyOf": [least_and_most, {"type": "integer", **least_and_most}]}]}
+    with pytest.raises(SchemaRefused, match="fails on it"):
+        left_out({"type": "object", "properties": {"a": schema}})

@@ -11,7 +11,7 @@ import numpy as np
 from oruel.constraints.completion import Hint
 from oruel.constraints.keywords import Schema, subschemas
 from oruel.constraints.schema import BYTES, json_grammar
-from oruel.constraints.tokens import LIMITS, Tokens
+from oruel.constraints.tokens import LIMITS, Tokens, panics_refused
 
 # The lengths that are tried for a shortest string: with the least that works, no way leads anywhere else.
 LENGTHS = (0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 24, 32, 64, 128)
@@ -68,6 +68,7 @@ def written(shape: dict[str, Any]) -> str:
 
 
 @lru_cache(256)
+@panics_refused()
 def sample(shape: str) -> bytes:
     """The rest of a short JSON string behind its opening quote; nothing where none is found."""
     schema = json.loads(shape)

@@ -16,7 +16,7 @@ from oruel.constraints.keywords import (
     unenforced,
     with_whole_counts,
 )
-from oruel.constraints.tokens import Bytes, Tokens
+from oruel.constraints.tokens import Bytes, Tokens, panics_refused
 from oruel.errors import SchemaRefused
 
 # Separators are those of json.dumps; no other whitespace, so that most of a document is forced or known.
@@ -66,6 +66,7 @@ def _left_out(written: str) -> tuple[str, ...] | SchemaRefused:
         return error
 
 
+@panics_refused()
 def examined(schema: Mapping[str, Any]) -> tuple[str, ...]:
     """What `left_out` returns and raises."""
     if not_both(schema):

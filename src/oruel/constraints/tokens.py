@@ -1,5 +1,7 @@
 """A model's tokens as llguidance needs them, made once a model: their bytes, and which of them end its turn."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property, lru_cache
 from typing import Protocol
 
@@ -16,6 +18,17 @@ REMEMBERED_GRAMMARS = 32
 LIMITS = llguidance.LLParserLimits(step_lexer_fuel=100_000, max_lexer_states=100_000)
 # How the library says that these are reached.
 TOO_MUCH = ("TooComplex", "limit", "too many", "fuel")
+
+
+@contextmanager
+def panics_refused() -> Iterator[None]:
+    """Raises SchemaRefused for a panic of the library, which isn't an Exception and has no class that can be named."""
+    try:
+        yield
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        raise SchemaRefused("the library that holds answers to schemas fails on it: make it simpler") from error
 
 
 class Vocabulary(Protocol):
@@ -77,6 +90,7 @@ class Tokens:
         """How many grammars are held in memory."""
         return self._compiled.cache_info().currsize
 
+    @panics_refused()
     def _compile(self, grammar: str) -> llguidance.LLMatcher:
         matcher = llguidance.LLMatcher(self.tokenizer, grammar, log_level=0, limits=LIMITS)
         # Only the first mask shows whether anything may be written at all, and a costly one is remembered.
