@@ -39,6 +39,7 @@ model: $(TRAINING)/done $(WORK)/tokenizer.json ## make the demo model from nothi
 	@$(TRAIN).export --work $(WORK) --target $(DEMO)
 	@$(TRAIN).check --work $(WORK) --model $(DEMO)
 
+model-more: TOKENS := $(if $(filter file,$(origin TOKENS)),5,$(TOKENS))
 model-more: ## train the bundled demo model further, from its own weights where there is no checkpoint (TOKENS=5)
 	@$(MAKE) --no-print-directory model WORK=$(WORK)-more START=$(DEMO) TOKENS=$(TOKENS)
 
