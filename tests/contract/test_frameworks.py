@@ -192,10 +192,8 @@ def test_what_has_no_greatest_length_is_valid_though_max_tokens_ends_it(url: str
             assert wanted.model_validate_json(answer.choices[0].message.content or "")
 
 
-def test_the_agents_sdk_calls_its_tool_and_goes_on(url: str) -> None:
+def coin(asked: list[str]) -> Any:
     import agents
-
-    asked: list[str] = []
 
     @agents.function_tool
     def toss(side: Literal["heads", "tails"]) -> str:
@@ -203,13 +201,21 @@ def test_the_agents_sdk_calls_its_tool_and_goes_on(url: str) -> None:
         asked.append(side)
         return "yes"
 
+    return toss
+
+
+def test_the_agents_sdk_calls_its_tool_and_goes_on(url: str) -> None:
+    import agents
+
+    asked: list[str] = []
+
     async def run() -> agents.RunResult:
         async with AsyncOpenAI(base_url=url, api_key="x") as openai:
             agent = agents.Agent(
                 name="fortune teller",
                 instructions="Call the tool.",
                 model=agents.OpenAIChatCompletionsModel(model="tools", openai_client=openai),
-                tools=[toss],
+                tools=[coin(asked)],
                 model_settings=agents.ModelSettings(tool_choice="required", max_tokens=200, parallel_tool_calls=False),
             )
             return await agents.Runner.run(agent, QUESTION)
@@ -223,18 +229,13 @@ def test_the_agents_sdk_calls_its_tool_and_goes_on(url: str) -> None:
 def test_the_agents_sdk_gets_its_output_type_from_an_agent_with_a_tool(url: str) -> None:
     import agents
 
-    @agents.function_tool
-    def toss(side: Literal["heads", "tails"]) -> str:
-        """Whether the coin fell so."""
-        return "yes"
-
     async def run(seed: int) -> object:
         async with AsyncOpenAI(base_url=url, api_key="x") as openai:
             agent = agents.Agent(
                 name="witness",
                 instructions="Answer in JSON.",
                 model=agents.OpenAIChatCompletionsModel(model="tools", openai_client=openai),
-                tools=[toss],
+                tools=[coin([])],
                 output_type=Person,
                 model_settings=agents.ModelSettings(max_tokens=300, extra_args={"seed": seed}),
             )

@@ -22,6 +22,9 @@ from tests.engine.fake_context import END, VOCABULARY_SIZE, CountingContext
 from tests.text.vocabularies import ByteVocabulary
 
 PATIENCE_SECONDS = 60
+EXACT = {"minimum": -1000, "maximum": -1000}
+# The library panics on it.
+PANICKING = {"properties": {"a": {"anyOf": [{"anyOf": [EXACT, {"type": "integer", **EXACT}]}]}}}
 # Compiles for as long as a hostile schema may.
 LARGE = {"enum": [f"value number {number} of many" for number in range(9000)]}
 
@@ -47,7 +50,9 @@ def test_each_form_becomes_its_constraint() -> None:
     assert not compiler.release(1)
 
 
-@pytest.mark.parametrize("grammar", ["no grammar", json_grammar({"$ref": "#"}), json_grammar({"type": "wat"})])
+@pytest.mark.parametrize(
+    "grammar", ["no grammar", *(json_grammar(schema) for schema in ({"$ref": "#"}, {"type": "wat"}, PANICKING))]
+)
 def test_a_form_that_cannot_be_compiled_is_its_requests_failure(grammar: str) -> None:
     compiler, delivered = compiling()
     compiler.submit(request(1, grammar))

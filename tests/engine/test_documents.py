@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from oruel.constraints.grammar import Grammar
-from oruel.constraints.schema import json_grammar
+from oruel.constraints.schema import json_grammar, left_out
 from oruel.constraints.tokens import Tokens
 from oruel.engine.engine import Engine
 from oruel.engine.protocol import Submit
 from oruel.engine.scheduler import Limits
+from oruel.errors import SchemaRefused
 from oruel.llama.context import Context
 from oruel.llama.model import Model
 from oruel.types import SamplingParams
@@ -65,14 +66,24 @@ def ample(example: Any) -> int:
     return 20 + 3 * len(json.dumps(example).encode()) // 2
 
 
+def can_be_read(schema: dict[str, Any]) -> bool:
+    """The library panics on some pairs of equal bounds; those schemas are refused whole, and no other is."""
+    try:
+        left_out(schema)
+    except SchemaRefused as error:
+        if "fails on it" not in error.message:
+            raise
+        return False
+    return True
+
+
 # Three budgets in four hold a document: with those of JSON mode, more than 2,000 valid ones.
-@settings(
-    max_examples=45, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate]
-)
+@settings(max_examples=45, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
 @given(st.integers(0, 2**32))
 def test_every_document_is_valid_whatever_the_schema_the_settings_and_the_budget(model: Model, seed: int) -> None:
     chance = random.Random(seed)
-    made = [random_document_schema(chance) for _ in range(24)]
+    drawn = [random_document_schema(chance) for _ in range(24)]
+    made = [(schema, example) for schema, example in drawn if can_be_read(schema)]
     requests = [
         (schema, random_params(chance), chance.choice([3, 9, 20, 50, 100, ample(example), ample(example), 300]))
         for schema, example in made

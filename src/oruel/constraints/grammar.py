@@ -14,7 +14,7 @@ from oruel.constraints.hints import hints
 from oruel.constraints.keywords import COUNTS, KNOWN, STRINGS, Schema, subschemas
 from oruel.constraints.plan import Plan
 from oruel.constraints.schema import BYTES, json_grammar
-from oruel.constraints.tokens import Tokens, refused
+from oruel.constraints.tokens import Tokens, panics_refused, refused
 
 # Longer runs of forced tokens are given in parts, so that no step has to spell out more.
 MOST_FORCED_BYTES = 2048
@@ -131,6 +131,7 @@ def forced(matcher: llguidance.LLMatcher, tokens: Tokens) -> list[int]:
     return tokens.tokenize(data[:MOST_FORCED_BYTES].decode(errors="ignore"))[:-1]
 
 
+@panics_refused()
 def unclosable(schema: Schema) -> tuple[str, ...]:
     """The keywords among which the one is for which no end is found that a document could take in time; none where one
     is found. Takes some seconds for a hostile one.

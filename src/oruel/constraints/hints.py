@@ -11,24 +11,26 @@ import numpy as np
 from oruel.constraints.completion import Hint
 from oruel.constraints.keywords import Schema, subschemas
 from oruel.constraints.schema import BYTES, json_grammar
-from oruel.constraints.tokens import LIMITS, Tokens, panics_refused
+from oruel.constraints.tokens import LIMITS, Tokens
 
 # The lengths that are tried for a shortest string: with the least that works, no way leads anywhere else.
 LENGTHS = (0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 24, 32, 64, 128)
 SHAPES = {"pattern", "format", "minLength", "maxLength", "allOf"}
 MOST_HINTS = 64
 MARKER = "%json "
+# Tried before what fits a pattern, which may be longer than another string has to be.
+SHORTEST = (b'a"', b'0"')
 
 
 @lru_cache(32)
 def hints(tokens: Tokens, grammar: str) -> Sequence[Hint]:
-    """Tokens, one for each byte, of required keys up to the colon; and for each pattern or format in the grammar, as
-    far as one is found, of a string that fits it, up to the quote that ends it.
+    """Tokens, one for each byte: of required keys, up to the colon; of the shortest strings, up to the quote that ends
+    them; and so for each pattern or format in the grammar, as far as one is found, of a string that fits it.
     """
     schemas = list(schemas_in(grammar))
     keys = dict.fromkeys(key for schema in schemas for key in required_keys(schema))
     shapes = dict.fromkeys(shape for schema in schemas for shape in shapes_of(schema))
-    texts = [*list(keys)[:MOST_HINTS], *map(sample, list(shapes)[:MOST_HINTS])]
+    texts = [*list(keys)[:MOST_HINTS], *SHORTEST, *map(sample, list(shapes)[:MOST_HINTS])]
     return tuple([(spelled, text.rindex(b'"') + 1) for text in texts if text and (spelled := tokens.spelled(text))])
 
 
@@ -68,7 +70,6 @@ def written(shape: dict[str, Any]) -> str:
 
 
 @lru_cache(256)
-@panics_refused()
 def sample(shape: str) -> bytes:
     """The rest of a short JSON string behind its opening quote; nothing where none is found."""
     schema = json.loads(shape)

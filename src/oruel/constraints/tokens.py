@@ -90,7 +90,6 @@ class Tokens:
         """How many grammars are held in memory."""
         return self._compiled.cache_info().currsize
 
-    @panics_refused()
     def _compile(self, grammar: str) -> llguidance.LLMatcher:
         matcher = llguidance.LLMatcher(self.tokenizer, grammar, log_level=0, limits=LIMITS)
         # Only the first mask shows whether anything may be written at all, and a costly one is remembered.

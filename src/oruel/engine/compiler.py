@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from oruel.constraints.either import Either
 from oruel.constraints.grammar import Grammar
 from oruel.constraints.json_object import GRAMMAR, JsonObject
-from oruel.constraints.tokens import Tokens
+from oruel.constraints.tokens import Tokens, panics_refused
 from oruel.engine.protocol import Failure, Form, Submit
 from oruel.errors import SchemaRefused
 from oruel.sampling.mask import Constraint
@@ -59,8 +59,9 @@ def constraint_of(tokens: Tokens, request: Submit) -> Constraint | Failure:
     form, budget = request.form, request.max_tokens
     assert form is not None
     try:
-        document = document_of(tokens, form, budget)
-        return Either(document, Grammar(tokens, form.calls, budget, closes=False)) if form.calls else document
+        with panics_refused():
+            document = document_of(tokens, form, budget)
+            return Either(document, Grammar(tokens, form.calls, budget, closes=False)) if form.calls else document
     except SchemaRefused as error:
         return Failure(request.sequence, error.message, form=True)
 

@@ -42,7 +42,7 @@ class Uniforms:
 def draw(candidates: Candidates, u: float) -> int:
     """The token at which the cumulative distribution, in order of id, first exceeds `u`, in [0, 1).
 
-    Sums blocks first and then one block's items, since a running sum over a whole row is many times slower.
+    Of many, sums blocks first and then one block's items, since a running sum over a whole row is many times slower.
     """
     weights = candidates.values
     if len(weights) <= BLOCK:

@@ -112,11 +112,10 @@ def beyond_nucleus(weights: Values, share: float) -> Indices:
 
 
 def nucleus_edge(weights: Values, share: float) -> tuple[float, int]:
-    """The smallest weight in the nucleus, and how many tokens of exactly that weight belong to it."""
+    """The smallest weight in the nucleus of many, and how many tokens of exactly that weight belong to it."""
     total = float(weights.sum(dtype=np.float64))
     mass = share * total
-    if len(weights) > SORTED_AT_ONCE:
-        weights = without_tail(weights, total - mass)
+    weights = without_tail(weights, total - mass)
     if len(weights) > SORTED_AT_ONCE:
         weights, mass = edge_bin(weights, mass)
     ordered = np.sort(weights)[::-1]
