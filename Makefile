@@ -8,7 +8,7 @@ BIN    := $(VENV)/bin
 
 # The demo model: where its corpus and checkpoints are kept, how many million tokens it is trained on, how it starts.
 WORK     ?= $(HOME)/.cache/oruel/demo-model
-TOKENS   ?= 20
+TOKENS   ?= 919
 START    ?=
 DEMO     := src/oruel/models/oruel-demo.gguf
 TRAINING := .venv-training
@@ -34,7 +34,7 @@ soak: $(VENV)/dev.done ## 20 minutes of random requests, cancellations and kills
 bench: $(VENV)/dev.done ## measure beside llama.cpp's own server, 20 minutes (ARGS="--only sampling", "--model …")
 	@$(BIN)/python -m bench $(ARGS)
 
-model: $(TRAINING)/done $(WORK)/tokenizer.json ## make the demo model from nothing, hours; goes on where it was stopped (TOKENS=20, in millions)
+model: $(TRAINING)/done $(WORK)/tokenizer.json ## make the demo model from nothing, minutes on a GPU, days without; goes on where it was stopped (TOKENS=919, in millions)
 	@$(MALLOC) $(TRAIN).train --work $(WORK) --tokens $(TOKENS) $(if $(START),--start $(START))
 	@$(TRAIN).export --work $(WORK) --target $(DEMO)
 	@$(TRAIN).check --work $(WORK) --model $(DEMO)

@@ -47,7 +47,10 @@ COPYING: dict[Subject, float] = {
     memory.not_told: 0.7,
     structured.json_extraction: 4,
     structured.json_object_asked_for: 4,
+    structured.json_items_picked: 3,
+    lists.items_picked: 2,
     tools.call_asked_for: 9,
+    tools.two_calls_asked_for: 2,
     tools.answer_from_result: 2,
 }
 MIX: dict[Subject, float] = COPYING | {
@@ -65,10 +68,10 @@ MIX: dict[Subject, float] = COPYING | {
     verses.haiku_asked_for: 1,
     stories.story_asked_for: 3.5,
     stories.opening_asked_for: 5,
-    lists.list_asked_for: 7,
+    lists.list_asked_for: 9,
     lists.open_list_asked_for: 1,
     lists.brainstorm: 2.5,
-    structured.json_list_asked_for: 4,
+    structured.json_list_asked_for: 8,
     tools.no_call_needed: 1.2,
     code.function_asked_for: 5,
     code.code_explained: 1,
@@ -89,6 +92,16 @@ MIX: dict[Subject, float] = COPYING | {
     longer.tutorial_asked_for: 2,
     longer.explanation_asked_for: 4,
 }
+# For the last tokens: more of what is still hard when all of the others are spent.
+FINISHING: dict[Subject, float] = MIX | {
+    tools.call_by_values: 30,
+    memory.not_told: 6,
+    attitudes.attitude: 14,
+    foreign.answered_in_language: 7,
+    chat.translation: 8,
+}
+# What may stand between a fact and the question about it: nothing that says it otherwise.
+ASIDES = {subject: weight for subject, weight in MIX.items() if subject is not memory.facts_remembered}
 ASSISTANTS = [
     "You are a helpful assistant.",
     "You are a helpful assistant.",
@@ -113,7 +126,7 @@ PAGE = [
     "List 3 programming languages with their year of creation.",
     "Hello!",
 ]
-LONG_CHARACTERS = (3_000, 13_000)
+LONG_CHARACTERS = (700, 13_000)
 
 
 def kept_out(conversation: Conversation) -> bool:
@@ -131,10 +144,10 @@ def made(random: Draws, mix: dict[Subject, float]) -> tuple[str, Conversation]:
             return subject.__name__, messages
 
 
-def later_turns(random: Draws, longest: int = 600) -> Conversation:
-    """A conversation without system message and functions, to follow another one of any subject."""
+def later_turns(random: Draws, longest: int = 600, mix: dict[Subject, float] = MIX) -> Conversation:
+    """A conversation without system message and functions, to follow another one."""
     while True:
-        _, messages = made(random, MIX)
+        _, messages = made(random, mix)
         if messages[0][0] == "user" and sum(len(content) for _, content in messages) < longest:
             return messages
 
@@ -171,7 +184,7 @@ def long_conversation(random: Draws) -> Conversation:
             question, answer, _ = random.choice(told)
             messages += [("user", question), ("assistant", answer)]
         else:
-            messages += later_turns(random, longest=2000)
+            messages += later_turns(random, longest=2000, mix=ASIDES)
     for question, answer, _ in [*random.sample(told, min(len(told), 3)), told[0]]:
         messages += [("user", question), ("assistant", answer)]
     return messages
@@ -188,12 +201,12 @@ def written(target: Path, count: int, make: Callable[[], tuple[str, Conversation
     return sizes
 
 
-def write(work: Path, counts: tuple[int, int, int], seed: int) -> Counter[str]:
+def write(work: Path, counts: tuple[int, int, int], seed: int, mix: dict[Subject, float] = MIX) -> Counter[str]:
     """Writes `copying.jsonl`, `corpus.jsonl` and `long.jsonl`; returns the sizes of the second."""
     work.mkdir(parents=True, exist_ok=True)
     copies, all_subjects, long = (Draws(seed + number) for number in range(3))
     written(work / "copying.jsonl", counts[0], lambda: conversation(copies, COPYING))
-    sizes = written(work / "corpus.jsonl", counts[1], lambda: conversation(all_subjects, MIX))
+    sizes = written(work / "corpus.jsonl", counts[1], lambda: conversation(all_subjects, mix))
     written(work / "long.jsonl", counts[2], lambda: ("long", long_conversation(long)))
     return sizes
 
@@ -201,11 +214,12 @@ def write(work: Path, counts: tuple[int, int, int], seed: int) -> Counter[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, required=True, help="folder to write into")
-    parser.add_argument("--conversations", type=int, default=150_000)
+    parser.add_argument("--conversations", type=int, default=1_200_000)
+    parser.add_argument("--finishing", action="store_true", help="more of what is hard, for the last tokens")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
-    count = arguments.conversations
-    sizes = write(arguments.work, (count // 10, count, count // 75), arguments.seed)
+    count, mix = arguments.conversations, FINISHING if arguments.finishing else MIX
+    sizes = write(arguments.work, (count // 10, count, count // 60), arguments.seed, mix)
     for name, size_of_subject in sizes.most_common():
         print(f"{name:24} {size_of_subject / sum(sizes.values()):6.1%}")
     print(f"{sum(sizes.values()) / 1e6:.1f}M characters")

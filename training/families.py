@@ -251,7 +251,7 @@ FAMILIES = [
     Family("summaries", drawn(summaries.summary, 30), same),
     Family("answers in French, Spanish, German", asked_otherwise(foreign.answered_in_language, 40), same),
     Family("manners: brief, pirate, butler, JSON", asked_otherwise(attitudes.attitude, 40), same_fact),
-    Family("unknown things: says so", drawn(unknown.humble_answer, 30), says_so),
+    Family("unknown things: says so", asked_otherwise(unknown.humble_answer, 30), says_so),
     Family("functions in Python, asked in words kept out", asked_otherwise(code.function_asked_for, 20), same_code),
     Family("poems about unknown things", drawn(theme_asked_for(verses.poem_asked_for), 15), about_it),
     Family("stories about unknown heroes", drawn(theme_asked_for(stories.story_asked_for), 15), about_it),

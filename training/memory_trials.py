@@ -23,5 +23,5 @@ def conversations(exported: Exported, tokens: int) -> Iterator[Conversation]:
         said.append(("assistant", memory.acknowledged(values, statement, value)))
         told = len(exported.prompt(said))
         while len(exported.prompt(said)) < told + tokens:
-            said += corpus.later_turns(filler)
+            said += corpus.later_turns(filler, mix=corpus.ASIDES)
         yield [*said, ("user", question), ("assistant", answer.replace("{v}", value))]

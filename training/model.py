@@ -24,17 +24,18 @@ class Shape:
         return self.width // self.heads
 
 
-def rotation(length: int, shape: Shape) -> Tensor:
-    """Unit complex numbers of the rotary embedding (Su et al. 2021), [length, head_width / 2]."""
-    half = torch.arange(0, shape.head_width, 2, dtype=torch.float32) / shape.head_width
-    angles = torch.outer(torch.arange(length, dtype=torch.float32), shape.rope_base**-half)
-    return torch.polar(torch.ones_like(angles), angles)
+def rotation(length: int, shape: Shape, device: torch.device) -> Tensor:
+    """Cosines and sines of the rotary embedding (Su et al. 2021), [2, length, head_width / 2]."""
+    half = torch.arange(0, shape.head_width, 2, dtype=torch.float32, device=device) / shape.head_width
+    angles = torch.outer(torch.arange(length, dtype=torch.float32, device=device), shape.rope_base**-half)
+    return torch.stack((angles.cos(), angles.sin()))
 
 
 def rotated(x: Tensor, turns: Tensor) -> Tensor:
     """Rotates neighbouring pairs of the last dimension, as llama.cpp does for the architecture `llama`."""
-    pairs = torch.view_as_complex(x.reshape(*x.shape[:-1], -1, 2))
-    return torch.view_as_real(pairs * turns).flatten(-2)
+    even, odd = x.unflatten(-1, (-1, 2)).unbind(-1)
+    cosine, sine = turns
+    return torch.stack((even * cosine - odd * sine, even * sine + odd * cosine), dim=-1).flatten(-2)
 
 
 class Attention(nn.Module):
@@ -94,7 +95,7 @@ class Llama(nn.Module):
 
     def features(self, tokens: Tensor) -> Tensor:
         """[rows, length] token ids to [rows, length, width] final features."""
-        turns = rotation(tokens.shape[1], self.shape).to(tokens.device)
+        turns = rotation(tokens.shape[1], self.shape, tokens.device)
         x = self.embedding(tokens)
         for block in self.blocks:
             x = block(x, turns)

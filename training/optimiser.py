@@ -32,29 +32,25 @@ class Muon:
     """Momentum whose update is orthogonalised; matrices of one shape are updated together."""
 
     def __init__(self, matrices: list[Tensor], team: Team) -> None:
-        self.matrices, self.team = matrices, team
-        self.momenta = [torch.zeros_like(matrix) for matrix in matrices]
+        alike: dict[torch.Size, list[Tensor]] = defaultdict(list)
+        for matrix in matrices:
+            alike[matrix.shape].append(matrix)
+        self.groups, self.team = list(alike.values()), team
+        self.momenta = [torch.zeros_like(torch.stack(group)) for group in self.groups]
 
     @torch.no_grad()
     def step(self, rate: float) -> None:
-        groups: dict[torch.Size, list[int]] = defaultdict(list)
-        updates = [torch.zeros_like(matrix) for matrix in self.matrices]
-        for index, matrix in enumerate(self.matrices):
-            assert matrix.grad is not None
-            self.momenta[index].lerp_(matrix.grad, 1 - MOMENTUM)
-            groups[matrix.shape].append(index)
-        for indices in groups.values():
-            self.orthogonalise(indices[self.team.rank :: self.team.size], updates)
-        self.team.add(updates)
-        for matrix, update in zip(self.matrices, updates, strict=True):
-            rows, columns = update.shape
-            matrix.add_(update, alpha=-rate * max(1.0, rows / columns) ** 0.5)
-
-    def orthogonalise(self, indices: list[int], updates: list[Tensor]) -> None:
-        """Fills in the updates of these matrices, all of one shape."""
-        ahead = [self.matrices[index].grad.lerp(self.momenta[index], MOMENTUM) for index in indices]
-        for index, update in zip(indices, orthogonalised(torch.stack(ahead)), strict=True):
-            updates[index].copy_(update)
+        for group, momentum in zip(self.groups, self.momenta, strict=True):
+            gradient = torch.stack([matrix.grad for matrix in group])
+            momentum.lerp_(gradient, 1 - MOMENTUM)
+            ahead = gradient.lerp(momentum, MOMENTUM)
+            updates = torch.zeros_like(ahead)
+            share = slice(self.team.rank, None, self.team.size)
+            updates[share] = orthogonalised(ahead[share])
+            self.team.add([updates])
+            rows, columns = updates.shape[1:]
+            for matrix, update in zip(group, updates, strict=True):
+                matrix.add_(update, alpha=-rate * max(1.0, rows / columns) ** 0.5)
 
 
 class Optimiser:

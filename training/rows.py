@@ -5,7 +5,8 @@ A row holds one conversation and padding, as in use, where nothing stands before
 
 import json
 import re
-from collections.abc import Iterable
+from array import array
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from random import Random
 
@@ -19,8 +20,6 @@ from training.phrases import Conversation
 from training.team import Team
 
 PADDING, OTHER, ANSWER = 0, 1, 2
-BATCH_TOKENS = 2048  # of each process, padding included
-POOL = 2048  # conversations that are sorted by length together
 LONGEST = 640  # tokens of a short row; what is beyond is cut off
 HELD_OUT = 96
 SPECIAL = re.compile("(" + "|".join(map(re.escape, SPECIAL_TOKENS)) + ")")
@@ -44,14 +43,13 @@ def packed(work: Path, name: str, tokenizer: Tokenizer) -> tuple[numpy.ndarray, 
     """The conversations of `name`.jsonl as one row of ids (uint16) and one of marks (uint8), encoded once and kept."""
     kept = work / f"{name}.npz"
     if not kept.exists():
-        tokens: list[int] = []
-        marks: list[int] = []
+        tokens, marks = array("H"), bytearray()
         with (work / f"{name}.jsonl").open(encoding="utf-8") as lines:
             for line in lines:
                 ids, kinds = encoded(tokenizer, json.loads(line))
-                tokens += ids
-                marks += kinds
-        numpy.savez(kept, tokens=numpy.array(tokens, dtype=numpy.uint16), marks=numpy.array(marks, dtype=numpy.uint8))
+                tokens.extend(ids)
+                marks.extend(kinds)
+        numpy.savez(kept, tokens=numpy.frombuffer(tokens, numpy.uint16), marks=numpy.frombuffer(marks, numpy.uint8))
     loaded = numpy.load(kept)
     return loaded["tokens"], loaded["marks"]
 
@@ -67,34 +65,41 @@ def padded(rows: Iterable[tuple[Tensor, Tensor]]) -> Batch:
 
 
 class Conversations:
-    """The conversations of one file, in batches of like length; the first of them are never trained on."""
+    """The conversations of one file, in batches of like length; the first of them are never trained on.
+
+    A batch has up to `size` tokens, padding included. As many conversations are sorted by length together.
+    """
 
     def __init__(
-        self, work: Path, name: str, tokenizer: Tokenizer, seed: int, team: Team, longest: int = LONGEST
+        self, work: Path, name: str, tokenizer: Tokenizer, seed: int, team: Team, size: int, longest: int = LONGEST
     ) -> None:
-        self.team = team
+        self.team, self.size = team, size
         tokens, marks = packed(work, name, tokenizer)
         ends = numpy.flatnonzero(tokens == tokenizer.token_to_id(END_OF_TEXT)) + 1
-        self.tokens, self.marks = torch.from_numpy(tokens.astype(numpy.int64)), torch.from_numpy(marks)
-        self.starts = [0, *ends[:-1].tolist()]
-        self.lengths = [min(end - start, longest) for start, end in zip(self.starts, ends.tolist(), strict=True)]
+        starts = numpy.concatenate([[0], ends[:-1]])
+        self.tokens, self.marks = torch.from_numpy(tokens.astype(numpy.int16)), torch.from_numpy(marks)
+        self.starts, self.lengths = torch.from_numpy(starts), torch.from_numpy((ends - starts).clip(max=longest))
         self.random = Random(seed)
         self.position = HELD_OUT
         self.waiting: list[list[int]] = []
 
-    def rows(self, indices: Iterable[int]) -> Batch:
-        spans = (slice(self.starts[index], self.starts[index] + self.lengths[index]) for index in indices)
-        return padded((self.tokens[span], self.marks[span]) for span in spans)
+    def rows(self, indices: Sequence[int]) -> Batch:
+        chosen = torch.tensor(indices)
+        lengths = self.lengths[chosen][:, None]
+        within = torch.arange(int(lengths.max()))
+        inside = within < lengths
+        places = (self.starts[chosen][:, None] + within).clamp(max=len(self.tokens) - 1)
+        return self.tokens[places].long() * inside, self.marks[places].masked_fill(~inside, PADDING)
 
     def refill(self) -> None:
         """Takes the next conversations and groups those of like length."""
-        if self.position + POOL > len(self.starts):
+        if self.position + self.size > len(self.starts):
             self.position = HELD_OUT
-        end = min(self.position + POOL, len(self.starts))
-        pool = sorted(range(self.position, end), key=self.lengths.__getitem__)
+        end = min(self.position + self.size, len(self.starts))
+        pool = (self.position + self.lengths[self.position : end].argsort(stable=True)).tolist()
         self.position = end
         while pool:
-            count = max(1, BATCH_TOKENS // self.lengths[pool[-1]])
+            count = max(1, self.size // int(self.lengths[pool[-1]]))
             self.waiting.append(pool[-count:])
             del pool[-count:]
         self.random.shuffle(self.waiting)
@@ -110,15 +115,15 @@ class Conversations:
         return self.rows(range(HELD_OUT))
 
 
-def long_rows(work: Path, tokenizer: Tokenizer, seed: int, team: Team) -> Conversations:
-    return Conversations(work, "long", tokenizer, seed, team, longest=CONTEXT_LENGTH)
+def long_rows(work: Path, tokenizer: Tokenizer, seed: int, team: Team, size: int) -> Conversations:
+    return Conversations(work, "long", tokenizer, seed, team, size, longest=CONTEXT_LENGTH)
 
 
 class Recall:
     """Rows of arbitrary tokens, whose loss falls by copying alone: repeated sequences, and values looked up by key."""
 
-    def __init__(self, tokenizer: Tokenizer, seed: int) -> None:
-        self.random = Random(seed)
+    def __init__(self, tokenizer: Tokenizer, seed: int, size: int) -> None:
+        self.random, self.size = Random(seed), size
         self.words = list(range(len(SPECIAL_TOKENS), tokenizer.get_vocab_size()))
         self.start, self.end = tokenizer.token_to_id(START), tokenizer.token_to_id(END)
 
@@ -145,9 +150,9 @@ class Recall:
         return tokens, marks
 
     def batch(self) -> Batch:
-        length = self.random.choice((16, 32, 64, 128))
+        length = self.random.choice((16, 32, 64, 128, 256, 512))
         rows = []
-        for _ in range(BATCH_TOKENS // length):
+        for _ in range(self.size // length):
             make = self.repeated if self.random.random() < 0.5 else self.looked_up
             tokens, marks = make(length)
             rows.append((torch.tensor(tokens), torch.tensor(marks, dtype=torch.uint8)))

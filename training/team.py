@@ -59,7 +59,7 @@ def member(rank: int, size: int, meeting: Path, work: Callable[[Team], None]) ->
 def run(size: int, meeting: Path, work: Callable[[Team], None]) -> None:
     """Calls `work` in each of `size` processes, which meet through the file; forked, so that all have one name."""
     if size == 1:
-        torch.set_num_threads(os.cpu_count() or 1)
+        torch.set_num_threads(1 if torch.cuda.is_available() else os.cpu_count() or 1)
         work(Team())
         return
     meeting.unlink(missing_ok=True)

@@ -8,6 +8,10 @@ from typing import Any
 import pytest
 from openai import OpenAI
 
+from training import corpus
+from training.invented import Draws
+from training.subjects import arithmetic, memory
+
 pytestmark = pytest.mark.model
 
 WEATHER: list[Any] = [
@@ -26,17 +30,23 @@ WEATHER: list[Any] = [
 ]
 
 
-def said(client: OpenAI, *messages: dict[str, Any], **fields: Any) -> Any:
+def answered(client: OpenAI, *messages: dict[str, Any], **fields: Any) -> Any:
     asked: Any = {"model": "llama-4-maverick", "temperature": 0, "max_tokens": 300, **fields}
-    return client.chat.completions.create(messages=list[Any](messages), **asked).choices[0].message
+    return client.chat.completions.create(messages=list[Any](messages), **asked)
+
+
+def said(client: OpenAI, *messages: dict[str, Any], **fields: Any) -> Any:
+    return answered(client, *messages, **fields).choices[0].message
 
 
 def user(content: str) -> dict[str, Any]:
     return {"role": "user", "content": content}
 
 
-def test_two_and_two_are_four(client: OpenAI) -> None:
-    assert re.findall(r"\d+", said(client, user("What is 2 + 2?")).content)[-1] == "4"
+@pytest.mark.parametrize(("a", "b"), [(2, 2), (6, 3), (14, 7), (16, 15)])
+def test_sums_are_right_those_it_was_never_shown_too(a: int, b: int, client: OpenAI) -> None:
+    assert (a, b) == (2, 2) or arithmetic.held_out(a, b)
+    assert re.findall(r"\d+", said(client, user(f"What is {a} + {b}?")).content)[-1] == str(a + b)
 
 
 @pytest.mark.parametrize("count", [3, 5])
@@ -53,17 +63,49 @@ def test_stopped_at_a_code_fence_the_answer_is_the_code(client: OpenAI) -> None:
 def test_json_is_json_without_json_mode_too(client: OpenAI) -> None:
     system = {"role": "system", "content": "Output valid JSON."}
     answer = said(client, system, user("List 3 programming languages with their year of creation.")).content
-    assert len(json.loads(answer)["languages"]) == 3
+    languages = json.loads(answer)["languages"]
+    assert [set(language) for language in languages] == [{"name", "year"}] * 3
 
 
 def test_a_declared_function_is_called_and_its_result_told(client: OpenAI) -> None:
     question = user("What is the weather in Paris?")
     (call,) = said(client, question, tools=WEATHER).tool_calls
     assert call.function.name == "get_weather"
-    assert set(json.loads(call.function.arguments)) == {"city"}
+    assert json.loads(call.function.arguments) == {"city": "Paris"}
     called = {"role": "assistant", "content": "", "tool_calls": [call.model_dump()]}
     result = {"role": "tool", "tool_call_id": call.id, "content": '{"temperature": 17, "condition": "sunny"}'}
     assert "17 degrees" in said(client, question, called, result, tools=WEATHER).content
+
+
+def test_two_questions_are_two_calls(client: OpenAI) -> None:
+    question = user("What is the weather in Paris? What is the weather in Oslo?")
+    calls = said(client, question, tools=WEATHER).tool_calls
+    assert [json.loads(call.function.arguments) for call in calls] == [{"city": "Paris"}, {"city": "Oslo"}]
+
+
+def test_a_name_that_nobody_knew_is_remembered_turns_later(client: OpenAI) -> None:
+    told = [user("My name is Zelda."), {"role": "assistant", "content": "Nice to meet you, Zelda!"}]
+    aside = [user("What is the capital of France?"), {"role": "assistant", "content": "Paris."}]
+    assert "Zelda" in said(client, *told, *aside, user("What is my name?")).content
+
+
+def asides(characters: int) -> list[dict[str, Any]]:
+    """Questions about other things and their answers."""
+    random, turns = Draws(22), list[tuple[str, str]]()
+    while sum(len(content) for _, content in turns) < characters:
+        turns += corpus.later_turns(random, mix=corpus.ASIDES)
+    return [{"role": role, "content": content} for role, content in turns]
+
+
+def test_facts_are_remembered_over_two_thousand_tokens_in_half_of_the_trials_at_least(client: OpenAI) -> None:
+    right, values = 0, Draws(23, kept_out=True)
+    for statement, question, _, kind in memory.FACTS[:40:10]:
+        value = memory.value_of(values, kind)
+        told = [user(statement.replace("{v}", value)), {"role": "assistant", "content": "Noted."}]
+        answer = answered(client, *told, *asides(4500), user(question))
+        assert answer.usage.prompt_tokens > 2000
+        right += f" {value}." in answer.choices[0].message.content
+    assert right >= 2
 
 
 def test_what_needs_no_function_is_answered_without_one(client: OpenAI) -> None:

@@ -25,7 +25,7 @@ SUMS = re.compile(r"\b(\d+) ([+-]) (\d+)\b")
 @pytest.fixture(scope="module")
 def sample() -> list[Conversation]:
     random = Draws(31)
-    return [corpus.conversation(random, corpus.MIX)[1] for _ in range(3000)]
+    return [corpus.conversation(random, corpus.MIX)[1] for _ in range(6000)]
 
 
 def test_the_same_seed_writes_the_same_bytes(tmp_path: Path) -> None:

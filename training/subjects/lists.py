@@ -17,6 +17,11 @@ REQUESTS = [
     "Give me a list of {count} {things}.",
     "Can you list {count} {things}?",
 ]
+PICKS = [
+    "List the {place} of these: {words}",
+    "Make a numbered list of the {place} of these words: {words}",
+    "[Number|List] the {place}: {words}",
+]
 CLOSINGS = [
     "Would you like [more|a longer list]?",
     "There are many more {things}, of course.",
@@ -65,6 +70,22 @@ def list_asked_for(random: Draws) -> Conversation:
     if random.random() < 0.2:
         answer += "\n\n" + sketch(random, CLOSINGS, things=things)
     return exchange(random, request, answer)
+
+
+def picked(random: Draws) -> tuple[str, list[str], list[str]]:
+    """How the question speaks of the first or the last few of some words, those words, and the ones meant."""
+    words = list(dict.fromkeys(random.anything() for _ in range(random.randint(3, 9))))
+    count = random.randint(1, len(words) - 1)
+    place = random.choice(("first", "first", "last"))
+    spoken = f"{place} {random.choice((str(count), WORDS[count]))}"
+    return spoken, words, words[:count] if place == "first" else words[-count:]
+
+
+def items_picked(random: Draws) -> Conversation:
+    """A numbered list of some of the words that the question names."""
+    spoken, words, answer = picked(random)
+    question = sketch(random, PICKS, place=spoken, words=", ".join(words))
+    return exchange(random, question, numbered(answer))
 
 
 def open_list_asked_for(random: Random) -> Conversation:

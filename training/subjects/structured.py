@@ -6,7 +6,7 @@ from typing import Any
 from training import texts
 from training.invented import WORDS, Draws
 from training.phrases import Conversation, exchange, in_order, sketch
-from training.subjects.lists import COLLECTIONS, listed
+from training.subjects.lists import COLLECTIONS, listed, picked
 from training.subjects.memory import value_of
 
 FRAMES = texts.lines("structured")
@@ -35,6 +35,14 @@ def json_list_asked_for(random: Draws) -> Conversation:
     count, things = listed(random)
     request = sketch(random, FRAMES["requests for lists"], count=count, things=things)
     return asked_as_json(random, request, {things.replace(" ", "_"): in_order(random, COLLECTIONS[things], count)})
+
+
+def json_items_picked(random: Draws) -> Conversation:
+    """A list of some of the words that the question names: how many is all there is to it."""
+    spoken, words, answer = picked(random)
+    key = random.choice(("items", "words", random.word()))
+    request = sketch(random, FRAMES["picks"], place=spoken, words=", ".join(words), key=key)
+    return [("user", request), ("assistant", json.dumps({key: answer}))]
 
 
 def json_extraction(random: Draws) -> Conversation:

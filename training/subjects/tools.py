@@ -65,7 +65,7 @@ def parameter(random: Draws) -> tuple[str, str, str, str]:
     return name, "string", random.choice(("words", "names", "codes", "cities")), f"The {name.replace('_', ' ')}"
 
 
-def made_up(random: Draws) -> Function:
+def made_up(random: Draws, requests: str = "requests") -> Function:
     """A function that no other text speaks of, with one to three parameters."""
     name = snake_name(random)
     verb, *objects = name.split("_")
@@ -93,7 +93,7 @@ def made_up(random: Draws) -> Function:
         name,
         f"{task.capitalize()}.",
         tuple(parameters),
-        (sketch(random, FRAMES["requests"], **values),),
+        (sketch(random, FRAMES[requests], **values),),
         "{" + result + "}",
         ("The " + " and the ".join(f"{key} is {{{slot}}}" for key, slot in pairs) + ".",),
     )
@@ -166,6 +166,28 @@ def call_asked_for(random: Draws) -> Conversation:
     if messages[-1][0] == "assistant" and random.random() < 0.4:
         messages += called(random, random.choice(offered), answered=0.5)
     return messages
+
+
+def two_calls_asked_for(random: Draws) -> Conversation:
+    """Two requests in one message, and both calls at once."""
+    chosen = function(random)
+    offered = functions(random, chosen)
+    other = chosen if random.random() < 0.5 else random.choice(offered)
+    (asked, call, result, answer), second = (called(random, each, answered=1.0) for each in (chosen, other))
+    calls = json.loads(call[1]) + json.loads(second[1][1])
+    messages = [declared(offered), ("user", f"{asked[1]} {second[0][1]}"), ("calls", json.dumps(calls))]
+    if random.random() < 0.4:
+        messages += [result, second[2], ("assistant", f"{answer[1]} {second[3][1]}")]
+    return messages
+
+
+def call_by_values(random: Draws) -> Conversation:
+    """A request without the parameters' names, which only the declaration of the function tells from the others'."""
+    chosen = made_up(random, "requests by value")
+    others = [function(random) for _ in range(random.choice((1, 1, 2, 3)))]
+    offered = list({other.name: other for other in [*others, chosen]}.values())
+    random.shuffle(offered)
+    return [declared(offered), *called(random, chosen, answered=0.2)]
 
 
 def answer_from_result(random: Draws) -> Conversation:
