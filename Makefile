@@ -8,6 +8,7 @@ BIN    := $(VENV)/bin
 
 # The demo model: where its corpus and checkpoints are kept, how many million tokens it is trained on, how it starts.
 WORK     ?= $(HOME)/.cache/oruel/demo-model
+FINISH   := $(WORK)-finish
 TOKENS   ?= 919
 START    ?=
 DEMO     := src/oruel/models/oruel-demo.gguf
@@ -38,6 +39,15 @@ model: $(TRAINING)/done $(WORK)/tokenizer.json ## make the demo model from nothi
 	@$(MALLOC) $(TRAIN).train --work $(WORK) --tokens $(TOKENS) $(if $(START),--start $(START))
 	@$(TRAIN).export --work $(WORK) --target $(DEMO)
 	@$(TRAIN).check --work $(WORK) --model $(DEMO)
+	@$(if $(START),,$(MAKE) --no-print-directory model-finish)
+
+# As the bundled file was finished: in small batches, so without a GPU.
+model-finish: $(TRAINING)/done
+	@$(TRAIN).corpus --work $(FINISH) --conversations 100000 --finishing --seed 12
+	@cp $(WORK)/tokenizer.json $(FINISH)
+	@CUDA_VISIBLE_DEVICES= $(MALLOC) $(TRAIN).train --work $(FINISH) --tokens 3.2 --start $(DEMO) --peak 0.1
+	@$(TRAIN).export --work $(FINISH) --target $(DEMO)
+	@$(TRAIN).check --work $(FINISH) --model $(DEMO)
 
 model-more: TOKENS := $(if $(filter file,$(origin TOKENS)),5,$(TOKENS))
 model-more: ## train the bundled demo model further, from its own weights where there is no checkpoint (TOKENS=5)
@@ -84,4 +94,4 @@ $(WORK)/tokenizer.json: | $(TRAINING)/done
 	@$(TRAIN).corpus --work $(WORK)
 	@$(TRAIN).tokenizer --work $(WORK)
 
-.PHONY: help serve test unit soak bench model model-more model-eval lint format clean
+.PHONY: help serve test unit soak bench model model-finish model-more model-eval lint format clean

@@ -6,12 +6,16 @@ from pathlib import Path
 
 import torch
 
+from oruel.constraints.tokens import Tokens
+from oruel.engine.compiler import constraint_of
+from oruel.engine.protocol import Failure, Submit
 from oruel.llama.context import Context
 from oruel.llama.model import Model as GgufModel
+from oruel.sampling.mask import Constraint
 from oruel.sampling.sampler import Sampler
-from oruel.text.prompt import PromptEncoder
-from oruel.text.template import ChatTemplate
-from oruel.types import Message, SamplingParams, Tool, ToolCall
+from oruel.text.reasoning import State
+from oruel.text.tokenizer import Tokenizer
+from oruel.types import ChatRequest, Message, SamplingParams, Tool, ToolCall, ToolChoice
 from training.chatml import CONTEXT_LENGTH, messages_and_tools
 from training.model import Llama, Shape
 from training.phrases import Conversation
@@ -19,7 +23,7 @@ from training.phrases import Conversation
 GREEDY = SamplingParams(temperature=0.0)
 
 
-def request_of(conversation: Conversation) -> tuple[list[Message], list[Tool]]:
+def request_of(conversation: Conversation) -> ChatRequest:
     """The conversation as the server takes it."""
     messages, tools = messages_and_tools(conversation)
     taken = [Message(message["role"], message["content"]) for message in messages]
@@ -28,7 +32,9 @@ def request_of(conversation: Conversation) -> tuple[list[Message], list[Tool]]:
         written = (ToolCall(f"call_{index}", call["name"], json.dumps(call["arguments"])) for call in calls)
         taken[index] = replace(taken[index], tool_calls=tuple(written))
     functions = (tool["function"] for tool in tools)
-    return taken, [Tool(each["name"], each["description"], each["parameters"]) for each in functions]
+    declared = tuple(Tool(each["name"], each["description"], each["parameters"]) for each in functions)
+    choice = ToolChoice("auto", tuple(tool.name for tool in declared)) if declared else ToolChoice()
+    return ChatRequest("", "", tuple(taken), GREEDY, tools=declared, tool_choice=choice)
 
 
 class Exported:
@@ -37,18 +43,26 @@ class Exported:
     def __init__(self, path: Path) -> None:
         self.model = GgufModel(path)
         self.vocabulary = self.model.vocabulary
-        self.template = ChatTemplate(self.model.chat_template or "")
-        self.encoder = PromptEncoder(self.vocabulary, self.template)
+        self.tokens = Tokens(self.vocabulary)
+        self.tokenizer = Tokenizer(self.vocabulary, self.model.chat_template)
         self.context = Context(self.model, window=CONTEXT_LENGTH, sequences=1, batch=CONTEXT_LENGTH, threads=1)
         self.size = len(self.context.decode([0], [0], [0], [True])[0])
 
     def prompt(self, conversation: Conversation) -> list[int]:
-        messages, tools = request_of(conversation)
-        return self.encoder.encode(messages, {}, tools)
+        return self.tokenizer.encode_request(request_of(conversation)).tokens
 
-    def continued(self, tokens: list[int], limit: int, params: SamplingParams) -> list[int]:
+    def held_to_declarations(self, conversation: Conversation, limit: int) -> Constraint:
+        """What the server holds calls of the declared functions to; free text stays free."""
+        form = self.tokenizer.form(request_of(conversation), State.TEXT)
+        constraint = constraint_of(self.tokens, Submit(0, [], 0, limit, GREEDY, form=form))
+        assert not isinstance(constraint, Failure), constraint
+        return constraint
+
+    def continued(
+        self, tokens: list[int], limit: int, params: SamplingParams, constraint: Constraint | None = None
+    ) -> list[int]:
         """At most `limit` tokens after `tokens`, the last of them the end of the turn where it comes."""
-        sampler = Sampler(params, 0, self.size)
+        sampler = Sampler(params, 0, self.size, constraint)
         self.context.forget(0)
         written: list[int] = []
         fed, first = tokens, 0
@@ -57,14 +71,18 @@ class Exported:
             asked = [False] * (len(fed) - 1) + [True]
             written.append(sampler.sample(self.context.decode(fed, positions, [0] * len(fed), asked)[0]))
             sampler.accept(written[-1])
-            if self.vocabulary.is_end(written[-1]):
+            if self.vocabulary.is_end(written[-1]) or (constraint and constraint.is_complete):
                 break
             first += len(fed)
             fed = written[-1:]
         return written
 
-    def answer(self, conversation: Conversation, limit: int = 900, params: SamplingParams = GREEDY) -> str:
-        written = self.continued(self.prompt(conversation), limit, params)
+    def answer(
+        self, conversation: Conversation, limit: int = 900, params: SamplingParams = GREEDY, *, is_held: bool = False
+    ) -> str:
+        """`is_held`: calls are held to the declared functions, as the server holds them."""
+        constraint = self.held_to_declarations(conversation, limit) if is_held else None
+        written = self.continued(self.prompt(conversation), limit, params, constraint)
         pieces = (self.vocabulary.piece(token) for token in written if not self.vocabulary.is_end(token))
         return b"".join(pieces).decode(errors="replace")
 

@@ -94,7 +94,9 @@ MIX: dict[Subject, float] = COPYING | {
 }
 # For the last tokens: more of what is still hard when all of the others are spent.
 FINISHING: dict[Subject, float] = MIX | {
-    tools.call_by_values: 30,
+    tools.call_by_values: 25,
+    longer.essay_asked_for: 0,
+    longer.essay_with_remarks: 12,
     memory.not_told: 6,
     attitudes.attitude: 14,
     foreign.answered_in_language: 7,

@@ -16,17 +16,18 @@ from training.families import FAMILIES, Family
 from training.phrases import Conversation
 
 LONGEST = 200
+COMPARED = 250  # tokens of an essay; of a longer one more were there before, whatever the penalty
 ESSAY: Conversation = [("user", "Write a long essay about space.")]
 NOVEL: Conversation = [("user", "Write a creative opening line for a novel.")]
 SYSTEMS = {"List 3 programming languages with their year of creation.": "Output valid JSON."}
-SEEDS = range(1, 9)
+SEEDS = range(1, 21)
 
 
 def scored(exported: Exported, family: Family) -> tuple[int, int, list[str]]:
     """Right answers, questions asked, and the first wrong answers."""
     right, asked, wrong = 0, 0, []
     for conversation in family.questions():
-        answer = exported.answer(conversation[:-1], limit=LONGEST)
+        answer = exported.answer(conversation[:-1], limit=LONGEST, is_held=family.is_held)
         asked += 1
         if family.right(conversation, answer):
             right += 1
@@ -61,16 +62,16 @@ def repeated_share(tokens: list[int], length: int) -> float:
 
 
 def repetition(exported: Exported, penalty: float) -> None:
-    """How much a long essay repeats itself, at temperature 0 and over some seeds at 0.7."""
+    """How much a long essay repeats itself at its beginning, at temperature 0 and over some seeds at 0.7."""
     prompt = exported.prompt(ESSAY)
     settings = [SamplingParams(temperature=0.0, frequency_penalty=penalty)]
     settings += [SamplingParams(temperature=0.7, frequency_penalty=penalty, seed=seed) for seed in SEEDS]
-    essays = [exported.continued(prompt, 800, params) for params in settings]
+    essays = [exported.continued(prompt, COMPARED, params) for params in settings]
     one, three = ([repeated_share(essay, length) for essay in essays] for length in (1, 3))
     lengths = sum(map(len, essays)) / len(essays)
     print(
-        f"essay, frequency_penalty {penalty:g}: tokens seen before in it {sum(one) / len(one):.1%}, "
-        f"runs of three {sum(three) / len(three):.1%}; {lengths:.0f} tokens on average"
+        f"first {lengths:.0f} tokens of an essay, frequency_penalty {penalty:g}: "
+        f"seen before in it {sum(one) / len(one):.1%}, runs of three {sum(three) / len(three):.1%}"
     )
 
 

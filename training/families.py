@@ -37,12 +37,13 @@ Questions = Iterator[Conversation]
 
 @dataclass(frozen=True)
 class Family:
-    """`goal`: whether 90% were asked of it."""
+    """`goal`: whether 90% were asked of it. `is_held`: calls are held to the declared functions, as in the server."""
 
     name: str
     questions: Callable[[], Questions]
     right: Judge
     goal: bool = False
+    is_held: bool = False
 
 
 def expected(conversation: Conversation) -> str:
@@ -234,6 +235,7 @@ FAMILIES = [
     Family("JSON values: keys and values named", drawn(structured.json_object_asked_for, 40), same_json),
     Family("tool names, made up", drawn(made_up_call, 40), same_tool, goal=True),
     Family("tool names and arguments, made up", drawn(made_up_call, 40), same_call, goal=True),
+    Family("the same, held to the declarations as served", drawn(made_up_call, 40), same_call, is_held=True),
     Family("tool calls, known functions, new values", drawn(known_call, 40), same_call),
     Family("answers from tool results", drawn(tools.answer_from_result, 40), same),
     Family("no call where none is needed", drawn(tools.no_call_needed, 30), no_call),

@@ -108,6 +108,22 @@ def test_facts_are_remembered_over_two_thousand_tokens_in_half_of_the_trials_at_
     assert right >= 2
 
 
+def repeated_sentences(text: str) -> int:
+    sentences = re.split(r"(?<=[.!?])\s+", text)
+    return len(sentences) - len(set(sentences))
+
+
+def test_an_essay_repeats_itself_less_with_a_frequency_penalty(client: OpenAI) -> None:
+    essay = user("Write a long essay about space.")
+    free, penalised = (
+        repeated_sentences(said(client, essay, frequency_penalty=penalty, max_tokens=600).content)
+        for penalty in (0, 0.5)
+    )
+    print(f"repeated sentences: {free} without a penalty, {penalised} with 0.5")
+    assert free >= 3
+    assert penalised <= free / 2
+
+
 def test_what_needs_no_function_is_answered_without_one(client: OpenAI) -> None:
     answer = said(client, user("What is the capital of France?"), tools=WEATHER)
     assert not answer.tool_calls

@@ -53,6 +53,17 @@ def essay_asked_for(random: Draws) -> Conversation:
     return exchange(random, sketch(random, ESSAY_REQUESTS, topic=topic), titled + "\n\n".join(parts))
 
 
+def essay_with_remarks(random: Draws) -> Conversation:
+    """An essay whose paragraphs end with a remark, mostly the same words: what penalties are there to vary."""
+    *asked, (role, text) = essay_asked_for(random)
+    title, *paragraphs = text.split("\n\n") if text.startswith("# ") else ("", *text.split("\n\n"))
+    remarked = [
+        f"{paragraph} {sketch(random, FRAMES['remarks'])}" if random.random() < 0.8 else paragraph
+        for paragraph in paragraphs
+    ]
+    return [*asked, (role, "\n\n".join(filter(None, [title, *remarked])))]
+
+
 def tutorial_asked_for(random: Draws) -> Conversation:
     """An introduction and headed steps in order."""
     topic = random.choice([*TUTORIALS, "Docker", "Docker"])

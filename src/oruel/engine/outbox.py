@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from oruel.engine.protocol import StepOutput
 
-HOLD_SECONDS = 0.01
+HOLD_SECONDS = 0.02
 
 
 class Outbox:

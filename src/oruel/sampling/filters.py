@@ -53,14 +53,16 @@ class Softmax:
     def _weigh(self, logits: Values, peak: float) -> Values:
         # A float32 can't hold the reciprocal of the smallest temperatures.
         wide = len(logits) <= FEW or self._temperature < COLD
-        weights: Values = np.empty(len(logits), np.float64 if wide else np.float32)
-        # The peak rounded to less than its logit's precision would not be 0 below it, nor its weight 1.
-        exact = np.result_type(logits, weights).type(peak)
-        np.subtract(logits, exact, out=weights, casting="same_kind")
+        weights: Values = np.subtract(logits, peak, dtype=np.float64) if wide else self._below(logits, peak)
         # Dividing differences, none of them positive, overflows to −inf at worst, whose weight is 0.
         if self._temperature != 1:
             weights /= self._temperature
         return np.exp(weights, out=weights)
+
+    def _below(self, logits: Values, peak: float) -> Values:
+        weights: Values = np.empty(len(logits), np.float32)
+        # The peak rounded to less than its logit's precision would not be 0 below it, nor its weight 1.
+        return np.subtract(logits, logits.dtype.type(peak), out=weights, casting="same_kind")
 
 
 class TopP:
