@@ -44,7 +44,7 @@ def test_slow_steps_are_sent_one_by_one() -> None:
     outbox, sent = outbox_at(clock)
     for token in range(4):
         outbox.post(step(token))
-        clock.now += HOLD_SECONDS
+        clock.now += 1.5 * HOLD_SECONDS
     assert [message.tokens[0].token for message in sent] == [0, 1, 2, 3]
 
 
