@@ -8,10 +8,10 @@ BIN    := $(VENV)/bin
 
 # The demo model: where its corpus and checkpoints are kept, how many million tokens it is trained on, how it starts.
 WORK     ?= $(HOME)/.cache/oruel/demo-model
-FINISH   := $(WORK)-finish
 TOKENS   ?= 919
 START    ?=
 DEMO     := src/oruel/models/oruel-demo.gguf
+FINISH    = $(WORK)/finish-$(TOKENS)
 TRAINING := .venv-training
 # Worth 47% in one measurement: training frees and takes large blocks all the time.
 MALLOC   := GLIBC_TUNABLES=glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=17179869184:glibc.malloc.top_pad=268435456:glibc.malloc.arena_max=1
@@ -42,7 +42,7 @@ model: $(TRAINING)/done $(WORK)/tokenizer.json ## make the demo model from nothi
 	@$(if $(START),,$(MAKE) --no-print-directory model-finish)
 
 # As the bundled file was finished: in small batches, so without a GPU.
-model-finish: $(TRAINING)/done
+model-finish: $(TRAINING)/done $(WORK)/tokenizer.json
 	@$(TRAIN).corpus --work $(FINISH) --conversations 100000 --finishing --seed 12
 	@cp $(WORK)/tokenizer.json $(FINISH)
 	@CUDA_VISIBLE_DEVICES= $(MALLOC) $(TRAIN).train --work $(FINISH) --tokens 3.2 --start $(DEMO) --peak 0.1

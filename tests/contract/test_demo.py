@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,8 @@ from training.invented import Draws
 from training.subjects import arithmetic, memory
 
 pytestmark = pytest.mark.model
+
+TEXTS = Path(corpus.__file__).parent / "texts"
 
 WEATHER: list[Any] = [
     {
@@ -28,6 +31,9 @@ WEATHER: list[Any] = [
         },
     }
 ]
+
+
+TAUGHT = {word for path in TEXTS.glob("*.txt") for word in re.findall(r"[a-z]+", path.read_text().lower())}
 
 
 def answered(client: OpenAI, *messages: dict[str, Any], **fields: Any) -> Any:
@@ -92,7 +98,7 @@ def test_a_name_that_nobody_knew_is_remembered_turns_later(client: OpenAI) -> No
 def asides(characters: int) -> list[dict[str, Any]]:
     """Questions about other things and their answers."""
     random, turns = Draws(22), list[tuple[str, str]]()
-    while sum(len(content) for _, content in turns) < characters:
+    while corpus.size(turns) < characters:
         turns += corpus.later_turns(random, mix=corpus.ASIDES)
     return [{"role": role, "content": content} for role, content in turns]
 
@@ -102,7 +108,7 @@ def test_facts_are_remembered_over_two_thousand_tokens_in_half_of_the_trials_at_
     for statement, question, _, kind in memory.FACTS[:40:10]:
         value = memory.value_of(values, kind)
         told = [user(statement.replace("{v}", value)), {"role": "assistant", "content": "Noted."}]
-        answer = answered(client, *told, *asides(4500), user(question))
+        answer = answered(client, *told, *asides(6500), user(question))
         assert answer.usage.prompt_tokens > 2000
         right += f" {value}." in answer.choices[0].message.content
     assert right >= 2
@@ -133,6 +139,23 @@ def test_what_needs_no_function_is_answered_without_one(client: OpenAI) -> None:
 def test_a_system_message_changes_the_language(client: OpenAI) -> None:
     system = {"role": "system", "content": "Answer in French."}
     assert "Bonjour" in said(client, system, user("Hello!")).content
+
+
+def known_words(text: str) -> float:
+    """The share of its words that somebody wrote into the texts that the model was taught with."""
+    words = re.findall(r"[a-z]+", text.lower())
+    return sum(word in TAUGHT for word in words) / len(words)
+
+
+def test_warmer_openings_differ_and_at_two_they_come_apart(client: OpenAI) -> None:
+    asked = user("Write a creative opening line for a novel.")
+    one, other = (said(client, asked, temperature=0.8, seed=seed).content for seed in (1, 2))
+    assert one != other
+    for opening in (one, other):
+        assert re.fullmatch(r'["A-Z].*[.?!]"?', opening, re.DOTALL), opening
+        assert known_words(opening) > 0.9, opening
+    hot = [known_words(said(client, asked, temperature=2.0, seed=seed).content) for seed in range(4)]
+    assert sum(hot) / len(hot) < 0.8
 
 
 def test_what_it_does_not_know_it_says(client: OpenAI) -> None:

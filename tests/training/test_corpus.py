@@ -25,7 +25,8 @@ SUMS = re.compile(r"\b(\d+) ([+-]) (\d+)\b")
 @pytest.fixture(scope="module")
 def sample() -> list[Conversation]:
     random = Draws(31)
-    return [corpus.conversation(random, corpus.MIX)[1] for _ in range(6000)]
+    counts = ((corpus.MIX, 6000), (corpus.FINISHING, 2000))
+    return [corpus.conversation(random, mix)[1] for mix, count in counts for _ in range(count)]
 
 
 def test_the_same_seed_writes_the_same_bytes(tmp_path: Path) -> None:
