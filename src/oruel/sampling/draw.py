@@ -46,7 +46,7 @@ def draw(candidates: Candidates, u: float) -> int:
     """
     weights = candidates.values
     if len(weights) <= BLOCK:
-        cumulative = weights.cumsum(dtype=np.float64)
+        cumulative = np.add.accumulate(weights, dtype=np.float64)
         return candidates.id(first_above(cumulative, u * cumulative[-1]))
     sums = np.add.reduceat(weights, np.arange(0, len(weights), BLOCK), dtype=np.float64)
     cumulative = sums.cumsum()

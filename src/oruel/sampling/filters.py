@@ -5,7 +5,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from oruel.sampling.candidates import Candidates, Indices, Values, first_above, largest
+from oruel.sampling.candidates import Candidates, Indices, Values, first_above, largest, peak
 
 NEGLIGIBLE = -50.0  # an exponent
 COLD = 1e-6  # a temperature
@@ -40,29 +40,29 @@ class Softmax:
         self._least = least
 
     def __call__(self, candidates: Candidates, /) -> Candidates:
-        peak = float(candidates.values.max())
-        near = candidates if len(candidates.values) <= FEW else self._near(candidates, peak)
-        return Candidates(near.ids, self._weigh(near.values, peak))
+        top = peak(candidates.values)
+        near = candidates if len(candidates.values) <= FEW else self._near(candidates, top)
+        return Candidates(near.ids, self._weigh(near.values, top))
 
-    def _near(self, candidates: Candidates, peak: float) -> Candidates:
+    def _near(self, candidates: Candidates, top: float) -> Candidates:
         logits = candidates.values
         # Rounding to the row's own type is monotone, so it drops no logit that reaches the exact bound.
-        near = logits >= logits.dtype.type(peak + self._temperature * self._least)
+        near = logits >= logits.dtype.type(top + self._temperature * self._least)
         return candidates.at(np.flatnonzero(near)) if 2 * np.count_nonzero(near) < len(logits) else candidates
 
-    def _weigh(self, logits: Values, peak: float) -> Values:
+    def _weigh(self, logits: Values, top: float) -> Values:
         # A float32 can't hold the reciprocal of the smallest temperatures.
         wide = len(logits) <= FEW or self._temperature < COLD
-        weights: Values = np.subtract(logits, peak, dtype=np.float64) if wide else self._below(logits, peak)
+        weights: Values = np.subtract(logits, top, dtype=np.float64) if wide else self._below(logits, top)
         # Dividing differences, none of them positive, overflows to −inf at worst, whose weight is 0.
         if self._temperature != 1:
             weights /= self._temperature
         return np.exp(weights, out=weights)
 
-    def _below(self, logits: Values, peak: float) -> Values:
+    def _below(self, logits: Values, top: float) -> Values:
         weights: Values = np.empty(len(logits), np.float32)
-        # The peak rounded to less than its logit's precision would not be 0 below it, nor its weight 1.
-        return np.subtract(logits, logits.dtype.type(peak), out=weights, casting="same_kind")
+        # The largest rounded to less than its logit's precision would not be 0 below it, nor its weight 1.
+        return np.subtract(logits, logits.dtype.type(top), out=weights, casting="same_kind")
 
 
 class TopP:
@@ -108,8 +108,8 @@ class MinP:
 
 def beyond_nucleus(weights: Values, share: float) -> Indices:
     """The indices of those outside it; found fastest by sorting them all where they are few."""
-    order = np.argsort(-weights, kind="stable")
-    cumulative = weights[order].cumsum(dtype=np.float64)
+    order = (-weights).argsort(kind="stable")
+    cumulative = np.add.accumulate(weights[order], dtype=np.float64)
     return order[first_above(cumulative, share * cumulative[-1]) + 1 :]
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oruel.constraints.completion import Work
-from oruel.sampling.candidates import Candidates
+from oruel.sampling.candidates import Candidates, Indices, peak
 
 
 class Constraint(Protocol):
@@ -42,18 +42,29 @@ class Constraint(Protocol):
         """Whether the end of the budget, not the model, chooses what follows."""
 
 
+SPARSE = 4  # where fewer than one in so many bytes of a mask hold a bit, few tokens are allowed
+# What a byte of a mask adds to eight logits.
+GATES = np.where(np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder="little"), 0, -np.inf)
+GATES = GATES.astype(np.float32)
+
+
 class Mask:
     def __init__(self, constraint: Constraint) -> None:
         self._constraint = constraint
 
     def __call__(self, candidates: Candidates, /) -> Candidates:
-        row = candidates.values
-        allowed = np.unpackbits(self._constraint.mask(), count=len(row), bitorder="little").view(np.bool_)
-        if 2 * np.count_nonzero(allowed) < len(row):
-            left = candidates.at(np.flatnonzero(allowed))
+        row, bits = candidates.values, self._constraint.mask()
+        if SPARSE * np.count_nonzero(bits) < len(bits):
+            left = candidates.at(allowed(bits, len(row)))
         else:
-            left = Candidates(None, np.where(allowed, row, row.dtype.type(-np.inf)))
-        if left.values.max() > -np.inf:
+            left = Candidates(None, row + GATES.take(bits, axis=0).ravel()[: len(row)])
+        if peak(left.values) > -np.inf:
             return left
         # The model rules out all that is allowed; something must follow.
-        return Candidates(np.flatnonzero(allowed)[:1], np.zeros(1))
+        return Candidates(allowed(bits, len(row))[:1], np.zeros(1))
+
+
+def allowed(bits: NDArray[np.uint8], size: int) -> Indices:
+    """The tokens of a mask, ascending."""
+    tokens: Indices = np.unpackbits(bits, count=size, bitorder="little").view(np.bool_).nonzero()[0]
+    return tokens

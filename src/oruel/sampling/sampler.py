@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from oruel.constraints.completion import UNDECIDED, Work
 from oruel.errors import EngineFailed
-from oruel.sampling.candidates import Candidates, Step
+from oruel.sampling.candidates import Candidates, Step, peak
 from oruel.sampling.draw import Uniforms, draw
 from oruel.sampling.filters import MinP, Softmax, TopK, TopP
 from oruel.sampling.mask import Constraint, Mask
@@ -118,9 +118,9 @@ def probability_steps(params: SamplingParams, vocabulary_size: int) -> list[Step
 
 def check(logits: NDArray[np.float32]) -> None:
     """A row without a finite maximum comes from a broken model: no token drawn from it would mean anything."""
-    peak = float(logits.max())
-    if not math.isfinite(peak):
+    largest = peak(logits)
+    if not math.isfinite(largest):
         raise EngineFailed(
-            f"The model computed logits whose largest is {peak}, so no token can be chosen. The model file or its "
+            f"The model computed logits whose largest is {largest}, so no token can be chosen. The model file or its "
             "quantisation is probably broken; another deployment or another file may serve the request."
         )
