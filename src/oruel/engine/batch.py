@@ -7,16 +7,16 @@ padding is computed and forgotten again.
 
 from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Sequence as Ordered
-from dataclasses import dataclass
 from itertools import accumulate
+
+import msgspec
 
 from oruel.engine.scheduler import INVARIANT_CHUNK_TOKENS, Chunk
 
 PADDING_TOKEN = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(msgspec.Struct, frozen=True):
     """Four columns, a row per token. `yields` pairs a sequence's chunk with its row among those that have logits;
     `padding` holds (slot, position) of the cells to forget afterwards.
     """

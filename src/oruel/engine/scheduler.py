@@ -42,8 +42,7 @@ class Chunk(msgspec.Struct, frozen=True):
         return self.end == self.sequence.known
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True):
     """`decoding`: the sequences that miss a single token, which go together; `chunks`: pieces of the others."""
 
     preempted: tuple[Sequence, ...]
