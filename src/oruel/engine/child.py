@@ -5,51 +5,52 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
-from oruel.engine.protocol import (
-    LENGTH,
-    MAX_FRAME_BYTES,
-    FromEngine,
-    Ping,
-    Ready,
-    Refused,
-    Start,
-    ToEngine,
-    decode_from_engine,
-    frame,
-)
+from oruel.engine.frames import Frames
+from oruel.engine.protocol import FromEngine, Ping, Ready, Refused, Start, StepOutput, ToEngine, frame
 from oruel.errors import ModelLoadError
 
-READ_AHEAD_BYTES = 2**20
 LAST_MOMENTS_SECONDS = 5.0
 TURNS_OF_SILENCE = 10
 
 
 class Child:
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
+    """`on_step` is called with each step's output, on the event loop."""
+
+    _process: asyncio.subprocess.Process
+
+    def __init__(self, on_step: Callable[[StepOutput], None]) -> None:
+        self._on_step = on_step
+        self._frames = Frames(self._hear)
+        self._first: asyncio.Future[FromEngine] = asyncio.get_running_loop().create_future()
         self._ready_at = self._last_word_at = time.monotonic()
         self._spoke = False
         self._verdict: str | None = None
 
     @classmethod
-    async def spawn(cls, start: Start) -> "Child":
+    async def spawn(cls, start: Start, on_step: Callable[[StepOutput], None]) -> "Child":
         """A process that is about to load the model. Raises ModelLoadError where the system has no room for it."""
+        child = cls(on_step)
+        ours, theirs = os.pipe()
         try:
-            process = await asyncio.create_subprocess_exec(
+            await child._frames.read(ours)
+            # The last to be waited for: a process that nobody has yet would outlive a cancellation.
+            child._process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
                 "oruel.engine.worker",
                 stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                limit=READ_AHEAD_BYTES,
+                stdout=theirs,
                 # A Ctrl-C goes to the whole process group; when to stop is the API process's decision.
                 start_new_session=True,
             )
         except OSError as error:
             raise ModelLoadError(f"The engine process can't be started: {error.strerror}.") from error
-        child = cls(process)
+        finally:
+            os.close(theirs)
         child.send(start)
         return child
 
@@ -64,7 +65,7 @@ class Child:
 
     async def ready(self) -> Ready:
         """Returns when the model is loaded, which may take minutes. Raises ModelLoadError with the engine's words."""
-        match await self.read():
+        match await self._first_word():
             case Ready() as ready:
                 self._ready_at = self._last_word_at
                 return ready
@@ -78,18 +79,23 @@ class Child:
         assert self._process.stdin is not None
         self._process.stdin.write(frame(message))
 
-    async def read(self) -> FromEngine | None:
-        """None when the process has closed its end, which it only does by ending."""
-        assert self._process.stdout is not None
-        try:
-            (length,) = LENGTH.unpack(await self._process.stdout.readexactly(LENGTH.size))
-            assert length <= MAX_FRAME_BYTES
-            message: FromEngine = decode_from_engine(await self._process.stdout.readexactly(length))
-        except (asyncio.IncompleteReadError, ConnectionResetError):
-            return None
+    async def silence(self) -> None:
+        """Returns when the process has closed its end, which it only does by ending."""
+        await asyncio.wait({self._frames.ended})
+
+    async def _first_word(self) -> FromEngine | None:
+        """None where the process ended before it said anything."""
+        waited_for: list[asyncio.Future[Any]] = [self._first, self._frames.ended]
+        await asyncio.wait(waited_for, return_when=asyncio.FIRST_COMPLETED)
+        return self._first.result() if self._first.done() else None
+
+    def _hear(self, message: FromEngine) -> None:
         self._spoke = True
         self._last_word_at = time.monotonic()
-        return message
+        if not self._first.done():
+            self._first.set_result(message)
+        elif isinstance(message, StepOutput):
+            self._on_step(message)
 
     async def watch(self, seconds: float) -> None:
         """Kills the process once it has been silent for so long; a Ping gives it something to answer between steps.

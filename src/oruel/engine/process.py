@@ -89,7 +89,7 @@ class EngineProcess:
     async def _spawn(self) -> tuple[Child, Ready]:
         """Raises ModelLoadError."""
         self.status = "starting"
-        self._child = await Child.spawn(self._start)
+        self._child = await Child.spawn(self._start, self._on_step)
         ready = await self._child.ready()
         self.status = "ok"
         return self._child, ready
@@ -107,12 +107,10 @@ class EngineProcess:
             child = await self._replace()
 
     async def _attend(self, child: Child) -> str:
-        """Passes steps on until the process ends; returns how it did."""
+        """Watches the process until it ends; returns how it did."""
         watching = asyncio.create_task(child.watch(self.watchdog_seconds), name="engine watchdog")
         try:
-            while (message := await child.read()) is not None:
-                if isinstance(message, StepOutput):
-                    self._on_step(message)
+            await child.silence()
         finally:
             watching.cancel()
         self.status = "failed"

@@ -1,0 +1,44 @@
+"""The engine's messages as they come out of its pipe: each is passed on in the moment its last byte is here."""
+
+import asyncio
+import os
+from collections.abc import Callable
+
+from oruel.engine.protocol import LENGTH, MAX_FRAME_BYTES, FromEngine, decode_from_engine
+
+
+class Frames(asyncio.Protocol):
+    """`take` is called with each message, on the event loop; `ended` is done when the other end is closed.
+
+    A stream reader would pass each message through two more turns of the loop, which a busy machine makes slow.
+    """
+
+    def __init__(self, take: Callable[[FromEngine], None]) -> None:
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._take = take
+        self._data = bytearray()
+
+    async def read(self, descriptor: int) -> None:
+        """Takes the pipe over, and closes it at its end."""
+        pipe = os.fdopen(descriptor, "rb", buffering=0)
+        await asyncio.get_running_loop().connect_read_pipe(lambda: self, pipe)
+
+    def data_received(self, data: bytes) -> None:
+        self._data += data
+        while (end := self._end()) is not None:
+            message: FromEngine = decode_from_engine(self._data[LENGTH.size : end])
+            del self._data[:end]
+            self._take(message)
+
+    def _end(self) -> int | None:
+        """Where the first message ends, once it is whole."""
+        if len(self._data) < LENGTH.size:
+            return None
+        (length,) = LENGTH.unpack_from(self._data)
+        assert length <= MAX_FRAME_BYTES
+        end: int = LENGTH.size + length
+        return end if len(self._data) >= end else None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self.ended.done():
+            self.ended.set_result(None)
