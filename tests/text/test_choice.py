@@ -1,13 +1,14 @@
 """Outputs of a choice, written as the bytes of its tokens: token n has the n-th piece, END ends the choice."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oruel.engine.protocol import Ending, TokenOutput
-from oruel.text.choice import ChoiceText, Piece
+from oruel.text.choice import ChoiceText, Piece, merge
 from oruel.types import Alternative, FinishReason, TokenLogprob
 
 PIECES = [
@@ -48,6 +49,11 @@ class Answer:
     @property
     def reported(self) -> list[bytes]:
         return [entry.bytes for piece in self.pieces for entry in piece.logprobs]
+
+
+def released(choice: ChoiceText, groups: list[list[TokenOutput]]) -> tuple[Piece, int]:
+    """All that is released where the outputs of a group come together, and how many were counted."""
+    return merge([choice.feed(*group) for group in groups]), choice.tokens
 
 
 def answer(*outputs: TokenOutput, stops: tuple[str, ...] = (), top: int | None = 1) -> Answer:
@@ -95,6 +101,24 @@ def test_text_and_log_probabilities_are_those_before_the_first_stop(
     assert sum(piece.finish is not None for piece in result.pieces) == 1
     kept = result.choice.tokens - (stop is None and last == "stop")
     assert result.reported == released_with(pieces, min(kept, len(pieces)), None if stop is None else stop[0])
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.sampled_from(PIECES), min_size=1, max_size=8),
+    st.sets(st.integers(1, 8)),
+    st.sampled_from([(), ("ab",), ("b", "aba")]),
+    st.sampled_from([None, 1]),
+    st.sampled_from(["stop", "length"]),
+)
+def test_outputs_that_come_together_release_what_they_release_one_by_one(
+    pieces: list[bytes], ends: set[int], stops: tuple[str, ...], top: int | None, last: Ending
+) -> None:
+    outputs = [*map(output, pieces[:-1]), output(pieces[-1], last)]
+    bounds = sorted({0, len(outputs), *(end for end in ends if end < len(outputs))})
+    groups = [outputs[start:end] for start, end in pairwise(bounds)]
+    alone, together = (ChoiceText(PIECES.__getitem__, stops, top=top) for _ in range(2))
+    assert released(together, groups) == released(alone, [[each] for each in outputs])
 
 
 @settings(deadline=None)

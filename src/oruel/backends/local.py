@@ -5,9 +5,10 @@ import json
 from collections.abc import AsyncGenerator
 
 from oruel.engine.client import EngineClient, Generation, Place
+from oruel.engine.protocol import TokenOutput
 from oruel.errors import ContextLengthExceeded, TemplateTooCostly
 from oruel.text.budget import SHORT
-from oruel.text.choice import ChoiceText, Piece, merge
+from oruel.text.choice import ChoiceText, Piece
 from oruel.text.tokenizer import Prompt, Tokenizer
 from oruel.types import ChatRequest, Delta, Usage
 
@@ -102,17 +103,18 @@ class LocalBackend:
 
     async def _next_pieces(self, generation: Generation, choices: list[ChoiceText]) -> list[tuple[int, Piece]]:
         """What has arrived, as one piece per choice that has something to say or has just begun."""
-        arrived: dict[int, list[Piece]] = {}
-        begun: set[int] = set()
+        arrived: dict[int, list[TokenOutput]] = {}
         for index, output in await generation.outputs():
-            if choices[index].tokens == 0:
-                begun.add(index)
-            piece = choices[index].feed(output)
+            arrived.setdefault(index, []).append(output)
+        pieces: list[tuple[int, Piece]] = []
+        for index, outputs in arrived.items():
+            begins = choices[index].tokens == 0
+            piece = choices[index].feed(*outputs)
             if piece.finish:
                 generation.cancel(index)
-            arrived.setdefault(index, []).append(piece)
-        merged = ((index, merge(pieces)) for index, pieces in arrived.items())
-        return [(index, piece) for index, piece in merged if not piece.is_empty or index in begun]
+            if begins or not piece.is_empty:
+                pieces.append((index, piece))
+        return pieces
 
     def _delta(self, request: ChatRequest, choice: int, piece: Piece, usage: Usage | None) -> Delta:
         return Delta(

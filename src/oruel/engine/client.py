@@ -34,7 +34,7 @@ class Generation:
         self.place: Place | None = None
         self._engine = engine
         self._choices = {sequence: choice for choice, sequence in enumerate(sequences)}
-        self._arrived: asyncio.Queue[Arrival] = asyncio.Queue()
+        self._arrived: list[Arrival] = []
         self._submitted = time.perf_counter()
         self._stirred = asyncio.Event()
 
@@ -60,9 +60,10 @@ class Generation:
         Raises EngineFailed, and InvalidParameter where its form can't be held to; the other choices are then of no
         use to the caller.
         """
-        arrived = [await self._arrived.get()]
-        while not self._arrived.empty():
-            arrived.append(self._arrived.get_nowait())
+        while not self._arrived:
+            self._stirred.clear()
+            await self._stirred.wait()
+        arrived, self._arrived = self._arrived, []
         return [(self._choices[output.sequence], output) for output in map(self._token, arrived)]
 
     def _token(self, arrival: Arrival) -> TokenOutput:
@@ -94,7 +95,7 @@ class Generation:
     def receive(self, arrival: Arrival) -> None:
         if isinstance(arrival, TokenOutput):
             self.start()
-        self._arrived.put_nowait(arrival)
+        self._arrived.append(arrival)
         self._stirred.set()
 
 

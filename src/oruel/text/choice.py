@@ -3,7 +3,7 @@ however the outputs were grouped; the stop text is in none of them, neither whol
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from oruel.engine.protocol import TokenOutput
@@ -67,6 +67,8 @@ class ChoiceText:
     ) -> None:
         self._piece = piece
         self._top = top
+        # A stop sequence or a log-probability is of one token; else it doesn't matter where one ends.
+        self._is_by_token = bool(stops) or top is not None
         self._detokenizer = Detokenizer()
         self._scanner = StopScanner(stops)
         self._entries: deque[_Entry] = deque()
@@ -76,23 +78,27 @@ class ChoiceText:
         self.finish: FinishReason | None = None
         self.tokens = 0
 
-    def feed(self, output: TokenOutput) -> Piece:
-        """What this output releases. Outputs after the one that ended the choice are passed over: the engine may have
-        run ahead.
+    def feed(self, *outputs: TokenOutput) -> Piece:
+        """What these outputs release, at least one. Those after the one that ended the choice are passed over: the
+        engine may have run ahead.
         """
+        return merge(self._feed(output) for output in outputs) if self._is_by_token else self._feed(*outputs)
+
+    def _feed(self, *outputs: TokenOutput) -> Piece:
         if self.finish is not None:
             return Piece()
-        self.tokens += 1
-        segments = [] if output.finish == "stop" else self._take(output)
-        if output.finish is not None and self._scanner.matched is None:
-            segments += self._rest(is_cut=output.finish == "length")
+        self.tokens += len(outputs)
+        *_, last = outputs
+        segments = self._take(outputs)
+        if last.finish is not None and self._scanner.matched is None:
+            segments += self._rest(is_cut=last.finish == "length")
         text, reasoning, calls = "", "", tuple[ToolCallDelta, ...]()
         for segment in segments:
             if self._scanner.matched is None:  # nothing behind a stop sequence is out
                 text += self._scan(segment)
                 reasoning += segment.reasoning
                 calls += segment.calls
-        self.finish = self._finish(output)
+        self.finish = self._finish(last)
         if self.finish is not None:
             rest = self._scanner.finish()
             self._released += len(rest)
@@ -108,11 +114,14 @@ class ChoiceText:
             return "tool_calls"
         return "length" if output.finish == "length" else "stop"
 
-    def _take(self, output: TokenOutput) -> list[Segment]:
-        data = self._piece(output.token)
+    def _take(self, outputs: Sequence[TokenOutput]) -> list[Segment]:
+        shown = [output for output in outputs if output.finish != "stop"]
+        if not shown:
+            return []
+        data = b"".join([self._piece(output.token) for output in shown])
         segments = self._read(self._detokenizer.feed(data))
         if self._top is not None:
-            self._entries.append(_Entry(self._report(output, data), self._decoded + self._detokenizer.pending))
+            self._entries.append(_Entry(self._report(shown[0], data), self._decoded + self._detokenizer.pending))
         return segments
 
     def _rest(self, *, is_cut: bool) -> list[Segment]:
