@@ -50,21 +50,18 @@ class EventStream(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         outlet = Outlet(send, self._all_headers)
-        await while_connected(receive, self._send_all(scope, outlet))
-        # Outside, because a finished response counts as a disconnection.
-        await outlet.write(DONE, last=True)
+        beating = asyncio.create_task(outlet.beat(self._heartbeat_seconds))
+        try:
+            await while_connected(receive, self._send_events(scope, outlet))
+            # Outside, because a finished response counts as a disconnection.
+            await outlet.write(DONE, last=True)
+        finally:
+            beating.cancel()
+            await asyncio.gather(beating, return_exceptions=True)
 
     def _all_headers(self) -> list[tuple[bytes, bytes]]:
         self.init_headers({"cache-control": "no-store", "x-accel-buffering": "no", **self._late_headers()})
         return self.raw_headers
-
-    async def _send_all(self, scope: Scope, outlet: "Outlet") -> None:
-        beating = asyncio.create_task(outlet.beat(self._heartbeat_seconds))
-        try:
-            await self._send_events(scope, outlet)
-        finally:
-            beating.cancel()
-            await asyncio.gather(beating, return_exceptions=True)
 
     async def _send_events(self, scope: Scope, outlet: "Outlet") -> None:
         try:
