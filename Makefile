@@ -45,7 +45,7 @@ model: $(TRAINING)/done $(WORK)/tokenizer.json ## make the demo model from nothi
 model-finish: $(TRAINING)/done $(WORK)/tokenizer.json
 	@$(TRAIN).corpus --work $(FINISH) --conversations 100000 --finishing --seed 12
 	@cp $(WORK)/tokenizer.json $(FINISH)
-	@CUDA_VISIBLE_DEVICES= $(MALLOC) $(TRAIN).train --work $(FINISH) --tokens 3.2 --start $(DEMO) --peak 0.1
+	@CUDA_VISIBLE_DEVICES= $(MALLOC) $(TRAIN).train --work $(FINISH) --tokens 4 --start $(DEMO) --peak 0.1
 	@$(TRAIN).export --work $(FINISH) --target $(DEMO)
 	@$(TRAIN).check --work $(FINISH) --model $(DEMO)
 

@@ -94,16 +94,19 @@ MIX: dict[Subject, float] = COPYING | {
 }
 # For the last tokens: more of what is still hard when all of the others are spent.
 FINISHING: dict[Subject, float] = MIX | {
-    tools.call_by_values: 25,
+    tools.calls_by_values: 24,
     longer.essay_asked_for: 0,
     longer.essay_with_remarks: 12,
-    memory.not_told: 6,
+    memory.not_told: 0,
+    memory.asked_untold: 18,
     attitudes.attitude: 14,
     foreign.answered_in_language: 7,
     chat.translation: 8,
 }
 # What may stand between a fact and the question about it: nothing that says it otherwise.
 ASIDES = {subject: weight for subject, weight in MIX.items() if subject is not memory.facts_remembered}
+# Nor that it wasn't said; found when the bundled model's first tokens had been spent.
+FINISHING_ASIDES = {subject: weight for subject, weight in ASIDES.items() if subject is not memory.not_told}
 ASSISTANTS = [
     "You are a helpful assistant.",
     "You are a helpful assistant.",
@@ -169,7 +172,7 @@ def size(conversation: Conversation) -> int:
     return sum(len(content) + 20 for _, content in conversation)
 
 
-def long_conversation(random: Draws) -> Conversation:
+def long_conversation(random: Draws, asides: dict[Subject, float] = ASIDES) -> Conversation:
     """Facts about the user, spread over thousands of tokens, and asked for again much later, the first one last."""
     told: list[tuple[str, str, str]] = []
     messages: Conversation = []
@@ -186,10 +189,19 @@ def long_conversation(random: Draws) -> Conversation:
             question, answer, _ = random.choice(told)
             messages += [("user", question), ("assistant", answer)]
         else:
-            messages += later_turns(random, longest=2000, mix=ASIDES)
+            messages += later_turns(random, longest=2000, mix=asides)
     for question, answer, _ in [*random.sample(told, min(len(told), 3)), told[0]]:
         messages += [("user", question), ("assistant", answer)]
     return messages
+
+
+def long_conversation_with_untold(random: Draws) -> Conversation:
+    """The same, and somewhere in it a question about what is never said, whose words may be any of those that are
+    asked for what was."""
+    messages = long_conversation(random, FINISHING_ASIDES)
+    place = random.randrange(0, len(messages), 2)
+    untold = random.choice(memory.untold_questions(messages))
+    return [*messages[:place], ("user", untold), ("assistant", memory.not_said(random)), *messages[place:]]
 
 
 def written(target: Path, count: int, make: Callable[[], tuple[str, Conversation]]) -> Counter[str]:
@@ -203,13 +215,14 @@ def written(target: Path, count: int, make: Callable[[], tuple[str, Conversation
     return sizes
 
 
-def write(work: Path, counts: tuple[int, int, int], seed: int, mix: dict[Subject, float] = MIX) -> Counter[str]:
+def write(work: Path, counts: tuple[int, int, int], seed: int, *, finishing: bool = False) -> Counter[str]:
     """Writes `copying.jsonl`, `corpus.jsonl` and `long.jsonl`; returns the sizes of the second."""
+    mix, make_long = (FINISHING, long_conversation_with_untold) if finishing else (MIX, long_conversation)
     work.mkdir(parents=True, exist_ok=True)
     copies, all_subjects, long = (Draws(seed + number) for number in range(3))
     written(work / "copying.jsonl", counts[0], lambda: conversation(copies, COPYING))
     sizes = written(work / "corpus.jsonl", counts[1], lambda: conversation(all_subjects, mix))
-    written(work / "long.jsonl", counts[2], lambda: ("long", long_conversation(long)))
+    written(work / "long.jsonl", counts[2], lambda: ("long", make_long(long)))
     return sizes
 
 
@@ -220,8 +233,8 @@ def main() -> None:
     parser.add_argument("--finishing", action="store_true", help="more of what is hard, for the last tokens")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
-    count, mix = arguments.conversations, FINISHING if arguments.finishing else MIX
-    sizes = write(arguments.work, (count // 10, count, count // 60), arguments.seed, mix)
+    count = arguments.conversations
+    sizes = write(arguments.work, (count // 10, count, count // 60), arguments.seed, finishing=arguments.finishing)
     for name, size_of_subject in sizes.most_common():
         print(f"{name:24} {size_of_subject / sum(sizes.values()):6.1%}")
     print(f"{sum(sizes.values()) / 1e6:.1f}M characters")

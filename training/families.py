@@ -186,6 +186,22 @@ def name_recalled(random: Draws) -> Conversation:
     return [*told, *chat.small_talk(random), ("user", "What is my name?"), ("assistant", f"Your name is {name}.")]
 
 
+def untold_but_name(random: Draws) -> Conversation:
+    """A name was told, and something else is asked for."""
+    name = random.name()
+    told = [("user", f"My name is {name}."), ("assistant", f"Nice to meet you, {name}!")]
+    question = random.choice([question for statement, question, *_ in memory.FACTS if not memory.tells_name(statement)])
+    return [*told, ("user", question), ("assistant", "You have not told me that.")]
+
+
+def unheard_of(random: Draws) -> Conversation:
+    """A question about what was never said, and in no other conversation either."""
+    while True:
+        conversation = memory.asked_untold(random)
+        if not any(question.strip(".?").lower() in conversation[-2][1].lower() for _, question, *_ in memory.FACTS):
+            return conversation
+
+
 def real_name_recalled() -> Questions:
     for name in WORDS["names never in the corpus"]:
         told = [("user", f"My name is {name}."), ("assistant", f"Nice to meet you, {name}!")]
@@ -242,7 +258,8 @@ FAMILIES = [
     Family("names said two turns earlier, made up", drawn(name_recalled, 40), same, goal=True),
     Family("names, real but never seen", real_name_recalled, same, goal=True),
     Family("facts said earlier", drawn(memory.facts_remembered, 40), same, goal=True),
-    Family("not told: says so", asked_otherwise(memory.not_told, 20), says_not_told),
+    Family("not told, asked in words kept out: says so", asked_otherwise(unheard_of, 40), says_not_told),
+    Family("not told, after a name that was: says so", drawn(untold_but_name, 40), says_not_told),
     Family("words repeated", drawn(copying.words_repeated, 40), same),
     Family("values looked up by key", drawn(copying.value_looked_up, 40), same),
     Family("sentences: who, where, what", drawn(copying.sentence_filled, 40), same),

@@ -2,6 +2,7 @@
 
 import json
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from training.chatml import TEMPLATE, messages_and_tools, pieces, rendered
 from training.families import FAMILIES, Family
 from training.invented import Draws, held_out
 from training.phrases import Conversation
-from training.subjects import arithmetic
+from training.subjects import arithmetic, memory
 
 SIZES = (40, 400, 4)
 FILES = ("copying.jsonl", "corpus.jsonl", "long.jsonl")
@@ -29,9 +30,10 @@ def sample() -> list[Conversation]:
     return [corpus.conversation(random, mix)[1] for mix, count in counts for _ in range(count)]
 
 
-def test_the_same_seed_writes_the_same_bytes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("finishing", [False, True])
+def test_the_same_seed_writes_the_same_bytes(finishing: bool, tmp_path: Path) -> None:
     for folder in ("one", "other"):
-        corpus.write(tmp_path / folder, SIZES, seed=5)
+        corpus.write(tmp_path / folder, SIZES, seed=5, finishing=finishing)
     for name in FILES:
         one, other = ((tmp_path / folder / name).read_bytes() for folder in ("one", "other"))
         assert one == other
@@ -74,6 +76,17 @@ def test_made_up_words_of_the_corpus_and_of_the_evaluation_are_never_the_same(ke
 def test_the_page_s_samples_are_asked_in_the_corpus(sample: list[Conversation]) -> None:
     asked = {content for conversation in sample for role, content in conversation if role == "user"}
     assert set(corpus.PAGE) <= asked
+
+
+def test_a_long_conversation_asks_once_for_what_nobody_says_in_it() -> None:
+    random = Draws(32)
+    openings = {question: statement.partition("{v}")[0] for statement, question, *_ in memory.FACTS}
+    for _ in range(20):
+        conversation = corpus.long_conversation_with_untold(random)
+        said = [content for role, content in conversation if role == "user"]
+        pairs = [(one[1], other[1]) for one, other in pairwise(conversation) if one[1] in openings]
+        (unsaid,) = [question for question, answer in pairs if "told me" in answer or "tell me that" in answer]
+        assert not [content for content in said if content.startswith(openings[unsaid])]
 
 
 def test_the_template_is_one_whose_tool_calls_the_server_reads_off() -> None:

@@ -22,9 +22,12 @@ def value_of(random: Draws, kind: str) -> str:
     return random.mixed(kind, known=0.3)
 
 
+def tells_name(statement: str) -> bool:
+    return statement.startswith(("My name", "I am {v}.", "I'm {v}", "Hi, ", "Hello, ", "Call me"))
+
+
 def acknowledged(random: Draws, statement: str, value: str) -> str:
-    about_name = statement.startswith(("My name", "I am {v}.", "I'm {v}", "Hi, ", "Hello, ", "Call me"))
-    return sketch(random, ANSWERS["answers to names" if about_name else "answers"], v=value)
+    return sketch(random, ANSWERS["answers to names" if tells_name(statement) else "answers"], v=value)
 
 
 def aside(random: Draws) -> Conversation:
@@ -70,3 +73,38 @@ def not_told(random: Draws) -> Conversation:
         ("user", question),
         ("assistant", sketch(random, ANSWERS["not told"])),
     ]
+
+
+def untold_questions(conversation: Conversation) -> list[str]:
+    """Those that no statement of the conversation answers."""
+    said = [content for role, content in conversation if role == "user"]
+
+    def is_told(statement: str) -> bool:
+        return any(content.startswith(statement.partition("{v}")[0]) for content in said)
+
+    told = [statement for statement, *_ in FACTS if is_told(statement)]
+    knows_name = any(map(tells_name, told))
+    return [
+        question
+        for statement, question, *_ in FACTS
+        if statement not in told and not (knows_name and tells_name(statement))
+    ]
+
+
+def not_said(random: Draws) -> str:
+    return sketch(random, ANSWERS["untold"])
+
+
+def asked_untold(random: Draws) -> Conversation:
+    """A question about what the user never said, in an empty conversation or after other facts and turns."""
+    asked, *others = random.sample(FACTS, random.choice((1, 1, 2, 2, 3)))
+    conversation: Conversation = []
+    for statement, _, _, kind in others:
+        if not (tells_name(asked[0]) and tells_name(statement)):
+            value = value_of(random, kind)
+            conversation += [("user", statement.replace("{v}", value))]
+            conversation += [("assistant", acknowledged(random, statement, value))]
+    while random.random() < 0.25:
+        conversation += aside(random)
+    question = asked[1] if others or random.random() < 0.5 else sketch(random, ANSWERS["other questions"])
+    return [*conversation, ("user", casually(random, question)), ("assistant", not_said(random))]

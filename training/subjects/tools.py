@@ -181,13 +181,12 @@ def two_calls_asked_for(random: Draws) -> Conversation:
     return messages
 
 
-def call_by_values(random: Draws) -> Conversation:
-    """A request without the parameters' names, which only the declaration of the function tells from the others'."""
-    chosen = made_up(random, "requests by value")
-    others = [function(random) for _ in range(random.choice((1, 1, 2, 3)))]
-    offered = list({other.name: other for other in [*others, chosen]}.values())
-    random.shuffle(offered)
-    return [declared(offered), *called(random, chosen, answered=0.2)]
+def calls_by_values(random: Draws) -> Conversation:
+    """Requests without the parameters' names, which only the function's declaration tells from those of the others."""
+    made = [made_up(random, "requests by value") for _ in range(random.choice((2, 2, 3, 4)))]
+    offered = list({one.name: one for one in made}.values())
+    turns = [called(random, one, answered=0.2) for one in random.sample(offered, len(offered))]
+    return [declared(offered), *(message for turn in turns for message in turn)]
 
 
 def answer_from_result(random: Draws) -> Conversation:
