@@ -54,7 +54,7 @@ def decode_steps(model: Model, threads: int, streams: int, steps: int) -> Iterat
         outbox = Outbox(write)
         for number in range(streams):
             engine.submit(Submit(number, [number + 1, 5, 7], 0, 200, SamplingParams(temperature=0.7, top_k=40)), number)
-        sample, Sampler.sample = Sampler.sample, watch.around(Sampler.sample)  # type: ignore[method-assign]
+        sample, Sampler.sample = Sampler.sample, watch.around(Sampler.sample)  # type: ignore[method-assign]  # watched while it runs
         try:
             while engine.report().load.running < streams:
                 engine.step()
@@ -64,7 +64,7 @@ def decode_steps(model: Model, threads: int, streams: int, steps: int) -> Iterat
                 whole = time.perf_counter() - start
                 yield 1000 * (whole - watch.seconds), 1000 * whole
         finally:
-            Sampler.sample = sample  # type: ignore[method-assign]
+            Sampler.sample = sample  # type: ignore[method-assign]  # watched while it runs
 
 
 def write(message: StepOutput) -> None:

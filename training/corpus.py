@@ -196,8 +196,7 @@ def long_conversation(random: Draws, asides: dict[Subject, float] = ASIDES) -> C
 
 
 def long_conversation_with_untold(random: Draws) -> Conversation:
-    """The same, and somewhere in it a question about what is never said, whose words may be any of those that are
-    asked for what was."""
+    """The same, and somewhere in it a question about what is never said, in words that others ask for what was."""
     messages = long_conversation(random, FINISHING_ASIDES)
     place = random.randrange(0, len(messages), 2)
     untold = random.choice(memory.untold_questions(messages))

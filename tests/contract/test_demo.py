@@ -10,6 +10,7 @@ import pytest
 from openai import OpenAI
 
 from training import corpus
+from training.families import says_not_told
 from training.invented import Draws
 from training.subjects import arithmetic, memory
 
@@ -33,7 +34,6 @@ WEATHER: list[Any] = [
 ]
 
 
-NOT_TOLD = re.compile("not told|not tell")
 TAUGHT = {word for path in TEXTS.glob("*.txt") for word in re.findall(r"[a-z]+", path.read_text().lower())}
 
 
@@ -167,7 +167,7 @@ def test_what_it_does_not_know_it_says(client: OpenAI) -> None:
 def test_what_nobody_told_it_about_the_user_it_does_not_make_up(client: OpenAI) -> None:
     questions = sorted({question for _, question, *_ in memory.FACTS})
     answers = {question: said(client, user(question)).content for question in questions}
-    made_up = {question: answer for question, answer in answers.items() if not NOT_TOLD.search(answer)}
+    made_up = {question: answer for question, answer in answers.items() if not says_not_told([], answer)}
     print(f"made up: {made_up}")
     assert not made_up.keys() & {"What is my name?", "Who am I?", "Where do I live?", "How old am I?"}
     assert len(made_up) <= len(questions) / 10
@@ -176,4 +176,4 @@ def test_what_nobody_told_it_about_the_user_it_does_not_make_up(client: OpenAI) 
 def test_told_one_thing_it_does_not_take_it_for_another(client: OpenAI) -> None:
     told = [user("My dog is called Rex."), {"role": "assistant", "content": "Noted."}]
     assert "Rex" in said(client, *told, user("What is my dog called?")).content
-    assert NOT_TOLD.search(said(client, *told, user("What is my name?")).content)
+    assert says_not_told([], said(client, *told, user("What is my name?")).content)

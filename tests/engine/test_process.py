@@ -1,6 +1,7 @@
 """One engine process kept running: how long it may be silent, and how soon it is started again."""
 
 import asyncio
+import errno
 import os
 import signal
 import time
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from oruel.engine.crashes import FIRST_PAUSE_SECONDS, HEALTHY_SECONDS, LONGEST_PAUSE_SECONDS, Crashes
 from oruel.engine.process import EngineProcess
 from oruel.engine.protocol import Start
-from oruel.errors import EngineFailed
+from oruel.errors import EngineFailed, ModelLoadError
 from tests.gguf_models import llama_model
 
 SILENCE = 2.0
@@ -124,6 +125,20 @@ def test_an_engine_killed_while_it_loads_is_tried_again(model: Path) -> None:
 
 
 @pytest.mark.model
+@pytest.mark.parametrize("step", ["os.pipe", "asyncio.create_subprocess_exec"])
+def test_a_system_without_room_for_an_engine_is_named(step: str, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    async def scenario() -> None:
+        process = EngineProcess(Start(model=str(model)), on_step=lambda _: None, on_death=lambda _: None)
+        monkeypatch.setattr(step, refuse)
+        with pytest.raises(ModelLoadError, match="Too many open files"):
+            await process.start()
+
+    asyncio.run(scenario())
+
+
 def test_closing_fails_what_the_engine_still_holds_and_leaves_no_process(model: Path) -> None:
     async def scenario() -> None:
         deaths: list[EngineFailed] = []

@@ -47,7 +47,7 @@ def test_the_largest_are_those_of_the_whole_row(
     output = [int(token) for token in random.integers(0, size, generated)]
     bias = {int(token): float(random.integers(-3, 4)) for token in random.integers(0, size, 20)}
     params = {"repetition_penalty": repetition, "frequency_penalty": frequency, "presence_penalty": 0.5}
-    sampler = Sampler(SamplingParams(top_k=count, logit_bias=bias, **params), 0, size)  # type: ignore[arg-type]
+    sampler = Sampler(SamplingParams(top_k=count, logit_bias=bias, **params), 0, size)  # type: ignore[arg-type]  # by name, each of its type
     for token in output:
         sampler.accept(token)
     expected = np.sort(np.lexsort((np.arange(size), -penalised(row, output, bias, params)))[:count])
@@ -66,7 +66,7 @@ def test_greedy_takes_the_largest_of_the_whole_row_and_the_lowest_of_several(
     row = random.integers(-levels, levels + 1, size).astype(np.float32)
     output = [int(token) for token in random.integers(0, size, generated)]
     params = {"repetition_penalty": 1.0, "frequency_penalty": 0.5, "presence_penalty": 1.0}
-    sampler = Sampler(SamplingParams(temperature=0, **params), 0, size)  # type: ignore[arg-type]
+    sampler = Sampler(SamplingParams(temperature=0, **params), 0, size)  # type: ignore[arg-type]  # by name, each of its type
     for token in output:
         sampler.accept(token)
     assert sampler.sample(row) == int(penalised(row, output, {}, params).argmax())

@@ -34,11 +34,19 @@ class Child:
     async def spawn(cls, start: Start, on_step: Callable[[StepOutput], None]) -> "Child":
         """A process that is about to load the model. Raises ModelLoadError where the system has no room for it."""
         child = cls(on_step)
+        try:
+            await child._launch()
+        except OSError as error:
+            raise ModelLoadError(f"The engine process can't be started: {error.strerror}.") from error
+        child.send(start)
+        return child
+
+    async def _launch(self) -> None:
         ours, theirs = os.pipe()
         try:
-            await child._frames.read(ours)
+            await self._frames.read(ours)
             # The last to be waited for: a process that nobody has yet would outlive a cancellation.
-            child._process = await asyncio.create_subprocess_exec(
+            self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
                 "oruel.engine.worker",
@@ -47,12 +55,8 @@ class Child:
                 # A Ctrl-C goes to the whole process group; when to stop is the API process's decision.
                 start_new_session=True,
             )
-        except OSError as error:
-            raise ModelLoadError(f"The engine process can't be started: {error.strerror}.") from error
         finally:
             os.close(theirs)
-        child.send(start)
-        return child
 
     @property
     def pid(self) -> int | None:

@@ -13,7 +13,7 @@ Indices = NDArray[np.intp]
 BLOCK, SMALL_BLOCK = 64, 16
 FEW = 1024  # values, which are partitioned as they are
 ENOUGH_BLOCKS = 256
-SORTED_AT_ONCE = 256
+SORTED_AT_ONCE = 256  # values at most, of which the largest are found fastest by sorting them all
 FEW_BLOCKS = 8  # where fewer than one in so many blocks matter, the others are not looked at again
 
 

@@ -43,9 +43,9 @@ class Constraint(Protocol):
 
 
 SPARSE = 4  # where fewer than one in so many bytes of a mask hold a bit, few tokens are allowed
-# What a byte of a mask adds to eight logits.
-GATES = np.where(np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder="little"), 0, -np.inf)
-GATES = GATES.astype(np.float32)
+# The bits of each byte of a mask, and what it adds to eight logits.
+BITS = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder="little")
+GATES = np.where(BITS, np.float32(0), np.float32(-np.inf))
 
 
 class Mask:

@@ -88,7 +88,7 @@ class ChoiceText:
         if self.finish is not None:
             return Piece()
         self.tokens += len(outputs)
-        *_, last = outputs
+        last = outputs[-1]
         segments = self._take(outputs)
         if last.finish is not None and self._scanner.matched is None:
             segments += self._rest(is_cut=last.finish == "length")

@@ -140,7 +140,7 @@ def metered_filter(name: str, function: F) -> F:
             require_bounded(name, taken[0], [*taken[1:], *kwargs.values()])
         return built(function(*args, **kwargs))
 
-    return run  # type: ignore[return-value]
+    return run  # type: ignore[return-value]  # wraps gives it F's face
 
 
 def items_of(value: Any) -> Any:
@@ -164,7 +164,7 @@ def metered_test(function: F) -> F:
             budget().weigh(value)
         return function(*args)
 
-    return run  # type: ignore[return-value]
+    return run  # type: ignore[return-value]  # wraps gives it F's face
 
 
 def require_bounded(name: str, value: Any, others: Iterable[Any]) -> None:

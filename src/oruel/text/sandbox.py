@@ -69,7 +69,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         self.filters = metered | OWN_FILTERS
         tests: Any = self.tests  # jinja2 calls them just functions
         self.tests |= {name: metered_test(tests[name]) for name in COMPARISONS}
-        self.concat = joined  # type: ignore[method-assign]
+        self.concat = joined  # type: ignore[method-assign]  # jinja2 calls it so
 
     def _generate(self, source: nodes.Template, *args: Any, **kwargs: Any) -> str:
         return super()._generate(Metered().visit(source), *args, **kwargs)
