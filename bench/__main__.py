@@ -13,6 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from bench import (
+    busy,
     capacity,
     choices,
     conversation,
@@ -81,6 +82,7 @@ def groups(options: argparse.Namespace) -> dict[str, Rows]:
         "prefix": lambda: prefix.rows(name, small, threads, rounds),
         "conversation": lambda: conversation.rows(name, small, threads, rounds),
         "pause": lambda: pause.rows(name, small, threads, 1500, rounds),
+        "busy": lambda: busy.rows("demo", DEMO, 80, 10, rounds, goal=0.6),
         "turbo": lambda: turbo.rows(name, small, threads, 200, rounds),
         "seeded-1": lambda: seeded.rows(name, small, threads, 1, 256, rounds),
         "seeded-8": lambda: seeded.rows(name, small, threads, 8, 256, rounds),
@@ -94,6 +96,7 @@ def groups(options: argparse.Namespace) -> dict[str, Rows]:
         "large-python": lambda: python_share.rows("0.5B", models.half_billion(), threads, (1, 8, 32, 128), 5),
         "large-tokens": lambda: documents.token_rows("0.5B", models.half_billion(), threads, 5),
         "large-prefix": lambda: prefix.rows("0.5B", models.half_billion(), threads, 2),
+        "busy-large": lambda: busy.rows("0.5B", models.half_billion(), 48, 2, min(rounds, 5), goal=0.45),
         "large-pause*": lambda: pause.rows("0.5B", models.half_billion(), threads, 200, 3),
     }
 

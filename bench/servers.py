@@ -1,5 +1,6 @@
 """The endpoint and llama.cpp's C++ server, each as processes of its own on a free port of the loopback."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -18,10 +19,12 @@ START_SECONDS = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What both are given: a window of `context` tokens for each of `parallel` sequences."""
+    """What both are given: a window of `context` tokens for each of `parallel` sequences. With `threads` None Oru'el
+    adjusts the number, and llama.cpp's server has one for each core.
+    """
 
     model: Path
-    threads: int
+    threads: int | None
     parallel: int
     context: int = 1024
 
@@ -36,7 +39,8 @@ class Served:
 @contextmanager
 def oruel(setting: Setting) -> Iterator[Served]:
     flags = (
-        *("--model", str(setting.model), "--alias", "bench", "--threads", str(setting.threads)),
+        *("--model", str(setting.model), "--alias", "bench"),
+        *(("--threads", str(setting.threads)) if setting.threads else ()),
         *("--parallel", str(setting.parallel), "--ctx", str(setting.context)),
     )
     with oruel_serve(*flags) as server:
@@ -47,7 +51,8 @@ def oruel(setting: Setting) -> Iterator[Served]:
 def llama_server(setting: Setting) -> Iterator[Served]:
     port = free_port()
     command = [sys.executable, "-m", "bench.llama_server", str(setting.model), str(port)]
-    command += [str(setting.threads), str(setting.parallel), str(setting.context)]
+    threads = setting.threads or len(os.sched_getaffinity(0))
+    command += [str(threads), str(setting.parallel), str(setting.context)]
     with running(command) as process:
         wait_until_healthy(port)
         yield Served("llama-server", port, process.pid)

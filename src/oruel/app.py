@@ -39,6 +39,7 @@ ENGINE_GAUGES = {
     "steps": "Steps since the engine started.",
     "computed": "Prompt tokens computed since the engine started.",
     "cached": "Prompt tokens found in the KV cache since the engine started.",
+    "threads": "Threads that compute; fewer while other processes use the cores.",
 }
 
 
@@ -211,5 +212,6 @@ def announcement(settings: Settings, listener: socket.socket, models: Sequence[R
         context=first.context,
         kv=sum(ready.pool for ready in engines),
         parallel=sum(ready.parallel for ready in engines),
+        threads=tuple((ready.threads, ready.cores) for ready in engines),
         needs_key=settings.api_key is not None,
     )

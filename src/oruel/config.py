@@ -109,7 +109,10 @@ class Settings:
     )
     total_seconds: float = setting(3600.0, SECONDS, "How long a whole answer may take, in seconds.")
     threads: int | None = setting(
-        None, Integer(1, 1024), "Threads that compute.", note="the cores that this process may use"
+        None,
+        Integer(1, 1024),
+        "Threads that compute.",
+        note="measured at the start, and fewer while other processes use the cores",
     )
     gpu_layers: int = setting(0, Integer(0, 9999), "Layers to put on the GPU.")
     host: str = setting("127.0.0.1", String(1, 255), "The address to listen on.")

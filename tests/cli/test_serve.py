@@ -5,6 +5,7 @@ import json
 import shutil
 import subprocess
 from contextlib import redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -158,6 +159,12 @@ def test_the_banner_says_where_which_model_and_how_much() -> None:
     for said in ("http://127.0.0.1:8000/docs", "oruel-demo, llama-4-maverick", "4096 tokens", "32768 in all"):
         assert said in shown
     assert max(map(len, shown.splitlines())) <= 100
+
+
+@pytest.mark.parametrize(("threads", "line"), [((1, 2), "1 of 2 cores, adjusted"), ((4, 0), "4, fixed")])
+def test_the_banner_says_how_many_threads_compute(threads: tuple[int, int], line: str) -> None:
+    shown = banner(replace(announced("http://127.0.0.1:8000"), threads=(threads,)))
+    assert f"  threads  {line}" in shown
 
 
 def test_the_banner_says_no_length_that_only_another_server_knows() -> None:

@@ -15,6 +15,7 @@ class CountingContext:
     def __init__(self, sequences: int = 4, window: int = 64, *, strict: bool = True) -> None:
         self.sequences = sequences
         self.window = window
+        self.threads = 1
         self.strict = strict
         self.held: list[list[int]] = [[] for _ in range(sequences)]
         self.rows = 0

@@ -2,7 +2,8 @@ import gc
 import random
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -122,6 +123,34 @@ def test_a_prompt_in_pieces_gets_the_logits_of_one_in_a_step(model: Model) -> No
         whole = run(context, tokens, 0)
         pieces = [run(context, tokens[start : start + 13], 1, start) for start in range(0, 40, 13)]
         np.testing.assert_allclose(np.concatenate(pieces), whole, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("bundled", [False, True], ids=["random weights", "bundled model"])
+def test_the_number_of_threads_changes_no_bit_of_a_reproducible_step(llama_path: Path, bundled: bool) -> None:
+    path = Path(str(resources.files("oruel.models") / "oruel-demo.gguf")) if bundled else llama_path
+    with Model(path) as model:
+        rows = {threads: list(reproducible_steps(model, threads)) for threads in (1, 2, 3, 4)}
+    for threads in (2, 3, 4):
+        assert all(map(np.array_equal, rows[threads], rows[1]))
+
+
+def reproducible_steps(model: Model, threads: int) -> Iterator[Logits]:
+    """The logits of the shapes that docs/determinism.md allows, over more cells than split a sum of flash attention."""
+    length, more = 660, 4
+    tokens = random_tokens(model, length + more, seed=3)
+    with Context(model, window=1024, sequences=8, batch=256, threads=4) as context:
+        context.threads = threads
+        for start in range(0, length, 60):
+            yield run(context, tokens[start : start + 60], 0, start)
+        for sequence in range(1, 8):
+            context.copy(0, sequence)
+        for count in (2, 3, 8):
+            for position in range(length, length + more):
+                yield context.decode(
+                    [tokens[position]] * count, [position] * count, range(count), [True] * count
+                ).copy()
+            for sequence in range(count):
+                context.forget(sequence, length)
 
 
 def test_a_forgotten_sequence_can_be_run_again_with_the_same_logits(context: Context) -> None:

@@ -50,7 +50,13 @@ def capacity(announcement: Announcement) -> str:
     if not announcement.parallel or announcement.context is None:
         return ""
     each = f"{announcement.context} tokens a request"
-    return f"  context  {each}, {announcement.kv} in all, {announcement.parallel} answers at once\n"
+    context = f"  context  {each}, {announcement.kv} in all, {announcement.parallel} answers at once\n"
+    return context + "".join(f"  threads  {line}\n" for line in dict.fromkeys(map(threads, announcement.threads)))
+
+
+def threads(of_engine: tuple[int, int]) -> str:
+    count, cores = of_engine
+    return f"{count} of {cores} cores, adjusted as they become busy or free" if cores else f"{count}, fixed"
 
 
 def curl(announcement: Announcement) -> str:

@@ -33,6 +33,9 @@ class Context(Protocol):
     @property
     def sequences(self) -> int: ...
 
+    @property
+    def threads(self) -> int: ...
+
     def decode(
         self, tokens: Ordered[int], positions: Ordered[int], sequence_ids: Ordered[int], outputs: Ordered[bool]
     ) -> NDArray[np.float32]: ...
@@ -156,6 +159,7 @@ class Engine:
             steps=self._steps,
             computed=self._computed,
             cached=self._cached,
+            threads=self._context.threads,
         )
         return StepOutput(list(tokens), list(failures), list(started), load)
 

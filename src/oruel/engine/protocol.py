@@ -73,7 +73,8 @@ class Ping(Message, frozen=True):
 
 class Ready(Message, frozen=True):
     """Sent once, when the model is loaded and the engine takes work: what Start's Nones became, in tokens,
-    the kernels that compute the logits, and whether the vocabulary can spell JSON byte by byte.
+    the kernels that compute the logits, whether the vocabulary can spell JSON byte by byte, and the threads that
+    compute, of the `cores` that they are chosen from; a fixed number has none.
     """
 
     context: int
@@ -81,6 +82,8 @@ class Ready(Message, frozen=True):
     parallel: int
     kernels: str
     writes_json: bool = True
+    threads: int = 1
+    cores: int = 1
 
 
 class Refused(Message, frozen=True):
@@ -123,8 +126,8 @@ class Started(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Load(msgspec.Struct, array_like=True, frozen=True):
-    """What the engine holds, as of one step: sequences, tokens in the KV cache; and counts since it started, of
-    preemptions, steps, and prompt tokens computed and found in the cache.
+    """What the engine holds, as of one step: sequences, tokens in the KV cache; counts since it started, of
+    preemptions, steps, and prompt tokens computed and found in the cache; and the threads that compute.
     """
 
     running: int = 0
@@ -134,6 +137,7 @@ class Load(msgspec.Struct, array_like=True, frozen=True):
     steps: int = 0
     computed: int = 0
     cached: int = 0
+    threads: int = 0
 
 
 class StepOutput(Message, frozen=True):

@@ -12,6 +12,7 @@ from functools import partial
 from typing import BinaryIO, NoReturn
 
 from oruel.constraints.tokens import Tokens
+from oruel.engine.adaptive_context import AdaptiveContext
 from oruel.engine.batch import PADDING_TOKEN
 from oruel.engine.compiler import Compiled, Compiler
 from oruel.engine.engine import Engine
@@ -100,17 +101,37 @@ def build(start: Start, owned: contextlib.ExitStack) -> tuple[Engine, Tokens, Re
     places = choose_places(start, window)
     # A lone sequence needs a neighbour's cells for padding.
     sequences = min(MAX_SEQUENCES, max(2, places, (start.pool or 0) // window))
-    threads = start.threads or usable_cores()
     batch = max(Limits.prefill_tokens, sequences)
-    context = owned.enter_context(Context(model, window=window, sequences=sequences, batch=batch, threads=threads))
-    limits = choose_limits(places, tokens_per_second(context), shares=model.can_forget)
+    threads = start.threads or usable_cores()
+    loaded = owned.enter_context(Context(model, window=window, sequences=sequences, batch=batch, threads=threads))
+    speed = tokens_per_second(loaded)
+    context = loaded if start.threads else adaptive(loaded, threads)
+    limits = choose_limits(places, speed, shares=model.can_forget)
     vocabulary = model.vocabulary
     tokens = Tokens(vocabulary)
     if tokens.can_write_json:
         # Reading a large vocabulary takes a second, for which no stream should wait.
         tokens.prepare()
     engine = Engine(context, limits, vocabulary_size=vocabulary.size, is_end=tokens.ends.__contains__)
-    return engine, tokens, Ready(window, context.window * sequences, places, kernels(limits), tokens.can_write_json)
+    return (
+        engine,
+        tokens,
+        Ready(
+            context=window,
+            pool=context.window * sequences,
+            parallel=places,
+            kernels=kernels(limits),
+            writes_json=tokens.can_write_json,
+            threads=context.threads,
+            cores=0 if start.threads else threads,
+        ),
+    )
+
+
+def adaptive(context: Context, cores: int) -> AdaptiveContext:
+    wrapped = AdaptiveContext(context, cores)
+    wrapped.measure(PADDING_TOKEN)
+    return wrapped
 
 
 def choose_places(start: Start, window: int) -> int:

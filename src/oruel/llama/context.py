@@ -45,6 +45,7 @@ class Context:
         self.window = int(self._lib.llama_n_ctx(self._pointer)) // sequences
         self.batch = int(self._lib.llama_n_batch(self._pointer))
         self.sequences = sequences
+        self._threads = threads
         assert self.window >= window, (self.window, window)
         self._memory = self._lib.llama_get_memory(self._pointer)
         self._make_batch()
@@ -111,6 +112,19 @@ class Context:
         if code != 0:
             raise EngineFailed(f"llama_decode returned {code}: {FAILURES.get(code, 'a fatal error')}.")
         return self._logits(sum(map(bool, outputs)))
+
+    @property
+    def threads(self) -> int:
+        """How many threads compute a step. May be set between two steps. No bit of a step that follows the rules of
+        docs/determinism.md depends on it.
+        """
+        return self._threads
+
+    @threads.setter
+    def threads(self, count: int) -> None:
+        assert count >= 1, count
+        self._lib.llama_set_n_threads(self.pointer, count, count)
+        self._threads = count
 
     def _logits(self, rows: int) -> npt.NDArray[np.float32]:
         columns = self.model.vocabulary.size

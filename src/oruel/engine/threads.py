@@ -1,0 +1,127 @@
+"""How many threads compute the next step. Pure: durations and times are arguments, nothing is measured here."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+# A window is judged once it holds so many steps and seconds: a stall of one step is long enough.
+WINDOW_STEPS, WINDOW_SECONDS = 4, 0.02
+# How much slower a window may be than fewer threads usually are.
+TOLERANCE = 1.1
+# More threads are tried again after so many seconds; the pause doubles while such trials fail soon.
+SHORTEST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+LASTING_SECONDS = 5.0
+# A stalled step counts as this many times the usual one, and moves the usual one by a part of that.
+LARGEST_RATIO, WEIGHT, WEIGHT_BELOW = 2.0, 1 / 16, 1 / 4
+
+Shape = tuple[int, int]
+"""The class of a step: steps of one class take about as long as each other."""
+
+
+def shape_of(rows: int, cells: int) -> Shape:
+    """For a batch of so many tokens whose positions add up to `cells`: both up to a factor of two."""
+    return rows.bit_length(), max(cells, 256).bit_length()
+
+
+def thread_counts(cores: int) -> tuple[int, ...]:
+    """The counts worth trying, ascending: powers of two, all cores, and all but the one that a neighbour needs."""
+    powers = {2**power for power in range(cores.bit_length()) if 2**power <= cores}
+    return tuple(sorted(powers | {max(1, cores - 1), cores}))
+
+
+@dataclass
+class Window:
+    """Steps since the last judgement: what they took, and what fewer threads usually take for them, in seconds."""
+
+    steps: int = 0
+    seconds: float = 0.0
+    with_fewer: float = 0.0
+
+    def add(self, seconds: float, with_fewer: float) -> None:
+        self.steps += 1
+        self.seconds += seconds
+        self.with_fewer += with_fewer
+
+    @property
+    def is_full(self) -> bool:
+        return self.steps >= WINDOW_STEPS and self.seconds >= WINDOW_SECONDS
+
+    @property
+    def is_slow(self) -> bool:
+        return self.seconds > TOLERANCE * self.with_fewer
+
+
+@dataclass
+class UsualSeconds:
+    """What a step of each shape usually takes with each number of threads. Stalls hardly move it."""
+
+    _seconds: dict[tuple[int, Shape], float] = field(default_factory=dict)
+
+    def record(self, threads: int, shape: Shape, seconds: float) -> None:
+        usual = self._seconds.get((threads, shape), seconds)
+        excess = min(seconds, LARGEST_RATIO * usual) - usual
+        self._seconds[threads, shape] = usual + excess * (WEIGHT if excess > 0 else WEIGHT_BELOW)
+
+    def of(self, threads: int, shape: Shape) -> float | None:
+        return self._seconds.get((threads, shape))
+
+    def with_fewer(self, fewer: int, threads: int, shape: Shape) -> float:
+        """What `fewer` threads would take: as measured, else by their ratio at another context length, else as if each
+        thread did all of its work alone, the most that it can be.
+        """
+        if known := self.of(fewer, shape):
+            return known
+        others = (other for count, other in self._seconds if count == fewer and other[0] == shape[0])
+        ratios = [self._seconds[fewer, other] / usual for other in others if (usual := self.of(threads, other))]
+        return (self.of(threads, shape) or 0.0) * (ratios[-1] if ratios else threads / fewer)
+
+
+class ThreadController:
+    """Comes down to fewer threads when steps take longer than those would need, as they do when another process
+    computes on the same cores: the threads of a step wait for each other, so one that is not running stops them all.
+    Tries more threads again after a pause.
+
+    `counts` ascend. Times are in seconds of any clock that doesn't run backwards.
+    """
+
+    def __init__(self, counts: Sequence[int]) -> None:
+        assert counts, "at least one count"
+        self._counts = tuple(counts)
+        self._place = len(self._counts) - 1
+        self._usual = UsualSeconds()
+        self._window = Window()
+        self._pause = SHORTEST_PAUSE
+        self._since = 0.0
+
+    @property
+    def threads(self) -> int:
+        return self._counts[self._place]
+
+    def choose(self, shape: Shape) -> None:
+        """Starts with the count whose steps of this shape are fastest; among equals with the fewest threads."""
+        measured = [(usual, place) for place, n in enumerate(self._counts) if (usual := self._usual.of(n, shape))]
+        fastest = min(measured, default=(0.0, self._place))[0]
+        self._place = next((place for usual, place in measured if usual <= fastest * 1.05), self._place)
+
+    def measured(self, threads: int, shape: Shape, seconds: float) -> None:
+        """A step that was computed to learn how long it takes."""
+        self._usual.record(threads, shape, seconds)
+
+    def record(self, shape: Shape, seconds: float, now: float) -> None:
+        """A step with `threads` threads took so long, and ended now."""
+        self._usual.record(self.threads, shape, seconds)
+        if self._place > 0:
+            fewer = self._counts[self._place - 1]
+            self._window.add(seconds, self._usual.with_fewer(fewer, self.threads, shape))
+        if self._window.is_full:
+            if self._window.is_slow:
+                self._pause = self._pause_after(now - self._since)
+                self._move(self._place - 1, now)
+            self._window = Window()
+        if self._place < len(self._counts) - 1 and now - self._since >= self._pause:
+            self._move(self._place + 1, now)
+
+    def _pause_after(self, lasted: float) -> float:
+        return SHORTEST_PAUSE if lasted >= LASTING_SECONDS else min(2 * self._pause, LONGEST_PAUSE)
+
+    def _move(self, place: int, now: float) -> None:
+        self._place, self._since, self._window = place, now, Window()

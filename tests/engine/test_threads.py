@@ -1,0 +1,149 @@
+"""The number of threads follows how busy the machine is, in a simulation of steps and of a neighbour."""
+
+import random
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from oruel.engine.adaptive_context import AdaptiveContext
+from oruel.engine.threads import ThreadController, shape_of, thread_counts
+from tests.engine.fake_context import CountingContext
+
+ONE_ROW = shape_of(1, 0)
+# Milliseconds with one and with two threads, measured on two idle cores: the demo model, and the shape of a 0.5B model.
+DEMO = {1: {1: 0.28, 2: 0.22}, 8: {1: 1.87, 2: 1.11}, 120: {1: 20.2, 2: 11.6}}
+HALF_BILLION = {1: {1: 24.1, 2: 18.1}, 2: {1: 76.7, 2: 39.9}, 8: {1: 150.1, 2: 76.4}}
+STALL_SECONDS = 0.09
+
+Busy = Callable[[float], bool]
+
+
+class Machine:
+    """Two cores. While a neighbour computes, two threads wait for each other: most steps take as long as ever, and one
+    in twenty stalls.
+    """
+
+    def __init__(self, costs: dict[int, dict[int, float]], seed: int = 1) -> None:
+        self.costs = costs
+        self.random = random.Random(seed)
+        self.now = 0.0
+        self.steps = {1: 0, 2: 0}
+
+    def step(self, controller: ThreadController, rows: int, *, busy: bool) -> float:
+        threads = controller.threads
+        seconds = self.costs[rows][threads] / 1000 * self.random.uniform(0.95, 1.1)
+        if busy and threads == 2 and self.random.random() < max(0.05, seconds / 0.05):
+            seconds += STALL_SECONDS
+        self.now += seconds
+        self.steps[threads] += 1
+        controller.record(shape_of(rows, 0), seconds, self.now)
+        return seconds
+
+    def run(self, controller: ThreadController, seconds: float, busy: Busy, rows: Sequence[int] = (1,)) -> float:
+        """Steps a second."""
+        end, start, count = self.now + seconds, self.now, 0
+        while self.now < end:
+            self.step(controller, rows[count % len(rows)], busy=busy(self.now))
+            count += 1
+        return count / (self.now - start)
+
+
+def controller_of(costs: dict[int, dict[int, float]]) -> ThreadController:
+    controller = ThreadController((1, 2))
+    for threads in (1, 2):
+        controller.measured(threads, ONE_ROW, costs[1][threads] / 1000)
+    controller.choose(ONE_ROW)
+    return controller
+
+
+def idle(_: float) -> bool:
+    return False
+
+
+def busy(_: float) -> bool:
+    return True
+
+
+@pytest.mark.parametrize("costs", [DEMO, HALF_BILLION], ids=["demo", "0.5B"])
+@pytest.mark.parametrize("rows", [(1,), (1, 8)], ids=["one shape", "two shapes"])
+def test_an_idle_machine_keeps_all_its_threads(costs: dict[int, dict[int, float]], rows: tuple[int, ...]) -> None:
+    machine, controller = Machine(costs), controller_of(costs)
+    machine.run(controller, 60, idle, rows)
+    assert machine.steps[1] < 0.01 * machine.steps[2]
+
+
+@pytest.mark.parametrize("costs", [DEMO, HALF_BILLION], ids=["demo", "0.5B"])
+def test_a_busy_machine_computes_nearly_as_fast_as_with_one_thread(costs: dict[int, dict[int, float]]) -> None:
+    machine, controller = Machine(costs), controller_of(costs)
+    machine.run(controller, 5, idle)
+    speed = machine.run(controller, 120, busy)
+    assert speed > 0.9 * 1000 / costs[1][1]
+
+
+def test_threads_come_down_within_a_second_and_go_up_again_within_a_minute() -> None:
+    machine, controller = Machine(HALF_BILLION), controller_of(HALF_BILLION)
+    machine.run(controller, 5, idle)
+    assert controller.threads == 2
+    machine.run(controller, 1, busy)
+    assert controller.threads == 1
+    machine.run(controller, 120, busy)
+    machine.run(controller, 61, idle)
+    assert controller.threads == 2
+    before = machine.steps[1]
+    machine.run(controller, 60, idle)
+    assert machine.steps[1] == before
+
+
+def test_a_single_stall_costs_a_second_of_fewer_threads_at_most() -> None:
+    machine, controller = Machine(DEMO), controller_of(DEMO)
+    machine.run(controller, 5, idle)
+    controller.record(ONE_ROW, STALL_SECONDS, machine.now)
+    slowest = 1000 / DEMO[1][1]
+    assert machine.run(controller, 1.2, idle) > 0.95 * slowest
+    assert controller.threads == 2
+
+
+def test_longer_contexts_are_not_taken_for_a_busy_machine() -> None:
+    controller, now = controller_of(HALF_BILLION), 0.0
+    for position in range(8192):
+        seconds = HALF_BILLION[1][2] / 1000 * (1 + position / 2048)
+        now += seconds
+        controller.record(shape_of(1, position), seconds, now)
+        assert controller.threads == 2
+
+
+def test_the_start_takes_the_fewest_threads_among_the_fastest() -> None:
+    controller = ThreadController((1, 2, 4, 8))
+    for threads, seconds in ((1, 1.0), (2, 0.51), (4, 0.50), (8, 0.9)):
+        controller.measured(threads, ONE_ROW, seconds)
+    controller.choose(ONE_ROW)
+    assert controller.threads == 2
+
+
+def test_the_counts_worth_trying_leave_one_core_to_a_neighbour() -> None:
+    assert [thread_counts(cores) for cores in (1, 2, 3, 8)] == [(1,), (1, 2), (1, 2, 3), (1, 2, 4, 7, 8)]
+
+
+class Ticking(CountingContext):
+    """Each step takes one tick with each thread but the first, and one more."""
+
+    def __init__(self) -> None:
+        super().__init__(strict=False)
+        self.now = 0.0
+
+    def decode(
+        self, tokens: Sequence[int], positions: Sequence[int], sequence_ids: Sequence[int], outputs: Sequence[bool]
+    ) -> NDArray[np.float32]:
+        self.now += self.threads
+        return super().decode(tokens, positions, sequence_ids, outputs)
+
+
+def test_the_start_is_measured_and_leaves_the_cells_empty() -> None:
+    context = Ticking()
+    context.threads = 4
+    adaptive = AdaptiveContext(context, 4, clock=lambda: context.now)
+    adaptive.measure(token=1)
+    assert (adaptive.threads, context.held) == (1, [[], [], [], []])
+    assert adaptive.decode([1], [0], [0], [True]).argmax() == 2
