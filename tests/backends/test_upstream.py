@@ -196,6 +196,9 @@ FAILURES: list[tuple[str, list[Any], type[UpstreamFailed], str]] = [
     ("has nobody behind it", status(502, "bad gateway", "text/plain"), UpstreamUnavailable, "status 502"),
     ("wants another key", status(401, '{"detail": "no"}'), UpstreamFailed, "status 401"),
     ("sends us elsewhere", status(307, ""), UpstreamFailed, "status 307"),
+    ("nests an event 100,000 deep", [HEAD, b'data: {"error": ' + b"[" * 100_000 + b"\n\n"], UpstreamFailed, "no chunk"),
+    ("nests what it calls an error", [HEAD, b'data: {"error": ' + b"[" * 900 + b"]" * 900 + b"}\n\n"],
+     UpstreamFailed, "server behind this model"),
     ("sends an event without end", [HEAD, *([b"x" * 2**18] * 8), HANG], UpstreamFailed, "an event of more than"),
     ("sends text without end", [HEAD, *([chunk("x" * 2**19)] * 17), HANG], UpstreamFailed, "more than 8388608 char"),
 ]  # fmt: skip
@@ -219,6 +222,20 @@ async def test_a_server_that_is_too_busy_says_when_to_come_again(stub: Stub, cod
     with pytest.raises(Overloaded) as busy:
         await answered(stub)
     assert busy.value.retry_after == 17
+
+
+async def test_a_retry_after_of_thousands_of_digits_is_an_hour(stub: Stub) -> None:
+    stub.script = [b"HTTP/1.1 503 X\r\nretry-after: " + b"9" * 6000 + b"\r\ncontent-length: 0\r\n\r\n"]
+    with pytest.raises(Overloaded) as busy:
+        await answered(stub)
+    assert busy.value.retry_after == 3600
+
+
+async def test_what_a_server_says_has_no_control_character_and_no_lone_surrogate(stub: Stub) -> None:
+    stub.script = status(400, r'{"error": {"message": "no\ud800\u001b[31m", "param": "to\ud800p_k"}}')
+    with pytest.raises(InvalidParameter, match=r"refused the request: no\?\?\[31m$") as refused:
+        await answered(stub)
+    assert refused.value.param == "to?p_k"
 
 
 async def test_nobody_is_shown_an_address_or_what_a_server_says_of_itself(stub: Stub) -> None:

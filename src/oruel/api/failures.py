@@ -40,8 +40,14 @@ def translate(error: Exception, record: RequestRecord) -> OruelError:
 
 
 def error_json(error: OruelError) -> bytes:
-    body = ErrorBody(message=error.message, type=error.type, param=error.param, code=error.code)
+    param = None if error.param is None else encodable(error.param)
+    body = ErrorBody(message=encodable(error.message), type=error.type, param=param, code=error.code)
     return msgspec.json.encode(ErrorResponse(body))
+
+
+def encodable(text: str) -> str:
+    """With a question mark for each lone surrogate, which no encoding can carry: an answer must not fail over one."""
+    return text.encode(errors="replace").decode()
 
 
 def error_response(error: OruelError) -> Response:

@@ -9,16 +9,14 @@ from typing import TypeVar
 import aiohttp
 import msgspec
 
-from oruel.backends.sse import EventReader
 from oruel.backends.upstream_body import upstream_body
-from oruel.backends.upstream_chunks import AnswerChunks
-from oruel.backends.upstream_failure import failure, one_line
+from oruel.backends.upstream_failure import failure, one_line, printable
+from oruel.backends.upstream_stream import UpstreamStream, unreadable_as_failure
 from oruel.errors import UpstreamFailed, UpstreamTimedOut, UpstreamUnavailable
 from oruel.types import HOPS, ChatRequest, Delta, UpstreamKind
 
 T = TypeVar("T")
 
-MAX_EVENT = 2**20
 MAX_ERROR_BYTES = 2**16
 # Most servers close a connection that was idle for five seconds: a request must not be sent just then.
 KEPT_SECONDS = 4.0
@@ -80,17 +78,15 @@ class UpstreamBackend:
         """
         # There is no queue of ours before another server.
         yield self._out_of_queue(request)
-        answer, reader = AnswerChunks(request, self._model), EventReader(MAX_EVENT)
+        answer = UpstreamStream(request, self._model)
         wait = Wait(self._patience.first_token)
         async with self._answer(request, wait) as response:
             if differs := differs_of(response):
                 yield self._out_of_queue(request, differs)
             while not answer.is_over and (data := await arrival(response, wait, answer)):
-                events = fed(reader, data)
-                deltas = answer.feed(events)
-                for delta in deltas:
+                for delta in answer.feed(data):
                     yield delta
-                wait = self._next_wait(wait, answer, heard=bool(events))
+                wait = self._next_wait(wait, answer)
             yield answer.finish()
             await ended(response)
 
@@ -108,7 +104,8 @@ class UpstreamBackend:
                 detail=one_line(error) or type(error).__name__,
             ) from error
         try:
-            await check(response, wait)
+            with unreadable_as_failure():
+                await check(response, wait)
             yield response
         except (aiohttp.ClientError, OSError) as error:
             raise UpstreamFailed("The server behind this model broke off.", detail=one_line(error)) from error
@@ -138,11 +135,11 @@ class UpstreamBackend:
             allow_redirects=False,
         )
 
-    def _next_wait(self, wait: "Wait", answer: AnswerChunks, *, heard: bool) -> "Wait":
+    def _next_wait(self, wait: "Wait", answer: UpstreamStream) -> "Wait":
         """Until the first token nothing else prolongs the wait for it; behind the last, nothing does."""
         if answer.has_ended:
             return wait if wait.is_last else Wait(USAGE_SECONDS, is_last=True)
-        return Wait(self._patience.idle) if heard and answer.has_begun else wait
+        return Wait(self._patience.idle) if answer.heard and answer.has_begun else wait
 
 
 class Wait:
@@ -167,7 +164,7 @@ class Wait:
             ) from None
 
 
-async def arrival(response: aiohttp.ClientResponse, wait: Wait, answer: AnswerChunks) -> bytes:
+async def arrival(response: aiohttp.ClientResponse, wait: Wait, answer: UpstreamStream) -> bytes:
     """What came next, nothing at the end. An answer that is whole needs no good end."""
     try:
         return await wait.of(response.content.readany())
@@ -188,13 +185,6 @@ async def ended(response: aiohttp.ClientResponse) -> None:
     except (TimeoutError, aiohttp.ClientError, OSError):
         # The answer is whole: how the connection ends is nobody's concern.
         response.close()
-
-
-def fed(reader: EventReader, chunk: bytes) -> list[bytes]:
-    try:
-        return reader.feed(chunk)
-    except ValueError as error:
-        raise UpstreamFailed(f"The server behind this model sent an event of more than {MAX_EVENT} bytes.") from error
 
 
 async def check(response: aiohttp.ClientResponse, wait: Wait) -> None:
@@ -221,5 +211,5 @@ def differs_of(response: aiohttp.ClientResponse) -> tuple[str, ...]:
     """The parameters that another Oru'el behind this one honours differently. What of a schema it leaves out, named
     with a colon, is what this one leaves out too.
     """
-    notes = [note.strip() for note in response.headers.get(DIFFERS, "").split(";")]
+    notes = [note.strip() for note in printable(response.headers.get(DIFFERS, "")).split(";")]
     return tuple(note for note in notes if note and ":" not in note)

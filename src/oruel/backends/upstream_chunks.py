@@ -242,7 +242,7 @@ def says_something(delta: Delta) -> bool:
 def chunk_of(event: bytes) -> Chunk:
     try:
         chunk = decode(event)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UpstreamFailed(
             "The server behind this model sent an event that is no chunk.", detail=str(error)
         ) from error

@@ -19,6 +19,8 @@ NOT_THERE = (502, 504)
 CONTEXT_LENGTH = ("context_length_exceeded", "exceed_context_size_error")
 LONGEST_WAIT = 3600
 MAX_CHARACTERS = 400
+# int() refuses thousands of digits.
+MAX_DIGITS = 18
 
 
 def failure(status: int, retry_after: str, body: bytes) -> OruelError:
@@ -39,7 +41,7 @@ def refusal(error: dict[str, Any], message: str) -> InvalidParameter | ContextLe
     if error.get("code") in CONTEXT_LENGTH or error.get("type") in CONTEXT_LENGTH:
         return ContextLengthExceeded(message, param="messages")
     param = error.get("param")
-    return InvalidParameter(message, param=abbreviate(param) if isinstance(param, str) and param else None)
+    return InvalidParameter(message, param=abbreviate(printable(param)) if isinstance(param, str) and param else None)
 
 
 def error_in(body: bytes) -> dict[str, Any]:
@@ -55,8 +57,15 @@ def error_in(body: bytes) -> dict[str, Any]:
 
 def wait(retry_after: str) -> int:
     """Seconds; a date, or nothing, counts as one."""
-    return min(max(1, int(retry_after)), LONGEST_WAIT) if retry_after.isascii() and retry_after.isdigit() else 1
+    if not (retry_after.isascii() and retry_after.isdigit()):
+        return 1
+    return min(max(1, int(retry_after)), LONGEST_WAIT) if len(retry_after) <= MAX_DIGITS else LONGEST_WAIT
 
 
 def one_line(text: object) -> str:
-    return abbreviate(" ".join(str(text).split()), MAX_CHARACTERS)
+    return abbreviate(printable(" ".join(str(text).split())), MAX_CHARACTERS)
+
+
+def printable(text: str) -> str:
+    """With a question mark for each character that no terminal or JSON text should be given: controls, surrogates."""
+    return text if text.isprintable() else "".join(each if each.isprintable() else "?" for each in text)

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import replace
 
-from oruel.errors import RequestError, ServerError
+from oruel.errors import RequestError
 from oruel.router.ranking import Candidate
 from oruel.router.refusals import not_honoured
 from oruel.router.route import Route
@@ -43,11 +43,12 @@ class Attempt:
             # The caller's fault, which the deployment was well enough to see.
             use.succeed()
             raise
-        except ServerError:
-            use.fail(self._clock())
-            raise
         except (GeneratorExit, asyncio.CancelledError):
             use.abandon(self._clock())
+            raise
+        except Exception:
+            # Also one that nobody foresaw: the deployment let the request down.
+            use.fail(self._clock())
             raise
         finally:
             use.end()

@@ -1,0 +1,74 @@
+"""The body of another server's stream, as bytes to deltas. Whatever the bytes are, the only error is typed."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import aiohttp
+
+from oruel.backends.sse import EventReader
+from oruel.backends.upstream_chunks import AnswerChunks
+from oruel.backends.upstream_failure import one_line
+from oruel.errors import OruelError, UpstreamFailed
+from oruel.types import ChatRequest, Delta
+
+MAX_EVENT = 2**20
+
+
+@contextmanager
+def unreadable_as_failure() -> Iterator[None]:
+    """Raises UpstreamFailed for any exception that reading causes, apart from typed errors and those of the connection.
+
+    What another server sends can't be foreseen: a parser that gives up on it in a new way must not look like a fault of
+    this server, and has to count against that one.
+    """
+    try:
+        yield
+    except (OruelError, aiohttp.ClientError, OSError):
+        raise
+    except Exception as error:
+        raise UpstreamFailed(
+            "The server behind this model sent something that can't be read.",
+            detail=one_line(f"{type(error).__name__}: {error}"),
+        ) from error
+
+
+class UpstreamStream:
+    """The deltas of one answer. `heard`: whether the last bytes completed an event."""
+
+    def __init__(self, request: ChatRequest, model: str) -> None:
+        self.heard = False
+        self._events = EventReader(MAX_EVENT)
+        self._answer = AnswerChunks(request, model)
+
+    @property
+    def has_begun(self) -> bool:
+        return self._answer.has_begun
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether every choice has; the usage may still come."""
+        return self._answer.has_ended
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more is to come, or nothing that counts."""
+        return self._answer.is_over
+
+    def feed(self, data: bytes) -> list[Delta]:
+        """Raises UpstreamFailed."""
+        with unreadable_as_failure():
+            events = self._read(data)
+            self.heard = bool(events)
+            return self._answer.feed(events)
+
+    def _read(self, data: bytes) -> list[bytes]:
+        try:
+            return self._events.feed(data)
+        except ValueError as error:
+            message = f"The server behind this model sent an event of more than {MAX_EVENT} bytes."
+            raise UpstreamFailed(message) from error
+
+    def finish(self) -> Delta:
+        """The last delta, with the usage. Raises UpstreamFailed where a choice has no end."""
+        with unreadable_as_failure():
+            return self._answer.finish()

@@ -1,0 +1,275 @@
+"""10,000 mutated streams of every kind of server: the reader gives deltas that keep the contract, or a typed error."""
+
+import json
+import random
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from oruel.api.failures import error_json
+from oruel.backends.base import Backend
+from oruel.backends.upstream import UpstreamBackend, upstream_client
+from oruel.backends.upstream_stream import UpstreamStream
+from oruel.errors import OruelError, UpstreamFailed
+from oruel.router.catalog import Catalog, ModelCard
+from oruel.router.deployment import Deployment, Upstream
+from oruel.router.price import Price
+from oruel.router.route import Route
+from oruel.router.router import Router
+from oruel.types import ChatRequest, Delta, Message, SamplingParams, Tool, ToolChoice
+from tests.fakes import FakeBackend, saying
+from tests.stub_server import DONE, HEAD, chunk, event, stub_server, usage
+
+STREAMS = 10_000
+MOST_CHARACTERS = 2**23
+
+REQUEST = ChatRequest(
+    "id",
+    "m",
+    (Message("user", "Hello"),),
+    SamplingParams(logprobs=2),
+    max_tokens=20,
+    n=2,
+    stop=("STOP",),
+    tools=(Tool("f"), Tool("g")),
+    tool_choice=ToolChoice("auto", ("f", "g")),
+)
+ENTRY = {"token": "a", "logprob": -0.5, "bytes": [97], "top_logprobs": [{"token": "b", "logprob": -1, "bytes": [98]}]}
+
+
+def logprobs(text: str) -> dict[str, Any]:
+    choice = {"index": 0, "delta": {"content": text}, "logprobs": {"content": [ENTRY]}, "finish_reason": None}
+    return {"choices": [choice]}
+
+
+def call(index: int, **function: Any) -> bytes:
+    return chunk(tool_calls=[{"index": index, "id": f"c{index}", "function": function}])
+
+
+RECORDED: dict[str, list[bytes]] = {
+    "vllm": [
+        chunk("", role="assistant"),
+        event(logprobs("a")),
+        chunk("b", index=1),
+        chunk(finish="stop"),
+        chunk(finish="stop", index=1),
+        usage(3, 4, prompt_tokens_details={"cached_tokens": 2}),
+        DONE,
+    ],
+    "sglang": [
+        chunk(reasoning_content="I think"),
+        chunk("a ST"),
+        chunk("x", index=1),
+        chunk(finish="length", index=1),
+        chunk("OP b"),
+        usage(),
+        DONE,
+    ],
+    "llama-server": [
+        chunk("a"),
+        event({"choices": [{"index": 1, "delta": {"content": "b"}}], "timings": {"prompt_n": 3, "predicted_n": 1}}),
+        chunk(finish="stop"),
+        chunk(finish="stop", index=1),
+        DONE,
+    ],
+    "openai": [
+        call(0, name="f", arguments=""),
+        call(0, arguments='{"a"'),
+        call(0, arguments=": 1}"),
+        call(1, name="g", arguments="{}"),
+        chunk("plain", index=1),
+        chunk(finish="tool_calls"),
+        chunk(finish="stop", index=1),
+        usage(),
+        DONE,
+    ],
+}
+ODD: Sequence[Any] = (
+    *(None, True, False, 0, -1, 1, 2**31, 2**63, 10**30, 1e308, -0.5, 0.1, "", "x", "STOP", "\x00", "\u202e", "é€😀"),
+    *([], {}, [[]], {"a": {}}, [None], "x" * 5000, ["x"] * 50, {"index": 0}, "assistant", "stop", "length", "error"),
+)
+RAW: Sequence[bytes] = (
+    *(b"1e999", b"-1e999", b"NaN", b"Infinity", b'"\\ud800"', b'"\xff"', b"[" * 2000, b'{"a":' * 2000, b"9" * 5000),
+    *(b'"\\u0000"', b"\xef\xbb\xbf{}", b"tru", b'"', b"0x10", b"[" * 500 + b"]" * 500),
+)
+
+
+def mutated(stream: list[bytes], source: random.Random) -> list[bytes]:
+    events = list(stream)
+    for _ in range(source.choice((1, 1, 1, 2, 3, 5))):
+        place = source.randrange(len(events))
+        match source.randrange(8):
+            case 0:
+                events.insert(place, source.choice(events))
+            case 1 if len(events) > 1:
+                del events[place]
+            case 2:
+                source.shuffle(events)
+            case 3:
+                events[place] = flipped(events[place], source)
+            case 4:
+                events[place] = events[place][: source.randrange(len(events[place]) + 1)]
+            case 5:
+                events[place] = b"data: " + source.choice(RAW) + b"\n\n"
+            case _:
+                events[place] = changed(events[place], source)
+    return events
+
+
+def flipped(data: bytes, source: random.Random) -> bytes:
+    out = bytearray(data)
+    for _ in range(source.choice((1, 1, 4))):
+        if out:
+            out[source.randrange(len(out))] = source.randrange(256)
+    return bytes(out)
+
+
+def changed(data: bytes, source: random.Random) -> bytes:
+    """One value of the event's JSON is another, or raw bytes that may be no JSON."""
+    try:
+        value = json.loads(data.removeprefix(b"data: "))
+    except (ValueError, RecursionError):
+        return data
+    holders = list(containers(value))
+    if not holders:
+        return data
+    holder, key = source.choice(holders)
+    if source.random() < 0.3:
+        holder[key] = "\x1araw\x1a"
+        text = json.dumps(value).encode().replace(b'"\\u001araw\\u001a"', source.choice(RAW))
+        return b"data: " + text + b"\n\n"
+    holder[key] = source.choice(ODD)
+    return event(value)
+
+
+def containers(value: Any) -> Any:
+    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, each in list(pairs):
+        yield value, key
+        yield from containers(each)
+
+
+def cut(data: bytes, source: random.Random) -> list[bytes]:
+    """As it might arrive."""
+    ends = sorted({source.randrange(len(data) + 1) for _ in range(source.choice((0, 1, 5)))} | {len(data)})
+    return [data[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+
+
+def read(parts: list[bytes]) -> list[Delta]:
+    stream, deltas = UpstreamStream(REQUEST, "m"), []
+    for part in parts:
+        deltas += stream.feed(part)
+        if stream.is_over:
+            break
+    return [*deltas, stream.finish()]
+
+
+def check(deltas: list[Delta]) -> None:
+    """What every reader of deltas counts on."""
+    finished: set[int] = set()
+    for delta in deltas:
+        assert 0 <= delta.choice < REQUEST.n
+        assert delta.choice not in finished, "nothing follows a choice's finish"
+        assert all(isinstance(part, str) for part in (delta.text, delta.reasoning))
+        (delta.text + delta.reasoning).encode()
+        assert "STOP" not in delta.text
+        for piece in delta.tool_calls:
+            assert isinstance(piece.arguments, str)
+            assert piece.name in ("", "f", "g")
+            piece.arguments.encode()
+        for logprob in delta.logprobs:
+            assert logprob.logprob == logprob.logprob
+            assert len(logprob.alternatives) <= 2
+        if delta.finish:
+            finished.add(delta.choice)
+    last = deltas[-1]
+    assert finished == {0, 1}
+    assert last.usage is not None
+    assert 0 <= last.usage.cached_tokens <= last.usage.prompt_tokens
+    assert 0 <= last.usage.completion_tokens <= 40
+    assert sum(len(delta.text) for delta in deltas) <= MOST_CHARACTERS
+
+
+@contextmanager
+def note_on_failure(number: int, parts: list[bytes]) -> Iterator[None]:
+    try:
+        yield
+    except BaseException as error:
+        error.add_note(f"stream {number}: {parts!r}"[:5000])
+        raise
+
+
+def outcome(parts: list[bytes]) -> str:
+    try:
+        deltas = read(parts)
+    except UpstreamFailed as error:
+        failed = error
+    else:
+        check(deltas)
+        return "read"
+    assert json.loads(error_json(failed))["error"]["message"]
+    assert len(failed.message + failed.detail) < 1000
+    return "refused"
+
+
+@pytest.mark.parametrize("kind", RECORDED)
+def test_the_recorded_streams_are_read_whole(kind: str) -> None:
+    check(read([b"".join(RECORDED[kind])]))
+
+
+def test_mutated_streams_give_deltas_of_the_contract_or_a_typed_error() -> None:
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    source = random.Random(seed)
+    outcomes = {"read": 0, "refused": 0}
+    for number in range(STREAMS):
+        parts = cut(b"".join(mutated(source.choice(list(RECORDED.values())), source)), source)
+        with note_on_failure(number, parts):
+            outcomes[outcome(parts)] += 1
+    assert min(outcomes.values()) > STREAMS / 10, outcomes
+
+
+ONE = replace(REQUEST, n=1, tools=(), tool_choice=ToolChoice(), stop=(), sampling=SamplingParams(reproducible=False))
+HOSTILE: dict[str, list[bytes]] = {
+    "an event that nests 100,000 deep": [HEAD, b'data: {"choices": ' + b"[" * 100_000 + b"\n\n"],
+    "a header that is no text": [HEAD.replace(b"\r\n\r\n", b"\r\nx-oruel-differs: evil\xff\r\n\r\n"), chunk("a"), DONE],
+    "an error of lone surrogates": [b'HTTP/1.1 500 X\r\n\r\n{"error": {"message": "\\ud800"}}'],
+    "a status line of noise": [b"\xff\xfe HTTP/9 ?\r\n\r\n"],
+    "a header line without an end": [HEAD[:-2] + b"x: " + b"y" * 10**6],
+    "a header without a name": [HEAD.replace(b"\r\n\r\n", b"\r\n: y\r\n\r\n")],
+    "a chunk size that is no number": [HEAD.replace(b"connection: close", b"transfer-encoding: chunked"), b"zz\r\n"],
+    "a compressed stream": [HEAD.replace(b"\r\n\r\n", b"\r\ncontent-encoding: gzip\r\n\r\n"), b"\x1f\x8b" * 50],
+    "a redirect to itself": [b"HTTP/1.1 302 X\r\nlocation: /\r\ncontent-length: 0\r\n\r\n"],
+    "two lengths": [HEAD.replace(b"\r\n\r\n", b"\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n"), chunk("a")],
+}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.parametrize("script", HOSTILE.values(), ids=HOSTILE)
+async def test_a_hostile_server_is_counted_as_failed_and_another_one_answers(script: list[bytes]) -> None:
+    async with stub_server(script) as stub, upstream_client() as client:
+        bad = UpstreamBackend(client, stub.base_url, "oruel", model="m", upstream_model="m")
+        routes = [route("bad", bad, stub.base_url, "1"), route("good", FakeBackend(saying("ok")), "http://x", "2")]
+        router = Router(Catalog((ModelCard(name="m", context=512, vocabulary_size=100, created=0),)), {"m": routes})
+        deltas = [delta async for delta in router.stream(ONE)]
+        assert "".join(delta.text for delta in deltas) == "ok"
+        alone = Router(Catalog((ModelCard(name="m", context=512, vocabulary_size=100, created=0),)), {"m": routes[:1]})
+        with pytest.raises(OruelError) as failed:
+            await exhausted(alone.stream(ONE))
+        shown = json.loads(error_json(failed.value))["error"]
+        assert shown["message"]
+        assert failed.value.status != 500
+
+
+def route(name: str, backend: Backend, url: str, cost: str) -> Route:
+    return Route(Deployment(name, Upstream(url, "oruel", "m"), cost=Price(Decimal(cost))), backend)
+
+
+async def exhausted(deltas: AsyncGenerator[Delta, None]) -> None:
+    async for _ in deltas:
+        pass
