@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import resource
 import socket
 import sys
 import time
@@ -15,6 +16,7 @@ from prometheus_client import CollectorRegistry, Gauge
 
 from oruel.announcement import Announcement, address
 from oruel.api.deadline import Deadlines
+from oruel.api.edge import EdgeLimits
 from oruel.api.routes import create_api
 from oruel.api.server import Server, on_signals
 from oruel.api.services import Health, Services
@@ -26,6 +28,7 @@ from oruel.router.deployment import CatalogModel
 from oruel.router.route import Route
 from oruel.router.router import Router
 
+MOST_FILES, RESERVED_FILES = 65536, 40
 ROUTE_GAUGES = {
     "running": "Requests that it has.",
     "asked": "Requests that were sent there since the start.",
@@ -89,7 +92,11 @@ async def run(
         gc.collect()
         gc.freeze()
         server = Server(
-            create_api(services), lambda: announce(said), cut=partial(cut, started), grace_seconds=patience.grace
+            create_api(services),
+            lambda: announce(said),
+            cut=partial(cut, started),
+            grace_seconds=patience.grace,
+            limits=edge_limits(settings),
         )
         await server.serve(sockets=[listener])
 
@@ -112,6 +119,7 @@ def compose(settings: Settings, models: Sequence[RunningModel]) -> Services:
         registry=gauges(models, engines),
         deadlines=Deadlines(settings.queue_seconds, settings.first_token_seconds, settings.total_seconds),
         max_body_bytes=settings.max_body_bytes,
+        body_seconds=settings.body_seconds,
         api_key_hashes=(settings.api_key.sha256,) if settings.api_key else (),
         allowed_hosts=allowed_hosts(settings),
         unknown_fields=settings.unknown_fields,
@@ -137,6 +145,25 @@ def health(models: Sequence[RunningModel]) -> Health:
 def trouble(model: RunningModel) -> str:
     told = [engine.client.process.detail for engine in model.engines.values() if engine.client.process.detail]
     return " ".join(told) or f"No deployment of {model.card.name} can be asked."
+
+
+def edge_limits(settings: Settings) -> EdgeLimits:
+    """Connections leave enough files for everything else that the server opens."""
+    return EdgeLimits(
+        connections=max(1, min(settings.max_connections, open_files() - RESERVED_FILES)),
+        per_address=settings.max_connections_per_address,
+        head_seconds=settings.head_seconds,
+        idle_seconds=settings.idle_seconds,
+    )
+
+
+def open_files() -> int:
+    """How many files this process may open, after the soft limit was raised to the hard one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    return most
 
 
 def allowed_hosts(settings: Settings) -> tuple[str, ...]:

@@ -125,6 +125,17 @@ class Settings:
     )
     open: bool = setting(False, Boolean(), "Serve without a key on an address that other machines can reach.")
     max_body_bytes: int = setting(8 * 2**20, Integer(1024, 2**30), "The largest request body, in bytes.")
+    body_seconds: float = setting(
+        30.0, SECONDS, "How long a request body may take, in seconds; a second more for each 16 KiB received."
+    )
+    head_seconds: float = setting(10.0, SECONDS, "How long the request line and headers may take, in seconds.")
+    idle_seconds: float = setting(75.0, SECONDS, "How long a connection may be idle between requests, in seconds.")
+    max_connections: int = setting(
+        1024, Integer(1, 65536), "How many connections may be open at once; fewer where the limit of open files is low."
+    )
+    max_connections_per_address: int = setting(
+        512, Integer(1, 65536), "How many connections one client address may have open at once."
+    )
     unknown_fields: Literal["refuse", "report"] = setting(
         "refuse",
         Choice(("refuse", "report")),

@@ -13,11 +13,16 @@ OruelError
 │   │   └── ModelNotFound            a model that isn't in the catalog
 │   ├── MethodNotAllowed        405
 │   ├── BodyTooLarge            413
+│   ├── BodyTimedOut            408  the body came too slowly
+│   ├── HeadTimedOut            408  so did the request line and headers
+│   ├── HeadTooLarge            431  they are too long
+│   ├── InvalidRequestHead           they are no HTTP
 │   ├── NotJSON                 415
 │   └── HostRefused             403  permission_error
 ├── AuthenticationError         401  authentication_error
 ├── ServerError                 500  server_error
 │   ├── Overloaded              503  overloaded_error, with Retry-After
+│   │   └── TooManyConnections       the server, or the client's address, has all that it may have
 │   ├── EngineFailed            503  the engine process died while it held the request
 │   ├── UpstreamFailed          502  another server let the request down
 │   │   ├── UpstreamUnavailable      it never took the request
@@ -99,6 +104,27 @@ class BodyTooLarge(RequestError):
     code = "body_too_large"
 
 
+class BodyTimedOut(RequestError):
+    status = 408
+    type = "timeout_error"
+    code = "body_timeout"
+
+
+class HeadTimedOut(RequestError):
+    status = 408
+    type = "timeout_error"
+    code = "head_timeout"
+
+
+class HeadTooLarge(RequestError):
+    status = 431
+    code = "head_too_large"
+
+
+class InvalidRequestHead(RequestError):
+    code = "invalid_http"
+
+
 class NotJSON(RequestError):
     status = 415
     code = "unsupported_media_type"
@@ -130,6 +156,10 @@ class Overloaded(ServerError):
     def __init__(self, message: str, *, retry_after: int = 1) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class TooManyConnections(Overloaded):
+    code = "too_many_connections"
 
 
 class EngineFailed(Overloaded):

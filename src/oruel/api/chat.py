@@ -49,7 +49,7 @@ def chat_endpoint(services: Services) -> Endpoint:
         record.asked(call.request, call.recorded)
         if services.log_prompts:
             log.info("prompt", request_id=record.id, messages=[[m.role, m.content] for m in call.request.messages])
-        deadlines = replace(services.deadlines, timeout=requested_timeout(request))
+        deadlines = replace(services.deadlines, timeout=requested_timeout(request.headers))
         deltas = before_deadlines(services.backend.stream(call.request), deadlines, record.started)
         deltas = recorded(deltas, record)
         if call.stream:

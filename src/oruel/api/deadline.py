@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from starlette.requests import Request
+from starlette.datastructures import Headers
 
 from oruel.errors import DeadlineExceeded, InvalidParameter
 from oruel.kinds import abbreviate
@@ -52,9 +52,9 @@ class Deadlines:
         return Deadline(start + min(self.whole, self.timeout), missed)
 
 
-def requested_timeout(request: Request) -> float:
+def requested_timeout(headers: Headers) -> float:
     """In seconds, infinite where the caller sets none. Raises InvalidParameter."""
-    sent = request.headers.get(HEADER)
+    sent = headers.get(HEADER)
     if sent is None:
         return math.inf
     try:

@@ -69,7 +69,7 @@ async def routing_failure(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     endpoint = f"{abbreviate(request.method)} {abbreviate(request.url.path, 80)}"
     if error.status_code == 405:
-        allowed = (error.headers or {}).get("Allow", "")
+        allowed = (error.headers or {}).get("Allow", "").replace("GET", "GET, HEAD")
         response = error_response(MethodNotAllowed(f"There is no {endpoint} here; this path takes {allowed}."))
         response.headers["allow"] = allowed
         return response

@@ -106,6 +106,17 @@ class AnswerErrors:
             await error_response(translate(error, record_in(scope)))(scope, receive, send)
 
 
+class HeadAsGet:
+    """Answers HEAD as GET. The server, which still knows what was asked, leaves the body out."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        as_get = scope["type"] == "http" and scope["method"] == "HEAD"
+        await self.app({**scope, "method": "GET"} if as_get else scope, receive, send)
+
+
 class CheckHost:
     """Refuses requests whose Host header names another machine: a web page could have rebound its own name to ours."""
 

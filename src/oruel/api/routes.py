@@ -11,12 +11,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from oruel import __version__
+from oruel.api.body_pace import LimitBodyPace
 from oruel.api.chat import chat_endpoint
 from oruel.api.docs import docs_endpoint
 from oruel.api.failures import routing_failure
 from oruel.api.health import health_endpoint
 from oruel.api.metrics import Metrics, metrics_endpoint
-from oruel.api.middleware import AnswerErrors, CheckHost, CheckKey, RecordRequests
+from oruel.api.middleware import AnswerErrors, CheckHost, CheckKey, HeadAsGet, RecordRequests
 from oruel.api.models import list_parameters, model_endpoint, models_endpoint
 from oruel.api.openapi import chat_operation, openapi_endpoint, tokenize_operation
 from oruel.api.services import Endpoint, Services
@@ -44,6 +45,8 @@ def create_api(services: Services) -> FastAPI:
             Middleware(AnswerErrors),
             Middleware(CheckHost, allowed=services.allowed_hosts),
             Middleware(CheckKey, hashes=services.api_key_hashes),
+            Middleware(LimitBodyPace, seconds=services.body_seconds),
+            Middleware(HeadAsGet),
         ],
     )
     api.router.route_class = Route

@@ -1,17 +1,26 @@
 """The HTTP server, and how it stops: one signal lets running requests finish for a while, a second ends it at once."""
 
 import asyncio
+import errno
 import logging
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
+import structlog
 import uvicorn
 from fastapi import FastAPI
 
+from oruel.api.edge import EdgeConfig, EdgeLimits, sweep_connections
+
+log = structlog.get_logger("oruel.server")
+
 # What a request that was cut has to tell its client so.
 LAST_WORDS_SECONDS = 2.0
+QUIET_SECONDS = 60.0
+OUT_OF_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 class Server(uvicorn.Server):
@@ -20,18 +29,23 @@ class Server(uvicorn.Server):
     """
 
     def __init__(
-        self, app: FastAPI, started: Callable[[], None], *, cut: Callable[[], Awaitable[None]], grace_seconds: float
+        self,
+        app: FastAPI,
+        started: Callable[[], None],
+        *,
+        cut: Callable[[], Awaitable[None]],
+        grace_seconds: float,
+        limits: EdgeLimits | None = None,
     ) -> None:
-        config = uvicorn.Config(
-            app, log_config=None, access_log=False, lifespan="off", server_header=False, proxy_headers=False
-        )
-        super().__init__(config)
+        super().__init__(EdgeConfig(app, limits or EdgeLimits()))
         self._announce = started
         self._cut = cut
         self._grace_seconds = grace_seconds
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        asyncio.get_running_loop().set_exception_handler(LoopFailures())
+        self._sweeping = asyncio.create_task(sweep_connections(self.server_state), name="edge sweeper")
         self._announce()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -43,6 +57,7 @@ class Server(uvicorn.Server):
             self._hush()
         finally:
             cutting.cancel()
+            self._sweeping.cancel()
 
     async def _cut_later(self) -> None:
         await asyncio.sleep(self._grace_seconds)
@@ -65,6 +80,23 @@ class Server(uvicorn.Server):
 
         on_signals(stop)
         yield
+
+
+class LoopFailures:
+    """The event loop's exception handler. A full table of files, which asyncio reports once for every connection that
+    waits, is one line every QUIET_SECONDS; accepting goes on by itself as soon as files are free.
+    """
+
+    def __init__(self) -> None:
+        self._last = -QUIET_SECONDS
+
+    def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        if not (isinstance(error, OSError) and error.errno in OUT_OF_FILES):
+            loop.default_exception_handler(context)
+        elif loop.time() - self._last >= QUIET_SECONDS:
+            self._last = loop.time()
+            log.warning("no file descriptors are left: new connections wait; raise the limit (ulimit -n)")
 
 
 def on_signals(act: Callable[[], object]) -> None:

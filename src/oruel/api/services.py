@@ -51,6 +51,7 @@ class Services:
 
     `api_key_hashes`: SHA-256 of each key that opens the endpoint; with none, it is open.
     `allowed_hosts`: names beside the loopback's that the Host header may hold; "*" takes any.
+    `body_seconds`: how long a body may take to arrive, and more for a large one.
     `unknown_fields`: what happens to a field that nobody declared. `log_prompts` writes messages to the log.
     """
 
@@ -61,6 +62,7 @@ class Services:
     fingerprint: Callable[[str], str | None]
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     max_body_bytes: int = 8 * 2**20
+    body_seconds: float = 30.0
     heartbeat_seconds: float = 10.0
     deadlines: Deadlines = Deadlines()  # noqa: RUF009 - it is frozen
     api_key_hashes: tuple[bytes, ...] = ()

@@ -1,0 +1,237 @@
+"""What one connection may take before a request reaches a route: bytes of its head, seconds for it, a place."""
+
+import asyncio
+import enum
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+
+import httptools
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from oruel.api.failures import error_headers, error_json
+from oruel.errors import HeadTimedOut, HeadTooLarge, InvalidRequestHead, OruelError, TooManyConnections
+
+MAX_HEAD_BYTES = 2**16
+# What chunk sizes, extensions and trailers may add to a body: single bytes come in chunks of six.
+FRAMING_RATIO = 8
+# How long the rest of a refused request is read, and how much of it, so that its client gets to read the answer: one
+# that still sends when its connection is closed may lose what it hasn't read.
+DRAIN_SECONDS = 2.0
+DRAINED_HEAD_BYTES, DRAINED_BODY_BYTES = 2**18, 2**24
+SWEEP_SECONDS = 0.25
+# Connections over the limit that are told so; more of them are closed at once.
+MAX_REFUSED = 64
+
+
+@dataclass
+class EdgeLimits:
+    """`connections` in all and `per_address`; seconds for a request's head, and between two requests."""
+
+    connections: int = 1024
+    per_address: int = 512
+    head_seconds: float = 10.0
+    idle_seconds: float = 75.0
+    open_by_address: Counter[str] = field(default_factory=Counter)
+
+
+class EdgeConfig(uvicorn.Config):
+    """uvicorn's own, with the limits where each connection finds them. WebSockets are not served."""
+
+    def __init__(self, app: object, limits: EdgeLimits) -> None:
+        super().__init__(
+            app,  # type: ignore[arg-type]  # an ASGI application; uvicorn's own type is narrower
+            http=EdgeProtocol,
+            ws="none",
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=max(1, round(limits.idle_seconds)),
+        )
+        self.limits = limits
+
+
+class Phase(enum.Enum):
+    IDLE = enum.auto()
+    HEAD = enum.auto()
+    BODY = enum.auto()
+    RESPONSE = enum.auto()
+    DRAIN = enum.auto()
+
+
+class EdgeProtocol(HttpToolsProtocol):
+    """One connection. Refusals are answered here, in OpenAI's shape, before anything else is spent on them. An Upgrade
+    header is ignored, as RFC 9110 allows.
+    """
+
+    config: EdgeConfig
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
+        super().connection_made(transport)
+        limits = self.config.limits
+        self._address = self.client[0] if self.client else ""
+        limits.open_by_address[self._address] += 1
+        self._head_bytes = self._body_bytes = self._framing_bytes = self._drained_bytes = 0
+        self._is_replay = False
+        self._refusal: OruelError | None = None
+        self._enter(Phase.HEAD)
+        if len(self.connections) > limits.connections + MAX_REFUSED:
+            transport.abort()
+        elif len(self.connections) > limits.connections:
+            self._refusal = TooManyConnections(
+                f"This server already has {limits.connections} connections, its max_connections. Try again later."
+            )
+        elif limits.open_by_address[self._address] > limits.per_address:
+            self._refusal = TooManyConnections(
+                f"Your address already has {limits.per_address} connections, the max_connections_per_address of this "
+                "server. Reuse connections, or close some."
+            )
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        open_by_address = self.config.limits.open_by_address
+        open_by_address[self._address] -= 1
+        if open_by_address[self._address] <= 0:
+            del open_by_address[self._address]
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._phase is Phase.DRAIN:
+            self._drain(len(data))
+            return
+        if self._refusal:
+            self._refuse(self._refusal)
+            return
+        if self._phase is Phase.IDLE:
+            self._enter(Phase.HEAD)
+        self._unset_keepalive_if_required()
+        self._feed(data)
+        self._bound(len(data))
+
+    def _feed(self, data: bytes) -> None:
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._go_on_without_upgrade(data[upgrade.args[0] :])
+        except httptools.HttpParserError:
+            self._refuse(InvalidRequestHead("The request is not valid HTTP/1.1."))
+
+    def _drain(self, size: int) -> None:
+        self._drained_bytes += size
+        if self._drained_bytes > (DRAINED_BODY_BYTES if self._body_bytes else DRAINED_HEAD_BYTES):
+            self.transport.abort()
+
+    def _bound(self, size: int) -> None:
+        if self._phase is Phase.HEAD:
+            self._head_bytes += size
+            if self._head_bytes > MAX_HEAD_BYTES:
+                self._refuse_head()
+        elif self._phase is Phase.BODY:
+            self._framing_bytes += size
+            if self._framing_bytes > MAX_HEAD_BYTES + FRAMING_RATIO * self._body_bytes:
+                self._refuse(InvalidRequestHead("The body's chunks are mostly sizes, extensions or trailers."))
+
+    def _go_on_without_upgrade(self, rest: bytes) -> None:
+        """The parser stops at the head of a request that asks for another protocol. Another parser reads its body."""
+        framing = [
+            name + b": " + value for name, value in self.headers if name in (b"content-length", b"transfer-encoding")
+        ]
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self._is_replay = True
+        self._feed(b"\r\n".join([b"POST / HTTP/1.1", *framing, b"", b""]) + rest)
+
+    def on_message_begin(self) -> None:
+        if not self._is_replay and self._phase is not Phase.DRAIN:
+            self._enter(Phase.HEAD)
+            self._head_bytes = self._body_bytes = self._framing_bytes = 0
+            super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        if not self._is_replay:
+            super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        # In a body they are trailers, which nothing here reads.
+        if self._phase is Phase.HEAD and not self._is_replay:
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        if self._is_replay or self._phase is Phase.DRAIN:
+            self._is_replay = False
+            return
+        size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+        if size > MAX_HEAD_BYTES:
+            self._refuse_head()
+            return
+        self._enter(Phase.BODY)
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        if self._phase is not Phase.DRAIN:
+            self._body_bytes += len(body)
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        if self._phase is Phase.DRAIN:
+            return
+        if self.parser.should_upgrade() and self._has_body():
+            return  # It hasn't been read yet.
+        self._enter(Phase.RESPONSE)
+        super().on_message_complete()
+
+    def _has_body(self) -> bool:
+        return any(name in (b"content-length", b"transfer-encoding") for name, _ in self.headers)
+
+    def on_response_complete(self) -> None:
+        # With requests in the pipeline it is an earlier one that has its response.
+        if self._phase is Phase.BODY and not self.pipeline:
+            self._enter(Phase.DRAIN)
+        elif self._phase is Phase.RESPONSE and not self.pipeline:
+            self._enter(Phase.IDLE)
+        super().on_response_complete()
+
+    def sweep(self, now: float) -> None:
+        """Called every SWEEP_SECONDS: ends what takes too long. `now` is a time of time.monotonic."""
+        waited = now - self._since
+        if self._phase is Phase.DRAIN and waited > DRAIN_SECONDS:
+            self.transport.abort()
+        elif self._phase is Phase.HEAD and waited > self.config.limits.head_seconds:
+            if self._head_bytes:
+                seconds = f"{self.config.limits.head_seconds:g}"
+                self._refuse(HeadTimedOut(f"The request's head took longer than {seconds} seconds, head_seconds."))
+            else:
+                self.transport.close()
+
+    def _refuse_head(self) -> None:
+        self._refuse(HeadTooLarge(f"The request line and headers must be at most {MAX_HEAD_BYTES} bytes together."))
+
+    def _refuse(self, error: OruelError) -> None:
+        """Answers unless another answer is under way, and ends the connection once the client has had time to read."""
+        if self._phase is Phase.DRAIN:
+            return
+        self._enter(Phase.DRAIN)
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.transport.abort()
+            return
+        body = error_json(error)
+        headers = {"content-type": "application/json", "content-length": len(body), "connection": "close"}
+        lines = (f"{name}: {value}\r\n".encode() for name, value in (headers | error_headers(error)).items())
+        self.transport.write(b"".join([STATUS_LINE[error.status], *lines, b"\r\n", body]))
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+
+    def _enter(self, phase: Phase) -> None:
+        self._phase, self._since = phase, time.monotonic()
+
+
+async def sweep_connections(state: "uvicorn.server.ServerState") -> None:
+    """Runs as long as the server."""
+    while True:
+        await asyncio.sleep(SWEEP_SECONDS)
+        now = time.monotonic()
+        for connection in list(state.connections):
+            assert isinstance(connection, EdgeProtocol)
+            connection.sweep(now)
