@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oruel.config import SETTINGS, Settings, load
+from oruel.config import SETTINGS, Settings, environment_for_engine, load
 from oruel.errors import ConfigError
 
 KEY = "a-key-that-nobody-may-see"
@@ -216,3 +216,10 @@ def test_a_key_that_can_not_be_is_refused_without_repeating_it(tmp_path: Path, t
     assert "printable ASCII" in said
     assert KEY not in said
     assert "123123123" not in said
+
+
+def test_the_engine_gets_what_libraries_read_and_no_key() -> None:
+    needed = {"PATH": "/bin", "LD_PRELOAD": "x.so", "CUDA_VISIBLE_DEVICES": "1", "GGML_CUDA_P2P": "1", "LC_ALL": "C"}
+    needed |= {"GOMP_SPINCOUNT": "0", "OMP_NUM_THREADS": "2", "PYTHONPATH": "src", "HSA_OVERRIDE_GFX_VERSION": "10.3.0"}
+    keys = dict.fromkeys(("ORUEL_API_KEY", "OPENAI_API_KEY", "VLLM_KEY", "LLAMA_API_KEY", "AWS_SESSION_TOKEN"), KEY)
+    assert environment_for_engine(needed | keys | {"ORUEL_PORT": "1", "SHLVL": "1"}) == needed

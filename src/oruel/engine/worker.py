@@ -110,7 +110,8 @@ def build(start: Start, owned: contextlib.ExitStack) -> tuple[Engine, Tokens, Re
         # Reading a large vocabulary takes a second, for which no stream should wait.
         tokens.prepare()
     engine = Engine(context, limits, vocabulary_size=vocabulary.size, is_end=tokens.ends.__contains__)
-    return engine, tokens, Ready(window, context.window * sequences, places, kernels(limits), tokens.can_write_json)
+    named = kernels(invariant=model.can_forget and not model.uses_gpu)
+    return engine, tokens, Ready(window, context.window * sequences, places, named, tokens.can_write_json)
 
 
 def choose_places(start: Start, window: int) -> int:
@@ -121,8 +122,9 @@ def choose_places(start: Start, window: int) -> int:
     return max(1, min(start.parallel or MOST_DEFAULT_PLACES, windows))
 
 
-def kernels(limits: Limits) -> str:
-    mode = "batch-invariant" if limits.shares else "batch-dependent"
+def kernels(*, invariant: bool) -> str:
+    """Invariance of the batch is shown for the CPU alone; on a GPU it has to be shown first (`make gpu-check`)."""
+    mode = "batch-invariant" if invariant else "batch-dependent"
     return f"llama.cpp {bindings.LLAMA_VERSION} {mode}"
 
 
@@ -134,6 +136,7 @@ def tokens_per_second(context: Context) -> float:
         context.decode(
             [PADDING_TOKEN] * WARM_UP_TOKENS, range(WARM_UP_TOKENS), [0] * WARM_UP_TOKENS, [False] * WARM_UP_TOKENS
         )
+        context.wait()
         seconds = time.perf_counter() - start
         context.forget(0)
     return WARM_UP_TOKENS / seconds
