@@ -91,6 +91,14 @@ def test_unused_slots_empty_tokens_and_line_feeds_of_real_vocabularies_load(tmp_
         assert model.vocabulary.tokenize("日本語\n\n") == [601, 600]
 
 
+def test_an_rwkv_vocabulary_as_its_converter_writes_it_loads(tmp_path: Path) -> None:
+    tokenizer = Tokenizer("rwkv", gguf_models.CHATML, bos="<s>", eos="<s>", adds_bos=False)
+    tokenizer.add(["<s>"], TokenType.CONTROL)
+    tokenizer.add(repr(bytes([byte]))[2:-1] for byte in range(256))
+    with Model(written(tmp_path, tokenizer), vocabulary_only=True) as model:
+        assert model.vocabulary.tokenize("\t\n'\"\\é") == [1 + byte for byte in "\t\n'\"\\é".encode()]
+
+
 def test_every_kind_of_model_in_use_passes_the_check(tmp_path: Path) -> None:
     for make in (gguf_models.qwen2_model, gguf_models.mistral_model, gguf_models.gemma_model, gguf_models.tagged_model):
         check_gguf(make(tmp_path))
