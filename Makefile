@@ -35,6 +35,9 @@ soak: $(VENV)/dev.done ## 20 minutes of random requests, cancellations and kills
 bench: $(VENV)/dev.done ## measure beside llama.cpp's own server, 20 minutes (ARGS="--only sampling", "--model …")
 	@$(BIN)/python -m bench $(ARGS)
 
+gpu-check: $(VENV)/dev.done ## check and measure a GPU build of libllama, 5 minutes (LIBLLAMA=…, ARGS="--gpu-layers 0")
+	@$(BIN)/python -m bench.gpu_check $(ARGS)
+
 model: $(TRAINING)/done $(WORK)/tokenizer.json ## make the demo model from nothing, minutes on a GPU, days without; goes on where it was stopped (TOKENS=919, in millions)
 	@$(MALLOC) $(TRAIN).train --work $(WORK) --tokens $(TOKENS) $(if $(START),--start $(START))
 	@$(TRAIN).export --work $(WORK) --target $(DEMO)
@@ -94,4 +97,4 @@ $(WORK)/tokenizer.json: | $(TRAINING)/done
 	@$(TRAIN).corpus --work $(WORK)
 	@$(TRAIN).tokenizer --work $(WORK)
 
-.PHONY: help serve test unit soak bench model model-finish model-more model-eval lint format clean
+.PHONY: help serve test unit soak bench gpu-check model model-finish model-more model-eval lint format clean

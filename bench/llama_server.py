@@ -1,4 +1,7 @@
-"""llama.cpp's C++ server in this process: `python -m bench.llama_server MODEL PORT THREADS PARALLEL CONTEXT`."""
+"""llama.cpp's C++ server in this process: `python -m bench.llama_server MODEL PORT THREADS PARALLEL CONTEXT [LAYERS]`.
+
+LAYERS go on a GPU where the wheel has one.
+"""
 
 import sys
 import threading
@@ -7,12 +10,13 @@ import xllamacpp
 
 
 def main() -> None:
-    model, port, threads, parallel, context = sys.argv[1], *map(int, sys.argv[2:])
+    model, port, threads, parallel, context, layers = sys.argv[1], *map(int, [*sys.argv[2:], "0"][:5])
     params = xllamacpp.CommonParams()
     params.model.path = model
     params.hostnames = ["127.0.0.1"]
     params.port = port
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
+    params.n_gpu_layers = layers
     params.n_parallel = parallel
     params.n_ctx = parallel * context
     # Cells of its own for each sequence: on a CPU a unified cache makes every sequence look at all cells in use.

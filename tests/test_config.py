@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oruel.config import SETTINGS, Settings, load
+from oruel.config import SETTINGS, Settings, environment_for_engine, load
 from oruel.errors import ConfigError
 
 KEY = "a-key-that-nobody-may-see"
@@ -78,7 +78,8 @@ def test_every_setting_can_be_given_in_each_of_the_three_ways(tmp_path: Path) ->
         "unknown_fields": "report", "template_kwargs": "think", "allowed_hosts": "a.example,b.example",
         "log_prompts": "true", "log_format": "json", "libllama": "/lib/libllama.so", "max_waiting": "7",
         "share_prefixes": "all", "queue_seconds": "0.5", "first_token_seconds": "20", "total_seconds": "300.25",
-        "tool_prompt": "generic",
+        "tool_prompt": "generic", "body_seconds": "9", "head_seconds": "8", "idle_seconds": "70",
+        "max_connections": "100", "max_connections_per_address": "50",
     }  # fmt: skip
     instead = {"catalog": "c.toml"}
     assert given.keys() | instead == SETTINGS.keys() == {field.name for field in dataclasses.fields(Settings)}
@@ -216,3 +217,10 @@ def test_a_key_that_can_not_be_is_refused_without_repeating_it(tmp_path: Path, t
     assert "printable ASCII" in said
     assert KEY not in said
     assert "123123123" not in said
+
+
+def test_the_engine_gets_what_libraries_read_and_no_key() -> None:
+    needed = {"PATH": "/bin", "LD_PRELOAD": "x.so", "CUDA_VISIBLE_DEVICES": "1", "GGML_CUDA_P2P": "1", "LC_ALL": "C"}
+    needed |= {"GOMP_SPINCOUNT": "0", "OMP_NUM_THREADS": "2", "PYTHONPATH": "src", "HSA_OVERRIDE_GFX_VERSION": "10.3.0"}
+    keys = dict.fromkeys(("ORUEL_API_KEY", "OPENAI_API_KEY", "VLLM_KEY", "LLAMA_API_KEY", "AWS_SESSION_TOKEN"), KEY)
+    assert environment_for_engine(needed | keys | {"ORUEL_PORT": "1", "SHLVL": "1"}) == needed

@@ -228,6 +228,25 @@ def secret_in(variable: str) -> str | None:
     return os.environ.get(variable) or None
 
 
+# What Python, the system's loader, llama.cpp, NumPy and the drivers of GPUs read.
+ENGINE_VARIABLES = re.compile(
+    "PATH|HOME|LANG|LC_.+|TZ|TMPDIR|TEMP|TMP|SYSTEMROOT|PYTHON.+|VIRTUAL_ENV|DYLD_.+|GLIBC_TUNABLES|MALLOC_.+"
+    "|LD_(LIBRARY_PATH|PRELOAD|BIND_NOW|DEBUG.*)|(OMP|GOMP|KMP|MKL|OPENBLAS|BLIS|GGML|LLAMA|CUDA|NVIDIA|NCCL|HIP|HSA|ROCR"
+    "|ROCM|ROCBLAS|HIPBLASLT|AMD|SYCL|ONEAPI|ZE|ZES|VK|VULKAN|MTL|METAL|ASCEND|MUSA)_.+"
+)
+SECRET = re.compile("KEY|TOKEN|SECRET|PASS|CREDENTIAL|AUTH")
+
+
+def engine_environment() -> dict[str, str]:
+    return environment_for_engine(os.environ)
+
+
+def environment_for_engine(environ: Mapping[str, str]) -> dict[str, str]:
+    """What an engine process needs of this one's environment, and so none of the keys in it."""
+    kept = {name: value for name, value in environ.items() if ENGINE_VARIABLES.fullmatch(name)}
+    return {name: value for name, value in kept.items() if not SECRET.search(name)}
+
+
 def declared_settings() -> dict[str, Setting]:
     return {
         field.name: Setting(

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import Coroutine, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,7 +14,7 @@ from oruel.backends.local import LocalBackend
 from oruel.backends.upstream import Patience as UpstreamPatience
 from oruel.backends.upstream import UpstreamBackend, upstream_client
 from oruel.backends.within_context import WithinContext
-from oruel.config import Settings, secret_in
+from oruel.config import Settings, engine_environment, secret_in
 from oruel.engine.client import EngineClient
 from oruel.engine.protocol import Ready, Start
 from oruel.errors import ConfigError, StartupError
@@ -106,16 +106,20 @@ class Fleet:
 
     async def _engine(self, model: CatalogModel, source: Embedded) -> RunningEngine:
         path = self._files[source.model]
-        loaded = self._owned.enter_context(
-            Model(path, vocabulary_only=True, library=load_library(self._settings.libllama))
-        )
         client = EngineClient(
             start_message(self._settings, path, model.context),
+            environment=engine_environment(),
             max_waiting=self._settings.max_waiting,
             watchdog_seconds=self._silence,
         )
+        # Closed after the engine: until then requests may read the vocabulary.
+        vocabularies = self._owned.enter_context(ExitStack())
         self._owned.push_async_callback(client.close)
+        # A file that llama.cpp aborts on ends the engine process, so this one opens it only after that succeeded.
         ready = await client.start()
+        loaded = vocabularies.enter_context(
+            Model(path, vocabulary_only=True, library=load_library(self._settings.libllama))
+        )
         describes = self._settings.tool_prompt == "generic"
         tokenizer = Tokenizer(loaded.vocabulary, loaded.chat_template, describes_tools=describes)
         return RunningEngine(client, ready, path, tokenizer)
@@ -196,5 +200,5 @@ def fingerprint(engine: RunningEngine) -> str:
     """Names the model, the kernels and the determinism mode: what the same seed needs to give the same text."""
     with engine.path.open("rb") as file:
         head = file.read(FINGERPRINT_BYTES)
-    named = f"{engine.path.stat().st_size} {engine.ready.kernels} batch-dependent".encode()
+    named = f"{engine.path.stat().st_size} {engine.ready.kernels}".encode()
     return f"fp_{hashlib.sha256(named + head).hexdigest()[:16]}"

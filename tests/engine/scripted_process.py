@@ -1,7 +1,7 @@
 """An engine process that says what a test has it say, in the place of a real one."""
 
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import pytest
@@ -18,6 +18,7 @@ class ScriptedProcess:
         self,
         start: Start,
         *,
+        environment: Mapping[str, str] | None = None,
         on_step: Callable[[StepOutput], None],
         on_death: Callable[[EngineFailed], None],
         watchdog_seconds: float,

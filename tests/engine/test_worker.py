@@ -1,9 +1,12 @@
 """What the engine process makes of its settings: places, window, tokens a step. No model."""
 
+import time
+from typing import Any
+
 import pytest
 
 from oruel.engine.protocol import Start
-from oruel.engine.worker import choose_limits, choose_places, choose_window
+from oruel.engine.worker import choose_limits, choose_places, choose_window, kernels, tokens_per_second
 from oruel.errors import ConfigError
 
 
@@ -41,3 +44,26 @@ def test_the_window_is_what_the_model_was_trained_for_within_bounds() -> None:
     assert choose_window(Start("x", context=16384), 131072) == 16384
     with pytest.raises(ConfigError, match="trained for 4096"):
         choose_window(Start("x", context=4097), 4096)
+
+
+def test_only_kernels_that_are_shown_to_be_invariant_are_called_so() -> None:
+    assert kernels(invariant=True).endswith(" batch-invariant")
+    assert kernels(invariant=False).endswith(" batch-dependent")
+
+
+class Device:
+    """Returns from `decode` at once, and computes until `wait` returns."""
+
+    def decode(self, *batch: object) -> None:
+        pass
+
+    def wait(self) -> None:
+        time.sleep(0.05)
+
+    def forget(self, sequence: int) -> None:
+        pass
+
+
+def test_the_speed_of_a_device_that_computes_by_itself_counts_until_it_is_done() -> None:
+    device: Any = Device()
+    assert tokens_per_second(device) < 32 / 0.05

@@ -1,8 +1,10 @@
 import importlib.metadata
 import importlib.util
 import logging
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from contextlib import AbstractContextManager, nullcontext
@@ -15,6 +17,7 @@ from oruel.llama import bindings
 from oruel.llama import library as library_module
 from oruel.llama.library import Library, load_library, missing_cpu_features
 from oruel.llama.log import Log
+from tests import gguf_models
 
 pytestmark = pytest.mark.model
 
@@ -36,6 +39,25 @@ try:
     Model(truncated)
 except ModelLoadError:
     print("refused")
+"""
+
+# What the C library has freed, or not yet written, then never looks like what was there before.
+POISONED = {"GLIBC_TUNABLES": "glibc.malloc.tcache_count=0", "MALLOC_PERTURB_": "85"}
+
+VISIBLE_RUNTIME = """
+import ctypes, importlib
+importlib.import_module("numpy")
+assert not hasattr(ctypes.CDLL(None), "_ZNSt6locale7classicEv"), "NumPy shares its runtime by itself"
+from oruel.llama.library import load_library
+load_library()
+assert hasattr(ctypes.CDLL(None), "_ZNSt6locale7classicEv")
+"""
+
+ABORT = """
+import sys
+from oruel.llama import model
+model.check_gguf = lambda path: None
+model.Model(sys.argv[1], vocabulary_only=True)
 """
 
 
@@ -140,6 +162,33 @@ def test_nothing_that_the_library_says_reaches_stdout_or_stderr(llama_path: Path
         [sys.executable, "-W", "error", "-c", LOAD_AND_DECODE, str(llama_path)], capture_output=True, check=False
     )
     assert (run.returncode, run.stdout, run.stderr) == (0, b"refused\n", b"")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="these variables are glibc's")
+def test_no_view_outlives_the_c_struct_that_it_looks_into(llama_path: Path) -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", LOAD_AND_DECODE, str(llama_path)],
+        env=os.environ | POISONED,
+        capture_output=True,
+        check=False,
+    )
+    assert (run.returncode, run.stdout, run.stderr) == (0, b"refused\n", b"")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="libstdc++ is Linux's")
+def test_all_libraries_share_the_c_plus_plus_runtime_that_numpy_brought() -> None:
+    run = subprocess.run([sys.executable, "-c", VISIBLE_RUNTIME], capture_output=True, check=False)
+    assert (run.returncode, run.stderr) == (0, b"")
+
+
+def test_a_library_that_aborts_says_so_in_one_line_and_runs_no_debugger(tmp_path: Path) -> None:
+    tokenizer = gguf_models.byte_level()
+    tokenizer.texts[300] = tokenizer.texts[301]
+    path = gguf_models.write_model(tmp_path / "twice.gguf", gguf_models.Shape("llama"), tokenizer, half=True, seed=0)
+    run = subprocess.run([sys.executable, "-c", ABORT, str(path)], capture_output=True, text=True, check=False)
+    assert run.returncode == -signal.SIGABRT
+    assert len(run.stderr.splitlines()) == 1
+    assert "GGML_ASSERT" in run.stderr
 
 
 def test_pieces_of_a_log_line_arrive_as_one_record(library: Library, caplog: pytest.LogCaptureFixture) -> None:

@@ -6,11 +6,14 @@ from collections.abc import AsyncIterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx2
 import pytest
 
+from oruel.engine.protocol import Ready
+from oruel.fleet import fingerprint
 from tests.gguf_models import llama_model, tool_model
 from tests.server import RunningServer, oruel_serve
 from tests.stub_server import Stub, saying, status, stub_server
@@ -148,6 +151,18 @@ async def test_the_fingerprint_is_that_of_the_engine_that_answered(mixed: Mixed)
     streamed = (await mixed.ask("engines", tools=TOOLS, stream=True)).text
     chunks = [json.loads(line[6:]) for line in streamed.splitlines() if line.startswith("data: {")]
     assert {chunk["system_fingerprint"] for chunk in chunks} == {named["tools"]}
+
+
+@pytest.mark.parametrize(
+    ("kernels", "same"), [("llama.cpp x batch-invariant", True), ("llama.cpp x batch-dependent", False)]
+)
+def test_the_fingerprint_tells_modes_of_determinism_apart(tmp_path: Path, kernels: str, same: bool) -> None:
+    def engine(kernels: str) -> Any:
+        return SimpleNamespace(path=path, ready=Ready(64, 64, 1, kernels))
+
+    path = tmp_path / "model.gguf"
+    path.write_bytes(b"GGUF")
+    assert (fingerprint(engine(kernels)) == fingerprint(engine("llama.cpp x batch-invariant"))) is same
 
 
 async def test_the_context_of_the_catalog_is_that_of_its_engine(mixed: Mixed) -> None:

@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -22,7 +22,8 @@ class Child:
 
     _process: asyncio.subprocess.Process
 
-    def __init__(self, on_step: Callable[[StepOutput], None]) -> None:
+    def __init__(self, start: Start, on_step: Callable[[StepOutput], None]) -> None:
+        self._start = start
         self._on_step = on_step
         self._frames = Frames(self._hear)
         self._first: asyncio.Future[FromEngine] = asyncio.get_running_loop().create_future()
@@ -31,17 +32,22 @@ class Child:
         self._verdict: str | None = None
 
     @classmethod
-    async def spawn(cls, start: Start, on_step: Callable[[StepOutput], None]) -> "Child":
-        """A process that is about to load the model. Raises ModelLoadError where the system has no room for it."""
-        child = cls(on_step)
+    async def spawn(
+        cls, start: Start, on_step: Callable[[StepOutput], None], environment: Mapping[str, str] | None = None
+    ) -> "Child":
+        """A process that is about to load the model, with these variables, or those of this process.
+
+        Raises ModelLoadError where the system has no room for it.
+        """
+        child = cls(start, on_step)
         try:
-            await child._launch()
+            await child._launch(environment)
         except OSError as error:
             raise ModelLoadError(f"The engine process can't be started: {error.strerror}.") from error
         child.send(start)
         return child
 
-    async def _launch(self) -> None:
+    async def _launch(self, environment: Mapping[str, str] | None) -> None:
         ours, theirs = os.pipe()
         try:
             await self._frames.read(ours)
@@ -52,6 +58,7 @@ class Child:
                 "oruel.engine.worker",
                 stdin=asyncio.subprocess.PIPE,
                 stdout=theirs,
+                env=environment,
                 # A Ctrl-C goes to the whole process group; when to stop is the API process's decision.
                 start_new_session=True,
             )
@@ -76,8 +83,7 @@ class Child:
             case Refused(message):
                 raise ModelLoadError(message)
             case _:
-                ending = await self.bury()
-                raise ModelLoadError(f"The engine process died while it loaded the model ({ending}).")
+                raise ModelLoadError(died_loading(self._start, await self.bury()))
 
     def send(self, message: ToEngine) -> None:
         assert self._process.stdin is not None
@@ -130,3 +136,15 @@ class Child:
             self.kill()
             code = await self._process.wait()
         return self._verdict or (f"signal {-code}" if code < 0 else f"exit status {code}")
+
+
+def died_loading(start: Start, ending: str) -> str:
+    """What to tell of a process that ended so before it was ready."""
+    said = f"The engine process died while it loaded {start.model} ({ending}). "
+    if start.library is None:
+        return said + "Fetch the file again, or choose another; the lines above may say more."
+    return said + (
+        f"Either llama.cpp fails on the file, or {start.library} doesn't suit this machine: it may carry a C++ runtime "
+        "of its own (build it without -static-libstdc++), or be made for other drivers. Try the bundled model, and try "
+        "without LIBLLAMA."
+    )

@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
@@ -105,9 +105,20 @@ class EngineClient:
     At most `max_waiting` sequences are held beside those that the engine runs at once.
     """
 
-    def __init__(self, start: Start, *, max_waiting: int = 256, watchdog_seconds: float = WATCHDOG_SECONDS) -> None:
+    def __init__(
+        self,
+        start: Start,
+        *,
+        environment: Mapping[str, str] | None = None,
+        max_waiting: int = 256,
+        watchdog_seconds: float = WATCHDOG_SECONDS,
+    ) -> None:
         self.process = EngineProcess(
-            start, on_step=self._deliver, on_death=self._fail, watchdog_seconds=watchdog_seconds
+            start,
+            environment=environment,
+            on_step=self._deliver,
+            on_death=self._fail,
+            watchdog_seconds=watchdog_seconds,
         )
         self.load = Load()
         self._max_waiting = max_waiting

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 from oruel.engine.child import Child
@@ -25,6 +25,7 @@ class EngineProcess:
     """`on_step` is called with each step's output, `on_death` with the reason when a process has died; both on
     the event loop. `status` is "starting" while a process loads the model, "failed" while there is none.
 
+    `environment`: the variables of the engine process, None for those of this one.
     `watchdog_seconds`: how long an engine that has loaded its model may be silent before it is killed.
     """
 
@@ -32,6 +33,7 @@ class EngineProcess:
         self,
         start: Start,
         *,
+        environment: Mapping[str, str] | None = None,
         on_step: Callable[[StepOutput], None],
         on_death: Callable[[EngineFailed], None],
         watchdog_seconds: float = WATCHDOG_SECONDS,
@@ -40,6 +42,7 @@ class EngineProcess:
         self.status: Status = "starting"
         self.restarts = 0
         self._start = start
+        self._environment = environment
         self._on_step = on_step
         self._on_death = on_death
         self._child: Child | None = None
@@ -89,7 +92,7 @@ class EngineProcess:
     async def _spawn(self) -> tuple[Child, Ready]:
         """Raises ModelLoadError."""
         self.status = "starting"
-        self._child = await Child.spawn(self._start, self._on_step)
+        self._child = await Child.spawn(self._start, self._on_step, self._environment)
         ready = await self._child.ready()
         self.status = "ok"
         return self._child, ready

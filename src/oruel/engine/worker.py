@@ -120,7 +120,7 @@ def build(start: Start, owned: contextlib.ExitStack) -> tuple[Engine, Tokens, Re
             context=window,
             pool=context.window * sequences,
             parallel=places,
-            kernels=kernels(limits),
+            kernels=kernels(invariant=model.can_forget and not model.uses_gpu),
             writes_json=tokens.can_write_json,
             threads=context.threads,
             cores=0 if start.threads else threads,
@@ -142,8 +142,9 @@ def choose_places(start: Start, window: int) -> int:
     return max(1, min(start.parallel or MOST_DEFAULT_PLACES, windows))
 
 
-def kernels(limits: Limits) -> str:
-    mode = "batch-invariant" if limits.shares else "batch-dependent"
+def kernels(*, invariant: bool) -> str:
+    """Invariance of the batch is shown for the CPU alone; on a GPU it has to be shown first (`make gpu-check`)."""
+    mode = "batch-invariant" if invariant else "batch-dependent"
     return f"llama.cpp {bindings.LLAMA_VERSION} {mode}"
 
 
@@ -155,6 +156,7 @@ def tokens_per_second(context: Context) -> float:
         context.decode(
             [PADDING_TOKEN] * WARM_UP_TOKENS, range(WARM_UP_TOKENS), [0] * WARM_UP_TOKENS, [False] * WARM_UP_TOKENS
         )
+        context.wait()
         seconds = time.perf_counter() - start
         context.forget(0)
     return WARM_UP_TOKENS / seconds

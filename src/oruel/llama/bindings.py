@@ -215,5 +215,6 @@ void llama_memory_seq_cp(void * mem, int32_t seq_id_src, int32_t seq_id_dst, int
 bool llama_memory_seq_rm(void * mem, int32_t seq_id, int32_t p0, int32_t p1);
 int32_t llama_decode(struct llama_context * ctx, struct llama_batch batch);
 void llama_set_n_threads(struct llama_context * ctx, int32_t n_threads, int32_t n_threads_batch);
+void llama_synchronize(struct llama_context * ctx);
 float * llama_get_logits(struct llama_context * ctx);
 """

@@ -52,15 +52,16 @@ class Context:
 
     def _create(self, window: int, sequences: int, batch: int, threads: int) -> Any:
         cells = -(-window // CELLS_MULTIPLE) * CELLS_MULTIPLE * sequences
-        params = self._lib.llama_context_default_params().params
+        params = self.model.library.context_params()
         params.n_ctx = cells
         params.n_seq_max = sequences
         params.n_batch = params.n_ubatch = min(batch, cells)
         params.n_threads = params.n_threads_batch = threads
         params.kv_unified = False
+        params.offload_kqv = params.op_offload = self.model.uses_gpu
         log = self.model.library.log
         log.errors.clear()
-        pointer = self._lib.llama_init_from_model(self.model.pointer, params)
+        pointer = self._lib.llama_init_from_model(self.model.pointer, params[0])
         if pointer == self._ffi.NULL:
             raise ModelLoadError(
                 f"{self.model.path} is loaded, but there is no room for a KV cache of {cells} tokens: "
@@ -132,6 +133,10 @@ class Context:
             return np.empty((0, columns), np.float32)
         memory = self._ffi.buffer(self._lib.llama_get_logits(self.pointer), rows * columns * 4)
         return np.frombuffer(memory, np.float32).reshape(rows, columns)
+
+    def wait(self) -> None:
+        """Return when what was decoded is computed: a GPU only starts on it, until logits are read."""
+        self._lib.llama_synchronize(self.pointer)
 
     def forget(self, sequence_id: int, from_position: int = 0) -> None:
         """Free the cells of a sequence from a position on; without one, all of them."""

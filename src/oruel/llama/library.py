@@ -1,10 +1,15 @@
 """Opens libllama and checks, before any model is touched, that it is the build whose layout `bindings` declares."""
 
+import ctypes
 import functools
 import importlib.metadata
 import importlib.util
+import os
 import platform
 import re
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +33,16 @@ class Library:
     ffi: Any
     lib: Any
     log: Log
+
+    def model_params(self) -> Any:
+        """The defaults, as a `llama_model_params *` that owns its memory."""
+        defaults = self.lib.llama_model_default_params()
+        return self.ffi.new("struct llama_model_params *", defaults.params)
+
+    def context_params(self) -> Any:
+        """The defaults, as a `llama_context_params *` that owns its memory."""
+        defaults = self.lib.llama_context_default_params()
+        return self.ffi.new("struct llama_context_params *", defaults.params)
 
 
 @functools.cache
@@ -75,10 +90,24 @@ def missing_cpu_features(required: set[str], cpu_info: str) -> set[str]:
 def _open(ffi: Any, file: Path) -> Any:
     if not file.is_file():
         raise LibraryError(f"There is no libllama at {file}. {INSTALL}, or {REBUILD}.")
+    # Before it aborts, llama.cpp would run a debugger on this process; Python's own `os.environ` needn't know.
+    os.putenv("GGML_NO_BACKTRACE", "1")
+    _share_cpp_runtime()
     try:
         return ffi.dlopen(str(file.resolve()))
     except OSError as error:
         raise LibraryError(f"{file} can't be opened as a shared library: {error}. {INSTALL}, or {REBUILD}.") from error
+
+
+def _share_cpp_runtime() -> None:
+    """Make one libstdc++ visible to all libraries.
+
+    NumPy loads it for itself alone. A libllama with a static copy, as some CUDA toolchains make, would then use parts
+    of both, and crash as it writes a number to a stream.
+    """
+    if sys.platform == "linux":
+        with suppress(OSError):
+            ctypes.CDLL("libstdc++.so.6", mode=ctypes.RTLD_GLOBAL)
 
 
 def _check_functions(lib: Any, file: Path) -> None:
@@ -114,15 +143,17 @@ def _check_version(ffi: Any, lib: Any, file: Path) -> None:
 
 
 def _check_layout(lib: Any, file: Path) -> None:
-    expectations = (
-        ("llama_model_params", lib.llama_model_default_params().params, bindings.MODEL_DEFAULTS),
-        ("llama_context_params", lib.llama_context_default_params().params, bindings.CONTEXT_DEFAULTS),
-    )
-    for struct, values, defaults in expectations:
-        wrong = {name: getattr(values, name) for name in defaults if getattr(values, name) != defaults[name]}
-        if wrong:
-            name, value = next(iter(wrong.items()))
-            raise LibraryError(
-                f"In {file} {struct} has another layout: {len(wrong)} of its defaults read wrong, such as {name} = "
-                f"{value}, which is {defaults[name]} in llama.cpp b11549. {INSTALL}, or {REBUILD}."
-            )
+    model, context = lib.llama_model_default_params(), lib.llama_context_default_params()
+    _check_defaults("llama_model_params", model.params, bindings.MODEL_DEFAULTS, file)
+    _check_defaults("llama_context_params", context.params, bindings.CONTEXT_DEFAULTS, file)
+
+
+def _check_defaults(struct: str, values: Any, defaults: Mapping[str, object], file: Path) -> None:
+    """`values` is a view: the caller holds the struct that it is part of."""
+    wrong = {name: getattr(values, name) for name in defaults if getattr(values, name) != defaults[name]}
+    if wrong:
+        name, value = next(iter(wrong.items()))
+        raise LibraryError(
+            f"In {file} {struct} has another layout: {len(wrong)} of its defaults read wrong, such as {name} = "
+            f"{value}, which is {defaults[name]} in llama.cpp b11549. {INSTALL}, or {REBUILD}."
+        )

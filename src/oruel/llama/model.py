@@ -1,19 +1,16 @@
-"""A GGUF model, loaded. Files that are no such thing are refused before the C library sees them."""
+"""A GGUF model, loaded. Files that llama.cpp would abort on are refused before it reads them."""
 
 import os
-import struct
 import weakref
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from oruel.errors import ConfigError, ModelLoadError
+from oruel.llama.gguf_check import check_gguf
 from oruel.llama.library import Library, load_library
 from oruel.llama.vocabulary import Vocabulary
 
-GGUF_HEADER = struct.Struct("<4sIqq")  # magic, version, number of tensors, number of metadata pairs
-GGUF_VERSIONS = (2, 3)
-MAX_GGUF_ENTRIES = 2**20
 METADATA_BYTES = 256
 
 
@@ -35,8 +32,9 @@ class Model:
         """
         self.path = Path(path)
         self.library = library or load_library()
+        self.uses_gpu = gpu_layers > 0
         self.contexts: weakref.WeakSet[object] = weakref.WeakSet()
-        check_gguf_header(self.path)
+        check_gguf(self.path)
         self._pointer = self._load(gpu_layers, vocabulary_only)
         self._free = weakref.finalize(self, self.library.lib.llama_model_free, self._pointer)
         try:
@@ -54,11 +52,16 @@ class Model:
                 "0, or point LIBLLAMA at a build that has one.",
                 param="gpu_layers",
             )
-        params = lib.llama_model_default_params().params
+        params = self.library.model_params()
         params.n_gpu_layers = gpu_layers
         params.vocab_only = vocabulary_only
+        # A list ends at its first NULL. The model keeps a pointer to this one, and so this object has to hold it.
+        self._no_devices = ffi.new("void *[1]")
+        if gpu_layers == 0:
+            # Without a list, llama.cpp would compute large batches on a GPU that it finds.
+            params.devices = self._no_devices
         self.library.log.errors.clear()
-        pointer = lib.llama_model_load_from_file(os.fsencode(self.path), params)
+        pointer = lib.llama_model_load_from_file(os.fsencode(self.path), params[0])
         if pointer == ffi.NULL:
             reasons = "; ".join(self.library.log.errors) or "llama.cpp gave no reason"
             raise ModelLoadError(f"{self.path} can't be loaded: {reasons}. Fetch the file again, or choose another.")
@@ -130,26 +133,3 @@ class Model:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def check_gguf_header(path: Path) -> None:
-    """Raise ModelLoadError unless the file can be read and begins as GGUF of a version that llama.cpp reads.
-
-    Layout: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
-    """
-    try:
-        with path.open("rb") as file:
-            header = file.read(GGUF_HEADER.size)
-    except (OSError, ValueError) as error:
-        raise ModelLoadError(f"The model {path} can't be read: {error}. Give the path of a GGUF file.") from error
-    if not header.startswith(b"GGUF"):
-        raise ModelLoadError(
-            f"{path} is not a GGUF file: it begins with {header[:4]!r}. Convert it, or choose another."
-        )
-    if len(header) < GGUF_HEADER.size:
-        raise ModelLoadError(f"{path} ends after {len(header)} bytes, inside its header. Fetch the file again.")
-    _, version, tensors, pairs = GGUF_HEADER.unpack(header)
-    if version not in GGUF_VERSIONS:
-        raise ModelLoadError(f"{path} is GGUF of version {version}; versions 2 and 3, little-endian, can be read.")
-    if not (0 <= tensors <= MAX_GGUF_ENTRIES and 0 < pairs <= MAX_GGUF_ENTRIES):
-        raise ModelLoadError(f"{path} claims {tensors} tensors and {pairs} metadata pairs: it is damaged.")
