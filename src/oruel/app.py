@@ -29,6 +29,7 @@ from oruel.router.route import Route
 from oruel.router.router import Router
 
 MOST_FILES, RESERVED_FILES = 65536, 40
+SEND_BUFFER_BYTES = 2**17
 ROUTE_GAUGES = {
     "running": "Requests that it has.",
     "asked": "Requests that were sent there since the start.",
@@ -68,7 +69,8 @@ def serve(
     """
     with listen(settings.host, settings.port) as listener, suppress(asyncio.CancelledError):
         asyncio.run(run(settings, models, files, listener, announce, patience))
-    sys.stderr.write("oruel: stopped\n")
+    with suppress(OSError):
+        sys.stderr.write("oruel: stopped\n")
 
 
 async def run(
@@ -154,6 +156,7 @@ def edge_limits(settings: Settings) -> EdgeLimits:
         per_address=settings.max_connections_per_address,
         head_seconds=settings.head_seconds,
         idle_seconds=settings.idle_seconds,
+        write_seconds=settings.write_seconds,
     )
 
 
@@ -223,6 +226,8 @@ def listen(host: str, port: int) -> socket.socket:
         # Connections inherit it; asyncio sets it only on sockets that name their protocol, which these don't. Without
         # it the second write of an answer waits 40 ms for the client's acknowledgement of the first.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        # Else the system holds megabytes for each client that reads nothing.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         return listener
     except OSError as error:
         raise ConfigError(f"Can't listen on {host}:{port}: {error.strerror}. Choose another with --port.") from error

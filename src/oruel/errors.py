@@ -29,6 +29,7 @@ OruelError
 │   │   └── UpstreamTimedOut    504  it said nothing for too long
 │   ├── RoutedInCircles         508  the request has passed through too many of us
 │   └── DeadlineExceeded        504  timeout_error
+│       └── AnswerUnread             the client left too much of its answer unread
 ├── ChatFailed                       never reaches HTTP: the server that `oruel chat` talks to let it down
 └── StartupError                     never reaches HTTP: the command line prints it and exits
     ├── ConfigError                  a setting is unknown or out of range
@@ -196,6 +197,10 @@ class DeadlineExceeded(ServerError):
     status = 504
     type = "timeout_error"
     code = "deadline_exceeded"
+
+
+class AnswerUnread(DeadlineExceeded):
+    code = "answer_unread"
 
 
 class ChatFailed(OruelError):

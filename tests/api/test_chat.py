@@ -46,7 +46,7 @@ async def test_an_answer_has_exactly_openais_shape_and_the_tier(client: Client) 
         "choices": [
             {
                 "index": 0,
-                "message": {"role": "assistant", "content": "Hello world", "refusal": None},
+                "message": {"role": "assistant", "content": "Hello world", "refusal": None, "annotations": []},
                 "logprobs": None,
                 "finish_reason": "stop",
             }

@@ -1,10 +1,12 @@
 """A log line is one line of JSON, whatever a caller has put into it."""
 
+import io
 import json
+import logging
 
 import pytest
 
-from oruel.cli.logs import as_json
+from oruel.cli.logs import LogHandler, as_json, escape_values
 
 
 @pytest.mark.parametrize("value", ["\ud800", "a\nb", "\x00é", 2**80, float("nan"), {"path": b"/x"}, ValueError("no")])
@@ -16,3 +18,42 @@ def test_every_event_is_one_line_of_json(value: object) -> None:
 
 def test_text_is_written_as_it_is() -> None:
     assert json.loads(as_json({"event": "größe \ud800"})) == {"event": "größe \ud800"}
+
+
+ODD = "\x1b[2J\u202e\u2028\x9b\ufeff"
+
+
+def test_what_could_act_on_a_terminal_is_escaped_in_json_and_nothing_is_lost() -> None:
+    line = as_json({"event": "request", "user": f"mallory{ODD}", "list": [ODD]})
+    assert line.isprintable()
+    assert json.loads(line) == {"event": "request", "user": f"mallory{ODD}", "list": [ODD]}
+
+
+def test_what_could_act_on_a_terminal_is_escaped_in_values() -> None:
+    event = escape_values(
+        None, "", {"event": "a\nb", "user": f"mallory{ODD}", "traceback": f"one\ntwo{ODD[0]}", "n": 1}
+    )
+    assert event == {
+        "event": r"a\nb",
+        "user": r"mallory\x1b[2J\u202e\u2028\x9b\ufeff",
+        "traceback": "one\ntwo\\x1b",
+        "n": 1,
+    }
+
+
+def test_lines_that_cannot_be_written_are_counted_and_the_log_goes_on() -> None:
+    class Disk(io.StringIO):
+        is_full = False
+
+        def write(self, text: str) -> int:
+            if self.is_full:
+                raise OSError(28, "No space left on device")
+            return super().write(text)
+
+    handler = LogHandler()
+    disk = Disk()
+    handler.setStream(disk)
+    for number in range(5):
+        disk.is_full = number in (1, 2, 3)
+        handler.emit(logging.LogRecord("x", logging.INFO, "", 0, f"line {number}", None, None))
+    assert disk.getvalue().splitlines() == ["line 0", "line 4", "oruel: 3 log lines could not be written"]

@@ -15,7 +15,7 @@ from oruel.api.chat_body import ChatCall, parse_chat
 from oruel.api.chunks import Chunks, Fingerprint
 from oruel.api.completion import ChatCompletion, answer_choice, usage_body
 from oruel.api.connection import while_connected
-from oruel.api.deadline import before_deadlines, requested_timeout
+from oruel.api.deadline import before_deadlines, on_loop, requested_timeout
 from oruel.api.record import RequestRecord, header_text, record_of
 from oruel.api.services import Endpoint, Services
 from oruel.api.sse import EventStream, event
@@ -54,7 +54,8 @@ def chat_endpoint(services: Services) -> Endpoint:
         deltas = recorded(deltas, record)
         if call.stream:
             events = stream_events(call, deltas, fingerprint)
-            return EventStream(events, services.heartbeat_seconds, headers)
+            due = deadlines.of_whole(on_loop(record.started)).due
+            return EventStream(events, services.heartbeat_seconds, headers, due)
         answer = await while_connected(request.receive, whole_answer(call, deltas, fingerprint))
         return Response(encode(answer), headers=headers(), media_type="application/json")
 

@@ -55,11 +55,12 @@ class AnswerCall(msgspec.Struct, kw_only=True):
 
 
 class AnswerMessage(msgspec.Struct, kw_only=True):
-    """`content` is null in an answer that is nothing but calls."""
+    """`content` is null in an answer that is nothing but calls. `annotations` are OpenAI's, of which there are none."""
 
     role: Literal["assistant"] = "assistant"
     content: str | None
     refusal: None = None
+    annotations: list[str] = []
     reasoning_content: str | UnsetType = UNSET
     tool_calls: list[AnswerCall] | UnsetType = UNSET
 

@@ -75,14 +75,18 @@ async def before_deadlines(
     """The same deltas, as long as they come in time. The queue's time starts now, the others' at the request's
     `arrival`, a time of time.perf_counter. Raises DeadlineExceeded.
     """
-    now = asyncio.get_running_loop().time()
-    arrived = now - (time.perf_counter() - arrival)
+    now, arrived = asyncio.get_running_loop().time(), on_loop(arrival)
     whole, first_token = deadlines.of_whole(arrived), deadlines.of_first_token(arrived)
     ahead = [whole, first_token, deadlines.of_queue(now)]
     async with aclosing(deltas):
         while (delta := await in_time(deltas, min(ahead, key=lambda deadline: deadline.due))) is not None:
             ahead = [whole] if delta.queued is None else [whole, first_token]
             yield delta
+
+
+def on_loop(moment: float) -> float:
+    """A time of time.perf_counter as one of the running event loop."""
+    return asyncio.get_running_loop().time() - (time.perf_counter() - moment)
 
 
 async def in_time(deltas: AsyncGenerator[Delta, None], deadline: Deadline) -> Delta | None:

@@ -27,12 +27,15 @@ MAX_REFUSED = 64
 
 @dataclass
 class EdgeLimits:
-    """`connections` in all and `per_address`; seconds for a request's head, and between two requests."""
+    """`connections` in all and `per_address`; seconds for a request's head, between two requests, and for which a
+    client may leave what it was sent unread.
+    """
 
     connections: int = 1024
     per_address: int = 512
     head_seconds: float = 10.0
     idle_seconds: float = 75.0
+    write_seconds: float = 60.0
     open_by_address: Counter[str] = field(default_factory=Counter)
 
 
@@ -52,6 +55,10 @@ class EdgeConfig(uvicorn.Config):
             timeout_keep_alive=max(1, round(limits.idle_seconds)),
         )
         self.limits = limits
+
+
+ABORT = "oruel.abort"
+"""Where a request's ASGI state has the function that ends its connection without another byte."""
 
 
 class Phase(enum.Enum):
@@ -77,6 +84,8 @@ class EdgeProtocol(HttpToolsProtocol):
         self._head_bytes = self._body_bytes = self._framing_bytes = self._drained_bytes = 0
         self._is_replay = False
         self._refusal: OruelError | None = None
+        self._unread_since: float | None = None
+        self._closing_since: float | None = None
         self._enter(Phase.HEAD)
         if len(self.connections) > limits.connections + MAX_REFUSED:
             transport.abort()
@@ -148,6 +157,7 @@ class EdgeProtocol(HttpToolsProtocol):
             self._enter(Phase.HEAD)
             self._head_bytes = self._body_bytes = self._framing_bytes = 0
             super().on_message_begin()
+            self.scope["state"][ABORT] = self.transport.abort
 
     def on_url(self, url: bytes) -> None:
         if not self._is_replay:
@@ -196,7 +206,9 @@ class EdgeProtocol(HttpToolsProtocol):
     def sweep(self, now: float) -> None:
         """Called every SWEEP_SECONDS: ends what takes too long. `now` is a time of time.monotonic."""
         waited = now - self._since
-        if self._phase is Phase.DRAIN and waited > DRAIN_SECONDS:
+        if self.transport.is_closing() and self._closing_since is None:
+            self._closing_since = now
+        if self._takes_too_long_to_read(now) or (self._phase is Phase.DRAIN and waited > DRAIN_SECONDS):
             self.transport.abort()
         elif self._phase is Phase.HEAD and waited > self.config.limits.head_seconds:
             if self._head_bytes:
@@ -204,6 +216,19 @@ class EdgeProtocol(HttpToolsProtocol):
                 self._refuse(HeadTimedOut(f"The request's head took longer than {seconds} seconds, head_seconds."))
             else:
                 self.transport.close()
+
+    def _takes_too_long_to_read(self, now: float) -> bool:
+        """What isn't read, and then a connection that is to be closed with it, ends after write_seconds."""
+        since = [each for each in (self._unread_since, self._closing_since) if each is not None]
+        return bool(since) and now - min(since) > self.config.limits.write_seconds
+
+    def pause_writing(self) -> None:
+        self._unread_since = time.monotonic()
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        self._unread_since = None
+        super().resume_writing()
 
     def _refuse_head(self) -> None:
         self._refuse(HeadTooLarge(f"The request line and headers must be at most {MAX_HEAD_BYTES} bytes together."))

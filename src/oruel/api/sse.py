@@ -3,16 +3,21 @@ can have one.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import aclosing
+import math
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager
 
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from oruel.api.connection import while_connected
+from oruel.api.edge import ABORT
 from oruel.api.failures import error_json, translate
 from oruel.api.record import record_in
 
+# What a client gets to read the error event that tells it of a deadline.
+READ_SECONDS = 1.0
 HEARTBEAT = b": waiting\n\n"
 DONE = b"data: [DONE]\n\n"
 
@@ -34,30 +39,51 @@ def without_line_breaks(json: bytes) -> bytes:
 class EventStream(Response):
     """`events` are whole events; an empty one sends the headers alone. What `events` raises before the headers went
     out is raised here, so that it has its own status; later it is an event of its own. Then comes [DONE]. `headers`
-    is asked when they go out.
+    is asked when they go out. `due`: the deadline of the whole answer, a time of the event loop.
     """
 
     media_type = "text/event-stream"
 
     def __init__(
-        self, events: AsyncGenerator[bytes, None], heartbeat_seconds: float, headers: Callable[[], Mapping[str, str]]
+        self,
+        events: AsyncGenerator[bytes, None],
+        heartbeat_seconds: float,
+        headers: Callable[[], Mapping[str, str]],
+        due: float = math.inf,
     ) -> None:
         self.status_code = 200
         self.background = None
         self._late_headers = headers
         self._events = events
         self._heartbeat_seconds = heartbeat_seconds
+        self._due = due
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         outlet = Outlet(send, self._all_headers)
         beating = asyncio.create_task(outlet.beat(self._heartbeat_seconds))
         try:
-            await while_connected(receive, self._send_events(scope, outlet))
-            # Outside, because a finished response counts as a disconnection.
-            await outlet.write(DONE, last=True)
+            async with self._while_read(scope):
+                await while_connected(receive, self._send_events(scope, outlet))
+                # Outside, because a finished response counts as a disconnection.
+                await outlet.write(DONE, last=True)
         finally:
             beating.cancel()
             await asyncio.gather(beating, return_exceptions=True)
+
+    @asynccontextmanager
+    async def _while_read(self, scope: Scope) -> AsyncIterator[None]:
+        """`events` keep the deadline themselves, but are not asked for more while the client doesn't read what it has:
+        a moment after the deadline such a client is disconnected. Raises ClientDisconnect.
+        """
+        limit = asyncio.timeout_at(self._due + READ_SECONDS if math.isfinite(self._due) else None)
+        try:
+            async with limit:
+                yield
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            scope.get("state", {}).get(ABORT, lambda: None)()
+            raise ClientDisconnect from None
 
     def _all_headers(self) -> list[tuple[bytes, bytes]]:
         self.init_headers({"cache-control": "no-store", "x-accel-buffering": "no", **self._late_headers()})

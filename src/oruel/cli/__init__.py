@@ -4,6 +4,7 @@ that can't begin exits with status 2.
 
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -13,6 +14,7 @@ from oruel.cli.catalog import catalog
 from oruel.cli.chat import chat
 from oruel.cli.params import params
 from oruel.cli.serve import serve
+from oruel.cli.standard_streams import flush_output, open_standard_streams
 from oruel.errors import OruelError
 
 # Plain help can be searched and copied; pretty tracebacks would show local variables, keys among them.
@@ -47,8 +49,31 @@ def options(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line and exits. `arguments` are those of the process unless given."""
+    open_standard_streams()
+    try:
+        status = run(arguments)
+        flush_output()
+    except BrokenPipeError:
+        # Whoever read the output has seen enough.
+        status = 1
+    except OSError as error:
+        status = 1
+        show_error(f"The output can't be written: {error.strerror or error}.")
+    sys.exit(status)
+
+
+def run(arguments: Sequence[str] | None) -> int:
+    """The exit status. Raises OSError where the output can't be written."""
     try:
         app(args=arguments)
     except OruelError as error:
-        typer.echo(f"oruel: {error.message}", err=True)
-        sys.exit(2)
+        show_error(error.message)
+        return 2
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    return 0
+
+
+def show_error(message: str) -> None:
+    with suppress(OSError):
+        typer.echo(f"oruel: {message}", err=True)

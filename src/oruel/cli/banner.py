@@ -3,9 +3,12 @@
 import json
 import shlex
 
+import structlog
 import typer
 
 from oruel.announcement import Announcement
+
+log = structlog.get_logger("oruel.server")
 
 CURL = """\
 curl {url}/v1/chat/completions -H 'Content-Type: application/json' \\
@@ -24,7 +27,12 @@ print(answer.choices[0].message.content)"""
 
 
 def show(announcement: Announcement) -> None:
-    typer.echo(banner(announcement))
+    """A full disk or a closed pipe must not end a server: then the log says where it listens."""
+    try:
+        typer.echo(banner(announcement))
+    except OSError as error:
+        reason = error.strerror or str(error)
+        log.warning("the banner can't be written", reason=reason, url=announcement.url, model=announcement.model)
 
 
 def banner(announcement: Announcement) -> str:

@@ -3,19 +3,66 @@
 import json
 import logging
 import sys
+from contextlib import suppress
+from typing import TextIO
 
 import msgspec
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor
 
 encode = msgspec.json.Encoder(enc_hook=repr).encode
 
 
 def as_json(event: object, **_: object) -> str:
+    """One line of JSON. Characters that could act on a terminal that shows it are escaped, as JSON can."""
     try:
-        return encode(event).decode()
+        text = encode(event).decode()
     except (ValueError, OverflowError):  # half a surrogate pair, a number of more than 64 bits
         return json.dumps(event, default=repr)
+    return text if text.isprintable() else "".join(map(escape_in_json, text))
+
+
+def escape_in_json(character: str) -> str:
+    return character if character.isprintable() else json.dumps(character)[1:-1]
+
+
+def escape_values(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """Values may come from clients and from other servers: controls, and what changes the direction of a line, are
+    escaped. Tracebacks keep their line ends.
+    """
+    for key, value in event.items():
+        if isinstance(value, str) and not value.isprintable():
+            kept = "\n" if key in ("traceback", "exception", "stack") else ""
+            event[key] = "".join(
+                each if each.isprintable() or each == kept else escape(each) for each in value.rstrip()
+            )
+    return event
+
+
+def escape(character: str) -> str:
+    return character.encode("unicode_escape", "surrogatepass").decode()
+
+
+class LogHandler(logging.StreamHandler[TextIO]):
+    """Goes on where a line can't be written, on a full disk say, and tells how many were lost once it can."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lost = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        lost, self._lost = self._lost, 0
+        super().emit(record)
+        if lost and not self._lost:
+            with suppress(OSError, ValueError):
+                self.stream.write(f"oruel: {lost} log lines could not be written\n")
+        self._lost += lost if self._lost else 0
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  (logging's naming)
+        if isinstance(sys.exc_info()[1], (OSError, ValueError)):
+            self._lost += 1
+        else:
+            super().handleError(record)
 
 
 def configure(log_format: str) -> None:
@@ -28,7 +75,7 @@ def configure(log_format: str) -> None:
     ]
     # Tracebacks as text: the richer renderings show local variables, and with them prompts.
     rendered: list[Processor] = (
-        [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+        [escape_values, structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
         if console
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(as_json)]
     )
@@ -39,7 +86,7 @@ def configure(log_format: str) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler()
+    handler = LogHandler()
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,

@@ -10,12 +10,15 @@ from dataclasses import dataclass
 
 from oruel.engine.process import WATCHDOG_SECONDS, EngineProcess
 from oruel.engine.protocol import Cancel, Failure, Form, Load, Ready, Start, Started, StepOutput, Submit, TokenOutput
-from oruel.errors import EngineFailed, InvalidParameter, Overloaded
+from oruel.errors import AnswerUnread, EngineFailed, InvalidParameter, Overloaded
 from oruel.types import SamplingParams, Tier
 
 LONGEST_RETRY_SECONDS = 60
 
-Arrival = TokenOutput | Failure | EngineFailed
+# What may wait for a client that reads nothing, in tokens of all choices of a request.
+MOST_UNREAD = 2**14
+
+Arrival = TokenOutput | Failure | EngineFailed | AnswerUnread
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,7 @@ class Generation:
                 raise InvalidParameter(f"{param} can't be enforced: {message}.", param=param)
             case Failure(_, message):
                 raise EngineFailed(message)
-            case EngineFailed():
+            case EngineFailed() | AnswerUnread():
                 raise arrival
             case TokenOutput():
                 return arrival
@@ -97,6 +100,9 @@ class Generation:
             self.start()
         self._arrived.append(arrival)
         self._stirred.set()
+        if len(self._arrived) == MOST_UNREAD:
+            self.cancel_all()
+            self._arrived.append(AnswerUnread(f"{MOST_UNREAD} tokens of this answer were not read. Read it faster."))
 
 
 class EngineClient:

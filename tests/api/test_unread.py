@@ -1,0 +1,94 @@
+"""A client that reads nothing: its deadline binds, its sequences end, and what waits for it is bounded."""
+
+import asyncio
+import json
+import re
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from oruel.engine.client import MOST_UNREAD, Generation
+from oruel.engine.protocol import TokenOutput
+from oruel.errors import AnswerUnread
+from tests.server import RunningServer, oruel_serve
+
+pytestmark = pytest.mark.model
+
+PATIENCE_SECONDS = 15.0
+BODY = json.dumps(
+    {
+        "model": "oruel-demo",
+        "messages": [{"role": "user", "content": "Write a long essay about space."}],
+        "logit_bias": {str(token): -100 for token in range(8)},
+        "temperature": 2,
+        "n": 8,
+        "stream": True,
+        "logprobs": True,
+        "top_logprobs": 20,
+    }
+).encode()
+LIMITS = {
+    "the deadline of the whole answer": ("--total-seconds", "1"),
+    "a client that reads nothing for too long": ("--write-seconds", "1"),
+}
+
+
+@pytest.fixture(scope="module", params=list(LIMITS))
+def server(request: pytest.FixtureRequest) -> Iterator[RunningServer]:
+    with oruel_serve(*LIMITS[request.param]) as running:
+        yield running
+
+
+def sequences(server: RunningServer) -> float:
+    found = re.search(r"^oruel_engine_running\{[^}]*} (\S+)$", httpx2.get(f"{server.url}/metrics").text, re.MULTILINE)
+    assert found
+    return float(found[1])
+
+
+def test_the_sequences_of_a_client_that_reads_nothing_end(server: RunningServer) -> None:
+    with socket.create_connection(("127.0.0.1", int(server.url.rsplit(":")[-1])), PATIENCE_SECONDS) as connection:
+        connection.sendall(
+            b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            b"Content-Length: %d\r\n\r\n%b" % (len(BODY), BODY)
+        )
+        wait(lambda: sequences(server) == 8, "eight sequences run")
+        wait(lambda: sequences(server) == 0, "they have ended")
+        wait(lambda: not established(connection), "the server has closed its end")
+
+
+def established(connection: socket.socket) -> bool:
+    """Whether the server still holds its end, by the system's table of connections."""
+    port = connection.getsockname()[1]
+    lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
+    states = [line.split()[3] for line in lines if int(line.split()[2].rpartition(":")[2], 16) == port]
+    return "01" in states
+
+
+def wait(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, f"never: {what}"
+        time.sleep(0.02)
+
+
+def test_tokens_that_nobody_reads_are_bounded() -> None:
+    class Cancelling:
+        cancelled: list[int] = []  # noqa: RUF012
+
+        def cancel(self, sequence: int) -> None:
+            self.cancelled.append(sequence)
+
+    async def run() -> None:
+        engine = Cancelling()
+        generation = Generation(engine, [7, 8], None)  # type: ignore[arg-type]  # only cancel is called
+        for token in range(MOST_UNREAD):
+            generation.receive(TokenOutput(7, token))
+        assert engine.cancelled == [7, 8]
+        with pytest.raises(AnswerUnread, match="Read it faster"):
+            await generation.outputs()
+
+    asyncio.run(run())
