@@ -87,9 +87,13 @@ DESCRIPTIONS = {
     401: "The API key is missing or unknown",
     403: "The Host header names another machine",
     404: "There is no such model",
+    408: "The request came too slowly",
     413: "The body is too large",
     415: "The body is not JSON",
+    431: "The request line and headers are too long",
     500: "A failure of the server, logged under the request id",
+    502: "Another server, to which this one passed the request, failed it",
     503: "Overloaded, or the engine failed; Retry-After says when to try again",
     504: "A deadline passed",
+    508: "The request went through too many Oru'el servers",
 }

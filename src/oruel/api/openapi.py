@@ -32,7 +32,7 @@ def document(api: FastAPI) -> dict[str, Any]:
     answers = (ChatCompletion, ChatCompletionChunk, ErrorResponse, TokenizeAnswer)
     _, shapes = msgspec.json.schema_components(answers, ref_template=REFERENCE)
     page["components"] = {
-        "schemas": {"ChatRequest": chat_schema(), "TokenizeRequest": TOKENIZE_BODY.schema(), **shapes},
+        "schemas": {"ChatRequest": chat_schema(), "TokenizeRequest": tokenize_schema(), **PLAIN_SCHEMAS, **shapes},
         "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
     }
     # Either nothing or a key, as the operator chose.
@@ -41,9 +41,72 @@ def document(api: FastAPI) -> dict[str, Any]:
 
 
 def chat_schema() -> JSONSchema:
+    """What JSON Schema can't say, such as that a named function has to be declared, is a 400 that names the field."""
     schema = CHAT_BODY.schema()
     stated = {p.name: schema["properties"][p.name] | annotations(p) for p in PARAMETERS}
-    return schema | {"properties": schema["properties"] | stated}
+    return schema | {"properties": schema["properties"] | stated, "allOf": BETWEEN_FIELDS}
+
+
+def tokenize_schema() -> JSONSchema:
+    return TOKENIZE_BODY.schema() | {
+        "oneOf": [{"required": ["text"]}, {"required": ["messages"]}],
+        "dependentRequired": {"chat_template_kwargs": ["messages"]},
+    }
+
+
+def needed(name: str, given: JSONSchema, other: str) -> JSONSchema:
+    """Where `name` is as `given`, `other` has to be true."""
+    condition = {"required": [name], "properties": {name: given}}
+    return {"if": condition, "then": {"required": [other], "properties": {other: {"const": True}}}}
+
+
+BETWEEN_FIELDS = [
+    needed("top_logprobs", {"type": "number", "minimum": 1}, "logprobs"),
+    needed("stream_options", {"type": "object"}, "stream"),
+]
+STRINGS = {"type": "array", "items": {"type": "string"}}
+MODEL: JSONSchema = {
+    "type": "object",
+    "required": ["id", "object", "created", "owned_by", "root"],
+    "properties": {
+        "id": {"type": "string", "description": "A name that requests may use"},
+        "object": {"const": "model"},
+        "created": {"type": "integer", "description": "Seconds since 1970"},
+        "owned_by": {"type": "string"},
+        "root": {"type": "string", "description": "The model that answers"},
+        "context_length": {"type": ["integer", "null"], "description": "In tokens; null if unknown"},
+        "vocabulary_size": {"type": ["integer", "null"]},
+        "tiers": STRINGS,
+        "chat_template_kwargs": STRINGS,
+    },
+}
+HEALTH: JSONSchema = {
+    "type": "object",
+    "required": ["status", "restarts", "detail", "deployments"],
+    "properties": {
+        "status": {"enum": ["ok", "starting", "failed"]},
+        "restarts": {"type": "integer", "description": "How often engine processes were started again"},
+        "detail": {"type": "string", "description": "What is wrong"},
+        "deployments": {"type": "object", "additionalProperties": {"type": "boolean"}},
+    },
+}
+
+
+def listing(of: JSONSchema) -> JSONSchema:
+    return {
+        "type": "object",
+        "required": ["object", "data"],
+        "properties": {"object": {"const": "list"}, "data": {"type": "array", "items": of}},
+    }
+
+
+PLAIN_SCHEMAS: dict[str, JSONSchema] = {
+    "Model": MODEL,
+    "ModelList": listing(MODEL),
+    "ParameterList": listing({"type": "object", "required": ["name"]}),
+    "Health": HEALTH,
+    "OpenAPI": {"type": "object", "required": ["openapi", "paths"]},
+}
 
 
 def annotations(parameter: Parameter) -> JSONSchema:
@@ -59,12 +122,40 @@ def chat_operation() -> dict[str, Any]:
         "responses": {
             "200": {
                 "description": "The answer, whole or as server-sent events",
-                "content": json_content("ChatCompletion")
-                | {"text/event-stream": {"schema": reference("ChatCompletionChunk")}},
+                "content": json_content("ChatCompletion") | {"text/event-stream": {"schema": EVENTS}},
             }
         }
-        | responses_schema(400, 401, 403, 404, 413, 415, 500, 503, 504),
+        | responses_schema(400, 401, 403, 404, 408, 413, 415, 431, 500, 502, 503, 504, 508),
     }
+
+
+EVENTS: JSONSchema = {
+    "type": "object",
+    "description": "An event; its data is a ChatCompletionChunk or an ErrorResponse as JSON, at last [DONE].",
+    "required": ["data"],
+    "properties": {"data": {"type": "string"}},
+}
+EVERYWHERE = (400, 401, 403, 408, 431, 500, 503)
+
+
+def json_operation(name: str) -> dict[str, Any]:
+    return {"responses": {"200": {"description": name, "content": json_content(name)}} | responses_schema(*EVERYWHERE)}
+
+
+def text_operation(description: str) -> dict[str, Any]:
+    return {"responses": {"200": {"description": description}} | responses_schema(*EVERYWHERE)}
+
+
+def model_operation() -> dict[str, Any]:
+    named = {"name": "model", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+    operation = json_operation("Model")
+    return {"parameters": [named], "responses": operation["responses"] | responses_schema(404)}
+
+
+def health_operation() -> dict[str, Any]:
+    operation = json_operation("Health")
+    unhealthy = {"description": "No model has a healthy deployment", "content": json_content("Health")}
+    return {"responses": operation["responses"] | {"503": unhealthy}}
 
 
 def timeout_header() -> dict[str, Any]:
@@ -76,7 +167,7 @@ def tokenize_operation() -> dict[str, Any]:
     return {
         "requestBody": json_body("TokenizeRequest"),
         "responses": {"200": {"description": "The tokens", "content": json_content("TokenizeAnswer")}}
-        | responses_schema(400, 401, 403, 404, 413, 415, 500),
+        | responses_schema(400, 401, 403, 404, 408, 413, 415, 431, 500, 503, 504),
     }
 
 

@@ -8,7 +8,7 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from oruel import __version__
 from oruel.api.body_pace import LimitBodyPace
@@ -19,7 +19,15 @@ from oruel.api.health import health_endpoint
 from oruel.api.metrics import Metrics, metrics_endpoint
 from oruel.api.middleware import AnswerErrors, CheckHost, CheckKey, HeadAsGet, RecordRequests
 from oruel.api.models import list_parameters, model_endpoint, models_endpoint
-from oruel.api.openapi import chat_operation, openapi_endpoint, tokenize_operation
+from oruel.api.openapi import (
+    chat_operation,
+    health_operation,
+    json_operation,
+    model_operation,
+    openapi_endpoint,
+    text_operation,
+    tokenize_operation,
+)
 from oruel.api.services import Endpoint, Services
 from oruel.api.tokenize import tokenize_endpoint
 
@@ -52,19 +60,31 @@ def create_api(services: Services) -> FastAPI:
     api.router.route_class = Route
     for prefix in ("/v1", "/v1/inference"):
         post(api, f"{prefix}/chat/completions", chat_endpoint(services), chat_operation())
-        get(api, f"{prefix}/models", models_endpoint(services.catalog))
-        get(api, f"{prefix}/models/{{model:path}}", model_endpoint(services.catalog))
-        get(api, f"{prefix}/parameters", list_parameters)
+        get(api, f"{prefix}/models", models_endpoint(services.catalog), json_operation("ModelList"))
+        get(api, f"{prefix}/models/{{model:path}}", model_endpoint(services.catalog), model_operation())
+        get(api, f"{prefix}/parameters", list_parameters, json_operation("ParameterList"))
     post(api, "/tokenize", tokenize_endpoint(services), tokenize_operation())
-    get(api, "/health", health_endpoint(services.health))
-    get(api, "/metrics", metrics_endpoint(services.registry))
-    get(api, "/docs", docs_endpoint())
-    get(api, "/openapi.json", openapi_endpoint(api))
+    get(api, "/health", health_endpoint(services.health), health_operation(), needs_key=False)
+    get(api, "/metrics", metrics_endpoint(services.registry), text_operation("Prometheus' text format"), "text/plain")
+    get(api, "/docs", docs_endpoint(), text_operation("A page"), "text/html", needs_key=False)
+    get(api, "/openapi.json", openapi_endpoint(api), json_operation("OpenAPI"), needs_key=False)
     return api
 
 
-def get(api: FastAPI, path: str, endpoint: Endpoint) -> None:
-    api.add_api_route(path, endpoint, methods=["GET"])
+def get(
+    api: FastAPI,
+    path: str,
+    endpoint: Endpoint,
+    operation: dict[str, Any],
+    media_type: str | None = None,
+    *,
+    needs_key: bool = True,
+) -> None:
+    # FastAPI takes everything but its JSONResponse for text.
+    kind = JSONResponse if media_type is None else type("TextResponse", (Response,), {"media_type": media_type})
+    # An operation without `security` has the page's, a key where the operator set one.
+    extra = operation if needs_key else operation | {"security": [{}]}
+    api.add_api_route(path, endpoint, methods=["GET"], response_class=kind, openapi_extra=extra)
 
 
 def post(api: FastAPI, path: str, endpoint: Endpoint, operation: dict[str, Any]) -> None:
