@@ -162,6 +162,7 @@ LARGE = {
     "join of it, as a method": "{{ ('ab' * 9999).join(range(99999) | map('string')) }}",
     "join, as a method": "{{ ('ab' * 9999).join(['x'] * 99999) }}",
     "batch": "{{ ([1] | batch(10000000000, 'ab') | list)[0] | length }}",
+    "batch, filled up": "{{ range(10) | batch(99999999, 'x') | list | length }}",
     "slice": "{{ 'ab' | slice(10000000000) | list }}",
     "center": "{{ 'ab' | center(10000000000) }}",
     "center, as a method": "{{ 'ab'.center(10000000000) }}",

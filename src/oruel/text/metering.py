@@ -16,22 +16,44 @@ from jinja2.visitor import NodeTransformer
 
 from oruel.text.budget import ITEM, ITERATED, budget
 
-MAX_REPEATED = 2**20
+# What may be repeated, as in "=" * 40, and what a function may be asked for, as in center(40).
+MAX_REPEATED, MAX_COUNT = 2**20, 2**16
 
-# Filters and methods whose result may be as long as their value times a text that they are given.
-GROWING = frozenset({"format", "format_map", "join", "replace", "translate", "urlize", "wordwrap", "xmlattr"})
-# As long as their value times a text or a number.
-WIDENING = frozenset({"center", "expandtabs", "indent", "ljust", "rjust", "tojson", "zfill"})
-
-# Filters that look at a value without walking through it.
+# Functions that look at a value without walking through it, and tests that do.
 CHEAP = frozenset({"count", "default", "d", "first", "last", "length"})
+CHEAP_TESTS = frozenset(
+    {"boolean", "callable", "defined", "divisibleby", "even", "false", "filter", "float", "integer", "iterable"}
+    | {"mapping", "none", "number", "odd", "sameas", "sequence", "string", "test", "true", "undefined"}
+)
 # Filters that take items one by one, and don't look inside them.
-SHALLOW = frozenset(
-    {"attr", "items", "list", "map", "random", "reject", "rejectattr", "reverse", "select", "selectattr"}
+SHALLOW = frozenset({"attr", "items", "list", "map", "reject", "rejectattr", "reverse", "select", "selectattr"})
+# Functions whose result is no longer than what they are given. All others, also those of a later Jinja, are taken for
+# functions that make a text or list as long as their value times the longest, or the largest, of their arguments.
+LINEAR = frozenset(
+    {"abs", "capitalize", "dictsort", "e", "escape", "float", "forceescape", "from_json", "groupby", "int", "lower"}
+    | {"max", "min", "safe", "sort", "string", "striptags", "sum", "title", "trim", "truncate", "unique", "upper"}
+    | {"urlencode", "wordcount", "raise_exception", "strftime_now", "namespace", "OpaqueNamespace", "Named", "dict"}
+    | {
+        "range",
+        "safe_range",
+        "cycler",
+        "Cycler",
+        "joiner",
+        "Joiner",
+        "next",
+        "reset",
+        "append",
+        "pop",
+        "keys",
+        "values",
+    }
+    | {"get", "split", "rsplit", "splitlines", "strip", "lstrip", "rstrip", "startswith", "endswith", "find", "rfind"}
+    | {"index", "rindex", "copy", "casefold", "swapcase", "partition", "rpartition", "removeprefix", "removesuffix"}
+    | {"isalnum", "isalpha", "isascii", "isdecimal", "isdigit", "isidentifier", "islower", "isnumeric", "isprintable"}
+    | {"isspace", "istitle", "isupper", "bit_length", "is_integer", "cycle", "changed", "call"}
 )
-COMPARISONS = frozenset(
-    {"!=", "<", "<=", "==", ">", ">=", "eq", "equalto", "ge", "greaterthan", "gt", "in", "le", "lessthan", "lt", "ne"}
-)
+# Python loops over each character of a text, for web pages and debuggers; and a draw that no seed decides.
+REMOVED = frozenset({"pprint", "random", "urlize", "wordwrap", "xmlattr"})
 
 # A width of five digits, or one that is given as an argument.
 WIDE = re.compile(r"%(?:\([^)]*\))?[^a-zA-Z%]*(?:\*|\d{5})|\{[^{}]*:[^{}]*(?:\{|\d{5})")
@@ -122,8 +144,8 @@ def weighed(context: Context, value: Any) -> Any:
 OWN_FILTERS: dict[str, Callable[..., Any]] = {"_loop": loop, "_add": add, "_concat": concat, "_weighed": weighed}
 
 
-def metered_filter(name: str, function: F) -> F:
-    """`function`, with its items counted, its values weighed before they become text, and its result paid for."""
+def metered(name: str, function: F) -> F:
+    """Any filter or test, which pays for what it is given, for what it may make of it, and for its result."""
     first = int(hasattr(function, "jinja_pass_arg"))
     alone = first + 1
 
@@ -132,19 +154,25 @@ def metered_filter(name: str, function: F) -> F:
         if len(args) == alone and not kwargs and type(args[first]) is str:
             budget().step()
             return built(function(*args))
-        taken = args[first:]
-        if taken and name not in CHEAP:
-            taken = (at_hand(name, items_of(taken[0])), *taken[1:])
-            args = (*args[:first], *taken)
-        if taken and name not in CHEAP and name not in SHALLOW:
-            require_bounded(name, taken[0], [*taken[1:], *kwargs.values()])
-        return built(function(*args, **kwargs))
+        return built(function(*args[:first], *paid(name, args[first:], kwargs), **kwargs))
 
     return run  # type: ignore[return-value]  # wraps gives it F's face
 
 
+def paid(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
+    """The same arguments, their items counted as they are taken. Raises SecurityError, OverBudget."""
+    if not args:
+        budget().step()
+        return args
+    if name not in CHEAP:
+        args = tuple([at_hand(name, items_of(value)) for value in args])
+    if name not in CHEAP and name not in SHALLOW:
+        require_bounded(name, args[0], [*args[1:], *kwargs.values()])
+    return args
+
+
 def items_of(value: Any) -> Any:
-    """What a filter is given: a text is one item."""
+    """What a function is given: a text is one item."""
     if isinstance(value, str) or not hasattr(value, "__iter__"):
         budget().step()
         return value
@@ -152,37 +180,28 @@ def items_of(value: Any) -> Any:
 
 
 def at_hand(name: str, value: Any) -> Any:
-    """What is joined, as a list that can be weighed first."""
-    known = name != "join" or isinstance(value, (str, list, tuple, dict)) or not isinstance(value, Iterable)
-    return value if known else list(value)
-
-
-def metered_test(function: F) -> F:
-    @wraps(function)
-    def run(*args: Any) -> Any:
-        for value in args:
-            budget().weigh(value)
-        return function(*args)
-
-    return run  # type: ignore[return-value]  # wraps gives it F's face
+    """What a function may go through more than once, or make much of, as a list that can be weighed first."""
+    known = isinstance(value, (str, list, tuple, dict)) or not isinstance(value, Iterable)
+    return value if known or name in LINEAR or name in SHALLOW else list(value)
 
 
 def require_bounded(name: str, value: Any, others: Iterable[Any]) -> None:
-    """For a function that makes text of `value`. Raises SecurityError, OverBudget."""
+    """Raises SecurityError, OverBudget."""
     weight, factor = budget().weigh(value), 1
     for other in others:
-        if isinstance(other, int):
-            factor = max(factor, require_small(other) if name in WIDENING else 1)
+        if isinstance(other, int) and not isinstance(other, bool):
+            factor = max(factor, 1 if name in LINEAR else require_small(other))
         else:
-            factor = max(factor, budget().weigh(other) if name in GROWING or name in WIDENING else 1)
+            weighed = budget().weigh(other)
+            factor = max(factor, 1 if name in LINEAR else weighed)
     budget().check(weight * factor)
     if name in ("format", "format_map"):
         require_narrow(value)
 
 
 def require_small(number: int) -> int:
-    if abs(number) > MAX_REPEATED:
-        raise SecurityError(f"a width or count of more than {MAX_REPEATED}")
+    if abs(number) > MAX_COUNT:
+        raise SecurityError(f"a width or count of more than {MAX_COUNT}")
     return abs(number)
 
 
@@ -198,7 +217,7 @@ def built(value: Any) -> Any:
     elif isinstance(value, (list, tuple, dict)):
         budget().build(ITEM * len(value))
     elif isinstance(value, Iterator):
-        return budget().items(value)
+        return map(built, budget().items(value))
     return value
 
 

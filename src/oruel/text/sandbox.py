@@ -3,32 +3,28 @@
 import json
 from collections.abc import Iterator, Sized
 from datetime import datetime
-from types import BuiltinFunctionType
 from typing import Any, NoReturn
 
 from jinja2 import nodes
 from jinja2.exceptions import SecurityError, TemplateError
 from jinja2.ext import Extension, loopcontrols
 from jinja2.parser import Parser
-from jinja2.runtime import Context, LoopContext
+from jinja2.runtime import Context, LoopContext, Macro
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace
 
 from oruel.text.budget import budget
 from oruel.text.metering import (
-    COMPARISONS,
-    GROWING,
+    CHEAP_TESTS,
     MAX_REPEATED,
     OWN_FILTERS,
-    WIDENING,
+    REMOVED,
     Metered,
-    at_hand,
     built,
     joined,
-    metered_filter,
-    metered_test,
+    metered,
+    paid,
     require_bounded,
-    require_small,
     shown,
 )
 
@@ -65,10 +61,9 @@ class Sandbox(ImmutableSandboxedEnvironment):
         self.globals |= {"raise_exception": raise_exception, "strftime_now": strftime_now, "namespace": Named}
         del self.globals["lipsum"]
         self.filters |= {"tojson": tojson, "from_json": json.loads}
-        metered = {name: metered_filter(name, function) for name, function in self.filters.items()}
-        self.filters = metered | OWN_FILTERS
+        self.filters = {n: metered(n, f) for n, f in self.filters.items() if n not in REMOVED} | OWN_FILTERS
         tests: Any = self.tests  # jinja2 calls them just functions
-        self.tests |= {name: metered_test(tests[name]) for name in COMPARISONS}
+        self.tests |= {name: metered(name, test) for name, test in tests.items() if name not in CHEAP_TESTS}
         self.concat = joined  # type: ignore[method-assign]  # jinja2 calls it so
 
     def _generate(self, source: nodes.Template, *args: Any, **kwargs: Any) -> str:
@@ -80,18 +75,17 @@ class Sandbox(ImmutableSandboxedEnvironment):
         return super().is_safe_attribute(obj, attr, value)
 
     def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N805  (as jinja2's)
-        budget().step()
-        for given in args:
-            if type(given) is int and isinstance(__obj, (BuiltinFunctionType, type)):
-                require_small(given)
-            elif isinstance(__obj, LoopContext):
-                budget().step(len(given) if isinstance(given, Sized) else 0)
-        name = getattr(__obj, "__name__", "")
-        if name in GROWING or name in WIDENING:
-            # What formats with a text is jinja2's own function, which holds the method it stands for.
-            method = getattr(__obj, "__wrapped__", __obj)
-            args = tuple(at_hand(name, given) for given in args)
-            require_bounded(name, getattr(method, "__self__", None), [*args, *kwargs.values()])
+        if isinstance(__obj, (Macro, LoopContext)):
+            # What the template itself defines pays for what it does.
+            budget().step(sum(len(given) for given in args if isinstance(given, Sized)))
+            return super().call(__context, __obj, *args, **kwargs)
+        # What formats with a text is jinja2's own function, which holds the method that it stands for.
+        method = getattr(__obj, "__wrapped__", __obj)
+        name, owner = getattr(method, "__name__", type(method).__name__), getattr(method, "__self__", None)
+        if isinstance(owner, (str, list, tuple, dict, int, float)):
+            args = paid(name, (owner, *args), kwargs)[1:]
+        else:
+            args = paid(name, args, kwargs)
         return built(super().call(__context, __obj, *args, **kwargs))
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:

@@ -1,0 +1,115 @@
+"""All that Jinja offers to a template, with hostile arguments: each rendering ends soon, in little memory.
+
+The names come from Jinja's own tables, so that those of a later version are walked too. It runs in a process with hard
+limits, where a hole shows as a MemoryError or a signal, and doesn't take the tests with it.
+"""
+
+import json
+import operator
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+
+from oruel.text.budget import Limits, spending
+from oruel.text.sandbox import Sandbox
+
+MEMORY_BYTES = 300 * 2**20
+CPU_SECONDS = 120
+LONGEST_SECONDS = 2.0
+# Small, so that the walk is quick: what keeps to these keeps to larger ones.
+LIMITS = Limits(steps=2**16, characters=2**17, seconds=0.05)
+
+TEXT = "('ab c\n' * 9999)"
+VALUES = (
+    TEXT,
+    "'ab'",
+    "range(9)",
+    "range(99999)",
+    "(['x' * 999] * 999)",
+    "{'a': 'x' * 9999, 'b': [1] * 9999}",
+    "9.5",
+    "own",
+    "none",
+)
+ARGUMENTS = (
+    *("", "99999999", "-99999999", "'x' * 9999", "99999999, 'x' * 99", "'x' * 99, 99999999"),
+    *("own", "range(99999)", "attribute='a'", "none, none"),
+)
+OPERATORS = ("+", "-", "*", "/", "//", "%", "**", "~", "==", "<", "in", "and", "is sameas", "is eq", "is in")
+# A list that holds itself.
+SETUP = "{% set own = [1] %}{% set _ = own.append(own) %}"
+# What comes one by one has to be taken.
+SHOW = "{{ (made if made is string or made is not iterable else made | list) | string | length }}"
+
+
+def expressions(sandbox: Sandbox) -> Iterator[str]:
+    names = [name for name in sandbox.filters if not name.startswith("_")]
+    yield from (f"{v} | {name}({a})" for name, v, a in product(names, VALUES, ARGUMENTS))
+    yield from (
+        f"{v} is {name}({a})" for name, v, a in product(sandbox.tests, VALUES, ARGUMENTS[:6]) if name.isidentifier()
+    )
+    yield from (f"{name}({a})" for name, a in product(sandbox.globals, ARGUMENTS))
+    for value, kind in ((TEXT, str), ("([1] * 9999)", list), ("{'a': 'x' * 9999}", dict), ("9", int), ("9.5", float)):
+        methods = [
+            name for name in dir(kind) if sandbox.is_safe_attribute(value, name, operator.attrgetter(name)(kind))
+        ]
+        yield from (f"({value}).{name}({a})" for name, a in product(methods, ARGUMENTS))
+    yield from (f"{a} {o} {b}" for a, o, b in product((*VALUES, "9**300"), OPERATORS, (*VALUES, "99999999")))
+    yield from (f"{v}[{s}]" for v, s in product(VALUES, ("::2", "-1", "99999999", "'a'", ":99999999")))
+
+
+def walk() -> None:
+    """Prints a line of JSON for each expression that isn't bounded, then how many there were."""
+    sandbox, count = Sandbox(), 0
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY_BYTES, used + MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
+    for expression in expressions(sandbox):
+        count += 1
+        start = time.process_time()
+        outcome = rendered(sandbox, expression)
+        seconds = time.process_time() - start
+        if outcome or seconds > LONGEST_SECONDS:
+            print(json.dumps({"expression": expression, "outcome": outcome, "seconds": seconds}), flush=True)
+    print(json.dumps({"count": count}), flush=True)
+
+
+def rendered(sandbox: Sandbox, expression: str) -> str:
+    """What came of it that must not come; nothing where it was rendered or refused."""
+    try:
+        with spending(LIMITS):
+            setup = SETUP if "own" in expression else ""
+            sandbox.from_string(f"{setup}{{% set made = ({expression}) %}}{SHOW}").render()
+    except (MemoryError, RecursionError, SystemError) as error:
+        return f"{type(error).__name__}: {error}"[:200]
+    except Exception:  # noqa: BLE001 - whatever an expression raises is how the template refuses
+        return ""
+    return ""
+
+
+def test_the_walk_itself_renders_something() -> None:
+    sandbox = Sandbox()
+    with spending(LIMITS):
+        assert sandbox.from_string(f"{SETUP}{{% set made = (own | length) %}}{SHOW}").render() == "1"
+
+
+def test_all_that_jinja_offers_is_bounded() -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "tests.text.test_sandbox_walk"],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    assert lines[:-1] == []
+    assert lines[-1]["count"] > 3000
+
+
+if __name__ == "__main__":
+    walk()
