@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -266,6 +267,22 @@ async def test_an_answer_that_is_whole_counts_whatever_comes_behind_it(stub: Stu
     deltas = await asyncio.wait_for(answered(stub), 4)
     assert text(deltas) == "ab"
     assert deltas[-1].finish == "stop"
+
+
+@pytest.mark.parametrize(
+    "end",
+    [b"zz\r\n", b"-1\r\n", b"ffffffffffffffffffff\r\n", b"3\r\nabcdef", b"0\r\na: " + b"x" * 100_000,
+     b"0\r\n" + b"a: b\r\n" * 1000, b"0\r\n\xff\x00\r\n\r\n"],
+    ids=["no size", "a size below 0", "a size beyond 64 bits", "no line's end", "a long trailer", "many trailers",
+         "a trailer of noise"],
+)  # fmt: skip
+async def test_an_answer_that_is_whole_counts_although_its_last_bytes_are_not_http(stub: Stub, end: bytes) -> None:
+    whole = chunk("a") + chunk(finish="stop")
+    stub.script = [CHUNKED, b"%x\r\n" % len(whole) + whole + b"\r\n", 0.05, end]
+    assert text(await answered(stub)) == "a"
+    stub.script = [CHUNKED, b"%x\r\n" % len(whole) + whole + b"\r\n" + end]
+    with suppress(UpstreamFailed):
+        assert text(await answered(stub)) == "a"
 
 
 async def test_a_slow_answer_is_waited_for_as_long_as_it_goes_on(stub: Stub) -> None:

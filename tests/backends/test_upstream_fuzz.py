@@ -2,17 +2,19 @@
 
 import json
 import random
+import tracemalloc
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from decimal import Decimal
+from itertools import cycle, islice
 from typing import Any
 
 import pytest
 
 from oruel.api.failures import error_json
 from oruel.backends.base import Backend
-from oruel.backends.upstream import UpstreamBackend, upstream_client
+from oruel.backends.upstream import Patience, UpstreamBackend, upstream_client
 from oruel.backends.upstream_stream import UpstreamStream
 from oruel.errors import OruelError, UpstreamFailed
 from oruel.router.catalog import Catalog, ModelCard
@@ -20,10 +22,12 @@ from oruel.router.deployment import Deployment, Upstream
 from oruel.router.price import Price
 from oruel.router.route import Route
 from oruel.router.router import Router
-from oruel.types import ChatRequest, Delta, Message, SamplingParams, Tool, ToolChoice
+from oruel.types import ChatRequest, Delta, Message, SamplingParams, Tool, ToolCallDelta, ToolChoice
 from tests.fakes import FakeBackend, saying
-from tests.stub_server import DONE, HEAD, chunk, event, stub_server, usage
+from tests.hostile_upstreams import HOSTILE
+from tests.stub_server import DONE, chunk, event, stub_server, usage
 
+QUICK = Patience(connect=1.0, first_token=0.5, idle=0.5)
 STREAMS = 10_000
 MOST_CHARACTERS = 2**23
 
@@ -171,6 +175,7 @@ def read(parts: list[bytes]) -> list[Delta]:
 def check(deltas: list[Delta]) -> None:
     """What every reader of deltas counts on."""
     finished: set[int] = set()
+    begun: list[list[str]] = [[] for _ in range(REQUEST.n)]
     for delta in deltas:
         assert 0 <= delta.choice < REQUEST.n
         assert delta.choice not in finished, "nothing follows a choice's finish"
@@ -178,12 +183,11 @@ def check(deltas: list[Delta]) -> None:
         (delta.text + delta.reasoning).encode()
         assert "STOP" not in delta.text
         for piece in delta.tool_calls:
-            assert isinstance(piece.arguments, str)
-            assert piece.name in ("", "f", "g")
-            piece.arguments.encode()
+            check_piece(piece, begun[delta.choice])
         for logprob in delta.logprobs:
-            assert logprob.logprob == logprob.logprob
             assert len(logprob.alternatives) <= 2
+            assert logprob.logprob <= 0
+            assert all(one.logprob <= 0 for one in logprob.alternatives)
         if delta.finish:
             finished.add(delta.choice)
     last = deltas[-1]
@@ -192,6 +196,17 @@ def check(deltas: list[Delta]) -> None:
     assert 0 <= last.usage.cached_tokens <= last.usage.prompt_tokens
     assert 0 <= last.usage.completion_tokens <= 40
     assert sum(len(delta.text) for delta in deltas) <= MOST_CHARACTERS
+
+
+def check_piece(piece: ToolCallDelta, begun: list[str]) -> None:
+    """The id and the name begin a call, calls are numbered in order, and arguments belong to one that has begun."""
+    if piece.name:
+        assert piece.name in ("f", "g")
+        assert piece.id
+        assert not piece.arguments
+        begun.append(piece.id)
+    assert 0 <= piece.index < len(begun)
+    (piece.id + piece.arguments).encode()
 
 
 @contextmanager
@@ -233,19 +248,42 @@ def test_mutated_streams_give_deltas_of_the_contract_or_a_typed_error() -> None:
     assert min(outcomes.values()) > STREAMS / 10, outcomes
 
 
-ONE = replace(REQUEST, n=1, tools=(), tool_choice=ToolChoice(), stop=(), sampling=SamplingParams(reproducible=False))
-HOSTILE: dict[str, list[bytes]] = {
-    "an event that nests 100,000 deep": [HEAD, b'data: {"choices": ' + b"[" * 100_000 + b"\n\n"],
-    "a header that is no text": [HEAD.replace(b"\r\n\r\n", b"\r\nx-oruel-differs: evil\xff\r\n\r\n"), chunk("a"), DONE],
-    "an error of lone surrogates": [b'HTTP/1.1 500 X\r\n\r\n{"error": {"message": "\\ud800"}}'],
-    "a status line of noise": [b"\xff\xfe HTTP/9 ?\r\n\r\n"],
-    "a header line without an end": [HEAD[:-2] + b"x: " + b"y" * 10**6],
-    "a header without a name": [HEAD.replace(b"\r\n\r\n", b"\r\n: y\r\n\r\n")],
-    "a chunk size that is no number": [HEAD.replace(b"connection: close", b"transfer-encoding: chunked"), b"zz\r\n"],
-    "a compressed stream": [HEAD.replace(b"\r\n\r\n", b"\r\ncontent-encoding: gzip\r\n\r\n"), b"\x1f\x8b" * 50],
-    "a redirect to itself": [b"HTTP/1.1 302 X\r\nlocation: /\r\ncontent-length: 0\r\n\r\n"],
-    "two lengths": [HEAD.replace(b"\r\n\r\n", b"\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n"), chunk("a")],
+ENDLESS: dict[str, list[bytes]] = {
+    "text": [chunk("x" * 100_000)],
+    "ids of calls": [
+        chunk(tool_calls=[{"index": index, "id": f"{index}{'x' * 900_000}", "function": {"name": "f"}}])
+        for index in (0, 1)
+    ],
+    "log-probabilities": [event({"choices": [{"logprobs": {"content": [{**ENTRY, "token": "x"}] * 1000}}]})],
+    "bytes of tokens": [event({"choices": [{"logprobs": {"content": [{"token": "x" * 100_000}]}}]})],
+    "pieces": [chunk("x"), chunk("x", index=1)],
 }
+
+
+@pytest.mark.parametrize("events", ENDLESS.values(), ids=ENDLESS)
+def test_an_answer_that_goes_on_for_ever_is_refused(events: list[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("oruel.backends.upstream_chunks.MAX_PIECES", 5000)
+    stream = UpstreamStream(REQUEST, "m")
+    with pytest.raises(UpstreamFailed, match=r"more than \d+ (characters|pieces|calls)"):
+        feed_for_ever(stream, events)
+
+
+def feed_for_ever(stream: UpstreamStream, events: list[bytes]) -> None:
+    for one in islice(cycle(events), 50_000):
+        stream.feed(one)
+
+
+def test_usage_that_is_repeated_for_ever_takes_no_memory() -> None:
+    stream, many = UpstreamStream(REQUEST, "m"), usage() * 1000
+    tracemalloc.start()
+    for _ in range(50):
+        stream.feed(many)
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held < 1_000_000
+
+
+ONE = replace(REQUEST, n=1, tools=(), tool_choice=ToolChoice(), stop=(), sampling=SamplingParams(reproducible=False))
 
 
 @pytest.mark.anyio
@@ -253,12 +291,13 @@ HOSTILE: dict[str, list[bytes]] = {
 @pytest.mark.parametrize("script", HOSTILE.values(), ids=HOSTILE)
 async def test_a_hostile_server_is_counted_as_failed_and_another_one_answers(script: list[bytes]) -> None:
     async with stub_server(script) as stub, upstream_client() as client:
-        bad = UpstreamBackend(client, stub.base_url, "oruel", model="m", upstream_model="m")
+        bad = UpstreamBackend(client, stub.base_url, "oruel", model="m", upstream_model="m", patience=QUICK)
         routes = [route("bad", bad, stub.base_url, "1"), route("good", FakeBackend(saying("ok")), "http://x", "2")]
         router = Router(Catalog((ModelCard(name="m", context=512, vocabulary_size=100, created=0),)), {"m": routes})
         deltas = [delta async for delta in router.stream(ONE)]
         assert "".join(delta.text for delta in deltas) == "ok"
         alone = Router(Catalog((ModelCard(name="m", context=512, vocabulary_size=100, created=0),)), {"m": routes[:1]})
+        assert routes[0].breaker.failures == routes[0].failed == 1
         with pytest.raises(OruelError) as failed:
             await exhausted(alone.stream(ONE))
         shown = json.loads(error_json(failed.value))["error"]

@@ -10,7 +10,7 @@ import aiohttp
 import msgspec
 
 from oruel.backends.upstream_body import upstream_body
-from oruel.backends.upstream_failure import failure, one_line, printable
+from oruel.backends.upstream_failure import failure, one_line
 from oruel.backends.upstream_stream import UpstreamStream, unreadable_as_failure
 from oruel.errors import UpstreamFailed, UpstreamTimedOut, UpstreamUnavailable
 from oruel.types import HOPS, ChatRequest, Delta, UpstreamKind
@@ -96,8 +96,10 @@ class UpstreamBackend:
     @asynccontextmanager
     async def _answer(self, request: ChatRequest, wait: "Wait") -> AsyncIterator[aiohttp.ClientResponse]:
         """A stream that has begun. Leaving it aborts what isn't at its end."""
+        body = encode(upstream_body(request, self._kind, self._upstream_model))
         try:
-            response = await wait.of(self._sent(request))
+            with unreadable_as_failure():
+                response = await wait.of(self._sent(body, request.hops + 1))
         except (aiohttp.ClientError, OSError) as error:
             raise UpstreamUnavailable(
                 "The server behind this model can't be reached, or broke off before it answered.",
@@ -112,25 +114,25 @@ class UpstreamBackend:
         finally:
             response.close()
 
-    async def _sent(self, request: ChatRequest) -> aiohttp.ClientResponse:
+    async def _sent(self, body: bytes, hops: int) -> aiohttp.ClientResponse:
         """Sent again where a kept connection turns out to be closed, which shows at once."""
         loop = asyncio.get_running_loop()
         for _ in range(RESENDS):
             begun = loop.time()
             try:
-                return await self._post(request)
+                return await self._post(body, hops)
             except aiohttp.ClientConnectorError:
                 raise
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
                 if loop.time() - begun > STALE_SECONDS:
                     raise
-        return await self._post(request)
+        return await self._post(body, hops)
 
-    async def _post(self, request: ChatRequest) -> aiohttp.ClientResponse:
+    async def _post(self, body: bytes, hops: int) -> aiohttp.ClientResponse:
         return await self._client.post(
             self._url,
-            data=encode(upstream_body(request, self._kind, self._upstream_model)),
-            headers=self._headers | {HOPS: str(request.hops + 1)},
+            data=body,
+            headers=self._headers | {HOPS: str(hops)},
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._patience.connect),
             allow_redirects=False,
         )
@@ -167,11 +169,20 @@ class Wait:
 async def arrival(response: aiohttp.ClientResponse, wait: Wait, answer: UpstreamStream) -> bytes:
     """What came next, nothing at the end. An answer that is whole needs no good end."""
     try:
-        return await wait.of(response.content.readany())
+        return await wait.of(more(response))
     except (UpstreamTimedOut, aiohttp.ClientError, OSError):
         if answer.has_ended:
             return b""
         raise
+
+
+async def more(response: aiohttp.ClientResponse) -> bytes:
+    """What came next of the body, nothing at its end. Raises aiohttp.ClientError, OSError."""
+    try:
+        return await response.content.readany()
+    except RuntimeError as error:
+        # aiohttp says so that it closed the connection over bytes that are no HTTP.
+        raise aiohttp.ClientPayloadError(str(error)) from error
 
 
 async def ended(response: aiohttp.ClientResponse) -> None:
@@ -180,7 +191,7 @@ async def ended(response: aiohttp.ClientResponse) -> None:
         return
     try:
         async with asyncio.timeout(END_SECONDS):
-            while await response.content.readany():
+            while await more(response):
                 pass
     except (TimeoutError, aiohttp.ClientError, OSError):
         # The answer is whole: how the connection ends is nobody's concern.
@@ -202,14 +213,20 @@ async def check(response: aiohttp.ClientResponse, wait: Wait) -> None:
 async def beginning(response: aiohttp.ClientResponse, wait: Wait) -> bytes:
     """Of a body, MAX_ERROR_BYTES at most."""
     body = b""
-    while len(body) < MAX_ERROR_BYTES and (part := await wait.of(response.content.readany())):
+    while len(body) < MAX_ERROR_BYTES and (part := await wait.of(more(response))):
         body += part
     return body[:MAX_ERROR_BYTES]
 
 
 def differs_of(response: aiohttp.ClientResponse) -> tuple[str, ...]:
     """The parameters that another Oru'el behind this one honours differently. What of a schema it leaves out, named
-    with a colon, is what this one leaves out too.
+    with a colon, is what this one leaves out too. Raises UpstreamFailed where the header isn't printable ASCII, which
+    no Oru'el sends.
     """
-    notes = [note.strip() for note in printable(response.headers.get(DIFFERS, "")).split(";")]
+    header = response.headers.get(DIFFERS, "")
+    if not (header.isascii() and header.isprintable()):
+        raise UpstreamFailed(
+            f"The server behind this model sent an unreadable {DIFFERS} header.", detail=one_line(header)
+        )
+    notes = [note.strip() for note in header.split(";")]
     return tuple(note for note in notes if note and ":" not in note)

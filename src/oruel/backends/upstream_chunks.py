@@ -19,6 +19,8 @@ DONE = b"[DONE]"
 MAX_COUNT = 2**31
 # Of one answer: twice what 131,072 tokens of a usual vocabulary come to, for each of 8 choices.
 MAX_CHARACTERS = 2**23
+# Of each choice: twice as many as an answer may have tokens.
+MAX_PIECES = 2**18
 
 
 class ChunkDelta(msgspec.Struct, frozen=True, gc=False):
@@ -147,7 +149,7 @@ class AnswerChunks:
         self._totals: list[Usage] = []
         self._last: Delta | None = None
         self._is_done = False
-        self._characters = 0
+        self._size = AnswerSize(request)
 
     @property
     def has_ended(self) -> bool:
@@ -164,7 +166,7 @@ class AnswerChunks:
         given = groupby(self._taken(events), key=attrgetter("index"))
         read = [self._delta(index, chunks) for index, chunks in given if not self._choice(index).finish]
         deltas = [delta for delta in read if says_something(delta)]
-        self._bound(deltas)
+        self._size.add(deltas)
         if deltas and self.has_ended:
             last = self._last = deltas.pop()
             if not self._is_done:
@@ -205,7 +207,8 @@ class AnswerChunks:
                 return
             chunk = chunk_of(event)
             if (usage := usage_in(chunk)) and not chunk.choices:
-                self._totals.append(usage)
+                # One more than there are choices shows that the server says it more often than once a choice.
+                self._totals = [*self._totals[-len(self._choices) :], usage]
             for choice in chunk.choices or ():
                 reader = self._choice(choice.index)
                 if usage and not reader.finish:
@@ -226,13 +229,36 @@ class AnswerChunks:
         said = self._choice(index).read(chunks)
         return Delta(index, self._model, self._request.tier, *said)
 
-    def _bound(self, deltas: list[Delta]) -> None:
+
+class AnswerSize:
+    """How much of one answer has come, so that memory stays bounded whatever a server sends."""
+
+    def __init__(self, request: ChatRequest) -> None:
+        alternatives = request.sampling.logprobs
+        # Each token comes again with its log-probability, and with so many others.
+        self._most_characters = MAX_CHARACTERS * (1 if alternatives is None else 2 + alternatives)
+        self._most_pieces = MAX_PIECES * request.n
+        self._characters = 0
+        self._pieces = 0
+
+    def add(self, deltas: Iterable[Delta]) -> None:
         """Raises UpstreamFailed."""
         for delta in deltas:
-            self._characters += len(delta.text) + len(delta.reasoning)
-            self._characters += sum(len(piece.arguments) for piece in delta.tool_calls)
-        if self._characters > MAX_CHARACTERS:
-            raise UpstreamFailed(f"The server behind this model sent more than {MAX_CHARACTERS} characters.")
+            self._characters += characters_in(delta)
+            self._pieces += max(1, len(delta.tool_calls), len(delta.logprobs))
+        if self._characters > self._most_characters:
+            raise UpstreamFailed(f"The server behind this model sent more than {self._most_characters} characters.")
+        if self._pieces > self._most_pieces:
+            raise UpstreamFailed(
+                f"The server behind this model sent an answer in more than {self._most_pieces} pieces."
+            )
+
+
+def characters_in(delta: Delta) -> int:
+    """Bytes of tokens count as characters."""
+    calls = sum(len(piece.id) + len(piece.arguments) for piece in delta.tool_calls)
+    tokens = sum(len(token.bytes) + sum(len(one.bytes) for one in token.alternatives) for token in delta.logprobs)
+    return len(delta.text) + len(delta.reasoning) + calls + tokens
 
 
 def says_something(delta: Delta) -> bool:
@@ -291,11 +317,13 @@ def entries_of(choice: Choice, content: str) -> list[Logprob]:
 
 
 def logprob_of(given: Logprob, alternatives: int) -> TokenLogprob:
-    """Other servers name no ids, and some need to be asked for an alternative where none was wanted."""
+    """Other servers name no ids, and some need to be asked for an alternative where none was wanted. Rounding may lift
+    the logarithm of a probability above 0.
+    """
     others = tuple(
-        Alternative(-1, bytes_of(other), other.logprob) for other in (given.top_logprobs or ())[:alternatives]
+        Alternative(-1, bytes_of(other), min(other.logprob, 0.0)) for other in (given.top_logprobs or ())[:alternatives]
     )
-    return TokenLogprob(-1, bytes_of(given), given.logprob, others)
+    return TokenLogprob(-1, bytes_of(given), min(given.logprob, 0.0), others)
 
 
 def bytes_of(given: Logprob) -> bytes:
