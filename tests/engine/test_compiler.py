@@ -5,13 +5,15 @@ import threading
 import time
 from typing import Any
 
+import msgspec
 import pytest
 
 from oruel.constraints.completion import Search, Work
-from oruel.constraints.grammar import Grammar, unclosable
+from oruel.constraints.grammar import Grammar, NotWanted, unclosable
 from oruel.constraints.json_object import GRAMMAR, JsonObject
-from oruel.constraints.schema import json_grammar
+from oruel.constraints.schema import embedded, json_grammar
 from oruel.constraints.tokens import REMEMBERED_GRAMMARS, Tokens
+from oruel.constraints.weight import MOST_NESTED
 from oruel.engine.compiler import Compiled, Compiler
 from oruel.engine.engine import Engine
 from oruel.engine.protocol import Failure, Form, Submit
@@ -42,7 +44,7 @@ def test_each_form_becomes_its_constraint() -> None:
     compiler, delivered = compiling()
     compiler.submit(request(1, GRAMMAR))
     compiler.submit(request(2, json_grammar({"type": "integer"})))
-    outcomes = [delivered.get(timeout=PATIENCE_SECONDS) for _ in range(2)]
+    outcomes = sorted((delivered.get(timeout=PATIENCE_SECONDS) for _ in range(2)), key=lambda one: one.request.sequence)
     assert [outcome.request.sequence for outcome in outcomes] == [1, 2]
     assert isinstance(outcomes[0].outcome, JsonObject)
     assert isinstance(outcomes[1].outcome, Grammar)
@@ -57,7 +59,8 @@ def test_a_form_that_cannot_be_compiled_is_its_requests_failure(grammar: str) ->
     compiler, delivered = compiling()
     compiler.submit(request(1, grammar))
     compiler.submit(request(2, json_grammar({"type": "integer"})))
-    failed, after = (delivered.get(timeout=PATIENCE_SECONDS).outcome for _ in range(2))
+    outcomes = [delivered.get(timeout=PATIENCE_SECONDS) for _ in range(2)]
+    failed, after = (one.outcome for one in sorted(outcomes, key=lambda one: one.request.sequence))
     assert isinstance(failed, Failure)
     assert failed.form
     assert "<state>" not in failed.message
@@ -99,7 +102,7 @@ def test_other_threads_have_their_turns_while_a_way_to_the_end_is_searched(monke
         return proceed(search, work)
 
     monkeypatch.setattr(Search, "proceed", watched)
-    searching = threading.Thread(target=unclosable, args=[{"type": "string", "minLength": 10**6}])
+    searching = threading.Thread(target=unclosable, args=[{"type": "array", "minItems": 10**6 + 1}])
     searching.start()
     while searching.is_alive():
         time.sleep(0.0005)
@@ -117,7 +120,7 @@ def test_what_is_too_complex_is_said_to_be() -> None:
 def test_who_went_away_is_not_compiled_for(monkeypatch: pytest.MonkeyPatch) -> None:
     begun, may_go_on, compiled = threading.Event(), threading.Event(), list[int]()
 
-    def slow(_: Tokens, wanted: Submit) -> Failure:
+    def slow(_: Tokens, wanted: Submit, __: object) -> Failure:
         compiled.append(wanted.sequence)
         begun.set()
         assert may_go_on.wait(PATIENCE_SECONDS)
@@ -134,6 +137,53 @@ def test_who_went_away_is_not_compiled_for(monkeypatch: pytest.MonkeyPatch) -> N
     assert [delivered.get(timeout=PATIENCE_SECONDS).request.sequence for _ in range(2)] == [0, 3]
     assert compiled == [0, 3]
     assert not compiler.release(0), "its outcome is passed over"
+
+
+def test_accounts_take_turns_and_the_shortest_grammar_of_each_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, may_go_on = threading.Event(), threading.Event()
+
+    def slow(_: Tokens, wanted: Submit, __: object) -> Failure:
+        begun.set()
+        assert may_go_on.wait(PATIENCE_SECONDS)
+        return Failure(wanted.sequence, "x")
+
+    monkeypatch.setattr("oruel.engine.compiler.constraint_of", slow)
+    compiler, delivered = compiling()
+    compiler.submit(request(0, GRAMMAR))
+    assert begun.wait(PATIENCE_SECONDS)
+    for number, (scope, length) in enumerate([("a", 30), ("a", 20), ("a", 10), ("b", 900), ("b", 800)], start=1):
+        compiler.submit(msgspec.structs.replace(request(number, "x" * length), scope=scope))
+    may_go_on.set()
+    assert [delivered.get(timeout=PATIENCE_SECONDS).request.sequence for _ in range(6)] == [0, 3, 5, 2, 4, 1]
+
+
+def test_a_search_stops_where_nobody_waits_for_it_any_more() -> None:
+    tokens, grammar = Tokens(ByteVocabulary()), json_grammar({"type": "array", "minItems": 10**6})
+    asked = iter([True, True, False])
+    with pytest.raises(NotWanted):
+        Grammar(tokens, grammar, 100, closes=True, is_wanted=lambda: next(asked))
+    assert not Grammar(tokens, grammar, 100, closes=True).closes, "it goes on for the next one"
+
+
+def test_many_tools_whose_schemas_are_too_much_together_are_refused() -> None:
+    one = {"type": "object", "properties": {f"p{number}": {"type": "integer"} for number in range(300)}}
+    rules = [f"tool_{number}: %json {embedded(one | {'title': str(number)})}" for number in range(40)]
+    grammar = "\n".join(["%llguidance {}", "start: " + " | ".join(rule.partition(":")[0] for rule in rules), *rules])
+    compiler, delivered = compiling()
+    compiler.submit(request(1, grammar, closes=False))
+    refused = delivered.get(timeout=PATIENCE_SECONDS).outcome
+    assert isinstance(refused, Failure)
+    assert refused.form
+    assert "too much work" in refused.message
+
+
+def test_the_deepest_schema_that_is_allowed_does_not_crash_the_compiler() -> None:
+    levels = MOST_NESTED // 2 - 2
+    nodes = {f"n{number}": {"items": {"$ref": f"#/$defs/n{number + 1}"}} for number in range(levels)}
+    schema = {"$defs": nodes | {f"n{levels}": {"type": "null"}}, "$ref": "#/$defs/n0"}
+    compiler, delivered = compiling()
+    compiler.submit(request(1, json_grammar(schema), closes=False))
+    assert isinstance(delivered.get(timeout=PATIENCE_SECONDS).outcome, Grammar)
 
 
 def test_only_so_many_grammars_are_held() -> None:

@@ -18,7 +18,11 @@ INSIDE = b'"'
 MASK_WORK = 10
 # So many tokens go to the matcher at once, of a search that takes at most so much work.
 TOKENS_AT_ONCE = 100
-MOST_WORK = 200_000
+MOST_WORK = 60_000
+# So many forced tokens cost as much as one that is tried.
+FORCED_PER_WORK = 8
+# Where the library fails so soon, no document of the grammar can be written.
+NEAR = 100
 # In how many places of one string it is tried to end it in ways that are known to end such strings.
 MOST_HINTED_PLACES = 8
 
@@ -85,7 +89,8 @@ class Place:
 class Search:
     """For at most `most` tokens that lead to the grammar's end behind `taken`. `known` led there before, and is tried
     first, as far as it goes; each of `hints` ends some strings. While it lasts the matcher is its own; afterwards that
-    stands where it stood. `found` is None where there is no such way, or none that the search comes upon.
+    stands where it stood. `found` is None where there is no such way, or none that the search comes upon; `is_refused`
+    where the library can't even follow the first few tokens.
     """
 
     def __init__(
@@ -100,12 +105,14 @@ class Search:
         hints: Sequence[Hint] = (),
     ) -> None:
         self.found: list[int] | None = None
+        self.is_refused = False
         self._matcher = matcher
         self._tokens = tokens
         self._start = place.copy()
         self._most = most
         self._hints = hints
         self._taken: list[int] = []
+        self._forced: list[int] = []
         self._spent = 0
         self._pieces = self._run(taken, known)
 
@@ -121,6 +128,7 @@ class Search:
     def _run(self, taken: Sequence[int], known: Sequence[int]) -> Generator[bool, None, None]:
         for attempt in (known, ()) if known else ((),):
             self._place, self._taken, self._hinted, self._last = self._start.copy(), [], 0, -1
+            self._forced = []
             is_possible = self._take(taken)
             yield True
             for start in range(0, len(attempt) if is_possible else 0, TOKENS_AT_ONCE):
@@ -130,6 +138,10 @@ class Search:
                 yield True
             while is_possible and not self._is_there and self._advance():
                 yield True
+            if self._matcher.is_error():
+                # Far on, no more than this way may be too much for the library.
+                self.is_refused = len(self._taken) <= NEAR
+                return
             is_there = is_possible and self._is_there and len(self._taken) - len(taken) <= self._most
             if is_there:
                 self.found = self._taken[len(taken) :]
@@ -144,13 +156,23 @@ class Search:
 
     def _advance(self) -> bool:
         """One step on; False where there is none, or enough was tried."""
-        if self._spent > MOST_WORK or len(self._taken) > self._most + 1:
+        if self._spent > MOST_WORK or len(self._taken) > self._most + 1 or self._matcher.is_error():
             return False
-        return any(self._take(way, whole=whole) for way, whole in self._ways())
+        return self._force() or any(self._take(way, whole=whole) for way, whole in self._ways())
+
+    def _force(self) -> bool:
+        """Some of what follows without a choice, which is asked for once and taken in parts."""
+        if not self._forced:
+            self._forced = self._matcher.compute_ff_tokens()
+        before = len(self._taken)
+        is_forced = self._take(self._forced[:TOKENS_AT_ONCE], whole=False)
+        count = len(self._taken) - before
+        self._spent -= count - count // FORCED_PER_WORK
+        self._forced = self._forced[count:] if is_forced else []
+        return is_forced
 
     def _ways(self) -> Iterator[tuple[Sequence[int], bool]]:
         """What might come next, and whether only the whole of it counts."""
-        yield self._matcher.compute_ff_tokens()[:TOKENS_AT_ONCE], False
         if self._place.is_free:
             yield self._place.leave, False
         likely = INSIDE if self._place.is_in_string else OUTSIDE

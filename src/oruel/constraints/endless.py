@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from oruel.constraints.keywords import Schema, subschemas
+from oruel.constraints.pointers import resolved
 
 # Enough for definitions that refer to each other in any sensible order.
 MOST_ROUNDS = 64
@@ -22,16 +23,6 @@ def is_endless(schema: Schema) -> bool:
             return not ends(schema, ending)
         ending |= more
     return False
-
-
-def resolved(schema: Schema, reference: str) -> Any:
-    """What a reference within the schema refers to, None for any other."""
-    if not reference.startswith("#"):
-        return None
-    found: Any = schema
-    for part in reference[1:].split("/")[1:]:
-        found = found.get(part.replace("~1", "/").replace("~0", "~")) if isinstance(found, Mapping) else None
-    return found
 
 
 def ends(schema: Any, ending: set[str]) -> bool:

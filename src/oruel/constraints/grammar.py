@@ -1,7 +1,7 @@
 """Text held to a grammar, and, where it is a document that has to be whole, completed before its budget runs out."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import llguidance
@@ -15,9 +15,9 @@ from oruel.constraints.keywords import COUNTS, KNOWN, STRINGS, Schema, subschema
 from oruel.constraints.plan import Plan
 from oruel.constraints.schema import BYTES, json_grammar
 from oruel.constraints.tokens import Tokens, panics_refused, refused
+from oruel.constraints.weight import check_weight
+from oruel.errors import SchemaRefused
 
-# Longer runs of forced tokens are given in parts, so that no step has to spell out more.
-MOST_FORCED_BYTES = 2048
 # Longer than any budget.
 MOST_TOKENS = 2**18
 REMEMBERED_ENDS = 32
@@ -33,17 +33,26 @@ class Grammar:
 
     `closes` is False where the budget is too small for any end that was found.
 
-    Raises SchemaRefused for a grammar that can't be compiled.
+    Raises SchemaRefused for a grammar that can't be compiled, NotWanted once `is_wanted` says so.
     """
 
-    def __init__(self, tokens: Tokens, grammar: str, budget: int, *, closes: bool, leave: Sequence[int] = ()) -> None:
+    def __init__(
+        self,
+        tokens: Tokens,
+        grammar: str,
+        budget: int,
+        *,
+        closes: bool,
+        leave: Sequence[int] = (),
+        is_wanted: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._tokens = tokens
         self._left = budget
         self._matcher = tokens.matcher(grammar)
         self._place = Place(tokens, leave)
         self._bounds = Bounds()
         self._hints = hints(tokens, grammar) if closes else ()
-        first = first_end(tokens, grammar, tuple(leave)) if closes else None
+        first = first_end(tokens, grammar, tuple(leave), is_wanted) if closes else None
         self.closes = first is not None and len(first) <= budget
         self._plan = Plan(tokens, first or ())
         self._search: Search | None = None
@@ -57,7 +66,7 @@ class Grammar:
     def forced(self) -> list[int]:
         if self.is_closing:
             return self._plan.rest
-        tokens = forced(self._matcher, self._tokens)
+        tokens: list[int] = self._matcher.compute_ff_tokens()
         return tokens if not self.closes or self._fits(tokens) else []
 
     def mask(self) -> NDArray[np.uint8]:
@@ -121,33 +130,61 @@ class Grammar:
         return after is not None and after <= self._left - len(taken)
 
 
-def forced(matcher: llguidance.LLMatcher, tokens: Tokens) -> list[int]:
-    """The tokens that follow without a choice, or the first of them."""
-    data = matcher.compute_ff_bytes()
-    if len(data) <= MOST_FORCED_BYTES:
-        found: list[int] = matcher.compute_ff_tokens()
-        return found
-    # The last token might go on behind the cut.
-    return tokens.tokenize(data[:MOST_FORCED_BYTES].decode(errors="ignore"))[:-1]
-
-
 @panics_refused()
 def unclosable(schema: Schema) -> tuple[str, ...]:
     """The keywords among which the one is for which no end is found that a document could take in time; none where one
-    is found. Takes some seconds for a hostile one.
+    is found. Takes some tenths of a second for a hostile one. Raises SchemaRefused where the search shows that the
+    schema can't be followed.
     """
+    check_weight(schema)
     if first_end(BYTES, json_grammar(schema), ()) is not None:
         return ()
     present = {keyword for one in subschemas(schema) for keyword in one}
     return tuple(sorted(present & STRINGS or present & COUNTS or present & KNOWN))
 
 
+class NotWanted(Exception):
+    """Nobody waits for what is being made any more."""
+
+
+def first_end(
+    tokens: Tokens, grammar: str, leave: tuple[int, ...], is_wanted: Callable[[], bool] = lambda: True
+) -> list[int] | None:
+    """From the grammar's beginning to its end; None where none is found.
+
+    Raises SchemaRefused where the grammar can't be followed, NotWanted once `is_wanted` says so: the search goes on
+    from there when it is asked for again.
+    """
+    return remembered_end(tokens, grammar, leave).find(is_wanted)
+
+
+class FirstEnd:
+    """One that is searched for, and kept once it is found."""
+
+    def __init__(self, tokens: Tokens, grammar: str, leave: tuple[int, ...]) -> None:
+        matcher = tokens.matcher(grammar)
+        search = Search(matcher, tokens, Place(tokens, leave), MOST_TOKENS, hints=hints(tokens, grammar))
+        self._going_on: tuple[Search, llguidance.LLMatcher] | None = search, matcher
+        self._found: list[int] | None = None
+        self._refused: SchemaRefused | None = None
+
+    def find(self, is_wanted: Callable[[], bool]) -> list[int] | None:
+        if self._going_on:
+            search, matcher = self._going_on
+            while not search.proceed(Work(WORK_AT_ONCE)):
+                # The matcher lets go of the interpreter and takes it again so quickly that no other thread wakes up in
+                # between.
+                time.sleep(PAUSE_SECONDS)
+                if not is_wanted():
+                    raise NotWanted
+            self._found = search.found
+            self._refused = refused(matcher) if search.is_refused else None
+            self._going_on = None
+        if self._refused:
+            raise SchemaRefused(self._refused.message)
+        return self._found
+
+
 @lru_cache(REMEMBERED_ENDS)
-def first_end(tokens: Tokens, grammar: str, leave: tuple[int, ...]) -> list[int] | None:
-    """From the grammar's beginning to its end."""
-    matcher = tokens.matcher(grammar)
-    search = Search(matcher, tokens, Place(tokens, leave), MOST_TOKENS, hints=hints(tokens, grammar))
-    while not search.proceed(Work(WORK_AT_ONCE)):
-        # The matcher lets go of the interpreter and takes it again so quickly that no other thread wakes up in between.
-        time.sleep(PAUSE_SECONDS)
-    return search.found
+def remembered_end(tokens: Tokens, grammar: str, leave: tuple[int, ...]) -> FirstEnd:
+    return FirstEnd(tokens, grammar, leave)

@@ -1,5 +1,6 @@
 """How strings are ended that a search wouldn't end, or not soon: with required keys, and with short values that fit."""
 
+import bisect
 import json
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
@@ -17,6 +18,7 @@ from oruel.constraints.tokens import LIMITS, Tokens
 LENGTHS = (0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 24, 32, 64, 128)
 SHAPES = {"pattern", "format", "minLength", "maxLength", "allOf"}
 MOST_HINTS = 64
+MOST_SAMPLES = 32
 MARKER = "%json "
 # Tried before what fits a pattern, which may be longer than another string has to be.
 SHORTEST = (b'a"', b'0"')
@@ -30,14 +32,19 @@ def hints(tokens: Tokens, grammar: str) -> Sequence[Hint]:
     schemas = list(schemas_in(grammar))
     keys = dict.fromkeys(key for schema in schemas for key in required_keys(schema))
     shapes = dict.fromkeys(shape for schema in schemas for shape in shapes_of(schema))
-    texts = [*list(keys)[:MOST_HINTS], *SHORTEST, *map(sample, list(shapes)[:MOST_HINTS])]
+    texts = [*list(keys)[:MOST_HINTS], *SHORTEST, *map(sample, list(shapes)[:MOST_SAMPLES])]
     return tuple([(spelled, text.rindex(b'"') + 1) for text in texts if text and (spelled := tokens.spelled(text))])
 
 
 def schemas_in(grammar: str) -> Iterator[Schema]:
     """The JSON Schemas that a grammar was written from, be it one of a schema or of rules that embed some."""
     if not grammar.startswith("%"):
-        for one in json.loads(grammar)["grammars"]:
+        try:
+            grammars = json.loads(grammar)["grammars"]
+        except ValueError:
+            # No grammar at all, as the library will say.
+            return
+        for one in grammars:
             if "json_schema" in one:
                 yield one["json_schema"]
             else:
@@ -74,14 +81,19 @@ def sample(shape: str) -> bytes:
     """The rest of a short JSON string behind its opening quote; nothing where none is found."""
     schema = json.loads(shape)
     least, most = schema.get("minLength", 0), schema.get("maxLength", LENGTHS[-1])
-    for length in LENGTHS:
-        if least <= length <= max(least, most):
-            matcher = llguidance.LLMatcher(
-                BYTES.tokenizer, json_grammar({**schema, "maxLength": length}), log_level=0, limits=LIMITS
-            )
-            if not matcher.is_error() and any(matcher.compute_bitmask()):
-                return walked(matcher, length)
-    return b""
+    lengths = [length for length in LENGTHS if least <= length <= max(least, most)]
+    # What fits one length fits all greater ones, too.
+    place = bisect.bisect_left(lengths, True, key=lambda length: bounded(schema, length) is not None)
+    matcher = bounded(schema, lengths[place]) if place < len(lengths) else None
+    return walked(matcher, lengths[place]) if matcher else b""
+
+
+def bounded(schema: Schema, length: int) -> llguidance.LLMatcher | None:
+    """For strings of the schema that are no longer; None where there are none."""
+    matcher = llguidance.LLMatcher(
+        BYTES.tokenizer, json_grammar({**schema, "maxLength": length}), log_level=0, limits=LIMITS
+    )
+    return matcher if not matcher.is_error() and any(matcher.compute_bitmask()) else None
 
 
 def walked(matcher: llguidance.LLMatcher, length: int) -> bytes:

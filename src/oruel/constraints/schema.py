@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from llguidance import LLMatcher, LLParserLimits
+from llguidance import LLMatcher
 
 from oruel.constraints.endless import is_endless
+from oruel.constraints.identity import without_unused_ids
 from oruel.constraints.keywords import (
     mixes_keys,
     spells_control_characters,
@@ -16,7 +17,8 @@ from oruel.constraints.keywords import (
     unenforced,
     with_whole_counts,
 )
-from oruel.constraints.tokens import Bytes, Tokens, panics_refused
+from oruel.constraints.tokens import Bytes, Tokens, panics_refused, plain
+from oruel.constraints.weight import check_weight
 from oruel.errors import SchemaRefused
 
 # Separators are those of json.dumps; no other whitespace, so that most of a document is forced or known.
@@ -26,10 +28,9 @@ LENIENT = {"lenient": True, "coerce_one_of": True}
 # Without \u no control character can be written, save in the keys that a schema names.
 SIMPLE_ESCAPES = {"json_allowed_escapes": 'nrbtf\\"'}
 
-MAX_GRAMMAR_SIZE = 200_000
-LIMITS = LLParserLimits(max_grammar_size=MAX_GRAMMAR_SIZE)
-
 REMEMBERED_SCHEMAS = 32
+# Their names go into a header of the response.
+MOST_LEFT_OUT = 100
 BYTES = Tokens(Bytes())
 
 UNIMPLEMENTED = re.compile(r"Unimplemented keys: (\[.*\])")
@@ -40,10 +41,6 @@ COMPLAINTS = {
     "look-around": ["pattern"],
     "regex": ["pattern"],
     "min/maxProperties": ["minProperties", "maxProperties"],
-}
-UNREADABLE = {
-    "Unable to determine if regex is empty": "its patterns, formats and lengths are too complex together",
-    "egex is empty": "no string fits its patterns, formats, lengths and values together",
 }
 
 
@@ -69,20 +66,21 @@ def _left_out(written: str) -> tuple[str, ...] | SchemaRefused:
 @panics_refused()
 def examined(schema: Mapping[str, Any]) -> tuple[str, ...]:
     """What `left_out` returns and raises."""
+    check_weight(schema)
+    if is_endless(schema):
+        raise SchemaRefused("it refers to itself without an end: no finite document fits it")
     if not_both(schema):
         raise SchemaRefused(
             "it spells out control characters, and has keys that are free beside keys that are named, which can't both "
             "be had: say additionalProperties: false"
         )
-    failed, complaints = LLMatcher.validate_grammar_with_warnings(json_grammar(schema), limits=LIMITS)
-    if failed:
-        raise SchemaRefused(plain(complaints[0]))
-    if is_endless(schema):
-        raise SchemaRefused("it refers to itself without an end: no finite document fits it")
-    BYTES.matcher(json_grammar(schema))
+    matcher = BYTES.matcher(json_grammar(schema))
     present = {keyword for one in subschemas(schema) for keyword in one}
-    named = {keyword for complaint in complaints for keyword in keywords(complaint, present)}
-    return tuple(sorted(named | unenforced(schema)))
+    named = {keyword for complaint in matcher.get_grammar_warnings() for keyword in keywords(complaint, present)}
+    found = named | unenforced(schema)
+    if len(found) > MOST_LEFT_OUT:
+        raise SchemaRefused(f"{len(found):,} of its keywords are none, or can't be enforced: leave them out")
+    return tuple(sorted(found))
 
 
 def not_both(schema: Mapping[str, Any]) -> bool:
@@ -98,14 +96,6 @@ def keywords(complaint: str, present: set[str]) -> list[str]:
     return [keyword for keyword in about if keyword in present] or [plain(complaint)]
 
 
-def plain(complaint: str) -> str:
-    """On one line, without what the library tells of its own state."""
-    for part, said in UNREADABLE.items():
-        if part in complaint:
-            return said
-    return " ".join(complaint.split())
-
-
 def json_grammar(schema: Mapping[str, Any]) -> str:
     """A grammar of the documents that the enforceable part of `schema` describes."""
     grammar: str = LLMatcher.grammar_from_json_schema(embedded(schema))
@@ -115,4 +105,5 @@ def json_grammar(schema: Mapping[str, Any]) -> str:
 def embedded(schema: Mapping[str, Any]) -> str:
     """The schema, with its options, as it stands in a grammar behind %json."""
     escapes = SIMPLE_ESCAPES if any(map(mixes_keys, subschemas(schema))) else {}
-    return json.dumps({**with_whole_counts(schema), "x-guidance": OPTIONS | LENIENT | escapes})
+    plainer = without_unused_ids(with_whole_counts(schema))
+    return json.dumps({**plainer, "x-guidance": OPTIONS | LENIENT | escapes})

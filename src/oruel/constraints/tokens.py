@@ -1,5 +1,6 @@
 """A model's tokens as llguidance needs them, made once a model: their bytes, and which of them end its turn."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property, lru_cache
@@ -14,10 +15,21 @@ from oruel.errors import SchemaRefused
 
 REMEMBERED_GRAMMARS = 32
 
-# What hostile grammars may cost in one step, and hold: half of what the library allows by itself, or less.
-LIMITS = llguidance.LLParserLimits(step_lexer_fuel=100_000, max_lexer_states=100_000)
-# How the library says that these are reached.
-TOO_MUCH = ("TooComplex", "limit", "too many", "fuel")
+# What a grammar may cost in one step, and hold in memory: at most half of the library's own limits.
+LIMITS = llguidance.LLParserLimits(
+    step_lexer_fuel=100_000, max_lexer_states=100_000, max_grammar_size=200_000, verbose_errors=False
+)
+# How the library says that a limit is reached: one of these, or any of the others.
+TOO_WIDE = re.compile(r"row has \d+ items")
+TOO_MUCH = ("TooComplex", "limit", "too many", "too big", "too large", "fuel")
+PANICKED = "the library that holds answers to schemas fails on it: make it simpler"
+UNREADABLE = {
+    "Unable to determine if regex is empty": "its patterns, formats and lengths are too complex together",
+    "panic:": PANICKED,
+    "egex is empty": "no string fits its patterns, formats, lengths and values together",
+}
+# Of forced text no more than this is turned into tokens at once: the library asks for all of it at every step.
+MOST_FORCED_BYTES = 2048
 
 
 @contextmanager
@@ -28,7 +40,7 @@ def panics_refused() -> Iterator[None]:
     except BaseException as error:
         if type(error).__name__ != "PanicException":
             raise
-        raise SchemaRefused("the library that holds answers to schemas fails on it: make it simpler") from error
+        raise SchemaRefused(PANICKED) from error
 
 
 class Vocabulary(Protocol):
@@ -69,11 +81,6 @@ class Tokens:
         """At the grammar's beginning. For a model that has end tokens. Raises SchemaRefused for a bad grammar."""
         return self._compiled(grammar).deep_copy()
 
-    def tokenize(self, text: str) -> list[int]:
-        """Tokens of exactly this text."""
-        tokens: list[int] = self.tokenizer.tokenize_str(text)
-        return tokens
-
     def spelled(self, data: bytes) -> list[int] | None:
         """A token for each byte, None where one has none of its own."""
         found = [self.single.get(byte, -1) for byte in data]
@@ -92,6 +99,8 @@ class Tokens:
 
     def _compile(self, grammar: str) -> llguidance.LLMatcher:
         matcher = llguidance.LLMatcher(self.tokenizer, grammar, log_level=0, limits=LIMITS)
+        if matcher.is_error():
+            raise SchemaRefused(plain(matcher.get_error()))
         # Only the first mask shows whether anything may be written at all, and a costly one is remembered.
         bits = matcher.compute_bitmask()
         if matcher.is_error() or not any(bits):
@@ -102,11 +111,24 @@ class Tokens:
 def refused(matcher: llguidance.LLMatcher) -> SchemaRefused:
     """Why the matcher can't go on, without what the library tells of its own state."""
     complaint = f"{matcher.stop_reason()} {matcher.get_error()}".partition("\n")[0]
-    return SchemaRefused(
-        "the pattern, length or nesting that it asks for is too complex to be followed: make it simpler"
-        if any(sign in complaint for sign in TOO_MUCH)
-        else "no document can be written that fits it"
-    )
+    return SchemaRefused(limit_reached(complaint) or "no document can be written that fits it")
+
+
+def limit_reached(complaint: str) -> str:
+    """In plain words; "" where the complaint is of something else."""
+    if TOO_WIDE.search(complaint):
+        return "too many properties or alternatives may come next at one place: require more properties, or use fewer"
+    if any(sign in complaint for sign in TOO_MUCH):
+        return "the pattern, length or nesting that it asks for is too complex to be followed: make it simpler"
+    return ""
+
+
+def plain(complaint: str) -> str:
+    """On one line, without the library's own state."""
+    for part, said in UNREADABLE.items():
+        if part in complaint:
+            return said
+    return limit_reached(complaint) or " ".join(complaint.split())
 
 
 class Bytes:
@@ -136,7 +158,14 @@ class _Wrapped:
         self._vocabulary = vocabulary
 
     def __call__(self, text: bytes) -> list[int]:
-        """Tokens of exactly these bytes: some tokenizers put a space before any text."""
+        """Tokens of exactly these bytes, or of the beginning of a long text."""
+        if len(text) <= MOST_FORCED_BYTES:
+            return self._whole(text)
+        # The last token might go on behind the cut.
+        return self._whole(text[:MOST_FORCED_BYTES].decode(errors="ignore").encode())[:-1]
+
+    def _whole(self, text: bytes) -> list[int]:
+        """Some tokenizers put a space before any text; each byte is its own token then."""
         found = self._vocabulary.tokenize(text.decode())
         if b"".join(self.tokens[token] for token in found) == text:
             return found

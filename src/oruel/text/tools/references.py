@@ -49,6 +49,9 @@ def moved(value: Any, root: Mapping[str, Any], names: dict[str, str]) -> Any:
     if not isinstance(value, Mapping):
         return value
     kept = {name: each if name in DATA else moved(each, root, names) for name, each in value.items()}
+    if isinstance(kept.get("$id"), str):
+        # What is cut out refers to places in itself alone, whatever it was called.
+        del kept["$id"]
     reference = value.get("$ref")
     if isinstance(reference, str) and resolved(reference, root) is not None:
         kept["$ref"] = f"#/$defs/{names.setdefault(reference, f'r{len(names)}')}"

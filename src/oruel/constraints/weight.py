@@ -1,0 +1,233 @@
+"""How much work a schema is for the library that compiles it, counted before the library sees it."""
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from oruel.constraints.keywords import ANNOTATIONS, Schema, within
+from oruel.constraints.pattern import pattern_weight
+from oruel.constraints.pointers import depth_bound, resolved
+from oruel.errors import SchemaRefused
+
+# One unit is the compilation of one plain subschema: 20 to 40 µs. The weights below are fitted to llguidance 1.9.1.
+MOST_WEIGHT = 5_000
+# Each level takes several stack frames of the library, which has no limit of its own: it crashes at some 1,300.
+MOST_NESTED = 800
+# The library follows at most 2,000 possibilities at one place, and each optional property is four of them.
+MOST_OPTIONAL = 450
+# Together on one string; from some 16 on the library takes seconds to find out whether any string fits.
+MOST_PATTERNS_TOGETHER = 8
+
+# Text that is the only choice is written out at once; other text is only read.
+FORCED_PER_UNIT, READ_PER_UNIT = 60, 200
+TEXT, ITEM, MEMBER = 1 / 8, 1 / 2, 1.3
+LENGTHS = {"minLength", "maxLength"}
+# Keywords whose schemas are merged with the one that they stand in, or count only where they are referred to.
+APART = {"anyOf", "oneOf", "allOf", "$defs", "definitions"}
+RANGES = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
+
+# How many alternatives a schema comes to where it is merged with others, and its weights by keyword.
+Weights = dict[str, float]
+Weighed = tuple[int, Weights]
+
+
+def check_weight(*schemas: Any) -> None:
+    """Raises SchemaRefused for schemas that together take too much work."""
+    weights: Weights = {}
+    for schema in schemas:
+        check_nesting(schema)
+        try:
+            add(weights, Weigher(schema).weights())
+        except RecursionError as error:
+            raise SchemaRefused("its references are merged with others in too long a chain") from error
+    total = sum(weights.values())
+    if total > MOST_WEIGHT:
+        heaviest = max(weights, key=lambda keyword: weights[keyword])
+        raise SchemaRefused(
+            f"it takes too much work to compile: {total:,.0f} units, of which {MOST_WEIGHT:,} are allowed, mostly for "
+            f"{heaviest}. Use fewer or simpler ones"
+        )
+
+
+def check_nesting(schema: Any) -> None:
+    deep = depth_bound(schema)
+    if deep > MOST_NESTED:
+        raise SchemaRefused(
+            f"its subschemas and references may nest {deep:,} levels deep, of which {MOST_NESTED} are allowed: use "
+            "fewer references, or nest less"
+        )
+
+
+class Weigher:
+    """Of one schema. What is referred to counts once; but where a reference is merged with what stands beside it, the
+    library copies what it refers to, and each copy counts.
+    """
+
+    def __init__(self, root: Any) -> None:
+        self._root = root
+        self._targets: list[Any] = [root]
+        self._known: dict[int, Weighed] = {}
+
+    def weights(self) -> Weights:
+        """In units, by keyword. Raises RecursionError for references that are merged in long chains."""
+        weights: Weights = {}
+        seen = set[int]()
+        for target in self._targets:
+            if id(target) not in seen:
+                seen.add(id(target))
+                add(weights, self._weighed(target)[1])
+        return weights
+
+    def _weighed(self, schema: Any) -> Weighed:
+        if not isinstance(schema, Mapping):
+            return 1, {"subschemas": TEXT}
+        if id(schema) not in self._known:
+            # A circle of references adds nothing more.
+            self._known[id(schema)] = 1, {}
+            self._known[id(schema)] = merged([self._alone(schema), *self._merged(schema)])
+        return self._known[id(schema)]
+
+    def _alone(self, schema: Schema) -> Weighed:
+        """What the schema says itself, and what lies in its members."""
+        weights = dict(own_weights(schema))
+        if refers(schema):
+            self._targets.append(self._target(schema))
+        for inner in within({key: value for key, value in schema.items() if key not in APART}):
+            if inner is not None:
+                add(weights, self._weighed(inner)[1])
+        return 1, weights
+
+    def _merged(self, schema: Schema) -> Iterator[Weighed]:
+        """What is merged with that."""
+        for keyword in ("anyOf", "oneOf"):
+            if isinstance(schema.get(keyword), list):
+                yield self._either(schema[keyword])
+        if refers(schema) and not schema.keys() <= ANNOTATIONS | {"$ref", "$defs", "definitions"}:
+            yield self._weighed(self._target(schema))
+        for one in schema["allOf"] if isinstance(schema.get("allOf"), list) else []:
+            yield self._weighed(self._target(one) if refers(one) else one)
+
+    def _target(self, schema: Schema) -> Any:
+        return resolved(self._root, schema["$ref"])
+
+    def _either(self, options: Iterable[Any]) -> Weighed:
+        weights: Weights = {}
+        count = 0
+        for alternatives, of_option in map(self._weighed, options):
+            count += alternatives
+            add(weights, of_option)
+        return count, weights
+
+
+def merged(groups: Sequence[Weighed]) -> Weighed:
+    """Each combination of alternatives holds one of each group."""
+    alternatives = min(math.prod(count for count, _ in groups), MOST_WEIGHT)
+    weights: Weights = {}
+    for count, of_group in groups:
+        copies = max(1.0, alternatives / max(1, count))
+        for keyword, weight in of_group.items():
+            add(weights, {keyword if copies == 1 else "combinations of anyOf, oneOf and allOf": weight * copies})
+    return alternatives, weights
+
+
+def add(weights: Weights, more: Weights) -> None:
+    for keyword, weight in more.items():
+        weights[keyword] = weights.get(keyword, 0) + weight
+
+
+def refers(schema: Any) -> bool:
+    return isinstance(schema, Mapping) and isinstance(schema.get("$ref"), str)
+
+
+def own_weights(schema: Schema) -> Iterator[tuple[str, float]]:
+    yield "subschemas", 1
+    for keyword in ("enum", "const"):
+        if keyword in schema:
+            yield keyword, values_weight(schema[keyword], is_listed=keyword == "enum")
+    yield "properties", members_weight(schema)
+    yield "minProperties", counted_weight(schema)
+    yield "patternProperties", patterns_weight(schema)
+    yield "pattern and format", text_weight(schema)
+    yield "minimum and maximum", sum(digits(schema[keyword]) for keyword in RANGES if keyword in schema) * 3 / 4
+    yield "multipleOf", divisor_weight(schema.get("multipleOf"))
+
+
+def values_weight(value: Any, *, is_listed: bool) -> float:
+    """Of a value that is spelled out, or of each in a list of them."""
+    weight = 0.0
+    per_unit = READ_PER_UNIT if is_listed else FORCED_PER_UNIT
+    waiting: list[tuple[Any, float]] = [(one, TEXT) for one in value] if is_listed and isinstance(value, list) else []
+    waiting += [] if is_listed else [(value, TEXT)]
+    for one, base in waiting:
+        weight += base + (len(one) / per_unit if isinstance(one, str) else 0)
+        if isinstance(one, list):
+            waiting += [(inner, ITEM) for inner in one]
+        elif isinstance(one, Mapping):
+            waiting += [(inner, MEMBER) for inner in one.values()]
+            weight += sum(map(len, one)) / per_unit + names_weight(len(one))
+    return weight
+
+
+def members_weight(schema: Schema) -> float:
+    """Raises SchemaRefused for too many optional ones."""
+    properties = set(schema["properties"]) if isinstance(schema.get("properties"), Mapping) else set[str]()
+    listed = schema["required"] if isinstance(schema.get("required"), list) else []
+    required = {name for name in listed if isinstance(name, str)}
+    optional = len(properties - required)
+    if optional > MOST_OPTIONAL:
+        raise SchemaRefused(
+            f"an object in it has {optional:,} optional properties, of which {MOST_OPTIONAL} are allowed: require the "
+            "others, or leave them out"
+        )
+    names = properties | required
+    per_unit = FORCED_PER_UNIT if required else READ_PER_UNIT
+    return len(required - properties) + sum(map(len, names)) / per_unit + names_weight(len(names))
+
+
+def names_weight(count: int) -> float:
+    return count**2 / 2_500
+
+
+def counted_weight(schema: Schema) -> float:
+    """At least one of several optional properties: written once for each of them that may be the first."""
+    properties = schema.get("properties")
+    if schema.get("minProperties") != 1 or not isinstance(properties, Mapping):
+        return 0
+    return 2.0 * len(properties) ** 2
+
+
+def patterns_weight(schema: Schema) -> float:
+    """Each pattern is compared with each other."""
+    patterns = schema.get("patternProperties")
+    return len(patterns) ** 2 + sum(map(pattern_weight, patterns)) if isinstance(patterns, Mapping) else 0
+
+
+def text_weight(schema: Schema) -> float:
+    """Raises SchemaRefused for too many patterns on one string."""
+    is_counted = bool(LENGTHS & schema.keys())
+    weight = float(is_counted)
+    if isinstance(schema.get("pattern"), str):
+        weight += pattern_weight(schema["pattern"]) + 2 * is_counted
+    if "format" in schema:
+        weight += 25 if is_counted or "pattern" in schema else 7
+    every = schema["allOf"] if isinstance(schema.get("allOf"), list) else []
+    count = sum(1 for one in every if isinstance(one, Mapping) and ("pattern" in one or "format" in one))
+    if count > MOST_PATTERNS_TOGETHER:
+        raise SchemaRefused(
+            f"it holds one string to {count} patterns, of which {MOST_PATTERNS_TOGETHER} are allowed: use fewer"
+        )
+    return weight
+
+
+def digits(number: Any) -> int:
+    return len(re.sub(r"[^0-9]", "", str(number))) if isinstance(number, (int, float)) else 0
+
+
+def divisor_weight(divisor: Any) -> float:
+    """The library counts up to it, but for powers of ten."""
+    if isinstance(divisor, bool) or not isinstance(divisor, (int, float)) or not divisor:
+        return 0
+    coefficient = int("".join(map(str, Decimal(str(divisor)).normalize().as_tuple().digits)) or 0)
+    return coefficient / 8

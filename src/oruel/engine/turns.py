@@ -1,0 +1,45 @@
+"""Whose turn it is: a queue that is fair between accounts, and takes the cheapest of an account's own first. Pure."""
+
+from collections import OrderedDict
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+
+
+class Turns(Generic[Item]):
+    """Accounts take turns, one item each; an account that joins, or had its turn, goes to the end of the line."""
+
+    def __init__(self) -> None:
+        self._lines: OrderedDict[str, dict[int, tuple[int, Item]]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return sum(map(len, self._lines.values()))
+
+    def add(self, key: int, account: str, cost: int, item: Item) -> None:
+        self._lines.setdefault(account, {})[key] = cost, item
+
+    def remove(self, key: int) -> bool:
+        """Whether it was there."""
+        for account, line in self._lines.items():
+            if key in line:
+                self._take(account, key)
+                return True
+        return False
+
+    def next(self) -> Item | None:
+        """Takes what is next; None where there is nothing."""
+        if not self._lines:
+            return None
+        account, line = next(iter(self._lines.items()))
+        cheapest = min(line, key=lambda key: line[key][0])
+        item = self._take(account, cheapest)
+        if account in self._lines:
+            self._lines.move_to_end(account)
+        return item
+
+    def _take(self, account: str, key: int) -> Item:
+        line = self._lines[account]
+        _, item = line.pop(key)
+        if not line:
+            del self._lines[account]
+        return item

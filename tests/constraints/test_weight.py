@@ -1,0 +1,163 @@
+"""What a schema costs is bounded by the work that it asks for, not by its size."""
+
+import json
+import time
+from typing import Any
+
+import pytest
+
+from oruel.constraints.completion import MOST_WORK
+from oruel.constraints.grammar import Grammar, unclosable
+from oruel.constraints.schema import BYTES, json_grammar, left_out
+from oruel.constraints.weight import check_weight
+from oruel.errors import SchemaRefused
+
+# Nothing here takes more than some tenths of a second: this only says that it doesn't hang.
+PATIENCE_CPU_SECONDS = 2.0
+
+
+def closed(properties: dict[str, Any], **more: Any) -> dict[str, Any]:
+    required = more.pop("required", list(properties))
+    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False, **more}
+
+
+def many(count: int, one: dict[str, Any]) -> dict[str, Any]:
+    return {f"p{number}": one for number in range(count)}
+
+
+def chain(length: int, **more: Any) -> dict[str, Any]:
+    """Each definition holds a reference to the next."""
+    nodes = {f"n{number}": closed({"a": {"$ref": f"#/$defs/n{number + 1}"}}, **more) for number in range(length)}
+    return {"$defs": {**nodes, f"n{length}": {"type": "null"}}, "$ref": "#/$defs/n0"}
+
+
+SERVED = {
+    "a long constant": closed({"a": {"const": "x" * 200_000}}),
+    "a long constant of other letters": closed({"a": {"const": "\u00e9\u6f22" * 15_000}}),
+    "an optional long constant": closed({"a": {"const": "x" * 200_000}}, required=[]),
+    "a long string": closed({"a": {"type": "string", "minLength": 10**6}}),
+    "many items": {"type": "array", "minItems": 10**6},
+    "many short values": {"enum": [f"v{number}" for number in range(20_000)]},
+    "a long name": closed({"n" * 100_000: {"type": "integer"}}),
+}
+REFUSED = {
+    "optional properties": (closed(many(3_000, {"type": "integer"}), required=[]), "3,000 optional properties"),
+    "required names": ({"type": "object", "required": list(many(20_000, {}))}, "properties"),
+    "values that are objects": ({"enum": [{"a": number, "b": [number]} for number in range(9_000)]}, "enum"),
+    "a value of many members": ({"const": {f"k{number}": number for number in range(15_000)}}, "const"),
+    "patterns on one string": (
+        {"type": "string", "allOf": [{"pattern": f"a{{{number}}}.*b"} for number in range(3, 30)]},
+        "27 patterns",
+    ),
+    "patterns for keys": (
+        {"type": "object", "patternProperties": {f"^p{number}x": {} for number in range(2_000)}},
+        "patternProperties",
+    ),
+    "a pattern that repeats repetitions": ({"type": "string", "pattern": "^(a{9999}){9999}$"}, "pattern"),
+    "references in a chain": (chain(1_600), "levels deep"),
+    "long references in a chain": (
+        {
+            "$defs": {f"n{k}": {"items": {"items": {"items": {"$ref": f"#/$defs/n{k + 1}"}}}} for k in range(1_000)},
+            "$ref": "#/$defs/n0",
+        },
+        "levels deep",
+    ),
+    "merged references": (
+        {
+            "$defs": {
+                f"n{k}": {"allOf": [{"$ref": f"#/$defs/n{k + 1}"}, {"$ref": f"#/$defs/n{k + 1}"}]} for k in range(30)
+            }
+            | {"n30": closed(many(3, {"type": "integer"}))},
+            "$ref": "#/$defs/n0",
+        },
+        "too much work",
+    ),
+    "combinations": (
+        {
+            "allOf": [
+                {"anyOf": [{"properties": {f"p{group}{one}": {"type": "integer"}}} for one in range(6)]}
+                for group in range(7)
+            ]
+        },
+        "combinations",
+    ),
+    "ranges of large numbers": (
+        closed({f"p{k}": {"type": "integer", "minimum": -(10**10) + k, "maximum": 10**14 + k} for k in range(1_500)}),
+        "minimum and maximum",
+    ),
+    "a large divisor": ({"type": "integer", "multipleOf": 1234567}, "multipleOf"),
+    "formats": (closed(many(1_500, {"type": "string", "format": "date-time"})), "format"),
+    "unknown keywords": ({f"key{number}": 1 for number in range(15_000)}, "15,000 of its keywords"),
+}
+ORDINARY = {
+    "sections of many fields": closed(
+        many(
+            20,
+            closed(
+                {
+                    "text": {"type": "string", "maxLength": 400},
+                    "count": {"type": "integer", "minimum": 0, "maximum": 1000},
+                    "share": {"type": "number"},
+                    "flag": {"type": "boolean"},
+                    "tags": {"type": "array", "items": {"type": "string"}, "maxItems": 20},
+                    "at": {"type": "string", "format": "date-time"},
+                    "kind": {"enum": ["a", "b", "c"]},
+                    "maybe": {"anyOf": [{"type": "string"}, {"type": "null"}]},
+                }
+            ),
+        )
+    ),
+    "400 optional properties": closed(many(400, {"type": "string"}), required=[]),
+    "800 required properties": closed(many(800, {"type": "string"})),
+    "a choice of 1,000": closed({"a": {"enum": [f"value number {number}" for number in range(1_000)]}}),
+    "a constant of 20,000 characters": closed({"a": {"const": "lorem ipsum " * 1_700}}),
+    "alternatives": {"anyOf": [closed({f"k{number}": {"type": "string"}}) for number in range(200)]},
+    "a password": {"type": "string", "allOf": [{"pattern": "[a-z]"}, {"pattern": "[0-9]"}, {"pattern": "^.{8,64}$"}]},
+    "a chain of 100": chain(100),
+}
+
+
+@pytest.mark.parametrize("name", [*SERVED, *ORDINARY])
+def test_a_schema_of_little_work_is_served_whatever_its_size(name: str) -> None:
+    schema = (SERVED | ORDINARY)[name]
+    began = time.process_time()
+    left_out(schema)
+    unclosable(schema)
+    Grammar(BYTES, json_grammar(schema), 100, closes=True)
+    assert time.process_time() - began < PATIENCE_CPU_SECONDS
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_schema_of_too_much_work_is_refused_for_what_is_too_much(name: str) -> None:
+    schema, said = REFUSED[name]
+    began = time.process_time()
+    with pytest.raises(SchemaRefused, match=said):
+        left_out(schema)
+    assert time.process_time() - began < PATIENCE_CPU_SECONDS
+
+
+@pytest.mark.parametrize("name", ORDINARY)
+def test_ordinary_schemas_can_be_completed(name: str) -> None:
+    assert unclosable(ORDINARY[name]) == ()
+
+
+def test_what_is_forced_is_searched_in_work_that_grows_with_its_length() -> None:
+    assert unclosable(SERVED["a long constant"]) == ()
+
+
+def test_a_search_gives_up_after_counted_work() -> None:
+    assert unclosable(SERVED["a long string"]) == ("minLength",)
+    assert unclosable(SERVED["many items"]) == ("minItems",)
+    assert MOST_WORK < 100_000
+
+
+def test_what_is_counted_does_not_grow_with_the_numbers_in_lengths() -> None:
+    for most in (10, 10**9):
+        check_weight({"type": "array", "maxItems": most, "items": {"type": "string", "maxLength": most}})
+
+
+def test_a_few_schemas_may_be_too_much_only_together() -> None:
+    one = closed(many(300, {"type": "integer", "minimum": 0}))
+    check_weight(one)
+    with pytest.raises(SchemaRefused, match="too much work"):
+        check_weight(*[json.loads(json.dumps(one)) for _ in range(40)])

@@ -1,0 +1,44 @@
+"""Accounts take turns, and the cheapest of an account's items goes first."""
+
+from oruel.engine.turns import Turns
+
+
+def taken(turns: Turns[str]) -> list[str]:
+    items = []
+    while (item := turns.next()) is not None:
+        items.append(item)
+    return items
+
+
+def test_accounts_take_turns_however_much_one_of_them_asks_for() -> None:
+    turns: Turns[str] = Turns()
+    for number in range(100):
+        turns.add(number, "greedy", 1, "g")
+    turns.add(100, "modest", 1000, "m")
+    assert taken(turns).index("m") == 1
+
+
+def test_the_cheapest_of_an_account_goes_first_and_equals_in_order() -> None:
+    turns: Turns[str] = Turns()
+    for key, (cost, item) in enumerate([(5, "large"), (1, "small"), (1, "next"), (3, "middle")]):
+        turns.add(key, "a", cost, item)
+    assert taken(turns) == ["small", "next", "middle", "large"]
+
+
+def test_an_account_that_had_its_turn_waits_for_the_others() -> None:
+    turns: Turns[str] = Turns()
+    turns.add(1, "a", 1, "a1")
+    turns.add(2, "b", 1, "b1")
+    assert turns.next() == "a1"
+    turns.add(3, "a", 1, "a2")
+    assert taken(turns) == ["b1", "a2"]
+
+
+def test_what_was_removed_is_not_taken() -> None:
+    turns: Turns[str] = Turns()
+    turns.add(1, "a", 1, "a1")
+    turns.add(2, "a", 2, "a2")
+    assert turns.remove(1)
+    assert not turns.remove(1)
+    assert len(turns) == 1
+    assert taken(turns) == ["a2"]
