@@ -10,13 +10,14 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Gauge
 
 from oruel.announcement import Announcement, address
 from oruel.api.chat_body import parse_chat_aside
 from oruel.api.deadline import Deadlines
-from oruel.api.examiner import examine_schemas
+from oruel.api.examiner import EXAMPLE, examine_schemas
 from oruel.api.routes import create_api
 from oruel.api.server import Server, on_signals
 from oruel.api.services import Health, Services
@@ -33,7 +34,13 @@ from oruel.router.deployment import CatalogModel
 from oruel.router.route import Route
 from oruel.router.router import Router
 
-WORKS = (parse_chat_aside, parse_tokenize_aside, examine_schemas, prepare_aside, tokenize_aside)
+WORKS: Mapping[Callable[..., Any], Any] = {
+    parse_chat_aside: None,
+    parse_tokenize_aside: None,
+    examine_schemas: [EXAMPLE],
+    prepare_aside: None,
+    tokenize_aside: None,
+}
 """What runs in processes of its own."""
 
 ROUTE_GAUGES = {

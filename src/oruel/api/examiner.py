@@ -24,6 +24,9 @@ class Written(msgspec.Struct, frozen=True):
     closes: bool
 
 
+EXAMPLE = Written('{"type": "object", "properties": {"a": {"type": "string"}, "b": {"type": "integer"}}}', True)
+
+
 class Finding(msgspec.Struct, frozen=True):
     """The keywords that can't be enforced; `fault`: why there is no way to enforce the schema."""
 

@@ -15,6 +15,7 @@ from oruel.api.chat import chat_endpoint
 from oruel.api.docs import docs_endpoint
 from oruel.api.failures import routing_failure
 from oruel.api.health import health_endpoint
+from oruel.api.held_bodies import MOST_BYTES, BoundHeldBodies
 from oruel.api.metrics import Metrics, metrics_endpoint
 from oruel.api.middleware import AnswerErrors, CheckHost, CheckKey, RecordRequests
 from oruel.api.models import list_parameters, model_endpoint, models_endpoint
@@ -44,6 +45,7 @@ def create_api(services: Services) -> FastAPI:
             Middleware(AnswerErrors),
             Middleware(CheckHost, allowed=services.allowed_hosts),
             Middleware(CheckKey, hashes=services.api_key_hashes),
+            Middleware(BoundHeldBodies, most=max(MOST_BYTES, 2 * services.max_body_bytes)),
         ],
     )
     api.router.route_class = Route

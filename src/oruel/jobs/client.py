@@ -14,7 +14,7 @@ from oruel.jobs.base import A, Kind, Q, Work
 from oruel.jobs.child import ANSWERED, decode, encode, name_of, types_of
 from oruel.jobs.connection import Connection, asked
 from oruel.jobs.endings import error_of, raised
-from oruel.jobs.messages import Failed, Limits, Open, Run, TokenizerSource
+from oruel.jobs.messages import Failed, Limits, Open, Rehearsal, Run, TokenizerSource
 
 log = logging.getLogger("oruel.jobs")
 
@@ -25,15 +25,21 @@ ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_
 
 
 class JobClient:
-    """Used on one event loop. `works` are the functions that may be run; `environment`: the job server's variables."""
+    """Used on one event loop. `works`: the functions that may be run; one that gets faster by having run before has a
+    question that it is asked at the start. `environment`: the job server's variables.
+    """
 
     def __init__(
-        self, works: Iterable[Callable[..., Any]], environment: Mapping[str, str], limits: Limits = DEFAULT
+        self,
+        works: Mapping[Callable[..., Any], Any],
+        environment: Mapping[str, str],
+        limits: Limits = DEFAULT,
     ) -> None:
         self.limits = limits
         self.restarts = 0
         self._environment = {**environment, **ONE_THREAD}
-        self._order = Open(sorted({work.__module__ for work in works}), [], limits)
+        rehearsals = [Rehearsal(name_of(work), encode(asked)) for work, asked in works.items() if asked is not None]
+        self._order = Open([name_of(work) for work in works], rehearsals, [], limits)
         self._connection: Connection | None = None
         self._supervisor: asyncio.Task[None] | None = None
         self._numbers = itertools.count()
@@ -41,6 +47,11 @@ class JobClient:
     @property
     def pid(self) -> int | None:
         return self._connection.pid if self._connection else None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether jobs can be run."""
+        return self._connection is not None and self._connection.is_open
 
     async def launch(self) -> None:
         """Starts the process, which then waits for `open`. Raises StartupError."""
@@ -67,7 +78,7 @@ class JobClient:
     async def run(self, work: Work[Q, A], question: Q, *, kind: Kind, account: str = "", param: str | None = None) -> A:
         """See Jobs."""
         connection = self._connection
-        if connection is None or not connection.is_open:
+        if connection is None or not self.is_open:
             raise PreparationFailed("The process that prepares requests is starting again. Try again in a second.")
         number = next(self._numbers)
         with connection.job(Run(number, name_of(work), kind, account)) as ours:

@@ -39,10 +39,18 @@ class Message(msgspec.Struct, tag=True, array_like=True, frozen=True):
     pass
 
 
-class Open(Message, frozen=True):
-    """The first message: what to load before the first job. `modules` are those that hold the work."""
+class Rehearsal(msgspec.Struct, frozen=True, array_like=True):
+    """A question whose answer nobody needs: what the work builds meanwhile is there for all jobs."""
 
-    modules: list[str]
+    work: str
+    question: bytes
+
+
+class Open(Message, frozen=True):
+    """The first message: what to load, and to do, before the first job. `works` are those that will be run."""
+
+    works: list[str]
+    rehearsals: list[Rehearsal]
     tokenizers: list[TokenizerSource]
     limits: Limits
 

@@ -5,7 +5,6 @@ ends when the API process does.
 """
 
 import gc
-import importlib
 import os
 import select
 import signal
@@ -19,7 +18,7 @@ from typing import Any
 
 from oruel.errors import StartupError
 from oruel.jobs.base import Tokenizers
-from oruel.jobs.child import OUT_OF_MEMORY, do_job
+from oruel.jobs.child import OUT_OF_MEMORY, do_job, outcome, work_named
 from oruel.jobs.messages import (
     Ended,
     Inbox,
@@ -92,8 +91,11 @@ class JobServer:
             self._watch()
             for job in self._schedule.start():
                 self._start(self._tasks[job.number])
-        for task in self._running:
+        running = self._running
+        for task in running:
             task.kill()
+        for task in running:
+            os.waitpid(task.process, 0)
 
     @property
     def _running(self) -> list[Task]:
@@ -260,9 +262,11 @@ def first_message(control: socket.socket, inbox: Inbox[Any]) -> Open | None:
 
 def opened(order: Open) -> Tokenizers:
     """Loads all that jobs need. Raises StartupError."""
-    for module in order.modules:
-        importlib.import_module(module)
+    for work in order.works:
+        work_named(work)
     tokenizers = {source.path: open_tokenizer(source) for source in order.tokenizers}
+    for rehearsal in order.rehearsals:
+        outcome(rehearsal.work, rehearsal.question, tokenizers)
     # What never changes stays in memory that all jobs share.
     gc.collect()
     gc.freeze()
