@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from oruel.jobs.base import A, Kind, Q, Work
+from oruel.jobs.child import decode, encode, types_of
 from oruel.types import ChatRequest, Delta, Message, TokenLogprob, Usage
 
 Step = Delta | Exception | float | asyncio.Event
@@ -76,6 +78,8 @@ class FakeBackend:
 class FakeTokenizer:
     """One token per byte of UTF-8, the byte its id; token 256 is the control token that opens a message."""
 
+    longest_piece = 1
+
     def encode_text(self, text: str) -> list[int]:
         return list(text.encode())
 
@@ -87,6 +91,20 @@ class FakeTokenizer:
 
     def token_text(self, token: int) -> str:
         return "<|message|>" if token == 256 else chr(token)
+
+
+class InProcessJobs:
+    """Does each job at once, and passes questions and answers on as JSON, as real ones do. `kinds` are those done."""
+
+    def __init__(self, tokenizers: Mapping[str, Any] | None = None) -> None:
+        self.tokenizers = tokenizers or {}
+        self.kinds: list[Kind] = []
+
+    async def run(self, work: Work[Q, A], question: Q, *, kind: Kind, account: str = "", param: str | None = None) -> A:
+        self.kinds.append(kind)
+        asked, answered = types_of(work)
+        answer: A = decode(encode(work(self.tokenizers, decode(encode(question), asked))), answered)
+        return answer
 
 
 async def until(condition: Callable[[], bool]) -> None:

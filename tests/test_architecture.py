@@ -19,6 +19,7 @@ ORDER = [
     "ledger",
     "router",
     "backends",
+    "jobs",
     "text",
     "engine",
     "sampling",

@@ -14,7 +14,7 @@ def model(name: str) -> RunningModel:
     routes = [
         Route(Deployment(f"{name}-{number}", Upstream("http://x", "oruel", "m")), FakeBackend()) for number in (1, 2)
     ]
-    return RunningModel(card, routes, None)
+    return RunningModel(card, routes)
 
 
 def fail(route: Route) -> None:

@@ -11,18 +11,26 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Gauge
 
 from oruel.announcement import Announcement, address
+from oruel.api.chat_body import parse_chat_aside
 from oruel.api.deadline import Deadlines
 from oruel.api.edge import EdgeLimits
+from oruel.api.examiner import EXAMPLE, examine_schemas
 from oruel.api.routes import create_api
 from oruel.api.server import Server, on_signals
 from oruel.api.services import Health, Services
-from oruel.config import Settings, is_loopback
+from oruel.api.tokenize import parse_tokenize_aside, tokenize_aside
+from oruel.backends.preparation import prepare_aside
+from oruel.config import Settings, engine_environment, is_loopback
 from oruel.errors import ConfigError
 from oruel.fleet import Fleet, RunningEngine, RunningModel, fingerprint, side_by_side
+from oruel.jobs.base import Jobs
+from oruel.jobs.client import JobClient
+from oruel.jobs.messages import Limits
 from oruel.router.catalog import Catalog
 from oruel.router.deployment import CatalogModel
 from oruel.router.route import Route
@@ -30,6 +38,16 @@ from oruel.router.router import Router
 
 MOST_FILES, RESERVED_FILES = 65536, 40
 SEND_BUFFER_BYTES = 2**17
+
+WORKS: Mapping[Callable[..., Any], Any] = {
+    parse_chat_aside: None,
+    parse_tokenize_aside: None,
+    examine_schemas: [EXAMPLE],
+    prepare_aside: None,
+    tokenize_aside: None,
+}
+"""What runs in processes of its own."""
+
 ROUTE_GAUGES = {
     "running": "Requests that it has.",
     "asked": "Requests that were sent there since the start.",
@@ -86,9 +104,14 @@ async def run(
     assert running is not None
     on_signals(running.cancel)
     async with AsyncExitStack() as owned:
-        fleet = Fleet(settings, files, owned, silence=patience.silence)
+        jobs = JobClient(WORKS, engine_environment(), Limits(seconds=settings.preparation_seconds))
+        owned.push_async_callback(jobs.close)
+        # It imports what it needs while the engines load their models.
+        await jobs.launch()
+        fleet = Fleet(settings, files, jobs, owned, silence=patience.silence)
         started = await side_by_side([fleet.start(model) for model in models])
-        services = compose(settings, started)
+        await jobs.open({engine.source for model in started for engine in model.engines.values()})
+        services = compose(settings, started, jobs)
         said = announcement(settings, listener, started)
         # What lives as long as the server needn't be looked through for garbage again and again.
         gc.collect()
@@ -96,25 +119,27 @@ async def run(
         server = Server(
             create_api(services),
             lambda: announce(said),
-            cut=partial(cut, started),
+            cut=partial(cut, started, jobs),
             grace_seconds=patience.grace,
             limits=edge_limits(settings),
         )
         await server.serve(sockets=[listener])
 
 
-async def cut(models: Sequence[RunningModel]) -> None:
-    """Ends all engines, and what they compute with them."""
-    await asyncio.gather(*(engine.client.close() for model in models for engine in model.engines.values()))
+async def cut(models: Sequence[RunningModel], jobs: JobClient) -> None:
+    """Ends all engines and jobs, and what they compute with them."""
+    engines = [engine.client.close() for model in models for engine in model.engines.values()]
+    await asyncio.gather(*engines, jobs.close())
 
 
-def compose(settings: Settings, models: Sequence[RunningModel]) -> Services:
+def compose(settings: Settings, models: Sequence[RunningModel], jobs: Jobs) -> Services:
     """Router over each model's deployments."""
     catalog = Catalog(tuple(model.card for model in models))
     engines = {name: engine for model in models for name, engine in model.engines.items()}
     return Services(
         backend=Router(catalog, {model.card.name: model.routes for model in models}),
         catalog=catalog,
+        jobs=jobs,
         tokenizers={model.card.name: model.tokenizer for model in models if model.tokenizer},
         health=partial(health, models),
         fingerprint={name: fingerprint(engine) for name, engine in engines.items()}.get,

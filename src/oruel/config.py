@@ -108,6 +108,9 @@ class Settings:
         300.0, SECONDS, "How long a request may wait for its first token, the queue included, in seconds."
     )
     total_seconds: float = setting(3600.0, SECONDS, "How long a whole answer may take, in seconds.")
+    preparation_seconds: float = setting(
+        2.0, SECONDS, "How much CPU time it may take to prepare one part of a request, such as its tools, in seconds."
+    )
     threads: int | None = setting(
         None,
         Integer(1, 1024),

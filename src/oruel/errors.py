@@ -4,7 +4,8 @@ OruelError
 ├── RequestError                400  invalid_request_error
 │   ├── InvalidBody                  the body is not the JSON object it should be
 │   ├── InvalidParameter             a known field holds a value that it can't take
-│   │   └── TemplateTooCostly        the chat template takes too long over these messages
+│   │   ├── TemplateTooCostly        the chat template takes too long over these messages
+│   │   └── TooCostly                preparing the request takes more time or memory than a request may
 │   ├── UnknownParameter             a field nobody declared
 │   ├── UnsupportedParameter         a declared field asks for what this server doesn't do
 │   ├── SchemaRefused                a JSON Schema that is none, or that asks too much
@@ -24,6 +25,7 @@ OruelError
 │   ├── Overloaded              503  overloaded_error, with Retry-After
 │   │   └── TooManyConnections       the server, or the client's address, has all that it may have
 │   ├── EngineFailed            503  the engine process died while it held the request
+│   ├── PreparationFailed       503  the job server died while it held the request
 │   ├── UpstreamFailed          502  another server let the request down
 │   │   ├── UpstreamUnavailable      it never took the request
 │   │   └── UpstreamTimedOut    504  it said nothing for too long
@@ -67,6 +69,10 @@ class InvalidParameter(RequestError):
 
 
 class TemplateTooCostly(InvalidParameter):
+    pass
+
+
+class TooCostly(InvalidParameter):
     pass
 
 
@@ -165,6 +171,10 @@ class TooManyConnections(Overloaded):
 
 class EngineFailed(Overloaded):
     code = "engine_failed"
+
+
+class PreparationFailed(Overloaded):
+    code = "preparation_failed"
 
 
 class UpstreamFailed(ServerError):

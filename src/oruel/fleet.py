@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from oruel.backends.base import Backend
 from oruel.backends.discreet import Discreet
 from oruel.backends.local import LocalBackend
+from oruel.backends.preparation import Window
 from oruel.backends.upstream import Patience as UpstreamPatience
 from oruel.backends.upstream import UpstreamBackend, upstream_client
 from oruel.backends.within_context import WithinContext
@@ -18,6 +19,8 @@ from oruel.config import Settings, engine_environment, secret_in
 from oruel.engine.client import EngineClient
 from oruel.engine.protocol import Ready, Start
 from oruel.errors import ConfigError, StartupError
+from oruel.jobs.base import Jobs
+from oruel.jobs.messages import TokenizerSource
 from oruel.llama.library import load_library
 from oruel.llama.model import Model
 from oruel.router.catalog import ModelCard
@@ -38,6 +41,7 @@ class RunningEngine:
     ready: Ready
     path: Path
     tokenizer: Tokenizer
+    source: TokenizerSource
 
     @property
     def calls_tools(self) -> bool:
@@ -46,21 +50,24 @@ class RunningEngine:
 
 @dataclass(frozen=True, slots=True)
 class RunningModel:
-    """`tokenizer` is that of its first engine; a model that only other servers have has none."""
-
     card: ModelCard
     routes: Sequence[Route]
-    tokenizer: Tokenizer | None
     engines: Mapping[str, RunningEngine] = field(default_factory=dict)
+
+    @property
+    def tokenizer(self) -> str | None:
+        """Under which name jobs have that of its first engine; None where only other servers have the model."""
+        return next((engine.source.path for engine in self.engines.values()), None)
 
 
 class Fleet:
     """`files` are the embedded models' by the name that the catalog gives them. What is started belongs to `owned`."""
 
     def __init__(
-        self, settings: Settings, files: Mapping[str, Path], owned: AsyncExitStack, *, silence: float = 30.0
+        self, settings: Settings, files: Mapping[str, Path], jobs: Jobs, owned: AsyncExitStack, *, silence: float = 30.0
     ) -> None:
         self._settings = settings
+        self._jobs = jobs
         self._files = files
         self._owned = owned
         self._silence = silence
@@ -75,7 +82,6 @@ class Fleet:
         return RunningModel(
             card=card_of(model, running, self._settings.template_kwargs),
             routes=[route for route, _ in started],
-            tokenizer=running[0].tokenizer if running else None,
             engines=engines,
         )
 
@@ -91,8 +97,9 @@ class Fleet:
         local = LocalBackend(
             engine.client,
             engine.tokenizer,
-            model=model.name,
-            context=engine.ready.context,
+            self._jobs,
+            tokenizer_name=engine.source.path,
+            window=Window(model.name, engine.ready.context),
             shares_with_all=self._settings.share_prefixes == "all",
         )
         route = EngineRoute(
@@ -122,7 +129,8 @@ class Fleet:
         )
         describes = self._settings.tool_prompt == "generic"
         tokenizer = Tokenizer(loaded.vocabulary, loaded.chat_template, describes_tools=describes)
-        return RunningEngine(client, ready, path, tokenizer)
+        same = TokenizerSource(str(path), self._settings.libllama, describes)
+        return RunningEngine(client, ready, path, tokenizer, same)
 
     def _upstream(self, model: CatalogModel, deployment: Deployment, source: Upstream) -> Backend:
         key = key_of(deployment, source)

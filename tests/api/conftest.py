@@ -16,7 +16,7 @@ import uvicorn
 from oruel.api.routes import create_api
 from oruel.api.services import Health, Services
 from oruel.router.catalog import Catalog, ModelCard
-from tests.fakes import MODEL, FakeBackend, FakeTokenizer
+from tests.fakes import MODEL, FakeBackend, FakeTokenizer, InProcessJobs
 
 CARD = ModelCard(
     MODEL,
@@ -53,7 +53,8 @@ def services_for(backend: FakeBackend, /, **changes: Any) -> Services:
     given: dict[str, Any] = {
         "backend": backend,
         "catalog": Catalog((CARD,)),
-        "tokenizers": {MODEL: FakeTokenizer()},
+        "jobs": InProcessJobs({MODEL: FakeTokenizer()}),
+        "tokenizers": {MODEL: MODEL},
         "health": lambda: Health("ok"),
         "fingerprint": lambda deployment: "fp-test",
     }

@@ -11,13 +11,14 @@ import pytest
 
 from oruel.api.deadline import Deadlines
 from oruel.backends.local import LocalBackend
+from oruel.backends.preparation import Window
 from oruel.engine.client import EngineClient
 from oruel.engine.protocol import Start, Started, TokenOutput
 from oruel.llama.model import Model
 from oruel.text.tokenizer import Tokenizer
 from tests.api.conftest import CHAT, Serve, chat
 from tests.engine.scripted_process import scripted_engine
-from tests.fakes import MODEL, until
+from tests.fakes import MODEL, InProcessJobs, until
 from tests.gguf_models import llama_model
 
 pytestmark = [pytest.mark.anyio, pytest.mark.model]
@@ -55,7 +56,9 @@ Ask = Callable[..., "asyncio.Task[httpx2.Response]"]
 
 @pytest.fixture
 def ask(tokenizer: Tokenizer, engine: EngineClient, serve: Serve) -> Ask:
-    backend = LocalBackend(engine, tokenizer, model=MODEL, context=CONTEXT)
+    backend = LocalBackend(
+        engine, tokenizer, InProcessJobs({MODEL: tokenizer}), tokenizer_name=MODEL, window=Window(MODEL, CONTEXT)
+    )
 
     def begin(deadlines: Deadlines = PATIENT, **fields: Any) -> "asyncio.Task[httpx2.Response]":
         client = serve(backend=backend, deadlines=deadlines)
@@ -127,7 +130,11 @@ async def test_the_usage_says_how_much_of_the_prompt_the_engine_found(
     tokenizer: Tokenizer, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine, process = await scripted_engine(monkeypatch)
-    client = serve(backend=LocalBackend(engine, tokenizer, model=MODEL, context=CONTEXT))
+    client = serve(
+        backend=LocalBackend(
+            engine, tokenizer, InProcessJobs({MODEL: tokenizer}), tokenizer_name=MODEL, window=Window(MODEL, CONTEXT)
+        )
+    )
     asking = asyncio.create_task(client.post(CHAT, json=chat(n=2)))
     await until(lambda: len(process.submitted) == 2)
     first, second = (submit.sequence for submit in process.submitted)

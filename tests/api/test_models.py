@@ -8,7 +8,7 @@ import pytest
 from oruel.parameters import PARAMETERS, USE_CASES
 from oruel.router.catalog import Catalog, ModelCard
 from tests.api.conftest import CARD, Client, Serve
-from tests.fakes import MODEL, FakeTokenizer
+from tests.fakes import MODEL
 
 pytestmark = pytest.mark.anyio
 
@@ -89,6 +89,6 @@ async def test_what_cannot_be_tokenized_is_refused_by_name(
 
 async def test_the_model_must_be_named_where_there_are_several(serve: Serve) -> None:
     other = ModelCard("other", context=1, vocabulary_size=1, created=0)
-    client = serve(catalog=Catalog((CARD, other)), tokenizers={MODEL: FakeTokenizer(), "other": FakeTokenizer()})
+    client = serve(catalog=Catalog((CARD, other)), tokenizers={MODEL: MODEL, "other": MODEL})
     assert (await client.post("/tokenize", json={"text": "a"})).json()["error"]["param"] == "model"
     assert (await client.post("/tokenize", json={"text": "a", "model": "other"})).json()["model"] == "other"

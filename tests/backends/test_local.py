@@ -1,7 +1,6 @@
 """The embedded engine behind the one seam: what a request's deltas add up to, over a random-weights model."""
 
 import asyncio
-import threading
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
@@ -10,15 +9,15 @@ from pathlib import Path
 import pytest
 
 from oruel.backends.local import LocalBackend
+from oruel.backends.preparation import Window
 from oruel.engine.client import EngineClient
 from oruel.engine.protocol import Start, Started, TokenOutput
 from oruel.errors import ContextLengthExceeded, TemplateTooCostly
 from oruel.llama.model import Model
-from oruel.text.budget import WHOLE, Limits
-from oruel.text.tokenizer import Prompt, Tokenizer
+from oruel.text.tokenizer import Tokenizer
 from oruel.types import ChatRequest, Delta, Message, SamplingParams, Tool, ToolChoice
 from tests.engine.scripted_process import ScriptedProcess, scripted_engine
-from tests.fakes import until
+from tests.fakes import InProcessJobs, until
 from tests.gguf_models import llama_model
 
 pytestmark = pytest.mark.model
@@ -34,6 +33,14 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return llama_model(tmp_path_factory.mktemp("model"))
 
 
+def local(
+    engine: EngineClient, tokenizer: Tokenizer, jobs: InProcessJobs | None = None, *, shares_with_all: bool = False
+) -> LocalBackend:
+    jobs = jobs or InProcessJobs({"llama": tokenizer})
+    window = Window("llama", CONTEXT)
+    return LocalBackend(engine, tokenizer, jobs, tokenizer_name="llama", window=window, shares_with_all=shares_with_all)
+
+
 @asynccontextmanager
 async def local_backend(
     path: Path, *, shares_with_all: bool = False, describes_tools: bool = False
@@ -43,8 +50,7 @@ async def local_backend(
         try:
             await engine.start()
             tokenizer = Tokenizer(model.vocabulary, model.chat_template, describes_tools=describes_tools)
-            backend = LocalBackend(engine, tokenizer, model="llama", context=CONTEXT, shares_with_all=shares_with_all)
-            yield backend, engine
+            yield local(engine, tokenizer, shares_with_all=shares_with_all), engine
         finally:
             await engine.close()
 
@@ -162,7 +168,7 @@ async def scripted_backend(
     engine, process = await scripted_engine(monkeypatch)
     with Model(path, vocabulary_only=True) as model:
         tokenizer = Tokenizer(model.vocabulary, model.chat_template)
-        yield LocalBackend(engine, tokenizer, model="llama", context=CONTEXT), process, tokenizer
+        yield local(engine, tokenizer), process, tokenizer
 
 
 def test_the_first_token_makes_a_delta_even_while_its_text_is_held_back(
@@ -232,7 +238,7 @@ def test_a_template_that_never_ends_is_refused_by_the_models_name(path: Path, mo
         engine, process = await scripted_engine(monkeypatch)
         with Model(path, vocabulary_only=True) as model:
             tokenizer = Tokenizer(model.vocabulary, NEVER_ENDS)
-            backend = LocalBackend(engine, tokenizer, model="llama", context=CONTEXT)
+            backend = local(engine, tokenizer)
             with pytest.raises(TemplateTooCostly, match=r"llama.*chat template.*steps") as caught:
                 await answer(backend, replace(REQUEST, messages=(Message("user", "go"),)))
         assert caught.value.param == "messages"
@@ -241,26 +247,18 @@ def test_a_template_that_never_ends_is_refused_by_the_models_name(path: Path, mo
     asyncio.run(run())
 
 
-def test_what_takes_a_template_long_is_rendered_off_the_event_loop(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_takes_a_template_long_is_rendered_by_a_job(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     turns = "{% for message in messages %}{% for a in range(9999) %}{% endfor %}{{ message.content }}{% endfor %}"
-    threads: list[bool] = []
 
-    async def run() -> None:
+    async def run() -> InProcessJobs:
         engine, _ = await scripted_engine(monkeypatch)
         with Model(path, vocabulary_only=True) as model:
             tokenizer = Tokenizer(model.vocabulary, turns)
-            encode = tokenizer.encode_request
-
-            def encoded(request: ChatRequest, *, limits: Limits = WHOLE) -> Prompt:
-                prompt = encode(request, limits=limits)
-                threads.append(threading.current_thread() is threading.main_thread())
-                return prompt
-
-            monkeypatch.setattr(tokenizer, "encode_request", encoded)
-            backend = LocalBackend(engine, tokenizer, model="llama", context=CONTEXT)
+            jobs = InProcessJobs({"llama": tokenizer})
+            backend = local(engine, tokenizer, jobs)
             for messages in (1, 40):
                 request = replace(REQUEST, messages=(Message("user", "Hi"),) * messages)
-                await backend._encode(request)
+                await backend._prepare(request)
+        return jobs
 
-    asyncio.run(run())
-    assert threads == [True, False]
+    assert asyncio.run(run()).kinds == ["prompt"]

@@ -10,18 +10,19 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
-from oruel.api.body import read_object
-from oruel.api.chat_body import ChatCall, parse_chat
+from oruel.api.body import is_small, read_body
+from oruel.api.chat_body import ChatCall, Terms, parse_chat_aside, parse_raw_chat
 from oruel.api.chunks import Chunks, Fingerprint
 from oruel.api.completion import ChatCompletion, answer_choice, usage_body
 from oruel.api.connection import while_connected
 from oruel.api.deadline import before_deadlines, on_loop, requested_timeout
+from oruel.api.examiner import Examiner, has_schemas
 from oruel.api.record import RequestRecord, header_text, record_of
 from oruel.api.services import Endpoint, Services
 from oruel.api.sse import EventStream, event
-from oruel.api.tools import check_schemas
+from oruel.backends.base import Backend
 from oruel.errors import RoutedInCircles
-from oruel.types import HOPS, Delta
+from oruel.types import HOPS, ChatRequest, Delta
 
 log = structlog.get_logger("oruel.api")
 encode = msgspec.json.Encoder().encode
@@ -32,16 +33,15 @@ MAX_HOPS = 8
 
 
 def chat_endpoint(services: Services) -> Endpoint:
+    examiner = Examiner(services.jobs)
+
     async def create_chat_completion(request: Request) -> Response:
-        body = await read_object(request, services.max_body_bytes)
+        raw = await read_body(request, services.max_body_bytes)
         record = record_of(request)
-        reports = services.unknown_fields == "report"
-        hops = hops_of(request.headers.get(HOPS, ""))
-        call = parse_chat(body, services.catalog, account=record.account, hops=hops, report_unknown=reports)
-        differs = await check_schemas(call.request)
+        call = await parsed(request, raw, services)
 
         def headers() -> dict[str, str]:
-            return ignored_header(call) | differs_header((*differs, *record.differs))
+            return ignored_header(call) | differs_header((*record.unenforced, *record.differs))
 
         def fingerprint() -> str | None:
             return services.fingerprint(record.deployment)
@@ -50,7 +50,7 @@ def chat_endpoint(services: Services) -> Endpoint:
         if services.log_prompts:
             log.info("prompt", request_id=record.id, messages=[[m.role, m.content] for m in call.request.messages])
         deadlines = replace(services.deadlines, timeout=requested_timeout(request.headers))
-        deltas = before_deadlines(services.backend.stream(call.request), deadlines, record.started)
+        deltas = before_deadlines(answered(call.request, services.backend, examiner, record), deadlines, record.started)
         deltas = recorded(deltas, record)
         if call.stream:
             events = stream_events(call, deltas, fingerprint)
@@ -60,6 +60,37 @@ def chat_endpoint(services: Services) -> Endpoint:
         return Response(encode(answer), headers=headers(), media_type="application/json")
 
     return create_chat_completion
+
+
+async def parsed(request: Request, raw: bytes, services: Services) -> ChatCall:
+    """Raises RequestError, ClientDisconnect, and what Jobs.run raises."""
+    terms = Terms(
+        services.catalog.cards,
+        record_of(request).account,
+        hops_of(request.headers.get(HOPS, "")),
+        services.unknown_fields == "report",
+    )
+    if is_small(raw):
+        return parse_raw_chat(raw, terms, services.catalog)
+    question = msgspec.json.encode(terms) + b"\n" + raw
+    job = services.jobs.run(parse_chat_aside, question, kind="body", account=terms.account)
+    return await while_connected(request.receive, job)
+
+
+def answered(
+    request: ChatRequest, backend: Backend, examiner: Examiner, record: RequestRecord
+) -> AsyncGenerator[Delta, None]:
+    """The backend's deltas, after the request's schemas were examined."""
+    return examined(request, backend, examiner, record) if has_schemas(request) else backend.stream(request)
+
+
+async def examined(
+    request: ChatRequest, backend: Backend, examiner: Examiner, record: RequestRecord
+) -> AsyncGenerator[Delta, None]:
+    record.unenforced = await examiner.examine(request)
+    async with aclosing(backend.stream(request)) as deltas:
+        async for delta in deltas:
+            yield delta
 
 
 async def whole_answer(call: ChatCall, deltas: AsyncGenerator[Delta, None], fingerprint: Fingerprint) -> ChatCompletion:

@@ -5,11 +5,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
+from oruel.api.body import parse_object
+from oruel.api.examiner import check_size, places_in
 from oruel.api.messages import MESSAGES, answered
 from oruel.api.openai_fields import INERT, RECORDED, REFUSED
 from oruel.api.tools import build_choice, build_format, build_tools
 from oruel.api.unknown_fields import without_unknown
 from oruel.errors import InvalidParameter, UnsupportedParameter
+from oruel.jobs.base import Tokenizers
 from oruel.kinds import Kind, Object, String, abbreviate, nearest
 from oruel.parameters import PARAMETERS
 from oruel.router.catalog import Catalog, ModelCard
@@ -43,6 +48,29 @@ class ChatCall:
     recorded: Mapping[str, Any]
 
 
+class Terms(msgspec.Struct, frozen=True):
+    """What a chat body is parsed with, apart from its bytes."""
+
+    models: tuple[ModelCard, ...]
+    account: str = ""
+    hops: int = 0
+    report_unknown: bool = False
+
+
+def parse_raw_chat(raw: bytes, terms: Terms, catalog: Catalog) -> ChatCall:
+    """`catalog` has the models of the terms. Raises RequestError, its `param` naming the field."""
+    return parse_chat(
+        parse_object(raw), catalog, account=terms.account, hops=terms.hops, report_unknown=terms.report_unknown
+    )
+
+
+def parse_chat_aside(tokenizers: Tokenizers, question: bytes) -> ChatCall:
+    """The question is the terms as JSON, then the body on the next line."""
+    head, _, raw = question.partition(b"\n")
+    terms = msgspec.json.decode(head, type=Terms)
+    return parse_raw_chat(raw, terms, Catalog(terms.models))
+
+
 def parse_chat(
     body: object, catalog: Catalog, *, account: str = "", hops: int = 0, report_unknown: bool = False
 ) -> ChatCall:
@@ -55,6 +83,7 @@ def parse_chat(
     values = DEFAULTS | given
     request = chat_request(values, card, account, hops)
     check_tools(request, card)
+    check_size(list(places_in(request)))
     return ChatCall(
         request=request,
         stream=values["stream"],

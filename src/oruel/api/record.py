@@ -17,7 +17,9 @@ MAX_HEADER_CHARACTERS = 4096
 
 @dataclass
 class RequestRecord:
-    """Times are in seconds of time.perf_counter, `queued` is the seconds that the request waited for a place.
+    """`unenforced`: what of its schemas is not enforced, each as "parameter: keywords".
+
+    Times are in seconds of time.perf_counter, `queued` is the seconds that the request waited for a place.
 
     `status` stays 499 when the client left before it had one.
     """
@@ -38,6 +40,7 @@ class RequestRecord:
     recorded: Mapping[str, Any] = field(default_factory=dict)
     deployment: str = ""
     differs: tuple[str, ...] = ()
+    unenforced: tuple[str, ...] = ()
 
     def asked(self, request: ChatRequest, recorded: Mapping[str, Any]) -> None:
         self.completion, self.model, self.tier, self.recorded = request.id, request.model, request.tier, recorded

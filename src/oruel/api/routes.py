@@ -16,6 +16,7 @@ from oruel.api.chat import chat_endpoint
 from oruel.api.docs import docs_endpoint
 from oruel.api.failures import routing_failure
 from oruel.api.health import health_endpoint
+from oruel.api.held_bodies import MOST_BYTES, BoundHeldBodies
 from oruel.api.metrics import Metrics, metrics_endpoint
 from oruel.api.middleware import AnswerErrors, CheckHost, CheckKey, HeadAsGet, RecordRequests
 from oruel.api.models import list_parameters, model_endpoint, models_endpoint
@@ -54,6 +55,7 @@ def create_api(services: Services) -> FastAPI:
             Middleware(CheckHost, allowed=services.allowed_hosts),
             Middleware(CheckKey, hashes=services.api_key_hashes),
             Middleware(LimitBodyPace, seconds=services.body_seconds),
+            Middleware(BoundHeldBodies, most=max(MOST_BYTES, 2 * services.max_body_bytes)),
             Middleware(HeadAsGet),
         ],
     )

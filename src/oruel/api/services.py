@@ -1,8 +1,8 @@
 """What the routes need to know and to reach, handed to them by app.py; the routes read nothing else."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Literal
 
 from prometheus_client import CollectorRegistry
 from starlette.requests import Request
@@ -10,26 +10,10 @@ from starlette.responses import Response
 
 from oruel.api.deadline import Deadlines
 from oruel.backends.base import Backend
+from oruel.jobs.base import Jobs
 from oruel.router.catalog import Catalog
-from oruel.types import Message
 
 Endpoint = Callable[[Request], Awaitable[Response]]
-
-
-class Tokenizer(Protocol):
-    """Text to token ids and back, for one model. Safe to call from any thread."""
-
-    def encode_text(self, text: str) -> list[int]:
-        """The tokens of a text; nothing in it is a special token."""
-
-    def encode_messages(self, messages: Sequence[Message], kwargs: Mapping[str, Any]) -> list[int]:
-        """The tokens of the prompt that a chat request with these messages would have. Raises RequestError."""
-
-    def piece(self, token: int) -> bytes:
-        """The bytes that the token stands for; none for a control token."""
-
-    def token_text(self, token: int) -> str:
-        """The vocabulary's own text for the token, such as <|im_end|>."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +30,8 @@ class Health:
 
 @dataclass(frozen=True)
 class Services:
-    """`tokenizers` by the model's own name. `fingerprint`: the system_fingerprint of what a deployment answers, None
-    for another server, of whose kernels nothing is known here.
+    """`tokenizers`: under which name jobs have the tokenizer of a model, by the model's own name. `fingerprint`: the
+    system_fingerprint of what a deployment answers, None for another server, of whose kernels nothing is known here.
 
     `api_key_hashes`: SHA-256 of each key that opens the endpoint; with none, it is open.
     `allowed_hosts`: names beside the loopback's that the Host header may hold; "*" takes any.
@@ -57,7 +41,8 @@ class Services:
 
     backend: Backend
     catalog: Catalog
-    tokenizers: Mapping[str, Tokenizer]
+    jobs: Jobs
+    tokenizers: Mapping[str, str]
     health: Callable[[], Health]
     fingerprint: Callable[[str], str | None]
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)

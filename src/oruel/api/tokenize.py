@@ -1,19 +1,23 @@
 """POST /tokenize: a text, or the prompt that messages make, as token ids with their text."""
 
-import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from oruel.api.body import read_object
+from oruel.api.body import is_small, parse_object, read_body
 from oruel.api.chat_body import FIELDS, check_template_kwargs
+from oruel.api.connection import while_connected
 from oruel.api.record import record_of
-from oruel.api.services import Endpoint, Services, Tokenizer
+from oruel.api.services import Endpoint, Services
 from oruel.errors import InvalidParameter, UnsupportedParameter
+from oruel.jobs.base import Tokenizers
 from oruel.kinds import Object, String
 from oruel.router.catalog import Catalog, ModelCard
+from oruel.text.tokenizer import Tokenizer
+from oruel.types import Message
 
 # The answer is some fifty times the size of its tokens.
 MAX_TOKENS = 2**18
@@ -26,6 +30,27 @@ TOKENIZE_BODY = Object(
         "chat_template_kwargs": FIELDS["chat_template_kwargs"],
     }
 )
+
+
+class TokenizeCall(msgspec.Struct, frozen=True):
+    """A validated body; either `text` or `messages` is given."""
+
+    model: str | None = None
+    text: str | None = None
+    messages: tuple[Message, ...] | None = None
+    chat_template_kwargs: Mapping[str, Any] = {}
+
+    @property
+    def field(self) -> str:
+        return "messages" if self.text is None else "text"
+
+
+class TokenizeWork(msgspec.Struct, frozen=True):
+    """`model` is the name that the answer carries, `tokenizer` the one of the job's."""
+
+    tokenizer: str
+    model: str
+    call: TokenizeCall
 
 
 class Token(msgspec.Struct):
@@ -44,19 +69,40 @@ class TokenizeAnswer(msgspec.Struct):
 
 def tokenize_endpoint(services: Services) -> Endpoint:
     async def tokenize(request: Request) -> Response:
-        given = TOKENIZE_BODY.parse(await read_object(request, services.max_body_bytes), "")
-        check_together(given)
-        card = chosen_model(given, services.catalog)
-        record_of(request).model = card.name
-        check_template_kwargs(given.get("chat_template_kwargs", {}), card)
-        if card.name not in services.tokenizers:
-            raise UnsupportedParameter(
-                f"{card.name} is served by others, whose tokens aren't known here.", param="model"
-            )
-        answer = await asyncio.to_thread(tokens_json, given, card.name, services.tokenizers[card.name])
-        return Response(answer, media_type="application/json")
+        raw = await read_body(request, services.max_body_bytes)
+        return await while_connected(request.receive, answer(request, raw, services))
 
     return tokenize
+
+
+async def answer(request: Request, raw: bytes, services: Services) -> Response:
+    record = record_of(request)
+    call = await parsed(raw, record.account, services)
+    card = chosen_model(call.model, services.catalog)
+    record.model = card.name
+    check_template_kwargs(call.chat_template_kwargs, card)
+    if card.name not in services.tokenizers:
+        raise UnsupportedParameter(f"{card.name} is served by others, whose tokens aren't known here.", param="model")
+    work = TokenizeWork(services.tokenizers[card.name], card.name, call)
+    content = await services.jobs.run(tokenize_aside, work, kind="tokenize", account=record.account, param=call.field)
+    return Response(content, media_type="application/json")
+
+
+async def parsed(raw: bytes, account: str, services: Services) -> TokenizeCall:
+    if is_small(raw):
+        return parse_tokenize(raw)
+    return await services.jobs.run(parse_tokenize_aside, raw, kind="body", account=account)
+
+
+def parse_tokenize_aside(tokenizers: Tokenizers, raw: bytes) -> TokenizeCall:
+    return parse_tokenize(raw)
+
+
+def parse_tokenize(raw: bytes) -> TokenizeCall:
+    """Raises RequestError."""
+    given = TOKENIZE_BODY.parse(parse_object(raw), "")
+    check_together(given)
+    return TokenizeCall(**given)
 
 
 def check_together(given: dict[str, Any]) -> None:
@@ -66,24 +112,36 @@ def check_together(given: dict[str, Any]) -> None:
         raise InvalidParameter("chat_template_kwargs needs messages beside it.", param="chat_template_kwargs")
 
 
-def chosen_model(given: dict[str, Any], catalog: Catalog) -> ModelCard:
+def chosen_model(name: str | None, catalog: Catalog) -> ModelCard:
     """The only model there is may be left unnamed."""
-    if "model" in given:
-        return catalog.resolve(given["model"])
+    if name is not None:
+        return catalog.resolve(name)
     if len(catalog.cards) > 1:
         raise InvalidParameter("model is required, because this server has several.", param="model")
     return catalog.cards[0]
 
 
-def tokens_json(given: dict[str, Any], name: str, tokenizer: Tokenizer) -> bytes:
-    if "text" in given:
-        field, ids = "text", tokenizer.encode_text(given["text"])
+def tokenize_aside(tokenizers: Tokenizers, work: TokenizeWork) -> bytes:
+    """A TokenizeAnswer as JSON. Raises InvalidParameter."""
+    call, tokenizer = work.call, tokenizers[work.tokenizer]
+    require_few(size_of(call) // tokenizer.longest_piece, call.field, "at least ")
+    if call.text is not None:
+        ids = tokenizer.encode_text(call.text)
     else:
-        kwargs = given.get("chat_template_kwargs", {})
-        field, ids = "messages", tokenizer.encode_messages(given["messages"], kwargs)
-    if len(ids) > MAX_TOKENS:
-        raise InvalidParameter(f"{field} is {len(ids)} tokens; send at most {MAX_TOKENS} at once.", param=field)
-    return msgspec.json.encode(TokenizeAnswer(name, len(ids), [token(id, tokenizer) for id in ids]))
+        ids = tokenizer.encode_messages(call.messages or (), call.chat_template_kwargs)
+    require_few(len(ids), call.field)
+    return msgspec.json.encode(TokenizeAnswer(work.model, len(ids), [token(id, tokenizer) for id in ids]))
+
+
+def size_of(call: TokenizeCall) -> int:
+    """In bytes of UTF-8."""
+    texts = [call.text or "", *(message.content for message in call.messages or ())]
+    return sum(len(text.encode()) for text in texts)
+
+
+def require_few(tokens: int, field: str, accuracy: str = "") -> None:
+    if tokens > MAX_TOKENS:
+        raise InvalidParameter(f"{field} is {accuracy}{tokens} tokens; send at most {MAX_TOKENS} at once.", param=field)
 
 
 def token(id: int, tokenizer: Tokenizer) -> Token:

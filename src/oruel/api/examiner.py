@@ -1,0 +1,134 @@
+"""What of a request's schemas can be enforced: each is examined once, in a process of its own, and remembered."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from oruel.constraints.grammar import unclosable
+from oruel.constraints.schema import left_out
+from oruel.errors import InvalidParameter, SchemaRefused, UnsupportedParameter
+from oruel.jobs.base import Jobs, Tokenizers
+from oruel.jobs.remembered import Remembered
+from oruel.kinds import abbreviate
+from oruel.types import ChatRequest
+
+MAX_SCHEMA_CHARACTERS = 2**18
+
+
+class Written(msgspec.Struct, frozen=True):
+    """A schema as JSON. One that `closes` is that of a document, which is completed when its budget runs short."""
+
+    schema: str
+    closes: bool
+
+
+EXAMPLE = Written('{"type": "object", "properties": {"a": {"type": "string"}, "b": {"type": "integer"}}}', True)
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """The keywords that can't be enforced; `fault`: why there is no way to enforce the schema."""
+
+    keywords: tuple[str, ...] = ()
+    fault: str = ""
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where a schema stands in a request. `strict`: all of it must be enforced."""
+
+    param: str
+    strict: bool
+    written: Written
+
+
+class Examiner:
+    def __init__(self, jobs: Jobs) -> None:
+        self._jobs = jobs
+        self._found: Remembered[Finding] = Remembered()
+
+    async def examine(self, request: ChatRequest) -> tuple[str, ...]:
+        """What of the schemas is not enforced, each as "parameter: keywords".
+
+        Raises InvalidParameter for what is no schema, UnsupportedParameter where all of one must be enforced and can't,
+        and what Jobs.run raises.
+        """
+        places = list(places_in(request))
+        check_size(places)
+        findings = await self._findings(places, request.account)
+        return tuple(note for place in places if (note := note_on(place, findings[place.written])))
+
+    async def _findings(self, places: Sequence[Place], account: str) -> Mapping[Written, Finding]:
+        found = {place.written: self._found.get(key_of(place.written)) for place in places}
+        asked = [written for written, finding in found.items() if finding is None]
+        if asked:
+            param = next(place.param for place in places if place.written in asked)
+            answers = await self._jobs.run(examine_schemas, asked, kind="schema", account=account, param=root(param))
+            for written, finding in zip(asked, answers, strict=True):
+                self._found.keep(key_of(written), finding)
+                found[written] = finding
+        return {written: finding for written, finding in found.items() if finding is not None}
+
+
+def has_schemas(request: ChatRequest) -> bool:
+    return request.response_format.type == "json_schema" or any(tool.parameters for tool in request.tools)
+
+
+def places_in(request: ChatRequest) -> Iterator[Place]:
+    """The schemas that will constrain the answer."""
+    wanted = request.response_format
+    if wanted.type == "json_schema":
+        yield Place("response_format.json_schema.schema", wanted.strict, Written(json.dumps(wanted.schema), True))
+    for index, tool in enumerate(request.tools):
+        if tool.parameters:
+            # Calls are never completed when their budget runs short.
+            written = Written(json.dumps(tool.parameters), False)
+            yield Place(f"tools[{index}].function.parameters", tool.strict, written)
+
+
+def check_size(places: Sequence[Place]) -> None:
+    size = sum(len(place.written.schema) for place in places)
+    if size > MAX_SCHEMA_CHARACTERS:
+        param = root(places[0].param)
+        raise InvalidParameter(
+            f"The JSON Schemas in {param} come to {size} characters; at most {MAX_SCHEMA_CHARACTERS} are taken.",
+            param=param,
+        )
+
+
+def root(param: str) -> str:
+    """The field of the body that the parameter is part of."""
+    return param.partition("[")[0].partition(".")[0]
+
+
+def key_of(written: Written) -> str:
+    return f"{written.closes:d}{written.schema}"
+
+
+def note_on(place: Place, finding: Finding) -> str:
+    """Raises InvalidParameter, UnsupportedParameter."""
+    if finding.fault:
+        raise InvalidParameter(f"{place.param} can't be enforced: {finding.fault}.", param=place.param)
+    if finding.keywords and place.strict:
+        raise UnsupportedParameter(
+            f"{place.param} is strict, but of its keywords these can't be enforced, or not within max_tokens: "
+            f"{', '.join(finding.keywords)}. Leave them out, "
+            "or say strict: false: then all the others are.",
+            param=place.param,
+        )
+    return f"{place.param}: {' '.join(finding.keywords)}" if finding.keywords else ""
+
+
+def examine_schemas(tokenizers: Tokenizers, schemas: list[Written]) -> list[Finding]:
+    return [examine(written) for written in schemas]
+
+
+def examine(written: Written) -> Finding:
+    schema: Mapping[str, Any] = json.loads(written.schema)
+    try:
+        keywords = left_out(schema)
+        if written.closes:
+            keywords = tuple(sorted({*keywords, *unclosable(schema)}))
+    except SchemaRefused as error:
+        return Finding(fault=abbreviate(error.message, 400))
+    return Finding(keywords)

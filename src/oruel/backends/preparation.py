@@ -1,0 +1,79 @@
+"""What a request needs before the engine can take it: its prompt's tokens, and the form that its answer must have."""
+
+import json
+
+import msgspec
+
+from oruel.engine.protocol import Form
+from oruel.errors import ContextLengthExceeded, TemplateTooCostly
+from oruel.jobs.base import Tokenizers
+from oruel.text.budget import WHOLE, Limits
+from oruel.text.reasoning import State
+from oruel.text.tokenizer import Tokenizer
+from oruel.types import ChatRequest
+
+
+class Window(msgspec.Struct, frozen=True):
+    """Of one request, in tokens; `model` is the name that answers carry."""
+
+    model: str
+    tokens: int
+
+
+class Conversation(msgspec.Struct, frozen=True):
+    """`tokenizer`: the one of the job's."""
+
+    tokenizer: str
+    window: Window
+    request: ChatRequest
+
+
+class Prepared(msgspec.Struct, frozen=True):
+    """`state`: how the answer begins after the prompt's `tokens`. `left_out`: what of the tools' schemas the form
+    doesn't enforce, each as "parameter: keywords".
+    """
+
+    tokens: list[int]
+    state: State
+    form: Form | None
+    left_out: tuple[str, ...]
+
+
+def prepare_aside(tokenizers: Tokenizers, conversation: Conversation) -> Prepared:
+    return prepare(tokenizers[conversation.tokenizer], conversation.request, conversation.window)
+
+
+def prepare(tokenizer: Tokenizer, request: ChatRequest, window: Window, *, limits: Limits = WHOLE) -> Prepared:
+    """Raises ContextLengthExceeded, InvalidParameter, UnsupportedParameter, and TemplateTooCostly beyond `limits`."""
+    try:
+        prompt = tokenizer.encode_request(request, limits=limits)
+    except TemplateTooCostly as error:
+        raise TemplateTooCostly(f"{window.model}: {error.message}", param=error.param) from error
+    check_room(request, window, len(prompt.tokens))
+    left_out = tokenizer.left_out(request) if request.tools else ()
+    return Prepared(prompt.tokens, prompt.state, tokenizer.form(request, prompt.state), left_out)
+
+
+def check_room(request: ChatRequest, window: Window, prompt_tokens: int, accuracy: str = "") -> None:
+    """Raises ContextLengthExceeded where no token of an answer fits after the prompt."""
+    if prompt_tokens < window.tokens:
+        return
+    declared = described(request)
+    param = "tools" if declared > said(request) else "messages"
+    remedy = "Declare fewer tools, or describe them in less" if param == "tools" else "Shorten the messages"
+    raise ContextLengthExceeded(
+        f"The messages {'and tools come' if declared else 'come'} to {accuracy}{prompt_tokens} tokens, and the "
+        f"context window of {window.model} holds {window.tokens}, of which the answer needs at least one. {remedy}.",
+        param=param,
+    )
+
+
+def said(request: ChatRequest) -> int:
+    """The bytes of what the messages say."""
+    return sum(len((message.content + (message.reasoning_content or "")).encode()) for message in request.messages)
+
+
+def described(request: ChatRequest) -> int:
+    """The characters in which the tools that the model is shown are declared."""
+    tools = request.tools if request.tool_choice.mode != "none" else ()
+    return sum(len(tool.name + tool.description + json.dumps(tool.parameters)) for tool in tools)

@@ -1,0 +1,115 @@
+"""The API process's side of the job server: starts it, gives it work, and replaces it when it dies."""
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from oruel.engine.crashes import Crashes
+from oruel.errors import PreparationFailed, StartupError
+from oruel.jobs.base import A, Kind, Q, Work
+from oruel.jobs.child import ANSWERED, decode, encode, name_of, types_of
+from oruel.jobs.connection import Connection, asked
+from oruel.jobs.endings import error_of, raised
+from oruel.jobs.messages import Failed, Limits, Open, Rehearsal, Run, TokenizerSource
+
+log = logging.getLogger("oruel.jobs")
+
+DEFAULT = Limits()
+
+# NumPy's libraries would start threads, and a process with threads can't be forked safely.
+ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
+
+class JobClient:
+    """Used on one event loop. `works`: the functions that may be run; one that gets faster by having run before has a
+    question that it is asked at the start. `environment`: the job server's variables.
+    """
+
+    def __init__(
+        self,
+        works: Mapping[Callable[..., Any], Any],
+        environment: Mapping[str, str],
+        limits: Limits = DEFAULT,
+    ) -> None:
+        self.limits = limits
+        self.restarts = 0
+        self._environment = {**environment, **ONE_THREAD}
+        rehearsals = [Rehearsal(name_of(work), encode(asked)) for work, asked in works.items() if asked is not None]
+        self._order = Open([name_of(work) for work in works], rehearsals, [], limits)
+        self._connection: Connection | None = None
+        self._supervisor: asyncio.Task[None] | None = None
+        self._numbers = itertools.count()
+
+    @property
+    def pid(self) -> int | None:
+        return self._connection.pid if self._connection else None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether jobs can be run."""
+        return self._connection is not None and self._connection.is_open
+
+    async def launch(self) -> None:
+        """Starts the process, which then waits for `open`. Raises StartupError."""
+        self._connection = await Connection.launch(self._environment)
+
+    async def open(self, tokenizers: Iterable[TokenizerSource]) -> None:
+        """Returns when work can be run with these tokenizers. Raises StartupError."""
+        self._order = msgspec.structs.replace(self._order, tokenizers=list(tokenizers))
+        if self._connection is None:
+            await self.launch()
+        assert self._connection is not None
+        await self._connection.open(self._order)
+        self._supervisor = asyncio.create_task(self._supervise(), name="job server supervisor")
+
+    async def close(self) -> None:
+        """Ends the process and all jobs; their callers get PreparationFailed."""
+        if self._supervisor:
+            self._supervisor.cancel()
+            await asyncio.gather(self._supervisor, return_exceptions=True)
+        if self._connection:
+            self._connection.close()
+            await self._connection.ended()
+
+    async def run(self, work: Work[Q, A], question: Q, *, kind: Kind, account: str = "", param: str | None = None) -> A:
+        """See Jobs."""
+        connection = self._connection
+        if connection is None or not self.is_open:
+            raise PreparationFailed("The process that prepares requests is starting again. Try again in a second.")
+        number = next(self._numbers)
+        with connection.job(Run(number, name_of(work), kind, account)) as ours:
+            answer = await asked(ours, encode(question))
+            if answer is None:
+                ended = await connection.ending(number)
+                if ended.reason == "failed":
+                    log.error("A job for %s failed: %s.", param or "a body", ended.detail)
+                raise error_of(ended, self.limits, param)
+        if answer[:1] != ANSWERED:
+            raise raised(msgspec.json.decode(answer[1:], type=Failed))
+        result: A = decode(answer[1:], types_of(work)[1])
+        return result
+
+    async def _supervise(self) -> None:
+        crashes = Crashes()
+        while True:
+            assert self._connection is not None
+            crashes = crashes.after("its death", await self._connection.ended())
+            log.error("The job server died; it is started again in %g s.", crashes.pause)
+            while not await self._replaced(crashes):
+                crashes = crashes.after("its start", 0)
+
+    async def _replaced(self, crashes: Crashes) -> bool:
+        await asyncio.sleep(crashes.pause)
+        self.restarts += 1
+        try:
+            await self.launch()
+            assert self._connection is not None
+            await self._connection.open(self._order)
+        except StartupError as error:
+            log.error("The job server can't be started again: %s", error.message)
+            return False
+        return True

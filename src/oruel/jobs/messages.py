@@ -1,0 +1,125 @@
+"""What the API process and the job server tell each other: frames of msgpack, each after its length."""
+
+from collections.abc import Iterator
+from typing import Generic, Literal, TypeVar
+
+import msgspec
+
+from oruel.engine.protocol import LENGTH
+from oruel.jobs.base import Kind
+
+Reason = Literal["cpu", "memory", "time", "gave way", "no room", "failed"]
+
+M = TypeVar("M")
+
+
+class Limits(msgspec.Struct, frozen=True, array_like=True):
+    """Of one job: `seconds` of CPU time; `memory`, the bytes by which it may outgrow the job server; `longest`, the
+    seconds from its start to its end. Of all jobs together: `total_memory` bytes. Of each kind: `places`, the jobs that
+    run at once; `waiting`, those that wait for a place.
+    """
+
+    seconds: float = 2.0
+    memory: int = 512 * 2**20
+    longest: float = 60.0
+    total_memory: int = 2**30
+    places: int = 16
+    waiting: int = 128
+
+
+class TokenizerSource(msgspec.Struct, frozen=True, array_like=True):
+    """The arguments of a Tokenizer, from a model file and with a libllama library."""
+
+    path: str
+    library: str | None
+    describes_tools: bool
+
+
+class Message(msgspec.Struct, tag=True, array_like=True, frozen=True):
+    pass
+
+
+class Rehearsal(msgspec.Struct, frozen=True, array_like=True):
+    """A question whose answer nobody needs: what the work builds meanwhile is there for all jobs."""
+
+    work: str
+    question: bytes
+
+
+class Open(Message, frozen=True):
+    """The first message: what to load, and to do, before the first job. `works` are those that will be run."""
+
+    works: list[str]
+    rehearsals: list[Rehearsal]
+    tokenizers: list[TokenizerSource]
+    limits: Limits
+
+
+class Run(Message, frozen=True):
+    """Starts a job, or lets it wait. A socket comes with the message: the job reads its question from it, and writes
+    its answer to it. Closing the other end of the socket ends the job. `work` is "module:function".
+    """
+
+    job: int
+    work: str
+    kind: Kind
+    account: str
+
+
+class Ready(Message, frozen=True):
+    """Sent once, when jobs can be run."""
+
+
+class Refused(Message, frozen=True):
+    """Sent instead of Ready: `message` says why no job can be run."""
+
+    message: str
+
+
+class Ended(Message, frozen=True):
+    """A job that will not answer, after so many seconds of CPU time. `detail` says how its process ended."""
+
+    job: int
+    reason: Reason
+    seconds: float = 0.0
+    detail: str = ""
+
+
+class Failed(msgspec.Struct, frozen=True):
+    """An error that the work raised: the class in errors.py, or "" for an unexpected one, whose traceback is the
+    message.
+    """
+
+    error: str
+    message: str
+    param: str | None = None
+
+
+ToServer = Open | Run
+FromServer = Ready | Refused | Ended
+
+decode_to_server = msgspec.msgpack.Decoder(ToServer)
+decode_from_server = msgspec.msgpack.Decoder(FromServer)
+
+
+def frame(message: Message) -> bytes:
+    body = msgspec.msgpack.encode(message)
+    return LENGTH.pack(len(body)) + body
+
+
+class Inbox(Generic[M]):
+    """Bytes in, whole messages out."""
+
+    def __init__(self, decoder: msgspec.msgpack.Decoder[M]) -> None:
+        self._decoder = decoder
+        self._data = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[M]:
+        self._data += data
+        while len(self._data) >= LENGTH.size:
+            end = LENGTH.size + LENGTH.unpack_from(self._data)[0]
+            if len(self._data) < end:
+                return
+            message = self._decoder.decode(self._data[LENGTH.size : end])
+            del self._data[:end]
+            yield message

@@ -1,0 +1,31 @@
+"""What work has found out before, so that asking again costs nothing."""
+
+from collections import OrderedDict
+from typing import Generic, TypeVar
+
+V = TypeVar("V")
+
+MOST = 512
+MOST_CHARACTERS = 2**22
+
+
+class Remembered(Generic[V]):
+    """The values of the texts that were asked for last; at most `most`, of at most so many `characters` together."""
+
+    def __init__(self, most: int = MOST, characters: int = MOST_CHARACTERS) -> None:
+        self._most = most
+        self._room = characters
+        self._values: OrderedDict[str, V] = OrderedDict()
+
+    def get(self, text: str) -> V | None:
+        if text in self._values:
+            self._values.move_to_end(text)
+        return self._values.get(text)
+
+    def keep(self, text: str, value: V) -> None:
+        if text not in self._values:
+            self._room -= len(text)
+        self._values[text] = value
+        while self._values and (len(self._values) > self._most or self._room < 0):
+            oldest, _ = self._values.popitem(last=False)
+            self._room += len(oldest)

@@ -1,0 +1,30 @@
+"""What a process has used so far."""
+
+import os
+from dataclasses import dataclass
+
+TICKS = os.sysconf("SC_CLK_TCK")
+PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """`seconds` of CPU time; `resident` and `virtual` bytes of memory."""
+
+    seconds: float = 0.0
+    resident: int = 0
+    virtual: int = 0
+
+
+def usage_of(process: int) -> Usage | None:
+    """None where the system doesn't tell, as on macOS, or the process has gone.
+
+    Fields: https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
+    """
+    try:
+        with open(f"/proc/{process}/stat", "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()
+    except OSError:
+        return None
+    user, system, virtual, resident = (int(fields[number - 3]) for number in (14, 15, 23, 24))
+    return Usage((user + system) / TICKS, resident * PAGE, virtual)

@@ -1,0 +1,217 @@
+"""Jobs in real processes: what they answer, and that none outlives its limits, its caller or its server."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from oruel.api.examiner import Written, examine_schemas
+from oruel.api.tokenize import TokenizeCall, TokenizeWork, tokenize_aside
+from oruel.app import WORKS
+from oruel.backends.preparation import Conversation, Window, prepare_aside
+from oruel.config import engine_environment
+from oruel.errors import InvalidParameter, Overloaded, PreparationFailed, StartupError, TooCostly, UnsupportedParameter
+from oruel.jobs.client import JobClient
+from oruel.jobs.messages import Limits, TokenizerSource
+from oruel.llama.model import Model
+from oruel.text.tokenizer import Tokenizer
+from oruel.types import ChatRequest, Message, SamplingParams, Tool, ToolChoice
+from tests.fakes import until
+from tests.gguf_models import llama_model
+from tests.jobs import works
+
+MEBIBYTE = 2**20
+TEST_WORKS = dict.fromkeys((works.double, works.refuse, works.fail, works.abort))
+
+
+@asynccontextmanager
+async def job_client(limits: Limits, *sources: TokenizerSource) -> AsyncIterator[JobClient]:
+    client = JobClient({**WORKS, works.double: None}, engine_environment(), limits)
+    try:
+        async with asyncio.timeout(60):
+            await client.open(sources)
+            yield client
+    finally:
+        await client.close()
+
+
+def with_jobs(limits: Limits, use: Callable[[JobClient], Awaitable[None]]) -> None:
+    async def run() -> None:
+        async with job_client(limits) as client:
+            await use(client)
+
+    asyncio.run(run())
+
+
+def is_gone(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+async def process_in(file: Path) -> int:
+    """The number that `write_number` wrote there."""
+    await until(file.exists)
+    return int(await asyncio.to_thread(file.read_text))
+
+
+@pytest.mark.parametrize(
+    ("work", "limits", "said"),
+    [
+        (works.compute_for_ever, Limits(seconds=0.2), "tools takes more than 0.2 s of work"),
+        (works.fill_memory, Limits(memory=64 * MEBIBYTE), "tools takes more than 64 MB of memory"),
+    ],
+    ids=["CPU time", "memory"],
+)
+def test_a_job_beyond_its_limit_is_refused_by_name_and_its_process_is_gone(
+    work: Callable[..., None], limits: Limits, said: str, tmp_path: Path
+) -> None:
+    async def use(client: JobClient) -> None:
+        with pytest.raises(TooCostly, match=said) as caught:
+            await client.run(work, str(tmp_path / "number"), kind="schema", param="tools")
+        assert caught.value.param == "tools"
+        assert is_gone(await process_in(tmp_path / "number"))
+        assert await client.run(works.double, [21], kind="schema") == [42]
+
+    with_jobs(limits, use)
+
+
+def test_what_goes_wrong_in_a_job_is_raised_to_its_caller() -> None:
+    async def use(client: JobClient) -> None:
+        with pytest.raises(UnsupportedParameter, match="no such thing") as caught:
+            await client.run(works.refuse, "tier", kind="body")
+        assert caught.value.param == "tier"
+        with pytest.raises(RuntimeError, match="ZeroDivisionError: 7"):
+            await client.run(works.fail, "7", kind="body")
+        with pytest.raises(TooCostly, match="a library failed"):
+            await client.run(works.abort, "", kind="body")
+
+    with_jobs(Limits(), use)
+
+
+def test_a_caller_who_is_cancelled_ends_the_job(tmp_path: Path) -> None:
+    async def use(client: JobClient) -> None:
+        calling = asyncio.create_task(client.run(works.wait_for_ever, str(tmp_path / "number"), kind="schema"))
+        process = await process_in(tmp_path / "number")
+        calling.cancel()
+        await until(lambda: is_gone(process))
+
+    with_jobs(Limits(), use)
+
+
+def test_a_short_job_is_answered_though_long_ones_have_all_places(tmp_path: Path) -> None:
+    async def use(client: JobClient) -> None:
+        files = [str(tmp_path / name) for name in "ab"]
+        long = [asyncio.create_task(client.run(works.compute_for_ever, file, kind="schema")) for file in files]
+        for file in files:
+            await process_in(Path(file))
+        assert await client.run(works.double, [1], kind="schema") == [2]
+        done, (left,) = await asyncio.wait(long, return_when=asyncio.FIRST_COMPLETED)
+        with pytest.raises(Overloaded, match=r"had taken .* s of work, and other requests needed the place"):
+            await done.pop()
+        left.cancel()
+
+    with_jobs(Limits(places=2, seconds=60.0), use)
+
+
+def test_jobs_that_would_wait_beyond_the_queue_are_refused(tmp_path: Path) -> None:
+    async def use(client: JobClient) -> None:
+        files = [str(tmp_path / name) for name in "abc"]
+        waiting = [asyncio.create_task(client.run(works.wait_for_ever, file, kind="schema")) for file in files]
+        with pytest.raises(Overloaded, match="Too many requests wait"):
+            await asyncio.gather(*waiting)
+        for task in waiting:
+            task.cancel()
+
+    with_jobs(Limits(places=1, waiting=1), use)
+
+
+def test_all_jobs_together_have_a_bound_of_memory(tmp_path: Path) -> None:
+    async def use(client: JobClient) -> None:
+        with pytest.raises(Overloaded, match="needed the place"):
+            await client.run(works.fill_memory, str(tmp_path / "number"), kind="schema")
+        assert is_gone(await process_in(tmp_path / "number"))
+
+    with_jobs(Limits(memory=2**33, total_memory=16 * MEBIBYTE), use)
+
+
+def test_a_job_server_that_dies_fails_its_jobs_and_is_replaced(tmp_path: Path) -> None:
+    async def use(client: JobClient) -> None:
+        calling = asyncio.create_task(client.run(works.compute_for_ever, str(tmp_path / "number"), kind="schema"))
+        process = await process_in(tmp_path / "number")
+        assert client.pid
+        os.kill(client.pid, signal.SIGKILL)
+        os.kill(process, signal.SIGKILL)
+        with pytest.raises(PreparationFailed, match="died while it held this one"):
+            await calling
+        with pytest.raises(PreparationFailed, match="Try again"):
+            await client.run(works.double, [1], kind="schema")
+        await until(lambda: client.restarts == 1 and client.is_open)
+        assert await client.run(works.double, [1], kind="schema") == [2]
+
+    with_jobs(Limits(), use)
+
+
+def test_the_job_server_and_its_jobs_end_with_the_api_process(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with job_client(Limits()) as client:
+            calling = asyncio.create_task(client.run(works.wait_for_ever, str(tmp_path / "number"), kind="schema"))
+            process, server = await process_in(tmp_path / "number"), client.pid
+            assert server
+        with pytest.raises(PreparationFailed):
+            await calling
+        assert is_gone(server)
+        await until(lambda: is_gone(process))
+
+    asyncio.run(run())
+
+
+def test_a_model_that_the_job_server_cannot_open_is_told_at_the_start(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with job_client(Limits(), TokenizerSource(str(tmp_path / "none.gguf"), None, False)):
+            raise AssertionError
+
+    with pytest.raises(StartupError, match=r"none\.gguf can't be read"):
+        asyncio.run(run())
+
+
+PARAMETERS = {"type": "object", "properties": {"city": {"type": "string", "pattern": "^[A-Z]"}}}
+REQUEST = ChatRequest(
+    "id",
+    "llama",
+    tuple(Message("user", f"Hello {turn}, été") for turn in range(40)),
+    SamplingParams(logit_bias={3: -1.0}),
+    tools=(Tool("f", "Describes", {**PARAMETERS, "maximum": 10**30}),),
+    tool_choice=ToolChoice("auto", ("f",)),
+)
+
+
+@pytest.mark.model
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="the system doesn't list threads")
+def test_jobs_answer_as_the_same_functions_do_here_and_the_server_has_one_thread(tmp_path: Path) -> None:
+    path = str(llama_model(tmp_path))
+    schemas = [Written('{"type": "object", "properties": {"a": {"not": {"type": "null"}}}}', True)]
+    conversation = Conversation(path, Window("llama", 4096), REQUEST)
+    text = TokenizeWork(path, "llama", TokenizeCall(text="Hello <|im_end|> 🦙"))
+    too_long = TokenizeWork(path, "llama", TokenizeCall(text="x" * 8_000_000))
+
+    async def run() -> None:
+        async with job_client(Limits(), TokenizerSource(path, None, True)) as client:
+            with Model(path, vocabulary_only=True) as model:
+                here = {path: Tokenizer(model.vocabulary, model.chat_template, describes_tools=True)}
+                prepared = await client.run(prepare_aside, conversation, kind="prompt")
+                assert prepared == prepare_aside(here, conversation)
+                assert prepared.form
+                assert await client.run(examine_schemas, schemas, kind="schema") == examine_schemas(here, schemas)
+                assert await client.run(tokenize_aside, text, kind="tokenize") == tokenize_aside(here, text)
+                with pytest.raises(InvalidParameter, match=r"at least .* tokens; send at most"):
+                    await client.run(tokenize_aside, too_long, kind="tokenize")
+            assert len(os.listdir(f"/proc/{client.pid}/task")) == 1
+
+    asyncio.run(run())
