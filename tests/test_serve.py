@@ -17,6 +17,7 @@ import pytest
 
 from tests.gguf_models import gemma_model, llama_model, mistral_model, qwen2_model
 from tests.server import RunningServer, oruel_serve
+from tests.soak import processes
 
 pytestmark = pytest.mark.model
 
@@ -65,10 +66,10 @@ def eventually(condition: Callable[[], bool], what: str) -> None:
 
 
 def engine_of(server: RunningServer) -> int:
-    """The process id of the server's one child."""
-    children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
-    (child,) = children
-    return int(child)
+    """Its process id."""
+    engine = processes.engine_of(server.process.pid)
+    assert engine is not None, "there is no engine"
+    return engine
 
 
 @pytest.mark.parametrize("stream", [True, False], ids=["streamed", "not streamed"])

@@ -1,4 +1,4 @@
-"""The server's processes as Linux' /proc shows them: the API process and the engine process, its one child."""
+"""The server's processes as Linux' /proc shows them: the API process and the engine process."""
 
 from pathlib import Path
 
@@ -16,7 +16,16 @@ def engine_of(server: int) -> int | None:
         children = (PROC / str(server) / "task" / str(server) / "children").read_text().split()
     except (FileNotFoundError, ProcessLookupError):
         return None
-    return int(children[0]) if len(children) == 1 else None
+    engines = [int(child) for child in children if runs_engine(int(child))]
+    return engines[0] if len(engines) == 1 else None
+
+
+def runs_engine(process: int) -> bool:
+    """By its command line: the server has another child, which prepares requests."""
+    try:
+        return b"oruel.engine.worker" in (PROC / str(process) / "cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def resident_bytes(process: int) -> int | None:
