@@ -234,11 +234,16 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     os.nice(NICENESS)
-    control = socket.socket(fileno=int(sys.argv[1]))
-    inbox = Inbox[Any](decode_to_server)
-    order = first_message(control, inbox)
-    if order is None:
-        return
+    with socket.socket(fileno=int(sys.argv[1])) as control:
+        inbox = Inbox[Any](decode_to_server)
+        if order := first_message(control, inbox):
+            serve(control, inbox, order)
+    # Not by Python's own way, which would free what the system frees faster.
+    os._exit(0)
+
+
+def serve(control: socket.socket, inbox: Inbox[Any], order: Open) -> None:
+    """Returns when the API process has gone, or could not be given what it needs."""
     try:
         tokenizers = opened(order)
     except StartupError as error:
@@ -247,8 +252,6 @@ def main() -> None:
     silence()
     control.sendall(frame(Ready()))
     JobServer(control, inbox, tokenizers, order.limits).serve()
-    # Not by Python's own way, which would free what the system frees faster.
-    os._exit(0)
 
 
 def first_message(control: socket.socket, inbox: Inbox[Any]) -> Open | None:
