@@ -35,13 +35,7 @@ Weighed = tuple[int, Weights]
 
 def check_weight(*schemas: Any) -> None:
     """Raises SchemaRefused for schemas that together take too much work."""
-    weights: Weights = {}
-    for schema in schemas:
-        check_nesting(schema)
-        try:
-            add(weights, Weigher(schema).weights())
-        except RecursionError as error:
-            raise SchemaRefused("its references are merged with others in too long a chain") from error
+    weights = weights_of(*schemas)
     total = sum(weights.values())
     if total > MOST_WEIGHT:
         heaviest = max(weights, key=lambda keyword: weights[keyword])
@@ -49,6 +43,18 @@ def check_weight(*schemas: Any) -> None:
             f"it takes too much work to compile: {total:,.0f} units, of which {MOST_WEIGHT:,} are allowed, mostly for "
             f"{heaviest}. Use fewer or simpler ones"
         )
+
+
+def weights_of(*schemas: Any) -> Weights:
+    """Of all together, in units, by keyword. Raises SchemaRefused for what can't be weighed."""
+    weights: Weights = {}
+    for schema in schemas:
+        check_nesting(schema)
+        try:
+            add(weights, Weigher(schema).weights())
+        except RecursionError as error:
+            raise SchemaRefused("its references are merged with others in too long a chain") from error
+    return weights
 
 
 def check_nesting(schema: Any) -> None:
