@@ -179,6 +179,19 @@ def test_too_large_a_body_is_answered_although_it_is_never_read(server: RunningS
     assert (status(response), error_in(response)["code"]) == (413, "body_too_large")
 
 
+def test_a_connection_goes_on_after_an_answer_that_came_before_the_body(server: RunningServer) -> None:
+    request = post("/v1/nowhere")
+    with connect(server) as connection:
+        for _ in range(3):
+            connection.sendall(request[: -len(BODY)])
+            response = b""
+            while b'"not_found"' not in response:
+                response += connection.recv(65536)
+            connection.sendall(BODY)
+        connection.sendall(post("/v1/chat/completions", "Connection: close"))
+        assert b"200 OK" in answer(connection)
+
+
 def test_more_connections_than_an_address_may_have_are_503(server: RunningServer) -> None:
     with ExitStack() as owned:
         for _ in range(30):

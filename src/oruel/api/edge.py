@@ -62,10 +62,15 @@ ABORT = "oruel.abort"
 
 
 class Phase(enum.Enum):
+    """REST: the response is complete, and the rest of the body, which nothing needs, still comes. DRAIN: the connection
+    was refused, and what still comes is thrown away.
+    """
+
     IDLE = enum.auto()
     HEAD = enum.auto()
     BODY = enum.auto()
     RESPONSE = enum.auto()
+    REST = enum.auto()
     DRAIN = enum.auto()
 
 
@@ -137,6 +142,8 @@ class EdgeProtocol(HttpToolsProtocol):
             self._head_bytes += size
             if self._head_bytes > MAX_HEAD_BYTES:
                 self._refuse_head()
+        elif self._phase is Phase.REST:
+            self._drain(size)
         elif self._phase is Phase.BODY:
             self._framing_bytes += size
             if self._framing_bytes > MAX_HEAD_BYTES + FRAMING_RATIO * self._body_bytes:
@@ -189,6 +196,12 @@ class EdgeProtocol(HttpToolsProtocol):
             return
         if self.parser.should_upgrade() and self._has_body():
             return  # It hasn't been read yet.
+        if self._phase is Phase.REST:
+            self._enter(Phase.IDLE)
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+            return
         self._enter(Phase.RESPONSE)
         super().on_message_complete()
 
@@ -198,7 +211,7 @@ class EdgeProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         # With requests in the pipeline it is an earlier one that has its response.
         if self._phase is Phase.BODY and not self.pipeline:
-            self._enter(Phase.DRAIN)
+            self._enter(Phase.REST)
         elif self._phase is Phase.RESPONSE and not self.pipeline:
             self._enter(Phase.IDLE)
         super().on_response_complete()
@@ -208,7 +221,7 @@ class EdgeProtocol(HttpToolsProtocol):
         waited = now - self._since
         if self.transport.is_closing() and self._closing_since is None:
             self._closing_since = now
-        if self._takes_too_long_to_read(now) or (self._phase is Phase.DRAIN and waited > DRAIN_SECONDS):
+        if self._takes_too_long_to_read(now) or (self._phase in (Phase.REST, Phase.DRAIN) and waited > DRAIN_SECONDS):
             self.transport.abort()
         elif self._phase is Phase.HEAD and waited > self.config.limits.head_seconds:
             if self._head_bytes:

@@ -1,0 +1,55 @@
+"""`python -m tests.attack.waiting [ATTACK ...]`: how long another client waits while one attacks at full speed.
+
+Prints the longest wait of each kind of request; exit status 1 where one was longer than half a second. It is a measure
+of a machine as much as of the server, so it is no part of `make test`.
+"""
+
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tests.attack.payloads import ATTACKS
+from tests.attack.victim import REQUESTS, waits
+from tests.server import oruel_serve
+
+LONGEST_WAIT_SECONDS = 0.5
+WARM_UP_SECONDS = 0.5
+SECONDS = 2.5
+
+
+def main() -> int:
+    late = 0
+    with oruel_serve() as server:
+        port = int(server.url.rsplit(":")[-1])
+        list(waits(port, WARM_UP_SECONDS))
+        for attack in sys.argv[1:] or ATTACKS:
+            longest = longest_waits(attack, port)
+            late += max(longest.values()) > LONGEST_WAIT_SECONDS
+            print(f"{attack:26}", "  ".join(f"{name} {longest[name]:.3f} s" for name in REQUESTS), flush=True)
+    print(f"{late} attacks made a request wait for more than {LONGEST_WAIT_SECONDS:g} s")
+    return int(late > 0)
+
+
+def longest_waits(attack: str, port: int) -> dict[str, float]:
+    longest: dict[str, float] = defaultdict(float)
+    with attacked(attack, port):
+        list(waits(port, WARM_UP_SECONDS))
+        for request, seconds in waits(port, SECONDS):
+            longest[request] = max(longest[request], seconds)
+    return longest
+
+
+@contextmanager
+def attacked(name: str, port: int) -> Iterator[None]:
+    attacker = subprocess.Popen([sys.executable, "-m", "tests.attack", name, str(port)])
+    try:
+        yield
+    finally:
+        attacker.kill()
+        attacker.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
