@@ -78,7 +78,8 @@ def test_every_setting_can_be_given_in_each_of_the_three_ways(tmp_path: Path) ->
         "unknown_fields": "report", "template_kwargs": "think", "allowed_hosts": "a.example,b.example",
         "log_prompts": "true", "log_format": "json", "libllama": "/lib/libllama.so", "max_waiting": "7",
         "share_prefixes": "all", "queue_seconds": "0.5", "first_token_seconds": "20", "total_seconds": "300.25",
-        "tool_prompt": "generic", "body_seconds": "9", "head_seconds": "8", "idle_seconds": "70", "write_seconds": "50", "preparation_seconds": "3",
+        "tool_prompt": "generic", "body_seconds": "9", "head_seconds": "8", "idle_seconds": "70", "write_seconds": "50",
+        "preparation_seconds": "3",
         "max_connections": "100", "max_connections_per_address": "50",
     }  # fmt: skip
     instead = {"catalog": "c.toml"}
