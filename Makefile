@@ -32,6 +32,9 @@ unit: $(VENV)/dev.done ## run the tests that need no model, in a minute
 soak: $(VENV)/dev.done ## 20 minutes of random requests, cancellations and kills (ARGS="--minutes 2")
 	@$(BIN)/python -m tests.soak $(ARGS)
 
+fuzz: $(VENV)/dev.done ## 5 minutes of mutated requests over raw sockets, its seed printed (ARGS="--minutes 1 --seed 7")
+	@$(BIN)/python -m tests.fuzz $(ARGS)
+
 attack: $(VENV)/dev.done ## how long another client waits while one attacks at full speed, a minute
 	@$(BIN)/python -m tests.attack.waiting $(ARGS)
 
@@ -103,4 +106,4 @@ $(WORK)/tokenizer.json: | $(TRAINING)/done
 	@$(TRAIN).corpus --work $(WORK)
 	@$(TRAIN).tokenizer --work $(WORK)
 
-.PHONY: help serve test unit soak attack openapi bench gpu-check model model-finish model-more model-eval lint format clean
+.PHONY: help serve test unit soak fuzz attack openapi bench gpu-check model model-finish model-more model-eval lint format clean

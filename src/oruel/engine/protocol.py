@@ -74,7 +74,7 @@ class Ping(Message, frozen=True):
 class Ready(Message, frozen=True):
     """Sent once, when the model is loaded and the engine takes work: what Start's Nones became, in tokens,
     the kernels that compute the logits, whether the vocabulary can spell JSON byte by byte, and the threads that
-    compute, of the `cores` that they are chosen from; a fixed number has none.
+    compute, of the `cores` that they are chosen from; 0 for a fixed number.
     """
 
     context: int
@@ -83,7 +83,7 @@ class Ready(Message, frozen=True):
     kernels: str
     writes_json: bool = True
     threads: int = 1
-    cores: int = 1
+    cores: int = 0
 
 
 class Refused(Message, frozen=True):

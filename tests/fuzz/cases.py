@@ -1,0 +1,150 @@
+"""One case: the bytes of a connection, made from a seed and a number alone, and what is known of the answers."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from random import Random
+
+from tests.fuzz.bodies import chat_body, tokenize_body
+from tests.fuzz.heads import HEAD_CHANGES, chunked, framed, framing_faults, greetings
+from tests.fuzz.mutations import damaged, mutated
+
+CHAT_PATHS = ("/v1/chat/completions", "/v1/inference/chat/completions")
+READABLE = ("/v1/models", "/v1/models/MODEL", "/v1/models/none", "/v1/inference/models", "/v1/parameters", "/health",
+            "/metrics", "/docs", "/openapi.json", "/", "/v1", "/none", "*", CHAT_PATHS[0], "/tokenize")  # fmt: skip
+METHODS = ("GET", "GET", "GET", "HEAD", "OPTIONS", "PUT", "DELETE", "PATCH", "TRACE", "POST", "FROB")
+LARGE_BODY = 9 * 2**20
+
+Step = bytes | float
+"""Bytes are sent, numbers slept."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """What cases need to know of the server. `port` is of the loopback."""
+
+    port: int
+    model: str
+    vocabulary: int
+
+
+@dataclass(frozen=True)
+class Case:
+    """`methods`: of the requests that must each be answered; None where the mutation may change how many there are.
+    `leaves`: the client closes the connection once all is sent.
+    """
+
+    number: int
+    kind: str
+    steps: Sequence[Step]
+    methods: tuple[str, ...] | None
+    leaves: bool = False
+
+    @property
+    def sent(self) -> bytes:
+        return b"".join(step for step in self.steps if isinstance(step, bytes))
+
+
+def make_case(seed: int, number: int, target: Target) -> Case:
+    random = Random(f"fuzz-{seed}-{number}")
+    kind = random.choices(list(KINDS), [weight for weight, _ in KINDS.values()])[0]
+    return KINDS[kind][1](number, random, target)
+
+
+def valid_body(random: Random, target: Target) -> tuple[str, bytes]:
+    """A path and a body."""
+    path, body = posted(random, target)
+    return path, json.dumps(body).encode()
+
+
+def posted(random: Random, target: Target) -> tuple[str, dict[str, object]]:
+    if random.random() < 0.15:
+        return "/tokenize", tokenize_body(random, target.model)
+    return random.choice(CHAT_PATHS), chat_body(random, target.model, target.vocabulary)
+
+
+def post(random: Random, target: Target, path: str, body: bytes) -> bytes:
+    if random.random() < 0.3:
+        return chunked("POST", path, target.port, body, random)
+    return framed("POST", path, target.port, body)
+
+
+def body_values(number: int, random: Random, target: Target) -> Case:
+    path, body = posted(random, target)
+    return Case(
+        number, "values of a body", pieces(post(random, target, path, mutated(body, random)), random), ("POST",)
+    )
+
+
+def body_text(number: int, random: Random, target: Target) -> Case:
+    path, body = valid_body(random, target)
+    return Case(number, "text of a body", pieces(post(random, target, path, damaged(body, random)), random), ("POST",))
+
+
+def large_body(number: int, random: Random, target: Target) -> Case:
+    path, body = valid_body(random, target)
+    return Case(number, "a large body", (framed("POST", path, target.port, body + b" " * LARGE_BODY),), ("POST",))
+
+
+def other_requests(number: int, random: Random, target: Target) -> Case:
+    method, path = random.choice(METHODS), random.choice(READABLE).replace("MODEL", target.model)
+    body = b"" if random.random() < 0.7 else b'{"model": 1}'
+    return Case(number, "another request", pieces(framed(method, path, target.port, body), random), (method,))
+
+
+def valid_pipeline(number: int, random: Random, target: Target) -> Case:
+    """Valid requests that follow one another on one connection, without waiting."""
+    methods = [random.choice(("GET", "HEAD")) for _ in range(random.randint(1, 3))]
+    requests = [(method, framed(method, random.choice(READABLE[:7]), target.port, b"")) for method in methods]
+    requests.append(("POST", post(random, target, *valid_body(random, target))))
+    random.shuffle(requests)
+    data = b"".join(request for _, request in requests)
+    return Case(number, "a pipeline", pieces(data, random), tuple(method for method, _ in requests))
+
+
+def valid_and_left(number: int, random: Random, target: Target) -> Case:
+    data = post(random, target, *valid_body(random, target))
+    cut = data[: random.randrange(len(data) + 1)] if random.random() < 0.5 else data
+    steps: list[Step] = [*pieces(cut, random), random.choice((0.0, 0.01, 0.1))]
+    return Case(number, "a client that leaves", steps, (), leaves=True)
+
+
+def head(number: int, random: Random, target: Target) -> Case:
+    path, body = valid_body(random, target)
+    data = random.choice(HEAD_CHANGES)(framed("POST", path, target.port, body), random)
+    return Case(number, "a head", pieces(data, random), None)
+
+
+def framing(number: int, random: Random, target: Target) -> Case:
+    path, body = valid_body(random, target)
+    return Case(number, "framing", pieces(framing_faults(path, target.port, body, random), random), None)
+
+
+def no_http(number: int, random: Random, target: Target) -> Case:
+    return Case(number, "no HTTP", pieces(greetings(random), random), None)
+
+
+def pieces(data: bytes, random: Random) -> list[Step]:
+    """The data whole or cut, some pieces a moment late."""
+    cuts = sorted(random.randrange(len(data) + 1) for _ in range(random.choice((0, 0, 0, 1, 2, 20))))
+    ends = [*cuts, len(data)]
+    steps: list[Step] = []
+    for start, end in zip([0, *cuts], ends, strict=True):
+        steps.append(data[start:end])
+        if random.random() < 0.2 and end < len(data):
+            steps.append(random.choice((0.0, 0.002, 0.02)))
+    return steps
+
+
+Maker = Callable[[int, Random, Target], Case]
+KINDS: dict[str, tuple[float, Maker]] = {
+    "body values": (50, body_values),
+    "body text": (12, body_text),
+    "large body": (0.2, large_body),
+    "other requests": (8, other_requests),
+    "pipeline": (4, valid_pipeline),
+    "leaving": (6, valid_and_left),
+    "head": (10, head),
+    "framing": (8, framing),
+    "no HTTP": (1.5, no_http),
+}
