@@ -6,7 +6,9 @@ from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
+
+import structlog
 
 from oruel.backends.base import Backend
 from oruel.backends.discreet import Discreet
@@ -31,6 +33,8 @@ from oruel.router.upstream_key import fault_of
 from oruel.text.tokenizer import Tokenizer
 
 T = TypeVar("T")
+
+log = structlog.get_logger("oruel.fleet")
 
 FINGERPRINT_BYTES = 2**20
 
@@ -129,6 +133,13 @@ class Fleet:
         )
         describes = self._settings.tool_prompt == "generic"
         tokenizer = Tokenizer(loaded.vocabulary, loaded.chat_template, describes_tools=describes)
+        if not tokenizer.has_template:
+            log.warning(
+                "the model has no chat template, so ChatML is used: it was probably not trained to chat; use an "
+                "instruct model",
+                model=model.name,
+                file=str(path),
+            )
         same = TokenizerSource(str(path), self._settings.libllama, describes)
         return RunningEngine(client, ready, path, tokenizer, same)
 
@@ -177,7 +188,14 @@ def card_of(model: CatalogModel, engines: Sequence[RunningEngine], template_kwar
         writes_json=elsewhere or any(engine.ready.writes_json for engine in engines),
         calls_tools=elsewhere or any(engine.calls_tools for engine in engines),
         max_tokens=model.max_tokens,
+        chat_template=template_of(engines),
     )
+
+
+def template_of(engines: Sequence[RunningEngine]) -> Literal["model", "chatml"] | None:
+    if not engines:
+        return None
+    return "model" if all(engine.tokenizer.has_template for engine in engines) else "chatml"
 
 
 def key_of(deployment: Deployment, source: Upstream) -> str | None:

@@ -36,6 +36,7 @@ def model(name: str, card: ModelCard) -> dict[str, object]:
         "context_length": card.context,
         "vocabulary_size": card.vocabulary_size,
         "tiers": list(card.tiers),
+        "chat_template": card.chat_template,
         "chat_template_kwargs": list(card.template_kwargs),
     }
 

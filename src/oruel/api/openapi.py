@@ -77,6 +77,10 @@ MODEL: JSONSchema = {
         "context_length": {"type": ["integer", "null"], "description": "In tokens; null if unknown"},
         "vocabulary_size": {"type": ["integer", "null"]},
         "tiers": STRINGS,
+        "chat_template": {
+            "enum": ["model", "chatml", None],
+            "description": "The model's own; ChatML for a model without one; null if unknown",
+        },
         "chat_template_kwargs": STRINGS,
     },
 }

@@ -29,6 +29,9 @@ INLINE_MESSAGES = 64
 INLINE_SCHEMA_CHARACTERS = 2048
 
 
+NO_TEMPLATE = "messages: the model has no chat template, so ChatML is used"
+
+
 class LocalBackend:
     """Jobs have the same tokenizer under the name `tokenizer_name`. Computed prefixes are shared within an account;
     with `shares_with_all`, which lets an account notice what others sent, across them.
@@ -68,7 +71,8 @@ class LocalBackend:
             form=prepared.form,
         ) as generation:
             place = await generation.started()
-            yield Delta(0, self._window.model, request.tier, queued=place.queued, differs=prepared.left_out)
+            differs = prepared.left_out if self._tokenizer.has_template else (NO_TEMPLATE, *prepared.left_out)
+            yield Delta(0, self._window.model, request.tier, queued=place.queued, differs=differs)
             ended = 0
             while ended < request.n:
                 for index, piece in await self._next_pieces(generation, choices):

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from oruel.errors import ModelNotFound
 from oruel.kinds import abbreviate, nearest
@@ -14,7 +15,8 @@ class ModelCard:
 
     `context` and `vocabulary_size` are in tokens, None where only other servers know; `max_tokens` is the default of
     that parameter; `created` is in seconds since the epoch. One that `writes_json` has a token for each byte that JSON
-    needs; one that `calls_tools` can be told of them.
+    needs; one that `calls_tools` can be told of them. `chat_template` is the model's own, or ChatML for a model without
+    one; None where only other servers know.
     """
 
     name: str
@@ -27,6 +29,7 @@ class ModelCard:
     writes_json: bool = True
     calls_tools: bool = True
     max_tokens: int | None = None
+    chat_template: Literal["model", "chatml"] | None = None
 
 
 class Catalog:

@@ -41,6 +41,7 @@ class Tokenizer:
     def __init__(self, vocabulary: Vocabulary, template: str | None, *, describes_tools: bool = False) -> None:
         """Raises ModelLoadError where the template is none."""
         self._vocabulary = vocabulary
+        self.has_template = bool(template)
         source = template or CHATML
         family = family_of(source)
         chat_template = ChatTemplate(
