@@ -31,6 +31,7 @@ BUNDLED = Path(__file__).parents[2] / "src" / "oruel" / "models" / "oruel-demo.g
 SEED = 20261124
 SLOTS = 8
 PROMPT = list(b"Answer in JSON:")
+WINDOW = 768
 
 
 def documents(
@@ -38,7 +39,7 @@ def documents(
 ) -> list[tuple[str, str | None, bool]]:
     """The text of each, how it ended, and whether its budget held a document; all at once, as slots allow."""
     tokens = Tokens(model.vocabulary)
-    with Context(model, window=768, sequences=SLOTS, batch=512, threads=1) as context:
+    with Context(model, window=WINDOW, sequences=SLOTS, batch=512, threads=1) as context:
         engine = Engine(context, Limits(SLOTS), vocabulary_size=tokens.size, is_end=tokens.ends.__contains__)
         held = [Grammar(tokens, json_grammar(schema), budget, closes=True) for schema, _, budget in requests]
         possible = [one.closes for one in held]
@@ -66,6 +67,10 @@ def ample(example: Any) -> int:
     return 20 + 3 * len(json.dumps(example).encode()) // 2
 
 
+def within_window(budget: int) -> int:
+    return min(budget, WINDOW - len(PROMPT))
+
+
 def can_be_read(schema: dict[str, Any]) -> bool:
     """The library panics on some pairs of equal bounds; those schemas are refused whole, and no other is."""
     try:
@@ -85,8 +90,9 @@ def test_every_document_is_valid_whatever_the_schema_the_settings_and_the_budget
     drawn = [random_document_schema(chance) for _ in range(24)]
     made = [(schema, example) for schema, example in drawn if can_be_read(schema)]
     requests = [
-        (schema, random_params(chance), chance.choice([3, 9, 20, 50, 100, ample(example), ample(example), 300]))
+        (schema, random_params(chance), within_window(budget))
         for schema, example in made
+        for budget in [chance.choice([3, 9, 20, 50, 100, ample(example), ample(example), 300])]
     ]
     for (_, example), (schema, sampling, budget), (text, end, possible) in zip(
         made, requests, documents(model, requests), strict=True
