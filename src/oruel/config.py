@@ -134,7 +134,9 @@ class Settings:
     head_seconds: float = setting(10.0, SECONDS, "How long the request line and headers may take, in seconds.")
     idle_seconds: float = setting(75.0, SECONDS, "How long a connection may be idle between requests, in seconds.")
     write_seconds: float = setting(
-        60.0, SECONDS, "How long a client may leave what it was sent unread, in seconds; then its request ends."
+        60.0,
+        SECONDS,
+        "How long a client may leave what it was sent unread, in seconds, plus one for each 2 KiB that it has read.",
     )
     max_connections: int = setting(
         1024, Integer(1, 65536), "How many connections may be open at once; fewer where the limit of open files is low."

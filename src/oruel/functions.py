@@ -12,6 +12,14 @@ SCHEMA = FreeObject(10_000, maximum_values=10_000, maximum_depth=64)
 
 
 @dataclass(frozen=True)
+class ArgumentsSchema(FreeObject):
+    """The JSON Schema of a call's arguments, which have names: its type is object, or left out."""
+
+    def schema(self) -> JSONSchema:
+        return super().schema() | {"properties": {"type": {"const": "object"}}}
+
+
+@dataclass(frozen=True)
 class ChoiceOr:
     """One of some strings, or an object. `elsewhere`: what other APIs' strings are called here."""
 
@@ -54,7 +62,7 @@ function_kind = Object(
             {
                 "name": String(1, 64, NAME_PATTERN),
                 "description": String(0, 32768),
-                "parameters": SCHEMA,
+                "parameters": ArgumentsSchema(10_000, maximum_values=10_000, maximum_depth=64),
                 "strict": Boolean(),
             },
             required=("name",),

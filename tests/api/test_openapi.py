@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 from fastapi.openapi.models import OpenAPI
+from jsonschema import Draft202012Validator
 
-from tests.api.conftest import Client
+from tests.api.conftest import CHAT, Client, Serve, chat, tool
 
 pytestmark = pytest.mark.anyio
 
@@ -86,3 +87,86 @@ async def test_the_style_of_the_docs_page_is_the_one_its_policy_allows(client: C
     style = response.text.partition("<style>")[2].partition("</style>")[0]
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     assert f"'sha256-{digest}'" in response.headers["content-security-policy"]
+
+
+HELLO = [{"role": "user", "content": "hi"}]
+# By hand, from the contract: whether the server takes the body, which the document has to say too.
+TOKENIZE_BODIES = [
+    ({"text": "a"}, True),
+    ({"text": None, "messages": HELLO}, True),
+    ({"text": "a", "messages": None, "chat_template_kwargs": None}, True),
+    ({"text": "a", "messages": HELLO}, False),
+    ({"text": None}, False),
+    ({"text": "a", "chat_template_kwargs": {}}, False),
+]
+CHAT_BODIES = [
+    ({}, True),
+    ({"logprobs": True, "top_logprobs": 2}, True),
+    ({"top_logprobs": 0}, True),
+    ({"top_logprobs": 2}, False),
+    ({"top_logprobs": 2, "logprobs": None}, False),
+    ({"stream_options": None}, True),
+    ({"stream_options": {}}, False),
+    ({"tool_choice": "none"}, True),
+    ({"tool_choice": "required", "tools": [tool("f")]}, True),
+    ({"tool_choice": "required"}, False),
+    ({"tool_choice": {"type": "function", "function": {"name": "f"}}, "tools": None}, False),
+    ({"tools": [tool("f", {"type": "object"})]}, True),
+    ({"tools": [tool("f", {"type": "array"})]}, False),
+    ({"messages": [*HELLO, {"role": "assistant", "content": "a", "refusal": None, "annotations": []}]}, True),
+    ({"messages": [*HELLO, {"role": "assistant", "refusal": "no"}]}, True),
+    ({"messages": [*HELLO, {"role": "assistant", "content": None, "refusal": None, "annotations": []}]}, False),
+]
+
+
+def says_valid(page: dict[str, Any], name: str, body: dict[str, Any]) -> bool:
+    schema = {"$ref": f"#/components/schemas/{name}", "components": page["components"]}
+    return bool(Draft202012Validator(schema).is_valid(body))
+
+
+@pytest.mark.parametrize(("body", "is_taken"), TOKENIZE_BODIES)
+async def test_document_and_server_agree_on_bodies_to_tokenize(
+    client: Client, page: dict[str, Any], body: dict[str, Any], is_taken: bool
+) -> None:
+    assert (await client.post("/tokenize", json=body)).status_code == (200 if is_taken else 400)
+    assert says_valid(page, "TokenizeRequest", body) == is_taken
+
+
+@pytest.mark.parametrize(("fields", "is_taken"), CHAT_BODIES)
+async def test_document_and_server_agree_on_bodies_of_chats(
+    client: Client, page: dict[str, Any], fields: dict[str, Any], is_taken: bool
+) -> None:
+    body = chat(**fields)
+    assert (await client.post(CHAT, json=body)).status_code == (200 if is_taken else 400)
+    assert says_valid(page, "ChatRequest", body) == is_taken
+
+
+async def test_a_model_has_its_path_parameter_and_404(page: dict[str, Any]) -> None:
+    operation = page["paths"]["/v1/models/{model}"]["get"]
+    assert [(one["name"], one["in"], one["required"]) for one in operation["parameters"]] == [("model", "path", True)]
+    assert "404" in operation["responses"]
+
+
+@pytest.mark.parametrize("path", ["/docs", "/metrics", "/health", "/v1/models", "/openapi.json"])
+async def test_the_document_states_the_media_type_that_is_sent(client: Client, page: dict[str, Any], path: str) -> None:
+    (stated,) = page["paths"][path]["get"]["responses"]["200"]["content"]
+    assert (await client.get(path)).headers["content-type"].partition(";")[0] == stated
+
+
+async def test_the_document_says_which_operations_need_a_key(serve: Serve) -> None:
+    page = (await serve(api_key_hashes=(b"0" * 32,)).get("/openapi.json")).json()
+    assert page["security"] == [{"key": []}]
+    for path, operations in page["paths"].items():
+        for operation in operations.values():
+            is_open = path in ("/health", "/docs", "/openapi.json")
+            assert (operation.get("security") == []) == is_open, path
+            assert ("401" in operation["responses"]) != is_open, path
+
+
+async def test_without_keys_the_document_asks_for_none(page: dict[str, Any]) -> None:
+    assert page["security"] == []
+
+
+async def test_the_document_says_that_annotations_are_objects(page: dict[str, Any]) -> None:
+    annotations = page["components"]["schemas"]["AnswerMessage"]["properties"]["annotations"]
+    assert annotations["items"]["type"] == "object"

@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from oruel.api.edge import Unread
 from oruel.engine.client import MOST_UNREAD, Generation
 from oruel.engine.protocol import TokenOutput
 from oruel.errors import AnswerUnread
@@ -58,6 +59,39 @@ def test_the_sequences_of_a_client_that_reads_nothing_end(server: RunningServer)
         wait(lambda: sequences(server) == 8, "eight sequences run")
         wait(lambda: sequences(server) == 0, "they have ended")
         wait(lambda: not established(connection), "the server has closed its end")
+    wait(lambda: any(reason_in(server) in line for line in server.lines), "the log says why")
+    assert not any("client_left" in line for line in server.lines)
+
+
+def reason_in(server: RunningServer) -> str:
+    return "answer_unread" if "--write-seconds" in server.process.args else "deadline_exceeded"  # type: ignore[operator]
+
+
+def test_a_client_that_reads_slowly_but_steadily_gets_all_of_its_answer() -> None:
+    """Reading it takes about three times as long as write_seconds."""
+    body = json.dumps(json.loads(BODY) | {"stream": False, "max_tokens": 150}).encode()
+    with oruel_serve("--write-seconds", "1") as running, socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.settimeout(PATIENCE_SECONDS)
+        connection.connect(("127.0.0.1", int(running.url.rsplit(":")[-1])))
+        connection.sendall(
+            b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            b"Connection: close\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+        )
+        answer = b"".join(read_slowly(connection))
+    assert len(json.loads(answer.partition(b"\r\n\r\n")[2])["choices"]) == 8
+
+
+def read_slowly(connection: socket.socket) -> Iterator[bytes]:
+    while data := connection.recv(2**12):
+        yield data
+        time.sleep(0.015)
+
+
+def test_a_client_that_reads_a_byte_a_second_is_disconnected() -> None:
+    unread = Unread(since=100.0, size=2**20)
+    assert not unread.is_read_too_slowly(160.0, unread.size - 60, seconds=60.0)
+    assert unread.is_read_too_slowly(161.0, unread.size - 61, seconds=60.0)
 
 
 def established(connection: socket.socket) -> bool:

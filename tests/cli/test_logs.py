@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from oruel.cli.logs import LogHandler, as_json, escape_values
+from oruel.cli.logs import LogHandler, as_json, escape_values, escaped_traceback
 
 
 @pytest.mark.parametrize("value", ["\ud800", "a\nb", "\x00é", 2**80, float("nan"), {"path": b"/x"}, ValueError("no")])
@@ -39,6 +39,17 @@ def test_what_could_act_on_a_terminal_is_escaped_in_values() -> None:
         "traceback": "one\ntwo\\x1b",
         "n": 1,
     }
+
+
+def test_what_could_act_on_a_terminal_is_escaped_in_names() -> None:
+    assert escape_values(None, "", {ODD: 1}) == {r"\x1b[2J\u202e\u2028\x9b\ufeff": 1}
+
+
+def test_what_could_act_on_a_terminal_is_escaped_in_tracebacks() -> None:
+    output = io.StringIO()
+    error = ValueError(f"mallory{ODD}")
+    escaped_traceback(output, (ValueError, error, None))
+    assert output.getvalue().splitlines()[-1] == r"ValueError: mallory\x1b[2J\u202e\u2028\x9b\ufeff"
 
 
 def test_lines_that_cannot_be_written_are_counted_and_the_log_goes_on() -> None:

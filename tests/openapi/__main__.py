@@ -5,6 +5,7 @@ import os
 import secrets
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from tests.server import oruel_serve
@@ -12,6 +13,8 @@ from tests.server import oruel_serve
 # What a JSON Schema can't say is refused with 400 too: that a named function is declared, that the messages mention
 # JSON, that the model exists. So valid bodies may be refused, and positive_data_acceptance shows nothing.
 CONFIG = Path(__file__).with_name("schemathesis.toml")
+ROOT = Path(__file__).parents[2]
+KEY = "a-key-for-this-run-only"
 CHECKS = (
     "not_a_server_error",
     "status_code_conformance",
@@ -21,6 +24,7 @@ CHECKS = (
     "negative_data_rejection",
     "unsupported_method",
     "allow_header_conformance",
+    "ignored_auth",
 )
 
 
@@ -30,16 +34,22 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=secrets.randbelow(2**32))
     options = parser.parse_args()
     print(f"seed {options.seed}", flush=True)
-    with oruel_serve("--total-seconds", "20") as server:
+    # schemathesis writes a cache into the folder where it runs.
+    environment = {"ORUEL_API_KEY": KEY}
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        oruel_serve("--total-seconds", "20", environment=environment) as server,
+    ):
         command = [
             *(str(Path(sys.executable).with_name("schemathesis")), "--config-file", str(CONFIG)),
             *("run", f"{server.url}/openapi.json"),
             *("--checks", ",".join(CHECKS), "--max-time", str(options.seconds), "--seed", str(options.seed)),
             *("--suppress-health-check", "all", "--request-timeout", "30", "--warnings", "off", "--no-color"),
-            *("--output-truncate", "true"),
+            *("--output-truncate", "true", "--header", f"Authorization: Bearer {KEY}"),
         ]
-        environment = os.environ | {"SCHEMATHESIS_HOOKS": "tests.openapi.hooks"}
-        return subprocess.run(command, env=environment, check=False, timeout=options.seconds * 4 + 120).returncode
+        hooks = os.environ | {"SCHEMATHESIS_HOOKS": "tests.openapi.hooks", "PYTHONPATH": str(ROOT)}
+        limit = options.seconds * 4 + 120
+        return subprocess.run(command, cwd=folder, env=hooks, check=False, timeout=limit).returncode
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The shapes of answers: OpenAI's, with `tier` beside `model`."""
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -60,7 +60,7 @@ class AnswerMessage(msgspec.Struct, kw_only=True):
     role: Literal["assistant"] = "assistant"
     content: str | None
     refusal: None = None
-    annotations: list[str] = []
+    annotations: list[dict[str, Any]] = []
     reasoning_content: str | UnsetType = UNSET
     tool_calls: list[AnswerCall] | UnsetType = UNSET
 

@@ -11,7 +11,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from oruel.api.failures import error_headers, error_json
-from oruel.errors import HeadTimedOut, HeadTooLarge, InvalidRequestHead, OruelError, TooManyConnections
+from oruel.errors import AnswerUnread, HeadTimedOut, HeadTooLarge, InvalidRequestHead, OruelError, TooManyConnections
 
 MAX_HEAD_BYTES = 2**16
 # What chunk sizes, extensions and trailers may add to a body: single bytes come in chunks of six.
@@ -21,6 +21,8 @@ FRAMING_RATIO = 8
 DRAIN_SECONDS = 2.0
 DRAINED_HEAD_BYTES, DRAINED_BODY_BYTES = 2**18, 2**24
 SWEEP_SECONDS = 0.25
+# A client that reads more slowly than this for longer than write_seconds is disconnected.
+SLOWEST_READ_BYTES_PER_SECOND = 2**11
 # Connections over the limit that are told so; more of them are closed at once.
 MAX_REFUSED = 64
 
@@ -59,6 +61,8 @@ class EdgeConfig(uvicorn.Config):
 
 ABORT = "oruel.abort"
 """Where a request's ASGI state has the function that ends its connection without another byte."""
+ABORTED_FOR = "oruel.aborted_for"
+"""Where it has the error code for which the server, and not the client, ended the connection."""
 
 
 class Phase(enum.Enum):
@@ -72,6 +76,18 @@ class Phase(enum.Enum):
     RESPONSE = enum.auto()
     REST = enum.auto()
     DRAIN = enum.auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """`size` bytes that the client had not read at `since`, a time of time.monotonic."""
+
+    since: float
+    size: int
+
+    def is_read_too_slowly(self, now: float, size: int, seconds: float) -> bool:
+        """`size`: what is still unread. The client gets `seconds`, and more for what it has read."""
+        return now - self.since > seconds + (self.size - size) / SLOWEST_READ_BYTES_PER_SECOND
 
 
 class EdgeProtocol(HttpToolsProtocol):
@@ -89,8 +105,7 @@ class EdgeProtocol(HttpToolsProtocol):
         self._head_bytes = self._body_bytes = self._framing_bytes = self._drained_bytes = 0
         self._is_replay = False
         self._refusal: OruelError | None = None
-        self._unread_since: float | None = None
-        self._closing_since: float | None = None
+        self._unread: Unread | None = None
         self._enter(Phase.HEAD)
         if len(self.connections) > limits.connections + MAX_REFUSED:
             transport.abort()
@@ -219,9 +234,11 @@ class EdgeProtocol(HttpToolsProtocol):
     def sweep(self, now: float) -> None:
         """Called every SWEEP_SECONDS: ends what takes too long. `now` is a time of time.monotonic."""
         waited = now - self._since
-        if self.transport.is_closing() and self._closing_since is None:
-            self._closing_since = now
-        if self._takes_too_long_to_read(now) or (self._phase in (Phase.REST, Phase.DRAIN) and waited > DRAIN_SECONDS):
+        if self.transport.is_closing() and self._unread is None:
+            self._unread = Unread(now, self._unread_bytes())
+        if self._reads_too_slowly(now):
+            self._abort_unread()
+        elif self._phase in (Phase.REST, Phase.DRAIN) and waited > DRAIN_SECONDS:
             self.transport.abort()
         elif self._phase is Phase.HEAD and waited > self.config.limits.head_seconds:
             if self._head_bytes:
@@ -230,17 +247,25 @@ class EdgeProtocol(HttpToolsProtocol):
             else:
                 self.transport.close()
 
-    def _takes_too_long_to_read(self, now: float) -> bool:
-        """What isn't read, and then a connection that is to be closed with it, ends after write_seconds."""
-        since = [each for each in (self._unread_since, self._closing_since) if each is not None]
-        return bool(since) and now - min(since) > self.config.limits.write_seconds
+    def _reads_too_slowly(self, now: float) -> bool:
+        seconds = self.config.limits.write_seconds
+        return self._unread is not None and self._unread.is_read_too_slowly(now, self._unread_bytes(), seconds)
+
+    def _unread_bytes(self) -> int:
+        return self.transport.get_write_buffer_size()
+
+    def _abort_unread(self) -> None:
+        if self.cycle is not None:
+            self.cycle.scope["state"][ABORTED_FOR] = AnswerUnread.code
+        self.transport.abort()
 
     def pause_writing(self) -> None:
-        self._unread_since = time.monotonic()
+        self._unread = self._unread or Unread(time.monotonic(), self._unread_bytes())
         super().pause_writing()
 
     def resume_writing(self) -> None:
-        self._unread_since = None
+        if not self.transport.is_closing():
+            self._unread = None
         super().resume_writing()
 
     def _refuse_head(self) -> None:

@@ -78,6 +78,12 @@ class AssistantMessage(Object):
             )
         return message
 
+    def schema(self) -> JSONSchema:
+        says = {"content": {"not": {"type": "null"}}, "tool_calls": {"type": "array", "minItems": 1}}
+        says |= {name: {"type": "string", "minLength": 1} for name in ("reasoning_content", "refusal")}
+        needs_one = [{"required": [name], "properties": {name: value}} for name, value in says.items()]
+        return super().schema() | {"anyOf": needs_one}
+
 
 def has_content(value: object) -> bool:
     return isinstance(value, dict) and value.get("content") is not None

@@ -12,6 +12,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from oruel.api.edge import ABORTED_FOR
 from oruel.api.failures import error_response, translate
 from oruel.api.metrics import Metrics
 from oruel.api.record import SCOPE_KEY, RequestRecord, header_text, record_in
@@ -99,7 +100,7 @@ class AnswerErrors:
         try:
             await self.app(scope, receive, send_noting_start)
         except ClientDisconnect:
-            record_in(scope).error = "client_left"
+            record_in(scope).error = scope.get("state", {}).get(ABORTED_FOR, "client_left")
         except Exception as error:
             if started:
                 raise

@@ -20,14 +20,14 @@ from oruel.parameters import PARAMETERS, Parameter
 REFERENCE = "#/components/schemas/{name}"
 
 
-def openapi_endpoint(api: FastAPI) -> Endpoint:
+def openapi_endpoint(api: FastAPI, *, needs_key: bool) -> Endpoint:
     async def read_openapi(request: Request) -> Response:
-        return JSONResponse(document(api))
+        return JSONResponse(document(api, needs_key=needs_key))
 
     return read_openapi
 
 
-def document(api: FastAPI) -> dict[str, Any]:
+def document(api: FastAPI, *, needs_key: bool) -> dict[str, Any]:
     page = get_openapi(title=api.title, version=api.version, summary=api.summary, routes=api.routes)
     answers = (ChatCompletion, ChatCompletionChunk, ErrorResponse, TokenizeAnswer)
     _, shapes = msgspec.json.schema_components(answers, ref_template=REFERENCE)
@@ -35,8 +35,7 @@ def document(api: FastAPI) -> dict[str, Any]:
         "schemas": {"ChatRequest": chat_schema(), "TokenizeRequest": tokenize_schema(), **PLAIN_SCHEMAS, **shapes},
         "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
     }
-    # Either nothing or a key, as the operator chose.
-    page["security"] = [{}, {"key": []}]
+    page["security"] = [{"key": []}] if needs_key else []
     return page
 
 
@@ -49,20 +48,25 @@ def chat_schema() -> JSONSchema:
 
 def tokenize_schema() -> JSONSchema:
     return TOKENIZE_BODY.schema() | {
-        "oneOf": [{"required": ["text"]}, {"required": ["messages"]}],
-        "dependentRequired": {"chat_template_kwargs": ["messages"]},
+        "oneOf": [holds("text", NOT_NULL), holds("messages", NOT_NULL)],
+        "if": holds("chat_template_kwargs", NOT_NULL),
+        "then": holds("messages", NOT_NULL),
     }
 
 
-def needed(name: str, given: JSONSchema, other: str) -> JSONSchema:
-    """Where `name` is as `given`, `other` has to be true."""
-    condition = {"required": [name], "properties": {name: given}}
-    return {"if": condition, "then": {"required": [other], "properties": {other: {"const": True}}}}
+def holds(name: str, value: JSONSchema) -> JSONSchema:
+    return {"required": [name], "properties": {name: value}}
 
 
-BETWEEN_FIELDS = [
-    needed("top_logprobs", {"type": "number", "minimum": 1}, "logprobs"),
-    needed("stream_options", {"type": "object"}, "stream"),
+NOT_NULL: JSONSchema = {"not": {"type": "null"}}
+TRUE: JSONSchema = {"const": True}
+BETWEEN_FIELDS: list[JSONSchema] = [
+    {"if": holds("top_logprobs", {"type": "number", "minimum": 1}), "then": holds("logprobs", TRUE)},
+    {"if": holds("stream_options", {"type": "object"}), "then": holds("stream", TRUE)},
+    {
+        "if": holds("tool_choice", {"anyOf": [{"const": "required"}, {"type": "object"}]}),
+        "then": holds("tools", {"type": "array", "minItems": 1}),
+    },
 ]
 STRINGS = {"type": "array", "items": {"type": "string"}}
 MODEL: JSONSchema = {
@@ -154,6 +158,12 @@ def model_operation() -> dict[str, Any]:
     named = {"name": "model", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
     operation = json_operation("Model")
     return {"parameters": [named], "responses": operation["responses"] | responses_schema(404)}
+
+
+def without_key(operation: dict[str, Any]) -> dict[str, Any]:
+    """An operation that takes requests without a key even where the others need one."""
+    responses = {status: response for status, response in operation["responses"].items() if status != "401"}
+    return operation | {"security": [], "responses": responses}
 
 
 def health_operation() -> dict[str, Any]:

@@ -28,6 +28,7 @@ from oruel.api.openapi import (
     openapi_endpoint,
     text_operation,
     tokenize_operation,
+    without_key,
 )
 from oruel.api.services import Endpoint, Services
 from oruel.api.tokenize import tokenize_endpoint
@@ -69,7 +70,13 @@ def create_api(services: Services) -> FastAPI:
     get(api, "/health", health_endpoint(services.health), health_operation(), needs_key=False)
     get(api, "/metrics", metrics_endpoint(services.registry), text_operation("Prometheus' text format"), "text/plain")
     get(api, "/docs", docs_endpoint(), text_operation("A page"), "text/html", needs_key=False)
-    get(api, "/openapi.json", openapi_endpoint(api), json_operation("OpenAPI"), needs_key=False)
+    get(
+        api,
+        "/openapi.json",
+        openapi_endpoint(api, needs_key=bool(services.api_key_hashes)),
+        json_operation("OpenAPI"),
+        needs_key=False,
+    )
     return api
 
 
@@ -85,7 +92,7 @@ def get(
     # FastAPI takes everything but its JSONResponse for text.
     kind = JSONResponse if media_type is None else type("TextResponse", (Response,), {"media_type": media_type})
     # An operation without `security` has the page's, a key where the operator set one.
-    extra = operation if needs_key else operation | {"security": [{}]}
+    extra = operation if needs_key else without_key(operation)
     api.add_api_route(path, endpoint, methods=["GET"], response_class=kind, openapi_extra=extra)
 
 

@@ -12,9 +12,10 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from oruel.api.connection import while_connected
-from oruel.api.edge import ABORT
+from oruel.api.edge import ABORT, ABORTED_FOR
 from oruel.api.failures import error_json, translate
 from oruel.api.record import record_in
+from oruel.errors import DeadlineExceeded
 
 # What a client gets to read the error event that tells it of a deadline.
 READ_SECONDS = 1.0
@@ -82,7 +83,9 @@ class EventStream(Response):
         except TimeoutError:
             if not limit.expired():
                 raise
-            scope.get("state", {}).get(ABORT, lambda: None)()
+            state = scope.setdefault("state", {})
+            state[ABORTED_FOR] = DeadlineExceeded.code
+            state.get(ABORT, lambda: None)()
             raise ClientDisconnect from None
 
     def _all_headers(self) -> list[tuple[bytes, bytes]]:

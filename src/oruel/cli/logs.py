@@ -1,5 +1,6 @@
 """How log lines look: a structured line each, on stderr, in colours for a terminal or as JSON for a machine."""
 
+import io
 import json
 import logging
 import sys
@@ -8,7 +9,7 @@ from typing import TextIO
 
 import msgspec
 import structlog
-from structlog.typing import EventDict, Processor
+from structlog.typing import EventDict, ExcInfo, Processor
 
 encode = msgspec.json.Encoder(enc_hook=repr).encode
 
@@ -27,20 +28,33 @@ def escape_in_json(character: str) -> str:
 
 
 def escape_values(_logger: object, _method: str, event: EventDict) -> EventDict:
-    """Values may come from clients and from other servers: controls, and what changes the direction of a line, are
-    escaped. Tracebacks keep their line ends.
+    """Names and values may come from clients and from other servers: controls, and what changes the direction of a
+    line, are escaped. Tracebacks keep their line ends.
     """
-    for key, value in event.items():
-        if isinstance(value, str) and not value.isprintable():
-            kept = "\n" if key in ("traceback", "exception", "stack") else ""
-            event[key] = "".join(
-                each if each.isprintable() or each == kept else escape(each) for each in value.rstrip()
-            )
-    return event
+    return {escape(key): escape_value(key, value) for key, value in event.items()}
 
 
-def escape(character: str) -> str:
+def escape_value(key: str, value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return escape(value.rstrip(), kept="\n" if key in ("traceback", "exception", "stack") else "")
+
+
+def escape(text: str, kept: str = "") -> str:
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() or each == kept else escape_character(each) for each in text)
+
+
+def escape_character(character: str) -> str:
     return character.encode("unicode_escape", "surrogatepass").decode()
+
+
+def escaped_traceback(output: TextIO, exc_info: ExcInfo) -> None:
+    """An exception's message can quote what a client sent."""
+    plain = io.StringIO()
+    structlog.dev.plain_traceback(plain, exc_info)
+    output.write(escape(plain.getvalue(), kept="\n"))
 
 
 class LogHandler(logging.StreamHandler[TextIO]):
@@ -75,7 +89,7 @@ def configure(log_format: str) -> None:
     ]
     # Tracebacks as text: the richer renderings show local variables, and with them prompts.
     rendered: list[Processor] = (
-        [escape_values, structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+        [escape_values, structlog.dev.ConsoleRenderer(exception_formatter=escaped_traceback)]
         if console
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(as_json)]
     )
