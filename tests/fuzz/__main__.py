@@ -17,8 +17,10 @@ from tests.fuzz.fuzz import Fuzz, Options
 from tests.server import RunningServer, oruel_serve
 from tests.soak.workload import served_model
 
-# Mutations may ask for long answers: these deadlines end them before they count as a hang.
-FLAGS = ("--total-seconds", "5", "--first-token-seconds", "5", "--queue-seconds", "5", "--log-format", "json")
+# Mutations may ask for long answers: these deadlines end them before they count as a hang. The window bounds what a
+# prompt costs the others on a slow machine.
+DEADLINES = ("--total-seconds", "5", "--first-token-seconds", "5", "--queue-seconds", "5")
+FLAGS = (*DEADLINES, "--ctx", "1024", "--log-format", "json")
 
 
 def main() -> int:

@@ -21,6 +21,8 @@ from tests.soak.wrong import Wrong, hold
 
 CONNECTIONS = 4
 PROBE_SECONDS = 2.0
+PROBE_TRIES = 3
+BUSY = (503, 504)
 SAMPLE_SECONDS = 0.5
 PROGRESS_SECONDS = 10.0
 # Of either process between the first and the last quarter of the run's second half.
@@ -132,7 +134,12 @@ class Fuzz:
         hold(engine_of(self._process) == self._engine, "the engine process is another one")
 
     async def _plain_answer(self, client: httpx2.AsyncClient) -> str:
-        response = await client.post("/v1/chat/completions", json={**PLAIN, "model": self.target.model})
+        """A busy server may refuse a request, but not several in a row."""
+        for _ in range(PROBE_TRIES):
+            response = await client.post("/v1/chat/completions", json={**PLAIN, "model": self.target.model})
+            if response.status_code not in BUSY:
+                break
+            await asyncio.sleep(1)
         hold(response.status_code == 200, f"a plain chat gets status {response.status_code}: {response.text:.300}")
         return str(response.json()["choices"][0]["message"]["content"])
 
