@@ -32,15 +32,20 @@ def chain(length: int, **more: Any) -> dict[str, Any]:
 
 
 SERVED = {
-    "a long constant": closed({"a": {"const": "x" * 200_000}}),
-    "a long constant of other letters": closed({"a": {"const": "\u00e9\u6f22" * 15_000}}),
-    "an optional long constant": closed({"a": {"const": "x" * 200_000}}, required=[]),
+    "a long constant": closed({"a": {"const": "x" * 20_000}}),
+    "a long constant of other letters": closed({"a": {"const": "\u00e9\u6f22" * 10_000}}),
+    "an optional long constant": closed({"a": {"const": "x" * 20_000}}, required=[]),
     "a long string": closed({"a": {"type": "string", "minLength": 10**6}}),
     "many items": {"type": "array", "minItems": 10**6},
     "many short values": {"enum": [f"v{number}" for number in range(20_000)]},
-    "a long name": closed({"n" * 100_000: {"type": "integer"}}),
+    "a long name": closed({"n" * 20_000: {"type": "integer"}}),
 }
 REFUSED = {
+    "a text of 200,000 characters": (closed({"a": {"const": "x" * 200_000}}), "const"),
+    "an optional text of 200,000 characters": (closed({"a": {"const": "x" * 200_000}}, required=[]), "const"),
+    "a choice of long texts": ({"enum": ["x" * 100_000, "y" * 100_000]}, "enum"),
+    "a long pattern": ({"type": "string", "pattern": "^" + "(a|b)" * 20_000 + "$"}, "pattern"),
+    "a long name": (closed({"n" * 100_000: {"type": "integer"}}), "properties"),
     "optional properties": (closed(many(3_000, {"type": "integer"}), required=[]), "3,000 optional properties"),
     "required names": ({"type": "object", "required": list(many(20_000, {}))}, "properties"),
     "values that are objects": ({"enum": [{"a": number, "b": [number]} for number in range(9_000)]}, "enum"),
@@ -143,6 +148,14 @@ def test_ordinary_schemas_can_be_completed(name: str) -> None:
 
 def test_what_is_forced_is_searched_in_work_that_grows_with_its_length() -> None:
     assert unclosable(SERVED["a long constant"]) == ()
+
+
+def test_a_search_that_the_library_gives_up_spoils_no_answer() -> None:
+    held = Grammar(BYTES, json_grammar(SERVED["a long string"]), 100, closes=True)
+    assert not held.closes
+    for byte in b'{"a": "abc':
+        assert held.takes(byte)
+        held.accept(byte)
 
 
 def test_a_search_gives_up_after_counted_work() -> None:

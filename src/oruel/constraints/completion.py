@@ -14,8 +14,9 @@ from oruel.constraints.tokens import Tokens
 OUTSIDE = b'}],0"tfn-1'
 INSIDE = b'"'
 
-# Work is counted in tokens that a matcher takes or refuses, some 5 to 10 µs each; a mask costs as much as MASK_WORK.
-MASK_WORK = 10
+# Work is counted in tokens that a matcher takes or refuses, some 5 to 10 µs each; a mask costs as much as MASK_WORK,
+# and more for a large vocabulary.
+MASK_WORK, TOKENS_PER_WORK = 10, 4000
 # So many tokens go to the matcher at once, of a search that takes at most so much work.
 TOKENS_AT_ONCE = 100
 MOST_WORK = 60_000
@@ -179,7 +180,7 @@ class Search:
         yield from (([self._tokens.single[byte]], True) for byte in likely if byte in self._tokens.single)
         if self._place.is_in_string:
             yield from self._endings()
-        self._spent += MASK_WORK
+        self._spent += MASK_WORK + self._tokens.size // TOKENS_PER_WORK
         short = shortest(self._matcher, self._tokens)
         self._last = short[0] if short and self._place.is_in_string else -1
         yield short, True
@@ -211,7 +212,12 @@ class Search:
 def shortest(matcher: llguidance.LLMatcher, tokens: Tokens) -> list[int]:
     """The shortest token that may follow, a control token where no text may; none where the grammar has failed."""
     bits = np.frombuffer(matcher.compute_bitmask(), np.uint8)
+    single = tokens.single_first
+    # Nearly always one of these may follow, and the whole vocabulary needn't be looked through.
+    found: list[int] = single[(bits[single >> 3] >> (single & 7)) & 1 > 0][:1].tolist()
+    if found:
+        return found
     allowed = np.unpackbits(bits, count=tokens.size, bitorder="little").view(np.bool_)
     places = np.flatnonzero(allowed[tokens.shortest_first])
-    found: list[int] = tokens.shortest_first[places[:1]].tolist()
+    found = tokens.shortest_first[places[:1]].tolist()
     return found or [token for token in np.flatnonzero(allowed).tolist() if token not in tokens.ends][:1]

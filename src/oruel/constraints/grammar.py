@@ -48,12 +48,12 @@ class Grammar:
     ) -> None:
         self._tokens = tokens
         self._left = budget
-        self._matcher = tokens.matcher(grammar)
         self._place = Place(tokens, leave)
         self._bounds = Bounds()
         self._hints = hints(tokens, grammar) if closes else ()
         first = first_end(tokens, grammar, tuple(leave), is_wanted) if closes else None
         self.closes = first is not None and len(first) <= budget
+        self._matcher = tokens.matcher(grammar)
         self._plan = Plan(tokens, first or ())
         self._search: Search | None = None
         self.is_closing = False
@@ -162,6 +162,7 @@ class FirstEnd:
     """One that is searched for, and kept once it is found."""
 
     def __init__(self, tokens: Tokens, grammar: str, leave: tuple[int, ...]) -> None:
+        self._tokens, self._grammar = tokens, grammar
         matcher = tokens.matcher(grammar)
         search = Search(matcher, tokens, Place(tokens, leave), MOST_TOKENS, hints=hints(tokens, grammar))
         self._going_on: tuple[Search, llguidance.LLMatcher] | None = search, matcher
@@ -177,6 +178,8 @@ class FirstEnd:
                 time.sleep(PAUSE_SECONDS)
                 if not is_wanted():
                     raise NotWanted
+            if matcher.is_error():
+                self._tokens.forget(self._grammar)
             self._found = search.found
             self._refused = refused(matcher) if search.is_refused else None
             self._going_on = None

@@ -3,7 +3,7 @@
 import re
 
 # In units of weight.py, fitted to llguidance 1.9.1.
-CHARACTER, IN_CLASS, PROPERTY = 1 / 24, 1 / 5, 1.2
+CHARACTER, IN_CLASS, PROPERTY = 1 / 5, 1 / 5, 1.2
 MOST = 10.0**9
 
 PARTS = re.compile(

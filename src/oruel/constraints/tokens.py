@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Protocol
 
 import llguidance
@@ -11,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oruel.constraints.json_text import CLOSING_BYTES
+from oruel.constraints.remembered import Remembered
 from oruel.errors import SchemaRefused
 
-REMEMBERED_GRAMMARS = 32
+# Forced text takes the library some 400 bytes a character.
+REMEMBERED_GRAMMARS, REMEMBERED_CHARACTERS = 32, 2**18
 
 # What a grammar may cost in one step, and hold in memory: at most half of the library's own limits.
 LIMITS = llguidance.LLParserLimits(
@@ -65,7 +67,7 @@ class Tokens:
         self.ends = frozenset(filter(vocabulary.is_end, range(vocabulary.size)))
         self.can_write_json = bool(self.ends) and all(byte in self.single for byte in CLOSING_BYTES)
         self._vocabulary = vocabulary
-        self._compiled = lru_cache(REMEMBERED_GRAMMARS)(self._compile)
+        self._compiled = Remembered(self._compile, REMEMBERED_GRAMMARS, REMEMBERED_CHARACTERS)
 
     @cached_property
     def tokenizer(self) -> llguidance.LLTokenizer:
@@ -76,15 +78,25 @@ class Tokens:
     def prepare(self) -> None:
         """Reads the vocabulary, so that no request has to wait for it."""
         self.matcher('start: "{"').compute_bitmask()
+        _ = self.shortest_first, self.single_first
 
     def matcher(self, grammar: str) -> llguidance.LLMatcher:
         """At the grammar's beginning. For a model that has end tokens. Raises SchemaRefused for a bad grammar."""
-        return self._compiled(grammar).deep_copy()
+        return self._compiled.get(grammar).deep_copy()
+
+    def forget(self, grammar: str) -> None:
+        """Matchers of one grammar share their lexer: one that failed would make all others fail."""
+        self._compiled.forget(grammar)
 
     def spelled(self, data: bytes) -> list[int] | None:
         """A token for each byte, None where one has none of its own."""
         found = [self.single.get(byte, -1) for byte in data]
         return None if -1 in found else found
+
+    @cached_property
+    def single_first(self) -> NDArray[np.intp]:
+        """The tokens of single bytes, by id."""
+        return np.array(sorted(self.single.values()), np.intp)
 
     @cached_property
     def shortest_first(self) -> NDArray[np.intp]:
@@ -95,7 +107,7 @@ class Tokens:
     @property
     def remembered(self) -> int:
         """How many grammars are held in memory."""
-        return self._compiled.cache_info().currsize
+        return len(self._compiled)
 
     def _compile(self, grammar: str) -> llguidance.LLMatcher:
         matcher = llguidance.LLMatcher(self.tokenizer, grammar, log_level=0, limits=LIMITS)

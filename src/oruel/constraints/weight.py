@@ -13,6 +13,8 @@ from oruel.errors import SchemaRefused
 
 # One unit is the compilation of one plain subschema: 20 to 40 µs. The weights below are fitted to llguidance 1.9.1.
 MOST_WEIGHT = 5_000
+# Of all tools of a request.
+MOST_WEIGHT_TOGETHER = 2 * MOST_WEIGHT
 # Each level takes several stack frames of the library, which has no limit of its own: it crashes at some 1,300.
 MOST_NESTED = 800
 # The library follows at most 2,000 possibilities at one place, and each optional property is four of them.
@@ -20,8 +22,10 @@ MOST_OPTIONAL = 450
 # Together on one string; from some 16 on the library takes seconds to find out whether any string fits.
 MOST_PATTERNS_TOGETHER = 8
 
-# Text that is the only choice is written out at once; other text is only read.
-FORCED_PER_UNIT, READ_PER_UNIT = 60, 200
+# Text that is the only choice takes the library some 400 bytes of memory a character; other text is only read.
+FORCED_PER_UNIT, READ_PER_UNIT = 5, 200
+# Longer names count as forced text.
+ORDINARY_NAME = 64
 TEXT, ITEM, MEMBER = 1 / 8, 1 / 2, 1.3
 LENGTHS = {"minLength", "maxLength"}
 # Keywords whose schemas are merged with the one that they stand in, or count only where they are referred to.
@@ -33,14 +37,14 @@ Weights = dict[str, float]
 Weighed = tuple[int, Weights]
 
 
-def check_weight(*schemas: Any) -> None:
+def check_weight(*schemas: Any, most: int = MOST_WEIGHT) -> None:
     """Raises SchemaRefused for schemas that together take too much work."""
     weights = weights_of(*schemas)
     total = sum(weights.values())
-    if total > MOST_WEIGHT:
+    if total > most:
         heaviest = max(weights, key=lambda keyword: weights[keyword])
         raise SchemaRefused(
-            f"it takes too much work to compile: {total:,.0f} units, of which {MOST_WEIGHT:,} are allowed, mostly for "
+            f"it takes too much work to compile: {total:,.0f} units, of which {most:,} are allowed, mostly for "
             f"{heaviest}. Use fewer or simpler ones"
         )
 
@@ -164,16 +168,18 @@ def values_weight(value: Any, *, is_listed: bool) -> float:
     """Of a value that is spelled out, or of each in a list of them."""
     weight = 0.0
     per_unit = READ_PER_UNIT if is_listed else FORCED_PER_UNIT
+    longest = 0
     waiting: list[tuple[Any, float]] = [(one, TEXT) for one in value] if is_listed and isinstance(value, list) else []
     waiting += [] if is_listed else [(value, TEXT)]
     for one, base in waiting:
         weight += base + (len(one) / per_unit if isinstance(one, str) else 0)
+        longest = max(longest, len(one) if isinstance(one, str) else 0)
         if isinstance(one, list):
             waiting += [(inner, ITEM) for inner in one]
         elif isinstance(one, Mapping):
             waiting += [(inner, MEMBER) for inner in one.values()]
             weight += sum(map(len, one)) / per_unit + names_weight(len(one))
-    return weight
+    return weight + (longest / FORCED_PER_UNIT if is_listed else 0)
 
 
 def members_weight(schema: Schema) -> float:
@@ -188,8 +194,9 @@ def members_weight(schema: Schema) -> float:
             "others, or leave them out"
         )
     names = properties | required
-    per_unit = FORCED_PER_UNIT if required else READ_PER_UNIT
-    return len(required - properties) + sum(map(len, names)) / per_unit + names_weight(len(names))
+    forced = sum(len(name) for name in names if len(name) > ORDINARY_NAME)
+    text = sum(map(len, names)) / READ_PER_UNIT + forced / FORCED_PER_UNIT
+    return len(required - properties) + text + names_weight(len(names))
 
 
 def names_weight(count: int) -> float:
@@ -236,4 +243,4 @@ def divisor_weight(divisor: Any) -> float:
     if isinstance(divisor, bool) or not isinstance(divisor, (int, float)) or not divisor:
         return 0
     coefficient = int("".join(map(str, Decimal(str(divisor)).normalize().as_tuple().digits)) or 0)
-    return coefficient / 8
+    return coefficient / 4

@@ -11,7 +11,7 @@ from oruel.constraints.grammar import Grammar, NotWanted
 from oruel.constraints.hints import schemas_in
 from oruel.constraints.json_object import GRAMMAR, JsonObject
 from oruel.constraints.tokens import Tokens, panics_refused
-from oruel.constraints.weight import check_weight
+from oruel.constraints.weight import MOST_WEIGHT_TOGETHER, check_weight
 from oruel.engine.protocol import Failure, Form, Submit
 from oruel.engine.turns import Turns
 from oruel.errors import SchemaRefused
@@ -95,7 +95,8 @@ def constraint_of(tokens: Tokens, request: Submit, is_wanted: Callable[[], bool]
     form, budget = request.form, request.max_tokens
     assert form is not None
     try:
-        check_weight(*(schema for grammar in (form.grammar, form.calls) if grammar for schema in schemas_in(grammar)))
+        schemas = [schema for grammar in (form.grammar, form.calls) if grammar for schema in schemas_in(grammar)]
+        check_weight(*schemas, most=MOST_WEIGHT_TOGETHER)
         with panics_refused():
             document = document_of(tokens, form, budget, is_wanted)
             return Either(document, Grammar(tokens, form.calls, budget, closes=False)) if form.calls else document
