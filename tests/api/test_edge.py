@@ -114,7 +114,7 @@ def test_an_upgrade_header_is_ignored(server: RunningServer, upgrade: str) -> No
     headers = (f"Upgrade: {upgrade}", "Connection: Upgrade, HTTP2-Settings", "HTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABk")
     request = post("/v1/chat/completions", *headers)
     with connect(server) as connection:
-        # In two parts, and with another request behind it, which has to be answered too.
+        # In two parts, followed by a pipelined request, which has to be answered too.
         connection.sendall(request[:-40])
         time.sleep(0.1)
         connection.sendall(request[-40:] + post("/v1/chat/completions", "Connection: close"))

@@ -76,7 +76,7 @@ def test_a_plan_is_left_where_no_token_spells_the_rest_of_one() -> None:
 @pytest.mark.parametrize("name", HOSTILE)
 def test_no_token_costs_a_step_more_than_its_share_of_work(name: str) -> None:
     chance, share = random.Random(SEED), 300
-    end = first_end(TOKENS, json_grammar(HOSTILE[name]), ())
+    end = first_end(TOKENS, json_grammar(HOSTILE[name])).find()
     assert end is not None
     budget = len(end) + 200
     held, written, waits = Grammar(TOKENS, json_grammar(HOSTILE[name]), budget, closes=True), list[int](), 0
@@ -101,7 +101,7 @@ def test_no_token_costs_a_step_more_than_its_share_of_work(name: str) -> None:
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_token_that_follows_the_plan_costs_no_work(name: str) -> None:
     grammar = json_grammar(HOSTILE[name])
-    end = first_end(TOKENS, grammar, ())
+    end = first_end(TOKENS, grammar).find()
     assert end is not None
     held = Grammar(TOKENS, grammar, len(end), closes=True)
     for token in end[:500]:

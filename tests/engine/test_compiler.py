@@ -9,12 +9,12 @@ import msgspec
 import pytest
 
 from oruel.constraints.completion import Search, Work
-from oruel.constraints.grammar import Grammar, NotWanted, unclosable
+from oruel.constraints.grammar import Grammar, first_end, unclosable
 from oruel.constraints.json_object import GRAMMAR, JsonObject
 from oruel.constraints.schema import embedded, json_grammar
 from oruel.constraints.tokens import REMEMBERED_GRAMMARS, Tokens
 from oruel.constraints.weight import MOST_NESTED
-from oruel.engine.compiler import Compiled, Compiler
+from oruel.engine.compiler import Compilation, Compiled, Compiler
 from oruel.engine.engine import Engine
 from oruel.engine.protocol import Failure, Form, Submit
 from oruel.engine.scheduler import Limits
@@ -24,6 +24,7 @@ from tests.engine.fake_context import END, VOCABULARY_SIZE, CountingContext
 from tests.text.vocabularies import ByteVocabulary
 
 PATIENCE_SECONDS = 60
+WINDOW = 4096
 EXACT = {"minimum": -1000, "maximum": -1000}
 # The library panics on it.
 PANICKING = {"properties": {"a": {"anyOf": [{"anyOf": [EXACT, {"type": "integer", **EXACT}]}]}}}
@@ -35,9 +36,9 @@ def request(number: int, grammar: str, *, closes: bool = True) -> Submit:
     return Submit(number, [1, 2], 0, 100, SamplingParams(), form=Form(grammar, closes=closes))
 
 
-def compiling() -> tuple[Compiler, "queue.SimpleQueue[Compiled]"]:
+def compiling(window: int = WINDOW) -> tuple[Compiler, "queue.SimpleQueue[Compiled]"]:
     delivered: queue.SimpleQueue[Compiled] = queue.SimpleQueue()
-    return Compiler(Tokens(ByteVocabulary()), delivered.put), delivered
+    return Compiler(Tokens(ByteVocabulary()), delivered.put, window), delivered
 
 
 def test_each_form_becomes_its_constraint() -> None:
@@ -68,10 +69,11 @@ def test_a_form_that_cannot_be_compiled_is_its_requests_failure(grammar: str) ->
 
 
 def test_a_failure_of_our_own_is_an_outcome_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: Any) -> None:
+    def broken(*_: Any) -> Compilation:
+        yield 0
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("oruel.engine.compiler.constraint_of", broken)
+    monkeypatch.setattr("oruel.engine.compiler.compilation", broken)
     compiler, delivered = compiling()
     compiler.submit(request(1, GRAMMAR))
     outcome = delivered.get(timeout=PATIENCE_SECONDS).outcome
@@ -117,52 +119,79 @@ def test_what_is_too_complex_is_said_to_be() -> None:
         tokens.matcher(json_grammar({"type": "integer", "multipleOf": 1234567, "minimum": 10**15}))
 
 
-def test_who_went_away_is_not_compiled_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    begun, may_go_on, compiled = threading.Event(), threading.Event(), list[int]()
+class Gate:
+    """In place of compilations: the first piece of the first request waits until the gate opens."""
 
-    def slow(_: Tokens, wanted: Submit, __: object) -> Failure:
-        compiled.append(wanted.sequence)
-        begun.set()
-        assert may_go_on.wait(PATIENCE_SECONDS)
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.begun, self.opened, self.compiled = threading.Event(), threading.Event(), list[int]()
+        monkeypatch.setattr("oruel.engine.compiler.compilation", self._compilation)
+
+    def _compilation(self, _: Tokens, wanted: Submit, __: int) -> Compilation:
+        assert wanted.form is not None
+        self.begun.set()
+        assert self.opened.wait(PATIENCE_SECONDS)
+        yield float(wanted.form.grammar)
+        self.compiled.append(wanted.sequence)
         return Failure(wanted.sequence, "x")
 
-    monkeypatch.setattr("oruel.engine.compiler.constraint_of", slow)
+
+def test_who_went_away_is_not_compiled_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = Gate(monkeypatch)
     compiler, delivered = compiling()
     for number in range(4):
-        compiler.submit(request(number, GRAMMAR))
-    assert begun.wait(PATIENCE_SECONDS)
+        compiler.submit(request(number, "0"))
+    assert gate.begun.wait(PATIENCE_SECONDS)
     for number in range(3):
         assert compiler.release(number)
-    may_go_on.set()
-    assert [delivered.get(timeout=PATIENCE_SECONDS).request.sequence for _ in range(2)] == [0, 3]
-    assert compiled == [0, 3]
+    gate.opened.set()
+    assert delivered.get(timeout=PATIENCE_SECONDS).request.sequence == 3
+    assert gate.compiled == [3]
     assert not compiler.release(0), "its outcome is passed over"
 
 
-def test_accounts_take_turns_and_the_shortest_grammar_of_each_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    begun, may_go_on = threading.Event(), threading.Event()
+def test_scopes_take_turns_and_the_cheapest_compilation_of_each_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = Gate(monkeypatch)
+    compiler, delivered = compiling()
+    compiler.submit(request(0, "0"))
+    assert gate.begun.wait(PATIENCE_SECONDS)
+    for number, (scope, seconds) in enumerate([("a", 0.03), ("a", 0.02), ("a", 0.01), ("b", 9), ("b", 8)], start=1):
+        compiler.submit(msgspec.structs.replace(request(number, str(seconds)), scope=scope))
+    gate.opened.set()
+    order = [delivered.get(timeout=PATIENCE_SECONDS).request.sequence for _ in range(6)]
+    assert [number for number in order if number in {1, 2, 3}] == [3, 2, 1]
+    assert [number for number in order if number in {4, 5}] == [5, 4]
+    assert order[-1] == 1
 
-    def slow(_: Tokens, wanted: Submit, __: object) -> Failure:
-        begun.set()
-        assert may_go_on.wait(PATIENCE_SECONDS)
+
+def test_a_costly_compilation_is_not_put_off_for_ever_by_cheap_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    def pieces(_: Tokens, wanted: Submit, __: int) -> Compilation:
+        while wanted.sequence == 1:
+            yield 0
+        yield 0.02
         return Failure(wanted.sequence, "x")
 
-    monkeypatch.setattr("oruel.engine.compiler.constraint_of", slow)
+    monkeypatch.setattr("oruel.engine.compiler.compilation", pieces)
     compiler, delivered = compiling()
-    compiler.submit(request(0, GRAMMAR))
-    assert begun.wait(PATIENCE_SECONDS)
-    for number, (scope, length) in enumerate([("a", 30), ("a", 20), ("a", 10), ("b", 900), ("b", 800)], start=1):
-        compiler.submit(msgspec.structs.replace(request(number, "x" * length), scope=scope))
-    may_go_on.set()
-    assert [delivered.get(timeout=PATIENCE_SECONDS).request.sequence for _ in range(6)] == [0, 3, 5, 2, 4, 1]
+    compiler.submit(request(1, GRAMMAR))
+    compiler.submit(request(2, GRAMMAR))
+    assert delivered.get(timeout=PATIENCE_SECONDS).request.sequence == 2
+    assert compiler.release(1)
 
 
-def test_a_search_stops_where_nobody_waits_for_it_any_more() -> None:
-    tokens, grammar = Tokens(ByteVocabulary()), json_grammar({"type": "array", "minItems": 10**6})
-    asked = iter([True, True, False])
-    with pytest.raises(NotWanted):
-        Grammar(tokens, grammar, 100, closes=True, is_wanted=lambda: next(asked))
-    assert not Grammar(tokens, grammar, 100, closes=True).closes, "it goes on for the next one"
+def test_a_search_for_an_end_lets_another_compilation_go_first() -> None:
+    compiler, delivered = compiling(window=10**6)
+    compiler.submit(request(1, json_grammar({"type": "array", "minItems": 10**6 + 2})))
+    compiler.submit(request(2, json_grammar({"type": "integer"})))
+    assert [delivered.get(timeout=PATIENCE_SECONDS).request.sequence for _ in range(2)] == [2, 1]
+
+
+def test_an_end_that_no_sequence_could_hold_is_not_searched_to_the_last() -> None:
+    tokens, grammar = Tokens(ByteVocabulary()), json_grammar({"type": "array", "minItems": 10**6 + 3})
+    search, pieces = first_end(tokens, grammar, (), WINDOW), 1
+    while not search.proceed():
+        pieces += 1
+    assert search.find() is None
+    assert pieces < 100
 
 
 def test_many_tools_whose_schemas_are_too_much_together_are_refused() -> None:

@@ -13,8 +13,8 @@ SLOWEST_BYTES_PER_SECOND = 2**14
 
 
 class LimitBodyPace:
-    """A body gets `seconds`, and a second more for each SLOWEST_BYTES_PER_SECOND that have come; x-request-timeout
-    lowers that. Raises BodyTimedOut in whoever reads it.
+    """A body may take `seconds`, and a second more for each SLOWEST_BYTES_PER_SECOND received; x-request-timeout lowers
+    that. Reading a body that takes longer raises BodyTimedOut.
     """
 
     def __init__(self, app: ASGIApp, seconds: float) -> None:
@@ -37,7 +37,7 @@ class PacedBody:
         self._is_whole = False
 
     async def receive(self) -> Message:
-        """After the body, what tells that the client left may take any time."""
+        """After the body, waits for the client to disconnect, without a limit."""
         if self._is_whole:
             return await self._receive()
         allowed = min(self._timeout, self._seconds + self._size / SLOWEST_BYTES_PER_SECOND)
@@ -57,7 +57,7 @@ class PacedBody:
 
 
 def timeout_in(scope: Scope) -> float:
-    """One that is no number is refused later, by name."""
+    """Infinite for an invalid header, which the endpoint refuses by name."""
     try:
         return requested_timeout(Headers(scope=scope))
     except InvalidParameter:

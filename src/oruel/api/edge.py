@@ -1,4 +1,6 @@
-"""What one connection may take before a request reaches a route: bytes of its head, seconds for it, a place."""
+"""Limits of one connection, enforced before a request reaches a route: the size and pace of its head, idle time, unread
+answers, and the number of connections.
+"""
 
 import asyncio
 import enum
@@ -23,7 +25,7 @@ DRAINED_HEAD_BYTES, DRAINED_BODY_BYTES = 2**18, 2**24
 SWEEP_SECONDS = 0.25
 # A client that reads more slowly than this for longer than write_seconds is disconnected.
 SLOWEST_READ_BYTES_PER_SECOND = 2**11
-# Connections over the limit that are told so; more of them are closed at once.
+# Connections over the limit that get a 503; further ones are closed at once.
 MAX_REFUSED = 64
 
 

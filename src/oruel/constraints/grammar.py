@@ -1,7 +1,7 @@
 """Text held to a grammar, and, where it is a document that has to be whole, completed before its budget runs out."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 
 import llguidance
@@ -31,9 +31,10 @@ class Grammar:
     what parsers can read, is replaced by that end. `leave`: the tokens that end the free text before the document,
     where there is such text.
 
-    `closes` is False where the budget is too small for any end that was found.
+    `closes` is False where the budget is too small for any end that was found. `search`, where given, has found it;
+    otherwise the constructor searches.
 
-    Raises SchemaRefused for a grammar that can't be compiled, NotWanted once `is_wanted` says so.
+    Raises SchemaRefused for a grammar that can't be compiled.
     """
 
     def __init__(
@@ -44,14 +45,14 @@ class Grammar:
         *,
         closes: bool,
         leave: Sequence[int] = (),
-        is_wanted: Callable[[], bool] = lambda: True,
+        search: "FirstEnd | None" = None,
     ) -> None:
         self._tokens = tokens
         self._left = budget
         self._place = Place(tokens, leave)
         self._bounds = Bounds()
         self._hints = hints(tokens, grammar) if closes else ()
-        first = first_end(tokens, grammar, tuple(leave), is_wanted) if closes else None
+        first = (search or first_end(tokens, grammar, tuple(leave))).find() if closes else None
         self.closes = first is not None and len(first) <= budget
         self._matcher = tokens.matcher(grammar)
         self._plan = Plan(tokens, first or ())
@@ -132,62 +133,53 @@ class Grammar:
 
 @panics_refused()
 def unclosable(schema: Schema) -> tuple[str, ...]:
-    """The keywords among which the one is for which no end is found that a document could take in time; none where one
-    is found. Takes some tenths of a second for a hostile one. Raises SchemaRefused where the search shows that the
-    schema can't be followed.
+    """Keywords that may prevent a document from being closed within its budget; empty if it can be closed. Takes some
+    tenths of a second for an adversarial schema. Raises SchemaRefused for a schema that turns out to be too complex.
     """
     check_weight(schema)
-    if first_end(BYTES, json_grammar(schema), ()) is not None:
+    if first_end(BYTES, json_grammar(schema)).find() is not None:
         return ()
     present = {keyword for one in subschemas(schema) for keyword in one}
     return tuple(sorted(present & STRINGS or present & COUNTS or present & KNOWN))
 
 
-class NotWanted(Exception):
-    """Nobody waits for what is being made any more."""
-
-
-def first_end(
-    tokens: Tokens, grammar: str, leave: tuple[int, ...], is_wanted: Callable[[], bool] = lambda: True
-) -> list[int] | None:
-    """From the grammar's beginning to its end; None where none is found.
-
-    Raises SchemaRefused where the grammar can't be followed, NotWanted once `is_wanted` says so: the search goes on
-    from there when it is asked for again.
-    """
-    return remembered_end(tokens, grammar, leave).find(is_wanted)
-
-
 class FirstEnd:
-    """One that is searched for, and kept once it is found."""
+    """The search for tokens that lead from a grammar's beginning to its end, at most `most` of them. It can be run in
+    pieces; what it finds is kept.
+    """
 
-    def __init__(self, tokens: Tokens, grammar: str, leave: tuple[int, ...]) -> None:
+    def __init__(self, tokens: Tokens, grammar: str, leave: tuple[int, ...], most: int) -> None:
         self._tokens, self._grammar = tokens, grammar
         matcher = tokens.matcher(grammar)
-        search = Search(matcher, tokens, Place(tokens, leave), MOST_TOKENS, hints=hints(tokens, grammar))
-        self._going_on: tuple[Search, llguidance.LLMatcher] | None = search, matcher
+        search = Search(matcher, tokens, Place(tokens, leave), most, hints=hints(tokens, grammar))
+        self._running: tuple[Search, llguidance.LLMatcher] | None = search, matcher
         self._found: list[int] | None = None
         self._refused: SchemaRefused | None = None
 
-    def find(self, is_wanted: Callable[[], bool]) -> list[int] | None:
-        if self._going_on:
-            search, matcher = self._going_on
-            while not search.proceed(Work(WORK_AT_ONCE)):
-                # The matcher lets go of the interpreter and takes it again so quickly that no other thread wakes up in
-                # between.
-                time.sleep(PAUSE_SECONDS)
-                if not is_wanted():
-                    raise NotWanted
+    def proceed(self) -> bool:
+        """Searches for some milliseconds. Returns whether the search has ended."""
+        if self._running:
+            search, matcher = self._running
+            if not search.proceed(Work(WORK_AT_ONCE)):
+                return False
             if matcher.is_error():
                 self._tokens.forget(self._grammar)
             self._found = search.found
             self._refused = refused(matcher) if search.is_refused else None
-            self._going_on = None
+            self._running = None
+        return True
+
+    def find(self) -> list[int] | None:
+        """The tokens; None if there is no such way. Raises SchemaRefused for a grammar that can't be followed."""
+        while not self.proceed():
+            # The matcher releases and takes the interpreter lock too quickly for another thread to wake up in between.
+            time.sleep(PAUSE_SECONDS)
         if self._refused:
             raise SchemaRefused(self._refused.message)
         return self._found
 
 
 @lru_cache(REMEMBERED_ENDS)
-def remembered_end(tokens: Tokens, grammar: str, leave: tuple[int, ...]) -> FirstEnd:
-    return FirstEnd(tokens, grammar, leave)
+def first_end(tokens: Tokens, grammar: str, leave: tuple[int, ...] = (), most: int = MOST_TOKENS) -> FirstEnd:
+    """One search for all who ask. Raises SchemaRefused for a grammar that can't be compiled."""
+    return FirstEnd(tokens, grammar, leave, most)

@@ -45,7 +45,7 @@ COMPLAINTS = {
 
 
 def left_out(schema: Mapping[str, Any]) -> tuple[str, ...]:
-    """The keywords that can't be enforced, sorted. Takes some time for a hostile one, the first time.
+    """The keywords that can't be enforced, sorted. Takes some time for an adversarial schema, the first time.
 
     Raises SchemaRefused for what is no schema, too much of one, or one that no document fits.
     """

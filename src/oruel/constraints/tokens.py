@@ -173,7 +173,7 @@ class _Wrapped:
         """Tokens of exactly these bytes, or of the beginning of a long text."""
         if len(text) <= MOST_FORCED_BYTES:
             return self._whole(text)
-        # The last token might go on behind the cut.
+        # The last token might continue after the cut.
         return self._whole(text[:MOST_FORCED_BYTES].decode(errors="ignore").encode())[:-1]
 
     def _whole(self, text: bytes) -> list[int]:

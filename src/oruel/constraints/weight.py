@@ -12,7 +12,7 @@ from oruel.constraints.pointers import depth_bound, resolved
 from oruel.errors import SchemaRefused
 
 # One unit is the compilation of one plain subschema: 20 to 40 µs. The weights below are fitted to llguidance 1.9.1.
-MOST_WEIGHT = 5_000
+MOST_WEIGHT, SECONDS_PER_UNIT = 5_000, 40e-6
 # Of all tools of a request.
 MOST_WEIGHT_TOGETHER = 2 * MOST_WEIGHT
 # Each level takes several stack frames of the library, which has no limit of its own: it crashes at some 1,300.
@@ -37,8 +37,8 @@ Weights = dict[str, float]
 Weighed = tuple[int, Weights]
 
 
-def check_weight(*schemas: Any, most: int = MOST_WEIGHT) -> None:
-    """Raises SchemaRefused for schemas that together take too much work."""
+def check_weight(*schemas: Any, most: int = MOST_WEIGHT) -> float:
+    """The units of all schemas together. Raises SchemaRefused for more than `most`."""
     weights = weights_of(*schemas)
     total = sum(weights.values())
     if total > most:
@@ -47,6 +47,7 @@ def check_weight(*schemas: Any, most: int = MOST_WEIGHT) -> None:
             f"it takes too much work to compile: {total:,.0f} units, of which {most:,} are allowed, mostly for "
             f"{heaviest}. Use fewer or simpler ones"
         )
+    return total
 
 
 def weights_of(*schemas: Any) -> Weights:

@@ -2,16 +2,17 @@
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from oruel.constraints.either import Either
-from oruel.constraints.grammar import Grammar, NotWanted
+from oruel.constraints.grammar import Grammar, first_end
 from oruel.constraints.hints import schemas_in
 from oruel.constraints.json_object import GRAMMAR, JsonObject
 from oruel.constraints.tokens import Tokens, panics_refused
-from oruel.constraints.weight import MOST_WEIGHT_TOGETHER, check_weight
+from oruel.constraints.weight import MOST_WEIGHT_TOGETHER, SECONDS_PER_UNIT, check_weight
 from oruel.engine.protocol import Failure, Form, Submit
 from oruel.engine.turns import Turns
 from oruel.errors import SchemaRefused
@@ -19,6 +20,10 @@ from oruel.sampling.mask import Constraint
 
 # Several times what the library needs for the deepest schema that is allowed.
 STACK_BYTES = 64 * 2**20
+# A piece of work that takes a second lets all that come within so many seconds go first.
+POSTPONED = 10
+# Of one piece of a search for an end.
+SEARCH_SECONDS = 0.002
 
 log = logging.getLogger(__name__)
 
@@ -31,28 +36,30 @@ class Compiled:
     outcome: Constraint | Failure
 
 
+# Yields, before each piece of the work, an estimate of the seconds that the piece takes.
+Compilation = Generator[float, None, Constraint | Failure]
+
+
 class Compiler:
-    """`deliver` is given each request's outcome, on another thread. All else is called from one thread. Requests of
-    several scopes take turns; within one the shortest grammar goes first.
+    """`deliver` is given each request's outcome, on another thread. All else is called from one thread. Compilations
+    run in pieces. Scopes take turns, one piece each; within a scope a costly piece is put off for some time, so that
+    cheap ones that come meanwhile go first. `window`: the most tokens of a sequence.
     """
 
-    def __init__(self, tokens: Tokens, deliver: Callable[[Compiled], None]) -> None:
+    def __init__(self, tokens: Tokens, deliver: Callable[[Compiled], None], window: int) -> None:
         self._tokens = tokens
         self._deliver = deliver
+        self._window = window
         self._pending: set[int] = set()
-        self._turns: Turns[Submit] = Turns()
+        self._turns: Turns[tuple[Submit, Compilation]] = Turns()
         self._changed = threading.Condition()
         with deep_stack():
             threading.Thread(target=self._run, name="compiler", daemon=True).start()
 
     def submit(self, request: Submit) -> None:
         """For a request that has a form."""
-        assert request.form is not None
         self._pending.add(request.sequence)
-        with self._changed:
-            cost = len(request.form.grammar) + len(request.form.calls)
-            self._turns.add(request.sequence, request.scope, cost, request)
-            self._changed.notify()
+        self._queue(request, compilation(self._tokens, request, self._window), 0)
 
     def release(self, sequence: int) -> bool:
         """Whether the sequence was waited for; its outcome is not waited for any more."""
@@ -62,22 +69,31 @@ class Compiler:
             self._turns.remove(sequence)
         return waited_for
 
+    def _queue(self, request: Submit, work: Compilation, seconds: float) -> None:
+        with self._changed:
+            due = time.monotonic() + POSTPONED * seconds
+            self._turns.add(request.sequence, request.scope, due, (request, work))
+            self._changed.notify()
+
     def _run(self) -> None:
         while True:
             with self._changed:
-                while (request := self._turns.next()) is None:
+                while (taken := self._turns.next()) is None:
                     self._changed.wait()
-            self._compile(request)
+            self._proceed(*taken)
 
-    def _compile(self, request: Submit) -> None:
+    def _proceed(self, request: Submit, work: Compilation) -> None:
         try:
-            outcome = constraint_of(self._tokens, request, lambda: request.sequence in self._pending)
-        except NotWanted:
-            return
+            seconds = next(work)
+        except StopIteration as ended:
+            self._deliver(Compiled(request, ended.value))
         except Exception:
             log.exception("a format could not be compiled")
-            outcome = Failure(request.sequence, "The format that was asked for can't be compiled.")
-        self._deliver(Compiled(request, outcome))
+            failure = Failure(request.sequence, "The format that was asked for can't be compiled.")
+            self._deliver(Compiled(request, failure))
+        else:
+            if request.sequence in self._pending:
+                self._queue(request, work, seconds)
 
 
 @contextmanager
@@ -90,21 +106,26 @@ def deep_stack() -> Iterator[None]:
         threading.stack_size(before)
 
 
-def constraint_of(tokens: Tokens, request: Submit, is_wanted: Callable[[], bool]) -> Constraint | Failure:
-    """Raises NotWanted where that is found out before it is made."""
+def compilation(tokens: Tokens, request: Submit, window: int) -> Compilation:
+    """Returns the constraint, or the failure that says why there is none."""
     form, budget = request.form, request.max_tokens
     assert form is not None
     try:
-        schemas = [schema for grammar in (form.grammar, form.calls) if grammar for schema in schemas_in(grammar)]
-        check_weight(*schemas, most=MOST_WEIGHT_TOGETHER)
         with panics_refused():
-            document = document_of(tokens, form, budget, is_wanted)
+            schemas = [schema for grammar in (form.grammar, form.calls) if grammar for schema in schemas_in(grammar)]
+            yield SECONDS_PER_UNIT * check_weight(*schemas, most=MOST_WEIGHT_TOGETHER)
+            document = yield from document_of(tokens, form, budget, window)
             return Either(document, Grammar(tokens, form.calls, budget, closes=False)) if form.calls else document
     except SchemaRefused as error:
         return Failure(request.sequence, error.message, form=True)
 
 
-def document_of(tokens: Tokens, form: Form, budget: int, is_wanted: Callable[[], bool]) -> JsonObject | Grammar:
+def document_of(tokens: Tokens, form: Form, budget: int, window: int) -> Generator[float, None, JsonObject | Grammar]:
     if form.grammar == GRAMMAR:
         return JsonObject(tokens, budget)
-    return Grammar(tokens, form.grammar, budget, closes=form.closes, leave=form.leave, is_wanted=is_wanted)
+    if not form.closes:
+        return Grammar(tokens, form.grammar, budget, closes=False, leave=form.leave)
+    search = first_end(tokens, form.grammar, tuple(form.leave), window)
+    while not search.proceed():
+        yield SEARCH_SECONDS
+    return Grammar(tokens, form.grammar, budget, closes=True, leave=form.leave, search=search)

@@ -1,4 +1,4 @@
-"""Whose turn it is: a queue that is fair between accounts, and takes the cheapest of an account's own first. Pure."""
+"""Whose turn it is: a queue that is fair between accounts, and among the items of one takes the first due. Pure."""
 
 from collections import OrderedDict
 from typing import Generic, TypeVar
@@ -10,13 +10,14 @@ class Turns(Generic[Item]):
     """Accounts take turns, one item each; an account that joins, or had its turn, goes to the end of the line."""
 
     def __init__(self) -> None:
-        self._lines: OrderedDict[str, dict[int, tuple[int, Item]]] = OrderedDict()
+        self._lines: OrderedDict[str, dict[int, tuple[float, Item]]] = OrderedDict()
 
     def __len__(self) -> int:
         return sum(map(len, self._lines.values()))
 
-    def add(self, key: int, account: str, cost: int, item: Item) -> None:
-        self._lines.setdefault(account, {})[key] = cost, item
+    def add(self, key: int, account: str, due: float, item: Item) -> None:
+        """`due`: on a clock of the caller's."""
+        self._lines.setdefault(account, {})[key] = due, item
 
     def remove(self, key: int) -> bool:
         """Whether it was there."""
@@ -31,8 +32,8 @@ class Turns(Generic[Item]):
         if not self._lines:
             return None
         account, line = next(iter(self._lines.items()))
-        cheapest = min(line, key=lambda key: line[key][0])
-        item = self._take(account, cheapest)
+        first = min(line, key=lambda key: line[key][0])
+        item = self._take(account, first)
         if account in self._lines:
             self._lines.move_to_end(account)
         return item

@@ -70,7 +70,7 @@ def main() -> None:
             send(wire, Refused(error.message))
             leave()
         send(wire, ready)
-        serve(engine, Compiler(tokens, mailbox.put), mailbox, wire)
+        serve(engine, Compiler(tokens, mailbox.put, ready.context), mailbox, wire)
 
 
 def take_stdout() -> BinaryIO:

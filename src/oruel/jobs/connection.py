@@ -161,7 +161,7 @@ class Connection:
                 os.kill(self._process.pid, signal.SIGKILL)
 
     def close(self) -> None:
-        """The process ends once it notices that nobody listens any more, and ends its jobs first."""
+        """The process notices the closed socket, ends its jobs, and ends."""
         if not self._ended.done():
             self._end()
 

@@ -40,7 +40,7 @@ class Message(msgspec.Struct, tag=True, array_like=True, frozen=True):
 
 
 class Rehearsal(msgspec.Struct, frozen=True, array_like=True):
-    """A question whose answer nobody needs: what the work builds meanwhile is there for all jobs."""
+    """A warm-up question. Its answer is dropped; what the work caches is shared with all jobs."""
 
     work: str
     question: bytes

@@ -31,7 +31,7 @@ Number = int | float
 
 @dataclass(frozen=True, slots=True)
 class NumberArray:
-    """`count` numbers of the type `kind`, which nobody here needs to read."""
+    """`count` numbers of the type `kind`, skipped over."""
 
     kind: int
     count: int

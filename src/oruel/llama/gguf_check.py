@@ -1,6 +1,6 @@
-"""Refuses GGUF files that llama.cpp would abort on, which would end the whole process, or that nobody could serve.
+"""Refuses GGUF files that would make llama.cpp abort, which ends the whole process, or that can't be served.
 
-What it refuses by itself with a clear reason is left to it. Checked against llama.cpp b11549, src/llama-vocab.cpp.
+Files that llama.cpp refuses itself with a clear reason are left to it. Based on b11549, src/llama-vocab.cpp.
 """
 
 from collections.abc import Callable, Iterator

@@ -47,7 +47,7 @@ class Attempt:
             use.abandon(self._clock())
             raise
         except Exception:
-            # Also one that nobody foresaw: the deployment let the request down.
+            # Unexpected exceptions count as failures of the deployment, too.
             use.fail(self._clock())
             raise
         finally:

@@ -15,7 +15,7 @@ class ModelCard:
 
     `context` and `vocabulary_size` are in tokens, None where only other servers know; `max_tokens` is the default of
     that parameter; `created` is in seconds since the epoch. One that `writes_json` has a token for each byte that JSON
-    needs; one that `calls_tools` can be told of them. `chat_template` is the model's own, or ChatML for a model without
+    needs; one that `calls_tools` supports tools. `chat_template` is the model's own, or ChatML for a model without
     one; None where only other servers know.
     """
 

@@ -16,7 +16,7 @@ from jinja2.visitor import NodeTransformer
 
 from oruel.text.budget import ITEM, ITERATED, budget
 
-# What may be repeated, as in "=" * 40, and what a function may be asked for, as in center(40).
+# The largest result of a repetition, as in "=" * 40, and the largest count or width, as in center(40).
 MAX_REPEATED, MAX_COUNT = 2**20, 2**16
 
 # Functions that look at a value without walking through it, and tests that do.

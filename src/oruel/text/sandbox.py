@@ -77,7 +77,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
     def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N805  (as jinja2's)
         if isinstance(__obj, (Macro, LoopContext)):
             # What the template itself defines pays for what it does.
-            budget().step(sum(len(given) for given in args if isinstance(given, Sized)))
+            budget().step(1 + sum(len(given) for given in args if isinstance(given, Sized)))
             return super().call(__context, __obj, *args, **kwargs)
         # What formats with a text is jinja2's own function, which holds the method that it stands for.
         method = getattr(__obj, "__wrapped__", __obj)
