@@ -135,11 +135,6 @@ ATTACKS: dict[str, Callable[[int], Payload]] = {
 }
 
 
-# The model has to read declared tools. On eight connections that would be all that anyone waits for, whatever it
-# costs to prepare them.
-ALONE = frozenset({"tool_constant"})
-
-
 def payloads(name: str, start: int = 0, step: int = 1) -> Iterator[Payload]:
     """Endless; no two are the same."""
     return (ATTACKS[name](turn) for turn in count(start, step))

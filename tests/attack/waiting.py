@@ -1,7 +1,7 @@
 """`python -m tests.attack.waiting [ATTACK ...]`: how long another client waits while one attacks at full speed.
 
-Prints the longest wait of each kind of request; exit status 1 where one was longer than half a second. It is a measure
-of a machine as much as of the server, so it is no part of `make test`.
+Prints the longest wait of each kind of request. Exit status 1 if a wait was longer than half a second in each of three
+tries: one alone may be the machine's. It measures the machine as well as the server, so it is no part of `make test`.
 """
 
 import subprocess
@@ -17,6 +17,7 @@ from tests.server import oruel_serve
 LONGEST_WAIT_SECONDS = 0.5
 WARM_UP_SECONDS = 0.5
 SECONDS = 2.5
+TRIES = 3
 
 
 def main() -> int:
@@ -25,11 +26,15 @@ def main() -> int:
         port = int(server.url.rsplit(":")[-1])
         list(waits(port, WARM_UP_SECONDS))
         for attack in sys.argv[1:] or ATTACKS:
-            longest = longest_waits(attack, port)
-            late += max(longest.values()) > LONGEST_WAIT_SECONDS
-            print(f"{attack:26}", "  ".join(f"{name} {longest[name]:.3f} s" for name in REQUESTS), flush=True)
-    print(f"{late} attacks made a request wait for more than {LONGEST_WAIT_SECONDS:g} s")
+            late += all(is_late(attack, port) for _ in range(TRIES))
+    print(f"{late} attacks made a request wait for more than {LONGEST_WAIT_SECONDS:g} s in each of {TRIES} tries")
     return int(late > 0)
+
+
+def is_late(attack: str, port: int) -> bool:
+    longest = longest_waits(attack, port)
+    print(f"{attack:26}", "  ".join(f"{name} {longest[name]:.3f} s" for name in REQUESTS), flush=True)
+    return max(longest.values()) > LONGEST_WAIT_SECONDS
 
 
 def longest_waits(attack: str, port: int) -> dict[str, float]:

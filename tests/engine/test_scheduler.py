@@ -59,6 +59,27 @@ def test_the_last_chunk_of_a_prompt_yields_a_token() -> None:
     assert (chunk.start, chunk.count, chunk.yields) == (16, 4, True)
 
 
+def prefilling(number: int, missing: int, *, tier: Tier = "standard") -> Sequence:
+    return sequence(number, [number] * (missing + 4), computed=4, slot=number, tier=tier)
+
+
+def test_short_prompts_do_not_wait_for_all_of_a_long_one() -> None:
+    running = [prefilling(0, 3000), prefilling(1, 2000), prefilling(2, 100), prefilling(3, 90)]
+    half = LIMITS.prefill_tokens // 2
+    assert counts(schedule([], running, occupied(running, 4), LIMITS)) == {
+        2: 100,
+        3: 90,
+        0: LIMITS.prefill_tokens - 190,
+    }
+    many = [prefilling(0, 3000), *(prefilling(number, half - 20) for number in range(1, 4))]
+    assert counts(schedule([], many, occupied(many, 4), LIMITS)) == {1: half - 20, 0: half + 20}
+
+
+def test_a_short_standard_prompt_does_not_pass_a_long_turbo_one() -> None:
+    running = [prefilling(0, 3000, tier="turbo"), prefilling(1, 20), prefilling(2, 30, tier="turbo")]
+    assert counts(schedule([], running, occupied(running, 4), LIMITS)) == {2: 30, 0: LIMITS.prefill_tokens - 30}
+
+
 def test_a_single_token_left_over_goes_with_those_that_decode() -> None:
     plan = schedule([sequence(0, [1] * (INVARIANT_CHUNK_TOKENS + 1))], [], empty(4), LIMITS)
     assert counts(plan) == {0: INVARIANT_CHUNK_TOKENS}

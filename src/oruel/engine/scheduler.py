@@ -117,11 +117,8 @@ def prefill_budget(sequences: int, decoding: int, limits: Limits) -> int:
 
 
 def prefill(starts: dict[Sequence, int], budget: int) -> Iterator[Chunk]:
-    """Chunks of at least two tokens in order of rank, until the budget is spent; a last token left over waits for the
-    next step.
-    """
-    behind = [sequence for sequence, start in starts.items() if sequence.known - start > 1]
-    for sequence in sorted(behind, key=lambda sequence: sequence.rank):
+    """Chunks of at least two tokens until the budget is spent; a last token left over waits for the next step."""
+    for sequence in prefill_order(starts, budget):
         start = starts[sequence]
         while budget > 1 and sequence.known - start > 1:
             most = min(budget, INVARIANT_CHUNK_TOKENS) if sequence.reproducible else budget
@@ -129,3 +126,17 @@ def prefill(starts: dict[Sequence, int], budget: int) -> Iterator[Chunk]:
             yield chunk
             start = chunk.end
             budget -= chunk.count
+
+
+def prefill_order(starts: dict[Sequence, int], budget: int) -> list[Sequence]:
+    """In order of rank; but short prompts of the first one's tier pass it, as far as half of the budget completes them,
+    so that they don't wait for all of a long one.
+    """
+    behind = sorted((one for one, start in starts.items() if one.known - start > 1), key=lambda one: one.rank)
+    passing, half = list[Sequence](), budget // 2
+    for one in behind[1:]:
+        missing = one.known - starts[one]
+        if one.tier == behind[0].tier and missing <= half:
+            passing.append(one)
+            half -= missing
+    return [*passing, *(one for one in behind if one not in passing)]
