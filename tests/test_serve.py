@@ -133,6 +133,11 @@ def test_what_tokenize_counts_is_what_usage_counts(server: RunningServer) -> Non
     assert counted["count"] == answer["usage"]["prompt_tokens"]
 
 
+def test_metrics_show_how_many_threads_compute_before_the_first_request(folder: Path) -> None:
+    with oruel_serve("--model", str(llama_model(folder)), "--threads", "1") as running:
+        eventually(lambda: gauge(running, "threads") == 1, "the gauge shows the thread")
+
+
 def test_a_logit_bias_beyond_the_vocabulary_is_refused_before_any_work(server: RunningServer) -> None:
     response = httpx2.post(f"{server.base_url}/chat/completions", json=chat(logit_bias={"380": 1}))
     assert response.status_code == 400

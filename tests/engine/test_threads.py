@@ -1,6 +1,8 @@
 """The number of threads follows how busy the machine is, in a simulation of steps and of a neighbour."""
 
+import os
 import random
+import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from oruel.engine.adaptive_context import AdaptiveContext
+from oruel.engine.idle_cores import IdleCores
 from oruel.engine.threads import ThreadController, shape_of, thread_counts
 from tests.engine.fake_context import CountingContext
 
@@ -94,6 +97,36 @@ def test_threads_come_down_within_a_second_and_go_up_again_within_a_minute() -> 
     before = machine.steps[1]
     machine.run(controller, 60, idle)
     assert machine.steps[1] == before
+
+
+def test_more_threads_are_tried_only_while_cores_are_idle() -> None:
+    free = [0.1]
+    machine, controller = Machine(HALF_BILLION), ThreadController((1, 2), idle_cores=lambda: free[0])
+    for threads in (1, 2):
+        controller.measured(threads, ONE_ROW, HALF_BILLION[1][threads] / 1000)
+    machine.run(controller, 5, busy)
+    before = machine.steps[2]
+    machine.run(controller, 120, busy)
+    assert machine.steps[2] == before
+    free[0] = 0.6
+    machine.run(controller, 3, idle)
+    assert controller.threads == 2
+
+
+def test_one_stalled_step_is_enough_to_come_down() -> None:
+    controller = controller_of(HALF_BILLION)
+    controller.record(ONE_ROW, 0.5, 10.0)
+    assert controller.threads == 1
+
+
+def test_a_busy_core_is_not_counted_as_idle() -> None:
+    idle_cores = IdleCores()
+    end = time.monotonic() + 1.0
+    while time.monotonic() < end:
+        pass
+    idle = idle_cores()
+    assert idle is None or idle <= len(os.sched_getaffinity(0)) - 0.7
+    assert idle_cores() is None, "too little time has passed"
 
 
 def test_a_single_stall_costs_a_second_of_fewer_threads_at_most() -> None:

@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from oruel.engine.idle_cores import IdleCores
 from oruel.engine.threads import ThreadController, shape_of, thread_counts
 
 # What each count is measured with at the start: single tokens, as a lone stream decodes them.
@@ -39,7 +40,7 @@ class AdaptiveContext:
     def __init__(self, context: ThreadedContext, cores: int, clock: Callable[[], float] = time.perf_counter) -> None:
         self._context = context
         self._counts = thread_counts(cores)
-        self._controller = ThreadController(self._counts)
+        self._controller = ThreadController(self._counts, IdleCores())
         self._clock = clock
         self.window = context.window
         self.sequences = context.sequences

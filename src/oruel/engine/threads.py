@@ -1,12 +1,16 @@
 """How many threads compute the next step. Pure: durations and times are arguments, nothing is measured here."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-# A window is judged once it holds so many steps and seconds: a stall of one step is long enough.
+# A window is judged once it holds so many steps and seconds, or a stalled step: one that took STALL_SECONDS longer than
+# STALL_RATIO times the usual with fewer threads.
 WINDOW_STEPS, WINDOW_SECONDS = 4, 0.02
+STALL_SECONDS, STALL_RATIO = 0.05, 3.0
 # How much slower a window may be than fewer threads usually are.
 TOLERANCE = 1.1
+# More threads are tried only while so many cores are idle for each thread that is added; the API process uses some.
+IDLE_PER_THREAD = 0.3
 # More threads are tried again after so many seconds; the pause doubles while such trials fail soon.
 SHORTEST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 LASTING_SECONDS = 5.0
@@ -43,7 +47,11 @@ class Window:
 
     @property
     def is_full(self) -> bool:
-        return self.steps >= WINDOW_STEPS and self.seconds >= WINDOW_SECONDS
+        return self.seconds >= WINDOW_SECONDS and (self.steps >= WINDOW_STEPS or self.has_stalled)
+
+    @property
+    def has_stalled(self) -> bool:
+        return self.seconds >= STALL_SECONDS + STALL_RATIO * self.with_fewer
 
     @property
     def is_slow(self) -> bool:
@@ -78,19 +86,22 @@ class UsualSeconds:
 class ThreadController:
     """Comes down to fewer threads when steps take longer than those would need, as they do when another process
     computes on the same cores: the threads of a step wait for each other, so one that is not running stops them all.
-    Tries more threads again after a pause.
+    Tries more threads again after a pause, if cores are idle.
 
-    `counts` ascend. Times are in seconds of any clock that doesn't run backwards.
+    `counts` ascend. Times are in seconds of any clock that doesn't run backwards. `idle_cores` returns how many cores
+    were idle since it was last called; None where that isn't known.
     """
 
-    def __init__(self, counts: Sequence[int]) -> None:
+    def __init__(self, counts: Sequence[int], idle_cores: Callable[[], float | None] = lambda: None) -> None:
         assert counts, "at least one count"
         self._counts = tuple(counts)
+        self._idle_cores = idle_cores
         self._place = len(self._counts) - 1
         self._usual = UsualSeconds()
         self._window = Window()
         self._pause = SHORTEST_PAUSE
         self._since = 0.0
+        self._next_trial = self._pause
 
     @property
     def threads(self) -> int:
@@ -117,11 +128,19 @@ class ThreadController:
                 self._pause = self._pause_after(now - self._since)
                 self._move(self._place - 1, now)
             self._window = Window()
-        if self._place < len(self._counts) - 1 and now - self._since >= self._pause:
+        if self._place < len(self._counts) - 1 and now >= self._next_trial:
+            self._try_more(now)
+
+    def _try_more(self, now: float) -> None:
+        idle, added = self._idle_cores(), self._counts[self._place + 1] - self.threads
+        if idle is None or idle >= IDLE_PER_THREAD * added:
             self._move(self._place + 1, now)
+        else:
+            self._next_trial = now + SHORTEST_PAUSE
 
     def _pause_after(self, lasted: float) -> float:
         return SHORTEST_PAUSE if lasted >= LASTING_SECONDS else min(2 * self._pause, LONGEST_PAUSE)
 
     def _move(self, place: int, now: float) -> None:
         self._place, self._since, self._window = place, now, Window()
+        self._next_trial = now + self._pause

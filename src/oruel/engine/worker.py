@@ -70,6 +70,8 @@ def main() -> None:
             send(wire, Refused(error.message))
             leave()
         send(wire, ready)
+        # /metrics shows the number of threads before the first request.
+        send(wire, engine.report())
         serve(engine, Compiler(tokens, mailbox.put, ready.context), mailbox, wire)
 
 
