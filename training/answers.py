@@ -13,7 +13,7 @@ from oruel.llama.context import Context
 from oruel.llama.model import Model as GgufModel
 from oruel.sampling.mask import Constraint
 from oruel.sampling.sampler import Sampler
-from oruel.text.reasoning import State
+from oruel.text.formats.reasoning import State
 from oruel.text.tokenizer import Tokenizer
 from oruel.types import ChatRequest, Message, SamplingParams, Tool, ToolCall, ToolChoice
 from training.chatml import CONTEXT_LENGTH, messages_and_tools

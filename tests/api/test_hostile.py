@@ -9,7 +9,7 @@ import pytest
 
 from oruel.api.completion import AnswerMessage
 from oruel.errors import InvalidParameter
-from oruel.text.template import ChatTemplate
+from oruel.text.prompt.template import ChatTemplate
 from oruel.types import ChatRequest, ToolCallDelta, Usage
 from tests.api.conftest import CHAT, Client, chat, converse, nested, schema, tool
 from tests.fakes import FakeBackend, delta, doing, until

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oruel.text.answer import AnswerReader, Segment
-from oruel.text.reasoning import Markers, State
-from oruel.text.tools.format import HERMES, Tagged, ToolFormat
+from oruel.text.answer.plain_reader import AnswerReader, Segment
+from oruel.text.formats.calls import HERMES, Tagged, ToolFormat
+from oruel.text.formats.reasoning import Markers, State
 from oruel.types import Tool
 
 THINK = Markers("<think>", "</think>")

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oruel.engine.protocol import Ending, TokenOutput
-from oruel.text.choice import ChoiceText, Piece, merge
+from oruel.text.answer.choice import ChoiceText, Piece, merge
 from oruel.types import Alternative, FinishReason, TokenLogprob
 
 PIECES = [

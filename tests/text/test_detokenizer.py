@@ -1,7 +1,7 @@
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from oruel.text.detokenizer import Detokenizer
+from oruel.text.answer.detokenizer import Detokenizer
 
 # Bytes on both sides of every rule of UTF-8: overlong forms, surrogates, beyond the last plane, lone continuations.
 BYTES = st.sampled_from(b"aZ\x7f\x80\x8f\x90\x9f\xa0\xbf\xc0\xc2\xdf\xe0\xe2\xed\xef\xf0\xf4\xf5\xff")

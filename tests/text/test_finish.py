@@ -3,10 +3,10 @@
 import pytest
 
 from oruel.engine.protocol import Ending, TokenOutput
-from oruel.text.answer import AnswerReader
-from oruel.text.choice import ChoiceText
-from oruel.text.reasoning import State
-from oruel.text.tools.format import ToolFormat
+from oruel.text.answer.choice import ChoiceText
+from oruel.text.answer.plain_reader import AnswerReader
+from oruel.text.formats.calls import ToolFormat
+from oruel.text.formats.reasoning import State
 from oruel.types import FinishReason
 from tests.text.test_answer import FORMATS, ONE_CALL, THINK, TOOLS, TWO_CALLS
 

@@ -7,9 +7,9 @@ import pytest
 
 from oruel.constraints.grammar import Grammar
 from oruel.constraints.tokens import Tokens
-from oruel.text.forms import Forms
-from oruel.text.reasoning import Markers, State
-from oruel.text.tools.format import HERMES, ToolFormat
+from oruel.text.formats.calls import HERMES, ToolFormat
+from oruel.text.formats.reasoning import Markers, State
+from oruel.text.grammars.plain import Forms
 from oruel.types import ResponseFormat, Tool
 from tests.text.vocabularies import ByteVocabulary
 

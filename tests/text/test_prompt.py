@@ -6,8 +6,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from oruel.errors import InvalidParameter
-from oruel.text.prompt import PromptEncoder
-from oruel.text.template import CHATML, ChatTemplate
+from oruel.text.prompt.encoder import PromptEncoder
+from oruel.text.prompt.template import CHATML, ChatTemplate
 from oruel.types import Message, Tool, ToolCall
 from tests.text.vocabularies import CONTROL, FIRST_SPECIAL, USER_DEFINED, Characters
 

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oruel.llama.model import Model
-from oruel.text.prompt import PromptEncoder
-from oruel.text.template import ChatTemplate
+from oruel.text.prompt.encoder import PromptEncoder
+from oruel.text.prompt.template import ChatTemplate
 from oruel.types import Message
 from tests.gguf_models import gemma_model, llama_model, mistral_model, qwen2_model
 

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 
-from oruel.text.budget import Limits, spending
-from oruel.text.sandbox import Sandbox
+from oruel.text.prompt.budget import Limits, spending
+from oruel.text.prompt.sandbox import Sandbox
 
 MEMORY_BYTES = 300 * 2**20
 CPU_SECONDS = 120

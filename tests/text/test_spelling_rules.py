@@ -10,13 +10,13 @@ import pytest
 from oruel.constraints.grammar import Grammar
 from oruel.constraints.tokens import Tokens
 from oruel.errors import UnsupportedParameter
-from oruel.text.answer import AnswerReader
-from oruel.text.call_rules import CallRules
-from oruel.text.forms import Forms
+from oruel.text.answer.plain_reader import AnswerReader
+from oruel.text.formats.calls import INDEX, NAME_AGAIN
+from oruel.text.formats.families import GEMMA_4, KIMI_K3, LFM2, MINIMAX_M3, MUSE, Family
+from oruel.text.formats.reasoning import State
+from oruel.text.grammars.calls import CallRules
+from oruel.text.grammars.plain import Forms
 from oruel.text.lark import TERMINALS, Lark
-from oruel.text.reasoning import State
-from oruel.text.tools.families import GEMMA_4, KIMI_K3, LFM2, MINIMAX_M3, MUSE, Family
-from oruel.text.tools.format import INDEX, NAME_AGAIN
 from oruel.types import Tool
 from tests.text.tools.test_families import allows, drawn, may_end
 from tests.text.vocabularies import ByteVocabulary

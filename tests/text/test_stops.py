@@ -1,7 +1,7 @@
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from oruel.text.stops import StopScanner
+from oruel.text.answer.stops import StopScanner
 
 LETTERS = st.text("ab", max_size=14)
 STOPS = st.lists(st.text("ab", min_size=1, max_size=5), max_size=4).map(tuple)

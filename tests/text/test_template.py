@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from oruel.errors import InvalidParameter, ModelLoadError, TemplateTooCostly
-from oruel.text.template import CHATML, ChatTemplate
+from oruel.text.prompt.template import CHATML, ChatTemplate
 from oruel.types import Message
 
 USER = Message("user", "Good day")

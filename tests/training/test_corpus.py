@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from oruel.text.template import ChatTemplate
-from oruel.text.tools.derive import support
-from oruel.text.tools.format import HERMES
+from oruel.text.formats.calls import HERMES
+from oruel.text.formats.detect import support
+from oruel.text.prompt.template import ChatTemplate
 from oruel.types import Message, Tool, ToolCall
 from training import corpus
 from training.chatml import TEMPLATE, messages_and_tools, pieces, rendered

@@ -17,9 +17,9 @@ from oruel.engine.client import EngineClient, Generation, Place
 from oruel.engine.protocol import TokenOutput
 from oruel.errors import TemplateTooCostly
 from oruel.jobs.base import Jobs
-from oruel.text.budget import SHORT
-from oruel.text.choice import ChoiceText, Piece
-from oruel.text.reasoning import State
+from oruel.text.answer.choice import ChoiceText, Piece
+from oruel.text.formats.reasoning import State
+from oruel.text.prompt.budget import SHORT
 from oruel.text.tokenizer import Tokenizer
 from oruel.types import ChatRequest, Delta, Usage
 

@@ -7,8 +7,8 @@ import msgspec
 from oruel.engine.protocol import Form
 from oruel.errors import ContextLengthExceeded, TemplateTooCostly
 from oruel.jobs.base import Tokenizers
-from oruel.text.budget import WHOLE, Limits
-from oruel.text.reasoning import State
+from oruel.text.formats.reasoning import State
+from oruel.text.prompt.budget import WHOLE, Limits
 from oruel.text.tokenizer import Tokenizer
 from oruel.types import ChatRequest
 

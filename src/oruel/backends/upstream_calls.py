@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from oruel.errors import UpstreamFailed
-from oruel.text.tools.reader import call_id
+from oruel.text.answer.call_reader import call_id
 from oruel.types import ToolCallDelta
 
 MAX_CALLS = 128

@@ -12,7 +12,7 @@ import msgspec
 
 from oruel.backends.upstream_calls import CallAssembler, Fragment
 from oruel.errors import UpstreamFailed
-from oruel.text.stops import StopScanner
+from oruel.text.answer.stops import StopScanner
 from oruel.types import Alternative, ChatRequest, Delta, FinishReason, TokenLogprob, ToolCallDelta, Usage
 
 DONE = b"[DONE]"

@@ -7,13 +7,13 @@ from msgspec.structs import replace
 
 from oruel.engine.protocol import Form
 from oruel.errors import UnsupportedParameter
-from oruel.text.answer import AnswerReader, Segment
-from oruel.text.channel_forms import ChannelForms
-from oruel.text.channel_reader import ChannelReader
-from oruel.text.channels import Channels
-from oruel.text.forms import Forms
-from oruel.text.reasoning import Markers, State, state_after
-from oruel.text.tools.format import CONSTRAIN, ToolFormat
+from oruel.text.answer.channel_reader import ChannelReader
+from oruel.text.answer.plain_reader import AnswerReader, Segment
+from oruel.text.formats.calls import CONSTRAIN, ToolFormat
+from oruel.text.formats.channels import Channels
+from oruel.text.formats.reasoning import Markers, State, state_after
+from oruel.text.grammars.channels import ChannelForms
+from oruel.text.grammars.plain import Forms
 from oruel.types import ChatRequest, Tool
 
 

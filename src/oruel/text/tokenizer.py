@@ -8,17 +8,17 @@ from typing import Any
 
 from oruel.engine.protocol import Form
 from oruel.llama.vocabulary import Vocabulary
-from oruel.text.budget import WHOLE, Limits
+from oruel.text.arguments.left_out import left_out_of_tags
 from oruel.text.dialect import Channelled, Dialect, Plain, Reader
-from oruel.text.markup import alternatives
-from oruel.text.prompt import PromptEncoder
-from oruel.text.reasoning import State, markers_in
-from oruel.text.template import CHATML, ChatTemplate
-from oruel.text.tools.derive import support
-from oruel.text.tools.families import Family, family_of
-from oruel.text.tools.format import HERMES, ToolFormat
-from oruel.text.tools.generic import with_tools
-from oruel.text.tools.left_out import left_out_of_tags
+from oruel.text.formats.calls import HERMES, ToolFormat
+from oruel.text.formats.detect import support
+from oruel.text.formats.families import Family, family_of
+from oruel.text.formats.reasoning import State, markers_in
+from oruel.text.prompt.budget import WHOLE, Limits
+from oruel.text.prompt.encoder import PromptEncoder
+from oruel.text.prompt.generic_tools import with_tools
+from oruel.text.prompt.private_use import alternatives
+from oruel.text.prompt.template import CHATML, ChatTemplate
 from oruel.types import ChatRequest, Message
 
 # As many tokens from a prompt's end hold the marker that opens reasoning, however it is spelt.

@@ -8,8 +8,8 @@ from itertools import starmap
 from typing import Any
 
 from oruel.text.dialect import Channelled, Dialect, Plain
-from oruel.text.reasoning import Markers
-from oruel.text.tools.families import FAMILIES
+from oruel.text.formats.families import FAMILIES
+from oruel.text.formats.reasoning import Markers
 
 Call = tuple[str, dict[str, Any]]
 

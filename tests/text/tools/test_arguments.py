@@ -8,12 +8,12 @@ import pytest
 
 from oruel.constraints.tokens import Tokens
 from oruel.errors import InvalidParameter, SchemaRefused, UnsupportedParameter
-from oruel.text.answer import AnswerReader
-from oruel.text.forms import Forms
-from oruel.text.reasoning import State
-from oruel.text.tools.arguments import Arguments
-from oruel.text.tools.format import TYPE, Tagged, ToolFormat
-from oruel.text.tools.left_out import left_out_of_tags
+from oruel.text.answer.plain_reader import AnswerReader
+from oruel.text.arguments.left_out import left_out_of_tags
+from oruel.text.arguments.tagged import Arguments
+from oruel.text.formats.calls import TYPE, Tagged, ToolFormat
+from oruel.text.formats.reasoning import State
+from oruel.text.grammars.plain import Forms
 from oruel.types import Tool
 from tests.text.vocabularies import ByteVocabulary
 

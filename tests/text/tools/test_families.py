@@ -15,11 +15,11 @@ from oruel.constraints.grammar import Grammar
 from oruel.constraints.tokens import Tokens
 from oruel.engine.protocol import Form, TokenOutput
 from oruel.errors import InvalidParameter
-from oruel.text.choice import ChoiceText, Piece
+from oruel.text.answer.choice import ChoiceText, Piece
 from oruel.text.dialect import Dialect
-from oruel.text.prompt import PromptEncoder
-from oruel.text.template import ChatTemplate
-from oruel.text.tools.families import LFM2
+from oruel.text.formats.families import LFM2
+from oruel.text.prompt.encoder import PromptEncoder
+from oruel.text.prompt.template import ChatTemplate
 from oruel.types import ChatRequest, Message, ResponseFormat, SamplingParams, Tool, ToolCall, ToolChoice
 from tests.text.tools.spoken import SPOKEN, Call, Spoken, spelt
 from tests.text.vocabularies import ByteVocabulary, Characters

@@ -12,13 +12,13 @@ import pytest
 from oruel.constraints.grammar import Grammar
 from oruel.constraints.tokens import Tokens
 from oruel.errors import InvalidParameter
+from oruel.text.arguments.quoted import PYTHON
 from oruel.text.dialect import Channelled, Dialect, Plain, Reader
-from oruel.text.reasoning import markers_in
-from oruel.text.template import ChatTemplate
-from oruel.text.tools.derive import Support, support
-from oruel.text.tools.families import Family, family_of
-from oruel.text.tools.format import LOWER_ID, PLACEHOLDERS, ToolFormat
-from oruel.text.tools.spelling import PYTHON
+from oruel.text.formats.calls import LOWER_ID, PLACEHOLDERS, ToolFormat
+from oruel.text.formats.detect import Support, support
+from oruel.text.formats.families import Family, family_of
+from oruel.text.formats.reasoning import markers_in
+from oruel.text.prompt.template import ChatTemplate
 from oruel.types import ChatRequest, Message, SamplingParams, Tool, ToolCall, ToolChoice
 from tests.text.tools.real_templates import templates
 from tests.text.tools.spoken import spelt

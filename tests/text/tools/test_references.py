@@ -3,7 +3,7 @@
 from typing import Any
 
 from oruel.constraints.schema import left_out
-from oruel.text.tools.references import alone
+from oruel.text.arguments.references import alone
 
 
 def test_what_is_cut_out_refers_to_itself_whatever_it_was_called() -> None:

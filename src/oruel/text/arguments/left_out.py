@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from oruel.constraints.schema import left_out
 from oruel.errors import InvalidParameter, SchemaRefused, UnsupportedParameter
 from oruel.kinds import abbreviate
-from oruel.text.tools.arguments import Arguments
-from oruel.text.tools.format import Tagged
+from oruel.text.arguments.tagged import Arguments
+from oruel.text.formats.calls import Tagged
 from oruel.types import Tool
 
 

@@ -13,8 +13,8 @@ from jinja2.runtime import Context, LoopContext, Macro
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace
 
-from oruel.text.budget import budget
-from oruel.text.metering import (
+from oruel.text.prompt.budget import budget
+from oruel.text.prompt.metering import (
     CHEAP_TESTS,
     MAX_REPEATED,
     OWN_FILTERS,

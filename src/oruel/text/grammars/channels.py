@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from oruel.constraints.schema import embedded
 from oruel.engine.protocol import Form
 from oruel.errors import InvalidParameter
-from oruel.text.call_rules import CallRules
-from oruel.text.channels import Channels, Part, marks
+from oruel.text.formats.calls import ToolFormat
+from oruel.text.formats.channels import Channels, Part, marks
+from oruel.text.formats.reasoning import State
+from oruel.text.grammars.calls import CallRules
 from oruel.text.lark import TERMINALS, Lark, without
-from oruel.text.reasoning import State
-from oruel.text.tools.format import ToolFormat
 from oruel.types import ResponseFormat, Tool
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from oruel.text.reasoning import Markers, State
-from oruel.text.tools.format import ToolFormat
-from oruel.text.tools.reader import CallReader
+from oruel.text.answer.call_reader import CallReader
+from oruel.text.formats.calls import ToolFormat
+from oruel.text.formats.reasoning import Markers, State
 from oruel.types import Tool, ToolCallDelta
 
 WHITESPACE = " \t\r\n"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from oruel.text.tools.elements import Elements, settled
+from oruel.text.arguments.elements import Elements, settled
 
 OPENING = re.compile(r"<([^<>/]+)>")
 CLOSING = re.compile(r"</[^<>]+>")

@@ -8,10 +8,10 @@ from itertools import pairwise
 from typing import Any, Protocol
 
 from oruel.errors import InvalidParameter
-from oruel.text.budget import WHOLE, Limits
-from oruel.text.marked import MarkedTemplate
-from oruel.text.markup import alternatives, occurrences
-from oruel.text.template import ChatTemplate
+from oruel.text.prompt.budget import WHOLE, Limits
+from oruel.text.prompt.private_use import alternatives, occurrences
+from oruel.text.prompt.special_tokens import MarkedTemplate
+from oruel.text.prompt.template import ChatTemplate
 from oruel.types import Message, Tool
 
 WHITESPACE = " \t\n\v\f\r"

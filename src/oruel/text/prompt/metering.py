@@ -14,7 +14,7 @@ from jinja2.runtime import Context
 from jinja2.utils import pass_context
 from jinja2.visitor import NodeTransformer
 
-from oruel.text.budget import ITEM, ITERATED, budget
+from oruel.text.prompt.budget import ITEM, ITERATED, budget
 
 # The largest result of a repetition, as in "=" * 40, and the largest count or width, as in center(40).
 MAX_REPEATED, MAX_COUNT = 2**20, 2**16

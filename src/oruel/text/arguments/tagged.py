@@ -8,8 +8,8 @@ from typing import Any
 
 from oruel.constraints.schema import left_out
 from oruel.errors import SchemaRefused
-from oruel.text.tools.format import TYPE, Tagged
-from oruel.text.tools.references import ANNOTATIONS, alone, resolved
+from oruel.text.arguments.references import ANNOTATIONS, alone, resolved
+from oruel.text.formats.calls import TYPE, Tagged
 
 # What a text that stands as it is can be held to.
 TEXTUAL = frozenset({"type", "enum", "const", "minLength", "maxLength"})

@@ -6,10 +6,10 @@ from dataclasses import astuple, dataclass, replace
 from typing import Any
 
 from oruel.errors import InvalidParameter
-from oruel.text.reasoning import without_reasoning
-from oruel.text.template import ChatTemplate
-from oruel.text.tools.families import Family
-from oruel.text.tools.format import ID, INDEX, Tagged, ToolFormat, common_end, common_start
+from oruel.text.formats.calls import ID, INDEX, Tagged, ToolFormat, common_end, common_start
+from oruel.text.formats.families import Family
+from oruel.text.formats.reasoning import without_reasoning
+from oruel.text.prompt.template import ChatTemplate
 from oruel.types import Message, Tool, ToolCall
 
 FIRST, SECOND, THIRD = "zqalpha", "zqbravo", "zqcharlie"

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from oruel.text.template import tool_dict
+from oruel.text.prompt.template import tool_dict
 from oruel.types import Message, Tool, ToolCall
 
 INTRODUCTION = """You may call functions. These are declared, each as JSON on a line of its own:

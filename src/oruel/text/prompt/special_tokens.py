@@ -8,9 +8,9 @@ from typing import Any
 
 from oruel.errors import InvalidParameter
 from oruel.kinds import abbreviate
-from oruel.text.budget import WHOLE, Limits
-from oruel.text.markup import GUARD, Markup, alternatives, occurrences
-from oruel.text.template import ChatTemplate
+from oruel.text.prompt.budget import WHOLE, Limits
+from oruel.text.prompt.private_use import GUARD, Markup, alternatives, occurrences
+from oruel.text.prompt.template import ChatTemplate
 from oruel.types import Message, Tool
 
 MAX_DEPTH = 32

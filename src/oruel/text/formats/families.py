@@ -4,10 +4,10 @@ only their templates hold.
 
 from dataclasses import dataclass, replace
 
-from oruel.text.channels import Channels, Part
-from oruel.text.tools.elements import Elements
-from oruel.text.tools.format import INDEX, KIND, LOWER_ID, NAME_AGAIN, TYPE, Tagged, ToolFormat
-from oruel.text.tools.spelling import GEMMA, PYTHON
+from oruel.text.arguments.elements import Elements
+from oruel.text.arguments.quoted import GEMMA, PYTHON
+from oruel.text.formats.calls import INDEX, KIND, LOWER_ID, NAME_AGAIN, TYPE, Tagged, ToolFormat
+from oruel.text.formats.channels import Channels, Part
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,9 @@ import re
 from collections.abc import Collection
 from dataclasses import astuple, dataclass, replace
 
-from oruel.text.markup import alternatives
-from oruel.text.tools.elements import Elements
-from oruel.text.tools.spelling import Spelling
+from oruel.text.arguments.elements import Elements
+from oruel.text.arguments.quoted import Spelling
+from oruel.text.prompt.private_use import alternatives
 
 NAME = "[a-zA-Z0-9_-]{1,64}"
 

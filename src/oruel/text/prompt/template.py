@@ -13,8 +13,8 @@ from jinja2 import nodes
 
 from oruel.errors import InvalidParameter, ModelLoadError, TemplateTooCostly
 from oruel.kinds import abbreviate
-from oruel.text.budget import PROBED, WHOLE, Limits, OverBudget, spending
-from oruel.text.sandbox import Sandbox
+from oruel.text.prompt.budget import PROBED, WHOLE, Limits, OverBudget, spending
+from oruel.text.prompt.sandbox import Sandbox
 from oruel.types import Message, Tool, ToolCall
 
 CHATML = (

@@ -6,10 +6,10 @@ import secrets
 import string
 from collections.abc import Callable, Mapping
 
-from oruel.text.tools.arguments import Arguments
-from oruel.text.tools.element_reader import ElementReader
-from oruel.text.tools.format import LOWER_ID, NAME, ToolFormat, pattern
-from oruel.text.tools.spelling_reader import SpellingReader
+from oruel.text.arguments.element_reader import ElementReader
+from oruel.text.arguments.quoted_reader import SpellingReader
+from oruel.text.arguments.tagged import Arguments
+from oruel.text.formats.calls import LOWER_ID, NAME, ToolFormat, pattern
 from oruel.types import Tool, ToolCallDelta
 
 STRING = re.compile(r'"(?:[^"\\]|\\.)*"')

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from oruel.constraints.schema import embedded
-from oruel.text.element_rules import ElementRules
+from oruel.text.arguments.element_rules import ElementRules
+from oruel.text.arguments.quoted_rules import SpellingRules, check_tagged
+from oruel.text.arguments.references import ANNOTATIONS
+from oruel.text.arguments.tagged import Arguments, Text, Way
+from oruel.text.formats.calls import NAME_AGAIN, Tagged, ToolFormat
 from oruel.text.lark import ANYTHING, Lark, escaped, quoted
-from oruel.text.spelling_rules import SpellingRules, check_tagged
-from oruel.text.tools.arguments import Arguments, Text, Way
-from oruel.text.tools.format import NAME_AGAIN, Tagged, ToolFormat
-from oruel.text.tools.references import ANNOTATIONS
 from oruel.types import Tool
 
 

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from oruel.engine.protocol import TokenOutput
-from oruel.text.answer import Segment
-from oruel.text.detokenizer import Detokenizer
+from oruel.text.answer.detokenizer import Detokenizer
+from oruel.text.answer.plain_reader import Segment
+from oruel.text.answer.stops import StopScanner
 from oruel.text.dialect import Reader
-from oruel.text.stops import StopScanner
 from oruel.types import Alternative, FinishReason, TokenLogprob, ToolCallDelta
 
 

@@ -5,9 +5,19 @@ from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from oruel.constraints.schema import embedded
+from oruel.text.arguments.elements import Elements, settled
+from oruel.text.arguments.quoted_rules import (
+    HELD,
+    LENGTHS,
+    MAX_CHOICES,
+    NUMBERS,
+    TAGGED_KEY,
+    check,
+    either,
+    kept,
+    refuse,
+)
 from oruel.text.lark import Lark, quoted, without
-from oruel.text.spelling_rules import HELD, LENGTHS, MAX_CHOICES, NUMBERS, TAGGED_KEY, check, either, kept, refuse
-from oruel.text.tools.elements import Elements, settled
 
 REFERRING = {"$ref", "anyOf", "oneOf", "allOf"}
 

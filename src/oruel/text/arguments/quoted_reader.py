@@ -3,7 +3,7 @@
 import json
 import re
 
-from oruel.text.tools.spelling import Spelling
+from oruel.text.arguments.quoted import Spelling
 
 WORD = re.compile(r"""[^\s,:=\[\]{}()<>'"]+(?=[\s,:=\[\]{}()<>'"])""")
 PLAIN = {'"': re.compile(r'(?:[^"\\]|\\.)+', re.DOTALL), "'": re.compile(r"[^'\\]+")}

@@ -4,11 +4,11 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from oruel.text.answer import Segment
-from oruel.text.channels import Channels, marks
-from oruel.text.reasoning import State
-from oruel.text.tools.format import PLACEHOLDERS, ToolFormat, pattern
-from oruel.text.tools.reader import CallReader
+from oruel.text.answer.call_reader import CallReader
+from oruel.text.answer.plain_reader import Segment
+from oruel.text.formats.calls import PLACEHOLDERS, ToolFormat, pattern
+from oruel.text.formats.channels import Channels, marks
+from oruel.text.formats.reasoning import State
 from oruel.types import Tool
 
 # More is no header.

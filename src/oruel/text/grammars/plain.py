@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from oruel.constraints.json_object import GRAMMAR as JSON_OBJECT
 from oruel.constraints.schema import embedded, json_grammar
 from oruel.engine.protocol import Form
-from oruel.text.call_rules import CallRules
+from oruel.text.formats.calls import ToolFormat
+from oruel.text.formats.reasoning import Markers, State
+from oruel.text.grammars.calls import CallRules
 from oruel.text.lark import TERMINALS, Lark, not_beginning_with
-from oruel.text.reasoning import Markers, State
-from oruel.text.tools.format import ToolFormat
 from oruel.types import ResponseFormat, Tool
 
 # After reasoning, before what it was for.

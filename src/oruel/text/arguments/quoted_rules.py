@@ -7,9 +7,9 @@ from typing import Any, NoReturn
 
 from oruel.constraints.schema import embedded
 from oruel.errors import UnsupportedParameter
+from oruel.text.arguments.elements import conflict
+from oruel.text.arguments.quoted import Spelling
 from oruel.text.lark import Lark, quoted, without
-from oruel.text.tools.elements import conflict
-from oruel.text.tools.spelling import Spelling
 
 MAX_CHOICES = 1000
 IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
