@@ -15,7 +15,7 @@ import orjson
 from bench.overhead import STREAMED
 from bench.proxies import upstream_stub
 from bench.row import Row
-from oruel.api.completion import ChatCompletionChunk, ChunkChoice, ChunkDelta
+from oruel.api.chat.completion import ChatCompletionChunk, ChunkChoice, ChunkDelta
 from oruel.backends.upstream import upstream_client
 
 REQUESTS = 600

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oruel.errors import InvalidParameter, RequestError, UnknownParameter, UnsupportedParameter
-from oruel.kinds import (
+from oruel.contract.kinds import (
     Array,
     Boolean,
     Choice,
@@ -27,6 +26,7 @@ from oruel.kinds import (
     describe,
     nearest,
 )  # fmt: skip
+from oruel.errors import InvalidParameter, RequestError, UnknownParameter, UnsupportedParameter
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from oruel.contract.parameters import PARAMETERS, USE_CASES, Parameter
 from oruel.errors import RequestError
-from oruel.parameters import PARAMETERS, USE_CASES, Parameter
 
 BY_NAME = {parameter.name: parameter for parameter in PARAMETERS}
 

@@ -4,7 +4,7 @@ import json
 import re
 from pathlib import Path
 
-from oruel.parameters import PARAMETERS, Parameter
+from oruel.contract.parameters import PARAMETERS, Parameter
 
 README = Path(__file__).parent.parent / "README.md"
 TABLE = re.compile(r"(?<=tests/test_readme.py -->\n).*?(?=<!-- end of parameters -->)", re.DOTALL)

@@ -16,7 +16,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Gauge
 
 from oruel.announcement import Announcement, address
-from oruel.api.chat_body import parse_chat_aside
+from oruel.api.chat.body import parse_chat_aside
 from oruel.api.deadline import Deadlines
 from oruel.api.edge import EdgeLimits
 from oruel.api.examiner import EXAMPLE, examine_schemas

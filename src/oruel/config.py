@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from oruel.contract.kinds import Array, Boolean, Choice, Integer, JSONSchema, Kind, Number, String
 from oruel.errors import ConfigError, InvalidParameter
-from oruel.kinds import Array, Boolean, Choice, Integer, JSONSchema, Kind, Number, String
 
 BUNDLED_MODEL = "demo"
 BUNDLED_ALIASES = ("llama-4-maverick",)

@@ -6,7 +6,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from oruel.api.chat_body import FIELDS
+from oruel.api.chat.body import FIELDS
 from oruel.types import Alternative, ChatRequest, Delta, Message, SamplingParams, TokenLogprob, Usage
 from tests.api.conftest import Client, Serve, chat
 from tests.fakes import MODEL, FakeBackend, delta, doing, saying

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from oruel.api.completion import AnswerMessage
+from oruel.api.chat.completion import AnswerMessage
 from oruel.errors import InvalidParameter
 from oruel.text.prompt.template import ChatTemplate
 from oruel.types import ChatRequest, ToolCallDelta, Usage

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from oruel.parameters import PARAMETERS, USE_CASES
+from oruel.contract.parameters import PARAMETERS, USE_CASES
 from oruel.router.catalog import Catalog, ModelCard
 from tests.api.conftest import CARD, Client, Serve
 from tests.fakes import MODEL

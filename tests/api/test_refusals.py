@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oruel.api.chat_body import FIELDS
+from oruel.api.chat.body import FIELDS
 from oruel.api.routes import create_api
 from oruel.router.catalog import Catalog, ModelCard
 from tests.api.conftest import Client, Serve, chat, nested, schema, services_for, tool

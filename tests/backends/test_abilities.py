@@ -9,10 +9,10 @@ from typing import Any, get_args
 
 import pytest
 
-from oruel.api.chat_body import parse_chat
+from oruel.api.chat.body import parse_chat
 from oruel.backends.abilities import DIFFERS, REFUSED, Verdict, verdict
+from oruel.contract.parameters import PARAMETERS
 from oruel.errors import UnsupportedParameter
-from oruel.parameters import PARAMETERS
 from oruel.router.catalog import Catalog, ModelCard
 from oruel.types import ChatRequest, UpstreamKind
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oruel.backends.discreet import Discreet, without_key
+from oruel.contract.kinds import abbreviate
 from oruel.errors import InvalidParameter, OruelError, UpstreamFailed
-from oruel.kinds import abbreviate
 from oruel.types import ChatRequest, Message, SamplingParams
 from tests.fakes import FakeBackend, doing, saying
 

@@ -13,7 +13,7 @@ import pytest
 from bench.servers import Served, Setting, llama_server
 from oruel.backends.abilities import verdict
 from oruel.backends.upstream_body import MAX_CHOICES, WINDOW, upstream_body
-from oruel.parameters import PARAMETERS
+from oruel.contract.parameters import PARAMETERS
 from oruel.types import ChatRequest, Message, ResponseFormat, SamplingParams, Tool, ToolCall, ToolChoice, UpstreamKind
 from tests.backends.test_abilities import KINDS, NAMED, TOOLS, Fields, request_of
 from tests.gguf_models import llama_model

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from oruel.parameters import PARAMETERS
+from oruel.contract.parameters import PARAMETERS
 from tests.cli.chat_server import DONE, ChatServer, Reply, chunk, event, in_json, text, usage
 from tests.cli.command_line import COMMAND, CommandLine, Done
 

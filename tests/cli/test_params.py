@@ -6,7 +6,7 @@ import re
 import pytest
 
 from oruel.cli import main
-from oruel.parameters import PARAMETERS, USE_CASES
+from oruel.contract.parameters import PARAMETERS, USE_CASES
 from tests.cli.command_line import CommandLine
 
 # From the contract, by hand: name, what is allowed, default.
@@ -94,6 +94,6 @@ def test_json_is_the_declarations(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_params_needs_neither_the_engine_nor_the_network(oruel: CommandLine) -> None:
     imported = oruel.run("params", "top_k", PYTHONPROFILEIMPORTTIME="1").stderr.decode()
-    assert "oruel.parameters" in imported
+    assert "oruel.contract.parameters" in imported
     for heavy in ("httpx2", "huggingface_hub", "fastapi", "numpy", "oruel.app", "cffi"):
         assert not re.search(rf"\| +{re.escape(heavy)}$", imported, re.MULTILINE), heavy

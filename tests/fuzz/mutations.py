@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from random import Random
 from typing import Any
 
-from oruel.parameters import PARAMETERS
+from oruel.contract.parameters import PARAMETERS
 
 MARK = "\x1araw\x1a"
 ENCODED_MARK = json.dumps(MARK).encode()

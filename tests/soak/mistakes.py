@@ -5,7 +5,7 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
-from oruel.parameters import PARAMETERS
+from oruel.contract.parameters import PARAMETERS
 from tests.soak.plan import Plan, Refusal
 from tests.soak.prompts import overlong
 from tests.soak.values import wrong_value

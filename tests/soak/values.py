@@ -5,8 +5,8 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from oruel.kinds import Boolean, Choice, Either, Integer, Kind, Number, Object, Tagged, TokenMap
-from oruel.parameters import PARAMETERS
+from oruel.contract.kinds import Boolean, Choice, Either, Integer, Kind, Number, Object, Tagged, TokenMap
+from oruel.contract.parameters import PARAMETERS
 
 STOPS = ("\n", ".", "the", " a", "e", "1", "zebra crossing", "?!", "日", "x" * 256)
 MOST_CHOICES = 4

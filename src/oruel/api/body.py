@@ -7,8 +7,8 @@ from typing import Any
 
 from starlette.requests import Request
 
+from oruel.contract.kinds import abbreviate
 from oruel.errors import BodyTooLarge, InvalidBody, NotJSON
-from oruel.kinds import abbreviate
 
 # Bodies beyond these take more than some milliseconds to parse and check, which the event loop shouldn't wait for.
 SMALL_BYTES = 2**20

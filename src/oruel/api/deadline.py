@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from starlette.datastructures import Headers
 
+from oruel.contract.kinds import abbreviate
 from oruel.errors import DeadlineExceeded, InvalidParameter
-from oruel.kinds import abbreviate
 from oruel.types import Delta
 
 HEADER = "x-request-timeout"

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from oruel.api.services import Endpoint
-from oruel.parameters import PARAMETERS, USE_CASES, Parameter
+from oruel.contract.parameters import PARAMETERS, USE_CASES, Parameter
 
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }

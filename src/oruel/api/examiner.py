@@ -10,10 +10,10 @@ import msgspec
 from oruel.constraints.grammar import unclosable
 from oruel.constraints.schema import left_out
 from oruel.constraints.weight import weights_of
+from oruel.contract.kinds import abbreviate
 from oruel.errors import InvalidParameter, SchemaRefused, UnsupportedParameter
 from oruel.jobs.base import Jobs, Tokenizers
 from oruel.jobs.remembered import Remembered
-from oruel.kinds import abbreviate
 from oruel.types import ChatRequest
 
 MAX_SCHEMA_CHARACTERS = 2**18

@@ -10,8 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from oruel.api.record import RequestRecord
+from oruel.contract.kinds import abbreviate
 from oruel.errors import AuthenticationError, MethodNotAllowed, NotFound, OruelError, Overloaded, ServerError
-from oruel.kinds import abbreviate
 
 log = structlog.get_logger("oruel.api")
 

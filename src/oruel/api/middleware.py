@@ -16,8 +16,8 @@ from oruel.api.edge import ABORTED_FOR
 from oruel.api.failures import error_response, translate
 from oruel.api.metrics import Metrics
 from oruel.api.record import SCOPE_KEY, RequestRecord, header_text, record_in
+from oruel.contract.kinds import abbreviate
 from oruel.errors import AuthenticationError, HostRefused
-from oruel.kinds import abbreviate
 
 log = structlog.get_logger("oruel.access")
 

@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from oruel.api.services import Endpoint
-from oruel.parameters import PARAMETERS, USE_CASES
+from oruel.contract.parameters import PARAMETERS, USE_CASES
 from oruel.router.catalog import Catalog, ModelCard
 
 

@@ -8,14 +8,14 @@ from fastapi.openapi.utils import get_openapi
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from oruel.api.chat_body import CHAT_BODY
-from oruel.api.completion import ChatCompletion, ChatCompletionChunk
+from oruel.api.chat.body import CHAT_BODY
+from oruel.api.chat.completion import ChatCompletion, ChatCompletionChunk
 from oruel.api.deadline import HEADER, MAX_SECONDS
 from oruel.api.failures import ErrorResponse, responses_schema
 from oruel.api.services import Endpoint
 from oruel.api.tokenize import TOKENIZE_BODY, TokenizeAnswer
-from oruel.kinds import JSONSchema
-from oruel.parameters import PARAMETERS, Parameter
+from oruel.contract.kinds import JSONSchema
+from oruel.contract.parameters import PARAMETERS, Parameter
 
 REFERENCE = "#/components/schemas/{name}"
 

@@ -8,7 +8,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.types import Scope
 
-from oruel.kinds import abbreviate
+from oruel.contract.kinds import abbreviate
 from oruel.types import ChatRequest, Delta, Usage
 
 SCOPE_KEY = "oruel.record"

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 
 from oruel import __version__
 from oruel.api.body_pace import LimitBodyPace
-from oruel.api.chat import chat_endpoint
+from oruel.api.chat.endpoint import chat_endpoint
 from oruel.api.docs import docs_endpoint
 from oruel.api.failures import routing_failure
 from oruel.api.health import health_endpoint

@@ -8,13 +8,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from oruel.api.body import is_small, parse_object, read_body
-from oruel.api.chat_body import FIELDS, check_template_kwargs
+from oruel.api.chat.body import FIELDS, check_template_kwargs
 from oruel.api.connection import while_connected
 from oruel.api.record import record_of
 from oruel.api.services import Endpoint, Services
+from oruel.contract.kinds import Object, String
 from oruel.errors import InvalidParameter, UnsupportedParameter
 from oruel.jobs.base import Tokenizers
-from oruel.kinds import Object, String
 from oruel.router.catalog import Catalog, ModelCard
 from oruel.text.tokenizer import Tokenizer
 from oruel.types import Message

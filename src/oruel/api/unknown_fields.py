@@ -1,6 +1,6 @@
 """For operators whose clients send fields that nobody declared: what is known of a body, and what isn't."""
 
-from oruel.kinds import Array, Either, Kind, Object, Tagged, abbreviate
+from oruel.contract.kinds import Array, Either, Kind, Object, Tagged, abbreviate
 
 
 def without_unknown(kind: Kind, value: object, path: str = "") -> tuple[object, tuple[str, ...]]:

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from oruel.contract.kinds import abbreviate
 from oruel.errors import (
     ContextLengthExceeded,
     InvalidParameter,
@@ -11,7 +12,6 @@ from oruel.errors import (
     UpstreamFailed,
     UpstreamUnavailable,
 )
-from oruel.kinds import abbreviate
 
 THE_CALLERS_FAULT = (400, 413, 422)
 TOO_BUSY = (429, 503)

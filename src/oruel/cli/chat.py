@@ -10,8 +10,8 @@ import typer
 
 from oruel.cli.conversation import SETTABLE, Conversation, value_of
 from oruel.cli.options import given, option, with_options
+from oruel.contract.parameters import Parameter
 from oruel.errors import OruelError
-from oruel.parameters import Parameter
 
 if TYPE_CHECKING:
     from oruel.cli.answer import Screen

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from oruel.kinds import Array, Choice, Either, Kind, String
-from oruel.parameters import PARAMETERS, Parameter
+from oruel.contract.kinds import Array, Choice, Either, Kind, String
+from oruel.contract.parameters import PARAMETERS, Parameter
 
 # How the answer travels is the chat's own affair.
 OWN = ("stream", "stream_options")

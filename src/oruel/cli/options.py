@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import typer
 
-from oruel.kinds import Array, Boolean, Choice, Either, Integer, Kind, Number, String
+from oruel.contract.kinds import Array, Boolean, Choice, Either, Integer, Kind, Number, String
 
 Command = TypeVar("Command", bound=Callable[..., None])
 

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from oruel.contract.kinds import abbreviate, nearest
+from oruel.contract.parameters import PARAMETERS, USE_CASES, Parameter
 from oruel.errors import UnknownParameter
-from oruel.kinds import abbreviate, nearest
-from oruel.parameters import PARAMETERS, USE_CASES, Parameter
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from yarl import URL
 
+from oruel.contract.kinds import JSONSchema
 from oruel.errors import InvalidParameter
-from oruel.kinds import JSONSchema
 
 MAX_CHARACTERS = 2048
 HOST = r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+(%[A-Za-z0-9._-]+)?"

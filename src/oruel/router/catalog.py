@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from oruel.contract.kinds import abbreviate, nearest
 from oruel.errors import ModelNotFound
-from oruel.kinds import abbreviate, nearest
 from oruel.types import Tier
 
 

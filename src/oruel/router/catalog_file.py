@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from oruel.contract.kinds import Array, Choice, Integer, JSONSchema, Number, Object, String, abbreviate, describe
+from oruel.contract.parameters import PARAMETERS
 from oruel.errors import ConfigError, InvalidParameter, RequestError
-from oruel.kinds import Array, Choice, Integer, JSONSchema, Number, Object, String, abbreviate, describe
-from oruel.parameters import PARAMETERS
 from oruel.router.base_url import BaseURL
 from oruel.router.deployment import CatalogModel, Deployment, Embedded, Upstream
 from oruel.router.money import Money, Written

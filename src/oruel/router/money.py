@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass
 from decimal import Decimal
 
+from oruel.contract.kinds import JSONSchema, abbreviate, describe
 from oruel.errors import InvalidParameter
-from oruel.kinds import JSONSchema, abbreviate, describe
 
 MAX_AMOUNT = 1_000_000
 DECIMALS = 12

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 
 from oruel.constraints.schema import left_out
+from oruel.contract.kinds import abbreviate
 from oruel.errors import InvalidParameter, SchemaRefused, UnsupportedParameter
-from oruel.kinds import abbreviate
 from oruel.text.arguments.tagged import Arguments
 from oruel.text.formats.calls import Tagged
 from oruel.types import Tool

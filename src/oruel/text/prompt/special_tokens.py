@@ -6,8 +6,8 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
+from oruel.contract.kinds import abbreviate
 from oruel.errors import InvalidParameter
-from oruel.kinds import abbreviate
 from oruel.text.prompt.budget import WHOLE, Limits
 from oruel.text.prompt.private_use import GUARD, Markup, alternatives, occurrences
 from oruel.text.prompt.template import ChatTemplate

@@ -11,8 +11,8 @@ from typing import Any
 
 from jinja2 import nodes
 
+from oruel.contract.kinds import abbreviate
 from oruel.errors import InvalidParameter, ModelLoadError, TemplateTooCostly
-from oruel.kinds import abbreviate
 from oruel.text.prompt.budget import PROBED, WHOLE, Limits, OverBudget, spending
 from oruel.text.prompt.sandbox import Sandbox
 from oruel.types import Message, Tool, ToolCall

@@ -8,15 +8,15 @@ from typing import Any
 import msgspec
 
 from oruel.api.body import parse_object
+from oruel.api.chat.messages import MESSAGES, answered
+from oruel.api.chat.tools import build_choice, build_format, build_tools
 from oruel.api.examiner import check_size, places_in
-from oruel.api.messages import MESSAGES, answered
-from oruel.api.openai_fields import INERT, RECORDED, REFUSED
-from oruel.api.tools import build_choice, build_format, build_tools
 from oruel.api.unknown_fields import without_unknown
+from oruel.contract.kinds import Kind, Object, String, abbreviate, nearest
+from oruel.contract.openai_fields import INERT, RECORDED, REFUSED
+from oruel.contract.parameters import PARAMETERS
 from oruel.errors import InvalidParameter, UnsupportedParameter
 from oruel.jobs.base import Tokenizers
-from oruel.kinds import Kind, Object, String, abbreviate, nearest
-from oruel.parameters import PARAMETERS
 from oruel.router.catalog import Catalog, ModelCard
 from oruel.types import ChatRequest, SamplingParams
 

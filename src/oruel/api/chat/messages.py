@@ -5,9 +5,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
-from oruel.errors import InvalidParameter
-from oruel.functions import MAX_TOOLS, NAME_PATTERN
-from oruel.kinds import (
+from oruel.contract.functions import MAX_TOOLS, NAME_PATTERN
+from oruel.contract.kinds import (
     Array,
     Choice,
     Either,
@@ -21,6 +20,7 @@ from oruel.kinds import (
     Tagged,
     abbreviate,
 )
+from oruel.errors import InvalidParameter
 from oruel.types import Message, Role, ToolCall
 
 MAX_MESSAGES = 4096

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from oruel.contract.kinds import nearest
 from oruel.errors import InvalidParameter
-from oruel.kinds import nearest
 from oruel.types import ResponseFormat, Tool, ToolChoice, ToolMode
 
 

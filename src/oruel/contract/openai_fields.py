@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from oruel.functions import Replaced
-from oruel.kinds import Choice, JSONSchema, Kind, Refused, String, abbreviate, invalid
+from oruel.contract.functions import Replaced
+from oruel.contract.kinds import Choice, JSONSchema, Kind, Refused, String, abbreviate, invalid
 
 
 @dataclass(frozen=True)

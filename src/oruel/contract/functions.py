@@ -4,7 +4,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from oruel.kinds import Boolean, Choice, FreeObject, JSONSchema, Kind, Object, Refused, String, Tagged, invalid, nearest
+from oruel.contract.kinds import (
+    Boolean,
+    Choice,
+    FreeObject,
+    JSONSchema,
+    Kind,
+    Object,
+    Refused,
+    String,
+    Tagged,
+    invalid,
+    nearest,
+)
 
 MAX_TOOLS = 128
 NAME_PATTERN = "^[a-zA-Z0-9_-]{1,64}$"

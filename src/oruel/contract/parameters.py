@@ -5,7 +5,7 @@ all derive from it, so adding a parameter means adding one declaration here and 
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from oruel.functions import (
+from oruel.contract.functions import (
     MAX_TOOLS,
     NAME_PATTERN,
     SCHEMA,
@@ -16,7 +16,7 @@ from oruel.functions import (
     other_choices,
     servers_tools,
 )
-from oruel.kinds import (
+from oruel.contract.kinds import (
     Array,
     Boolean,
     Choice,

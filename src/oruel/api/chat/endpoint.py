@@ -11,9 +11,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from oruel.api.body import is_small, read_body
-from oruel.api.chat_body import ChatCall, Terms, parse_chat_aside, parse_raw_chat
-from oruel.api.chunks import Chunks, Fingerprint
-from oruel.api.completion import ChatCompletion, answer_choice, usage_body
+from oruel.api.chat.body import ChatCall, Terms, parse_chat_aside, parse_raw_chat
+from oruel.api.chat.chunks import Chunks, Fingerprint
+from oruel.api.chat.completion import ChatCompletion, answer_choice, usage_body
 from oruel.api.connection import while_connected
 from oruel.api.deadline import before_deadlines, on_loop, requested_timeout
 from oruel.api.examiner import Examiner, has_schemas

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 
 from msgspec import UNSET
 
-from oruel.api.chat_body import ChatCall
-from oruel.api.completion import (
+from oruel.api.chat.body import ChatCall
+from oruel.api.chat.completion import (
     ChatCompletionChunk,
     ChunkChoice,
     ChunkDelta,
