@@ -10,7 +10,7 @@ from pathlib import Path
 
 from oruel.engine.engine import Engine
 from oruel.engine.protocol import Submit
-from oruel.engine.scheduler import Limits
+from oruel.engine.scheduler import StepLimits
 from oruel.llama.context import Context
 from oruel.llama.model import Model
 from oruel.types import SamplingParams
@@ -25,7 +25,7 @@ def tokens_per_second(model: Model, streams: int, sampling: SamplingParams) -> f
     """Prompts and answers of `streams` simultaneous requests that share nothing."""
     sequences = max(2, streams)
     with Context(model, window=512, sequences=sequences, batch=512, threads=2) as context:
-        engine = Engine(context, Limits(streams), vocabulary_size=model.vocabulary.size, is_end=lambda token: False)
+        engine = Engine(context, StepLimits(streams), vocabulary_size=model.vocabulary.size, is_end=lambda token: False)
         for number in range(streams):
             prompt = [number + 1] + [(7 * number + place) % 300 for place in range(PROMPT_TOKENS - 1)]
             engine.submit(Submit(number, prompt, 0, ANSWER_TOKENS, sampling), number)

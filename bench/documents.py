@@ -15,8 +15,8 @@ from bench.prompts import SAMPLING, Prompts
 from bench.rounds import both, in_turn
 from bench.row import Row
 from bench.servers import Served, Setting, oruel
-from oruel.constraints.json_object import JsonObject
-from oruel.constraints.tokens import Tokens
+from oruel.constraints.json_object import JsonObjectConstraint
+from oruel.constraints.tokens import TokenTable
 from oruel.llama.model import Model
 from oruel.sampling.candidates import Candidates
 from oruel.sampling.mask import Mask
@@ -132,15 +132,15 @@ def gaps_beside_hostile(server: Served, prompts: Prompts, round_: int) -> tuple[
 def mask_rows(model: Path, rounds: int) -> Iterator[Row]:
     """What a mask costs at the model's vocabulary, made and applied, beside llama.cpp's filling of its candidates."""
     with Model(model, vocabulary_only=True) as loaded:
-        tokens = Tokens(loaded.vocabulary)
+        tokens = TokenTable(loaded.vocabulary)
         tokens.prepare()
         row = np.random.default_rng(1).normal(size=tokens.size).astype(np.float32)
         made, applied = zip(*(mask_times(tokens, row) for _ in range(rounds)), strict=True)
         yield Row(f"vocabulary {tokens.size:,}: a JSON mask made, beside made and applied", "µs", made, applied)
 
 
-def mask_times(tokens: Tokens, row: np.ndarray[tuple[int], np.dtype[np.float32]]) -> tuple[float, float]:
-    constraint = JsonObject(tokens, 1000)
+def mask_times(tokens: TokenTable, row: np.ndarray[tuple[int], np.dtype[np.float32]]) -> tuple[float, float]:
+    constraint = JsonObjectConstraint(tokens, 1000)
     for byte in b'{"a':
         constraint.accept(tokens.single[byte])
     mask, made, applied = Mask(constraint), [], []

@@ -9,7 +9,7 @@ from bench.row import Row
 from oruel.engine.engine import Engine
 from oruel.engine.outbox import Outbox
 from oruel.engine.protocol import StepOutput, Submit, frame
-from oruel.engine.scheduler import Limits
+from oruel.engine.scheduler import StepLimits
 from oruel.llama.context import Context
 from oruel.llama.model import Model
 from oruel.sampling.sampler import Sampler
@@ -50,7 +50,7 @@ def decode_steps(model: Model, threads: int, streams: int, steps: int) -> Iterat
     watch = Stopwatch()
     with Context(model, window=256, sequences=max(2, streams), batch=480, threads=threads) as context:
         context._lib = Watched(context._lib, watch)
-        engine = Engine(context, Limits(streams), vocabulary_size=model.vocabulary.size, is_end=lambda token: False)
+        engine = Engine(context, StepLimits(streams), vocabulary_size=model.vocabulary.size, is_end=lambda token: False)
         outbox = Outbox(write)
         for number in range(streams):
             engine.submit(Submit(number, [number + 1, 5, 7], 0, 200, SamplingParams(temperature=0.7, top_k=40)), number)

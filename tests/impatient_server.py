@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from oruel import app
-from oruel.app import Patience
+from oruel.app import ServerTimeouts
 from oruel.cli import banner, logs
 from oruel.config import Settings
-from oruel.router.deployment import CatalogModel, Deployment, Embedded
+from oruel.router.deployment import CatalogModel, Deployment, EmbeddedSource
 from tests.server import RunningServer, wait_for_url
 
 ROOT = Path(__file__).parent.parent
@@ -57,6 +57,6 @@ if __name__ == "__main__":
     model, grace, silence = sys.argv[1:]
     settings = Settings(model=model, port=0, threads=1, parallel=10)
     logs.configure("json")
-    alone = CatalogModel(Path(model).stem, (Deployment("engine", Embedded(model)),))
-    patience = Patience(grace=float(grace), silence=float(silence))
+    alone = CatalogModel(Path(model).stem, (Deployment("engine", EmbeddedSource(model)),))
+    patience = ServerTimeouts(grace=float(grace), silence=float(silence))
     app.serve(settings, [alone], {model: Path(model)}, banner.show, patience)

@@ -4,7 +4,7 @@ from oruel.app import health
 from oruel.fleet import RunningModel
 from oruel.router.breaker import TOLERATED
 from oruel.router.catalog import ModelCard
-from oruel.router.deployment import Deployment, Upstream
+from oruel.router.deployment import Deployment, UpstreamSource
 from oruel.router.route import Route
 from tests.fakes import FakeBackend
 
@@ -12,7 +12,8 @@ from tests.fakes import FakeBackend
 def model(name: str) -> RunningModel:
     card = ModelCard(name=name, context=None, vocabulary_size=None, created=0)
     routes = [
-        Route(Deployment(f"{name}-{number}", Upstream("http://x", "oruel", "m")), FakeBackend()) for number in (1, 2)
+        Route(Deployment(f"{name}-{number}", UpstreamSource("http://x", "oruel", "m")), FakeBackend())
+        for number in (1, 2)
     ]
     return RunningModel(card, routes)
 

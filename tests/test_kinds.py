@@ -11,17 +11,17 @@ from hypothesis import strategies as st
 from oruel.contract.kinds import (
     Array,
     Boolean,
-    Choice,
-    Either,
     FreeObject,
     Integer,
     Kind,
     Number,
     Object,
-    Refused,
     String,
-    Tagged,
+    StringEnum,
+    StringOrArray,
+    TaggedUnion,
     TokenMap,
+    Unsupported,
     abbreviate,
     describe,
     nearest,
@@ -34,11 +34,13 @@ json_values = st.recursive(
     max_leaves=10,
 )
 person = Object({"name": String(1, 5), "age": Integer(0, 9)}, required=("name",))
-shape = Tagged("type", {"dot": Object({"type": Choice(("dot",)), "x": Integer(0, 9)}), "cube": Refused("it is flat.")})
+shape = TaggedUnion(
+    "type", {"dot": Object({"type": StringEnum(("dot",)), "x": Integer(0, 9)}), "cube": Unsupported("it is flat.")}
+)
 KINDS: list[Kind] = [
-    Number(0, 2), Integer(-3, 3), Boolean(), Choice(("a", "b")), String(1, 3), Array(Integer(0, 1), 1, 2),
-    Either(String(1, 3), Array(String(), maximum=2)), TokenMap(Number(-1, 1), 2), person, shape, FreeObject(2),
-    Refused("never.", neutral=("auto", [])),
+    Number(0, 2), Integer(-3, 3), Boolean(), StringEnum(("a", "b")), String(1, 3), Array(Integer(0, 1), 1, 2),
+    StringOrArray(String(1, 3), Array(String(), maximum=2)), TokenMap(Number(-1, 1), 2), person, shape, FreeObject(2),
+    Unsupported("never.", neutral=("auto", [])),
 ]  # fmt: skip
 
 
@@ -122,13 +124,13 @@ def test_a_tagged_union_goes_by_its_tag() -> None:
 
 @pytest.mark.parametrize("value", ["auto", []])
 def test_what_is_refused_takes_its_neutral_values_as_unset(value: object) -> None:
-    kind: Kind = Refused("never.", neutral=("auto", []))
+    kind: Kind = Unsupported("never.", neutral=("auto", []))
     assert kind.parse(value, "x") is None
 
 
 def test_false_is_not_zero_among_neutral_values() -> None:
     with pytest.raises(UnsupportedParameter):
-        Refused("never.", neutral=(False,)).parse(0, "x")
+        Unsupported("never.", neutral=(False,)).parse(0, "x")
 
 
 @pytest.mark.parametrize("key", ["", "-1", "+1", "01", "1.0", "1e3", " 1", "a", "١", "1234567890"])
@@ -154,7 +156,7 @@ def test_each_kind_states_itself_in_json_and_in_words(kind: Kind) -> None:
     assert str(kind)
     with pytest.raises(RequestError) as refused:
         kind.parse(object(), "x")
-    assert str(kind) in refused.value.message or isinstance(kind, Refused)
+    assert str(kind) in refused.value.message or isinstance(kind, Unsupported)
 
 
 @given(st.text())

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import torch
 
-from oruel.constraints.tokens import Tokens
+from oruel.constraints.tokens import TokenTable
 from oruel.engine.compiler import constraint_of
-from oruel.engine.protocol import Failure, Submit
+from oruel.engine.protocol import SequenceFailed, Submit
 from oruel.llama.context import Context
 from oruel.llama.model import Model as GgufModel
 from oruel.sampling.mask import Constraint
@@ -43,7 +43,7 @@ class Exported:
     def __init__(self, path: Path) -> None:
         self.model = GgufModel(path)
         self.vocabulary = self.model.vocabulary
-        self.tokens = Tokens(self.vocabulary)
+        self.tokens = TokenTable(self.vocabulary)
         self.tokenizer = Tokenizer(self.vocabulary, self.model.chat_template)
         self.context = Context(self.model, window=CONTEXT_LENGTH, sequences=1, batch=CONTEXT_LENGTH, threads=1)
         self.size = len(self.context.decode([0], [0], [0], [True])[0])
@@ -55,7 +55,7 @@ class Exported:
         """What the server holds calls of the declared functions to; free text stays free."""
         form = self.tokenizer.form(request_of(conversation), State.TEXT)
         constraint = constraint_of(self.tokens, Submit(0, [], 0, limit, GREEDY, form=form))
-        assert not isinstance(constraint, Failure), constraint
+        assert not isinstance(constraint, SequenceFailed), constraint
         return constraint
 
     def continued(

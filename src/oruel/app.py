@@ -27,7 +27,7 @@ from oruel.api.tokenize import parse_tokenize_aside, tokenize_aside
 from oruel.backends.preparation import prepare_aside
 from oruel.config import Settings, engine_environment, is_loopback
 from oruel.errors import ConfigError
-from oruel.fleet import Fleet, RunningEngine, RunningModel, fingerprint, side_by_side
+from oruel.fleet import Fleet, RunningEngine, RunningModel, fingerprint, run_concurrently
 from oruel.jobs.base import Jobs
 from oruel.jobs.client import JobClient
 from oruel.jobs.messages import Limits
@@ -66,7 +66,7 @@ ENGINE_GAUGES = {
 
 
 @dataclass(frozen=True)
-class Patience:
+class ServerTimeouts:
     """Seconds: `grace`, which running requests have to finish once the server is to stop; `silence`, after which an
     engine counts as hung.
     """
@@ -80,7 +80,7 @@ def serve(
     models: Sequence[CatalogModel],
     files: Mapping[str, Path],
     announce: Callable[[Announcement], None],
-    patience: Patience = Patience(),
+    patience: ServerTimeouts = ServerTimeouts(),
 ) -> None:
     """Runs the endpoint until SIGINT or SIGTERM. `files` are the embedded models' by the name that the catalog gives
     them. Raises StartupError before it takes requests.
@@ -97,7 +97,7 @@ async def run(
     files: Mapping[str, Path],
     listener: socket.socket,
     announce: Callable[[Announcement], None],
-    patience: Patience,
+    patience: ServerTimeouts,
 ) -> None:
     """A signal that comes before requests are taken cancels this."""
     running = asyncio.current_task()
@@ -109,7 +109,7 @@ async def run(
         # It imports what it needs while the engines load their models.
         await jobs.launch()
         fleet = Fleet(settings, files, jobs, owned, silence=patience.silence)
-        started = await side_by_side([fleet.start(model) for model in models])
+        started = await run_concurrently([fleet.start(model) for model in models])
         await jobs.open({engine.source for model in started for engine in model.engines.values()})
         services = compose(settings, started, jobs)
         said = announcement(settings, listener, started)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from oruel.contract.kinds import Array, Boolean, Choice, Integer, JSONSchema, Kind, Number, String
+from oruel.contract.kinds import Array, Boolean, Integer, JSONSchema, Kind, Number, String, StringEnum
 from oruel.errors import ConfigError, InvalidParameter
 
 BUNDLED_MODEL = "demo"
@@ -146,12 +146,12 @@ class Settings:
     )
     unknown_fields: Literal["refuse", "report"] = setting(
         "refuse",
-        Choice(("refuse", "report")),
+        StringEnum(("refuse", "report")),
         "What to do with request fields that nobody declared: refuse, or report them in the header x-oruel-ignored.",
     )
     share_prefixes: Literal["account", "all"] = setting(
         "account",
-        Choice(("account", "all")),
+        StringEnum(("account", "all")),
         "Who may reuse the computed beginning of a prompt: the same account, or all, who may notice what others sent.",
     )
     template_kwargs: tuple[str, ...] = setting(
@@ -161,7 +161,7 @@ class Settings:
     )
     tool_prompt: Literal["template", "generic"] = setting(
         "template",
-        Choice(("template", "generic")),
+        StringEnum(("template", "generic")),
         "How a model whose chat template knows no tools is told of them: template, not at all, so that requests with "
         "tools are refused; generic, in a message of our own.",
     )
@@ -172,7 +172,7 @@ class Settings:
     )
     log_prompts: bool = setting(False, Boolean(), "Write prompts and answers to the log.")
     log_format: str = setting(
-        "auto", Choice(("auto", "console", "json")), "How log lines look; auto: console in a terminal, else json."
+        "auto", StringEnum(("auto", "console", "json")), "How log lines look; auto: console in a terminal, else json."
     )
     libllama: str | None = setting(
         None,

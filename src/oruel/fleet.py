@@ -11,22 +11,22 @@ from typing import Any, Literal, TypeVar
 import structlog
 
 from oruel.backends.base import Backend
-from oruel.backends.discreet import Discreet
+from oruel.backends.discreet import KeyRedaction
 from oruel.backends.local import LocalBackend
-from oruel.backends.preparation import Window
-from oruel.backends.upstream import Patience as UpstreamPatience
+from oruel.backends.preparation import ContextWindow
 from oruel.backends.upstream import UpstreamBackend, upstream_client
+from oruel.backends.upstream import UpstreamTimeouts as UpstreamPatience
 from oruel.backends.within_context import WithinContext
 from oruel.config import Settings, engine_environment, secret_in
 from oruel.engine.client import EngineClient
-from oruel.engine.protocol import Ready, Start
+from oruel.engine.protocol import EngineReady, Start
 from oruel.errors import ConfigError, StartupError
 from oruel.jobs.base import Jobs
 from oruel.jobs.messages import TokenizerSource
 from oruel.llama.library import load_library
 from oruel.llama.model import Model
 from oruel.router.catalog import ModelCard
-from oruel.router.deployment import CatalogModel, Deployment, Embedded, Upstream
+from oruel.router.deployment import CatalogModel, Deployment, EmbeddedSource, UpstreamSource
 from oruel.router.engine_route import EngineRoute
 from oruel.router.route import Route
 from oruel.router.upstream_key import fault_of
@@ -42,7 +42,7 @@ FINGERPRINT_BYTES = 2**20
 @dataclass(frozen=True, slots=True)
 class RunningEngine:
     client: EngineClient
-    ready: Ready
+    ready: EngineReady
     path: Path
     tokenizer: Tokenizer
     source: TokenizerSource
@@ -80,7 +80,7 @@ class Fleet:
 
     async def start(self, model: CatalogModel) -> RunningModel:
         """Raises StartupError."""
-        started = await side_by_side([self._deployed(model, one) for one in model.deployments])
+        started = await run_concurrently([self._deployed(model, one) for one in model.deployments])
         engines = {route.deployment.name: engine for route, engine in started if engine}
         running = list(engines.values())
         return RunningModel(
@@ -90,7 +90,7 @@ class Fleet:
         )
 
     async def _deployed(self, model: CatalogModel, deployment: Deployment) -> tuple[Route, RunningEngine | None]:
-        if isinstance(deployment.source, Upstream):
+        if isinstance(deployment.source, UpstreamSource):
             return Route(deployment, self._upstream(model, deployment, deployment.source)), None
         try:
             engine = await self._engine(model, deployment.source)
@@ -103,7 +103,7 @@ class Fleet:
             engine.tokenizer,
             self._jobs,
             tokenizer_name=engine.source.path,
-            window=Window(model.name, engine.ready.context),
+            window=ContextWindow(model.name, engine.ready.context),
             shares_with_all=self._settings.share_prefixes == "all",
         )
         route = EngineRoute(
@@ -115,7 +115,7 @@ class Fleet:
         )
         return route, engine
 
-    async def _engine(self, model: CatalogModel, source: Embedded) -> RunningEngine:
+    async def _engine(self, model: CatalogModel, source: EmbeddedSource) -> RunningEngine:
         path = self._files[source.model]
         client = EngineClient(
             start_message(self._settings, path, model.context),
@@ -143,8 +143,8 @@ class Fleet:
         same = TokenizerSource(str(path), self._settings.libllama, describes)
         return RunningEngine(client, ready, path, tokenizer, same)
 
-    def _upstream(self, model: CatalogModel, deployment: Deployment, source: Upstream) -> Backend:
-        key = key_of(deployment, source)
+    def _upstream(self, model: CatalogModel, deployment: Deployment, source: UpstreamSource) -> Backend:
+        key = upstream_key(deployment, source)
         upstream: Backend = UpstreamBackend(
             self._client,
             source.base_url,
@@ -156,11 +156,11 @@ class Fleet:
                 deployment.connect_seconds, deployment.first_token_seconds, deployment.idle_seconds
             ),
         )
-        upstream = Discreet(upstream, key) if key else upstream
+        upstream = KeyRedaction(upstream, key) if key else upstream
         return upstream if model.context is None else WithinContext(upstream, model.context)
 
 
-async def side_by_side(works: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+async def run_concurrently(works: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
     """What all return, or what the first to fail raises; then the others have ended too."""
     try:
         async with asyncio.TaskGroup() as group:
@@ -198,7 +198,7 @@ def template_of(engines: Sequence[RunningEngine]) -> Literal["model", "chatml"] 
     return "model" if all(engine.tokenizer.has_template for engine in engines) else "chatml"
 
 
-def key_of(deployment: Deployment, source: Upstream) -> str | None:
+def upstream_key(deployment: Deployment, source: UpstreamSource) -> str | None:
     """Raises ConfigError where the variable holds none that can be sent; no message repeats a key."""
     if source.key_variable is None:
         return None

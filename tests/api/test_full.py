@@ -11,9 +11,9 @@ import pytest
 
 from oruel.api.deadline import Deadlines
 from oruel.backends.local import LocalBackend
-from oruel.backends.preparation import Window
+from oruel.backends.preparation import ContextWindow
 from oruel.engine.client import EngineClient
-from oruel.engine.protocol import Start, Started, TokenOutput
+from oruel.engine.protocol import SequenceStarted, Start, TokenOutput
 from oruel.llama.model import Model
 from oruel.text.tokenizer import Tokenizer
 from tests.api.conftest import CHAT, Serve, chat
@@ -57,7 +57,7 @@ Ask = Callable[..., "asyncio.Task[httpx2.Response]"]
 @pytest.fixture
 def ask(tokenizer: Tokenizer, engine: EngineClient, serve: Serve) -> Ask:
     backend = LocalBackend(
-        engine, tokenizer, InProcessJobs({MODEL: tokenizer}), tokenizer_name=MODEL, window=Window(MODEL, CONTEXT)
+        engine, tokenizer, InProcessJobs({MODEL: tokenizer}), tokenizer_name=MODEL, window=ContextWindow(MODEL, CONTEXT)
     )
 
     def begin(deadlines: Deadlines = PATIENT, **fields: Any) -> "asyncio.Task[httpx2.Response]":
@@ -132,14 +132,18 @@ async def test_the_usage_says_how_much_of_the_prompt_the_engine_found(
     engine, process = await scripted_engine(monkeypatch)
     client = serve(
         backend=LocalBackend(
-            engine, tokenizer, InProcessJobs({MODEL: tokenizer}), tokenizer_name=MODEL, window=Window(MODEL, CONTEXT)
+            engine,
+            tokenizer,
+            InProcessJobs({MODEL: tokenizer}),
+            tokenizer_name=MODEL,
+            window=ContextWindow(MODEL, CONTEXT),
         )
     )
     asking = asyncio.create_task(client.post(CHAT, json=chat(n=2)))
     await until(lambda: len(process.submitted) == 2)
     first, second = (submit.sequence for submit in process.submitted)
-    process.step(started=[Started(first, 3)])
-    process.step(TokenOutput(first, 65, "length"), started=[Started(second, 5)])
+    process.step(started=[SequenceStarted(first, 3)])
+    process.step(TokenOutput(first, 65, "length"), started=[SequenceStarted(second, 5)])
     process.step(TokenOutput(second, 65, "length"))
     usage = (await asking).json()["usage"]
     assert usage["prompt_tokens"] == len(process.submitted[0].prompt)

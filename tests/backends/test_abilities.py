@@ -10,7 +10,7 @@ from typing import Any, get_args
 import pytest
 
 from oruel.api.chat.body import parse_chat
-from oruel.backends.abilities import DIFFERS, REFUSED, Verdict, verdict
+from oruel.backends.abilities import DIFFERS, REFUSED, ParameterSupport, verdict
 from oruel.contract.parameters import PARAMETERS
 from oruel.errors import UnsupportedParameter
 from oruel.router.catalog import Catalog, ModelCard
@@ -151,7 +151,7 @@ def request_of(**fields: Any) -> ChatRequest:
     return parse_chat({"model": "m", "messages": messages, **fields}, CATALOG).request
 
 
-def judged(found: Verdict, name: str) -> str:
+def judged(found: ParameterSupport, name: str) -> str:
     return "refused" if name in found.refused else "differs" if name in found.differs else "exact"
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oruel.backends.discreet import Discreet, without_key
+from oruel.backends.discreet import KeyRedaction, without_key
 from oruel.contract.kinds import abbreviate
 from oruel.errors import InvalidParameter, OruelError, UpstreamFailed
 from oruel.types import ChatRequest, Message, SamplingParams
@@ -18,7 +18,7 @@ REQUEST = ChatRequest("id", "m", (Message("user", "Hello"),), SamplingParams())
 
 def answer(backend: FakeBackend) -> str:
     async def run() -> str:
-        return "".join([delta.text async for delta in Discreet(backend, KEY).stream(REQUEST)])
+        return "".join([delta.text async for delta in KeyRedaction(backend, KEY).stream(REQUEST)])
 
     return asyncio.run(run())
 

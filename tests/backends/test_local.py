@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from oruel.backends.local import LocalBackend
-from oruel.backends.preparation import Window
+from oruel.backends.preparation import ContextWindow
 from oruel.engine.client import EngineClient
-from oruel.engine.protocol import Start, Started, TokenOutput
+from oruel.engine.protocol import SequenceStarted, Start, TokenOutput
 from oruel.errors import ContextLengthExceeded, TemplateTooCostly
 from oruel.llama.model import Model
 from oruel.text.tokenizer import Tokenizer
@@ -37,7 +37,7 @@ def local(
     engine: EngineClient, tokenizer: Tokenizer, jobs: InProcessJobs | None = None, *, shares_with_all: bool = False
 ) -> LocalBackend:
     jobs = jobs or InProcessJobs({"llama": tokenizer})
-    window = Window("llama", CONTEXT)
+    window = ContextWindow("llama", CONTEXT)
     return LocalBackend(engine, tokenizer, jobs, tokenizer_name="llama", window=window, shares_with_all=shares_with_all)
 
 
@@ -184,7 +184,7 @@ def test_the_first_token_makes_a_delta_even_while_its_text_is_held_back(
             first = asyncio.ensure_future(anext(deltas))
             await until(lambda: bool(process.submitted))
             sequence = process.submitted[0].sequence
-            process.step(started=[Started(sequence, 0)])
+            process.step(started=[SequenceStarted(sequence, 0)])
             assert (await first).queued is not None
             a = tokenizer.encode_text("A")[-1]
             process.step(TokenOutput(sequence, a))

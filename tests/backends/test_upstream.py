@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from oruel.backends.upstream import Patience, UpstreamBackend, upstream_client
+from oruel.backends.upstream import UpstreamBackend, UpstreamTimeouts, upstream_client
 from oruel.errors import (
     ContextLengthExceeded,
     InvalidParameter,
@@ -34,7 +34,7 @@ from tests.stub_server import DONE, HANG, HEAD, Stub, chunk, event, saying, stat
 pytestmark = pytest.mark.anyio
 
 REQUEST = ChatRequest("id", "mine", (Message("user", "Hello"),), SamplingParams(reproducible=False), max_tokens=20)
-QUICK = Patience(connect=1.0, first_token=0.3, idle=0.3)
+QUICK = UpstreamTimeouts(connect=1.0, first_token=0.3, idle=0.3)
 
 
 @pytest.fixture

@@ -14,11 +14,11 @@ import pytest
 
 from oruel.api.failures import error_json
 from oruel.backends.base import Backend
-from oruel.backends.upstream import Patience, UpstreamBackend, upstream_client
+from oruel.backends.upstream import UpstreamBackend, UpstreamTimeouts, upstream_client
 from oruel.backends.upstream_stream import UpstreamStream
 from oruel.errors import OruelError, UpstreamFailed
 from oruel.router.catalog import Catalog, ModelCard
-from oruel.router.deployment import Deployment, Upstream
+from oruel.router.deployment import Deployment, UpstreamSource
 from oruel.router.price import Price
 from oruel.router.route import Route
 from oruel.router.router import Router
@@ -27,7 +27,7 @@ from tests.fakes import FakeBackend, saying
 from tests.hostile_upstreams import HOSTILE
 from tests.stub_server import DONE, chunk, event, stub_server, usage
 
-QUICK = Patience(connect=1.0, first_token=0.5, idle=0.5)
+QUICK = UpstreamTimeouts(connect=1.0, first_token=0.5, idle=0.5)
 STREAMS = 10_000
 MOST_CHARACTERS = 2**23
 
@@ -306,7 +306,7 @@ async def test_a_hostile_server_is_counted_as_failed_and_another_one_answers(scr
 
 
 def route(name: str, backend: Backend, url: str, cost: str) -> Route:
-    return Route(Deployment(name, Upstream(url, "oruel", "m"), cost=Price(Decimal(cost))), backend)
+    return Route(Deployment(name, UpstreamSource(url, "oruel", "m"), cost=Price(Decimal(cost))), backend)
 
 
 async def exhausted(deltas: AsyncGenerator[Delta, None]) -> None:

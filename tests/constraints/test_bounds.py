@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from oruel.constraints.bounds import Bounds
-from oruel.constraints.grammar import Grammar
-from oruel.constraints.json_object import JsonObject
+from oruel.constraints.bounds import ParserBounds
+from oruel.constraints.grammar import GrammarConstraint
+from oruel.constraints.json_object import JsonObjectConstraint
 from oruel.constraints.schema import json_grammar
-from oruel.constraints.tokens import Tokens
+from oruel.constraints.tokens import TokenTable
 from tests.text.vocabularies import ByteVocabulary
 
-TOKENS = Tokens(ByteVocabulary(merges=[b"[[[[", b"11111111", b'{"', b"e9", b"999", b'":', b'": ']))
+TOKENS = TokenTable(ByteVocabulary(merges=[b"[[[[", b"11111111", b'{"', b"e9", b"999", b'":', b'": ']))
 BUDGET = 6000
 ENDLESS = {
     "brackets": [b"[[[["],
@@ -35,7 +35,7 @@ SCHEMAS: dict[str, Any] = {
 }
 
 
-def write(held: Grammar | JsonObject, wanted: list[bytes], chance: random.Random) -> str:
+def write(held: GrammarConstraint | JsonObjectConstraint, wanted: list[bytes], chance: random.Random) -> str:
     """What comes of taking the first of these tokens that may follow, or else anything."""
     ids = [TOKENS.pieces.index(piece) for piece in wanted]
     written = b""
@@ -64,25 +64,25 @@ def assert_readable(text: str) -> None:
 
 @pytest.mark.parametrize("endless", ENDLESS)
 def test_an_object_without_end_can_be_read(endless: str) -> None:
-    assert_readable(write(JsonObject(TOKENS, BUDGET), ENDLESS[endless], random.Random(1)))
+    assert_readable(write(JsonObjectConstraint(TOKENS, BUDGET), ENDLESS[endless], random.Random(1)))
 
 
 @pytest.mark.parametrize("endless", ENDLESS)
 @pytest.mark.parametrize("schema", SCHEMAS)
 def test_a_document_of_a_schema_without_end_can_be_read(schema: str, endless: str) -> None:
-    held = Grammar(TOKENS, json_grammar(SCHEMAS[schema]), BUDGET, closes=True)
+    held = GrammarConstraint(TOKENS, json_grammar(SCHEMAS[schema]), BUDGET, closes=True)
     assert_readable(write(held, ENDLESS[endless], random.Random(2)))
 
 
 def test_what_any_document_holds_is_within_the_bounds() -> None:
-    bounds = Bounds()
+    bounds = ParserBounds()
     bounds.feed(json.dumps({"a": [1e308, -1e-308, 2**900, "[" * 100, "e999", '"9' * 200], "b": [[[]]] * 100}).encode())
     assert bounds.are_kept
 
 
 @pytest.mark.parametrize("text", ["[" * 65, "9" * 301, "1e309", "[-1E400", "12345678901e300"])
 def test_what_a_parser_may_not_read_is_not(text: str) -> None:
-    assert not Bounds().allow(text.encode())
-    bounds = Bounds()
+    assert not ParserBounds().allow(text.encode())
+    bounds = ParserBounds()
     bounds.feed(text.encode())
     assert not bounds.are_kept

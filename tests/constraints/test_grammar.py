@@ -9,9 +9,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from oruel.constraints.grammar import Grammar
+from oruel.constraints.grammar import GrammarConstraint
 from oruel.constraints.schema import json_grammar, not_both
-from oruel.constraints.tokens import Tokens
+from oruel.constraints.tokens import TokenTable
 from tests.constraints.test_json_object import CHOOSERS
 from tests.text.vocabularies import ByteVocabulary
 
@@ -82,13 +82,13 @@ schemas = objects(
         max_leaves=8,
     )
 )
-TOKENS = Tokens(
+TOKENS = TokenTable(
     ByteVocabulary(merges=[b'", "', b'": ', b'"}', b"}}", b"abc", b'{"', "é".encode(), b"\xc3", b"  ", b"00"])
 )
 
 
-def write(grammar: str, budget: int, chooser: str, chance: random.Random) -> tuple[bytes, Grammar]:
-    held, written = Grammar(TOKENS, grammar, budget, closes=True), list[int]()
+def write(grammar: str, budget: int, chooser: str, chance: random.Random) -> tuple[bytes, GrammarConstraint]:
+    held, written = GrammarConstraint(TOKENS, grammar, budget, closes=True), list[int]()
     while not held.is_complete and len(written) < budget:
         if held.forced:
             token = held.forced[0]

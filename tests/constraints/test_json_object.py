@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from oruel.constraints.json_object import JsonObject
-from oruel.constraints.tokens import Tokens
+from oruel.constraints.json_object import JsonObjectConstraint
+from oruel.constraints.tokens import TokenTable
 from oruel.llama.model import Model
 from tests.gguf_models import llama_model, mistral_model
 
@@ -55,16 +55,18 @@ CHOOSERS = {
 
 
 @pytest.fixture(scope="module", params=["the bundled model", "bytes and a few merges", "SentencePiece"])
-def tokens(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tokens]:
+def tokens(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TokenTable]:
     folder = tmp_path_factory.mktemp("model")
     makers = {"bytes and a few merges": llama_model, "SentencePiece": mistral_model}
     path = makers[request.param](folder) if request.param in makers else BUNDLED
     with Model(path, vocabulary_only=True) as model:
-        yield Tokens(model.vocabulary)
+        yield TokenTable(model.vocabulary)
 
 
-def write(tokens: Tokens, budget: int, choose: Chooser, chance: random.Random) -> tuple[list[int], JsonObject]:
-    constraint, written = JsonObject(tokens, budget), list[int]()
+def write(
+    tokens: TokenTable, budget: int, choose: Chooser, chance: random.Random
+) -> tuple[list[int], JsonObjectConstraint]:
+    constraint, written = JsonObjectConstraint(tokens, budget), list[int]()
     while not constraint.is_complete and len(written) < budget:
         if constraint.forced:
             token = constraint.forced[0]
@@ -76,12 +78,12 @@ def write(tokens: Tokens, budget: int, choose: Chooser, chance: random.Random) -
     return written, constraint
 
 
-def text_of(tokens: Tokens, written: list[int]) -> str:
+def text_of(tokens: TokenTable, written: list[int]) -> str:
     return b"".join(tokens.pieces[token] for token in written).decode()
 
 
 @pytest.mark.parametrize("chooser", CHOOSERS)
-def test_every_document_is_an_object_at_every_budget(tokens: Tokens, chooser: str) -> None:
+def test_every_document_is_an_object_at_every_budget(tokens: TokenTable, chooser: str) -> None:
     chance = random.Random(f"{SEED} {chooser}")
     for number in range(DOCUMENTS):
         budget = chance.choice([2, 3, 4, 5, 8, 13, 30, 60, 100])
@@ -90,19 +92,19 @@ def test_every_document_is_an_object_at_every_budget(tokens: Tokens, chooser: st
         assert constraint.is_complete
 
 
-def test_a_budget_of_one_token_is_cut(tokens: Tokens) -> None:
+def test_a_budget_of_one_token_is_cut(tokens: TokenTable) -> None:
     written, constraint = write(tokens, 1, anything, random.Random(SEED))
     assert text_of(tokens, written) == "{"
     assert not constraint.is_closing
 
 
-def test_whoever_prefers_whitespace_still_gets_on(tokens: Tokens) -> None:
+def test_whoever_prefers_whitespace_still_gets_on(tokens: TokenTable) -> None:
     written, _ = write(tokens, 400, preferring(b" \n\t"), random.Random(SEED))
     outside_strings = json.dumps(json.loads(text_of(tokens, written)))
     assert len(text_of(tokens, written)) <= 60 * len(outside_strings)
 
 
-def test_a_document_that_ends_by_itself_is_not_closing(tokens: Tokens) -> None:
+def test_a_document_that_ends_by_itself_is_not_closing(tokens: TokenTable) -> None:
     def end_it(chance: random.Random, allowed: list[int], pieces: list[bytes]) -> int:
         return max(allowed, key=lambda token: pieces[token] == b"}")
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oruel.constraints.json_text import CLOSING_BYTES, MOST_GROWTH, JsonText
+from oruel.constraints.json_text import CLOSING_BYTES, MOST_GROWTH, JsonTracker
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
@@ -18,8 +18,8 @@ OBJECTS = st.dictionaries(st.text(max_size=5), VALUES, max_size=5)
 LAYOUTS = st.sampled_from([{}, {"indent": 2}, {"separators": (",", ":")}, {"ensure_ascii": True}])
 
 
-def text_of(data: bytes) -> JsonText:
-    text = JsonText()
+def text_of(data: bytes) -> JsonTracker:
+    text = JsonTracker()
     text.feed(data)
     return text
 
@@ -41,7 +41,7 @@ def test_it_is_complete_at_its_last_byte_and_not_before(value: Any, layout: Any)
 
 @given(OBJECTS, LAYOUTS)
 def test_a_byte_never_makes_the_completion_longer_than_is_said(value: Any, layout: Any) -> None:
-    text, before = JsonText(), 2
+    text, before = JsonTracker(), 2
     for byte in json.dumps(value, **({"ensure_ascii": False} | layout)).encode("utf-8", "surrogatepass"):
         text.feed(bytes([byte]))
         assert len(text.closing) <= before + MOST_GROWTH

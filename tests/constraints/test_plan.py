@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from oruel.constraints.completion import TOKENS_AT_ONCE, UNDECIDED, Work
-from oruel.constraints.grammar import Grammar, first_end, unclosable
-from oruel.constraints.plan import Plan
+from oruel.constraints.completion import TOKENS_AT_ONCE, UNDECIDED, WorkBudget
+from oruel.constraints.grammar import GrammarConstraint, first_end, unclosable
+from oruel.constraints.plan import ClosingPlan
 from oruel.constraints.schema import json_grammar
-from oruel.constraints.tokens import Tokens
+from oruel.constraints.tokens import TokenTable
 from tests.text.vocabularies import ByteVocabulary
 
-TOKENS = Tokens(ByteVocabulary(merges=[b"ab", b"bc", b"abc", b'"}', b"aa", b"aaaa", b'", "']))
+TOKENS = TokenTable(ByteVocabulary(merges=[b"ab", b"bc", b"abc", b'"}', b"aa", b"aaaa", b'", "']))
 SEED = 20261125
 
 
@@ -50,7 +50,7 @@ PIECES = st.lists(st.sampled_from([b"ab", b"bc", b"abc", b"a", b"b", b"c"]), max
 @given(PIECES, PIECES)
 def test_whatever_tokens_spell_its_bytes_follow_a_plan(pieces: list[bytes], taken: list[bytes]) -> None:
     ids = {TOKENS.pieces[token]: token for token in range(TOKENS.size)}
-    plan, text = Plan(TOKENS, [ids[piece] for piece in pieces]), b"".join(pieces)
+    plan, text = ClosingPlan(TOKENS, [ids[piece] for piece in pieces]), b"".join(pieces)
     for piece in taken:
         token = ids[piece]
         length = plan.length_after([token])
@@ -67,8 +67,8 @@ def test_a_plan_is_left_where_no_token_spells_the_rest_of_one() -> None:
         def piece(self, token: int) -> bytes:
             return b"" if token == ord("c") else super().piece(token)
 
-    tokens = Tokens(NoSingleC(merges=[b"bc"]))
-    plan = Plan(tokens, [257])
+    tokens = TokenTable(NoSingleC(merges=[b"bc"]))
+    plan = ClosingPlan(tokens, [257])
     assert plan.length_after([ord("b")]) is None
     assert plan.length_after([257]) == 0
 
@@ -79,7 +79,7 @@ def test_no_token_costs_a_step_more_than_its_share_of_work(name: str) -> None:
     end = first_end(TOKENS, json_grammar(HOSTILE[name])).find()
     assert end is not None
     budget = len(end) + 200
-    held, written, waits = Grammar(TOKENS, json_grammar(HOSTILE[name]), budget, closes=True), list[int](), 0
+    held, written, waits = GrammarConstraint(TOKENS, json_grammar(HOSTILE[name]), budget, closes=True), list[int](), 0
     assert held.closes
     searches = 0
     while not held.is_complete and len(written) < budget and searches < 60:
@@ -87,11 +87,11 @@ def test_no_token_costs_a_step_more_than_its_share_of_work(name: str) -> None:
             token = forced[0]
         else:
             allowed = np.flatnonzero(np.unpackbits(held.mask(), count=TOKENS.size, bitorder="little"))
-            chosen, work = int(chance.choice(list(allowed))), Work(share)
+            chosen, work = int(chance.choice(list(allowed))), WorkBudget(share)
             searches += 1
             while (token := held.settle(chosen, work)) == UNDECIDED:
                 assert -2 * TOKENS_AT_ONCE < work.left <= 0
-                waits, work = waits + 1, Work(share)
+                waits, work = waits + 1, WorkBudget(share)
         held.accept(token)
         assert held.closes
         written.append(token)
@@ -103,18 +103,18 @@ def test_a_token_that_follows_the_plan_costs_no_work(name: str) -> None:
     grammar = json_grammar(HOSTILE[name])
     end = first_end(TOKENS, grammar).find()
     assert end is not None
-    held = Grammar(TOKENS, grammar, len(end), closes=True)
+    held = GrammarConstraint(TOKENS, grammar, len(end), closes=True)
     for token in end[:500]:
-        assert held.settle(token, Work(0)) == token
+        assert held.settle(token, WorkBudget(0)) == token
         held.accept(token)
 
 
 def test_the_end_is_looked_for_once_for_all_choices(monkeypatch: pytest.MonkeyPatch) -> None:
     for schema in (HOSTILE["a long string"], pattern("^.*a.{60}b.*c.{40}d$")):
-        first = Grammar(TOKENS, json_grammar(schema), 6000, closes=True)
+        first = GrammarConstraint(TOKENS, json_grammar(schema), 6000, closes=True)
         with monkeypatch.context() as patch:
-            patch.setattr("oruel.constraints.grammar.Search", pytest.fail)
-            assert Grammar(TOKENS, json_grammar(schema), 6000, closes=True).closes == first.closes
+            patch.setattr("oruel.constraints.grammar.ClosingSearch", pytest.fail)
+            assert GrammarConstraint(TOKENS, json_grammar(schema), 6000, closes=True).closes == first.closes
 
 
 def test_keywords_that_keep_a_document_from_being_completed_are_named() -> None:
@@ -184,7 +184,7 @@ CLOSING = [
 def test_a_budget_that_holds_a_document_gets_one(schema: dict[str, Any], budget: int, room: int) -> None:
     chance = random.Random(f"{SEED} {schema} {room}")
     for _ in range(10):
-        held, written = Grammar(TOKENS, json_grammar(schema), budget + room, closes=True), list[int]()
+        held, written = GrammarConstraint(TOKENS, json_grammar(schema), budget + room, closes=True), list[int]()
         while not held.is_complete and len(written) < budget + room:
             if forced := held.forced:
                 token = forced[0]

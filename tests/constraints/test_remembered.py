@@ -1,16 +1,16 @@
 """The latest few values are kept, of limited length together."""
 
-from oruel.constraints.remembered import Remembered
+from oruel.constraints.remembered import BoundedCache
 
 
-def remembering(most: int, most_characters: int) -> tuple[Remembered[str], list[str]]:
+def remembering(most: int, most_characters: int) -> tuple[BoundedCache[str], list[str]]:
     made: list[str] = []
 
     def make(text: str) -> str:
         made.append(text)
         return text.upper()
 
-    return Remembered(make, most, most_characters), made
+    return BoundedCache(make, most, most_characters), made
 
 
 def test_what_was_made_is_made_once() -> None:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from oruel.constraints.completion import MOST_WORK
-from oruel.constraints.grammar import Grammar, unclosable
-from oruel.constraints.schema import BYTES, json_grammar, left_out
+from oruel.constraints.grammar import GrammarConstraint, unclosable
+from oruel.constraints.schema import BYTES, json_grammar, unenforceable_keywords
 from oruel.constraints.weight import check_weight
 from oruel.errors import SchemaRefused
 
@@ -126,9 +126,9 @@ ORDINARY = {
 def test_a_schema_of_little_work_is_served_whatever_its_size(name: str) -> None:
     schema = (SERVED | ORDINARY)[name]
     began = time.process_time()
-    left_out(schema)
+    unenforceable_keywords(schema)
     unclosable(schema)
-    Grammar(BYTES, json_grammar(schema), 100, closes=True)
+    GrammarConstraint(BYTES, json_grammar(schema), 100, closes=True)
     assert time.process_time() - began < PATIENCE_CPU_SECONDS
 
 
@@ -137,7 +137,7 @@ def test_a_schema_of_too_much_work_is_refused_for_what_is_too_much(name: str) ->
     schema, said = REFUSED[name]
     began = time.process_time()
     with pytest.raises(SchemaRefused, match=said):
-        left_out(schema)
+        unenforceable_keywords(schema)
     assert time.process_time() - began < PATIENCE_CPU_SECONDS
 
 
@@ -151,7 +151,7 @@ def test_what_is_forced_is_searched_in_work_that_grows_with_its_length() -> None
 
 
 def test_a_search_that_the_library_gives_up_spoils_no_answer() -> None:
-    held = Grammar(BYTES, json_grammar(SERVED["a long string"]), 100, closes=True)
+    held = GrammarConstraint(BYTES, json_grammar(SERVED["a long string"]), 100, closes=True)
     assert not held.closes
     for byte in b'{"a": "abc':
         assert held.takes(byte)

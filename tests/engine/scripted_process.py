@@ -7,7 +7,17 @@ from typing import Any
 import pytest
 
 from oruel.engine.client import EngineClient
-from oruel.engine.protocol import Failure, Load, Ready, Start, Started, StepOutput, Submit, ToEngine, TokenOutput
+from oruel.engine.protocol import (
+    EngineLoad,
+    EngineReady,
+    SequenceFailed,
+    SequenceStarted,
+    Start,
+    StepOutput,
+    Submit,
+    ToEngine,
+    TokenOutput,
+)
 from oruel.errors import EngineFailed
 
 
@@ -30,8 +40,8 @@ class ScriptedProcess:
         self._on_step = on_step
         self._steps = itertools.count(1)
 
-    async def start(self) -> Ready:
-        return Ready(context=256, pool=256 * self._parallel, parallel=self._parallel, kernels="scripted")
+    async def start(self) -> EngineReady:
+        return EngineReady(context=256, pool=256 * self._parallel, parallel=self._parallel, kernels="scripted")
 
     async def close(self) -> None:
         pass
@@ -43,8 +53,10 @@ class ScriptedProcess:
     def submitted(self) -> list[Submit]:
         return [message for message in self.sent if isinstance(message, Submit)]
 
-    def step(self, *tokens: TokenOutput, started: Iterable[Started] = (), failures: Iterable[Failure] = ()) -> None:
-        self._on_step(StepOutput(list(tokens), list(failures), list(started), Load(steps=next(self._steps))))
+    def step(
+        self, *tokens: TokenOutput, started: Iterable[SequenceStarted] = (), failures: Iterable[SequenceFailed] = ()
+    ) -> None:
+        self._on_step(StepOutput(list(tokens), list(failures), list(started), EngineLoad(steps=next(self._steps))))
 
 
 async def scripted_engine(

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from oruel.engine.client import EngineClient, Generation
-from oruel.engine.protocol import Failure, Form, Start, Started, TokenOutput
+from oruel.engine.protocol import GrammarSpec, SequenceFailed, SequenceStarted, Start, TokenOutput
 from oruel.errors import EngineFailed, InvalidParameter, ModelLoadError, Overloaded
 from oruel.types import SamplingParams
 from tests.engine.scripted_process import scripted_engine
@@ -234,15 +234,15 @@ def test_the_longer_the_queue_stands_the_later_one_is_told_to_come_back_but_neve
 
 @pytest.mark.parametrize(
     ("form", "param"),
-    [(Form("x", closes=True), "response_format.json_schema.schema"), (Form("x"), "tools")],
+    [(GrammarSpec("x", closes=True), "response_format.json_schema.schema"), (GrammarSpec("x"), "tools")],
 )
 def test_a_form_that_the_engine_cannot_hold_to_is_the_callers_to_mend(
-    monkeypatch: pytest.MonkeyPatch, form: Form, param: str
+    monkeypatch: pytest.MonkeyPatch, form: GrammarSpec, param: str
 ) -> None:
     async def scenario() -> None:
         client, process = await scripted_engine(monkeypatch)
         with client.generate(PROMPT, SamplingParams(), choices=1, max_tokens=5, form=form) as generation:
-            process.step(failures=[Failure(process.submitted[0].sequence, "it is too complex", form=True)])
+            process.step(failures=[SequenceFailed(process.submitted[0].sequence, "it is too complex", form=True)])
             with pytest.raises(InvalidParameter, match="too complex") as refused:
                 await generation.started()
             assert refused.value.param == param
@@ -265,11 +265,11 @@ def test_a_request_leaves_the_queue_with_the_first_of_its_choices(monkeypatch: p
         with client.generate(PROMPT, SamplingParams(), choices=2, max_tokens=5) as generation:
             assert generation.place is None
             first, second = (submit.sequence for submit in process.submitted)
-            process.step(started=[Started(first, 3), Started(second, 4)])
+            process.step(started=[SequenceStarted(first, 3), SequenceStarted(second, 4)])
             place = await generation.started()
             assert place.cached == 3
             assert place.queued >= 0
-            process.step(started=[Started(second, 4)])
+            process.step(started=[SequenceStarted(second, 4)])
             assert await generation.started() == place
 
     asyncio.run(scenario())
@@ -295,7 +295,7 @@ def test_a_request_that_fails_while_it_waits_says_so(monkeypatch: pytest.MonkeyP
             if dies:
                 process.die(EngineFailed("The engine died."))
             else:
-                process.step(failures=[Failure(process.submitted[0].sequence, "No logits came.")])
+                process.step(failures=[SequenceFailed(process.submitted[0].sequence, "No logits came.")])
             with pytest.raises(EngineFailed):
                 await generation.started()
 

@@ -8,16 +8,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from oruel.constraints.completion import Search, Work
-from oruel.constraints.grammar import Grammar, first_end, unclosable
-from oruel.constraints.json_object import GRAMMAR, JsonObject
-from oruel.constraints.schema import embedded, json_grammar
-from oruel.constraints.tokens import REMEMBERED_GRAMMARS, Tokens
+from oruel.constraints.completion import ClosingSearch, WorkBudget
+from oruel.constraints.grammar import GrammarConstraint, first_end, unclosable
+from oruel.constraints.json_object import GRAMMAR, JsonObjectConstraint
+from oruel.constraints.schema import embed_schema, json_grammar
+from oruel.constraints.tokens import REMEMBERED_GRAMMARS, TokenTable
 from oruel.constraints.weight import MOST_NESTED
-from oruel.engine.compiler import Compilation, Compiled, Compiler
+from oruel.engine.compiler import Compilation, CompiledRequest, GrammarCompiler
 from oruel.engine.engine import Engine
-from oruel.engine.protocol import Failure, Form, Submit
-from oruel.engine.scheduler import Limits
+from oruel.engine.protocol import GrammarSpec, SequenceFailed, Submit
+from oruel.engine.scheduler import StepLimits
 from oruel.errors import SchemaRefused
 from oruel.types import SamplingParams
 from tests.engine.fake_context import END, VOCABULARY_SIZE, CountingContext
@@ -33,12 +33,12 @@ LARGE = {"enum": [f"value number {number} of many" for number in range(9000)]}
 
 
 def request(number: int, grammar: str, *, closes: bool = True) -> Submit:
-    return Submit(number, [1, 2], 0, 100, SamplingParams(), form=Form(grammar, closes=closes))
+    return Submit(number, [1, 2], 0, 100, SamplingParams(), form=GrammarSpec(grammar, closes=closes))
 
 
-def compiling(window: int = WINDOW) -> tuple[Compiler, "queue.SimpleQueue[Compiled]"]:
-    delivered: queue.SimpleQueue[Compiled] = queue.SimpleQueue()
-    return Compiler(Tokens(ByteVocabulary()), delivered.put, window), delivered
+def compiling(window: int = WINDOW) -> tuple[GrammarCompiler, "queue.SimpleQueue[CompiledRequest]"]:
+    delivered: queue.SimpleQueue[CompiledRequest] = queue.SimpleQueue()
+    return GrammarCompiler(TokenTable(ByteVocabulary()), delivered.put, window), delivered
 
 
 def test_each_form_becomes_its_constraint() -> None:
@@ -47,8 +47,8 @@ def test_each_form_becomes_its_constraint() -> None:
     compiler.submit(request(2, json_grammar({"type": "integer"})))
     outcomes = sorted((delivered.get(timeout=PATIENCE_SECONDS) for _ in range(2)), key=lambda one: one.request.sequence)
     assert [outcome.request.sequence for outcome in outcomes] == [1, 2]
-    assert isinstance(outcomes[0].outcome, JsonObject)
-    assert isinstance(outcomes[1].outcome, Grammar)
+    assert isinstance(outcomes[0].outcome, JsonObjectConstraint)
+    assert isinstance(outcomes[1].outcome, GrammarConstraint)
     assert compiler.release(1)
     assert not compiler.release(1)
 
@@ -62,10 +62,10 @@ def test_a_form_that_cannot_be_compiled_is_its_requests_failure(grammar: str) ->
     compiler.submit(request(2, json_grammar({"type": "integer"})))
     outcomes = [delivered.get(timeout=PATIENCE_SECONDS) for _ in range(2)]
     failed, after = (one.outcome for one in sorted(outcomes, key=lambda one: one.request.sequence))
-    assert isinstance(failed, Failure)
+    assert isinstance(failed, SequenceFailed)
     assert failed.form
     assert "<state>" not in failed.message
-    assert isinstance(after, Grammar)
+    assert isinstance(after, GrammarConstraint)
 
 
 def test_a_failure_of_our_own_is_an_outcome_too(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,13 +77,15 @@ def test_a_failure_of_our_own_is_an_outcome_too(monkeypatch: pytest.MonkeyPatch)
     compiler, delivered = compiling()
     compiler.submit(request(1, GRAMMAR))
     outcome = delivered.get(timeout=PATIENCE_SECONDS).outcome
-    assert isinstance(outcome, Failure)
+    assert isinstance(outcome, SequenceFailed)
     assert not outcome.form
 
 
 def test_streams_go_on_while_a_hostile_schema_is_compiled() -> None:
     compiler, delivered = compiling()
-    engine = Engine(CountingContext(), Limits(4), vocabulary_size=VOCABULARY_SIZE, is_end=lambda token: token == END)
+    engine = Engine(
+        CountingContext(), StepLimits(4), vocabulary_size=VOCABULARY_SIZE, is_end=lambda token: token == END
+    )
     engine.submit(Submit(0, [1], 0, 50, SamplingParams(temperature=0)), 0)
     compiler.submit(request(1, json_grammar(LARGE)))
     steps = 0
@@ -91,19 +93,19 @@ def test_streams_go_on_while_a_hostile_schema_is_compiled() -> None:
         assert engine.step().tokens
         steps += 1
     assert steps > 0
-    assert isinstance(delivered.get(timeout=PATIENCE_SECONDS).outcome, Grammar)
+    assert isinstance(delivered.get(timeout=PATIENCE_SECONDS).outcome, GrammarConstraint)
 
 
 def test_other_threads_have_their_turns_while_a_way_to_the_end_is_searched(monkeypatch: pytest.MonkeyPatch) -> None:
     turns: list[int] = []
     seen: list[int] = []
-    proceed = Search.proceed
+    proceed = ClosingSearch.proceed
 
-    def watched(search: Search, work: Work) -> bool:
+    def watched(search: ClosingSearch, work: WorkBudget) -> bool:
         seen.append(len(turns))
         return proceed(search, work)
 
-    monkeypatch.setattr(Search, "proceed", watched)
+    monkeypatch.setattr(ClosingSearch, "proceed", watched)
     searching = threading.Thread(target=unclosable, args=[{"type": "array", "minItems": 10**6 + 1}])
     searching.start()
     while searching.is_alive():
@@ -114,7 +116,7 @@ def test_other_threads_have_their_turns_while_a_way_to_the_end_is_searched(monke
 
 
 def test_what_is_too_complex_is_said_to_be() -> None:
-    tokens = Tokens(ByteVocabulary())
+    tokens = TokenTable(ByteVocabulary())
     with pytest.raises(SchemaRefused, match="too complex"):
         tokens.matcher(json_grammar({"type": "integer", "multipleOf": 1234567, "minimum": 10**15}))
 
@@ -126,13 +128,13 @@ class Gate:
         self.begun, self.opened, self.compiled = threading.Event(), threading.Event(), list[int]()
         monkeypatch.setattr("oruel.engine.compiler.compilation", self._compilation)
 
-    def _compilation(self, _: Tokens, wanted: Submit, __: int) -> Compilation:
+    def _compilation(self, _: TokenTable, wanted: Submit, __: int) -> Compilation:
         assert wanted.form is not None
         self.begun.set()
         assert self.opened.wait(PATIENCE_SECONDS)
         yield float(wanted.form.grammar)
         self.compiled.append(wanted.sequence)
-        return Failure(wanted.sequence, "x")
+        return SequenceFailed(wanted.sequence, "x")
 
 
 def test_who_went_away_is_not_compiled_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,11 +166,11 @@ def test_scopes_take_turns_and_the_cheapest_compilation_of_each_goes_first(monke
 
 
 def test_a_costly_compilation_is_not_put_off_for_ever_by_cheap_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    def pieces(_: Tokens, wanted: Submit, __: int) -> Compilation:
+    def pieces(_: TokenTable, wanted: Submit, __: int) -> Compilation:
         while wanted.sequence == 1:
             yield 0
         yield 0.02
-        return Failure(wanted.sequence, "x")
+        return SequenceFailed(wanted.sequence, "x")
 
     monkeypatch.setattr("oruel.engine.compiler.compilation", pieces)
     compiler, delivered = compiling()
@@ -186,7 +188,7 @@ def test_a_search_for_an_end_lets_another_compilation_go_first() -> None:
 
 
 def test_an_end_that_no_sequence_could_hold_is_not_searched_to_the_last() -> None:
-    tokens, grammar = Tokens(ByteVocabulary()), json_grammar({"type": "array", "minItems": 10**6 + 3})
+    tokens, grammar = TokenTable(ByteVocabulary()), json_grammar({"type": "array", "minItems": 10**6 + 3})
     search, pieces = first_end(tokens, grammar, (), WINDOW), 1
     while not search.proceed():
         pieces += 1
@@ -196,12 +198,12 @@ def test_an_end_that_no_sequence_could_hold_is_not_searched_to_the_last() -> Non
 
 def test_many_tools_whose_schemas_are_too_much_together_are_refused() -> None:
     one = {"type": "object", "properties": {f"p{number}": {"type": "integer"} for number in range(300)}}
-    rules = [f"tool_{number}: %json {embedded(one | {'title': str(number)})}" for number in range(40)]
+    rules = [f"tool_{number}: %json {embed_schema(one | {'title': str(number)})}" for number in range(40)]
     grammar = "\n".join(["%llguidance {}", "start: " + " | ".join(rule.partition(":")[0] for rule in rules), *rules])
     compiler, delivered = compiling()
     compiler.submit(request(1, grammar, closes=False))
     refused = delivered.get(timeout=PATIENCE_SECONDS).outcome
-    assert isinstance(refused, Failure)
+    assert isinstance(refused, SequenceFailed)
     assert refused.form
     assert "too much work" in refused.message
 
@@ -212,11 +214,11 @@ def test_the_deepest_schema_that_is_allowed_does_not_crash_the_compiler() -> Non
     schema = {"$defs": nodes | {f"n{levels}": {"type": "null"}}, "$ref": "#/$defs/n0"}
     compiler, delivered = compiling()
     compiler.submit(request(1, json_grammar(schema), closes=False))
-    assert isinstance(delivered.get(timeout=PATIENCE_SECONDS).outcome, Grammar)
+    assert isinstance(delivered.get(timeout=PATIENCE_SECONDS).outcome, GrammarConstraint)
 
 
 def test_only_so_many_grammars_are_held() -> None:
-    tokens = Tokens(ByteVocabulary())
+    tokens = TokenTable(ByteVocabulary())
     for number in range(2 * REMEMBERED_GRAMMARS):
-        Grammar(tokens, json_grammar({"const": number}), 10, closes=True)
+        GrammarConstraint(tokens, json_grammar({"const": number}), 10, closes=True)
     assert tokens.remembered <= REMEMBERED_GRAMMARS

@@ -8,7 +8,7 @@ import pytest
 
 from oruel.engine.engine import Engine
 from oruel.engine.protocol import StepOutput, Submit, TokenOutput
-from oruel.engine.scheduler import Limits
+from oruel.engine.scheduler import StepLimits
 from oruel.llama.context import Context
 from oruel.llama.model import Model
 from oruel.types import SamplingParams, Tier
@@ -41,7 +41,7 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 @pytest.fixture
 def engine(model: Model) -> Iterator[Engine]:
     with Context(model, window=WINDOW, sequences=SLOTS, batch=480, threads=1) as context:
-        yield Engine(context, Limits(SLOTS - 1), vocabulary_size=model.vocabulary.size, is_end=lambda token: False)
+        yield Engine(context, StepLimits(SLOTS - 1), vocabulary_size=model.vocabulary.size, is_end=lambda token: False)
 
 
 def prompt(chance: random.Random, length: int) -> list[int]:

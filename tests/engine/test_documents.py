@@ -11,12 +11,12 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from oruel.constraints.grammar import Grammar
-from oruel.constraints.schema import json_grammar, left_out
-from oruel.constraints.tokens import Tokens
+from oruel.constraints.grammar import GrammarConstraint
+from oruel.constraints.schema import json_grammar, unenforceable_keywords
+from oruel.constraints.tokens import TokenTable
 from oruel.engine.engine import Engine
 from oruel.engine.protocol import Submit
-from oruel.engine.scheduler import Limits
+from oruel.engine.scheduler import StepLimits
 from oruel.errors import SchemaRefused
 from oruel.llama.context import Context
 from oruel.llama.model import Model
@@ -38,10 +38,10 @@ def documents(
     model: Model, requests: list[tuple[dict[str, Any], SamplingParams, int]]
 ) -> list[tuple[str, str | None, bool]]:
     """The text of each, how it ended, and whether its budget held a document; all at once, as slots allow."""
-    tokens = Tokens(model.vocabulary)
+    tokens = TokenTable(model.vocabulary)
     with Context(model, window=WINDOW, sequences=SLOTS, batch=512, threads=1) as context:
-        engine = Engine(context, Limits(SLOTS), vocabulary_size=tokens.size, is_end=tokens.ends.__contains__)
-        held = [Grammar(tokens, json_grammar(schema), budget, closes=True) for schema, _, budget in requests]
+        engine = Engine(context, StepLimits(SLOTS), vocabulary_size=tokens.size, is_end=tokens.ends.__contains__)
+        held = [GrammarConstraint(tokens, json_grammar(schema), budget, closes=True) for schema, _, budget in requests]
         possible = [one.closes for one in held]
         for number, (_, sampling, budget) in enumerate(requests):
             engine.submit(Submit(number, PROMPT, 0, budget, sampling), number, held[number])
@@ -74,7 +74,7 @@ def within_window(budget: int) -> int:
 def can_be_read(schema: dict[str, Any]) -> bool:
     """The library panics on some pairs of equal bounds; those schemas are refused whole, and no other is."""
     try:
-        left_out(schema)
+        unenforceable_keywords(schema)
     except SchemaRefused as error:
         if "fails on it" not in error.message:
             raise
@@ -130,11 +130,13 @@ def test_a_forced_run_of_tokens_takes_one_step(tmp_path: Path) -> None:
         "additionalProperties": False,
     }
     with Model(llama_model(tmp_path)) as model:
-        tokens = Tokens(model.vocabulary)
+        tokens = TokenTable(model.vocabulary)
         with Context(model, window=256, sequences=2, batch=256, threads=1) as context:
-            engine = Engine(context, Limits(2), vocabulary_size=tokens.size, is_end=tokens.ends.__contains__)
+            engine = Engine(context, StepLimits(2), vocabulary_size=tokens.size, is_end=tokens.ends.__contains__)
             engine.submit(
-                Submit(0, PROMPT, 0, 100, SamplingParams()), 0, Grammar(tokens, json_grammar(schema), 100, closes=True)
+                Submit(0, PROMPT, 0, 100, SamplingParams()),
+                0,
+                GrammarConstraint(tokens, json_grammar(schema), 100, closes=True),
             )
             step = engine.step()
             text = b"".join(tokens.pieces[output.token] for output in step.tokens)

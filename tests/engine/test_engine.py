@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from oruel.constraints.completion import UNDECIDED, Work
+from oruel.constraints.completion import UNDECIDED, WorkBudget
 from oruel.engine.engine import Engine
 from oruel.engine.protocol import StepOutput, Submit, TokenOutput
-from oruel.engine.scheduler import Limits
+from oruel.engine.scheduler import StepLimits
 from oruel.types import SamplingParams, Tier
 from tests.engine.fake_context import END, VOCABULARY_SIZE, CountingContext
 
@@ -21,7 +21,7 @@ GREEDY = SamplingParams(temperature=0)
 
 
 def engine(context: CountingContext, *, parallel: int | None = None) -> Engine:
-    limits = Limits(parallel or context.sequences)
+    limits = StepLimits(parallel or context.sequences)
     return Engine(context, limits, vocabulary_size=VOCABULARY_SIZE, is_end=lambda token: token == END)
 
 
@@ -84,7 +84,7 @@ class Slow:
         assert self._waited == 0, "nothing else is asked for until a token is settled"
         return np.full(VOCABULARY_SIZE // 8, 255, np.uint8)
 
-    def settle(self, token: int, work: Work | None = None) -> int:
+    def settle(self, token: int, work: WorkBudget | None = None) -> int:
         assert work is not None
         work.left = 0
         self._waited = (self._waited + 1) % self._steps

@@ -5,14 +5,14 @@ import os
 
 import pytest
 
-from oruel.engine.frames import Frames
-from oruel.engine.protocol import MAX_FRAME_BYTES, FromEngine, Load, Pong, StepOutput, TokenOutput, frame
+from oruel.engine.frames import FrameReader
+from oruel.engine.protocol import MAX_FRAME_BYTES, EngineLoad, FromEngine, Pong, StepOutput, TokenOutput, frame
 
 MESSAGES: list[FromEngine] = [
     Pong(),
-    StepOutput([TokenOutput(1, token) for token in range(300)], [], [], Load(running=1)),
+    StepOutput([TokenOutput(1, token) for token in range(300)], [], [], EngineLoad(running=1)),
     Pong(),
-    StepOutput([TokenOutput(1, 7, "stop")], [], [], Load()),
+    StepOutput([TokenOutput(1, 7, "stop")], [], [], EngineLoad()),
 ]
 
 
@@ -21,7 +21,7 @@ def heard(*parts: bytes) -> list[FromEngine]:
     messages: list[FromEngine] = []
 
     async def read() -> None:
-        frames = Frames(messages.append)
+        frames = FrameReader(messages.append)
         ours, theirs = os.pipe()
         await frames.read(ours)
         for part in parts:

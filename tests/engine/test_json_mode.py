@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from oruel.constraints.json_object import JsonObject
-from oruel.constraints.tokens import Tokens
+from oruel.constraints.json_object import JsonObjectConstraint
+from oruel.constraints.tokens import TokenTable
 from oruel.engine.engine import Engine
 from oruel.engine.protocol import Submit
-from oruel.engine.scheduler import Limits
+from oruel.engine.scheduler import StepLimits
 from oruel.llama.context import Context
 from oruel.llama.model import Model
 from oruel.types import SamplingParams
@@ -27,16 +27,16 @@ PROMPT = list(b"Answer in JSON:")
 
 def documents(model: Model, requests: list[tuple[SamplingParams, int]]) -> list[tuple[bytes, str | None]]:
     """The text of each, with the way it ended; all at once, as far as there are slots."""
-    tokens = Tokens(model.vocabulary)
+    tokens = TokenTable(model.vocabulary)
     with Context(model, window=256, sequences=SLOTS, batch=256, threads=1) as context:
         engine = Engine(
             context,
-            Limits(SLOTS),
+            StepLimits(SLOTS),
             vocabulary_size=model.vocabulary.size,
             is_end=tokens.ends.__contains__,
         )
         for number, (sampling, budget) in enumerate(requests):
-            engine.submit(Submit(number, PROMPT, 0, budget, sampling), number, JsonObject(tokens, budget))
+            engine.submit(Submit(number, PROMPT, 0, budget, sampling), number, JsonObjectConstraint(tokens, budget))
         texts: list[bytes] = [b""] * len(requests)
         ends: list[str | None] = [None] * len(requests)
         while engine.has_work:

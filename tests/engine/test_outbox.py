@@ -1,7 +1,7 @@
 """Quick steps share messages; whoever begins, ends or fails is told at once, and nothing is lost or reordered."""
 
 from oruel.engine.outbox import HOLD_SECONDS, Outbox
-from oruel.engine.protocol import Failure, Load, Started, StepOutput, TokenOutput
+from oruel.engine.protocol import EngineLoad, SequenceFailed, SequenceStarted, StepOutput, TokenOutput
 
 
 class Clock:
@@ -15,9 +15,9 @@ class Clock:
 def step(*tokens: int, finish: bool = False, started: bool = False, failed: bool = False, steps: int = 0) -> StepOutput:
     return StepOutput(
         tokens=[TokenOutput(1, token, "stop" if finish else None) for token in tokens],
-        failures=[Failure(2, "broken")] if failed else [],
-        started=[Started(1, 0)] if started else [],
-        load=Load(steps=steps),
+        failures=[SequenceFailed(2, "broken")] if failed else [],
+        started=[SequenceStarted(1, 0)] if started else [],
+        load=EngineLoad(steps=steps),
     )
 
 

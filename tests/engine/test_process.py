@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oruel.engine.crashes import FIRST_PAUSE_SECONDS, HEALTHY_SECONDS, LONGEST_PAUSE_SECONDS, Crashes
+from oruel.engine.crashes import FIRST_PAUSE_SECONDS, HEALTHY_SECONDS, LONGEST_PAUSE_SECONDS, CrashHistory
 from oruel.engine.process import EngineProcess
 from oruel.engine.protocol import Start
 from oruel.errors import EngineFailed, ModelLoadError
@@ -24,13 +24,13 @@ SILENCE = 2.0
 
 @given(crashes=st.integers(0, 100_000), sick_seconds=st.floats(0, HEALTHY_SECONDS, exclude_max=True))
 def test_the_pause_never_shrinks_from_crash_to_crash_and_is_bounded(crashes: int, sick_seconds: float) -> None:
-    before = Crashes(crashes, "signal 9")
+    before = CrashHistory(crashes, "signal 9")
     after = before.after("signal 11", sick_seconds)
     assert FIRST_PAUSE_SECONDS <= before.pause <= after.pause <= LONGEST_PAUSE_SECONDS
 
 
 def test_the_pause_doubles() -> None:
-    crashes = Crashes()
+    crashes = CrashHistory()
     pauses = []
     for _ in range(8):
         crashes = crashes.after("signal 9", 0)
@@ -42,11 +42,11 @@ def test_the_pause_doubles() -> None:
 def test_an_engine_that_was_healthy_is_started_again_as_soon_as_after_its_first_crash(
     crashes: int, healthy_seconds: float
 ) -> None:
-    assert Crashes(crashes, "signal 9").after("signal 9", healthy_seconds).pause == FIRST_PAUSE_SECONDS
+    assert CrashHistory(crashes, "signal 9").after("signal 9", healthy_seconds).pause == FIRST_PAUSE_SECONDS
 
 
 def test_how_often_and_how_it_failed_is_said_in_words() -> None:
-    once = Crashes().after("exit status 1", 0)
+    once = CrashHistory().after("exit status 1", 0)
     assert str(once) == "The engine failed once, last with exit status 1"
     assert str(once.after("signal 9", 0)) == "The engine failed 2 times in a row, last with signal 9"
 

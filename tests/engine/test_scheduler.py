@@ -5,13 +5,13 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oruel.engine.scheduler import INVARIANT_CHUNK_TOKENS, Limits, Plan, schedule
+from oruel.engine.scheduler import INVARIANT_CHUNK_TOKENS, StepLimits, StepPlan, schedule
 from oruel.engine.sequence import HEAD_START_SECONDS, Sequence
 from oruel.engine.slots import WORTH_COPYING, Placement, Slot, place, shared_prefix
 from oruel.sampling.sampler import Sampler
 from oruel.types import SamplingParams, Tier
 
-LIMITS = Limits(parallel=4)
+LIMITS = StepLimits(parallel=4)
 SAMPLER = Sampler(SamplingParams(temperature=0), 0, 10)
 
 
@@ -35,7 +35,7 @@ def occupied(running: list[Sequence], count: int) -> list[Slot]:
     return slots
 
 
-def counts(plan: Plan) -> dict[int, int]:
+def counts(plan: StepPlan) -> dict[int, int]:
     chunks = (*plan.decoding, *plan.chunks)
     return {s.id: sum(chunk.count for chunk in chunks if chunk.sequence is s) for s in {c.sequence for c in chunks}}
 
@@ -190,7 +190,7 @@ def test_the_shared_prefix_is_the_one_that_counting_finds(one: list[int], other:
 @settings(max_examples=150, deadline=None)
 def test_plans_keep_the_invariants(data: st.DataObject) -> None:
     count = data.draw(st.integers(2, 6), label="slots")
-    limits = Limits(parallel=data.draw(st.integers(1, count), label="parallel"))
+    limits = StepLimits(parallel=data.draw(st.integers(1, count), label="parallel"))
     busy = data.draw(st.integers(0, limits.parallel), label="running")
     tiers: st.SearchStrategy[Tier] = st.sampled_from(["standard", "turbo"])
     texts = st.tuples(st.integers(0, 3), st.integers(1, 200)).map(lambda drawn: [drawn[0], *LONG[: drawn[1]]])

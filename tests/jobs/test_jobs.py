@@ -12,7 +12,7 @@ import pytest
 from oruel.api.examiner import Written, examine_schemas
 from oruel.api.tokenize import TokenizeCall, TokenizeWork, tokenize_aside
 from oruel.app import WORKS
-from oruel.backends.preparation import Conversation, Window, prepare_aside
+from oruel.backends.preparation import ContextWindow, PreparedConversation, prepare_aside
 from oruel.config import engine_environment
 from oruel.errors import InvalidParameter, Overloaded, PreparationFailed, StartupError, TooCostly, UnsupportedParameter
 from oruel.jobs.client import JobClient
@@ -197,7 +197,7 @@ REQUEST = ChatRequest(
 def test_jobs_answer_as_the_same_functions_do_here_and_the_server_has_one_thread(tmp_path: Path) -> None:
     path = str(llama_model(tmp_path))
     schemas = [Written('{"type": "object", "properties": {"a": {"not": {"type": "null"}}}}', True)]
-    conversation = Conversation(path, Window("llama", 4096), REQUEST)
+    conversation = PreparedConversation(path, ContextWindow("llama", 4096), REQUEST)
     text = TokenizeWork(path, "llama", TokenizeCall(text="Hello <|im_end|> 🦙"))
     too_long = TokenizeWork(path, "llama", TokenizeCall(text="x" * 8_000_000))
 

@@ -16,7 +16,7 @@ from oruel.errors import LibraryError
 from oruel.llama import bindings
 from oruel.llama import library as library_module
 from oruel.llama.library import Library, load_library, missing_cpu_features
-from oruel.llama.log import Log
+from oruel.llama.log import LibraryLog
 from tests import gguf_models
 
 pytestmark = pytest.mark.model
@@ -201,5 +201,5 @@ def test_pieces_of_a_log_line_arrive_as_one_record(library: Library, caplog: pyt
         log.write(bindings.LOG_ERROR, "bad\n")
     records = [(record.levelname, record.getMessage()) for record in caplog.records]
     assert records == [("WARNING", "loading ... done"), ("DEBUG", "unfinished"), ("ERROR", "bad")]
-    assert isinstance(log, Log)
+    assert isinstance(log, LibraryLog)
     assert log.errors[-1] == "bad"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from oruel.errors import ConfigError
 from oruel.router.catalog_file import read_catalog
-from oruel.router.deployment import CatalogModel, Embedded, Upstream
+from oruel.router.deployment import CatalogModel, EmbeddedSource, UpstreamSource
 from oruel.router.price import Price
 
 GOOD = """# a comment
@@ -63,8 +63,8 @@ def test_a_catalog_says_who_serves_what_for_how_much() -> None:
     assert maverick.prices["standard"] == Price(Decimal("0.10"), Decimal("0.025"), Decimal("0.40"))
     assert maverick.prices["turbo"] == Price(Decimal(1), Decimal(1), Decimal("3.0000001"))
     own, big = maverick.deployments
-    assert (own.source, own.tiers) == (Embedded("demo"), ("standard", "turbo"))
-    assert big.source == Upstream("http://10.0.0.5:8000/v1", "vllm", "meta/maverick", "BIG_KEY")
+    assert (own.source, own.tiers) == (EmbeddedSource("demo"), ("standard", "turbo"))
+    assert big.source == UpstreamSource("http://10.0.0.5:8000/v1", "vllm", "meta/maverick", "BIG_KEY")
     assert (big.tiers, sorted(big.accepts), big.idle_seconds) == (("turbo",), ["repetition_penalty", "seed"], 7.5)
     assert small.tiers == ("standard", "turbo")
 
@@ -227,7 +227,7 @@ def test_a_password_in_a_base_url_is_refused_and_not_repeated(url: str) -> None:
 @pytest.mark.parametrize("url", ["https://api.example.com/v1", "http://[::1]:8000/v1", "http://my_host/a/b/v1///"])
 def test_any_other_base_url_is_taken(url: str) -> None:
     source = models_of(GOOD.replace("http://10.0.0.5:8000/v1/", url))[0].deployments[1].source
-    assert isinstance(source, Upstream)
+    assert isinstance(source, UpstreamSource)
     assert source.base_url == url.rstrip("/")
 
 

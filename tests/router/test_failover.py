@@ -18,7 +18,7 @@ from oruel.errors import (
 )
 from oruel.router.breaker import PAUSE_SECONDS, TOLERATED
 from oruel.router.catalog import Catalog, ModelCard
-from oruel.router.deployment import Deployment, Embedded, Upstream
+from oruel.router.deployment import Deployment, EmbeddedSource, UpstreamSource
 from oruel.router.price import Price
 from oruel.router.route import Route
 from oruel.router.router import Router
@@ -30,7 +30,7 @@ FAILED = UpstreamFailed("It broke off.")
 
 
 def route(name: str, backend: Backend, cost: str = "1", **more: Any) -> Route:
-    source = Upstream("http://x", more.pop("kind", "oruel"), "m")
+    source = UpstreamSource("http://x", more.pop("kind", "oruel"), "m")
     return Route(Deployment(name, source, cost=Price(Decimal(cost)), **more), backend)
 
 
@@ -233,7 +233,7 @@ def test_who_leaves_early_is_counted_out() -> None:
 
 def test_an_engine_of_our_own_is_asked_again_at_once_whatever_failed_before() -> None:
     backend = FakeBackend(doing(EngineFailed("It died.")))
-    own = Route(Deployment("own", Embedded("demo")), backend)
+    own = Route(Deployment("own", EmbeddedSource("demo")), backend)
     for _ in range(2 * TOLERATED):
         with pytest.raises(EngineFailed):
             answer(router(own))

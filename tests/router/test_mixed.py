@@ -12,7 +12,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from oruel.engine.protocol import Ready
+from oruel.engine.protocol import EngineReady
 from oruel.fleet import fingerprint
 from tests.gguf_models import llama_model, tool_model
 from tests.server import RunningServer, oruel_serve
@@ -158,7 +158,7 @@ async def test_the_fingerprint_is_that_of_the_engine_that_answered(mixed: Mixed)
 )
 def test_the_fingerprint_tells_modes_of_determinism_apart(tmp_path: Path, kernels: str, same: bool) -> None:
     def engine(kernels: str) -> Any:
-        return SimpleNamespace(path=path, ready=Ready(64, 64, 1, kernels))
+        return SimpleNamespace(path=path, ready=EngineReady(64, 64, 1, kernels))
 
     path = tmp_path / "model.gguf"
     path.write_bytes(b"GGUF")

@@ -4,11 +4,11 @@ from collections import Counter
 from dataclasses import replace
 from decimal import Decimal
 
-from oruel.router.breaker import LONGEST_PAUSE_SECONDS, PAUSE_SECONDS, TOLERATED, Breaker
-from oruel.router.deployment import Deployment, Embedded
-from oruel.router.pace import Pace
+from oruel.router.breaker import LONGEST_PAUSE_SECONDS, PAUSE_SECONDS, TOLERATED, CircuitBreaker
+from oruel.router.deployment import Deployment, EmbeddedSource
+from oruel.router.pace import FirstTokenLatency
 from oruel.router.price import Price
-from oruel.router.ranking import AFFINITY_SLACK, Candidate, ranked
+from oruel.router.ranking import AFFINITY_SLACK, Candidate, rank
 from oruel.router.retries import MOST, RetryBudget
 from oruel.types import Tier
 
@@ -16,7 +16,7 @@ from oruel.types import Tier
 def candidate(
     name: str, *, cost: str = "1", tiers: tuple[Tier, ...] = ("standard", "turbo"), accepts: tuple[str, ...] = ()
 ) -> Candidate:
-    deployment = Deployment(name, Embedded("demo"), tiers, Price(Decimal(cost)), frozenset(accepts))
+    deployment = Deployment(name, EmbeddedSource("demo"), tiers, Price(Decimal(cost)), frozenset(accepts))
     return Candidate(deployment)
 
 
@@ -26,54 +26,54 @@ def names(order: list[Candidate]) -> list[str]:
 
 def test_standard_goes_to_the_cheapest_that_is_healthy_and_able() -> None:
     cheap, dear = candidate("cheap", cost="0.1"), candidate("dear", cost="9")
-    assert names(ranked([dear, cheap], "standard")) == ["cheap", "dear"]
-    assert names(ranked([dear, replace(cheap, is_healthy=False)], "standard")) == ["dear"]
-    assert names(ranked([dear, replace(cheap, differs=("seed",))], "standard")) == ["dear"]
-    assert names(ranked([candidate("cheap", cost="0.1", tiers=("turbo",)), dear], "standard")) == ["dear"]
+    assert names(rank([dear, cheap], "standard")) == ["cheap", "dear"]
+    assert names(rank([dear, replace(cheap, is_healthy=False)], "standard")) == ["dear"]
+    assert names(rank([dear, replace(cheap, differs=("seed",))], "standard")) == ["dear"]
+    assert names(rank([candidate("cheap", cost="0.1", tiers=("turbo",)), dear], "standard")) == ["dear"]
     accepting = replace(candidate("cheap", cost="0.1", accepts=("seed",)), differs=("seed",))
-    assert names(ranked([dear, accepting], "standard")) == ["cheap", "dear"]
+    assert names(rank([dear, accepting], "standard")) == ["cheap", "dear"]
 
 
 def test_among_equals_the_one_that_honours_most_goes_first() -> None:
     exact, other = candidate("exact"), replace(candidate("a", accepts=("seed",)), differs=("seed",))
     for prefix in (b"1", b"2", b"3"):
-        assert names(ranked([other, exact], "standard", prefix)) == ["exact", "a"]
+        assert names(rank([other, exact], "standard", prefix)) == ["exact", "a"]
 
 
 def test_turbo_goes_to_the_soonest_first_token_behind_its_queue() -> None:
     slow, quick = replace(candidate("slow"), first_token=2.0), replace(candidate("quick"), first_token=0.2)
-    assert names(ranked([slow, quick], "turbo")) == ["quick", "slow"]
-    assert names(ranked([slow, replace(quick, running=20)], "turbo")) == ["slow", "quick"]
-    assert names(ranked([slow, quick, candidate("new")], "turbo"))[0] == "new"
+    assert names(rank([slow, quick], "turbo")) == ["quick", "slow"]
+    assert names(rank([slow, replace(quick, running=20)], "turbo")) == ["slow", "quick"]
+    assert names(rank([slow, quick, candidate("new")], "turbo"))[0] == "new"
 
 
 def test_the_same_prefix_stays_where_it_is_until_that_one_is_busier_than_the_others() -> None:
     fleet = [candidate(f"d{number}") for number in range(4)]
-    homes = Counter(names(ranked(fleet, "standard", f"prefix {number}".encode()))[0] for number in range(4000))
+    homes = Counter(names(rank(fleet, "standard", f"prefix {number}".encode()))[0] for number in range(4000))
     assert all(800 < count < 1200 for count in homes.values())
-    home = names(ranked(fleet, "standard", b"mine"))[0]
+    home = names(rank(fleet, "standard", b"mine"))[0]
     busy = [replace(one, running=AFFINITY_SLACK if one.deployment.name == home else 0) for one in fleet]
-    assert names(ranked(busy, "standard", b"mine"))[0] == home
+    assert names(rank(busy, "standard", b"mine"))[0] == home
     busier = [replace(one, running=AFFINITY_SLACK + 1 if one.deployment.name == home else 0) for one in fleet]
-    assert names(ranked(busier, "standard", b"mine"))[0] != home
-    fewer = [one for one in fleet if one.deployment.name != names(ranked(fleet, "standard", b"other"))[-1]]
-    assert names(ranked(fewer, "standard", b"other"))[0] == names(ranked(fleet, "standard", b"other"))[0]
+    assert names(rank(busier, "standard", b"mine"))[0] != home
+    fewer = [one for one in fleet if one.deployment.name != names(rank(fleet, "standard", b"other"))[-1]]
+    assert names(rank(fewer, "standard", b"other"))[0] == names(rank(fleet, "standard", b"other"))[0]
 
 
 def test_a_thundering_herd_spreads_over_equals() -> None:
     running = Counter({f"d{number}": 0 for number in range(5)})
     for _ in range(500):
         fleet = [replace(candidate(name), running=count) for name, count in running.items()]
-        running[names(ranked(fleet, "standard", b"all the same"))[0]] += 1
+        running[names(rank(fleet, "standard", b"all the same"))[0]] += 1
     assert max(running.values()) - min(running.values()) <= AFFINITY_SLACK + 1
 
 
 def test_turbo_avoids_a_slow_one_and_finds_it_again_when_it_is_quick() -> None:
-    paces = {"a": Pace(), "b": Pace()}
+    paces = {"a": FirstTokenLatency(), "b": FirstTokenLatency()}
 
     def ask(now: float, seconds: dict[str, float]) -> str:
         fleet = [replace(candidate(name), first_token=pace.expected(now)) for name, pace in paces.items()]
-        chosen = names(ranked(fleet, "turbo"))[0]
+        chosen = names(rank(fleet, "turbo"))[0]
         paces[chosen].measure(seconds[chosen], 0, now)
         return chosen
 
@@ -85,7 +85,7 @@ def test_turbo_avoids_a_slow_one_and_finds_it_again_when_it_is_quick() -> None:
 
 
 def test_one_bad_moment_is_not_forever() -> None:
-    steady, cold = Pace(), Pace()
+    steady, cold = FirstTokenLatency(), FirstTokenLatency()
     cold.measure(30.0, 0, now=0)
     asked = Counter[str]()
     for now in range(0, 1200, 5):
@@ -93,7 +93,7 @@ def test_one_bad_moment_is_not_forever() -> None:
             replace(candidate("steady"), first_token=steady.expected(now)),
             replace(candidate("cold"), first_token=cold.expected(now)),
         ]
-        chosen = names(ranked(fleet, "turbo"))[0]
+        chosen = names(rank(fleet, "turbo"))[0]
         (steady if chosen == "steady" else cold).measure(0.2 if chosen == "steady" else 0.1, 0, now)
         asked[chosen] += 1
     assert asked["cold"] > asked["steady"], "it has long been the quicker one"
@@ -106,19 +106,19 @@ def test_a_turbo_herd_spreads_also_where_nothing_was_measured() -> None:
             fleet = [
                 replace(candidate(name), running=count, first_token=first_token) for name, count in running.items()
             ]
-            running[names(ranked(fleet, "turbo", b"same"))[0]] += 1
+            running[names(rank(fleet, "turbo", b"same"))[0]] += 1
         assert max(running.values()) - min(running.values()) <= 1
 
 
 def test_what_was_waited_behind_others_is_not_counted_twice() -> None:
-    alone, crowd = Pace(), Pace()
+    alone, crowd = FirstTokenLatency(), FirstTokenLatency()
     alone.measure(0.5, 0, now=0)
     crowd.measure(5.0, 9, now=0)
     assert alone.expected(0) == crowd.expected(0)
 
 
 def test_a_flapping_deployment_is_left_alone_ever_longer_and_probed_by_one_request() -> None:
-    breaker, now, asked = Breaker(), 0.0, 0
+    breaker, now, asked = CircuitBreaker(), 0.0, 0
     while now < 1000:
         if breaker.allows(now):
             trial = breaker.begin(now)
@@ -133,12 +133,12 @@ def test_a_flapping_deployment_is_left_alone_ever_longer_and_probed_by_one_reque
     assert breaker.pause == PAUSE_SECONDS
 
 
-def failed(breaker: Breaker, now: float) -> None:
+def failed(breaker: CircuitBreaker, now: float) -> None:
     breaker.fail(breaker.begin(now), now + 0.01)
 
 
 def test_a_single_failure_and_a_caller_who_leaves_a_probe_close_nothing() -> None:
-    breaker = Breaker()
+    breaker = CircuitBreaker()
     failed(breaker, 0)
     assert breaker.allows(0.1)
     for now in range(1, TOLERATED):
@@ -152,7 +152,7 @@ def test_a_single_failure_and_a_caller_who_leaves_a_probe_close_nothing() -> Non
 
 
 def test_many_that_fail_together_are_one_outage() -> None:
-    breaker = Breaker()
+    breaker = CircuitBreaker()
     together = [breaker.begin(0) for _ in range(50)]
     for trial in together:
         breaker.fail(trial, 1.0)
@@ -161,7 +161,7 @@ def test_many_that_fail_together_are_one_outage() -> None:
 
 
 def test_an_older_request_that_ends_is_no_probe() -> None:
-    breaker = Breaker()
+    breaker = CircuitBreaker()
     old = breaker.begin(0)
     for now in range(1, 1 + TOLERATED):
         failed(breaker, now)
@@ -172,7 +172,7 @@ def test_an_older_request_that_ends_is_no_probe() -> None:
 
 
 def test_one_that_begins_to_answer_and_never_ends_is_left_alone_too() -> None:
-    breaker = Breaker()
+    breaker = CircuitBreaker()
     for now in range(TOLERATED):
         trial = breaker.begin(now)
         breaker.answer(trial)

@@ -7,7 +7,7 @@ import pytest
 from oruel.backends.base import Backend
 from oruel.errors import ModelNotFound
 from oruel.router.catalog import Catalog, ModelCard
-from oruel.router.deployment import Deployment, Embedded
+from oruel.router.deployment import Deployment, EmbeddedSource
 from oruel.router.route import Route
 from oruel.router.router import Router
 from oruel.types import ChatRequest, Message, SamplingParams
@@ -37,7 +37,7 @@ def test_a_hostile_name_is_cut_short_in_the_message() -> None:
 
 
 def route(name: str, backend: Backend) -> Route:
-    return Route(Deployment(name, Embedded("demo")), backend)
+    return Route(Deployment(name, EmbeddedSource("demo")), backend)
 
 
 def request(model: str) -> ChatRequest:

@@ -9,14 +9,14 @@ from functools import partial
 from itertools import count
 from random import Random
 
-from oruel.router.deployment import Deployment, Upstream
-from oruel.router.ranking import ranked
+from oruel.router.deployment import Deployment, UpstreamSource
+from oruel.router.ranking import rank
 from oruel.router.route import Route, Use
 from oruel.types import ChatRequest, Message, SamplingParams, Tier
 from tests.fakes import FakeBackend
 
 REQUEST = ChatRequest("id", "m", (Message("user", "Hello"),), SamplingParams(reproducible=False))
-UPSTREAM = Upstream("http://x", "oruel", "m")
+UPSTREAM = UpstreamSource("http://x", "oruel", "m")
 ANSWER_SECONDS = 1.0
 
 FirstToken = Callable[[float, int], float | None]
@@ -55,7 +55,7 @@ class Simulation:
 
     def _arrive(self, prefix: bytes, now: float) -> None:
         candidates = [route.candidate(REQUEST, now) for route in self._routes.values()]
-        for one in ranked(candidates, self._tier, prefix):
+        for one in rank(candidates, self._tier, prefix):
             if self._taken(one.deployment.name, now):
                 return
         self.lost += 1

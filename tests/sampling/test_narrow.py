@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from oruel.sampling import Sampler
 from oruel.sampling.candidates import Candidates
-from oruel.sampling.narrow import WORTH_NARROWING, Narrow
+from oruel.sampling.narrow import WORTH_NARROWING, TopCandidates
 from oruel.types import SamplingParams
 
 SIZES = st.integers(WORTH_NARROWING, WORTH_NARROWING + 200)
@@ -81,7 +81,7 @@ class Touched:
 def test_a_row_is_narrowed_to_a_few_hundred_candidates_in_order_of_id(size: int) -> None:
     row = np.random.default_rng(1).standard_normal(size).astype(np.float32)
     touched = np.array([size - 1, 5, 9, 5])
-    narrowed = Narrow(50, [Touched(touched)])(Candidates(None, row))
+    narrowed = TopCandidates(50, [Touched(touched)])(Candidates(None, row))
     assert narrowed.ids is not None
     assert len(narrowed.ids) < 400
     assert (np.diff(narrowed.ids) > 0).all()
@@ -90,5 +90,5 @@ def test_a_row_is_narrowed_to_a_few_hundred_candidates_in_order_of_id(size: int)
 
 def test_a_row_all_of_whose_blocks_are_touched_stays_whole() -> None:
     row = np.zeros(WORTH_NARROWING, np.float32)
-    candidates = Narrow(50, [Touched(np.arange(WORTH_NARROWING))])(Candidates(None, row))
+    candidates = TopCandidates(50, [Touched(np.arange(WORTH_NARROWING))])(Candidates(None, row))
     assert candidates.ids is None

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from oruel.errors import EngineFailed
 from oruel.sampling import Sampler
 from oruel.sampling.filters import MinP, Softmax, TopK, TopP
-from oruel.sampling.narrow import Narrow
+from oruel.sampling.narrow import TopCandidates
 from oruel.sampling.penalties import Bias, Penalties
 from oruel.types import SamplingParams
 
@@ -43,14 +43,14 @@ def test_steps_that_a_request_leaves_inactive_are_not_built() -> None:
     assert steps(temperature=0.7) == [Softmax]
     assert steps(temperature=0.0) == []
     assert steps(top_k=1, top_p=0.9, min_p=0.1) == []
-    assert steps(temperature=0.0, presence_penalty=1.0) == [Narrow, Penalties]
+    assert steps(temperature=0.0, presence_penalty=1.0) == [TopCandidates, Penalties]
     assert steps(presence_penalty=1.0) == [Penalties, Softmax], "nothing says how many of the largest matter"
     assert steps(top_k=1000) == [Softmax], "as many as there are is no limit"
 
 
 def test_active_steps_are_built_in_the_order_of_the_contract() -> None:
     everything = steps(logit_bias={1: 1.0}, repetition_penalty=1.1, top_k=50, top_p=0.9, min_p=0.1)
-    assert everything == [Narrow, Bias, Penalties, TopK, Softmax, TopP, MinP]
+    assert everything == [TopCandidates, Bias, Penalties, TopK, Softmax, TopP, MinP]
 
 
 def test_temperature_zero_takes_the_largest_logit_and_the_lowest_id_of_several() -> None:

@@ -5,7 +5,17 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from oruel.contract.kinds import Boolean, Choice, Either, Integer, Kind, Number, Object, Tagged, TokenMap
+from oruel.contract.kinds import (
+    Boolean,
+    Integer,
+    Kind,
+    Number,
+    Object,
+    StringEnum,
+    StringOrArray,
+    TaggedUnion,
+    TokenMap,
+)
 from oruel.contract.parameters import PARAMETERS
 
 STOPS = ("\n", ".", "the", " a", "e", "1", "zebra crossing", "?!", "日", "x" * 256)
@@ -36,7 +46,7 @@ def right_value(kind: Kind) -> Maker:
                 return random.choice((low, high, random.randint(low, high), float(random.randint(1, 9))))
             case Boolean():
                 return random.random() < 0.5
-            case Choice(values):
+            case StringEnum(values):
                 return random.choice(values)
             case TokenMap(Number(low, high)):
                 count = random.choice((1, 5, 50))
@@ -91,15 +101,15 @@ def wrong_values(kind: Kind) -> tuple[Any, ...]:
             return (high + 1, low - 1, 1.5, "3", False, {}, math.nan)
         case Boolean():
             return ("true", 1, 0, [])
-        case Choice():
+        case StringEnum():
             return ("", "none such", 3)
-        case Either():
+        case StringOrArray():
             return ("", "x" * 257, [""], ["a"] * 5, 7)
         case TokenMap():
             return ([], {"x": 1}, {"1": 101}, {"-1": 0}, {"01": 0}, {"999999999": 1})
         case Object():
             return ("none such", {"nobody": 1})
-        case Tagged():
+        case TaggedUnion():
             return ("text", {}, {"type": "none such"})
         case _:
             return ("none such", {"nobody": 1}, 7)

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oruel.text.answer.plain_reader import AnswerReader, Segment
-from oruel.text.formats.calls import HERMES, Tagged, ToolFormat
+from oruel.text.answer.plain_reader import PlainReader, Segment
+from oruel.text.formats.calls import HERMES, TagSyntax, ToolFormat
 from oruel.text.formats.reasoning import Markers, State
 from oruel.types import Tool
 
@@ -26,7 +26,7 @@ CODER = ToolFormat(
     "",
     ">\n</function>\n</tool_call>",
     ">\n</function>\n</tool_call>\n<tool_call>\n<function=",
-    Tagged(">\n<parameter=", ">\n", "\n</parameter", ">\n"),
+    TagSyntax(">\n<parameter=", ">\n", "\n</parameter", ">\n"),
 )
 FORMATS = {"Hermes": HERMES, "Llama": LLAMA, "Mistral": MISTRAL, "Qwen3-Coder": CODER}
 
@@ -53,9 +53,9 @@ ARGUMENTS = {"city": '}{"', "days": 3}
 
 def read(
     text: str, seed: int, state: State = State.TEXT, form: ToolFormat | None = HERMES, *, is_cut: bool = False
-) -> tuple[AnswerReader, list[Segment]]:
+) -> tuple[PlainReader, list[Segment]]:
     """The text in pieces of random lengths."""
-    reader, chance, segments = AnswerReader(THINK, state, form, TOOLS), random.Random(seed), list[Segment]()
+    reader, chance, segments = PlainReader(THINK, state, form, TOOLS), random.Random(seed), list[Segment]()
     while text:
         length = chance.choice([1, 1, 2, 3, 5, 8, 40])
         segments += reader.feed(text[:length])

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oruel.engine.protocol import Ending, TokenOutput
-from oruel.text.answer.choice import ChoiceText, Piece, merge
+from oruel.text.answer.choice import ChoicePiece, ChoiceText, merge
 from oruel.types import Alternative, FinishReason, TokenLogprob
 
 PIECES = [
@@ -39,7 +39,7 @@ END = output(b"", "stop")
 
 @dataclass
 class Answer:
-    pieces: list[Piece]
+    pieces: list[ChoicePiece]
     choice: ChoiceText
 
     @property
@@ -51,7 +51,7 @@ class Answer:
         return [entry.bytes for piece in self.pieces for entry in piece.logprobs]
 
 
-def released(choice: ChoiceText, groups: list[list[TokenOutput]]) -> tuple[Piece, int]:
+def released(choice: ChoiceText, groups: list[list[TokenOutput]]) -> tuple[ChoicePiece, int]:
     """All that is released where the outputs of a group come together, and how many were counted."""
     return merge([choice.feed(*group) for group in groups]), choice.tokens
 
@@ -139,7 +139,7 @@ def test_an_entry_goes_out_with_the_last_character_of_its_token(pieces: list[byt
 def test_the_model_s_end_has_no_text_and_no_entry_but_counts_as_a_token() -> None:
     result = answer(output(b"a"), END)
     assert (result.text, result.reported, result.choice.tokens) == ("a", [b"a"], 2)
-    assert result.pieces[-1] == Piece(finish="stop")
+    assert result.pieces[-1] == ChoicePiece(finish="stop")
 
 
 def test_a_stop_completed_by_the_last_token_allowed_is_a_stop() -> None:

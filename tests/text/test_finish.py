@@ -4,7 +4,7 @@ import pytest
 
 from oruel.engine.protocol import Ending, TokenOutput
 from oruel.text.answer.choice import ChoiceText
-from oruel.text.answer.plain_reader import AnswerReader
+from oruel.text.answer.plain_reader import PlainReader
 from oruel.text.formats.calls import ToolFormat
 from oruel.text.formats.reasoning import State
 from oruel.types import FinishReason
@@ -16,7 +16,7 @@ SAYS = "I see. "
 def finish(text: str, ending: Ending, stop: tuple[str, ...], state: State, form: ToolFormat, size: int) -> FinishReason:
     """The finish_reason of a text in tokens of `size` characters; the model's own end is a token of its own."""
     pieces = [text[start : start + size].encode() for start in range(0, len(text), size)] + [b""]
-    choice = ChoiceText(pieces.__getitem__, stop, reader=AnswerReader(THINK, state, form, TOOLS))
+    choice = ChoiceText(pieces.__getitem__, stop, reader=PlainReader(THINK, state, form, TOOLS))
     last = len(pieces) - 1 if ending == "stop" else len(pieces) - 2
     for place in range(last + 1):
         choice.feed(TokenOutput(0, place, ending if place == last else None))

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from oruel.constraints.grammar import Grammar
-from oruel.constraints.tokens import Tokens
+from oruel.constraints.grammar import GrammarConstraint
+from oruel.constraints.tokens import TokenTable
 from oruel.text.formats.calls import HERMES, ToolFormat
 from oruel.text.formats.reasoning import Markers, State
-from oruel.text.grammars.plain import Forms
+from oruel.text.grammars.plain import PlainGrammars
 from oruel.types import ResponseFormat, Tool
 from tests.text.vocabularies import ByteVocabulary
 
@@ -31,10 +31,10 @@ class Answer:
     def __init__(
         self, *, must: bool = False, several: bool = True, state: State = State.TEXT, form: ToolFormat = HERMES
     ) -> None:
-        tokens = Tokens(ByteVocabulary())
+        tokens = TokenTable(ByteVocabulary())
         markers = THINK if state is not State.TEXT else None
-        made = Forms({}, markers, list(b"</think>")).calls(form, TOOLS, state, must=must, several=several)
-        self._held = Grammar(tokens, made.grammar, 10_000, closes=False)
+        made = PlainGrammars({}, markers, list(b"</think>")).calls(form, TOOLS, state, must=must, several=several)
+        self._held = GrammarConstraint(tokens, made.grammar, 10_000, closes=False)
 
     def allows(self, text: str) -> bool:
         """Whether all of it may follow; what may is written."""
@@ -120,9 +120,9 @@ def test_an_answer_that_may_reason_may_also_go_straight_to_its_text_or_call() ->
 @pytest.mark.parametrize("wanted", [ResponseFormat("json_object"), ResponseFormat("json_schema", {"type": "object"})])
 @pytest.mark.parametrize("budget", [14, 20, 60])
 def test_a_document_behind_reasoning_is_whole_within_the_budget(wanted: ResponseFormat, budget: int) -> None:
-    tokens = Tokens(ByteVocabulary())
-    form = Forms({}, THINK, list(b"</think>")).document(wanted, State.REASONING)
-    held, written = Grammar(tokens, form.grammar, budget, closes=form.closes, leave=form.leave), bytearray()
+    tokens = TokenTable(ByteVocabulary())
+    form = PlainGrammars({}, THINK, list(b"</think>")).document(wanted, State.REASONING)
+    held, written = GrammarConstraint(tokens, form.grammar, budget, closes=form.closes, leave=form.leave), bytearray()
     for _ in range(budget):
         if held.is_complete:
             break
@@ -150,8 +150,10 @@ NOTHING = {"type": "object", "properties": {}}
 def test_a_function_that_names_no_argument_takes_none_unless_free_keys_are_asked_for(
     parameters: dict[str, Any], takes_keys: bool
 ) -> None:
-    made = Forms({}, None, ()).calls(HERMES, [Tool("now", "", parameters)], State.TEXT, must=True, several=False)
+    made = PlainGrammars({}, None, ()).calls(
+        HERMES, [Tool("now", "", parameters)], State.TEXT, must=True, several=False
+    )
     for arguments, allowed in [("{}", True), ('{"invented": 1}', takes_keys)]:
-        matcher = Tokens(ByteVocabulary()).matcher(made.grammar)
+        matcher = TokenTable(ByteVocabulary()).matcher(made.grammar)
         data = list(f"{HERMES.begin}now{HERMES.middle}{arguments}{HERMES.end}".encode())
         assert (matcher.try_consume_tokens(data) == len(data)) is allowed

@@ -14,14 +14,14 @@ from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 
-from oruel.text.prompt.budget import Limits, spending
+from oruel.text.prompt.budget import RenderLimits, spending
 from oruel.text.prompt.sandbox import Sandbox
 
 MEMORY_BYTES = 300 * 2**20
 CPU_SECONDS = 120
 LONGEST_SECONDS = 2.0
 # Small, so that the walk is quick: what keeps to these keeps to larger ones.
-LIMITS = Limits(steps=2**16, characters=2**17, seconds=0.05)
+LIMITS = RenderLimits(steps=2**16, characters=2**17, seconds=0.05)
 
 TEXT = "('ab c\n' * 9999)"
 VALUES = (

@@ -7,15 +7,15 @@ from typing import Any
 import jsonschema
 import pytest
 
-from oruel.constraints.grammar import Grammar
-from oruel.constraints.tokens import Tokens
+from oruel.constraints.grammar import GrammarConstraint
+from oruel.constraints.tokens import TokenTable
 from oruel.errors import UnsupportedParameter
-from oruel.text.answer.plain_reader import AnswerReader
+from oruel.text.answer.plain_reader import PlainReader
 from oruel.text.formats.calls import INDEX, NAME_AGAIN
 from oruel.text.formats.families import GEMMA_4, KIMI_K3, LFM2, MINIMAX_M3, MUSE, Family
 from oruel.text.formats.reasoning import State
-from oruel.text.grammars.calls import CallRules
-from oruel.text.grammars.plain import Forms
+from oruel.text.grammars.calls import CallGrammar
+from oruel.text.grammars.plain import PlainGrammars
 from oruel.text.lark import TERMINALS, Lark
 from oruel.types import Tool
 from tests.text.tools.test_families import allows, drawn, may_end
@@ -140,14 +140,14 @@ REFUSED: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
 
 def forms(name: str, schema: dict[str, Any]) -> str:
     tool = Tool("f", "", {"type": "object", **schema})
-    return Forms({}, None, ()).calls(FORMS[name], [tool], State.TEXT, must=True, several=False).grammar
+    return PlainGrammars({}, None, ()).calls(FORMS[name], [tool], State.TEXT, must=True, several=False).grammar
 
 
 @pytest.mark.parametrize(("name", "schema"), EVERY)
 def test_whatever_is_drawn_is_valid(name: str, schema: dict[str, Any]) -> None:
-    tokens, grammar, whole = Tokens(ByteVocabulary()), forms(name, schema), 0
+    tokens, grammar, whole = TokenTable(ByteVocabulary()), forms(name, schema), 0
     for seed in range(60):
-        chance, held, text = random.Random(seed), Grammar(tokens, grammar, 2000, closes=False), bytearray()
+        chance, held, text = random.Random(seed), GrammarConstraint(tokens, grammar, 2000, closes=False), bytearray()
         while len(text) < 1500 and not held.is_complete:
             token = drawn(held, 257, chance)
             if token == 256:
@@ -158,7 +158,7 @@ def test_whatever_is_drawn_is_valid(name: str, schema: dict[str, Any]) -> None:
             continue
         whole += 1
         tool = Tool("f", "", {"type": "object", **schema})
-        reader = AnswerReader(None, State.TEXT, FORMS[name], {"f": tool})
+        reader = PlainReader(None, State.TEXT, FORMS[name], {"f": tool})
         segments = reader.feed(text.decode()) + reader.finish()
         arguments = "".join(call.arguments for segment in segments for call in segment.calls)
         assert reader.called, f"seed {seed}: {text.decode()}"
@@ -183,9 +183,9 @@ def test_what_the_form_cannot_hold_is_refused_by_name(name: str, what: str) -> N
 def test_strings_in_tags_keep_their_lengths_and_what_else_they_cannot_be_held_to_is_refused(family: Family) -> None:
     def made(described: dict[str, Any]) -> str:
         tool = Tool("f", "", {"type": "object", "properties": {"a": described}, "required": ["a"]})
-        return CallRules(Lark({}), family.formats[0], [tool], several=False).rules
+        return CallGrammar(Lark({}), family.formats[0], [tool], several=False).rules
 
-    tokens, written = Tokens(ByteVocabulary()), {}
+    tokens, written = TokenTable(ByteVocabulary()), {}
     for text in ["x", "xy", "xyz", "xyzz"]:
         rules = f"%llguidance {{}}\nstart: calls\n{TERMINALS}" + made(
             {"type": "string", "minLength": 2, "maxLength": 3}
@@ -194,7 +194,7 @@ def test_strings_in_tags_keep_their_lengths_and_what_else_they_cannot_be_held_to
         assert form.tagged
         tag = f"{form.tagged.before_key}a{form.tagged.after_key}{text}{form.tagged.after_value}"
         middle = form.middle.replace(NAME_AGAIN, "f").replace(INDEX, "1")
-        held = Grammar(tokens, rules, 500, closes=False)
+        held = GrammarConstraint(tokens, rules, 500, closes=False)
         written[text] = allows(held, f"f{middle}{tag}{form.end}".encode())
     assert written == {"x": False, "xy": True, "xyz": True, "xyzz": False}
     for keyword, value in {"pattern": "x", "format": "date"}.items():
@@ -210,7 +210,7 @@ def test_a_call_reads_as_the_value_it_was_written_for() -> None:
     for name, text in written.items():
         whole = FORMS[name].begin.removesuffix("[") + text
         for length in range(1, 9):
-            reader = AnswerReader(None, State.TEXT, FORMS[name], {"f": Tool("f")})
+            reader = PlainReader(None, State.TEXT, FORMS[name], {"f": Tool("f")})
             pieces = [whole[start : start + length] for start in range(0, len(whole), length)]
             segments = [segment for piece in pieces for segment in reader.feed(piece)] + reader.finish()
             arguments = "".join(call.arguments for segment in segments for call in segment.calls)

@@ -69,7 +69,7 @@ def requested_timeout(headers: Headers) -> float:
     return seconds
 
 
-async def before_deadlines(
+async def enforce_deadlines(
     deltas: AsyncGenerator[Delta, None], deadlines: Deadlines, arrival: float
 ) -> AsyncGenerator[Delta, None]:
     """The same deltas, as long as they come in time. The queue's time starts now, the others' at the request's
@@ -79,7 +79,7 @@ async def before_deadlines(
     whole, first_token = deadlines.of_whole(arrived), deadlines.of_first_token(arrived)
     ahead = [whole, first_token, deadlines.of_queue(now)]
     async with aclosing(deltas):
-        while (delta := await in_time(deltas, min(ahead, key=lambda deadline: deadline.due))) is not None:
+        while (delta := await next_before(deltas, min(ahead, key=lambda deadline: deadline.due))) is not None:
             ahead = [whole] if delta.queued is None else [whole, first_token]
             yield delta
 
@@ -89,7 +89,7 @@ def on_loop(moment: float) -> float:
     return asyncio.get_running_loop().time() - (time.perf_counter() - moment)
 
 
-async def in_time(deltas: AsyncGenerator[Delta, None], deadline: Deadline) -> Delta | None:
+async def next_before(deltas: AsyncGenerator[Delta, None], deadline: Deadline) -> Delta | None:
     """The next delta, None after the last. Raises DeadlineExceeded."""
     # Around the wait alone: a timeout that spanned a yield would cancel whoever reads us.
     limit = asyncio.timeout_at(deadline.due if math.isfinite(deadline.due) else None)

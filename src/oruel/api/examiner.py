@@ -8,12 +8,12 @@ from typing import Any
 import msgspec
 
 from oruel.constraints.grammar import unclosable
-from oruel.constraints.schema import left_out
+from oruel.constraints.schema import unenforceable_keywords
 from oruel.constraints.weight import weights_of
 from oruel.contract.kinds import abbreviate
 from oruel.errors import InvalidParameter, SchemaRefused, UnsupportedParameter
 from oruel.jobs.base import Jobs, Tokenizers
-from oruel.jobs.remembered import Remembered
+from oruel.jobs.remembered import AnswerCache
 from oruel.types import ChatRequest
 
 MAX_SCHEMA_CHARACTERS = 2**18
@@ -49,7 +49,7 @@ class Place(msgspec.Struct, frozen=True):
 class Examiner:
     def __init__(self, jobs: Jobs) -> None:
         self._jobs = jobs
-        self._found: Remembered[Finding] = Remembered()
+        self._found: AnswerCache[Finding] = AnswerCache()
 
     async def examine(self, request: ChatRequest) -> tuple[str, ...]:
         """What of the schemas is not enforced, each as "parameter: keywords".
@@ -62,17 +62,17 @@ class Examiner:
         return tuple(note for place in places if (note := note_on(place, findings[place.written])))
 
     async def _findings(self, places: Sequence[Place], account: str) -> Mapping[Written, Finding]:
-        found = {place.written: self._found.get(key_of(place.written)) for place in places}
+        found = {place.written: self._found.get(memory_key(place.written)) for place in places}
         asked = [written for written, finding in found.items() if finding is None]
         if asked:
             param = next(place.param for place in places if place.written in asked)
             answers = (
-                list(map(examine, asked))
+                list(map(examine_schema, asked))
                 if are_light(asked)
                 else await self._jobs.run(examine_schemas, asked, kind="schema", account=account, param=root(param))
             )
             for written, finding in zip(asked, answers, strict=True):
-                self._found.keep(key_of(written), finding)
+                self._found.keep(memory_key(written), finding)
                 found[written] = finding
         return {written: finding for written, finding in found.items() if finding is not None}
 
@@ -121,7 +121,7 @@ def are_light(schemas: Sequence[Written]) -> bool:
         return False
 
 
-def key_of(written: Written) -> str:
+def memory_key(written: Written) -> str:
     return f"{written.closes:d}{written.schema}"
 
 
@@ -140,13 +140,13 @@ def note_on(place: Place, finding: Finding) -> str:
 
 
 def examine_schemas(tokenizers: Tokenizers, schemas: list[Written]) -> list[Finding]:
-    return [examine(written) for written in schemas]
+    return [examine_schema(written) for written in schemas]
 
 
-def examine(written: Written) -> Finding:
+def examine_schema(written: Written) -> Finding:
     schema: Mapping[str, Any] = json.loads(written.schema)
     try:
-        keywords = left_out(schema)
+        keywords = unenforceable_keywords(schema)
         if written.closes:
             keywords = tuple(sorted({*keywords, *unclosable(schema)}))
     except SchemaRefused as error:

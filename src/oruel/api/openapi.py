@@ -22,12 +22,12 @@ REFERENCE = "#/components/schemas/{name}"
 
 def openapi_endpoint(api: FastAPI, *, needs_key: bool) -> Endpoint:
     async def read_openapi(request: Request) -> Response:
-        return JSONResponse(document(api, needs_key=needs_key))
+        return JSONResponse(openapi_document(api, needs_key=needs_key))
 
     return read_openapi
 
 
-def document(api: FastAPI, *, needs_key: bool) -> dict[str, Any]:
+def openapi_document(api: FastAPI, *, needs_key: bool) -> dict[str, Any]:
     page = get_openapi(title=api.title, version=api.version, summary=api.summary, routes=api.routes)
     answers = (ChatCompletion, ChatCompletionChunk, ErrorResponse, TokenizeAnswer)
     _, shapes = msgspec.json.schema_components(answers, ref_template=REFERENCE)

@@ -34,7 +34,7 @@ from oruel.api.services import Endpoint, Services
 from oruel.api.tokenize import tokenize_endpoint
 
 
-class Route(APIRoute):
+class UnparsedRoute(APIRoute):
     """An endpoint that reads its request itself: none of FastAPI's solving of dependencies comes before it."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -60,7 +60,7 @@ def create_api(services: Services) -> FastAPI:
             Middleware(HeadAsGet),
         ],
     )
-    api.router.route_class = Route
+    api.router.route_class = UnparsedRoute
     for prefix in ("/v1", "/v1/inference"):
         post(api, f"{prefix}/chat/completions", chat_endpoint(services), chat_operation())
         get(api, f"{prefix}/models", models_endpoint(services.catalog), json_operation("ModelList"))

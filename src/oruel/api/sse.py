@@ -60,7 +60,7 @@ class EventStream(Response):
         self._due = due
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        outlet = Outlet(send, self._all_headers)
+        outlet = EventWriter(send, self._all_headers)
         beating = asyncio.create_task(outlet.beat(self._heartbeat_seconds))
         try:
             async with self._while_read(scope):
@@ -92,7 +92,7 @@ class EventStream(Response):
         self.init_headers({"cache-control": "no-store", "x-accel-buffering": "no", **self._late_headers()})
         return self.raw_headers
 
-    async def _send_events(self, scope: Scope, outlet: "Outlet") -> None:
+    async def _send_events(self, scope: Scope, outlet: "EventWriter") -> None:
         try:
             async with aclosing(self._events) as events:
                 async for data in events:
@@ -103,7 +103,7 @@ class EventStream(Response):
             await outlet.write(event(error_json(translate(error, record_in(scope)))))
 
 
-class Outlet:
+class EventWriter:
     """The sending side of a stream. Writes are whole events, one after the other, the headers before the first."""
 
     def __init__(self, send: Send, headers: Callable[[], list[tuple[bytes, bytes]]]) -> None:

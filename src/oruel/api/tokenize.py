@@ -77,7 +77,7 @@ def tokenize_endpoint(services: Services) -> Endpoint:
 
 async def answer(request: Request, raw: bytes, services: Services) -> Response:
     record = record_of(request)
-    call = await parsed(raw, record.account, services)
+    call = await parse_call(raw, record.account, services)
     card = chosen_model(call.model, services.catalog)
     record.model = card.name
     check_template_kwargs(call.chat_template_kwargs, card)
@@ -88,7 +88,7 @@ async def answer(request: Request, raw: bytes, services: Services) -> Response:
     return Response(content, media_type="application/json")
 
 
-async def parsed(raw: bytes, account: str, services: Services) -> TokenizeCall:
+async def parse_call(raw: bytes, account: str, services: Services) -> TokenizeCall:
     if is_small(raw):
         return parse_tokenize(raw)
     return await services.jobs.run(parse_tokenize_aside, raw, kind="body", account=account)
@@ -101,11 +101,11 @@ def parse_tokenize_aside(tokenizers: Tokenizers, raw: bytes) -> TokenizeCall:
 def parse_tokenize(raw: bytes) -> TokenizeCall:
     """Raises RequestError."""
     given = TOKENIZE_BODY.parse(parse_object(raw), "")
-    check_together(given)
+    check_tokenize_fields(given)
     return TokenizeCall(**given)
 
 
-def check_together(given: dict[str, Any]) -> None:
+def check_tokenize_fields(given: dict[str, Any]) -> None:
     if ("text" in given) == ("messages" in given):
         raise InvalidParameter("Send either text or messages.", param="text")
     if "chat_template_kwargs" in given and "messages" not in given:

@@ -1,6 +1,6 @@
 """For operators whose clients send fields that nobody declared: what is known of a body, and what isn't."""
 
-from oruel.contract.kinds import Array, Either, Kind, Object, Tagged, abbreviate
+from oruel.contract.kinds import Array, Kind, Object, StringOrArray, TaggedUnion, abbreviate
 
 
 def without_unknown(kind: Kind, value: object, path: str = "") -> tuple[object, tuple[str, ...]]:
@@ -14,10 +14,10 @@ def without_unknown(kind: Kind, value: object, path: str = "") -> tuple[object, 
                 {name: item for name, (item, _) in kept.items()},
                 (*left_out, *(inner for _, names in kept.values() for inner in names)),
             )
-        case ((Array(item=item) | Either(many=Array(item=item))), list()):
+        case ((Array(item=item) | StringOrArray(many=Array(item=item))), list()):
             parts = [without_unknown(item, element, f"{path}[{index}]") for index, element in enumerate(value)]
             return [element for element, _ in parts], tuple(inner for _, names in parts for inner in names)
-        case Tagged(tag=tag, kinds=kinds), dict() if isinstance(value.get(tag), str) and value[tag] in kinds:
+        case TaggedUnion(tag=tag, kinds=kinds), dict() if isinstance(value.get(tag), str) and value[tag] in kinds:
             return without_unknown(kinds[value[tag]], value, path)
         case _:
             return value, ()

@@ -15,7 +15,7 @@ Applies = Callable[[ChatRequest], bool]
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class ParameterSupport:
     """Parameters of one request by name: `differs` may be served where the catalog accepts it, `refused` may not."""
 
     differs: tuple[str, ...] = ()
@@ -23,18 +23,18 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class Limit:
+class SupportLimit:
     """Of a parameter. `how`: when and in what, for docs/scaling.md; "" for always and altogether."""
 
     applies: Applies
     how: str = ""
 
 
-def verdict(kind: UpstreamKind, request: ChatRequest) -> Verdict:
+def verdict(kind: UpstreamKind, request: ChatRequest) -> ParameterSupport:
     """Only parameters that act on this request count; one that is refused doesn't differ too."""
     refused = tuple(name for name, limit in REFUSED[kind].items() if limit.applies(request))
     differs = (name for name, limit in DIFFERS[kind].items() if limit.applies(request))
-    return Verdict(tuple(name for name in differs if name not in refused), refused)
+    return ParameterSupport(tuple(name for name in differs if name not in refused), refused)
 
 
 def is_greedy(request: ChatRequest) -> bool:
@@ -119,79 +119,81 @@ SEVERAL_CALLS = "false: several calls may come, with some parsers"
 LATE = "a token late, and the prompt's last one counts"
 PROMPT = "counts the prompt too"
 
-EITHER = Limit(answers_in_form, "with tools that may be called or not: a document or calls is known of OpenAI alone")
-SEED = Limit(has_seed, "draws of its own, which what else it computes may change")
-RESPONSE_FORMAT = Limit(
+EITHER = SupportLimit(
+    answers_in_form, "with tools that may be called or not: a document or calls is known of OpenAI alone"
+)
+SEED = SupportLimit(has_seed, "draws of its own, which what else it computes may change")
+RESPONSE_FORMAT = SupportLimit(
     wants_json, "a document that max_tokens cuts is not closed; whitespace and unknown keywords are left to the server"
 )
 TEXT_SO_FAR = 'counts "the text so far": whether that is the output alone is not documented'
 
-DIFFERS: Mapping[UpstreamKind, Mapping[str, Limit]] = {
+DIFFERS: Mapping[UpstreamKind, Mapping[str, SupportLimit]] = {
     "vllm": {
-        "temperature": Limit(is_colder_than(0.01), "under 0.01: taken for 0.01"),
-        "min_p": Limit(
+        "temperature": SupportLimit(is_colder_than(0.01), "under 0.01: taken for 0.01"),
+        "min_p": SupportLimit(
             lambda request: cuts_min_p(request) and cuts_top_p(request), "with top_p: applied before it, not after"
         ),
-        "repetition_penalty": Limit(repeats_cost, PROMPT),
+        "repetition_penalty": SupportLimit(repeats_cost, PROMPT),
         "seed": SEED,
-        "logprobs": Limit(
+        "logprobs": SupportLimit(
             wants_logprobs, "after the mask of JSON and calls; a character's bytes come with its last token"
         ),
         "response_format": RESPONSE_FORMAT,
-        "tools": Limit(calls_tools, UNSURE_CALLS),
-        "tool_choice": Limit(must_call, UNSURE_CHOICE),
+        "tools": SupportLimit(calls_tools, UNSURE_CALLS),
+        "tool_choice": SupportLimit(must_call, UNSURE_CHOICE),
     },
     "sglang": {
-        "temperature": Limit(is_colder_than(1e-6), "under 0.000001: taken for 0"),
-        "top_p": Limit(
+        "temperature": SupportLimit(is_colder_than(1e-6), "under 0.000001: taken for 0"),
+        "top_p": SupportLimit(
             lambda request: cuts_top_p(request) and cuts_top_k(request),
             "with top_k: of all probabilities, not of those that top_k kept",
         ),
-        "frequency_penalty": Limit(frequency_costs, LATE),
-        "presence_penalty": Limit(presence_costs, LATE),
-        "repetition_penalty": Limit(repeats_cost, f"{LATE}; after the other penalties, not before them"),
+        "frequency_penalty": SupportLimit(frequency_costs, LATE),
+        "presence_penalty": SupportLimit(presence_costs, LATE),
+        "repetition_penalty": SupportLimit(repeats_cost, f"{LATE}; after the other penalties, not before them"),
         "seed": SEED,
-        "logprobs": Limit(
+        "logprobs": SupportLimit(
             wants_logprobs, "after penalties, bias, the mask of JSON and calls, and temperature; not the model's own"
         ),
-        "logit_bias": Limit(
+        "logit_bias": SupportLimit(
             lambda request: bool(request.sampling.logit_bias) and repeats_cost(request),
             "with repetition_penalty: added after it, not before",
         ),
         "response_format": RESPONSE_FORMAT,
-        "tools": Limit(calls_tools, UNSURE_CALLS),
-        "tool_choice": Limit(must_call, ONE_SHOWN),
-        "parallel_tool_calls": Limit(calls_one_at_most, SEVERAL_CALLS),
+        "tools": SupportLimit(calls_tools, UNSURE_CALLS),
+        "tool_choice": SupportLimit(must_call, ONE_SHOWN),
+        "parallel_tool_calls": SupportLimit(calls_one_at_most, SEVERAL_CALLS),
     },
     "llama-server": {
-        "frequency_penalty": Limit(frequency_costs, PROMPT),
-        "presence_penalty": Limit(presence_costs, PROMPT),
-        "repetition_penalty": Limit(repeats_cost, PROMPT),
+        "frequency_penalty": SupportLimit(frequency_costs, PROMPT),
+        "presence_penalty": SupportLimit(presence_costs, PROMPT),
+        "repetition_penalty": SupportLimit(repeats_cost, PROMPT),
         "seed": SEED,
-        "logprobs": Limit(wants_logprobs, "tokens that end within a character share one entry"),
-        "logit_bias": Limit(
+        "logprobs": SupportLimit(wants_logprobs, "tokens that end within a character share one entry"),
+        "logit_bias": SupportLimit(
             lambda request: bool(request.sampling.logit_bias), "ids outside the vocabulary are ignored, not refused"
         ),
         "response_format": RESPONSE_FORMAT,
-        "tools": Limit(calls_tools, UNSURE_CALLS),
-        "tool_choice": Limit(must_call, ONE_SHOWN),
-        "parallel_tool_calls": Limit(calls_one_at_most, SEVERAL_CALLS),
+        "tools": SupportLimit(calls_tools, UNSURE_CALLS),
+        "tool_choice": SupportLimit(must_call, ONE_SHOWN),
+        "parallel_tool_calls": SupportLimit(calls_one_at_most, SEVERAL_CALLS),
     },
     "openai": {
-        "top_p": Limit(
+        "top_p": SupportLimit(
             lambda request: cuts_top_p(request) and request.sampling.temperature != 1,
             "with temperature other than 1: which of them comes first is not documented",
         ),
-        "stop": Limit(
+        "stop": SupportLimit(
             lambda request: stops_in_calls(request) or stops_overlap(request),
             "with tools, or where two overlap: whether calls are searched and which one wins is not documented",
         ),
-        "frequency_penalty": Limit(frequency_costs, TEXT_SO_FAR),
-        "presence_penalty": Limit(presence_costs, TEXT_SO_FAR),
+        "frequency_penalty": SupportLimit(frequency_costs, TEXT_SO_FAR),
+        "presence_penalty": SupportLimit(presence_costs, TEXT_SO_FAR),
         "seed": SEED,
-        "logprobs": Limit(wants_logprobs, "before or after which parameters is not documented"),
+        "logprobs": SupportLimit(wants_logprobs, "before or after which parameters is not documented"),
         "response_format": RESPONSE_FORMAT,
-        "tools": Limit(
+        "tools": SupportLimit(
             lambda request: (
                 calls_tools(request) and (request.parallel_tool_calls or not all(tool.strict for tool in request.tools))
             ),
@@ -201,21 +203,21 @@ DIFFERS: Mapping[UpstreamKind, Mapping[str, Limit]] = {
     "oruel": {},
 }
 
-REFUSED: Mapping[UpstreamKind, Mapping[str, Limit]] = {
+REFUSED: Mapping[UpstreamKind, Mapping[str, SupportLimit]] = {
     "vllm": {"response_format": EITHER},
     "sglang": {
-        "repetition_penalty": Limit(lambda request: request.sampling.repetition_penalty > 2, "over 2"),
+        "repetition_penalty": SupportLimit(lambda request: request.sampling.repetition_penalty > 2, "over 2"),
         "response_format": EITHER,
     },
     "llama-server": {
         "response_format": EITHER,
-        "logprobs": Limit(lambda request: wants_logprobs(request) and calls_tools(request), "with tools"),
+        "logprobs": SupportLimit(lambda request: wants_logprobs(request) and calls_tools(request), "with tools"),
     },
     "openai": {
-        "top_k": Limit(cuts_top_k, "over 1"),
-        "min_p": Limit(cuts_min_p),
-        "repetition_penalty": Limit(repeats_cost),
-        "chat_template_kwargs": Limit(lambda request: bool(request.chat_template_kwargs)),
+        "top_k": SupportLimit(cuts_top_k, "over 1"),
+        "min_p": SupportLimit(cuts_min_p),
+        "repetition_penalty": SupportLimit(repeats_cost),
+        "chat_template_kwargs": SupportLimit(lambda request: bool(request.chat_template_kwargs)),
     },
     "oruel": {},
 }

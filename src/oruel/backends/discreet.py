@@ -12,7 +12,7 @@ HIDDEN = "[key]"
 LEAST_SHOWN = 4
 
 
-class Discreet:
+class KeyRedaction:
     """Servers quote the key that they refuse, and the operator's key is none of the caller's business."""
 
     def __init__(self, backend: Backend, key: str) -> None:

@@ -4,20 +4,20 @@ import json
 from collections.abc import AsyncGenerator
 
 from oruel.backends.preparation import (
-    Conversation,
+    ContextWindow,
     Prepared,
-    Window,
+    PreparedConversation,
     check_room,
-    described,
+    message_bytes,
     prepare,
     prepare_aside,
-    said,
+    tool_characters,
 )
-from oruel.engine.client import EngineClient, Generation, Place
+from oruel.engine.client import Admission, EngineClient, Generation
 from oruel.engine.protocol import TokenOutput
 from oruel.errors import TemplateTooCostly
 from oruel.jobs.base import Jobs
-from oruel.text.answer.choice import ChoiceText, Piece
+from oruel.text.answer.choice import ChoicePiece, ChoiceText
 from oruel.text.formats.reasoning import State
 from oruel.text.prompt.budget import SHORT
 from oruel.text.tokenizer import Tokenizer
@@ -44,7 +44,7 @@ class LocalBackend:
         jobs: Jobs,
         *,
         tokenizer_name: str,
-        window: Window,
+        window: ContextWindow,
         shares_with_all: bool = False,
     ) -> None:
         self._engine = engine
@@ -86,7 +86,7 @@ class LocalBackend:
         return ChoiceText(piece, request.stop, top=request.sampling.logprobs, reader=reader)
 
     async def _prepare(self, request: ChatRequest) -> Prepared:
-        size = said(request)
+        size = message_bytes(request)
         # Some tokenizers take seconds for a megabyte: what can't fit is refused before they see it.
         check_room(request, self._window, size // self._tokenizer.longest_piece, "at least ")
         return (self._prepare_inline(request) if size <= INLINE_BYTES else None) or await self._prepare_aside(request)
@@ -101,20 +101,20 @@ class LocalBackend:
             return None
 
     async def _prepare_aside(self, request: ChatRequest) -> Prepared:
-        conversation = Conversation(self._tokenizer_name, self._window, request)
-        param = "tools" if described(request) > said(request) else "messages"
+        conversation = PreparedConversation(self._tokenizer_name, self._window, request)
+        param = "tools" if tool_characters(request) > message_bytes(request) else "messages"
         return await self._jobs.run(prepare_aside, conversation, kind="prompt", account=request.account, param=param)
 
     def _clamp(self, max_tokens: int | None, prompt_tokens: int) -> int:
         room = self._window.tokens - prompt_tokens
         return room if max_tokens is None else min(max_tokens, room)
 
-    async def _next_pieces(self, generation: Generation, choices: list[ChoiceText]) -> list[tuple[int, Piece]]:
+    async def _next_pieces(self, generation: Generation, choices: list[ChoiceText]) -> list[tuple[int, ChoicePiece]]:
         """What has arrived, as one piece per choice that has something to say or has just begun."""
         arrived: dict[int, list[TokenOutput]] = {}
         for index, output in await generation.outputs():
             arrived.setdefault(index, []).append(output)
-        pieces: list[tuple[int, Piece]] = []
+        pieces: list[tuple[int, ChoicePiece]] = []
         for index, outputs in arrived.items():
             begins = choices[index].tokens == 0
             piece = choices[index].feed(*outputs)
@@ -124,7 +124,7 @@ class LocalBackend:
                 pieces.append((index, piece))
         return pieces
 
-    def _delta(self, request: ChatRequest, choice: int, piece: Piece, usage: Usage | None) -> Delta:
+    def _delta(self, request: ChatRequest, choice: int, piece: ChoicePiece, usage: Usage | None) -> Delta:
         return Delta(
             choice,
             self._window.model,
@@ -143,6 +143,6 @@ def has_short_schemas(request: ChatRequest) -> bool:
     return sum(len(json.dumps(schema)) for schema in schemas) <= INLINE_SCHEMA_CHARACTERS
 
 
-def count(prompt: list[int], choices: list[ChoiceText], place: Place) -> Usage:
+def count(prompt: list[int], choices: list[ChoiceText], place: Admission) -> Usage:
     """The prompt counts once, however many choices share it; so does what of it was computed already."""
     return Usage(len(prompt), sum(choice.tokens for choice in choices), place.cached)

@@ -4,27 +4,27 @@ import json
 
 import msgspec
 
-from oruel.engine.protocol import Form
+from oruel.engine.protocol import GrammarSpec
 from oruel.errors import ContextLengthExceeded, TemplateTooCostly
 from oruel.jobs.base import Tokenizers
 from oruel.text.formats.reasoning import State
-from oruel.text.prompt.budget import WHOLE, Limits
+from oruel.text.prompt.budget import WHOLE, RenderLimits
 from oruel.text.tokenizer import Tokenizer
 from oruel.types import ChatRequest
 
 
-class Window(msgspec.Struct, frozen=True):
+class ContextWindow(msgspec.Struct, frozen=True):
     """Of one request, in tokens; `model` is the name that answers carry."""
 
     model: str
     tokens: int
 
 
-class Conversation(msgspec.Struct, frozen=True):
+class PreparedConversation(msgspec.Struct, frozen=True):
     """`tokenizer`: the one of the job's."""
 
     tokenizer: str
-    window: Window
+    window: ContextWindow
     request: ChatRequest
 
 
@@ -35,15 +35,17 @@ class Prepared(msgspec.Struct, frozen=True):
 
     tokens: list[int]
     state: State
-    form: Form | None
+    form: GrammarSpec | None
     left_out: tuple[str, ...]
 
 
-def prepare_aside(tokenizers: Tokenizers, conversation: Conversation) -> Prepared:
+def prepare_aside(tokenizers: Tokenizers, conversation: PreparedConversation) -> Prepared:
     return prepare(tokenizers[conversation.tokenizer], conversation.request, conversation.window)
 
 
-def prepare(tokenizer: Tokenizer, request: ChatRequest, window: Window, *, limits: Limits = WHOLE) -> Prepared:
+def prepare(
+    tokenizer: Tokenizer, request: ChatRequest, window: ContextWindow, *, limits: RenderLimits = WHOLE
+) -> Prepared:
     """Raises ContextLengthExceeded, InvalidParameter, UnsupportedParameter, and TemplateTooCostly beyond `limits`."""
     try:
         prompt = tokenizer.encode_request(request, limits=limits)
@@ -54,12 +56,12 @@ def prepare(tokenizer: Tokenizer, request: ChatRequest, window: Window, *, limit
     return Prepared(prompt.tokens, prompt.state, tokenizer.form(request, prompt.state), left_out)
 
 
-def check_room(request: ChatRequest, window: Window, prompt_tokens: int, accuracy: str = "") -> None:
+def check_room(request: ChatRequest, window: ContextWindow, prompt_tokens: int, accuracy: str = "") -> None:
     """Raises ContextLengthExceeded where no token of an answer fits after the prompt."""
     if prompt_tokens < window.tokens:
         return
-    declared = described(request)
-    param = "tools" if declared > said(request) else "messages"
+    declared = tool_characters(request)
+    param = "tools" if declared > message_bytes(request) else "messages"
     remedy = "Declare fewer tools, or describe them in less" if param == "tools" else "Shorten the messages"
     raise ContextLengthExceeded(
         f"The messages {'and tools come' if declared else 'come'} to {accuracy}{prompt_tokens} tokens, and the "
@@ -68,12 +70,12 @@ def check_room(request: ChatRequest, window: Window, prompt_tokens: int, accurac
     )
 
 
-def said(request: ChatRequest) -> int:
+def message_bytes(request: ChatRequest) -> int:
     """The bytes of what the messages say."""
     return sum(len((message.content + (message.reasoning_content or "")).encode()) for message in request.messages)
 
 
-def described(request: ChatRequest) -> int:
+def tool_characters(request: ChatRequest) -> int:
     """The characters in which the tools that the model is shown are declared."""
     tools = request.tools if request.tool_choice.mode != "none" else ()
     return sum(len(tool.name + tool.description + json.dumps(tool.parameters)) for tool in tools)

@@ -10,7 +10,7 @@ import aiohttp
 import msgspec
 
 from oruel.backends.upstream_body import upstream_body
-from oruel.backends.upstream_failure import failure, one_line
+from oruel.backends.upstream_failure import one_line, upstream_error
 from oruel.backends.upstream_stream import UpstreamStream, unreadable_as_failure
 from oruel.errors import UpstreamFailed, UpstreamTimedOut, UpstreamUnavailable
 from oruel.types import HOPS, ChatRequest, Delta, UpstreamKind
@@ -42,7 +42,7 @@ def upstream_client() -> aiohttp.ClientSession:
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class UpstreamTimeouts:
     """Seconds: to connect, for the first token, between two events."""
 
     connect: float = 5.0
@@ -62,7 +62,7 @@ class UpstreamBackend:
         model: str,
         upstream_model: str,
         key: str | None = None,
-        patience: Patience = Patience(),
+        patience: UpstreamTimeouts = UpstreamTimeouts(),
     ) -> None:
         self._client = client
         self._url = f"{base_url}/chat/completions"
@@ -79,7 +79,7 @@ class UpstreamBackend:
         # There is no queue of ours before another server.
         yield self._out_of_queue(request)
         answer = UpstreamStream(request, self._model)
-        wait = Wait(self._patience.first_token)
+        wait = EventTimeout(self._patience.first_token)
         async with self._answer(request, wait) as response:
             if differs := differs_of(response):
                 yield self._out_of_queue(request, differs)
@@ -88,13 +88,13 @@ class UpstreamBackend:
                     yield delta
                 wait = self._next_wait(wait, answer)
             yield answer.finish()
-            await ended(response)
+            await drain(response)
 
     def _out_of_queue(self, request: ChatRequest, differs: tuple[str, ...] = ()) -> Delta:
         return Delta(0, self._model, request.tier, queued=0.0, differs=differs)
 
     @asynccontextmanager
-    async def _answer(self, request: ChatRequest, wait: "Wait") -> AsyncIterator[aiohttp.ClientResponse]:
+    async def _answer(self, request: ChatRequest, wait: "EventTimeout") -> AsyncIterator[aiohttp.ClientResponse]:
         """A stream that has begun. Leaving it aborts what isn't at its end."""
         body = encode(upstream_body(request, self._kind, self._upstream_model))
         try:
@@ -107,7 +107,7 @@ class UpstreamBackend:
             ) from error
         try:
             with unreadable_as_failure():
-                await check(response, wait)
+                await check_response(response, wait)
             yield response
         except (aiohttp.ClientError, OSError) as error:
             raise UpstreamFailed("The server behind this model broke off.", detail=one_line(error)) from error
@@ -137,14 +137,14 @@ class UpstreamBackend:
             allow_redirects=False,
         )
 
-    def _next_wait(self, wait: "Wait", answer: UpstreamStream) -> "Wait":
+    def _next_wait(self, wait: "EventTimeout", answer: UpstreamStream) -> "EventTimeout":
         """Until the first token nothing else prolongs the wait for it; behind the last, nothing does."""
         if answer.has_ended:
-            return wait if wait.is_last else Wait(USAGE_SECONDS, is_last=True)
-        return Wait(self._patience.idle) if answer.heard and answer.has_begun else wait
+            return wait if wait.is_last else EventTimeout(USAGE_SECONDS, is_last=True)
+        return EventTimeout(self._patience.idle) if answer.heard and answer.has_begun else wait
 
 
-class Wait:
+class EventTimeout:
     """For something that has to be there within `seconds` from now."""
 
     def __init__(self, seconds: float, *, is_last: bool = False) -> None:
@@ -166,7 +166,7 @@ class Wait:
             ) from None
 
 
-async def arrival(response: aiohttp.ClientResponse, wait: Wait, answer: UpstreamStream) -> bytes:
+async def arrival(response: aiohttp.ClientResponse, wait: EventTimeout, answer: UpstreamStream) -> bytes:
     """What came next, nothing at the end. An answer that is whole needs no good end."""
     try:
         return await wait.of(more(response))
@@ -185,7 +185,7 @@ async def more(response: aiohttp.ClientResponse) -> bytes:
         raise aiohttp.ClientPayloadError(str(error)) from error
 
 
-async def ended(response: aiohttp.ClientResponse) -> None:
+async def drain(response: aiohttp.ClientResponse) -> None:
     """Reads to the end of the answer, where that is near: only then its connection is kept."""
     if response.content.at_eof():
         return
@@ -198,11 +198,11 @@ async def ended(response: aiohttp.ClientResponse) -> None:
         response.close()
 
 
-async def check(response: aiohttp.ClientResponse, wait: Wait) -> None:
+async def check_response(response: aiohttp.ClientResponse, wait: EventTimeout) -> None:
     """Raises what the answer means where it isn't a stream."""
     if response.status != 200:
-        body = await beginning(response, wait)
-        raise failure(response.status, response.headers.get("retry-after", ""), body)
+        body = await read_beginning(response, wait)
+        raise upstream_error(response.status, response.headers.get("retry-after", ""), body)
     kind = response.headers.get("content-type", "")
     if kind.partition(";")[0].strip().lower() != "text/event-stream":
         raise UpstreamFailed("The server behind this model answered with no stream.", detail=f"It sent {kind!r}.")
@@ -210,7 +210,7 @@ async def check(response: aiohttp.ClientResponse, wait: Wait) -> None:
         raise UpstreamFailed("The server behind this model compressed its stream, which nobody asked it to.")
 
 
-async def beginning(response: aiohttp.ClientResponse, wait: Wait) -> bytes:
+async def read_beginning(response: aiohttp.ClientResponse, wait: EventTimeout) -> bytes:
     """Of a body, MAX_ERROR_BYTES at most."""
     body = b""
     while len(body) < MAX_ERROR_BYTES and (part := await wait.of(more(response))):

@@ -14,15 +14,15 @@ MAX_CALLS = 128
 MAX_NAME = 256
 
 
-class Function(msgspec.Struct):
+class CallFunction(msgspec.Struct):
     name: str | None = None
     arguments: Any = None
 
 
-class Fragment(msgspec.Struct):
+class CallFragment(msgspec.Struct):
     index: int | None = None
     id: str | None = None
-    function: Function | None = None
+    function: CallFunction | None = None
 
 
 class CallAssembler:
@@ -35,15 +35,15 @@ class CallAssembler:
     def __init__(self, names: frozenset[str]) -> None:
         self._names = names
         self._begun = 0
-        self._current: Call | None = None
+        self._current: AssembledCall | None = None
 
-    def feed(self, fragments: Iterable[Fragment]) -> Iterator[ToolCallDelta]:
+    def feed(self, fragments: Iterable[CallFragment]) -> Iterator[ToolCallDelta]:
         """Raises UpstreamFailed for what no call can be made of."""
         for fragment in fragments:
             if self._begins_another(fragment):
                 yield from self.finish()
                 self._begin(fragment)
-            yield from self._take(fragment.function or Function())
+            yield from self._take(fragment.function or CallFunction())
 
     def finish(self) -> Iterator[ToolCallDelta]:
         """What is held of the latest call."""
@@ -54,7 +54,7 @@ class CallAssembler:
     def has_calls(self) -> bool:
         return self._begun > 0
 
-    def _begins_another(self, fragment: Fragment) -> bool:
+    def _begins_another(self, fragment: CallFragment) -> bool:
         current = self._current
         if current is None:
             return True
@@ -65,13 +65,13 @@ class CallAssembler:
         # Whole calls, one after the other, without ids or indexes.
         return fragment.index is None and current.is_shown and bool(fragment.function and fragment.function.name)
 
-    def _begin(self, fragment: Fragment) -> None:
+    def _begin(self, fragment: CallFragment) -> None:
         if self._begun == MAX_CALLS:
             raise UpstreamFailed(f"The server behind this model sent more than {MAX_CALLS} calls.")
-        self._current = Call(self._begun, fragment.index, fragment.id or "")
+        self._current = AssembledCall(self._begun, fragment.index, fragment.id or "")
         self._begun += 1
 
-    def _take(self, function: Function) -> Iterator[ToolCallDelta]:
+    def _take(self, function: CallFunction) -> Iterator[ToolCallDelta]:
         call = self._current
         assert call is not None, "a fragment belongs to a call"
         # Some repeat the whole name with every fragment.
@@ -82,14 +82,14 @@ class CallAssembler:
                 yield self._shown(call)
             yield ToolCallDelta(call.place, arguments=text_of(function.arguments))
 
-    def _shown(self, call: "Call") -> ToolCallDelta:
+    def _shown(self, call: "AssembledCall") -> ToolCallDelta:
         if call.name not in self._names:
             raise UpstreamFailed("The server behind this model called a function that tools doesn't declare.")
         call.is_shown = True
         return ToolCallDelta(call.place, call.id or call_id(short=False), call.name)
 
 
-class Call:
+class AssembledCall:
     """`place` is its index in our answer, `index` the one that the server gave it."""
 
     def __init__(self, place: int, index: int | None, id_: str) -> None:

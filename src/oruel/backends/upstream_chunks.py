@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from oruel.backends.upstream_calls import CallAssembler, Fragment
+from oruel.backends.upstream_calls import CallAssembler, CallFragment
 from oruel.errors import UpstreamFailed
 from oruel.text.answer.stops import StopScanner
 from oruel.types import Alternative, ChatRequest, Delta, FinishReason, TokenLogprob, ToolCallDelta, Usage
@@ -23,43 +23,43 @@ MAX_CHARACTERS = 2**23
 MAX_PIECES = 2**18
 
 
-class ChunkDelta(msgspec.Struct, frozen=True, gc=False):
+class UpstreamDelta(msgspec.Struct, frozen=True, gc=False):
     content: str | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
     refusal: str | None = None
-    tool_calls: list[Fragment] | None = None
+    tool_calls: list[CallFragment] | None = None
 
 
-class Logprob(msgspec.Struct):
+class UpstreamLogprob(msgspec.Struct):
     token: str = ""
     logprob: float = 0.0
     bytes: list[int] | None = None
-    top_logprobs: list["Logprob"] | None = None
+    top_logprobs: list["UpstreamLogprob"] | None = None
 
 
-class Logprobs(msgspec.Struct):
-    content: list[Logprob] | None = None
+class UpstreamLogprobs(msgspec.Struct):
+    content: list[UpstreamLogprob] | None = None
 
 
-class Choice(msgspec.Struct, frozen=True, gc=False):
+class UpstreamChoice(msgspec.Struct, frozen=True, gc=False):
     index: int = 0
-    delta: ChunkDelta | None = None
+    delta: UpstreamDelta | None = None
     finish_reason: str | None = None
-    logprobs: Logprobs | None = None
+    logprobs: UpstreamLogprobs | None = None
 
 
-class Details(msgspec.Struct):
+class PromptTokensDetails(msgspec.Struct):
     cached_tokens: Any = 0
 
 
-class Counts(msgspec.Struct):
+class UpstreamUsage(msgspec.Struct):
     prompt_tokens: Any = 0
     completion_tokens: Any = 0
-    prompt_tokens_details: Details | None = None
+    prompt_tokens_details: PromptTokensDetails | None = None
 
 
-class Timings(msgspec.Struct):
+class LlamaTimings(msgspec.Struct):
     """llama.cpp's server counts with them: tokens of the prompt found and computed, tokens generated so far."""
 
     cache_n: Any = 0
@@ -67,19 +67,19 @@ class Timings(msgspec.Struct):
     predicted_n: Any = 0
 
 
-class Chunk(msgspec.Struct, frozen=True, gc=False):
-    choices: list[Choice] | None = None
-    usage: Counts | None = None
-    timings: Timings | None = None
+class UpstreamChunk(msgspec.Struct, frozen=True, gc=False):
+    choices: list[UpstreamChoice] | None = None
+    usage: UpstreamUsage | None = None
+    timings: LlamaTimings | None = None
     error: Any = None
 
 
-NOTHING = ChunkDelta()
+NOTHING = UpstreamDelta()
 
-decode = msgspec.json.Decoder(Chunk).decode
+decode = msgspec.json.Decoder(UpstreamChunk).decode
 
 
-class Said(NamedTuple):
+class ChoiceContent(NamedTuple):
     """What some chunks of a choice say, in the order of a Delta's fields."""
 
     text: str
@@ -110,7 +110,7 @@ class ChoiceReader:
         """At a stop string, behind which nothing counts."""
         return self._scanner.matched is not None
 
-    def read(self, chunks: Iterable[Choice]) -> Said:
+    def read(self, chunks: Iterable[UpstreamChoice]) -> ChoiceContent:
         """Up to the choice's end, which may come before that of the chunks."""
         text: list[str] = []
         reasoning: list[str] = []
@@ -135,10 +135,10 @@ class ChoiceReader:
                 calls += self._calls.finish()
                 self.finish = finish_of(choice.finish_reason, has_calls=self._calls.has_calls)
                 break
-        return Said("".join(text), "".join(reasoning), tuple(calls), tuple(logprobs), self.finish)
+        return ChoiceContent("".join(text), "".join(reasoning), tuple(calls), tuple(logprobs), self.finish)
 
 
-class AnswerChunks:
+class ChunkReader:
     """Chunks to deltas. Raises UpstreamFailed for what is no chunk, or an error in place of one."""
 
     def __init__(self, request: ChatRequest, model: str) -> None:
@@ -200,7 +200,7 @@ class AnswerChunks:
         cached = min(total.cached_tokens for total in totals)
         return Usage(totals[-1].prompt_tokens, min(completion, self._most_tokens), cached)
 
-    def _taken(self, events: list[bytes]) -> Iterator[Choice]:
+    def _taken(self, events: list[bytes]) -> Iterator[UpstreamChoice]:
         for event in events:
             if event == DONE:
                 self._is_done = True
@@ -225,7 +225,7 @@ class AnswerChunks:
             raise UpstreamFailed(f"The server behind this model sent choice {index} of {len(self._choices)}.")
         return self._choices[index]
 
-    def _delta(self, index: int, chunks: Iterable[Choice]) -> Delta:
+    def _delta(self, index: int, chunks: Iterable[UpstreamChoice]) -> Delta:
         said = self._choice(index).read(chunks)
         return Delta(index, self._model, self._request.tier, *said)
 
@@ -265,7 +265,7 @@ def says_something(delta: Delta) -> bool:
     return bool(delta.text or delta.reasoning or delta.tool_calls or delta.logprobs or delta.finish)
 
 
-def chunk_of(event: bytes) -> Chunk:
+def chunk_of(event: bytes) -> UpstreamChunk:
     try:
         chunk = decode(event)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -291,7 +291,7 @@ def finish_of(reason: str, *, has_calls: bool) -> FinishReason:
             return "tool_calls" if has_calls else "stop"
 
 
-def usage_in(chunk: Chunk) -> Usage | None:
+def usage_in(chunk: UpstreamChunk) -> Usage | None:
     """Within reason, whatever the server says."""
     if counts := chunk.usage:
         prompt, details = count_of(counts.prompt_tokens), counts.prompt_tokens_details
@@ -308,7 +308,7 @@ def count_of(given: Any) -> int:
     return int(min(max(0, given), MAX_COUNT)) if isinstance(given, (int, float)) and given == given else 0
 
 
-def entries_of(choice: Choice, content: str) -> list[Logprob]:
+def entries_of(choice: UpstreamChoice, content: str) -> list[UpstreamLogprob]:
     """Some give the end token an entry too, which has no text in the content."""
     entries = (choice.logprobs and choice.logprobs.content) or []
     if choice.finish_reason == "stop" and "".join(entry.token for entry in entries) != content:
@@ -316,7 +316,7 @@ def entries_of(choice: Choice, content: str) -> list[Logprob]:
     return entries
 
 
-def logprob_of(given: Logprob, alternatives: int) -> TokenLogprob:
+def logprob_of(given: UpstreamLogprob, alternatives: int) -> TokenLogprob:
     """Other servers name no ids, and some need to be asked for an alternative where none was wanted. Rounding may lift
     the logarithm of a probability above 0.
     """
@@ -326,7 +326,7 @@ def logprob_of(given: Logprob, alternatives: int) -> TokenLogprob:
     return TokenLogprob(-1, bytes_of(given), min(given.logprob, 0.0), others)
 
 
-def bytes_of(given: Logprob) -> bytes:
+def bytes_of(given: UpstreamLogprob) -> bytes:
     if given.bytes is not None and all(0 <= byte < 256 for byte in given.bytes):
         return bytes(given.bytes)
     return given.token.encode(errors="replace")

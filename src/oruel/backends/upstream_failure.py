@@ -23,7 +23,7 @@ MAX_CHARACTERS = 400
 MAX_DIGITS = 18
 
 
-def failure(status: int, retry_after: str, body: bytes) -> OruelError:
+def upstream_error(status: int, retry_after: str, body: bytes) -> OruelError:
     """For an answer with such a status, Retry-After and body. What the other server says of our caller's request is
     passed on; what it says of itself is for the log.
     """

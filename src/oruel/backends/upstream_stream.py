@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import aiohttp
 
 from oruel.backends.sse import EventReader
-from oruel.backends.upstream_chunks import AnswerChunks
+from oruel.backends.upstream_chunks import ChunkReader
 from oruel.backends.upstream_failure import one_line
 from oruel.errors import OruelError, UpstreamFailed
 from oruel.types import ChatRequest, Delta
@@ -38,7 +38,7 @@ class UpstreamStream:
     def __init__(self, request: ChatRequest, model: str) -> None:
         self.heard = False
         self._events = EventReader(MAX_EVENT)
-        self._answer = AnswerChunks(request, model)
+        self._answer = ChunkReader(request, model)
 
     @property
     def has_begun(self) -> bool:

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 
 from rich.console import Console
 
-from oruel.cli.chat_client import Chunk, ChunkUsage, TokenLogprob
+from oruel.cli.chat_client import ClientChunk, ClientTokenLogprob, ClientUsage
 
 CONTROL = {code: "\N{REPLACEMENT CHARACTER}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n"}
 
 
 @dataclass
-class Answer:
+class ChatAnswer:
     """What the chunks have said so far; texts, finishes and logprobs are by choice, calls by choice and index."""
 
     model: str = ""
@@ -20,10 +20,10 @@ class Answer:
     texts: dict[int, str] = field(default_factory=lambda: defaultdict(str))
     calls: dict[tuple[int, int], str] = field(default_factory=lambda: defaultdict(str))
     finishes: dict[int, str] = field(default_factory=dict)
-    logprobs: dict[int, list[TokenLogprob]] = field(default_factory=lambda: defaultdict(list))
-    usage: ChunkUsage | None = None
+    logprobs: dict[int, list[ClientTokenLogprob]] = field(default_factory=lambda: defaultdict(list))
+    usage: ClientUsage | None = None
 
-    def add(self, chunk: Chunk) -> None:
+    def add(self, chunk: ClientChunk) -> None:
         self.model = chunk.model or self.model
         self.tier = chunk.tier or self.tier
         self.usage = chunk.usage or self.usage
@@ -45,7 +45,7 @@ class Answer:
         return " · ".join(part for part in known if part)
 
 
-class Screen:
+class AnswerScreen:
     """The first choice is shown while it arrives; the others, which arrive beside it, after it is complete."""
 
     def __init__(self) -> None:
@@ -60,7 +60,7 @@ class Screen:
     def error(self, text: str) -> None:
         self._notes.print(f"oruel: {printable(text)}")
 
-    def show(self, chunk: Chunk) -> None:
+    def show(self, chunk: ClientChunk) -> None:
         for choice in chunk.choices or []:
             if choice.index == 0:
                 self._think(choice.delta.reasoning_content or "")
@@ -82,7 +82,7 @@ class Screen:
             self._thinking = False
         self.text(text)
 
-    def finish(self, answer: Answer) -> None:
+    def finish(self, answer: ChatAnswer) -> None:
         self.text("\n")
         for choice in sorted(set(answer.texts) - {0}):
             self.note(f"choice {choice + 1}:")
@@ -95,7 +95,7 @@ class Screen:
                 self.note(logprob_line(token))
 
 
-def logprob_line(token: TokenLogprob) -> str:
+def logprob_line(token: ClientTokenLogprob) -> str:
     others = "  ".join(f"{other.token!r} {other.logprob:.3f}" for other in token.top_logprobs or [])
     return f"  {token.token!r:20} {token.logprob:8.3f}  {others}".rstrip()
 

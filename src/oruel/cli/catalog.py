@@ -10,7 +10,7 @@ from oruel.cli.params import table_of
 from oruel.config import secret_in
 from oruel.errors import ConfigError
 from oruel.router.catalog_file import MAX_BYTES, CatalogFile, read_catalog
-from oruel.router.deployment import CatalogModel, Deployment, Embedded, Upstream
+from oruel.router.deployment import CatalogModel, Deployment, EmbeddedSource, UpstreamSource
 from oruel.router.price import Price
 from oruel.router.upstream_key import fault_of
 
@@ -70,7 +70,7 @@ def costs_table(models: Sequence[CatalogModel]) -> "Table":
 def sources_table(models: Sequence[CatalogModel]) -> "Table":
     table = named_table("Where deployments are", "deployment", "", "")
     for one in (one for model in models for one in model.deployments):
-        details = described(one)
+        details = describe_deployment(one)
         for index, (name, value) in enumerate(details):
             table.add_row("" if index else one.name, name, value, end_section=index == len(details) - 1)
     return table
@@ -83,9 +83,9 @@ def named_table(title: str, first: str, *others: str) -> "Table":
     return table
 
 
-def described(deployment: Deployment) -> list[tuple[str, str]]:
+def describe_deployment(deployment: Deployment) -> list[tuple[str, str]]:
     source = deployment.source
-    if isinstance(source, Embedded):
+    if isinstance(source, EmbeddedSource):
         return [("engine", source.model)]
     waits = (deployment.connect_seconds, deployment.first_token_seconds, deployment.idle_seconds)
     return [
@@ -98,7 +98,7 @@ def described(deployment: Deployment) -> list[tuple[str, str]]:
     ]
 
 
-def key(source: Upstream) -> str:
+def key(source: UpstreamSource) -> str:
     if source.key_variable is None:
         return "none"
     return f"{source.key_variable}, which {fault_of(secret_in(source.key_variable)) or 'is set'}"

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from oruel.cli.conversation import SETTABLE, Conversation, value_of
-from oruel.cli.options import given, option, with_options
+from oruel.cli.options import given_options, option, with_options
 from oruel.contract.parameters import Parameter
 from oruel.errors import OruelError
 
 if TYPE_CHECKING:
-    from oruel.cli.answer import Screen
+    from oruel.cli.answer import AnswerScreen
     from oruel.cli.chat_client import ChatClient
 
 INTERRUPTED = 130
@@ -50,19 +50,19 @@ def chat(
     Without MESSAGE it is a conversation; /help says what can be typed beside messages. Where a message is given, or
     piped in, it is asked once: the answer alone is on stdout. Parameters are sent as given, for the server to judge.
     """
-    from oruel.cli.answer import Screen
+    from oruel.cli.answer import AnswerScreen
     from oruel.cli.chat_client import ChatClient
 
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
-    screen = Screen()
+    screen = AnswerScreen()
     try:
         client = ChatClient(base_url, api_key)
         conversation = Conversation(model or client.first_model(), system, parameters_from(options))
         if message is None and sys.stdin.isatty():
             converse(client, conversation, screen)
         else:
-            ask(client, conversation, piped() if message is None else message, screen)
+            ask(client, conversation, read_stdin() if message is None else message, screen)
     except OruelError as error:
         screen.error(error.message)
         raise typer.Exit(1) from error
@@ -72,20 +72,23 @@ def chat(
 
 def parameters_from(options: dict[str, Any]) -> dict[str, Any]:
     """Repeated texts and booleans have their JSON type already."""
-    return {name: value_of(name, value) if isinstance(value, str) else value for name, value in given(options).items()}
+    return {
+        name: value_of(name, value) if isinstance(value, str) else value
+        for name, value in given_options(options).items()
+    }
 
 
-def piped() -> str:
+def read_stdin() -> str:
     return sys.stdin.buffer.read().decode(errors="replace").removesuffix("\n")
 
 
-def ask(client: "ChatClient", conversation: Conversation, message: str, screen: "Screen") -> None:
+def ask(client: "ChatClient", conversation: Conversation, message: str, screen: "AnswerScreen") -> None:
     """One answer. Ctrl-C stops it, and leaves with the status of an interrupted program."""
     if not answer(client, conversation, message, screen):
         raise typer.Exit(INTERRUPTED)
 
 
-def converse(client: "ChatClient", conversation: Conversation, screen: "Screen") -> None:
+def converse(client: "ChatClient", conversation: Conversation, screen: "AnswerScreen") -> None:
     """Turn by turn, until /exit or Ctrl-D. What goes wrong costs one turn, and the message can be sent again."""
     import readline  # noqa: F401 - gives input() its editing and history
 
@@ -101,7 +104,7 @@ def converse(client: "ChatClient", conversation: Conversation, screen: "Screen")
             screen.error(error.message)
 
 
-def take_turn(client: "ChatClient", conversation: Conversation, screen: "Screen") -> None:
+def take_turn(client: "ChatClient", conversation: Conversation, screen: "AnswerScreen") -> None:
     """Raises EOFError where the conversation is over."""
     line = input("> ")
     if line.startswith("/"):
@@ -110,11 +113,11 @@ def take_turn(client: "ChatClient", conversation: Conversation, screen: "Screen"
         answer(client, conversation, line, screen)
 
 
-def answer(client: "ChatClient", conversation: Conversation, message: str, screen: "Screen") -> bool:
+def answer(client: "ChatClient", conversation: Conversation, message: str, screen: "AnswerScreen") -> bool:
     """Shows an answer as it arrives and remembers what arrived. False where Ctrl-C stopped it. Raises OruelError."""
-    from oruel.cli.answer import Answer
+    from oruel.cli.answer import ChatAnswer
 
-    arrived = Answer()
+    arrived = ChatAnswer()
     started = time.monotonic()
     interrupted = False
     try:

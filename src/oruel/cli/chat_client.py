@@ -23,51 +23,51 @@ REMARKS = {"x-oruel-ignored": "ignored by the server", "x-oruel-differs": "diffe
 Shape = TypeVar("Shape", bound=msgspec.Struct)
 
 
-class TokenLogprob(msgspec.Struct):
+class ClientTokenLogprob(msgspec.Struct):
     token: str
     logprob: float
-    top_logprobs: list["TokenLogprob"] | None = None
+    top_logprobs: list["ClientTokenLogprob"] | None = None
 
 
-class Logprobs(msgspec.Struct):
-    content: list[TokenLogprob] | None = None
+class ClientLogprobs(msgspec.Struct):
+    content: list[ClientTokenLogprob] | None = None
 
 
-class ChunkFunction(msgspec.Struct):
+class ClientFunction(msgspec.Struct):
     name: str | None = None
     arguments: str | None = None
 
 
-class ChunkCall(msgspec.Struct):
+class ClientCall(msgspec.Struct):
     index: int = 0
-    function: ChunkFunction = msgspec.field(default_factory=ChunkFunction)
+    function: ClientFunction = msgspec.field(default_factory=ClientFunction)
 
 
-class ChunkDelta(msgspec.Struct):
+class ClientDelta(msgspec.Struct):
     content: str | None = None
     reasoning_content: str | None = None
-    tool_calls: list[ChunkCall] | None = None
+    tool_calls: list[ClientCall] | None = None
 
 
-class ChunkChoice(msgspec.Struct):
+class ClientChoice(msgspec.Struct):
     index: int = 0
-    delta: ChunkDelta = msgspec.field(default_factory=ChunkDelta)
+    delta: ClientDelta = msgspec.field(default_factory=ClientDelta)
     finish_reason: str | None = None
-    logprobs: Logprobs | None = None
+    logprobs: ClientLogprobs | None = None
 
 
-class ChunkUsage(msgspec.Struct):
+class ClientUsage(msgspec.Struct):
     prompt_tokens: int = 0
     completion_tokens: int = 0
 
 
-class Chunk(msgspec.Struct):
+class ClientChunk(msgspec.Struct):
     """One event of a stream. Servers differ in what they leave out; only what chat shows is read."""
 
     model: str | None = None
     tier: str | None = None
-    choices: list[ChunkChoice] | None = None
-    usage: ChunkUsage | None = None
+    choices: list[ClientChoice] | None = None
+    usage: ClientUsage | None = None
     error: Any = None
 
 
@@ -80,11 +80,11 @@ class ModelList(msgspec.Struct):
 
 
 @dataclass(frozen=True)
-class Incoming:
+class ChatResponse:
     """An answer that is arriving. `remarks` are what the server's headers say about the request."""
 
     remarks: tuple[str, ...]
-    chunks: Iterator[Chunk]
+    chunks: Iterator[ClientChunk]
 
 
 class ChatClient:
@@ -106,12 +106,12 @@ class ChatClient:
         return models[0].id
 
     @contextmanager
-    def answer(self, body: Mapping[str, Any]) -> Iterator[Incoming]:
+    def answer(self, body: Mapping[str, Any]) -> Iterator[ChatResponse]:
         """Leaving the block closes the connection, which stops the answer."""
         with self._request("POST", "/chat/completions", content=json.dumps(body)) as response:
             if "text/event-stream" not in response.headers.get("content-type", ""):
                 raise ChatFailed(f"{response.url} did not answer with a stream of events.")
-            yield Incoming(remarks_in(response.headers), chunks_of(events(response.iter_bytes())))
+            yield ChatResponse(remarks_in(response.headers), chunks_of(events(response.iter_bytes())))
 
     @contextmanager
     def _request(self, method: str, path: str, content: str | None = None) -> Iterator[httpx2.Response]:
@@ -151,12 +151,12 @@ def remarks_in(headers: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(f"{words}: {headers[name]}" for name, words in REMARKS.items() if name in headers)
 
 
-def chunks_of(stream: Iterable[str]) -> Iterator[Chunk]:
+def chunks_of(stream: Iterable[str]) -> Iterator[ClientChunk]:
     """Raises ChatFailed for an error event, and where the stream ends without a [DONE]."""
     for data in stream:
         if data == DONE:
             return
-        chunk = decode(data.encode(), Chunk)
+        chunk = decode(data.encode(), ClientChunk)
         if chunk.error is not None:
             raise ChatFailed(error_text(chunk.error))
         yield chunk

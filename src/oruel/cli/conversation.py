@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from oruel.contract.kinds import Array, Choice, Either, Kind, String
+from oruel.contract.kinds import Array, Kind, String, StringEnum, StringOrArray
 from oruel.contract.parameters import PARAMETERS, Parameter
 
 # How the answer travels is the chat's own affair.
@@ -94,9 +94,9 @@ def value_of(name: str, text: str) -> Any:
 
 def in_json_type(kind: Kind, text: str) -> Any:
     match kind:
-        case String() | Choice():
+        case String() | StringEnum():
             return text
-        case Either() | Array():
+        case StringOrArray() | Array():
             value = json_or_text(text)
             return value if isinstance(value, (str, list)) else text
         case _:

@@ -28,13 +28,13 @@ class HubFile(NamedTuple):
 def locate(model: str) -> Path:
     """The file of a model as the setting names it, downloaded where it must be. Raises ModelLoadError."""
     if model == BUNDLED_MODEL:
-        return bundled()
+        return bundled_model()
     if model.startswith(HUB_PREFIX):
         return download(parse_hub(model))
     return local(model)
 
 
-def bundled() -> Path:
+def bundled_model() -> Path:
     path = Path(str(resources.files("oruel.models") / BUNDLED_FILE))
     if not path.is_file():
         raise ModelLoadError(

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import typer
 
-from oruel.contract.kinds import Array, Boolean, Choice, Either, Integer, Kind, Number, String
+from oruel.contract.kinds import Array, Boolean, Integer, Kind, Number, String, StringEnum, StringOrArray
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
@@ -23,7 +23,7 @@ def annotation_of(kind: Kind) -> Any:
     match kind:
         case Boolean():
             return bool | None
-        case Array(item=String()) | Either():
+        case Array(item=String()) | StringOrArray():
             return list[str] | None
         case _:
             return str | None
@@ -37,9 +37,9 @@ def metavar_of(kind: Kind) -> str | None:
             return "INTEGER"
         case Number():
             return "NUMBER"
-        case Choice():
+        case StringEnum():
             return "|".join(kind.values)
-        case String() | Array(item=String()) | Either():
+        case String() | Array(item=String()) | StringOrArray():
             return "TEXT"
         case _:
             return "JSON"
@@ -58,6 +58,6 @@ def with_options(options: Sequence[inspect.Parameter]) -> Callable[[Command], Co
     return widen
 
 
-def given(options: dict[str, Any]) -> dict[str, Any]:
+def given_options(options: dict[str, Any]) -> dict[str, Any]:
     """Those that were on the command line; a repeatable option that wasn't is an empty list."""
     return {name: value for name, value in options.items() if value is not None and value != []}

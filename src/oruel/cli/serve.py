@@ -10,9 +10,9 @@ import typer
 from oruel import config
 from oruel.cli import banner, logs, model_source
 from oruel.cli.catalog import load
-from oruel.cli.options import given, option, with_options
+from oruel.cli.options import given_options, option, with_options
 from oruel.config import SETTINGS, Setting, Settings, secret_in
-from oruel.router.deployment import CatalogModel, Deployment, Embedded
+from oruel.router.deployment import CatalogModel, Deployment, EmbeddedSource
 
 
 def flag_of(setting: Setting) -> inspect.Parameter:
@@ -38,11 +38,13 @@ def serve(
 
     Flags win over variables, variables over the TOML file, the file over the defaults.
     """
-    settings = config.from_process({**given(flags), "config": config_file})
+    settings = config.from_process({**given_options(flags), "config": config_file})
     logs.configure(settings.log_format)
-    models = catalogued(settings.catalog) if settings.catalog else alone(settings)
+    models = catalog_models(settings.catalog) if settings.catalog else single_model(settings)
     sources = [one.source for model in models for one in model.deployments]
-    files = {source.model: model_source.locate(source.model) for source in sources if isinstance(source, Embedded)}
+    files = {
+        source.model: model_source.locate(source.model) for source in sources if isinstance(source, EmbeddedSource)
+    }
     if not settings.catalog:
         models = [replace(models[0], name=files[settings.model].stem)]
 
@@ -51,14 +53,14 @@ def serve(
     app.serve(settings, models, files, banner.show)
 
 
-def catalogued(path: str) -> Sequence[CatalogModel]:
+def catalog_models(path: str) -> Sequence[CatalogModel]:
     """Raises ConfigError, also for keys that aren't set."""
     file = load(path)
     file.require_keys(secret_in)
     return file.models
 
 
-def alone(settings: Settings) -> Sequence[CatalogModel]:
+def single_model(settings: Settings) -> Sequence[CatalogModel]:
     """The catalog of a server with one model, which bears its file's name."""
-    engine = Deployment("engine", Embedded(settings.model))
+    engine = Deployment("engine", EmbeddedSource(settings.model))
     return [CatalogModel(settings.model, (engine,), settings.aliases)]

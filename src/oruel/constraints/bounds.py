@@ -9,7 +9,7 @@ MOST_NUMBER_BYTES = 300
 IN_NUMBERS = frozenset(b"0123456789+-.eE")
 
 
-class Bounds:
+class ParserBounds:
     """Of a document that is fed in pieces."""
 
     def __init__(self) -> None:

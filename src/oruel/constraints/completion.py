@@ -8,7 +8,7 @@ from copy import copy
 import llguidance
 import numpy as np
 
-from oruel.constraints.tokens import Tokens
+from oruel.constraints.tokens import TokenTable
 
 # What may end a JSON value or begin a short one, the shortest ends first; inside a string only its end.
 OUTSIDE = b'}],0"tfn-1'
@@ -36,19 +36,19 @@ UNDECIDED = -1
 Hint = tuple[Sequence[int], int]
 
 
-class Work:
+class WorkBudget:
     """How much may still be done now."""
 
     def __init__(self, left: int = MOST_WORK) -> None:
         self.left = left
 
 
-class Place:
+class DocumentPosition:
     """Where in its text a sequence stands: in what is free before the document, until the tokens `leave` have ended
     that; in the document; or inside one of its strings.
     """
 
-    def __init__(self, tokens: Tokens, leave: Sequence[int] = ()) -> None:
+    def __init__(self, tokens: TokenTable, leave: Sequence[int] = ()) -> None:
         self.leave = leave
         self.is_free = bool(leave)
         self.is_in_string = False
@@ -57,7 +57,7 @@ class Place:
         self._marker = b"".join(tokens.pieces[token] for token in leave)
         self._tail = b""
 
-    def copy(self) -> "Place":
+    def copy(self) -> "DocumentPosition":
         return copy(self)
 
     def feed(self, token: int) -> bytes:
@@ -87,7 +87,7 @@ class Place:
         return after
 
 
-class Search:
+class ClosingSearch:
     """For at most `most` tokens that lead to the grammar's end behind `taken`. `known` led there before, and is tried
     first, as far as it goes; each of `hints` ends some strings. While it lasts the matcher is its own; afterwards that
     stands where it stood. `found` is None where there is no such way, or none that the search comes upon; `is_refused`
@@ -97,8 +97,8 @@ class Search:
     def __init__(
         self,
         matcher: llguidance.LLMatcher,
-        tokens: Tokens,
-        place: Place,
+        tokens: TokenTable,
+        place: DocumentPosition,
         most: int,
         *,
         taken: Sequence[int] = (),
@@ -117,7 +117,7 @@ class Search:
         self._spent = 0
         self._pieces = self._run(taken, known)
 
-    def proceed(self, work: Work) -> bool:
+    def proceed(self, work: WorkBudget) -> bool:
         """Whether the search has ended."""
         while work.left > 0:
             before = self._spent
@@ -209,7 +209,7 @@ class Search:
         return count > 0 or (not wanted and whole)
 
 
-def shortest(matcher: llguidance.LLMatcher, tokens: Tokens) -> list[int]:
+def shortest(matcher: llguidance.LLMatcher, tokens: TokenTable) -> list[int]:
     """The shortest token that may follow, a control token where no text may; none where the grammar has failed."""
     bits = np.frombuffer(matcher.compute_bitmask(), np.uint8)
     single = tokens.single_first

@@ -5,17 +5,17 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from oruel.constraints.completion import Work
-from oruel.constraints.grammar import Grammar
-from oruel.constraints.json_object import JsonObject
+from oruel.constraints.completion import WorkBudget
+from oruel.constraints.grammar import GrammarConstraint
+from oruel.constraints.json_object import JsonObjectConstraint
 
 
-class Either:
+class DocumentOrCalls:
     """One sequence's. As long as both may still come, enough of the budget is kept for the document."""
 
-    def __init__(self, document: JsonObject | Grammar, calls: Grammar) -> None:
+    def __init__(self, document: JsonObjectConstraint | GrammarConstraint, calls: GrammarConstraint) -> None:
         self._document = document
-        self._left: list[JsonObject | Grammar] = [document, calls]
+        self._left: list[JsonObjectConstraint | GrammarConstraint] = [document, calls]
         self._asked: int | None = None
 
     @property
@@ -38,7 +38,7 @@ class Either:
         masks = [constraint.mask() for constraint in self._left]
         return masks[0] | masks[-1]
 
-    def settle(self, token: int, work: Work | None = None) -> int:
+    def settle(self, token: int, work: WorkBudget | None = None) -> int:
         """What the document makes of it, where it may be of the document; UNDECIDED as there."""
         first = self._left[0]
         # While a document is undecided, nothing else may be asked of it.

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from oruel.constraints.keywords import Schema, subschemas
-from oruel.constraints.pointers import resolved
+from oruel.constraints.pointers import resolve_pointer
 
 # Enough for definitions that refer to each other in any sensible order.
 MOST_ROUNDS = 64
@@ -15,7 +15,7 @@ def is_endless(schema: Schema) -> bool:
     the round before. References out of the schema are taken to end, and all where so many rounds don't settle it.
     """
     references = {one["$ref"] for one in subschemas(schema) if isinstance(one.get("$ref"), str)}
-    targets = {reference: resolved(schema, reference) for reference in references}
+    targets = {reference: resolve_pointer(schema, reference) for reference in references}
     ending = {reference for reference, target in targets.items() if target is None}
     for _ in range(MOST_ROUNDS):
         more = {reference for reference in references - ending if ends(targets[reference], ending)}

@@ -8,13 +8,13 @@ import llguidance
 import numpy as np
 from numpy.typing import NDArray
 
-from oruel.constraints.bounds import Bounds
-from oruel.constraints.completion import UNDECIDED, Place, Search, Work
+from oruel.constraints.bounds import ParserBounds
+from oruel.constraints.completion import UNDECIDED, ClosingSearch, DocumentPosition, WorkBudget
 from oruel.constraints.hints import hints
 from oruel.constraints.keywords import COUNTS, KNOWN, STRINGS, Schema, subschemas
-from oruel.constraints.plan import Plan
+from oruel.constraints.plan import ClosingPlan
 from oruel.constraints.schema import BYTES, json_grammar
-from oruel.constraints.tokens import Tokens, panics_refused, refused
+from oruel.constraints.tokens import TokenTable, panics_refused, refusal_of
 from oruel.constraints.weight import check_weight
 from oruel.errors import SchemaRefused
 
@@ -25,7 +25,7 @@ REMEMBERED_ENDS = 32
 WORK_AT_ONCE, PAUSE_SECONDS = 200, 0.0002
 
 
-class Grammar:
+class GrammarConstraint:
     """One sequence's, of at most `budget` tokens. One that `closes` knows at each token how to end within the rest of
     the budget, as long as the budget holds the first such way; a token after which it wouldn't, or which goes beyond
     what parsers can read, is replaced by that end. `leave`: the tokens that end the free text before the document,
@@ -39,7 +39,7 @@ class Grammar:
 
     def __init__(
         self,
-        tokens: Tokens,
+        tokens: TokenTable,
         grammar: str,
         budget: int,
         *,
@@ -49,14 +49,14 @@ class Grammar:
     ) -> None:
         self._tokens = tokens
         self._left = budget
-        self._place = Place(tokens, leave)
-        self._bounds = Bounds()
+        self._place = DocumentPosition(tokens, leave)
+        self._bounds = ParserBounds()
         self._hints = hints(tokens, grammar) if closes else ()
         first = (search or first_end(tokens, grammar, tuple(leave))).find() if closes else None
         self.closes = first is not None and len(first) <= budget
         self._matcher = tokens.matcher(grammar)
-        self._plan = Plan(tokens, first or ())
-        self._search: Search | None = None
+        self._plan = ClosingPlan(tokens, first or ())
+        self._search: ClosingSearch | None = None
         self.is_closing = False
 
     @property
@@ -74,14 +74,14 @@ class Grammar:
         """A bit for each token, the lowest of a byte first: whether it may come next."""
         bits = np.frombuffer(self._matcher.compute_bitmask(), np.uint8)
         if self._matcher.is_error():
-            raise refused(self._matcher)
+            raise refusal_of(self._matcher)
         return bits
 
     def takes(self, token: int) -> bool:
         """Whether the token's text may come next. A mask may hold less: where text is forced, only its usual tokens."""
         return bool(self._matcher.validate_tokens([token]))
 
-    def settle(self, token: int, work: Work | None = None) -> int:
+    def settle(self, token: int, work: WorkBudget | None = None) -> int:
         """The token itself, where an end that fits follows it; else the first token of the end that is known, which is
         the model's own end token where the text is whole already. UNDECIDED where `work` doesn't suffice: nothing
         else is asked for then, until the same question is answered.
@@ -91,7 +91,7 @@ class Grammar:
         if not self._place.is_free and not self._bounds.allow(self._tokens.pieces[token]):
             return self._close()
         if self._search is None:
-            self._search = Search(
+            self._search = ClosingSearch(
                 self._matcher,
                 self._tokens,
                 self._place,
@@ -100,11 +100,11 @@ class Grammar:
                 known=self._plan.rest,
                 hints=self._hints,
             )
-        if not self._search.proceed(work or Work()):
+        if not self._search.proceed(work or WorkBudget()):
             return UNDECIDED
         end, self._search = self._search.found, None
         if end is not None:
-            self._plan = Plan(self._tokens, [token, *end])
+            self._plan = ClosingPlan(self._tokens, [token, *end])
             return token
         return self._close()
 
@@ -120,7 +120,7 @@ class Grammar:
         if token in self._tokens.ends:
             return
         if not self._matcher.consume_token(token):
-            raise refused(self._matcher)
+            raise refusal_of(self._matcher)
         if self.closes:
             self._bounds.feed(self._place.feed(token))
             self.closes = self._plan.follow([token])
@@ -148,11 +148,11 @@ class FirstEnd:
     pieces; what it finds is kept.
     """
 
-    def __init__(self, tokens: Tokens, grammar: str, leave: tuple[int, ...], most: int) -> None:
+    def __init__(self, tokens: TokenTable, grammar: str, leave: tuple[int, ...], most: int) -> None:
         self._tokens, self._grammar = tokens, grammar
         matcher = tokens.matcher(grammar)
-        search = Search(matcher, tokens, Place(tokens, leave), most, hints=hints(tokens, grammar))
-        self._running: tuple[Search, llguidance.LLMatcher] | None = search, matcher
+        search = ClosingSearch(matcher, tokens, DocumentPosition(tokens, leave), most, hints=hints(tokens, grammar))
+        self._running: tuple[ClosingSearch, llguidance.LLMatcher] | None = search, matcher
         self._found: list[int] | None = None
         self._refused: SchemaRefused | None = None
 
@@ -160,12 +160,12 @@ class FirstEnd:
         """Searches for some milliseconds. Returns whether the search has ended."""
         if self._running:
             search, matcher = self._running
-            if not search.proceed(Work(WORK_AT_ONCE)):
+            if not search.proceed(WorkBudget(WORK_AT_ONCE)):
                 return False
             if matcher.is_error():
                 self._tokens.forget(self._grammar)
             self._found = search.found
-            self._refused = refused(matcher) if search.is_refused else None
+            self._refused = refusal_of(matcher) if search.is_refused else None
             self._running = None
         return True
 
@@ -180,6 +180,6 @@ class FirstEnd:
 
 
 @lru_cache(REMEMBERED_ENDS)
-def first_end(tokens: Tokens, grammar: str, leave: tuple[int, ...] = (), most: int = MOST_TOKENS) -> FirstEnd:
+def first_end(tokens: TokenTable, grammar: str, leave: tuple[int, ...] = (), most: int = MOST_TOKENS) -> FirstEnd:
     """One search for all who ask. Raises SchemaRefused for a grammar that can't be compiled."""
     return FirstEnd(tokens, grammar, leave, most)

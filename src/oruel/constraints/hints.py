@@ -12,7 +12,7 @@ import numpy as np
 from oruel.constraints.completion import Hint
 from oruel.constraints.keywords import Schema, subschemas
 from oruel.constraints.schema import BYTES, json_grammar
-from oruel.constraints.tokens import LIMITS, Tokens
+from oruel.constraints.tokens import LIMITS, TokenTable
 
 # The lengths that are tried for a shortest string: with the least that works, no way leads anywhere else.
 LENGTHS = (0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 24, 32, 64, 128)
@@ -25,7 +25,7 @@ SHORTEST = (b'a"', b'0"')
 
 
 @lru_cache(32)
-def hints(tokens: Tokens, grammar: str) -> Sequence[Hint]:
+def hints(tokens: TokenTable, grammar: str) -> Sequence[Hint]:
     """Tokens, one for each byte: of required keys, up to the colon; of the shortest strings, up to the quote that ends
     them; and so for each pattern or format in the grammar, as far as one is found, of a string that fits it.
     """
@@ -67,12 +67,12 @@ def shapes_of(schema: Schema) -> Iterator[str]:
     """What is asked of strings, each once, as the text of a schema."""
     for one in subschemas(schema):
         if "pattern" in one or "format" in one or "allOf" in one:
-            yield written({key: value for key, value in one.items() if key in SHAPES})
+            yield shape_key({key: value for key, value in one.items() if key in SHAPES})
         for pattern in one.get("patternProperties") or ():
-            yield written({"pattern": pattern})
+            yield shape_key({"pattern": pattern})
 
 
-def written(shape: dict[str, Any]) -> str:
+def shape_key(shape: dict[str, Any]) -> str:
     return json.dumps({"type": "string", **shape}, sort_keys=True)
 
 
@@ -83,12 +83,12 @@ def sample(shape: str) -> bytes:
     least, most = schema.get("minLength", 0), schema.get("maxLength", LENGTHS[-1])
     lengths = [length for length in LENGTHS if least <= length <= max(least, most)]
     # What fits one length fits all greater ones, too.
-    place = bisect.bisect_left(lengths, True, key=lambda length: bounded(schema, length) is not None)
-    matcher = bounded(schema, lengths[place]) if place < len(lengths) else None
-    return walked(matcher, lengths[place]) if matcher else b""
+    place = bisect.bisect_left(lengths, True, key=lambda length: match_bounded(schema, length) is not None)
+    matcher = match_bounded(schema, lengths[place]) if place < len(lengths) else None
+    return walk_to_end(matcher, lengths[place]) if matcher else b""
 
 
-def bounded(schema: Schema, length: int) -> llguidance.LLMatcher | None:
+def match_bounded(schema: Schema, length: int) -> llguidance.LLMatcher | None:
     """For strings of the schema that are no longer; None where there are none."""
     matcher = llguidance.LLMatcher(
         BYTES.tokenizer, json_grammar({**schema, "maxLength": length}), log_level=0, limits=LIMITS
@@ -96,7 +96,7 @@ def bounded(schema: Schema, length: int) -> llguidance.LLMatcher | None:
     return matcher if not matcher.is_error() and any(matcher.compute_bitmask()) else None
 
 
-def walked(matcher: llguidance.LLMatcher, length: int) -> bytes:
+def walk_to_end(matcher: llguidance.LLMatcher, length: int) -> bytes:
     text = bytearray()
     while not matcher.is_accepting() and len(text) <= 6 * length + 2:
         bits = np.unpackbits(np.frombuffer(matcher.compute_bitmask(), np.uint8), bitorder="little")[:256]

@@ -22,8 +22,8 @@ def without_unused_ids(schema: Schema) -> dict[str, Any]:
     if broken := next((each for each in references if not URI.fullmatch(each)), None):
         raise SchemaRefused(f"its $ref {json.dumps(broken)} refers to nothing in it: no $id can be such a text")
     if any(not each.startswith("#") for each in references):
-        return dict(changed(schema, without_invalid_id))
-    return without_id({key: inner_changed(key, value, without_free_id) for key, value in schema.items()})
+        return dict(map_schema(schema, without_invalid_id))
+    return without_id({key: map_inner(key, value, without_free_id) for key, value in schema.items()})
 
 
 def without_invalid_id(schema: Schema) -> Schema:
@@ -41,17 +41,17 @@ def without_free_id(schema: Schema) -> Schema:
     return without_invalid_id(schema) if has_references else without_id(schema)
 
 
-def changed(schema: Any, change: Callable[[Schema], Schema]) -> Any:
+def map_schema(schema: Any, change: Callable[[Schema], Schema]) -> Any:
     """With `change` made to the schema and to all that lie in it."""
     if isinstance(schema, list):
-        return [changed(one, change) for one in schema]
+        return [map_schema(one, change) for one in schema]
     if not isinstance(schema, Mapping):
         return schema
-    return {key: inner_changed(key, value, change) for key, value in change(schema).items()}
+    return {key: map_inner(key, value, change) for key, value in change(schema).items()}
 
 
-def inner_changed(key: str, value: Any, change: Callable[[Schema], Schema]) -> Any:
+def map_inner(key: str, value: Any, change: Callable[[Schema], Schema]) -> Any:
     """The value of one keyword, with the schemas in it changed."""
     if key in NAMED and isinstance(value, Mapping):
-        return {name: changed(one, change) for name, one in value.items()}
-    return changed(value, change) if key in ONE | SEVERAL else value
+        return {name: map_schema(one, change) for name, one in value.items()}
+    return map_schema(value, change) if key in ONE | SEVERAL else value

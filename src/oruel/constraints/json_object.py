@@ -4,10 +4,10 @@ import llguidance
 import numpy as np
 from numpy.typing import NDArray
 
-from oruel.constraints.bounds import Bounds
-from oruel.constraints.completion import Work
-from oruel.constraints.json_text import MOST_GROWTH, JsonText
-from oruel.constraints.tokens import Tokens
+from oruel.constraints.bounds import ParserBounds
+from oruel.constraints.completion import WorkBudget
+from oruel.constraints.json_text import MOST_GROWTH, JsonTracker
+from oruel.constraints.tokens import TokenTable
 
 # At most a space, or a line's end and its indentation, between two tokens of JSON: no model can spin on whitespace.
 WHITESPACE = r"( |\n[ \t]{0,40})?"
@@ -16,17 +16,17 @@ GRAMMAR = llguidance.LLMatcher.grammar_from_json_schema(
 )
 
 
-class JsonObject:
+class JsonObjectConstraint:
     """One sequence's. It may generate `budget` tokens in all; as long as these hold the shortest object, there are
     always enough left to complete what has begun, a token for each byte. When there would not be, or what follows is
     beyond what parsers can read, that is what is generated from then on.
     """
 
-    def __init__(self, tokens: Tokens, budget: int) -> None:
+    def __init__(self, tokens: TokenTable, budget: int) -> None:
         self._tokens = tokens
         self._left = budget
-        self._text = JsonText()
-        self._bounds = Bounds()
+        self._text = JsonTracker()
+        self._bounds = ParserBounds()
         self._matcher = tokens.matcher(GRAMMAR)
         self.is_closing = False
 
@@ -47,7 +47,7 @@ class JsonObject:
         """Whether the token's text may come next. A mask may hold less: where text is forced, only its usual tokens."""
         return bool(self._matcher.validate_tokens([token]))
 
-    def settle(self, token: int, work: Work | None = None) -> int:
+    def settle(self, token: int, work: WorkBudget | None = None) -> int:
         """The token itself, where what it begins can still be completed after it; else the first of the completion."""
         closing = self._text.closing
         if len(closing) > self._left:

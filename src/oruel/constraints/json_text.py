@@ -19,7 +19,7 @@ CLOSING_BYTES = frozenset(b'{}[]":0n' + b"rue" + b"alse" + b"ull" + CONTINUATION
 MOST_GROWTH = 4
 
 
-class At(Enum):
+class JsonState(Enum):
     START = auto()
     KEY_OR_END = auto()  # after {
     KEY = auto()  # after a comma
@@ -35,35 +35,35 @@ class At(Enum):
 
 # What each place still wants before the brackets are closed; inside tokens of JSON it depends.
 WANTED = {
-    At.START: b"{}",
-    At.KEY_OR_END: b"",
-    At.KEY: b'"":0',
-    At.COLON: b":0",
-    At.VALUE: b"0",
-    At.VALUE_OR_END: b"",
-    At.COMMA_OR_END: b"",
-    At.END: b"",
+    JsonState.START: b"{}",
+    JsonState.KEY_OR_END: b"",
+    JsonState.KEY: b'"":0',
+    JsonState.COLON: b":0",
+    JsonState.VALUE: b"0",
+    JsonState.VALUE_OR_END: b"",
+    JsonState.COMMA_OR_END: b"",
+    JsonState.END: b"",
 }
 
 
-class JsonText:
+class JsonTracker:
     def __init__(self) -> None:
-        self._at = At.START
+        self._at = JsonState.START
         self._open = bytearray()
         self._is_key = False
         self._rest = b""  # of an escape, a character or a literal that has begun
 
     @property
     def is_complete(self) -> bool:
-        return self._at is At.END
+        return self._at is JsonState.END
 
     @property
     def closing(self) -> bytes:
         """The bytes that would make the text a whole object."""
         return self._wanted() + b"".join(CLOSERS[bracket] for bracket in reversed(self._open))
 
-    def copy(self) -> "JsonText":
-        other = JsonText()
+    def copy(self) -> "JsonTracker":
+        other = JsonTracker()
         other._at, other._is_key, other._rest = self._at, self._is_key, self._rest
         other._open = self._open.copy()
         return other
@@ -73,30 +73,30 @@ class JsonText:
             self._take(byte)
 
     def _wanted(self) -> bytes:
-        if self._at is At.STRING:
+        if self._at is JsonState.STRING:
             return self._rest + b'"' + (b":0" if self._is_key else b"")
-        if self._at in (At.LITERAL, At.NUMBER):
+        if self._at in (JsonState.LITERAL, JsonState.NUMBER):
             return self._rest
         return WANTED[self._at]
 
     def _take(self, byte: int) -> None:
-        if self._at is At.STRING:
+        if self._at is JsonState.STRING:
             self._take_in_string(byte)
-        elif self._at is At.LITERAL:
+        elif self._at is JsonState.LITERAL:
             self._take_in_literal()
-        elif self._at is At.NUMBER and byte in b"0123456789.eE+-":
+        elif self._at is JsonState.NUMBER and byte in b"0123456789.eE+-":
             # "-", "1.", "1e" and "1e-" want a digit.
             self._rest = b"" if byte in DIGITS else b"0"
         elif byte not in WHITESPACE:
             self._take_between(byte)
-        elif self._at is At.NUMBER:
-            self._at = At.COMMA_OR_END
+        elif self._at is JsonState.NUMBER:
+            self._at = JsonState.COMMA_OR_END
 
     def _take_in_string(self, byte: int) -> None:
         if self._rest:
             self._rest = self._rest_of_escape(byte)
         elif byte == ord('"'):
-            self._at = At.COLON if self._is_key else At.COMMA_OR_END
+            self._at = JsonState.COLON if self._is_key else JsonState.COMMA_OR_END
         elif byte == ord("\\"):
             self._rest = b"n"
         elif byte >= 0xC2:
@@ -111,24 +111,24 @@ class JsonText:
     def _take_in_literal(self) -> None:
         self._rest = self._rest[1:]
         if not self._rest:
-            self._at = At.COMMA_OR_END
+            self._at = JsonState.COMMA_OR_END
 
     def _take_between(self, byte: int) -> None:
         """A byte that is no whitespace, outside strings and literals; it may end a number."""
         if byte in CLOSERS:
             self._open.append(byte)
-            self._at = At.KEY_OR_END if byte == ord("{") else At.VALUE_OR_END
+            self._at = JsonState.KEY_OR_END if byte == ord("{") else JsonState.VALUE_OR_END
         elif byte in b"}]":
             self._open.pop()
-            self._at = At.COMMA_OR_END if self._open else At.END
+            self._at = JsonState.COMMA_OR_END if self._open else JsonState.END
         elif byte == ord(","):
-            self._at = At.KEY if self._open[-1] == ord("{") else At.VALUE
+            self._at = JsonState.KEY if self._open[-1] == ord("{") else JsonState.VALUE
         elif byte == ord(":"):
-            self._at = At.VALUE
+            self._at = JsonState.VALUE
         elif byte == ord('"'):
-            self._is_key = self._at in (At.KEY, At.KEY_OR_END)
-            self._at = At.STRING
+            self._is_key = self._at in (JsonState.KEY, JsonState.KEY_OR_END)
+            self._at = JsonState.STRING
         elif byte in LITERALS:
-            self._at, self._rest = At.LITERAL, LITERALS[byte]
+            self._at, self._rest = JsonState.LITERAL, LITERALS[byte]
         else:
-            self._at, self._rest = At.NUMBER, b"0" if byte == ord("-") else b""
+            self._at, self._rest = JsonState.NUMBER, b"0" if byte == ord("-") else b""

@@ -32,11 +32,11 @@ def subschemas(schema: Any) -> Iterator[Schema]:
     if not isinstance(schema, Mapping):
         return
     yield schema
-    for inner in within(schema):
+    for inner in inner_schemas(schema):
         yield from subschemas(inner)
 
 
-def within(schema: Schema) -> Iterator[Any]:
+def inner_schemas(schema: Schema) -> Iterator[Any]:
     for key in ONE:
         yield schema.get(key)
     for key in SEVERAL:
@@ -47,7 +47,7 @@ def within(schema: Schema) -> Iterator[Any]:
             yield from schema[key].values()
 
 
-def unenforced(schema: Schema) -> set[str]:
+def unenforced_keywords(schema: Schema) -> set[str]:
     """Keywords that llguidance passes over without a word, and those that it only seems to hold."""
     found = {key for one in subschemas(schema) for key in one if key not in KNOWN and not key.startswith("x-")}
     if any(map(counts_free_keys, subschemas(schema))):

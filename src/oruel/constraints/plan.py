@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from oruel.constraints.tokens import Tokens
+from oruel.constraints.tokens import TokenTable
 
 
-class Plan:
+class ClosingPlan:
     """Tokens still to come. It is a plan of bytes as well: other tokens of the same bytes follow it just so."""
 
-    def __init__(self, tokens: Tokens, found: Sequence[int]) -> None:
+    def __init__(self, tokens: TokenTable, found: Sequence[int]) -> None:
         self._tokens = tokens
         self._reversed = list(reversed(found))
 

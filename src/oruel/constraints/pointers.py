@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from oruel.constraints.keywords import Schema, within
+from oruel.constraints.keywords import Schema, inner_schemas
 from oruel.errors import SchemaRefused
 
 MOST_SUBSCHEMAS = 8_000
 
 
-def resolved(schema: Schema, reference: str) -> Any:
+def resolve_pointer(schema: Schema, reference: str) -> Any:
     """What a reference by its place within the schema refers to, None for any other."""
     if not is_local(reference):
         return None
@@ -51,7 +51,7 @@ class Walk:
 
     def height_of(self, reference: str) -> int:
         """At most, where it isn't clear what is referred to."""
-        place = None if self._has_names else self._places.get(id(resolved(self._root, reference)))
+        place = None if self._has_names else self._places.get(id(resolve_pointer(self._root, reference)))
         return max(self.heights) if place is None else self.heights[place]
 
     def _go(self, waiting: list[tuple[Any, int]]) -> None:
@@ -60,7 +60,7 @@ class Walk:
             if isinstance(schema, Mapping):
                 self._places[id(schema)] = place
                 self._has_names |= above >= 0 and isinstance(schema.get("$id"), str)
-                waiting += [(inner, place) for inner in within(schema) if inner is not None]
+                waiting += [(inner, place) for inner in inner_schemas(schema) if inner is not None]
                 waiting += self._referred(schema)
             if len(waiting) > MOST_SUBSCHEMAS:
                 raise SchemaRefused(f"it has more than {MOST_SUBSCHEMAS:,} subschemas: use fewer")
@@ -75,5 +75,5 @@ class Walk:
         if not isinstance(reference, str) or reference in self.references:
             return []
         self.references.add(reference)
-        target = resolved(self._root, reference)
+        target = resolve_pointer(self._root, reference)
         return [(target, -1)] if isinstance(target, Mapping) and id(target) not in self._places else []

@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 Value = TypeVar("Value")
 
 
-class Remembered(Generic[Value]):
+class BoundedCache(Generic[Value]):
     """At most `most` values, made of at most `most_characters` of text, but the latest one always. Thread-safe."""
 
     def __init__(self, make: Callable[[str], Value], most: int, most_characters: int) -> None:

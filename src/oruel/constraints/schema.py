@@ -14,10 +14,10 @@ from oruel.constraints.keywords import (
     mixes_keys,
     spells_control_characters,
     subschemas,
-    unenforced,
+    unenforced_keywords,
     with_whole_counts,
 )
-from oruel.constraints.tokens import Bytes, Tokens, panics_refused, plain
+from oruel.constraints.tokens import ByteVocabulary, TokenTable, panics_refused, plain
 from oruel.constraints.weight import check_weight
 from oruel.errors import SchemaRefused
 
@@ -31,7 +31,7 @@ SIMPLE_ESCAPES = {"json_allowed_escapes": 'nrbtf\\"'}
 REMEMBERED_SCHEMAS = 32
 # Their names go into a header of the response.
 MOST_LEFT_OUT = 100
-BYTES = Tokens(Bytes())
+BYTES = TokenTable(ByteVocabulary())
 
 UNIMPLEMENTED = re.compile(r"Unimplemented keys: (\[.*\])")
 # Other complaints of llguidance, by the keyword that they are about.
@@ -44,7 +44,7 @@ COMPLAINTS = {
 }
 
 
-def left_out(schema: Mapping[str, Any]) -> tuple[str, ...]:
+def unenforceable_keywords(schema: Mapping[str, Any]) -> tuple[str, ...]:
     """The keywords that can't be enforced, sorted. Takes some time for an adversarial schema, the first time.
 
     Raises SchemaRefused for what is no schema, too much of one, or one that no document fits.
@@ -58,13 +58,13 @@ def left_out(schema: Mapping[str, Any]) -> tuple[str, ...]:
 @lru_cache(REMEMBERED_SCHEMAS)
 def _left_out(written: str) -> tuple[str, ...] | SchemaRefused:
     try:
-        return examined(json.loads(written))
+        return examine(json.loads(written))
     except SchemaRefused as error:
         return error
 
 
 @panics_refused()
-def examined(schema: Mapping[str, Any]) -> tuple[str, ...]:
+def examine(schema: Mapping[str, Any]) -> tuple[str, ...]:
     """What `left_out` returns and raises."""
     check_weight(schema)
     if is_endless(schema):
@@ -77,7 +77,7 @@ def examined(schema: Mapping[str, Any]) -> tuple[str, ...]:
     matcher = BYTES.matcher(json_grammar(schema))
     present = {keyword for one in subschemas(schema) for keyword in one}
     named = {keyword for complaint in matcher.get_grammar_warnings() for keyword in keywords(complaint, present)}
-    found = named | unenforced(schema)
+    found = named | unenforced_keywords(schema)
     if len(found) > MOST_LEFT_OUT:
         raise SchemaRefused(f"{len(found):,} of its keywords are none, or can't be enforced: leave them out")
     return tuple(sorted(found))
@@ -98,11 +98,11 @@ def keywords(complaint: str, present: set[str]) -> list[str]:
 
 def json_grammar(schema: Mapping[str, Any]) -> str:
     """A grammar of the documents that the enforceable part of `schema` describes."""
-    grammar: str = LLMatcher.grammar_from_json_schema(embedded(schema))
+    grammar: str = LLMatcher.grammar_from_json_schema(embed_schema(schema))
     return grammar
 
 
-def embedded(schema: Mapping[str, Any]) -> str:
+def embed_schema(schema: Mapping[str, Any]) -> str:
     """The schema, with its options, as it stands in a grammar behind %json."""
     escapes = SIMPLE_ESCAPES if any(map(mixes_keys, subschemas(schema))) else {}
     plainer = without_unused_ids(with_whole_counts(schema))

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oruel.constraints.json_text import CLOSING_BYTES
-from oruel.constraints.remembered import Remembered
+from oruel.constraints.remembered import BoundedCache
 from oruel.errors import SchemaRefused
 
 # Forced text takes the library some 400 bytes a character.
@@ -45,7 +45,7 @@ def panics_refused() -> Iterator[None]:
         raise SchemaRefused(PANICKED) from error
 
 
-class Vocabulary(Protocol):
+class TokenVocabulary(Protocol):
     """What is asked of a model's vocabulary; llama.vocabulary.Vocabulary has it."""
 
     size: int
@@ -57,22 +57,22 @@ class Vocabulary(Protocol):
     def tokenize(self, text: str) -> list[int]: ...
 
 
-class Tokens:
+class TokenTable:
     """`pieces` holds each token's bytes, none for control tokens; `single` the token of each byte that has its own."""
 
-    def __init__(self, vocabulary: Vocabulary) -> None:
+    def __init__(self, vocabulary: TokenVocabulary) -> None:
         self.size = vocabulary.size
         self.pieces = [vocabulary.piece(token) for token in range(vocabulary.size)]
         self.single = {piece[0]: token for token, piece in enumerate(self.pieces) if len(piece) == 1}
         self.ends = frozenset(filter(vocabulary.is_end, range(vocabulary.size)))
         self.can_write_json = bool(self.ends) and all(byte in self.single for byte in CLOSING_BYTES)
         self._vocabulary = vocabulary
-        self._compiled = Remembered(self._compile, REMEMBERED_GRAMMARS, REMEMBERED_CHARACTERS)
+        self._compiled = BoundedCache(self._compile, REMEMBERED_GRAMMARS, REMEMBERED_CHARACTERS)
 
     @cached_property
     def tokenizer(self) -> llguidance.LLTokenizer:
         ends = sorted(self.ends)
-        wrapped = llguidance.TokenizerWrapper(_Wrapped(self, self._vocabulary, ends[0]))
+        wrapped = llguidance.TokenizerWrapper(_TokenizerAdapter(self, self._vocabulary, ends[0]))
         return llguidance.LLTokenizer(wrapped, n_vocab=self.size, eos_token=ends)
 
     def prepare(self) -> None:
@@ -116,11 +116,11 @@ class Tokens:
         # Only the first mask shows whether anything may be written at all, and a costly one is remembered.
         bits = matcher.compute_bitmask()
         if matcher.is_error() or not any(bits):
-            raise refused(matcher)
+            raise refusal_of(matcher)
         return matcher
 
 
-def refused(matcher: llguidance.LLMatcher) -> SchemaRefused:
+def refusal_of(matcher: llguidance.LLMatcher) -> SchemaRefused:
     """Why the matcher can't go on, without what the library tells of its own state."""
     complaint = f"{matcher.stop_reason()} {matcher.get_error()}".partition("\n")[0]
     return SchemaRefused(limit_reached(complaint) or "no document can be written that fits it")
@@ -143,7 +143,7 @@ def plain(complaint: str) -> str:
     return limit_reached(complaint) or " ".join(complaint.split())
 
 
-class Bytes:
+class ByteVocabulary:
     """A vocabulary with a token for each byte, and one that ends: enough to see what a grammar allows."""
 
     size = 257
@@ -158,10 +158,10 @@ class Bytes:
         return list(text.encode())
 
 
-class _Wrapped:
+class _TokenizerAdapter:
     """The fields that llguidance's wrapper reads."""
 
-    def __init__(self, tokens: Tokens, vocabulary: Vocabulary, end: int) -> None:
+    def __init__(self, tokens: TokenTable, vocabulary: TokenVocabulary, end: int) -> None:
         self.eos_token_id = end
         self.bos_token_id = None
         self.tokens = tokens.pieces

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from oruel.constraints.keywords import ANNOTATIONS, Schema, within
+from oruel.constraints.keywords import ANNOTATIONS, Schema, inner_schemas
 from oruel.constraints.pattern import pattern_weight
-from oruel.constraints.pointers import depth_bound, resolved
+from oruel.constraints.pointers import depth_bound, resolve_pointer
 from oruel.errors import SchemaRefused
 
 # One unit is the compilation of one plain subschema: 20 to 40 µs. The weights below are fitted to llguidance 1.9.1.
@@ -56,7 +56,7 @@ def weights_of(*schemas: Any) -> Weights:
     for schema in schemas:
         check_nesting(schema)
         try:
-            add(weights, Weigher(schema).weights())
+            add_weights(weights, Weigher(schema).weights())
         except RecursionError as error:
             raise SchemaRefused("its references are merged with others in too long a chain") from error
     return weights
@@ -88,7 +88,7 @@ class Weigher:
         for target in self._targets:
             if id(target) not in seen:
                 seen.add(id(target))
-                add(weights, self._weighed(target)[1])
+                add_weights(weights, self._weighed(target)[1])
         return weights
 
     def _weighed(self, schema: Any) -> Weighed:
@@ -97,7 +97,7 @@ class Weigher:
         if id(schema) not in self._known:
             # A circle of references adds nothing more.
             self._known[id(schema)] = 1, {}
-            self._known[id(schema)] = merged([self._alone(schema), *self._merged(schema)])
+            self._known[id(schema)] = merge_weights([self._alone(schema), *self._merged(schema)])
         return self._known[id(schema)]
 
     def _alone(self, schema: Schema) -> Weighed:
@@ -105,9 +105,9 @@ class Weigher:
         weights = dict(own_weights(schema))
         if refers(schema):
             self._targets.append(self._target(schema))
-        for inner in within({key: value for key, value in schema.items() if key not in APART}):
+        for inner in inner_schemas({key: value for key, value in schema.items() if key not in APART}):
             if inner is not None:
-                add(weights, self._weighed(inner)[1])
+                add_weights(weights, self._weighed(inner)[1])
         return 1, weights
 
     def _merged(self, schema: Schema) -> Iterator[Weighed]:
@@ -121,29 +121,31 @@ class Weigher:
             yield self._weighed(self._target(one) if refers(one) else one)
 
     def _target(self, schema: Schema) -> Any:
-        return resolved(self._root, schema["$ref"])
+        return resolve_pointer(self._root, schema["$ref"])
 
     def _either(self, options: Iterable[Any]) -> Weighed:
         weights: Weights = {}
         count = 0
         for alternatives, of_option in map(self._weighed, options):
             count += alternatives
-            add(weights, of_option)
+            add_weights(weights, of_option)
         return count, weights
 
 
-def merged(groups: Sequence[Weighed]) -> Weighed:
+def merge_weights(groups: Sequence[Weighed]) -> Weighed:
     """Each combination of alternatives holds one of each group."""
     alternatives = min(math.prod(count for count, _ in groups), MOST_WEIGHT)
     weights: Weights = {}
     for count, of_group in groups:
         copies = max(1.0, alternatives / max(1, count))
         for keyword, weight in of_group.items():
-            add(weights, {keyword if copies == 1 else "combinations of anyOf, oneOf and allOf": weight * copies})
+            add_weights(
+                weights, {keyword if copies == 1 else "combinations of anyOf, oneOf and allOf": weight * copies}
+            )
     return alternatives, weights
 
 
-def add(weights: Weights, more: Weights) -> None:
+def add_weights(weights: Weights, more: Weights) -> None:
     for keyword, weight in more.items():
         weights[keyword] = weights.get(keyword, 0) + weight
 

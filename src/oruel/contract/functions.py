@@ -6,15 +6,15 @@ from typing import Any
 
 from oruel.contract.kinds import (
     Boolean,
-    Choice,
     FreeObject,
     JSONSchema,
     Kind,
     Object,
-    Refused,
     String,
-    Tagged,
-    invalid,
+    StringEnum,
+    TaggedUnion,
+    Unsupported,
+    invalid_value,
     nearest,
 )
 
@@ -32,18 +32,18 @@ class ArgumentsSchema(FreeObject):
 
 
 @dataclass(frozen=True)
-class ChoiceOr:
+class StringOrObject:
     """One of some strings, or an object. `elsewhere`: what other APIs' strings are called here."""
 
     values: tuple[str, ...]
-    other: Tagged
+    other: TaggedUnion
     elsewhere: Mapping[str, str] = field(default_factory=dict)
 
     def parse(self, value: object, path: str) -> Any:
         if isinstance(value, dict):
             return self.other.parse(value, path)
         if not isinstance(value, str) or value not in self.values:
-            raise invalid(self, value, path, self._hint(value))
+            raise invalid_value(self, value, path, self._hint(value))
         return value
 
     def _hint(self, value: object) -> str:
@@ -52,14 +52,14 @@ class ChoiceOr:
         return nearest(value, self.values)
 
     def schema(self) -> JSONSchema:
-        return {"anyOf": [Choice(self.values).schema(), self.other.schema()]}
+        return {"anyOf": [StringEnum(self.values).schema(), self.other.schema()]}
 
     def __str__(self) -> str:
-        return f"{Choice(self.values)} or {self.other}"
+        return f"{StringEnum(self.values)} or {self.other}"
 
 
 @dataclass(frozen=True)
-class Replaced(Refused):
+class ReplacedField(Unsupported):
     """What is done in another way here: the reason says how."""
 
     @property
@@ -69,7 +69,7 @@ class Replaced(Refused):
 
 function_kind = Object(
     {
-        "type": Choice(("function",)),
+        "type": StringEnum(("function",)),
         "function": Object(
             {
                 "name": String(1, 64, NAME_PATTERN),
@@ -88,25 +88,29 @@ function_kind = Object(
 )
 named_function = Object(
     {
-        "type": Choice(("function",)),
+        "type": StringEnum(("function",)),
         "function": Object({"name": String(1, 64, NAME_PATTERN)}, required=("name",)),
     },
     required=("type", "function"),
     elsewhere={"name": 'It belongs into function: {"type": "function", "function": {"name": …}}.'},
 )
-custom_tool = Replaced(
+custom_tool = ReplacedField(
     "it is of type custom, whose input is free text. Declare a function with one string among its parameters."
 )
 SERVERS_OWN = ("code_interpreter", "computer_use_preview", "file_search", "image_generation", "mcp", "web_search")
 servers_tools: dict[str, Kind] = {
-    name: Replaced(f"it is of type {name}, and this server runs no tools. Declare a function and run it when called.")
+    name: ReplacedField(
+        f"it is of type {name}, and this server runs no tools. Declare a function and run it when called."
+    )
     for name in (*SERVERS_OWN, "web_search_preview")
 }
 other_choices: dict[str, Kind] = {
-    "allowed_tools": Replaced('it is of type allowed_tools. Leave the others out of tools; send "auto" or "required".'),
-    "custom": Replaced('it is of type custom. Send {"type": "function", "function": {"name": …}}.'),
-    "tool": Replaced('it is of type tool. Send {"type": "function", "function": {"name": …}}.'),
-    "any": Replaced('it is of type any. Send the string "required".'),
-    "auto": Replaced('it is of type auto. Send the string "auto".'),
-    "none": Replaced('it is of type none. Send the string "none".'),
+    "allowed_tools": ReplacedField(
+        'it is of type allowed_tools. Leave the others out of tools; send "auto" or "required".'
+    ),
+    "custom": ReplacedField('it is of type custom. Send {"type": "function", "function": {"name": …}}.'),
+    "tool": ReplacedField('it is of type tool. Send {"type": "function", "function": {"name": …}}.'),
+    "any": ReplacedField('it is of type any. Send the string "required".'),
+    "auto": ReplacedField('it is of type auto. Send the string "auto".'),
+    "none": ReplacedField('it is of type none. Send the string "none".'),
 }

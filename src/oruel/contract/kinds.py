@@ -33,7 +33,7 @@ class Number:
         # Compared before the conversion, because an integer of a thousand digits has no float; NaN fails too.
         if isinstance(value, (int, float)) and not isinstance(value, bool) and self.minimum <= value <= self.maximum:
             return float(value)
-        raise invalid(self, value, path)
+        raise invalid_value(self, value, path)
 
     def schema(self) -> JSONSchema:
         return {"type": "number", "minimum": self.minimum, "maximum": self.maximum}
@@ -50,9 +50,9 @@ class Integer:
     def parse(self, value: object, path: str) -> int:
         whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not whole:
-            raise invalid(self, value, path)
+            raise invalid_value(self, value, path)
         if not self.minimum <= value <= self.maximum:
-            raise invalid(self, value, path)
+            raise invalid_value(self, value, path)
         return int(value)
 
     def schema(self) -> JSONSchema:
@@ -66,7 +66,7 @@ class Integer:
 class Boolean:
     def parse(self, value: object, path: str) -> bool:
         if not isinstance(value, bool):
-            raise invalid(self, value, path)
+            raise invalid_value(self, value, path)
         return value
 
     def schema(self) -> JSONSchema:
@@ -77,12 +77,12 @@ class Boolean:
 
 
 @dataclass(frozen=True)
-class Choice:
+class StringEnum:
     values: tuple[str, ...]
 
     def parse(self, value: object, path: str) -> str:
         if not isinstance(value, str) or value not in self.values:
-            raise invalid(self, value, path, nearest(value, self.values))
+            raise invalid_value(self, value, path, nearest(value, self.values))
         return value
 
     def schema(self) -> JSONSchema:
@@ -102,7 +102,7 @@ class String:
 
     def parse(self, value: object, path: str) -> str:
         if not isinstance(value, str) or (self.pattern is not None and not re.fullmatch(self.pattern, value)):
-            raise invalid(self, value, path)
+            raise invalid_value(self, value, path)
         if len(value) < self.minimum or (self.maximum is not None and len(value) > self.maximum):
             raise InvalidParameter(f"{path} must be {self}, but has {len(value)}.", param=path)
         if not value.isascii() and not is_encodable(value):
@@ -129,7 +129,7 @@ class Array:
 
     def parse(self, value: object, path: str) -> tuple[Any, ...]:
         if not isinstance(value, list):
-            raise invalid(self, value, path)
+            raise invalid_value(self, value, path)
         if len(value) < self.minimum or (self.maximum is not None and len(value) > self.maximum):
             raise InvalidParameter(f"{path} must be {self}, but has {len(value)} items.", param=path)
         return tuple(self.item.parse(item, f"{path}[{index}]") for index, item in enumerate(value))
@@ -146,7 +146,7 @@ class Array:
 
 
 @dataclass(frozen=True)
-class Either:
+class StringOrArray:
     """A string kind or an array kind, told apart by the JSON type; the result is always a tuple."""
 
     one: String
@@ -157,7 +157,7 @@ class Either:
             return (self.one.parse(value, path),)
         if isinstance(value, list):
             return self.many.parse(value, path)
-        raise invalid(self, value, path)
+        raise invalid_value(self, value, path)
 
     def schema(self) -> JSONSchema:
         return {"anyOf": [self.one.schema(), self.many.schema()]}
@@ -175,7 +175,7 @@ class TokenMap:
 
     def parse(self, value: object, path: str) -> dict[int, float]:
         if not isinstance(value, dict):
-            raise invalid(self, value, path)
+            raise invalid_value(self, value, path)
         if len(value) > self.maximum:
             raise InvalidParameter(f"{path} may have at most {self.maximum} entries, but has {len(value)}.", param=path)
         return {
@@ -217,11 +217,11 @@ class Object:
 
     def parse(self, value: object, path: str) -> Any:
         if not isinstance(value, dict):
-            raise invalid(self, value, path)
+            raise invalid_value(self, value, path)
         prefix = f"{path}." if path else ""
         for name in value:
             if name not in self.fields:
-                raise unknown(name, prefix + (abbreviate(name) or '""'), self.fields, self.elsewhere.get(name))
+                raise unknown_field(name, prefix + (abbreviate(name) or '""'), self.fields, self.elsewhere.get(name))
         for name in self.required:
             if value.get(name) is None:
                 raise missing(f"{prefix}{name}", self.fields[name], value)
@@ -241,7 +241,7 @@ class Object:
 
 
 @dataclass(frozen=True)
-class Tagged:
+class TaggedUnion:
     """A union of objects, told apart by the string in their field `tag`."""
 
     tag: str
@@ -249,7 +249,7 @@ class Tagged:
 
     def parse(self, value: object, path: str) -> Any:
         if not isinstance(value, dict):
-            raise invalid(self, value, path)
+            raise invalid_value(self, value, path)
         name, where = value.get(self.tag), f"{path}.{self.tag}"
         if name is None:
             raise missing(where, self.served, value)
@@ -257,8 +257,8 @@ class Tagged:
         return self.kinds[name if known else self.served.parse(name, where)].parse(value, path)
 
     @property
-    def served(self) -> Choice:
-        return Choice(tuple(name for name, kind in self.kinds.items() if not isinstance(kind, Refused)))
+    def served(self) -> StringEnum:
+        return StringEnum(tuple(name for name, kind in self.kinds.items() if not isinstance(kind, Unsupported)))
 
     def schema(self) -> JSONSchema:
         return {"oneOf": [self.kinds[name].schema() | {"title": name} for name in self.served.values]}
@@ -277,7 +277,7 @@ class FreeObject:
 
     def parse(self, value: object, path: str) -> dict[str, Any]:
         if not isinstance(value, dict) or len(value) > self.maximum:
-            raise invalid(self, value, path)
+            raise invalid_value(self, value, path)
         # Level by level and not by recursion, so that the depth of the input is not the depth of our stack.
         level: list[object] = [value]
         for _ in range(self.maximum_depth):
@@ -300,7 +300,7 @@ class FreeObject:
 
 
 @dataclass(frozen=True)
-class Refused:
+class Unsupported:
     """What this server doesn't do. The neutral values, which ask for nothing, are taken and mean unset."""
 
     reason: str
@@ -321,7 +321,7 @@ class Refused:
         return " or ".join(json.dumps(value) for value in self.neutral) or "left out"
 
 
-def invalid(kind: Kind, value: object, path: str, hint: str = "") -> InvalidParameter:
+def invalid_value(kind: Kind, value: object, path: str, hint: str = "") -> InvalidParameter:
     return InvalidParameter(f"{path or 'The body'} must be {kind}, but is {describe(value)}.{hint}", param=path or None)
 
 
@@ -331,7 +331,7 @@ def missing(path: str, kind: Kind, parent: Mapping[str, object]) -> InvalidParam
     return InvalidParameter(f"{path} is required and must be {kind}, but is {state}.", param=path)
 
 
-def unknown(name: str, path: str, known: Mapping[str, Any], instead: str | None = None) -> UnknownParameter:
+def unknown_field(name: str, path: str, known: Mapping[str, Any], instead: str | None = None) -> UnknownParameter:
     hint = f" {instead}" if instead else nearest(name, tuple(known))
     return UnknownParameter(f"{path} is not a known field.{hint}", param=path)
 

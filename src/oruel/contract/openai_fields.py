@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from oruel.contract.functions import Replaced
-from oruel.contract.kinds import Choice, JSONSchema, Kind, Refused, String, abbreviate, invalid
+from oruel.contract.functions import ReplacedField
+from oruel.contract.kinds import JSONSchema, Kind, String, StringEnum, Unsupported, abbreviate, invalid_value
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class StringMap:
 
     def parse(self, value: object, path: str) -> dict[str, str]:
         if not isinstance(value, dict) or len(value) > self.maximum:
-            raise invalid(self, value, path)
+            raise invalid_value(self, value, path)
         for key in value:
             self.key.parse(key, f"{path}.{abbreviate(key)}")
         return {key: self.value.parse(item, f"{path}.{abbreviate(key)}") for key, item in value.items()}
@@ -42,24 +42,24 @@ RECORDED: Mapping[str, Kind] = {
 }
 # They change nothing, by their own definition.
 INERT: Mapping[str, Kind] = {
-    "store": Refused("answers are not stored.", neutral=(False,)),
-    "service_tier": Refused('tier chooses between "standard" and "turbo" here.', neutral=("auto", "default")),
+    "store": Unsupported("answers are not stored.", neutral=(False,)),
+    "service_tier": Unsupported('tier chooses between "standard" and "turbo" here.', neutral=("auto", "default")),
     "prompt_cache_key": String(0, 1024),
-    "prompt_cache_retention": Choice(("in_memory", "in-memory", "24h")),
+    "prompt_cache_retention": StringEnum(("in_memory", "in-memory", "24h")),
 }
 
 # They would change the text; each with the values that ask for nothing.
 REFUSED: Mapping[str, Kind] = {
-    "audio": Refused("this model answers in text only."),
-    "function_call": Replaced("it was replaced by tool_choice. Send that.", neutral=("none", "auto")),
-    "functions": Replaced(
+    "audio": Unsupported("this model answers in text only."),
+    "function_call": ReplacedField("it was replaced by tool_choice. Send that.", neutral=("none", "auto")),
+    "functions": ReplacedField(
         'they were replaced by tools. Send each there, as {"type": "function", "function": …}.', neutral=([],)
     ),
-    "modalities": Refused("this model answers in text only.", neutral=(["text"],)),
-    "moderation": Refused("this server doesn't moderate."),
-    "prediction": Refused("this server takes no predicted output."),
-    "prompt_cache_options": Refused("prompts are cached by themselves.", neutral=({"mode": "implicit"},)),
-    "reasoning_effort": Refused("this model doesn't reason.", neutral=("none",)),
-    "verbosity": Refused("this model has no such setting; say it in a message.", neutral=("medium",)),
-    "web_search_options": Refused("this server doesn't search the web."),
+    "modalities": Unsupported("this model answers in text only.", neutral=(["text"],)),
+    "moderation": Unsupported("this server doesn't moderate."),
+    "prediction": Unsupported("this server takes no predicted output."),
+    "prompt_cache_options": Unsupported("prompts are cached by themselves.", neutral=({"mode": "implicit"},)),
+    "reasoning_effort": Unsupported("this model doesn't reason.", neutral=("none",)),
+    "verbosity": Unsupported("this model has no such setting; say it in a message.", neutral=("medium",)),
+    "web_search_options": Unsupported("this server doesn't search the web."),
 }

@@ -9,7 +9,7 @@ from oruel.contract.functions import (
     MAX_TOOLS,
     NAME_PATTERN,
     SCHEMA,
-    ChoiceOr,
+    StringOrObject,
     custom_tool,
     function_kind,
     named_function,
@@ -19,17 +19,17 @@ from oruel.contract.functions import (
 from oruel.contract.kinds import (
     Array,
     Boolean,
-    Choice,
-    Either,
     FreeObject,
     Integer,
     Kind,
     Number,
     Object,
-    Refused,
     String,
-    Tagged,
+    StringEnum,
+    StringOrArray,
+    TaggedUnion,
     TokenMap,
+    Unsupported,
 )
 
 Group = Literal["Sampling", "Length", "Penalties", "Output format", "Tools", "Routing", "Beyond the page"]
@@ -54,7 +54,7 @@ class Parameter:
 
     @property
     def served(self) -> bool:
-        return not isinstance(self.kind, Refused)
+        return not isinstance(self.kind, Unsupported)
 
     def as_json(self) -> dict[str, Any]:
         """The declaration as GET /v1/parameters states it."""
@@ -82,7 +82,7 @@ class UseCase:
     other: str = ""
 
 
-stop_kind = Either(String(1, MAX_STOP_CHARACTERS), Array(String(1, MAX_STOP_CHARACTERS), maximum=MAX_STOPS))
+stop_kind = StringOrArray(String(1, MAX_STOP_CHARACTERS), Array(String(1, MAX_STOP_CHARACTERS), maximum=MAX_STOPS))
 not_yet = "not served by this version yet."
 
 PARAMETERS: tuple[Parameter, ...] = (
@@ -197,14 +197,14 @@ PARAMETERS: tuple[Parameter, ...] = (
     ),
     Parameter(
         "response_format",
-        Tagged(
+        TaggedUnion(
             "type",
             {
-                "text": Object({"type": Choice(("text",))}),
-                "json_object": Object({"type": Choice(("json_object",))}),
+                "text": Object({"type": StringEnum(("text",))}),
+                "json_object": Object({"type": StringEnum(("json_object",))}),
                 "json_schema": Object(
                     {
-                        "type": Choice(("json_schema",)),
+                        "type": StringEnum(("json_schema",)),
                         "json_schema": Object(
                             {
                                 "name": String(1, 64, NAME_PATTERN),
@@ -240,7 +240,9 @@ PARAMETERS: tuple[Parameter, ...] = (
     ),
     Parameter(
         "stream_options",
-        Object({"include_usage": Boolean(), "include_obfuscation": Refused("nothing is padded.", neutral=(False,))}),
+        Object(
+            {"include_usage": Boolean(), "include_obfuscation": Unsupported("nothing is padded.", neutral=(False,))}
+        ),
         "Output format",
         "include_usage sends the usage in a last chunk of its own.",
         details=("only with stream: true",),
@@ -248,7 +250,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         "tools",
         Array(
-            Tagged("type", {"function": function_kind, "custom": custom_tool, **servers_tools}),
+            TaggedUnion("type", {"function": function_kind, "custom": custom_tool, **servers_tools}),
             maximum=MAX_TOOLS,
         ),
         "Tools",
@@ -262,9 +264,9 @@ PARAMETERS: tuple[Parameter, ...] = (
     ),
     Parameter(
         "tool_choice",
-        ChoiceOr(
+        StringOrObject(
             ("none", "auto", "required"),
-            Tagged("type", {"function": named_function, **other_choices}),
+            TaggedUnion("type", {"function": named_function, **other_choices}),
             elsewhere={"any": "required"},
         ),
         "Tools",
@@ -285,7 +287,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     ),
     Parameter(
         "tier",
-        Choice(("standard", "turbo")),
+        StringEnum(("standard", "turbo")),
         "Routing",
         "The pricing and routing tier: standard is cost-optimised, turbo answers sooner at a higher price.",
         default="standard",
@@ -329,7 +331,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     ),
     Parameter(
         "trace",
-        Refused(f"traces are {not_yet}"),
+        Unsupported(f"traces are {not_yet}"),
         "Beyond the page",
         "What each step of sampling did to the leading candidates of each token.",
         details=("refused by name in this version",),

@@ -11,7 +11,7 @@ from itertools import accumulate
 
 import msgspec
 
-from oruel.engine.scheduler import INVARIANT_CHUNK_TOKENS, Chunk
+from oruel.engine.scheduler import INVARIANT_CHUNK_TOKENS, SequenceChunk
 
 PADDING_TOKEN = 0
 
@@ -25,8 +25,8 @@ class Batch(msgspec.Struct, frozen=True):
     positions: list[int]
     slots: list[int]
     outputs: list[bool]
-    chunks: tuple[Chunk, ...]
-    yields: tuple[tuple[Chunk, int], ...]
+    chunks: tuple[SequenceChunk, ...]
+    yields: tuple[tuple[SequenceChunk, int], ...]
     padding: tuple[tuple[int, int], ...] = ()
 
     @property
@@ -37,7 +37,7 @@ class Batch(msgspec.Struct, frozen=True):
         return len(self.slots) == len(set(self.slots)) == last - first + 1
 
 
-def prefill_batches(chunks: Iterable[Chunk]) -> Iterator[Batch]:
+def prefill_batches(chunks: Iterable[SequenceChunk]) -> Iterator[Batch]:
     """Chunks of reproducible sequences one by one, in their order; those of all others together, which takes less."""
     others: list[Batch] = []
     for chunk in chunks:
@@ -47,10 +47,10 @@ def prefill_batches(chunks: Iterable[Chunk]) -> Iterator[Batch]:
         else:
             others.append(batch)
     if others:
-        yield joined(others)
+        yield join_batches(others)
 
 
-def joined(batches: list[Batch]) -> Batch:
+def join_batches(batches: list[Batch]) -> Batch:
     """One batch of several without padding; llama.cpp wants them in order of slot."""
     batches = sorted(batches, key=lambda batch: batch.slots[0])
     firsts = accumulate((sum(batch.outputs) for batch in batches), initial=0)
@@ -66,7 +66,7 @@ def joined(batches: list[Batch]) -> Batch:
     )
 
 
-def prefill_batch(chunk: Chunk) -> Batch:
+def prefill_batch(chunk: SequenceChunk) -> Batch:
     """A chunk of at least two tokens, alone."""
     assert chunk.count >= 2, chunk
     assert chunk.sequence.slot is not None
@@ -82,11 +82,13 @@ def prefill_batch(chunk: Chunk) -> Batch:
     )
 
 
-def decode_batch(chunks: Ordered[Chunk], slot_count: int, held: Callable[[int], int], *, can_pad: bool = True) -> Batch:
+def decode_batch(
+    chunks: Ordered[SequenceChunk], slot_count: int, held: Callable[[int], int], *, can_pad: bool = True
+) -> Batch:
     """One token of each sequence. `held` gives the number of cells that a slot holds, where its padding goes."""
     pads = can_pad and any(chunk.sequence.reproducible for chunk in chunks)
     by_slot = {chunk.sequence.slot: chunk for chunk in chunks if chunk.sequence.slot is not None}
-    slots = padded(sorted(by_slot), slot_count) if pads else sorted(by_slot)
+    slots = pad_slots(sorted(by_slot), slot_count) if pads else sorted(by_slot)
     rows = [by_slot.get(slot) for slot in slots]
     padding = {slot: held(slot) for slot, chunk in zip(slots, rows, strict=True) if chunk is None}
     return Batch(
@@ -100,7 +102,7 @@ def decode_batch(chunks: Ordered[Chunk], slot_count: int, held: Callable[[int], 
     )
 
 
-def padded(slots: list[int], count: int) -> list[int]:
+def pad_slots(slots: list[int], count: int) -> list[int]:
     """All slots from the first to the last, at least two."""
     first, last = slots[0], slots[-1]
     if first == last:

@@ -9,15 +9,15 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from oruel.engine.frames import Frames
-from oruel.engine.protocol import FromEngine, Ping, Ready, Refused, Start, StepOutput, ToEngine, frame
+from oruel.engine.frames import FrameReader
+from oruel.engine.protocol import EngineReady, FromEngine, Ping, Start, StartFailed, StepOutput, ToEngine, frame
 from oruel.errors import ModelLoadError
 
 LAST_MOMENTS_SECONDS = 5.0
 TURNS_OF_SILENCE = 10
 
 
-class Child:
+class EngineChild:
     """`on_step` is called with each step's output, on the event loop."""
 
     _process: asyncio.subprocess.Process
@@ -25,7 +25,7 @@ class Child:
     def __init__(self, start: Start, on_step: Callable[[StepOutput], None]) -> None:
         self._start = start
         self._on_step = on_step
-        self._frames = Frames(self._hear)
+        self._frames = FrameReader(self._hear)
         self._first: asyncio.Future[FromEngine] = asyncio.get_running_loop().create_future()
         self._ready_at = self._last_word_at = time.monotonic()
         self._spoke = False
@@ -34,7 +34,7 @@ class Child:
     @classmethod
     async def spawn(
         cls, start: Start, on_step: Callable[[StepOutput], None], environment: Mapping[str, str] | None = None
-    ) -> "Child":
+    ) -> "EngineChild":
         """A process that is about to load the model, with these variables, or those of this process.
 
         Raises ModelLoadError where the system has no room for it.
@@ -74,13 +74,13 @@ class Child:
         """From Ready to the last word."""
         return self._last_word_at - self._ready_at
 
-    async def ready(self) -> Ready:
+    async def ready(self) -> EngineReady:
         """Returns when the model is loaded, which may take minutes. Raises ModelLoadError with the engine's words."""
         match await self._first_word():
-            case Ready() as ready:
+            case EngineReady() as ready:
                 self._ready_at = self._last_word_at
                 return ready
-            case Refused(message):
+            case StartFailed(message):
                 raise ModelLoadError(message)
             case _:
                 raise ModelLoadError(died_loading(self._start, await self.bury()))

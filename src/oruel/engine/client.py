@@ -9,7 +9,18 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from oruel.engine.process import WATCHDOG_SECONDS, EngineProcess
-from oruel.engine.protocol import Cancel, Failure, Form, Load, Ready, Start, Started, StepOutput, Submit, TokenOutput
+from oruel.engine.protocol import (
+    Cancel,
+    EngineLoad,
+    EngineReady,
+    GrammarSpec,
+    SequenceFailed,
+    SequenceStarted,
+    Start,
+    StepOutput,
+    Submit,
+    TokenOutput,
+)
 from oruel.errors import AnswerUnread, EngineFailed, InvalidParameter, Overloaded
 from oruel.types import SamplingParams, Tier
 
@@ -18,11 +29,11 @@ LONGEST_RETRY_SECONDS = 60
 # What may wait for a client that reads nothing, in tokens of all choices of a request.
 MOST_UNREAD = 2**14
 
-Arrival = TokenOutput | Failure | EngineFailed | AnswerUnread
+Arrival = TokenOutput | SequenceFailed | EngineFailed | AnswerUnread
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Admission:
     """What a request found when it left the queue: after `queued` seconds, `cached` tokens of its prompt computed."""
 
     queued: float
@@ -32,9 +43,9 @@ class Place:
 class Generation:
     """The sequences of one request, one per choice, each live until it has ended or was cancelled."""
 
-    def __init__(self, engine: "EngineClient", sequences: list[int], form: Form | None) -> None:
+    def __init__(self, engine: "EngineClient", sequences: list[int], form: GrammarSpec | None) -> None:
         self._form = form
-        self.place: Place | None = None
+        self.place: Admission | None = None
         self._engine = engine
         self._choices = {sequence: choice for choice, sequence in enumerate(sequences)}
         self._arrived: list[Arrival] = []
@@ -46,7 +57,7 @@ class Generation:
         """Seconds since it was submitted."""
         return time.perf_counter() - self._submitted
 
-    async def started(self) -> Place:
+    async def started(self) -> Admission:
         """Waits until the request leaves the queue, which it does with the first of its sequences.
 
         Raises the same as `outputs`.
@@ -71,10 +82,10 @@ class Generation:
 
     def _token(self, arrival: Arrival) -> TokenOutput:
         match arrival:
-            case Failure(_, message, True):
+            case SequenceFailed(_, message, True):
                 param = "response_format.json_schema.schema" if self._form and self._form.closes else "tools"
                 raise InvalidParameter(f"{param} can't be enforced: {message}.", param=param)
-            case Failure(_, message):
+            case SequenceFailed(_, message):
                 raise EngineFailed(message)
             case EngineFailed() | AnswerUnread():
                 raise arrival
@@ -92,7 +103,7 @@ class Generation:
 
     def start(self, cached: int = 0) -> None:
         """Only the first of the sequences counts: those after it share the prompt that it has computed."""
-        self.place = self.place or Place(self.age, cached)
+        self.place = self.place or Admission(self.age, cached)
         self._stirred.set()
 
     def receive(self, arrival: Arrival) -> None:
@@ -126,13 +137,13 @@ class EngineClient:
             on_death=self._fail,
             watchdog_seconds=watchdog_seconds,
         )
-        self.load = Load()
+        self.load = EngineLoad()
         self._max_waiting = max_waiting
         self._most = max_waiting
         self._live: dict[int, Generation] = {}
         self._ids = itertools.count()
 
-    async def start(self) -> Ready:
+    async def start(self) -> EngineReady:
         """Raises ModelLoadError."""
         ready = await self.process.start()
         self._most = ready.parallel + self._max_waiting
@@ -151,7 +162,7 @@ class EngineClient:
         max_tokens: int,
         tier: Tier = "standard",
         scope: str = "",
-        form: Form | None = None,
+        form: GrammarSpec | None = None,
     ) -> Iterator[Generation]:
         """Starts one sequence per choice; leaving the context cancels what is still live.
 
@@ -209,12 +220,12 @@ class EngineClient:
             if generation := self._live.pop(failure.sequence, None):
                 generation.receive(failure)
 
-    def _begin(self, started: Started) -> None:
+    def _begin(self, started: SequenceStarted) -> None:
         if generation := self._live.get(started.sequence):
             generation.start(started.cached)
 
     def _fail(self, error: EngineFailed) -> None:
-        self.load = Load()
+        self.load = EngineLoad()
         for generation in set(self._live.values()):
             generation.receive(error)
         self._live.clear()

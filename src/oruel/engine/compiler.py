@@ -7,13 +7,13 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from oruel.constraints.either import Either
-from oruel.constraints.grammar import Grammar, first_end
+from oruel.constraints.either import DocumentOrCalls
+from oruel.constraints.grammar import GrammarConstraint, first_end
 from oruel.constraints.hints import schemas_in
-from oruel.constraints.json_object import GRAMMAR, JsonObject
-from oruel.constraints.tokens import Tokens, panics_refused
+from oruel.constraints.json_object import GRAMMAR, JsonObjectConstraint
+from oruel.constraints.tokens import TokenTable, panics_refused
 from oruel.constraints.weight import MOST_WEIGHT_TOGETHER, SECONDS_PER_UNIT, check_weight
-from oruel.engine.protocol import Failure, Form, Submit
+from oruel.engine.protocol import GrammarSpec, SequenceFailed, Submit
 from oruel.engine.turns import Turns
 from oruel.errors import SchemaRefused
 from oruel.sampling.mask import Constraint
@@ -29,24 +29,24 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Compiled:
+class CompiledRequest:
     """A request with its constraint, or with why it can't have it."""
 
     request: Submit
-    outcome: Constraint | Failure
+    outcome: Constraint | SequenceFailed
 
 
 # Yields, before each piece of the work, an estimate of the seconds that the piece takes.
-Compilation = Generator[float, None, Constraint | Failure]
+Compilation = Generator[float, None, Constraint | SequenceFailed]
 
 
-class Compiler:
+class GrammarCompiler:
     """`deliver` is given each request's outcome, on another thread. All else is called from one thread. Compilations
     run in pieces. Scopes take turns, one piece each; within a scope a costly piece is put off for some time, so that
     cheap ones that come meanwhile go first. `window`: the most tokens of a sequence.
     """
 
-    def __init__(self, tokens: Tokens, deliver: Callable[[Compiled], None], window: int) -> None:
+    def __init__(self, tokens: TokenTable, deliver: Callable[[CompiledRequest], None], window: int) -> None:
         self._tokens = tokens
         self._deliver = deliver
         self._window = window
@@ -86,11 +86,11 @@ class Compiler:
         try:
             seconds = next(work)
         except StopIteration as ended:
-            self._deliver(Compiled(request, ended.value))
+            self._deliver(CompiledRequest(request, ended.value))
         except Exception:
             log.exception("a format could not be compiled")
-            failure = Failure(request.sequence, "The format that was asked for can't be compiled.")
-            self._deliver(Compiled(request, failure))
+            failure = SequenceFailed(request.sequence, "The format that was asked for can't be compiled.")
+            self._deliver(CompiledRequest(request, failure))
         else:
             if request.sequence in self._pending:
                 self._queue(request, work, seconds)
@@ -106,7 +106,7 @@ def deep_stack() -> Iterator[None]:
         threading.stack_size(before)
 
 
-def compilation(tokens: Tokens, request: Submit, window: int) -> Compilation:
+def compilation(tokens: TokenTable, request: Submit, window: int) -> Compilation:
     """Returns the constraint, or the failure that says why there is none."""
     form, budget = request.form, request.max_tokens
     assert form is not None
@@ -115,17 +115,23 @@ def compilation(tokens: Tokens, request: Submit, window: int) -> Compilation:
             schemas = [schema for grammar in (form.grammar, form.calls) if grammar for schema in schemas_in(grammar)]
             yield SECONDS_PER_UNIT * check_weight(*schemas, most=MOST_WEIGHT_TOGETHER)
             document = yield from document_of(tokens, form, budget, window)
-            return Either(document, Grammar(tokens, form.calls, budget, closes=False)) if form.calls else document
+            return (
+                DocumentOrCalls(document, GrammarConstraint(tokens, form.calls, budget, closes=False))
+                if form.calls
+                else document
+            )
     except SchemaRefused as error:
-        return Failure(request.sequence, error.message, form=True)
+        return SequenceFailed(request.sequence, error.message, form=True)
 
 
-def document_of(tokens: Tokens, form: Form, budget: int, window: int) -> Generator[float, None, JsonObject | Grammar]:
+def document_of(
+    tokens: TokenTable, form: GrammarSpec, budget: int, window: int
+) -> Generator[float, None, JsonObjectConstraint | GrammarConstraint]:
     if form.grammar == GRAMMAR:
-        return JsonObject(tokens, budget)
+        return JsonObjectConstraint(tokens, budget)
     if not form.closes:
-        return Grammar(tokens, form.grammar, budget, closes=False, leave=form.leave)
+        return GrammarConstraint(tokens, form.grammar, budget, closes=False, leave=form.leave)
     search = first_end(tokens, form.grammar, tuple(form.leave), window)
     while not search.proceed():
         yield SEARCH_SECONDS
-    return Grammar(tokens, form.grammar, budget, closes=True, leave=form.leave, search=search)
+    return GrammarConstraint(tokens, form.grammar, budget, closes=True, leave=form.leave, search=search)

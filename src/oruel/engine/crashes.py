@@ -9,15 +9,15 @@ HEALTHY_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Crashes:
+class CrashHistory:
     """`count` in a row; `last`: how the last process ended, such as "signal 9"."""
 
     count: int = 0
     last: str = ""
 
-    def after(self, ending: str, answered_seconds: float) -> "Crashes":
+    def after(self, ending: str, answered_seconds: float) -> "CrashHistory":
         """With one more; `answered_seconds`: how long the process had answered before it ended so."""
-        return Crashes(1 if answered_seconds >= HEALTHY_SECONDS else self.count + 1, ending)
+        return CrashHistory(1 if answered_seconds >= HEALTHY_SECONDS else self.count + 1, ending)
 
     @property
     def pause(self) -> float:

@@ -9,10 +9,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from oruel.constraints.completion import UNDECIDED, Work
+from oruel.constraints.completion import UNDECIDED, WorkBudget
 from oruel.engine.batch import Batch, decode_batch, prefill_batches
-from oruel.engine.protocol import Ending, Failure, Load, Started, StepOutput, Submit, TokenOutput
-from oruel.engine.scheduler import Limits, Plan, schedule
+from oruel.engine.protocol import Ending, EngineLoad, SequenceFailed, SequenceStarted, StepOutput, Submit, TokenOutput
+from oruel.engine.scheduler import StepLimits, StepPlan, schedule
 from oruel.engine.sequence import Sequence
 from oruel.engine.slots import Placement, Slot
 from oruel.errors import EngineFailed, SchemaRefused
@@ -24,7 +24,7 @@ from oruel.sampling.sampler import Sampler
 WORK_PER_STEP = 1500
 
 
-class Context(Protocol):
+class DecodeContext(Protocol):
     """What the engine needs of a model in memory; llama.context.Context has it."""
 
     @property
@@ -46,7 +46,7 @@ class Context(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Idle:
+class IdleSlot:
     """What a slot that runs nothing still holds, how much of it was computed in batch-invariant shapes, and the step
     in which it last ran something.
     """
@@ -64,8 +64,8 @@ class Engine:
 
     def __init__(
         self,
-        context: Context,
-        limits: Limits,
+        context: DecodeContext,
+        limits: StepLimits,
         *,
         vocabulary_size: int,
         is_end: Callable[[int], bool],
@@ -76,14 +76,14 @@ class Engine:
         self._is_end = is_end
         self._waiting: list[Sequence] = []
         self._running: list[Sequence] = []
-        self._idle = {number: Idle([], 0, 0) for number in range(context.sequences)}
+        self._idle = {number: IdleSlot([], 0, 0) for number in range(context.sequences)}
         self._steps = self._preemptions = self._computed = self._cached = 0
 
     def step(self) -> StepOutput:
         """Plan, run, sample, commit."""
         self._steps += 1
         tokens: list[TokenOutput] = []
-        failures: list[Failure] = []
+        failures: list[SequenceFailed] = []
         work = self._resume(tokens, failures)
         # Only those that wait need to know what the slots hold.
         slots = self._slots() if self._waiting else []
@@ -96,31 +96,31 @@ class Engine:
                 self._attempt(chunk.sequence, logits[row], work, tokens, failures)
         return self.report(tokens, failures, started)
 
-    def _resume(self, tokens: list[TokenOutput], failures: list[Failure]) -> Work:
+    def _resume(self, tokens: list[TokenOutput], failures: list[SequenceFailed]) -> WorkBudget:
         """Those that sit out go on in equal parts; what others may still do in this step."""
         undecided = [(sequence, sequence.undecided) for sequence in self._running if sequence.undecided is not None]
         left = WORK_PER_STEP
         for sequence, logits in undecided:
-            work = Work(WORK_PER_STEP // len(undecided))
+            work = WorkBudget(WORK_PER_STEP // len(undecided))
             left -= work.left
             self._attempt(sequence, logits, work, tokens, failures)
             left += max(0, work.left)
-        return Work(left)
+        return WorkBudget(left)
 
     def _attempt(
         self,
         sequence: Sequence,
         row: NDArray[np.float32],
-        work: Work,
+        work: WorkBudget,
         tokens: list[TokenOutput],
-        failures: list[Failure],
+        failures: list[SequenceFailed],
     ) -> None:
         try:
             tokens += self._advance(sequence, row, work)
         except (EngineFailed, SchemaRefused) as error:
             # What is wrong with one sequence's logits or form is not its neighbours'.
             self._leave(sequence)
-            failures.append(failure(sequence.id, error))
+            failures.append(sequence_failure(sequence.id, error))
 
     @property
     def has_work(self) -> bool:
@@ -148,10 +148,13 @@ class Engine:
                 self._leave(sequence)
 
     def report(
-        self, tokens: Ordered[TokenOutput] = (), failures: Ordered[Failure] = (), started: Ordered[Started] = ()
+        self,
+        tokens: Ordered[TokenOutput] = (),
+        failures: Ordered[SequenceFailed] = (),
+        started: Ordered[SequenceStarted] = (),
     ) -> StepOutput:
         """What a step brought, none by default, and how things stand after it."""
-        load = Load(
+        load = EngineLoad(
             running=len(self._running),
             waiting=len(self._waiting),
             kv_used=sum(sequence.computed for sequence in self._running),
@@ -183,7 +186,7 @@ class Engine:
         ]
         return sorted(idle + busy, key=lambda slot: slot.number)
 
-    def _place(self, plan: Plan) -> list[Started]:
+    def _place(self, plan: StepPlan) -> list[SequenceStarted]:
         for sequence in plan.preempted:
             self._vacate(sequence)
             self._wait(sequence)
@@ -191,7 +194,7 @@ class Engine:
         self._preemptions += len(plan.preempted)
         return [first for first in started if first]
 
-    def _enter(self, placement: Placement) -> Started | None:
+    def _enter(self, placement: Placement) -> SequenceStarted | None:
         """Started, where the sequence was never placed before."""
         sequence = placement.sequence
         if placement.source != placement.slot:
@@ -205,9 +208,9 @@ class Engine:
             return None
         sequence.started = True
         self._cached += placement.cached
-        return Started(sequence.id, placement.cached)
+        return SequenceStarted(sequence.id, placement.cached)
 
-    def _batches(self, plan: Plan) -> Iterator[Batch]:
+    def _batches(self, plan: StepPlan) -> Iterator[Batch]:
         if plan.decoding:
             yield decode_batch(plan.decoding, self._context.sequences, self._held, can_pad=self._limits.shares)
         yield from prefill_batches(plan.chunks)
@@ -229,7 +232,7 @@ class Engine:
             sequence.computed = end
             self._computed += max(0, min(end, sequence.prompt_length) - chunk.start)
 
-    def _advance(self, sequence: Sequence, row: NDArray[np.float32], work: Work) -> Iterator[TokenOutput]:
+    def _advance(self, sequence: Sequence, row: NDArray[np.float32], work: WorkBudget) -> Iterator[TokenOutput]:
         """The next token, and those that a constraint forces after it, which are then computed together. Each has to
         be computed before the next where its log-probability was asked for. Nothing where `work` doesn't suffice: the
         sequence then sits out, and the others don't wait for it.
@@ -274,7 +277,7 @@ class Engine:
         if not self._limits.shares:
             held = []
         self._context.forget(slot, len(held))
-        self._idle[slot] = Idle(held, min(sequence.invariant, len(held)), self._steps, sequence.scope)
+        self._idle[slot] = IdleSlot(held, min(sequence.invariant, len(held)), self._steps, sequence.scope)
         sequence.slot, sequence.computed, sequence.invariant, sequence.undecided = None, 0, 0, None
 
 
@@ -288,8 +291,8 @@ def ending(sequence: Sequence) -> Ending | None:
     return "length" if sequence.is_full else None
 
 
-def failure(sequence: int, error: EngineFailed | SchemaRefused) -> Failure:
-    return Failure(sequence, error.message, isinstance(error, SchemaRefused))
+def sequence_failure(sequence: int, error: EngineFailed | SchemaRefused) -> SequenceFailed:
+    return SequenceFailed(sequence, error.message, isinstance(error, SchemaRefused))
 
 
 def slot_of(sequence: Sequence) -> int:

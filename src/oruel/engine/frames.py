@@ -7,7 +7,7 @@ from collections.abc import Callable
 from oruel.engine.protocol import LENGTH, MAX_FRAME_BYTES, FromEngine, decode_from_engine
 
 
-class Frames(asyncio.Protocol):
+class FrameReader(asyncio.Protocol):
     """`take` is called with each message, on the event loop; `ended` is done when the other end is closed.
 
     A stream reader would pass each message through two more turns of the loop, which a busy machine makes slow.

@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Literal
 
-from oruel.engine.child import Child
-from oruel.engine.crashes import Crashes
-from oruel.engine.protocol import Ready, Start, StepOutput, ToEngine
+from oruel.engine.child import EngineChild
+from oruel.engine.crashes import CrashHistory
+from oruel.engine.protocol import EngineReady, Start, StepOutput, ToEngine
 from oruel.errors import EngineFailed, ModelLoadError
 
 log = logging.getLogger("oruel.engine")
@@ -45,9 +45,9 @@ class EngineProcess:
         self._environment = environment
         self._on_step = on_step
         self._on_death = on_death
-        self._child: Child | None = None
+        self._child: EngineChild | None = None
         self._supervisor: asyncio.Task[None] | None = None
-        self._crashes = Crashes()
+        self._crashes = CrashHistory()
         self._next_attempt_at = 0.0
 
     @property
@@ -65,7 +65,7 @@ class EngineProcess:
             case "starting":
                 return f"{self._crashes}; it loads the model again." if self._crashes.count else "It loads the model."
 
-    async def start(self) -> Ready:
+    async def start(self) -> EngineReady:
         """Returns when the engine takes work. Raises ModelLoadError with the engine's own words."""
         child, ready = await self._spawn()
         self._supervisor = asyncio.create_task(self._supervise(child), name="engine supervisor")
@@ -89,15 +89,15 @@ class EngineProcess:
             await self._child.bury()
         self._on_death(EngineFailed("The server stopped before the answer was complete. Send the request again."))
 
-    async def _spawn(self) -> tuple[Child, Ready]:
+    async def _spawn(self) -> tuple[EngineChild, EngineReady]:
         """Raises ModelLoadError."""
         self.status = "starting"
-        self._child = await Child.spawn(self._start, self._on_step, self._environment)
+        self._child = await EngineChild.spawn(self._start, self._on_step, self._environment)
         ready = await self._child.ready()
         self.status = "ok"
         return self._child, ready
 
-    async def _supervise(self, child: Child) -> None:
+    async def _supervise(self, child: EngineChild) -> None:
         while True:
             ending = await self._attend(child)
             self._fail(ending, child.answered_seconds)
@@ -109,7 +109,7 @@ class EngineProcess:
             )
             child = await self._replace()
 
-    async def _attend(self, child: Child) -> str:
+    async def _attend(self, child: EngineChild) -> str:
         """Watches the process until it ends; returns how it did."""
         watching = asyncio.create_task(child.watch(self.watchdog_seconds), name="engine watchdog")
         try:
@@ -119,7 +119,7 @@ class EngineProcess:
         self.status = "failed"
         return await child.bury()
 
-    async def _replace(self) -> Child:
+    async def _replace(self) -> EngineChild:
         while True:
             await asyncio.sleep(self._pause_left)
             self.restarts += 1

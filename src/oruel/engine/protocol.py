@@ -16,11 +16,11 @@ MAX_FRAME_BYTES = 256 * 2**20
 Ending = Literal["stop", "length", "complete"]
 
 
-class Message(msgspec.Struct, tag=True, array_like=True, frozen=True):
+class EngineMessage(msgspec.Struct, tag=True, array_like=True, frozen=True):
     pass
 
 
-class Start(Message, frozen=True):
+class Start(EngineMessage, frozen=True):
     """The first message: what to load and how much of it to hold. `context` is one request's window, `pool` the
     KV cache in tokens, `parallel` the sequences that run at once; None leaves the choice to the engine.
     """
@@ -34,7 +34,7 @@ class Start(Message, frozen=True):
     gpu_layers: int = 0
 
 
-class Form(msgspec.Struct, array_like=True, frozen=True):
+class GrammarSpec(msgspec.Struct, array_like=True, frozen=True):
     """What the text has to be like: a grammar of llguidance. One that `closes` is completed when its budget runs short.
     `leave` are the tokens that end the reasoning before the document, where the model reasons. `calls`: a grammar of
     what may come in its place, and is never completed; "" for nothing.
@@ -46,7 +46,7 @@ class Form(msgspec.Struct, array_like=True, frozen=True):
     calls: str = ""
 
 
-class Submit(Message, frozen=True):
+class Submit(EngineMessage, frozen=True):
     """Start a sequence. `max_tokens` is already clamped to the context: len(prompt) + max_tokens <= context.
     Computed prefixes are shared among sequences of the same `scope`.
     """
@@ -58,20 +58,20 @@ class Submit(Message, frozen=True):
     sampling: SamplingParams
     tier: Tier = "standard"
     scope: str = ""
-    form: Form | None = None
+    form: GrammarSpec | None = None
 
 
-class Cancel(Message, frozen=True):
+class Cancel(EngineMessage, frozen=True):
     """Forget a sequence; unknown or finished ones are passed over, since the two processes race."""
 
     sequence: int
 
 
-class Ping(Message, frozen=True):
+class Ping(EngineMessage, frozen=True):
     """Asks for a Pong, which comes between two steps: it shows that the engine's loop moves."""
 
 
-class Ready(Message, frozen=True):
+class EngineReady(EngineMessage, frozen=True):
     """Sent once, when the model is loaded and the engine takes work: what Start's Nones became, in tokens,
     the kernels that compute the logits, whether the vocabulary can spell JSON byte by byte, and the threads that
     compute, of the `cores` that they are chosen from; 0 for a fixed number.
@@ -86,13 +86,13 @@ class Ready(Message, frozen=True):
     cores: int = 0
 
 
-class Refused(Message, frozen=True):
+class StartFailed(EngineMessage, frozen=True):
     """Sent instead of Ready: the engine can't start; `message` says why and what to do."""
 
     message: str
 
 
-class Pong(Message, frozen=True):
+class Pong(EngineMessage, frozen=True):
     """The answer to a Ping."""
 
 
@@ -110,7 +110,7 @@ class TokenOutput(msgspec.Struct, array_like=True, frozen=True):
     alternatives: list[tuple[int, float]] = []
 
 
-class Failure(msgspec.Struct, array_like=True, frozen=True):
+class SequenceFailed(msgspec.Struct, array_like=True, frozen=True):
     """A sequence that ended without a token, through no fault of the others; `form` where its form was at fault."""
 
     sequence: int
@@ -118,14 +118,14 @@ class Failure(msgspec.Struct, array_like=True, frozen=True):
     form: bool = False
 
 
-class Started(msgspec.Struct, array_like=True, frozen=True):
+class SequenceStarted(msgspec.Struct, array_like=True, frozen=True):
     """A sequence that left the queue for the first time; `cached` tokens of its prompt were computed already."""
 
     sequence: int
     cached: int
 
 
-class Load(msgspec.Struct, array_like=True, frozen=True):
+class EngineLoad(msgspec.Struct, array_like=True, frozen=True):
     """What the engine holds, as of one step: sequences, tokens in the KV cache; counts since it started, of
     preemptions, steps, and prompt tokens computed and found in the cache; and the threads that compute.
     """
@@ -140,17 +140,17 @@ class Load(msgspec.Struct, array_like=True, frozen=True):
     threads: int = 0
 
 
-class StepOutput(Message, frozen=True):
+class StepOutput(EngineMessage, frozen=True):
     """All tokens of one step, in one message."""
 
     tokens: list[TokenOutput]
-    failures: list[Failure]
-    started: list[Started]
-    load: Load
+    failures: list[SequenceFailed]
+    started: list[SequenceStarted]
+    load: EngineLoad
 
 
 ToEngine = Start | Submit | Cancel | Ping
-FromEngine = Ready | Refused | Pong | StepOutput
+FromEngine = EngineReady | StartFailed | Pong | StepOutput
 
 encode = msgspec.msgpack.Encoder().encode
 decode_to_engine = msgspec.msgpack.Decoder(ToEngine).decode

@@ -14,7 +14,7 @@ INVARIANT_CHUNK_TOKENS = 60
 
 
 @dataclass(frozen=True)
-class Limits:
+class StepLimits:
     """`parallel`: sequences that run at once, at most as many as there are slots. `shares`: whether computed prefixes
     may be taken over. A step computes at most so many tokens of prompts: fewer while others decode, so that a long
     prompt doesn't stall them, the fewer the more of them there are.
@@ -26,7 +26,7 @@ class Limits:
     prefill_tokens_beside_decode: int = 120
 
 
-class Chunk(msgspec.Struct, frozen=True):
+class SequenceChunk(msgspec.Struct, frozen=True):
     """`count` tokens of a sequence, from `start` on. One that reaches the last known token yields a token."""
 
     sequence: Sequence
@@ -42,32 +42,36 @@ class Chunk(msgspec.Struct, frozen=True):
         return self.end == self.sequence.known
 
 
-class Plan(msgspec.Struct, frozen=True):
+class StepPlan(msgspec.Struct, frozen=True):
     """`decoding`: the sequences that miss a single token, which go together; `chunks`: pieces of the others."""
 
     preempted: tuple[Sequence, ...]
     placements: tuple[Placement, ...]
-    decoding: tuple[Chunk, ...]
-    chunks: tuple[Chunk, ...]
+    decoding: tuple[SequenceChunk, ...]
+    chunks: tuple[SequenceChunk, ...]
 
 
-def schedule(waiting: Ordered[Sequence], running: Ordered[Sequence], slots: Ordered[Slot], limits: Limits) -> Plan:
+def schedule(
+    waiting: Ordered[Sequence], running: Ordered[Sequence], slots: Ordered[Slot], limits: StepLimits
+) -> StepPlan:
     """`waiting` is in order of rank. Nobody is placed before one of lower rank, save where that one waits for a
     prefix that a running sequence is computing.
     """
     preempted = preempt(waiting, running, slots, limits)
     kept = [sequence for sequence in running if sequence not in preempted]
-    slots = vacated(slots, preempted) if preempted else list(slots)
-    placements = tuple(placed(waiting, slots, limits.parallel - len(kept), limits))
+    slots = vacate_slots(slots, preempted) if preempted else list(slots)
+    placements = tuple(place_waiting(waiting, slots, limits.parallel - len(kept), limits))
     starts = {sequence: sequence.computed for sequence in kept}
     starts |= {placement.sequence: placement.cached for placement in placements}
-    decoding = tuple(Chunk(sequence, start, 1) for sequence, start in starts.items() if sequence.known - start == 1)
+    decoding = tuple(
+        SequenceChunk(sequence, start, 1) for sequence, start in starts.items() if sequence.known - start == 1
+    )
     chunks = prefill(starts, prefill_budget(len(starts), len(decoding), limits))
-    return Plan(preempted, placements, decoding, tuple(chunks))
+    return StepPlan(preempted, placements, decoding, tuple(chunks))
 
 
 def preempt(
-    waiting: Ordered[Sequence], running: Ordered[Sequence], slots: Ordered[Slot], limits: Limits
+    waiting: Ordered[Sequence], running: Ordered[Sequence], slots: Ordered[Slot], limits: StepLimits
 ) -> tuple[Sequence, ...]:
     """The youngest standard sequence, where a turbo one of lower rank finds every place taken and would enter now."""
     if not waiting or waiting[0].tier != "turbo" or len(running) < limits.parallel:
@@ -76,16 +80,18 @@ def preempt(
     if not outranked:
         return ()
     youngest = (max(outranked, key=lambda sequence: sequence.arrived),)
-    enters = place(waiting[0], vacated(slots, youngest), shares=limits.shares) is not None
+    enters = place(waiting[0], vacate_slots(slots, youngest), shares=limits.shares) is not None
     return youngest if enters else ()
 
 
-def vacated(slots: Ordered[Slot], left: tuple[Sequence, ...]) -> list[Slot]:
+def vacate_slots(slots: Ordered[Slot], left: tuple[Sequence, ...]) -> list[Slot]:
     freed = {sequence.slot for sequence in left}
     return [replace(slot, is_idle=slot.is_idle or slot.number in freed) for slot in slots]
 
 
-def placed(waiting: Ordered[Sequence], slots: list[Slot], places: int, limits: Limits) -> Iterator[Placement]:
+def place_waiting(
+    waiting: Ordered[Sequence], slots: list[Slot], places: int, limits: StepLimits
+) -> Iterator[Placement]:
     for sequence in waiting:
         if places == 0:
             return
@@ -105,7 +111,7 @@ def placed(waiting: Ordered[Sequence], slots: list[Slot], places: int, limits: L
             )
 
 
-def prefill_budget(sequences: int, decoding: int, limits: Limits) -> int:
+def prefill_budget(sequences: int, decoding: int, limits: StepLimits) -> int:
     """A lone prompt stalls nobody for long; where several wait, as when many come at once, more of the step is theirs,
     since all decode the sooner together.
     """
@@ -116,13 +122,13 @@ def prefill_budget(sequences: int, decoding: int, limits: Limits) -> int:
     return min(limits.prefill_tokens, max(limits.prefill_tokens_beside_decode, share))
 
 
-def prefill(starts: dict[Sequence, int], budget: int) -> Iterator[Chunk]:
+def prefill(starts: dict[Sequence, int], budget: int) -> Iterator[SequenceChunk]:
     """Chunks of at least two tokens until the budget is spent; a last token left over waits for the next step."""
     for sequence in prefill_order(starts, budget):
         start = starts[sequence]
         while budget > 1 and sequence.known - start > 1:
             most = min(budget, INVARIANT_CHUNK_TOKENS) if sequence.reproducible else budget
-            chunk = Chunk(sequence, start, min(sequence.known - start, most))
+            chunk = SequenceChunk(sequence, start, min(sequence.known - start, most))
             yield chunk
             start = chunk.end
             budget -= chunk.count

@@ -33,7 +33,7 @@ def thread_counts(cores: int) -> tuple[int, ...]:
 
 
 @dataclass
-class Window:
+class StepWindow:
     """Steps since the last judgement: what they took, and what fewer threads usually take for them, in seconds."""
 
     steps: int = 0
@@ -98,7 +98,7 @@ class ThreadController:
         self._idle_cores = idle_cores
         self._place = len(self._counts) - 1
         self._usual = UsualSeconds()
-        self._window = Window()
+        self._window = StepWindow()
         self._pause = SHORTEST_PAUSE
         self._since = 0.0
         self._next_trial = self._pause
@@ -127,7 +127,7 @@ class ThreadController:
             if self._window.is_slow:
                 self._pause = self._pause_after(now - self._since)
                 self._move(self._place - 1, now)
-            self._window = Window()
+            self._window = StepWindow()
         if self._place < len(self._counts) - 1 and now >= self._next_trial:
             self._try_more(now)
 
@@ -142,5 +142,5 @@ class ThreadController:
         return SHORTEST_PAUSE if lasted >= LASTING_SECONDS else min(2 * self._pause, LONGEST_PAUSE)
 
     def _move(self, place: int, now: float) -> None:
-        self._place, self._since, self._window = place, now, Window()
+        self._place, self._since, self._window = place, now, StepWindow()
         self._next_trial = now + self._pause

@@ -11,29 +11,29 @@ import time
 from functools import partial
 from typing import BinaryIO, NoReturn
 
-from oruel.constraints.tokens import Tokens
+from oruel.constraints.tokens import TokenTable
 from oruel.engine.adaptive_context import AdaptiveContext
 from oruel.engine.batch import PADDING_TOKEN
-from oruel.engine.compiler import Compiled, Compiler
+from oruel.engine.compiler import CompiledRequest, GrammarCompiler
 from oruel.engine.engine import Engine
 from oruel.engine.outbox import Outbox
 from oruel.engine.protocol import (
     LENGTH,
     MAX_FRAME_BYTES,
     Cancel,
-    Failure,
+    EngineReady,
     FromEngine,
     Ping,
     Pong,
-    Ready,
-    Refused,
+    SequenceFailed,
     Start,
+    StartFailed,
     Submit,
     ToEngine,
     decode_to_engine,
     frame,
 )
-from oruel.engine.scheduler import Limits
+from oruel.engine.scheduler import StepLimits
 from oruel.errors import ConfigError, StartupError
 from oruel.llama import bindings
 from oruel.llama.bindings import MAX_SEQUENCES
@@ -49,7 +49,7 @@ LEAST_PREFILL_TOKENS = 16
 STEP_SECONDS = 2.0
 PAUSE_SECONDS = 0.02
 
-Mailbox = queue.SimpleQueue[ToEngine | Compiled]
+Mailbox = queue.SimpleQueue[ToEngine | CompiledRequest]
 
 
 def main() -> None:
@@ -67,12 +67,12 @@ def main() -> None:
         try:
             engine, tokens, ready = build(start, owned)
         except StartupError as error:
-            send(wire, Refused(error.message))
+            send(wire, StartFailed(error.message))
             leave()
         send(wire, ready)
         # /metrics shows the number of threads before the first request.
         send(wire, engine.report())
-        serve(engine, Compiler(tokens, mailbox.put, ready.context), mailbox, wire)
+        serve(engine, GrammarCompiler(tokens, mailbox.put, ready.context), mailbox, wire)
 
 
 def take_stdout() -> BinaryIO:
@@ -95,7 +95,7 @@ def leave() -> NoReturn:
     os._exit(0)
 
 
-def build(start: Start, owned: contextlib.ExitStack) -> tuple[Engine, Tokens, Ready]:
+def build(start: Start, owned: contextlib.ExitStack) -> tuple[Engine, TokenTable, EngineReady]:
     """Raises StartupError."""
     library = load_library(start.library)
     model = owned.enter_context(Model(start.model, gpu_layers=start.gpu_layers, library=library))
@@ -103,14 +103,14 @@ def build(start: Start, owned: contextlib.ExitStack) -> tuple[Engine, Tokens, Re
     places = choose_places(start, window)
     # A lone sequence needs a neighbour's cells for padding.
     sequences = min(MAX_SEQUENCES, max(2, places, (start.pool or 0) // window))
-    batch = max(Limits.prefill_tokens, sequences)
+    batch = max(StepLimits.prefill_tokens, sequences)
     threads = start.threads or usable_cores()
     loaded = owned.enter_context(Context(model, window=window, sequences=sequences, batch=batch, threads=threads))
     speed = tokens_per_second(loaded)
     context = loaded if start.threads else adaptive(loaded, threads)
     limits = choose_limits(places, speed, shares=model.can_forget)
     vocabulary = model.vocabulary
-    tokens = Tokens(vocabulary)
+    tokens = TokenTable(vocabulary)
     if tokens.can_write_json:
         # Reading a large vocabulary takes a second, for which no stream should wait.
         tokens.prepare()
@@ -118,7 +118,7 @@ def build(start: Start, owned: contextlib.ExitStack) -> tuple[Engine, Tokens, Re
     return (
         engine,
         tokens,
-        Ready(
+        EngineReady(
             context=window,
             pool=context.window * sequences,
             parallel=places,
@@ -164,14 +164,14 @@ def tokens_per_second(context: Context) -> float:
     return WARM_UP_TOKENS / seconds
 
 
-def choose_limits(places: int, speed: float, *, shares: bool) -> Limits:
+def choose_limits(places: int, speed: float, *, shares: bool) -> StepLimits:
     """As many tokens of prompts a step as take about STEP_SECONDS, so that a slow model is not taken for a hung one.
     Beside others that decode as many as hold them up for about PAUSE_SECONDS, but a quarter of the former at least,
     since small pieces of a prompt cost more.
     """
-    alone = max(LEAST_PREFILL_TOKENS, min(Limits.prefill_tokens, int(speed * STEP_SECONDS)))
+    alone = max(LEAST_PREFILL_TOKENS, min(StepLimits.prefill_tokens, int(speed * STEP_SECONDS)))
     beside = max(LEAST_PREFILL_TOKENS, alone // 4, min(alone, int(speed * PAUSE_SECONDS)))
-    return Limits(places, shares, alone, beside)
+    return StepLimits(places, shares, alone, beside)
 
 
 def choose_window(start: Start, trained: int) -> int:
@@ -218,7 +218,7 @@ def read_message(stream: BinaryIO) -> ToEngine | None:
     return message
 
 
-def serve(engine: Engine, compiler: Compiler, mailbox: Mailbox, wire: BinaryIO) -> None:
+def serve(engine: Engine, compiler: GrammarCompiler, mailbox: Mailbox, wire: BinaryIO) -> None:
     """The loop: take what has arrived, then one step. Sleeps only where there is nothing to compute."""
     outbox = Outbox(partial(send, wire))
     while True:
@@ -229,13 +229,15 @@ def serve(engine: Engine, compiler: Compiler, mailbox: Mailbox, wire: BinaryIO) 
         outbox.post(engine.step())
 
 
-def deliver(engine: Engine, compiler: Compiler, message: ToEngine | Compiled, outbox: Outbox, wire: BinaryIO) -> None:
+def deliver(
+    engine: Engine, compiler: GrammarCompiler, message: ToEngine | CompiledRequest, outbox: Outbox, wire: BinaryIO
+) -> None:
     match message:
         case Submit(form=None):
             engine.submit(message, time.monotonic())
         case Submit():
             compiler.submit(message)
-        case Compiled():
+        case CompiledRequest():
             if compiler.release(message.request.sequence):
                 admit(engine, message, outbox, wire)
         case Cancel():
@@ -251,8 +253,8 @@ def deliver(engine: Engine, compiler: Compiler, message: ToEngine | Compiled, ou
             raise AssertionError("an engine starts once")
 
 
-def admit(engine: Engine, compiled: Compiled, outbox: Outbox, wire: BinaryIO) -> None:
-    if isinstance(compiled.outcome, Failure):
+def admit(engine: Engine, compiled: CompiledRequest, outbox: Outbox, wire: BinaryIO) -> None:
+    if isinstance(compiled.outcome, SequenceFailed):
         outbox.flush()
         send(wire, engine.report(failures=[compiled.outcome]))
     else:

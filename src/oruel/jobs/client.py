@@ -8,12 +8,12 @@ from typing import Any
 
 import msgspec
 
-from oruel.engine.crashes import Crashes
+from oruel.engine.crashes import CrashHistory
 from oruel.errors import PreparationFailed, StartupError
 from oruel.jobs.base import A, Kind, Q, Work
 from oruel.jobs.child import ANSWERED, decode, encode, name_of, types_of
-from oruel.jobs.connection import Connection, asked
-from oruel.jobs.endings import error_of, raised
+from oruel.jobs.connection import Connection, ask_job
+from oruel.jobs.endings import error_from_work, error_of
 from oruel.jobs.messages import Failed, Limits, Open, Rehearsal, Run, TokenizerSource
 
 log = logging.getLogger("oruel.jobs")
@@ -82,19 +82,19 @@ class JobClient:
             raise PreparationFailed("The process that prepares requests is starting again. Try again in a second.")
         number = next(self._numbers)
         with connection.job(Run(number, name_of(work), kind, account)) as ours:
-            answer = await asked(ours, encode(question))
+            answer = await ask_job(ours, encode(question))
             if answer is None:
                 ended = await connection.ending(number)
                 if ended.reason == "failed":
                     log.error("A job for %s failed: %s.", param or "a body", ended.detail)
                 raise error_of(ended, self.limits, param)
         if answer[:1] != ANSWERED:
-            raise raised(msgspec.json.decode(answer[1:], type=Failed))
+            raise error_from_work(msgspec.json.decode(answer[1:], type=Failed))
         result: A = decode(answer[1:], types_of(work)[1])
         return result
 
     async def _supervise(self) -> None:
-        crashes = Crashes()
+        crashes = CrashHistory()
         while True:
             assert self._connection is not None
             crashes = crashes.after("its death", await self._connection.ended())
@@ -102,7 +102,7 @@ class JobClient:
             while not await self._replaced(crashes):
                 crashes = crashes.after("its start", 0)
 
-    async def _replaced(self, crashes: Crashes) -> bool:
+    async def _replaced(self, crashes: CrashHistory) -> bool:
         await asyncio.sleep(crashes.pause)
         self.restarts += 1
         try:

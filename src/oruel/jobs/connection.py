@@ -16,9 +16,9 @@ from oruel.jobs.messages import (
     FromServer,
     Inbox,
     Open,
-    Ready,
     Refused,
     Run,
+    ServerReady,
     decode_from_server,
     frame,
 )
@@ -77,7 +77,7 @@ class Connection:
         with suppress(ConnectionError):
             await asyncio.get_running_loop().sock_sendall(self._control, frame(order))
         match await self._first:
-            case Ready():
+            case ServerReady():
                 self._ready_at = time.monotonic()
             case Refused(message):
                 raise StartupError(message)
@@ -115,11 +115,11 @@ class Connection:
         except BlockingIOError as error:
             raise Overloaded("Too many requests wait to be prepared. Try again in a second.") from error
         except OSError as error:
-            raise died() from error
+            raise server_died() from error
         if sent < len(data):
             # What follows half a message makes no sense, so another server has to be started.
             self.kill()
-            raise died()
+            raise server_died()
 
     def _hear(self) -> None:
         try:
@@ -144,7 +144,7 @@ class Connection:
             self._first.set_result(None)
         for ending in self._endings.values():
             if not ending.done():
-                ending.set_exception(died())
+                ending.set_exception(server_died())
                 # Not every caller waits for it.
                 ending.exception()
 
@@ -166,7 +166,7 @@ class Connection:
             self._end()
 
 
-async def asked(connection: socket.socket, question: bytes) -> bytes | None:
+async def ask_job(connection: socket.socket, question: bytes) -> bytes | None:
     """The answer of a job; None where it ended without one."""
     loop = asyncio.get_running_loop()
     try:
@@ -190,5 +190,5 @@ async def receive_exactly(connection: socket.socket, length: int) -> bytes | Non
     return bytes(data)
 
 
-def died() -> PreparationFailed:
+def server_died() -> PreparationFailed:
     return PreparationFailed("The process that prepares requests died while it held this one. Send it again.")

@@ -33,7 +33,7 @@ def error_of(ended: Ended, limits: Limits, param: str | None) -> OruelError:
             return Overloaded("Too many requests wait to be prepared. Try again in a second.")
 
 
-def raised(failed: Failed) -> Exception:
+def error_from_work(failed: Failed) -> Exception:
     """The error that the work raised."""
     kind = KINDS.get(failed.error)
     if kind is None:

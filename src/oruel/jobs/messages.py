@@ -35,7 +35,7 @@ class TokenizerSource(msgspec.Struct, frozen=True, array_like=True):
     describes_tools: bool
 
 
-class Message(msgspec.Struct, tag=True, array_like=True, frozen=True):
+class JobMessage(msgspec.Struct, tag=True, array_like=True, frozen=True):
     pass
 
 
@@ -46,7 +46,7 @@ class Rehearsal(msgspec.Struct, frozen=True, array_like=True):
     question: bytes
 
 
-class Open(Message, frozen=True):
+class Open(JobMessage, frozen=True):
     """The first message: what to load, and to do, before the first job. `works` are those that will be run."""
 
     works: list[str]
@@ -55,7 +55,7 @@ class Open(Message, frozen=True):
     limits: Limits
 
 
-class Run(Message, frozen=True):
+class Run(JobMessage, frozen=True):
     """Starts a job, or lets it wait. A socket comes with the message: the job reads its question from it, and writes
     its answer to it. Closing the other end of the socket ends the job. `work` is "module:function".
     """
@@ -66,17 +66,17 @@ class Run(Message, frozen=True):
     account: str
 
 
-class Ready(Message, frozen=True):
+class ServerReady(JobMessage, frozen=True):
     """Sent once, when jobs can be run."""
 
 
-class Refused(Message, frozen=True):
+class Refused(JobMessage, frozen=True):
     """Sent instead of Ready: `message` says why no job can be run."""
 
     message: str
 
 
-class Ended(Message, frozen=True):
+class Ended(JobMessage, frozen=True):
     """A job that will not answer, after so many seconds of CPU time. `detail` says how its process ended."""
 
     job: int
@@ -96,13 +96,13 @@ class Failed(msgspec.Struct, frozen=True):
 
 
 ToServer = Open | Run
-FromServer = Ready | Refused | Ended
+FromServer = ServerReady | Refused | Ended
 
 decode_to_server = msgspec.msgpack.Decoder(ToServer)
 decode_from_server = msgspec.msgpack.Decoder(FromServer)
 
 
-def frame(message: Message) -> bytes:
+def frame(message: JobMessage) -> bytes:
     body = msgspec.msgpack.encode(message)
     return LENGTH.pack(len(body)) + body
 

@@ -9,7 +9,7 @@ MOST = 512
 MOST_CHARACTERS = 2**22
 
 
-class Remembered(Generic[V]):
+class AnswerCache(Generic[V]):
     """The values of the texts that were asked for last; at most `most`, of at most so many `characters` together."""
 
     def __init__(self, most: int = MOST, characters: int = MOST_CHARACTERS) -> None:

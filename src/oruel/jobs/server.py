@@ -22,20 +22,20 @@ from oruel.jobs.child import OUT_OF_MEMORY, do_job, outcome, work_named
 from oruel.jobs.messages import (
     Ended,
     Inbox,
+    JobMessage,
     Limits,
-    Message,
     Open,
-    Ready,
     Reason,
     Refused,
     Run,
+    ServerReady,
     TokenizerSource,
     ToServer,
     decode_to_server,
     frame,
 )
 from oruel.jobs.schedule import Job, Schedule
-from oruel.jobs.usage import Usage, usage_of
+from oruel.jobs.usage import JobUsage, usage_of
 from oruel.llama.library import load_library
 from oruel.llama.model import Model
 from oruel.text.tokenizer import Tokenizer
@@ -60,7 +60,7 @@ class Task:
     connection: socket.socket
     process: int = 0
     started: float = 0.0
-    used: Usage = field(default_factory=Usage)
+    used: JobUsage = field(default_factory=JobUsage)
     late: bool = False
     reason: Reason | None = None
 
@@ -83,7 +83,7 @@ class JobServer:
         self._poll.register(control, select.POLLIN)
         self._deaths = watch_deaths()
         self._poll.register(self._deaths, select.POLLIN)
-        self._resident = (usage_of(os.getpid()) or Usage()).resident
+        self._resident = (usage_of(os.getpid()) or JobUsage()).resident
 
     def serve(self) -> None:
         """Until the API process has gone."""
@@ -168,7 +168,7 @@ class JobServer:
 
     def _look(self, task: Task) -> None:
         age = time.monotonic() - task.started
-        task.used = usage_of(task.process) or Usage(age)
+        task.used = usage_of(task.process) or JobUsage(age)
         if task.used.seconds >= LATE_SECONDS and not task.late:
             task.late = True
             os.setpriority(os.PRIO_PROCESS, task.process, LATE_NICENESS)
@@ -183,7 +183,7 @@ class JobServer:
             task = next(task for task in self._running if task.process == process)
             seconds = used.ru_utime + used.ru_stime
             reason, detail = self._reason(task, os.waitstatus_to_exitcode(status), used.ru_maxrss)
-            task.used = Usage(seconds)
+            task.used = JobUsage(seconds)
             if reason:
                 self._end(task, reason, detail)
             else:
@@ -213,7 +213,7 @@ class JobServer:
             self._poll.unregister(task.connection)
         task.connection.close()
 
-    def _say(self, message: Message) -> None:
+    def _say(self, message: JobMessage) -> None:
         # The API process may have gone, which the next turn shows.
         with suppress(BrokenPipeError, ConnectionError):
             self._control.sendall(frame(message))
@@ -245,12 +245,12 @@ def main() -> None:
 def serve(control: socket.socket, inbox: Inbox[Any], order: Open) -> None:
     """Returns when the API process has gone, or could not be given what it needs."""
     try:
-        tokenizers = opened(order)
+        tokenizers = open_resources(order)
     except StartupError as error:
         control.sendall(frame(Refused(error.message)))
         return
     silence()
-    control.sendall(frame(Ready()))
+    control.sendall(frame(ServerReady()))
     JobServer(control, inbox, tokenizers, order.limits).serve()
 
 
@@ -263,7 +263,7 @@ def first_message(control: socket.socket, inbox: Inbox[Any]) -> Open | None:
     return None
 
 
-def opened(order: Open) -> Tokenizers:
+def open_resources(order: Open) -> Tokenizers:
     """Loads all that jobs need. Raises StartupError."""
     for work in order.works:
         work_named(work)

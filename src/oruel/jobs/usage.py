@@ -8,7 +8,7 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
+class JobUsage:
     """`seconds` of CPU time; `resident` and `virtual` bytes of memory."""
 
     seconds: float = 0.0
@@ -16,7 +16,7 @@ class Usage:
     virtual: int = 0
 
 
-def usage_of(process: int) -> Usage | None:
+def usage_of(process: int) -> JobUsage | None:
     """None where the system doesn't tell, as on macOS, or the process has gone.
 
     Fields: https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
@@ -27,4 +27,4 @@ def usage_of(process: int) -> Usage | None:
     except OSError:
         return None
     user, system, virtual, resident = (int(fields[number - 3]) for number in (14, 15, 23, 24))
-    return Usage((user + system) / TICKS, resident * PAGE, virtual)
+    return JobUsage((user + system) / TICKS, resident * PAGE, virtual)

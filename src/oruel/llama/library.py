@@ -18,7 +18,7 @@ import cffi
 
 from oruel.errors import LibraryError
 from oruel.llama import bindings
-from oruel.llama.log import Log
+from oruel.llama.log import LibraryLog
 
 CPU_INFO = Path("/proc/cpuinfo")
 INSTALL = f"Install the pinned wheel (pip install xllamacpp=={bindings.XLLAMACPP_VERSION}) and leave LIBLLAMA unset"
@@ -32,7 +32,7 @@ class Library:
     path: Path
     ffi: Any
     lib: Any
-    log: Log
+    log: LibraryLog
 
     def model_params(self) -> Any:
         """The defaults, as a `llama_model_params *` that owns its memory."""
@@ -61,7 +61,7 @@ def load_library(path: str | None = None) -> Library:
     _check_cpu(lib, file)
     _check_version(ffi, lib, file)
     _check_layout(lib, file)
-    log = Log(ffi, lib)
+    log = LibraryLog(ffi, lib)
     lib.llama_backend_init()
     return Library(path=file, ffi=ffi, lib=lib, log=log)
 

@@ -20,7 +20,7 @@ LEVELS = {
 }
 
 
-class Log:
+class LibraryLog:
     """Receives llama.cpp's messages from any thread; `errors` keeps the last ones, to explain a failed call."""
 
     def __init__(self, ffi: Any, lib: Any) -> None:

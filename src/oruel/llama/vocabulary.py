@@ -12,7 +12,7 @@ MAX_INT32 = 2**31 - 1
 PIECE_BYTES = 64
 
 
-class Owner(Protocol):
+class VocabularyOwner(Protocol):
     """The model that a vocabulary is part of."""
 
     library: Library
@@ -26,7 +26,7 @@ class Owner(Protocol):
 class Vocabulary:
     """The tokens of one model; it lives as long as the model, which it holds."""
 
-    def __init__(self, model: Owner) -> None:
+    def __init__(self, model: VocabularyOwner) -> None:
         self._model = model
         self._ffi = model.library.ffi
         self._lib = model.library.lib

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from oruel.contract.kinds import Array, Choice, Integer, JSONSchema, Number, Object, String, abbreviate, describe
+from oruel.contract.kinds import Array, Integer, JSONSchema, Number, Object, String, StringEnum, abbreviate, describe
 from oruel.contract.parameters import PARAMETERS
 from oruel.errors import ConfigError, InvalidParameter, RequestError
 from oruel.router.base_url import BaseURL
-from oruel.router.deployment import CatalogModel, Deployment, Embedded, Upstream
-from oruel.router.money import Money, Written
+from oruel.router.deployment import CatalogModel, Deployment, EmbeddedSource, UpstreamSource
+from oruel.router.money import Money, WrittenDecimal
 from oruel.router.price import Price
 from oruel.router.toml_lines import Path, places
 from oruel.router.upstream_key import fault_of
@@ -23,7 +23,7 @@ SECONDS = Number(0.001, 86400)
 
 
 @dataclass(frozen=True)
-class Name:
+class LabelName:
     """What labels, headers, tables and log lines can show as it is."""
 
     maximum: int = 128
@@ -44,7 +44,7 @@ class Name:
 
 
 @dataclass(frozen=True)
-class Variable:
+class EnvironmentVariable:
     """The name of an environment variable. Its errors don't repeat what stands there: it might be the key itself."""
 
     def parse(self, value: object, path: str) -> str:
@@ -60,7 +60,7 @@ class Variable:
 
 
 @dataclass(frozen=True)
-class Distinct:
+class UniqueArray:
     """An array that holds nothing twice."""
 
     array: Array
@@ -77,23 +77,23 @@ class Distinct:
         return f"{self.array}"
 
 
-NAME = Name()
+NAME = LabelName()
 PRICE = Object({"input": Money(), "cached_input": Money(), "output": Money()}, required=("input", "output"))
 TIMEOUTS = ("connect_seconds", "first_token_seconds", "idle_seconds")
 OF_SERVERS = ("base_url", "kind", "model", "key_variable", "accepts", *TIMEOUTS)
-TIER = Choice(("standard", "turbo"))
+TIER = StringEnum(("standard", "turbo"))
 
 DEPLOYMENT = Object(
     {
-        "name": Name(spaces=False),
-        "engine": Name(4096),
+        "name": LabelName(spaces=False),
+        "engine": LabelName(4096),
         "base_url": BaseURL(),
-        "kind": Choice(("vllm", "sglang", "llama-server", "openai", "oruel")),
+        "kind": StringEnum(("vllm", "sglang", "llama-server", "openai", "oruel")),
         "model": NAME,
-        "key_variable": Variable(),
-        "tiers": Distinct(Array(TIER, minimum=1, maximum=2)),
+        "key_variable": EnvironmentVariable(),
+        "tiers": UniqueArray(Array(TIER, minimum=1, maximum=2)),
         "cost": PRICE,
-        "accepts": Distinct(Array(Choice(tuple(one.name for one in PARAMETERS)), maximum=len(PARAMETERS))),
+        "accepts": UniqueArray(Array(StringEnum(tuple(one.name for one in PARAMETERS)), maximum=len(PARAMETERS))),
         "connect_seconds": SECONDS,
         "first_token_seconds": SECONDS,
         "idle_seconds": SECONDS,
@@ -138,13 +138,13 @@ def read_catalog(data: bytes) -> CatalogFile:
         raise ConfigError(f"Line {line} of the catalog holds bytes that are not UTF-8.") from error
     given = toml(text)
     with placed_in(text):
-        return CatalogFile(text, built(FILE.parse(given, "")))
+        return CatalogFile(text, build_models(FILE.parse(given, "")))
 
 
 def toml(text: str) -> dict[str, Any]:
     """Raises ConfigError."""
     try:
-        return tomllib.loads(text, parse_float=Written)
+        return tomllib.loads(text, parse_float=WrittenDecimal)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"The catalog is not TOML: {error}.") from error
     except RecursionError as error:
@@ -167,19 +167,19 @@ def line_of(text: str, path: str) -> int:
     """The line of the deepest part of `path` that has one of its own, such as models[1].deployments[0].kind."""
     lines: dict[str, int] = {}
     for place, line in places(text):
-        lines.setdefault(spelt(place), line)
+        lines.setdefault(path_text(place), line)
     while path and path not in lines:
         path = path[: max(path.rfind("."), path.rfind("["), 0)]
     return lines.get(path, 1)
 
 
-def spelt(path: Path) -> str:
+def path_text(path: Path) -> str:
     """As the errors of kinds spell it."""
     parts = (f"[{part}]" if isinstance(part, int) else "." + (abbreviate(part) or '""') for part in path)
     return "".join(parts).removeprefix(".")
 
 
-def built(given: dict[str, Any]) -> tuple[CatalogModel, ...]:
+def build_models(given: dict[str, Any]) -> tuple[CatalogModel, ...]:
     models = tuple(model_of(model, f"models[{index}]") for index, model in enumerate(given["models"]))
     refuse_repeated([pair for i, model in enumerate(models) for pair in names_of(model, f"models[{i}]")])
     refuse_repeated([(f"{path}.name", deployment.name) for path, deployment in deployments_of(models)])
@@ -262,7 +262,7 @@ def deployment_of(given: dict[str, Any], path: str) -> Deployment:
     )
 
 
-def source_of(given: dict[str, Any], path: str) -> Embedded | Upstream:
+def source_of(given: dict[str, Any], path: str) -> EmbeddedSource | UpstreamSource:
     """A deployment is an engine or a server."""
     if "engine" in given:
         for name in OF_SERVERS:
@@ -272,14 +272,14 @@ def source_of(given: dict[str, Any], path: str) -> Embedded | Upstream:
                     "honours every parameter, and has the deadlines that oruel serve is given.",
                     param=f"{path}.{name}",
                 )
-        return Embedded(given["engine"])
+        return EmbeddedSource(given["engine"])
     for name in ("base_url", "kind", "model"):
         if name not in given:
             raise InvalidParameter(
                 f"{path} has no {name}. Give it an engine (demo, a file, hf:…), or base_url, kind and model.",
                 param=path,
             )
-    return Upstream(given["base_url"], given["kind"], given["model"], given.get("key_variable"))
+    return UpstreamSource(given["base_url"], given["kind"], given["model"], given.get("key_variable"))
 
 
 def price_of(given: dict[str, Decimal]) -> Price:
@@ -297,7 +297,7 @@ def refuse_repeated(named: list[tuple[str, str]]) -> None:
 
 def refuse_key(path: str, deployment: Deployment, key_in: Callable[[str], str | None]) -> None:
     source = deployment.source
-    if not isinstance(source, Upstream) or source.key_variable is None:
+    if not isinstance(source, UpstreamSource) or source.key_variable is None:
         return
     if fault := fault_of(key_in(source.key_variable)):
         raise InvalidParameter(

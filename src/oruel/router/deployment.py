@@ -8,14 +8,14 @@ from oruel.types import Tier, UpstreamKind
 
 
 @dataclass(frozen=True, slots=True)
-class Embedded:
+class EmbeddedSource:
     """An engine process of our own. `model` as the setting of that name."""
 
     model: str
 
 
 @dataclass(frozen=True, slots=True)
-class Upstream:
+class UpstreamSource:
     """Another server. `model` is its name there; `key_variable` the environment variable that holds its key."""
 
     base_url: str
@@ -31,7 +31,7 @@ class Deployment:
     """
 
     name: str
-    source: Embedded | Upstream
+    source: EmbeddedSource | UpstreamSource
     tiers: tuple[Tier, ...] = ("standard", "turbo")
     cost: Price = Price()  # noqa: RUF009 - it is frozen
     accepts: frozenset[str] = frozenset()

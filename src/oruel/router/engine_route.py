@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from oruel.backends.abilities import Verdict
+from oruel.backends.abilities import ParameterSupport
 from oruel.router.route import Route
 from oruel.types import ChatRequest
 
@@ -17,8 +17,8 @@ class EngineRoute(Route):
     writes_json: bool
     calls_tools: bool
 
-    def verdict(self, request: ChatRequest) -> Verdict:
-        return Verdict(refused=tuple(self._refused(request)))
+    def verdict(self, request: ChatRequest) -> ParameterSupport:
+        return ParameterSupport(refused=tuple(self._refused(request)))
 
     def _refused(self, request: ChatRequest) -> list[str]:
         refused = []

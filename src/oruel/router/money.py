@@ -11,12 +11,12 @@ MAX_AMOUNT = 1_000_000
 DECIMALS = 12
 
 
-class Written(float):
+class WrittenDecimal(float):
     """A number with a point, and the text that it was written as."""
 
     text: str
 
-    def __new__(cls, text: str) -> "Written":
+    def __new__(cls, text: str) -> "WrittenDecimal":
         number = super().__new__(cls, text)
         number.text = text
         return number
@@ -31,7 +31,7 @@ class Money:
         text = digits(value)
         amount = Decimal(text) if re.fullmatch(rf"\d{{1,7}}(\.\d{{1,{DECIMALS}}})?", text, re.ASCII) else None
         if amount is None or amount > MAX_AMOUNT:
-            shown = abbreviate(value.text) if isinstance(value, Written) else describe(value)
+            shown = abbreviate(value.text) if isinstance(value, WrittenDecimal) else describe(value)
             raise InvalidParameter(f"{path} must be {self}, but is {shown}.", param=path)
         return amount
 
@@ -45,7 +45,7 @@ class Money:
 def digits(value: object) -> str:
     """What is to be read as digits; nothing for what is no amount, and for integers that only fill memory."""
     match value:
-        case Written():
+        case WrittenDecimal():
             return value.text.replace("_", "")
         case str():
             return value

@@ -7,7 +7,7 @@ MOST_WEIGHT = 20.0
 
 
 @dataclass(slots=True)
-class Pace:
+class FirstTokenLatency:
     """Seconds of a request that is alone: what was measured behind others is divided among them."""
 
     mean: float | None = None

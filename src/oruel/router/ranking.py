@@ -26,7 +26,7 @@ class Candidate:
     differs: tuple[str, ...] = ()
 
 
-def ranked(candidates: Sequence[Candidate], tier: Tier, prefix: bytes = b"") -> list[Candidate]:
+def rank(candidates: Sequence[Candidate], tier: Tier, prefix: bytes = b"") -> list[Candidate]:
     """Those that serve `tier`, are healthy and differ in nothing that the catalog doesn't accept, best first.
 
     Standard: the cheapest, then the one that honours most, then the least loaded. Turbo: the soonest first token.

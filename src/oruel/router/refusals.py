@@ -9,11 +9,11 @@ from oruel.types import ChatRequest
 
 def not_served(request: ChatRequest, routes: Sequence[Route]) -> UnsupportedParameter:
     """Names the parameters that stand in the way, as few as one of the deployments needs."""
-    blocking = [blocked(request, route) for route in routes if request.tier in route.deployment.tiers]
+    blocking = [blocked_error(request, route) for route in routes if request.tier in route.deployment.tiers]
     return not_honoured(min(blocking, key=len, default=("tier",)), request.model)
 
 
-def blocked(request: ChatRequest, route: Route) -> tuple[str, ...]:
+def blocked_error(request: ChatRequest, route: Route) -> tuple[str, ...]:
     """The parameters for which this deployment can't have the request."""
     found = route.verdict(request)
     return (*found.refused, *(name for name in found.differs if name not in route.deployment.accepts))

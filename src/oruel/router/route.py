@@ -2,15 +2,15 @@
 
 from dataclasses import dataclass, field
 
-from oruel.backends.abilities import Verdict, verdict
+from oruel.backends.abilities import ParameterSupport, verdict
 from oruel.backends.base import Backend
-from oruel.router.breaker import Breaker, Trial
-from oruel.router.deployment import Deployment, Upstream
-from oruel.router.pace import Pace
+from oruel.router.breaker import BreakerTrial, CircuitBreaker
+from oruel.router.deployment import Deployment, UpstreamSource
+from oruel.router.pace import FirstTokenLatency
 from oruel.router.ranking import Candidate
 from oruel.types import ChatRequest
 
-NOTHING = Verdict()
+NOTHING = ParameterSupport()
 
 
 @dataclass(slots=True)
@@ -22,16 +22,16 @@ class Route:
 
     deployment: Deployment
     backend: Backend
-    breaker: Breaker = field(default_factory=Breaker)
-    pace: Pace = field(default_factory=Pace)
+    breaker: CircuitBreaker = field(default_factory=CircuitBreaker)
+    pace: FirstTokenLatency = field(default_factory=FirstTokenLatency)
     running: int = 0
     asked: int = 0
     failed: int = 0
 
-    def verdict(self, request: ChatRequest) -> Verdict:
+    def verdict(self, request: ChatRequest) -> ParameterSupport:
         """An engine of our own honours all that its model's card has let through."""
         source = self.deployment.source
-        return verdict(source.kind, request) if isinstance(source, Upstream) else NOTHING
+        return verdict(source.kind, request) if isinstance(source, UpstreamSource) else NOTHING
 
     def candidate(self, request: ChatRequest, now: float) -> Candidate:
         return Candidate(
@@ -55,7 +55,7 @@ class Use:
     """One request of a route, sent `behind` so many others. Whatever comes of it, `end` ends it."""
 
     route: Route
-    trial: Trial
+    trial: BreakerTrial
     behind: int
     has_begun: bool = False
 
@@ -70,7 +70,7 @@ class Use:
 
     def fail(self, now: float) -> None:
         self.route.failed += 1
-        if isinstance(self.route.deployment.source, Upstream):
+        if isinstance(self.route.deployment.source, UpstreamSource):
             self.route.breaker.fail(self.trial, now)
 
     def abandon(self, now: float) -> None:

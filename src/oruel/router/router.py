@@ -18,7 +18,7 @@ from oruel.errors import (
 )
 from oruel.router.attempt import Attempt
 from oruel.router.catalog import Catalog
-from oruel.router.ranking import Candidate, is_able, ranked
+from oruel.router.ranking import Candidate, is_able, rank
 from oruel.router.refusals import not_served
 from oruel.router.retries import RetryBudget
 from oruel.router.route import Route
@@ -83,7 +83,7 @@ class Router:
     def _order(self, request: ChatRequest, able: list[tuple[Route, Candidate]]) -> Iterator[tuple[Route, Candidate]]:
         """The best first; whether one may be asked is looked at again when its turn comes."""
         by_name = {route.deployment.name: route for route, _ in able}
-        for one in ranked([candidate for _, candidate in able], request.tier, prefix_of(request)):
+        for one in rank([candidate for _, candidate in able], request.tier, prefix_of(request)):
             route = by_name[one.deployment.name]
             if route.breaker.allows(self._clock()):
                 yield route, one

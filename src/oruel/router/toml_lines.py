@@ -26,13 +26,13 @@ def places(text: str) -> Iterator[Place]:
     """Paths with their lines, from 1, in the order of the document, for one that tomllib reads. A table's first line
     is the first that names it, be it in the header of a table within.
     """
-    reader = Reader(text)
+    reader = TomlReader(text)
     table: Path = ()
     latest: dict[Path, int] = {}
     while not reader.is_at_end():
         if reader.take("["):
             is_item, line = reader.take("["), reader.line
-            named = headed(reader.key(), latest, is_item=is_item)
+            named = table_header(reader.key(), latest, is_item=is_item)
             table = named[-1]
             reader.close_header()
             yield from ((path, line) for path in named)
@@ -40,7 +40,7 @@ def places(text: str) -> Iterator[Place]:
             yield from reader.assignment(table)
 
 
-def headed(names: list[str], latest: dict[Path, int], *, is_item: bool) -> list[Path]:
+def table_header(names: list[str], latest: dict[Path, int], *, is_item: bool) -> list[Path]:
     """What a header names, the table that it begins last. `latest`: the last item of each array of tables."""
     path: Path = ()
     named: list[Path] = []
@@ -56,14 +56,14 @@ def headed(names: list[str], latest: dict[Path, int], *, is_item: bool) -> list[
 
 
 @dataclass(slots=True)
-class Container:
+class TomlContainer:
     """An array or inline table that is being read; `items` counts those of an array so far, None in a table."""
 
     path: Path
     items: int | None
 
 
-class Reader:
+class TomlReader:
     """Moves over a document that is known to be right."""
 
     def __init__(self, text: str) -> None:
@@ -99,7 +99,7 @@ class Reader:
     def assignment(self, table: Path) -> Iterator[Place]:
         """A key and all within its value. Without recursion: the depth of a document is not that of our stack."""
         path = yield from self._assigned(table)
-        within: list[Container] = []
+        within: list[TomlContainer] = []
         while True:
             self._open(path, within)
             while within and self._closes():
@@ -125,12 +125,12 @@ class Reader:
         self.take("=")
         return path
 
-    def _open(self, path: Path, within: list[Container]) -> None:
+    def _open(self, path: Path, within: list[TomlContainer]) -> None:
         """Passes a scalar, or enters an array or a table."""
         if self.take("["):
-            within.append(Container(path, 0))
+            within.append(TomlContainer(path, 0))
         elif self.take("{"):
-            within.append(Container(path, None))
+            within.append(TomlContainer(path, None))
         else:
             self._match(SCALAR)
 

@@ -44,7 +44,7 @@ class Candidates(msgspec.Struct, frozen=True):
         return index if self.ids is None else int(self.ids[index])
 
 
-class Step(Protocol):
+class SamplingStep(Protocol):
     def __call__(self, candidates: Candidates, /) -> Candidates: ...
 
 

@@ -6,7 +6,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from oruel.constraints.completion import Work
+from oruel.constraints.completion import WorkBudget
 from oruel.sampling.candidates import Candidates, Indices, peak
 
 
@@ -25,7 +25,7 @@ class Constraint(Protocol):
         Raises SchemaRefused where that can't be computed.
         """
 
-    def settle(self, token: int, work: Work | None = None) -> int:
+    def settle(self, token: int, work: WorkBudget | None = None) -> int:
         """What is taken where `token` was chosen; UNDECIDED where so much work doesn't suffice to tell: nothing but the
         same is asked for then.
         """
@@ -55,16 +55,16 @@ class Mask:
     def __call__(self, candidates: Candidates, /) -> Candidates:
         row, bits = candidates.values, self._constraint.mask()
         if SPARSE * np.count_nonzero(bits) < len(bits):
-            left = candidates.at(allowed(bits, len(row)))
+            left = candidates.at(allowed_flags(bits, len(row)))
         else:
             left = Candidates(None, row + GATES.take(bits, axis=0).ravel()[: len(row)])
         if peak(left.values) > -np.inf:
             return left
         # The model rules out all that is allowed; something must follow.
-        return Candidates(allowed(bits, len(row))[:1], np.zeros(1))
+        return Candidates(allowed_flags(bits, len(row))[:1], np.zeros(1))
 
 
-def allowed(bits: NDArray[np.uint8], size: int) -> Indices:
+def allowed_flags(bits: NDArray[np.uint8], size: int) -> Indices:
     """The tokens of a mask, ascending."""
     tokens: Indices = np.unpackbits(bits, count=size, bitorder="little").view(np.bool_).nonzero()[0]
     return tokens

@@ -12,14 +12,14 @@ from oruel.sampling.candidates import Candidates, Indices, block_maxima, reachin
 WORTH_NARROWING = 2**14  # values in a row
 
 
-class Touching(Protocol):
+class LocalStep(Protocol):
     """A step that leaves the logits of all but the `touched` tokens alone."""
 
     @property
     def touched(self) -> Indices: ...
 
 
-class Narrow:
+class TopCandidates:
     """Keeps a few hundred candidates that hold the `count` largest, ties included, as the steps `before` that choice
     will have made them.
 
@@ -27,7 +27,7 @@ class Narrow:
     stay what they are, so what lies below it and isn't touched can't be among the largest.
     """
 
-    def __init__(self, count: int, before: Sequence[Touching]) -> None:
+    def __init__(self, count: int, before: Sequence[LocalStep]) -> None:
         self._count = count
         self._before = before
 

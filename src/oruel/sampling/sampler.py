@@ -19,13 +19,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from oruel.constraints.completion import UNDECIDED, Work
+from oruel.constraints.completion import UNDECIDED, WorkBudget
 from oruel.errors import EngineFailed
-from oruel.sampling.candidates import Candidates, Step, peak
+from oruel.sampling.candidates import Candidates, SamplingStep, peak
 from oruel.sampling.draw import Uniforms, draw
 from oruel.sampling.filters import MinP, Softmax, TopK, TopP
 from oruel.sampling.mask import Constraint, Mask
-from oruel.sampling.narrow import Narrow
+from oruel.sampling.narrow import TopCandidates
 from oruel.sampling.penalties import Bias, Penalties
 from oruel.types import SamplingParams
 
@@ -51,14 +51,14 @@ class Sampler:
             *([self._penalties] if self._penalties else []),
         ]
         wanted = 1 if self._greedy else params.top_k
-        self.steps: tuple[Step, ...] = (
+        self.steps: tuple[SamplingStep, ...] = (
             *([Mask(constraint)] if constraint else []),
-            *([Narrow(wanted, touching)] if touching and wanted else []),
+            *([TopCandidates(wanted, touching)] if touching and wanted else []),
             *touching,
             *([] if self._greedy else probability_steps(params, vocabulary_size)),
         )
 
-    def sample(self, logits: NDArray[np.float32], work: Work | None = None) -> int:
+    def sample(self, logits: NDArray[np.float32], work: WorkBudget | None = None) -> int:
         """The token that follows those accepted so far. `logits` is a row of the vocabulary's size, which is only
         read and may hold −inf. Raises EngineFailed where it holds NaN or +inf or nothing finite.
 
@@ -106,7 +106,7 @@ class Sampler:
             self.constraint.accept(token)
 
 
-def probability_steps(params: SamplingParams, vocabulary_size: int) -> list[Step]:
+def probability_steps(params: SamplingParams, vocabulary_size: int) -> list[SamplingStep]:
     """Steps 4 to 7, as far as they are active; the softmax always is."""
     top_k = [TopK(params.top_k)] if 0 < params.top_k < vocabulary_size else []
     top_p = [TopP(params.top_p)] if params.top_p < 1 else []

@@ -5,19 +5,19 @@ from typing import Protocol
 
 from msgspec.structs import replace
 
-from oruel.engine.protocol import Form
+from oruel.engine.protocol import GrammarSpec
 from oruel.errors import UnsupportedParameter
 from oruel.text.answer.channel_reader import ChannelReader
-from oruel.text.answer.plain_reader import AnswerReader, Segment
+from oruel.text.answer.plain_reader import PlainReader, Segment
 from oruel.text.formats.calls import CONSTRAIN, ToolFormat
 from oruel.text.formats.channels import Channels
 from oruel.text.formats.reasoning import Markers, State, state_after
-from oruel.text.grammars.channels import ChannelForms
-from oruel.text.grammars.plain import Forms
+from oruel.text.grammars.channels import ChannelGrammars
+from oruel.text.grammars.plain import PlainGrammars
 from oruel.types import ChatRequest, Tool
 
 
-class Reader(Protocol):
+class AnswerReader(Protocol):
     """Tells the parts of an answer apart, as it comes."""
 
     @property
@@ -38,16 +38,16 @@ class Dialect(Protocol):
         """How an answer begins behind this prompt, of which the end is enough."""
         ...
 
-    def form(self, request: ChatRequest, state: State) -> Form | None:
+    def form(self, request: ChatRequest, state: State) -> GrammarSpec | None:
         """What the answer has to be like; None where it is free."""
         ...
 
-    def reader(self, request: ChatRequest, state: State) -> Reader | None:
+    def reader(self, request: ChatRequest, state: State) -> AnswerReader | None:
         """None where all of the answer is content."""
         ...
 
 
-class Plain:
+class PlainDialect:
     """Text, perhaps behind reasoning between `markers`, perhaps with calls in it."""
 
     def __init__(
@@ -59,7 +59,7 @@ class Plain:
     ) -> None:
         self._markers = markers
         self._format = tool_format
-        self._forms = Forms(control, markers, spelt(markers.close if markers else ""))
+        self._forms = PlainGrammars(control, markers, spelt(markers.close if markers else ""))
 
     @property
     def texts(self) -> Collection[str]:
@@ -69,12 +69,12 @@ class Plain:
     def state_after(self, prompt: str) -> State:
         return state_after(prompt, self._markers)
 
-    def form(self, request: ChatRequest, state: State) -> Form | None:
+    def form(self, request: ChatRequest, state: State) -> GrammarSpec | None:
         choice = request.tool_choice
         if choice.mode != "none" and self._format:
-            must, several = choice.mode == "required" or answers_in_form(request), request.parallel_tool_calls
-            if not answers_in_form(request):
-                return self._forms.calls(self._format, allowed(request), state, must=must, several=several)
+            must, several = choice.mode == "required" or answers_document(request), request.parallel_tool_calls
+            if not answers_document(request):
+                return self._forms.calls(self._format, callable_tools(request), state, must=must, several=several)
             if self._format.marker is None:
                 raise UnsupportedParameter(
                     f"response_format is {request.response_format.type}, but calls of this model can't be told from "
@@ -83,21 +83,21 @@ class Plain:
                 )
             # As where there are no tools, it doesn't reason first unless the prompt has begun to.
             begun = State.TEXT if state is State.EITHER else state
-            calls = self._forms.calls(self._format, allowed(request), begun, must=must, several=several)
+            calls = self._forms.calls(self._format, callable_tools(request), begun, must=must, several=several)
             return replace(self._forms.document(request.response_format, begun), calls=calls.grammar)
         if request.response_format.type != "text":
             return self._forms.document(request.response_format, state)
         return None
 
-    def reader(self, request: ChatRequest, state: State) -> Reader | None:
+    def reader(self, request: ChatRequest, state: State) -> AnswerReader | None:
         calls = self._format if request.tool_choice.mode != "none" else None
         if state is State.TEXT and calls is None:
             return None
         tools = {tool.name: tool for tool in request.tools}
-        return AnswerReader(self._markers, state, calls, tools, begins_with_calls=answers_in_form(request))
+        return PlainReader(self._markers, state, calls, tools, begins_with_calls=answers_document(request))
 
 
-class Channelled:
+class ChannelDialect:
     """Parts behind headers; `formats` are those of calls, none where it can't be told of tools."""
 
     def __init__(
@@ -110,7 +110,7 @@ class Channelled:
         self._channels = channels
         self._formats = formats
         leave = spelt(channels.reasoning.close if channels.reasoning else "")
-        self._forms = ChannelForms(control, channels, formats, leave)
+        self._forms = ChannelGrammars(control, channels, formats, leave)
 
     @property
     def texts(self) -> Collection[str]:
@@ -119,28 +119,28 @@ class Channelled:
     def state_after(self, prompt: str) -> State:
         return self._channels.state_after(prompt)
 
-    def form(self, request: ChatRequest, state: State) -> Form | None:
+    def form(self, request: ChatRequest, state: State) -> GrammarSpec | None:
         choice = request.tool_choice
         if choice.mode != "none" and self._formats:
-            must, several = choice.mode == "required" or answers_in_form(request), request.parallel_tool_calls
-            calls = self._forms.calls(allowed(request), state, must=must, several=several)
-            if not answers_in_form(request):
+            must, several = choice.mode == "required" or answers_document(request), request.parallel_tool_calls
+            calls = self._forms.calls(callable_tools(request), state, must=must, several=several)
+            if not answers_document(request):
                 return calls
             return replace(self._forms.document(request.response_format, state), calls=calls.grammar)
         if request.response_format.type != "text":
             return self._forms.document(request.response_format, state)
         return None
 
-    def reader(self, request: ChatRequest, state: State) -> Reader | None:
+    def reader(self, request: ChatRequest, state: State) -> AnswerReader | None:
         formats = self._formats if request.tool_choice.mode != "none" else ()
         return ChannelReader(self._channels, state, formats, {tool.name: tool for tool in request.tools})
 
 
-def allowed(request: ChatRequest) -> list[Tool]:
+def callable_tools(request: ChatRequest) -> list[Tool]:
     """The tools that may be called."""
     return [tool for tool in request.tools if tool.name in request.tool_choice.names]
 
 
-def answers_in_form(request: ChatRequest) -> bool:
+def answers_document(request: ChatRequest) -> bool:
     """Whether the answer is a document where it isn't calls."""
     return request.tool_choice.mode == "auto" and request.response_format.type != "text"

@@ -34,33 +34,33 @@ class Lark:
         """A rule for free text, matched by the terminal `text`, and the first `end` in it."""
         if self._pattern.match(end):
             return f"{rule}: {text} {self.literal(end)}\n"
-        return f"{rule}[lazy]: {text} {quoted(end)}\n"
+        return f"{rule}[lazy]: {text} {quote(end)}\n"
 
     def _plain(self, text: str) -> list[str]:
         kinds = {ID: "CALL_ID", INDEX: "CALL_INDEX", LOWER_ID: "LOWER_ID", KIND: self._kind}
-        return [kinds.get(part) or quoted(part) for part in PLACEHOLDERS.split(text) if part]
+        return [kinds.get(part) or quote(part) for part in PLACEHOLDERS.split(text) if part]
 
     @property
     def _kind(self) -> str:
-        constrain = f"<[{self._control[CONSTRAIN]}]>" if CONSTRAIN in self._control else quoted(CONSTRAIN)
+        constrain = f"<[{self._control[CONSTRAIN]}]>" if CONSTRAIN in self._control else quote(CONSTRAIN)
         return f'(" json" | " "? {constrain} " "? "json")?'
 
 
-def quoted(text: str) -> str:
+def quote(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-def escaped(text: str) -> str:
+def escape(text: str) -> str:
     """An expression between slashes that matches just this text."""
     return re.escape(text).replace("\\\n", r"\n").replace("/", r"\/")
 
 
 def not_beginning_with(name: str, *texts: str) -> str:
     """A terminal for all texts but those."""
-    return f"{name}: /{ANYTHING}/" + "".join(f" & ~/{escaped(text)}{ANYTHING}/" for text in texts) + "\n"
+    return f"{name}: /{ANYTHING}/" + "".join(f" & ~/{escape(text)}{ANYTHING}/" for text in texts) + "\n"
 
 
 def without(name: str, texts: Collection[str]) -> str:
     """A terminal for all texts that hold none of those."""
-    refused = "|".join(map(escaped, texts))
+    refused = "|".join(map(escape, texts))
     return f"{name}: /{ANYTHING}/" + (f" & ~/{ANYTHING}({refused}){ANYTHING}/" if texts else "") + "\n"

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from oruel.engine.protocol import Form
+from oruel.engine.protocol import GrammarSpec
 from oruel.llama.vocabulary import Vocabulary
 from oruel.text.arguments.left_out import left_out_of_tags
-from oruel.text.dialect import Channelled, Dialect, Plain, Reader
+from oruel.text.dialect import AnswerReader, ChannelDialect, Dialect, PlainDialect
 from oruel.text.formats.calls import HERMES, ToolFormat
 from oruel.text.formats.detect import support
 from oruel.text.formats.families import Family, family_of
 from oruel.text.formats.reasoning import State, markers_in
-from oruel.text.prompt.budget import WHOLE, Limits
+from oruel.text.prompt.budget import WHOLE, RenderLimits
 from oruel.text.prompt.encoder import PromptEncoder
 from oruel.text.prompt.generic_tools import with_tools
 from oruel.text.prompt.private_use import alternatives
@@ -60,7 +60,7 @@ class Tokenizer:
     def vocabulary_size(self) -> int:
         return self._vocabulary.size
 
-    def encode_request(self, request: ChatRequest, *, limits: Limits = WHOLE) -> Prompt:
+    def encode_request(self, request: ChatRequest, *, limits: RenderLimits = WHOLE) -> Prompt:
         """Raises InvalidParameter where the template refuses, TemplateTooCostly."""
         offered = request.tools if request.tool_choice.mode != "none" else ()
         messages: Sequence[Message] = request.messages
@@ -88,11 +88,11 @@ class Tokenizer:
             return ()
         return left_out_of_tags(request.tools, self._tags)
 
-    def form(self, request: ChatRequest, state: State) -> Form | None:
+    def form(self, request: ChatRequest, state: State) -> GrammarSpec | None:
         """What the answer has to be like; None where it is free."""
         return self._dialect.form(request, state)
 
-    def reader(self, request: ChatRequest, state: State) -> Reader | None:
+    def reader(self, request: ChatRequest, state: State) -> AnswerReader | None:
         """What tells the parts of the answer apart; None where all of it is content."""
         return self._dialect.reader(request, state)
 
@@ -126,8 +126,8 @@ class Tokenizer:
         control = self._vocabulary.control_tokens
         formats = (HERMES,) if self._generic else known
         if family and family.channels:
-            return Channelled(control, self._spelt, family.channels.before(self._ends), formats)
-        return Plain(control, self._spelt, markers_in(template.source), formats[0] if formats else None)
+            return ChannelDialect(control, self._spelt, family.channels.before(self._ends), formats)
+        return PlainDialect(control, self._spelt, markers_in(template.source), formats[0] if formats else None)
 
     @cached_property
     def _ends(self) -> list[str]:

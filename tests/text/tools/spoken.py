@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import starmap
 from typing import Any
 
-from oruel.text.dialect import Channelled, Dialect, Plain
+from oruel.text.dialect import ChannelDialect, Dialect, PlainDialect
 from oruel.text.formats.families import FAMILIES
 from oruel.text.formats.reasoning import Markers
 
@@ -36,8 +36,8 @@ class Spoken:
         """As for a model that ends its turn with none of these texts."""
         family = next(family for family in FAMILIES if family.name == self.family)
         if family.channels:
-            return Channelled(control, lambda text: spelt(text, control), family.channels, family.formats)
-        return Plain(control, lambda text: spelt(text, control), self.markers, family.formats[0])
+            return ChannelDialect(control, lambda text: spelt(text, control), family.channels, family.formats)
+        return PlainDialect(control, lambda text: spelt(text, control), self.markers, family.formats[0])
 
 
 def spelt(text: str, control: Mapping[str, int]) -> list[int]:

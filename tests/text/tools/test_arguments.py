@@ -6,23 +6,23 @@ from typing import Any
 import jsonschema
 import pytest
 
-from oruel.constraints.tokens import Tokens
+from oruel.constraints.tokens import TokenTable
 from oruel.errors import InvalidParameter, SchemaRefused, UnsupportedParameter
-from oruel.text.answer.plain_reader import AnswerReader
+from oruel.text.answer.plain_reader import PlainReader
 from oruel.text.arguments.left_out import left_out_of_tags
-from oruel.text.arguments.tagged import Arguments
-from oruel.text.formats.calls import TYPE, Tagged, ToolFormat
+from oruel.text.arguments.tagged import ToolArguments
+from oruel.text.formats.calls import TYPE, TagSyntax, ToolFormat
 from oruel.text.formats.reasoning import State
-from oruel.text.grammars.plain import Forms
+from oruel.text.grammars.plain import PlainGrammars
 from oruel.types import Tool
 from tests.text.vocabularies import ByteVocabulary
 
-TAGS = Tagged(">\n<parameter=", ">\n", "\n</parameter", ">\n")
+TAGS = TagSyntax(">\n<parameter=", ">\n", "\n</parameter", ">\n")
 CODER = ToolFormat("<tool_call>\n<function=", "", ">\n</function>\n</tool_call>", tagged=TAGS)
-INLINE = ToolFormat("<call>", "", "</call>", tagged=Tagged("<key>", "</key><value>", "</value>", "</key><value>"))
-TYPED = ToolFormat("<call>", "", "</call>", tagged=Tagged("<a ", ' is="string">', "</a>", f' is="{TYPE}">'))
+INLINE = ToolFormat("<call>", "", "</call>", tagged=TagSyntax("<key>", "</key><value>", "</value>", "</key><value>"))
+TYPED = ToolFormat("<call>", "", "</call>", tagged=TagSyntax("<a ", ' is="string">', "</a>", f' is="{TYPE}">'))
 FORMATS = {"Qwen3-Coder": CODER, "one line": INLINE, "typed": TYPED}
-TOKENS = Tokens(ByteVocabulary())
+TOKENS = TokenTable(ByteVocabulary())
 
 
 def schema(properties: dict[str, Any], required: list[str] | None = None, **more: Any) -> dict[str, Any]:
@@ -41,14 +41,14 @@ def typed(form: ToolFormat, text: str, name: str) -> str:
 
 
 def accepts(form: ToolFormat, parameters: dict[str, Any], text: str) -> bool:
-    made = Forms({}, None, ()).calls(form, [Tool("f", "", parameters)], State.TEXT, must=True, several=False)
+    made = PlainGrammars({}, None, ()).calls(form, [Tool("f", "", parameters)], State.TEXT, must=True, several=False)
     matcher = TOKENS.matcher(made.grammar)
     data = list(text.encode())
     return bool(matcher.try_consume_tokens(data) == len(data) and matcher.is_accepting())
 
 
 def read(form: ToolFormat, parameters: dict[str, Any], text: str) -> Any:
-    reader = AnswerReader(None, State.TEXT, form, {"f": Tool("f", "", parameters)})
+    reader = PlainReader(None, State.TEXT, form, {"f": Tool("f", "", parameters)})
     segments = [segment for character in text for segment in reader.feed(character)] + reader.finish()
     assert reader.called
     return json.loads("".join(piece.arguments for segment in segments for piece in segment.calls))
@@ -160,7 +160,7 @@ TWO = {"a": {"type": "integer"}, "b": {"type": "integer"}}
 )
 def test_what_no_tag_can_be_held_to_is_named_or_refused(keyword: str, more: dict[str, Any]) -> None:
     parameters = schema(TWO, ["a"], **more)
-    noted = Arguments(parameters).left_out
+    noted = ToolArguments(parameters).left_out
     assert noted == (keyword,)
     for note in left_out_of_tags([Tool("f", "", parameters)], TAGS):
         # What JSON can't be held to either is named there.
@@ -171,7 +171,7 @@ def test_what_no_tag_can_be_held_to_is_named_or_refused(keyword: str, more: dict
 
 
 def test_counts_that_hold_anyway_are_not_left_out() -> None:
-    assert Arguments(schema(TWO, minProperties=2, maxProperties=2)).left_out == ()
+    assert ToolArguments(schema(TWO, minProperties=2, maxProperties=2)).left_out == ()
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ def test_what_cannot_be_written_at_all_is_refused_by_name(parameters: dict[str, 
 
 
 def test_a_string_that_must_be_text_and_cannot_be_held_is_refused() -> None:
-    described = Arguments(schema({"a": {"type": "string", "pattern": "^x$"}})).each
+    described = ToolArguments(schema({"a": {"type": "string", "pattern": "^x$"}})).each
     assert TYPED.tagged
     with pytest.raises(SchemaRefused, match='"a"'):
         described[0].ways(TYPED.tagged)
@@ -198,9 +198,9 @@ def test_a_string_that_must_be_text_and_cannot_be_held_is_refused() -> None:
 
 def test_schemas_that_refer_to_each_other_endlessly_take_bounded_work() -> None:
     everything = {"allOf": [{"$ref": "#"}, {"$ref": "#"}], **schema({"a": {"$ref": "#"}}, [])}
-    assert [each.key for each in Arguments(everything).each] == ["a"]
+    assert [each.key for each in ToolArguments(everything).each] == ["a"]
     chain = {f"d{n}": {"items": {"$ref": f"#/$defs/d{n + 1}"}} for n in range(3000)}
-    assert len(Arguments({**schema({"a": {"$ref": "#/$defs/d0"}}), "$defs": chain}).each[0].schema["$defs"]) == 2999
+    assert len(ToolArguments({**schema({"a": {"$ref": "#/$defs/d0"}}), "$defs": chain}).each[0].schema["$defs"]) == 2999
     wide = {f"p{n}": {"items": {"$ref": "#"}} for n in range(2000)}
     with pytest.raises(SchemaRefused, match="characters"):
-        Arguments(schema(wide))
+        ToolArguments(schema(wide))

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oruel.constraints.grammar import Grammar
-from oruel.constraints.tokens import Tokens
-from oruel.engine.protocol import Form, TokenOutput
+from oruel.constraints.grammar import GrammarConstraint
+from oruel.constraints.tokens import TokenTable
+from oruel.engine.protocol import GrammarSpec, TokenOutput
 from oruel.errors import InvalidParameter
-from oruel.text.answer.choice import ChoiceText, Piece
+from oruel.text.answer.choice import ChoicePiece, ChoiceText
 from oruel.text.dialect import Dialect
 from oruel.text.formats.families import LFM2
 from oruel.text.prompt.encoder import PromptEncoder
@@ -66,7 +66,7 @@ class Model:
 
     def __init__(self, spoken: Spoken, *, special: bool) -> None:
         self.vocabulary = ByteVocabulary(control=spoken.control if special else [])
-        self.tokens = Tokens(self.vocabulary)
+        self.tokens = TokenTable(self.vocabulary)
         self.dialect: Dialect = spoken.dialect(self.vocabulary.control_tokens)
         self.state = self.dialect.state_after(spoken.prompt)
         self._texts = {token: text.encode() for text, token in self.vocabulary.control_tokens.items()}
@@ -77,16 +77,16 @@ class Model:
     def shown(self, token: int) -> bytes:
         return self._texts.get(token) or self.vocabulary.piece(token)
 
-    def form(self, request: ChatRequest) -> Form:
+    def form(self, request: ChatRequest) -> GrammarSpec:
         form = self.dialect.form(request, self.state)
         assert form
         return form
 
-    def held(self, request: ChatRequest, budget: int = 10_000) -> Grammar:
+    def held(self, request: ChatRequest, budget: int = 10_000) -> GrammarConstraint:
         form = self.form(request)
-        return Grammar(self.tokens, form.grammar, budget, closes=form.closes, leave=form.leave)
+        return GrammarConstraint(self.tokens, form.grammar, budget, closes=form.closes, leave=form.leave)
 
-    def read(self, request: ChatRequest, tokens: Sequence[int], last: Any = "stop") -> tuple[list[Piece], str]:
+    def read(self, request: ChatRequest, tokens: Sequence[int], last: Any = "stop") -> tuple[list[ChoicePiece], str]:
         """The pieces of an answer of these tokens, and why it ended."""
         choice = ChoiceText(self.shown, reader=self.dialect.reader(request, self.state))
         pieces = [choice.feed(TokenOutput(0, token)) for token in tokens[:-1]]
@@ -99,15 +99,15 @@ class Model:
         return pieces, choice.finish
 
 
-def may(held: Grammar, token: int) -> bool:
+def may(held: GrammarConstraint, token: int) -> bool:
     return bool(held.mask()[token // 8] >> (token % 8) & 1)
 
 
-def may_end(held: Grammar) -> bool:
+def may_end(held: GrammarConstraint) -> bool:
     return held.is_complete or may(held, END)
 
 
-def allows(held: Grammar, tokens: Sequence[int]) -> bool:
+def allows(held: GrammarConstraint, tokens: Sequence[int]) -> bool:
     """Whether all of it may follow; what may is written."""
     for token in tokens:
         if held.is_complete or not may(held, token):
@@ -116,7 +116,7 @@ def allows(held: Grammar, tokens: Sequence[int]) -> bool:
     return True
 
 
-def parts(pieces: Sequence[Piece]) -> tuple[str, str, list[tuple[str, str]]]:
+def parts(pieces: Sequence[ChoicePiece]) -> tuple[str, str, list[tuple[str, str]]]:
     """Reasoning, content and calls, each joined."""
     calls: list[tuple[str, str]] = []
     for piece in (delta for released in pieces for delta in released.tool_calls):
@@ -306,7 +306,7 @@ def test_whatever_is_drawn_is_a_declared_call_or_text(spoken: Spoken, special: b
                 jsonschema.validate(json.loads(arguments), SCHEMAS[name])
 
 
-def drawn(held: Grammar, size: int, chance: random.Random) -> int:
+def drawn(held: GrammarConstraint, size: int, chance: random.Random) -> int:
     """A token that may follow, one that closes something twice as often as chance has it."""
     bits = held.mask()
     allowed = [token for token in range(size) if bits[token // 8] >> (token % 8) & 1]

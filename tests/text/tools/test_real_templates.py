@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from oruel.constraints.grammar import Grammar
-from oruel.constraints.tokens import Tokens
+from oruel.constraints.grammar import GrammarConstraint
+from oruel.constraints.tokens import TokenTable
 from oruel.errors import InvalidParameter
 from oruel.text.arguments.quoted import PYTHON
-from oruel.text.dialect import Channelled, Dialect, Plain, Reader
+from oruel.text.dialect import AnswerReader, ChannelDialect, Dialect, PlainDialect
 from oruel.text.formats.calls import LOWER_ID, PLACEHOLDERS, ToolFormat
-from oruel.text.formats.detect import Support, support
+from oruel.text.formats.detect import ToolSupport, support
 from oruel.text.formats.families import Family, family_of
 from oruel.text.formats.reasoning import markers_in
 from oruel.text.prompt.template import ChatTemplate
@@ -65,7 +65,7 @@ ASKED = Message("user", "zqhello")
 class Known:
     template: ChatTemplate
     family: Family | None
-    found: Support
+    found: ToolSupport
 
     @property
     def form(self) -> ToolFormat:
@@ -85,8 +85,8 @@ class Known:
     def dialect(self, vocabulary: ByteVocabulary) -> Dialect:
         control = vocabulary.control_tokens
         if self.family and self.family.channels:
-            return Channelled(control, vocabulary.tokenize, self.family.channels, self.found.formats)
-        return Plain(control, vocabulary.tokenize, None, self.form)
+            return ChannelDialect(control, vocabulary.tokenize, self.family.channels, self.found.formats)
+        return PlainDialect(control, vocabulary.tokenize, None, self.form)
 
 
 @cache
@@ -143,13 +143,13 @@ def test_what_a_template_writes_of_calls_its_grammar_takes_and_its_reader_gives_
     for name, each in covered().items():
         control = special_texts(each.dialect(ByteVocabulary())) if special else []
         vocabulary = ByteVocabulary(control=control)
-        tokens, dialect = Tokens(vocabulary), each.dialect(vocabulary)
+        tokens, dialect = TokenTable(vocabulary), each.dialect(vocabulary)
         for calls in (each.calls[:1], each.calls) if each.form.between is not None else (each.calls[:1],):
             body = written(each.template, each.form, calls)
             request, state = asked(must=must, several=len(calls) > 1), dialect.state_after("")
             form = dialect.form(request, state)
             assert form
-            held = Grammar(tokens, form.grammar, 10_000, closes=False)
+            held = GrammarConstraint(tokens, form.grammar, 10_000, closes=False)
             for token in spelt(body, vocabulary.control_tokens):
                 allowed = held.mask()[token // 8] >> (token % 8) & 1
                 assert allowed, f"{name}: {body!r}"
@@ -160,11 +160,11 @@ def test_what_a_template_writes_of_calls_its_grammar_takes_and_its_reader_gives_
             assert given_back(body, reader, chance) == [(call.name, json.loads(call.arguments)) for call in calls], name
 
 
-def tokens_may_end(held: Grammar) -> bool:
+def tokens_may_end(held: GrammarConstraint) -> bool:
     return held.is_complete or bool(held.mask()[256 // 8] & 1)
 
 
-def given_back(body: str, reader: Reader, chance: random.Random) -> list[tuple[str, object]]:
+def given_back(body: str, reader: AnswerReader, chance: random.Random) -> list[tuple[str, object]]:
     calls = list[tuple[str, str]]()
     segments = []
     while body:
@@ -188,7 +188,7 @@ def test_a_name_that_is_not_declared_is_stopped_at_its_first_wrong_letter() -> N
         dialect = each.dialect(vocabulary)
         form = dialect.form(asked(must=True, several=True), dialect.state_after(""))
         assert form
-        held = Grammar(Tokens(vocabulary), form.grammar, 500, closes=False)
+        held = GrammarConstraint(TokenTable(vocabulary), form.grammar, 500, closes=False)
         for token in vocabulary.tokenize(f"{each.form.begin}get_we".replace(LOWER_ID, "abcdefghi0")):
             held.accept(token)
         bits = held.mask()
@@ -255,7 +255,7 @@ REASONS = {
 }
 
 
-def why(found: Support) -> str:
+def why(found: ToolSupport) -> str:
     if not found.offers:
         return "the template shows no tools" if found.formats else "the template shows neither tools nor calls"
     return "the template shows no results" if found.formats else "its calls can't be read off"

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from oruel.constraints.schema import left_out
-from oruel.text.arguments.references import alone
+from oruel.constraints.schema import unenforceable_keywords
+from oruel.text.arguments.references import self_contained
 
 
 def test_what_is_cut_out_refers_to_itself_whatever_it_was_called() -> None:
@@ -13,12 +13,12 @@ def test_what_is_cut_out_refers_to_itself_whatever_it_was_called() -> None:
                   "leaf": {"const": {"$id": "kept"}}},
         "properties": {"a": {"$id": "anyOf with refs", "anyOf": [{"$ref": "#/$defs/node"}, {"type": "null"}]}},
     }  # fmt: skip
-    found = alone(root["properties"]["a"], root)
-    assert left_out(found) == ()
+    found = self_contained(root["properties"]["a"], root)
+    assert unenforceable_keywords(found) == ()
     assert "$id" not in found
     assert {"const": {"$id": "kept"}} in found["$defs"].values()
 
 
 def test_an_argument_may_be_called_id() -> None:
     schema = {"type": "object", "properties": {"$id": {"type": "integer"}}}
-    assert alone(schema, schema) == schema
+    assert self_contained(schema, schema) == schema

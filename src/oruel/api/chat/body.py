@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from oruel.api.body import parse_object
-from oruel.api.chat.messages import MESSAGES, answered
+from oruel.api.chat.messages import MESSAGES, match_tool_results
 from oruel.api.chat.tools import build_choice, build_format, build_tools
 from oruel.api.examiner import check_size, places_in
 from oruel.api.unknown_fields import without_unknown
@@ -77,7 +77,7 @@ def parse_chat(
     """Raises RequestError, its `param` naming the field."""
     body, ignored = without_unknown(CHAT_BODY, body) if report_unknown else (body, ())
     given = CHAT_BODY.parse(body, "")
-    check_together(given)
+    check_fields_together(given)
     card = catalog.resolve(given["model"])
     check_model(given, card)
     values = DEFAULTS | given
@@ -98,7 +98,7 @@ def chat_request(values: Mapping[str, Any], card: ModelCard, account: str, hops:
     return ChatRequest(
         id=f"chatcmpl-{secrets.token_hex(12)}",
         model=card.name,
-        messages=answered(values["messages"]),
+        messages=match_tool_results(values["messages"]),
         sampling=sampling_params(values),
         max_tokens=values["max_tokens"] or values["max_completion_tokens"] or card.max_tokens,
         stop=values["stop"] or (),
@@ -131,7 +131,7 @@ def sampling_params(values: Mapping[str, Any]) -> SamplingParams:
     )
 
 
-def check_together(given: Mapping[str, Any]) -> None:
+def check_fields_together(given: Mapping[str, Any]) -> None:
     """The rules between fields, whatever the model."""
     old, new = given.get("max_tokens"), given.get("max_completion_tokens")
     if old is not None and new is not None and old != new:

@@ -15,7 +15,7 @@ from oruel.api.chat.body import ChatCall, Terms, parse_chat_aside, parse_raw_cha
 from oruel.api.chat.chunks import Chunks, Fingerprint
 from oruel.api.chat.completion import ChatCompletion, answer_choice, usage_body
 from oruel.api.connection import while_connected
-from oruel.api.deadline import before_deadlines, on_loop, requested_timeout
+from oruel.api.deadline import enforce_deadlines, on_loop, requested_timeout
 from oruel.api.examiner import Examiner, has_schemas
 from oruel.api.record import RequestRecord, header_text, record_of
 from oruel.api.services import Endpoint, Services
@@ -38,7 +38,7 @@ def chat_endpoint(services: Services) -> Endpoint:
     async def create_chat_completion(request: Request) -> Response:
         raw = await read_body(request, services.max_body_bytes)
         record = record_of(request)
-        call = await parsed(request, raw, services)
+        call = await read_call(request, raw, services)
 
         def headers() -> dict[str, str]:
             return ignored_header(call) | differs_header((*record.unenforced, *record.differs))
@@ -50,8 +50,10 @@ def chat_endpoint(services: Services) -> Endpoint:
         if services.log_prompts:
             log.info("prompt", request_id=record.id, messages=[[m.role, m.content] for m in call.request.messages])
         deadlines = replace(services.deadlines, timeout=requested_timeout(request.headers))
-        deltas = before_deadlines(answered(call.request, services.backend, examiner, record), deadlines, record.started)
-        deltas = recorded(deltas, record)
+        deltas = enforce_deadlines(
+            answer_deltas(call.request, services.backend, examiner, record), deadlines, record.started
+        )
+        deltas = record_deltas(deltas, record)
         if call.stream:
             events = stream_events(call, deltas, fingerprint)
             due = deadlines.of_whole(on_loop(record.started)).due
@@ -62,7 +64,7 @@ def chat_endpoint(services: Services) -> Endpoint:
     return create_chat_completion
 
 
-async def parsed(request: Request, raw: bytes, services: Services) -> ChatCall:
+async def read_call(request: Request, raw: bytes, services: Services) -> ChatCall:
     """Raises RequestError, ClientDisconnect, and what Jobs.run raises."""
     terms = Terms(
         services.catalog.cards,
@@ -77,14 +79,14 @@ async def parsed(request: Request, raw: bytes, services: Services) -> ChatCall:
     return await while_connected(request.receive, job)
 
 
-def answered(
+def answer_deltas(
     request: ChatRequest, backend: Backend, examiner: Examiner, record: RequestRecord
 ) -> AsyncGenerator[Delta, None]:
     """The backend's deltas, after the request's schemas were examined."""
-    return examined(request, backend, examiner, record) if has_schemas(request) else backend.stream(request)
+    return examine_then_answer(request, backend, examiner, record) if has_schemas(request) else backend.stream(request)
 
 
-async def examined(
+async def examine_then_answer(
     request: ChatRequest, backend: Backend, examiner: Examiner, record: RequestRecord
 ) -> AsyncGenerator[Delta, None]:
     record.unenforced = await examiner.examine(request)
@@ -121,7 +123,7 @@ async def stream_events(
             yield b"".join([event(encode(chunk)) for chunk in chunks.of(delta)])
 
 
-async def recorded(deltas: AsyncGenerator[Delta, None], record: RequestRecord) -> AsyncGenerator[Delta, None]:
+async def record_deltas(deltas: AsyncGenerator[Delta, None], record: RequestRecord) -> AsyncGenerator[Delta, None]:
     """The same deltas, less the one that only says that the request left the queue: no caller is shown it."""
     async with aclosing(deltas):
         async for delta in deltas:

@@ -8,16 +8,16 @@ from typing import Any, Literal
 from oruel.contract.functions import MAX_TOOLS, NAME_PATTERN
 from oruel.contract.kinds import (
     Array,
-    Choice,
-    Either,
     FreeObject,
     Integer,
     JSONSchema,
     Kind,
     Object,
-    Refused,
     String,
-    Tagged,
+    StringEnum,
+    StringOrArray,
+    TaggedUnion,
+    Unsupported,
     abbreviate,
 )
 from oruel.errors import InvalidParameter
@@ -31,26 +31,26 @@ no_functions = "function calls in this form were replaced by tool_calls, and the
 
 text_part = Object(
     {
-        "type": Choice(("text",)),
+        "type": StringEnum(("text",)),
         "text": String(),
-        "prompt_cache_breakpoint": Refused("prompts are cached by themselves."),
+        "prompt_cache_breakpoint": Unsupported("prompts are cached by themselves."),
     },
     required=("type", "text"),
     build=lambda given: given["text"],
 )
 
-content = Either(
+content = StringOrArray(
     String(),
     Array(
-        Tagged(
+        TaggedUnion(
             "type",
             {
                 "text": text_part,
-                "image_url": Refused(f"it is of type image_url, and {text_only}"),
-                "input_audio": Refused(f"it is of type input_audio, and {text_only}"),
-                "video_url": Refused(f"it is of type video_url, and {text_only}"),
-                "file": Refused(f"it is of type file, and {text_only}"),
-                "refusal": Refused(f"it is of type refusal, and {text_only}"),
+                "image_url": Unsupported(f"it is of type image_url, and {text_only}"),
+                "input_audio": Unsupported(f"it is of type input_audio, and {text_only}"),
+                "video_url": Unsupported(f"it is of type video_url, and {text_only}"),
+                "file": Unsupported(f"it is of type file, and {text_only}"),
+                "refusal": Unsupported(f"it is of type refusal, and {text_only}"),
             },
         ),
         minimum=1,
@@ -60,7 +60,7 @@ content = Either(
 
 
 def message_kind(sent_as: Role | Literal["developer"], extra: dict[str, Kind], required: tuple[str, ...]) -> Object:
-    fields: dict[str, Kind] = {"role": Choice((sent_as,)), "content": content, "name": String(1, 64)}
+    fields: dict[str, Kind] = {"role": StringEnum((sent_as,)), "content": content, "name": String(1, 64)}
     role: Role = "system" if sent_as == "developer" else sent_as
     kind = AssistantMessage if role == "assistant" else Object
     return kind(fields | extra, required=("role", *required), build=partial(build_message, role))
@@ -105,7 +105,7 @@ def build_call(given: dict[str, Any]) -> ToolCall:
 
 
 @dataclass(frozen=True)
-class JsonObject:
+class JsonObjectString:
     """A string that holds a JSON object, as models write the arguments of a call."""
 
     def parse(self, value: object, path: str) -> str:
@@ -134,9 +134,9 @@ class JsonObject:
 TOOL_CALL = Object(
     {
         "id": String(1, 128),
-        "type": Choice(("function",)),
+        "type": StringEnum(("function",)),
         "function": Object(
-            {"name": String(1, 64, NAME_PATTERN), "arguments": JsonObject()}, required=("name", "arguments")
+            {"name": String(1, 64, NAME_PATTERN), "arguments": JsonObjectString()}, required=("name", "arguments")
         ),
         "index": Integer(0, MAX_TOOLS),
     },
@@ -148,14 +148,14 @@ TOOL_CALL = Object(
 ASSISTANT_FIELDS: dict[str, Kind] = {
     "reasoning_content": String(),
     "refusal": String(),
-    "annotations": Refused("annotations: this model can't be shown them.", neutral=([],)),
+    "annotations": Unsupported("annotations: this model can't be shown them.", neutral=([],)),
     "tool_calls": Array(TOOL_CALL, maximum=MAX_TOOLS),
-    "function_call": Refused(no_functions),
-    "audio": Refused(text_only),
+    "function_call": Unsupported(no_functions),
+    "audio": Unsupported(text_only),
 }
 
 MESSAGES = Array(
-    Tagged(
+    TaggedUnion(
         "role",
         {
             "system": message_kind("system", {}, ("content",)),
@@ -163,7 +163,7 @@ MESSAGES = Array(
             "user": message_kind("user", {}, ("content",)),
             "assistant": message_kind("assistant", ASSISTANT_FIELDS, ()),
             "tool": message_kind("tool", {"tool_call_id": String(1, 128)}, ("content", "tool_call_id")),
-            "function": Refused(no_functions),
+            "function": Unsupported(no_functions),
         },
     ),
     minimum=1,
@@ -172,33 +172,33 @@ MESSAGES = Array(
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class PendingCall:
     """A call that waits for its result, and where its id stands."""
 
     name: str
     path: str
 
 
-def answered(messages: tuple[Message, ...]) -> tuple[Message, ...]:
+def match_tool_results(messages: tuple[Message, ...]) -> tuple[Message, ...]:
     """The same, each tool's message with the name of the function it answers for. Raises InvalidParameter where calls
     and results don't match: all results of a message's calls follow it, one for each.
     """
-    waiting: dict[str, Asked] = {}
+    waiting: dict[str, PendingCall] = {}
     told: list[Message] = []
     for index, message in enumerate(messages):
         if message.role == "tool":
             told.append(result(message, waiting, f"messages[{index}]"))
             continue
         require_results(waiting, f"before messages[{index}]")
-        waiting = asked(message, f"messages[{index}]")
+        waiting = pending_calls(message, f"messages[{index}]")
         told.append(message)
     require_results(waiting, "in what follows")
     return tuple(told)
 
 
-def asked(message: Message, path: str) -> dict[str, Asked]:
+def pending_calls(message: Message, path: str) -> dict[str, PendingCall]:
     """The message's calls by their ids. Raises InvalidParameter where two have the same."""
-    calls: dict[str, Asked] = {}
+    calls: dict[str, PendingCall] = {}
     for number, call in enumerate(message.tool_calls):
         where = f"{path}.tool_calls[{number}].id"
         if call.id in calls:
@@ -206,11 +206,11 @@ def asked(message: Message, path: str) -> dict[str, Asked]:
                 f'{where} is "{abbreviate(call.id)}", as is {calls[call.id].path}. Give each call an id of its own.',
                 param=where,
             )
-        calls[call.id] = Asked(call.name, where)
+        calls[call.id] = PendingCall(call.name, where)
     return calls
 
 
-def result(message: Message, waiting: dict[str, Asked], path: str) -> Message:
+def result(message: Message, waiting: dict[str, PendingCall], path: str) -> Message:
     """The tool's message, with the name of its function; the call no longer waits."""
     assert message.tool_call_id is not None
     call = waiting.pop(message.tool_call_id, None)
@@ -223,7 +223,7 @@ def result(message: Message, waiting: dict[str, Asked], path: str) -> Message:
     return replace(message, name=message.name or call.name)
 
 
-def require_results(waiting: dict[str, Asked], where: str) -> None:
+def require_results(waiting: dict[str, PendingCall], where: str) -> None:
     for call_id, call in waiting.items():
         raise InvalidParameter(
             f'{call.path} is "{abbreviate(call_id)}", but no tool message {where} answers it. After an assistant '

@@ -7,8 +7,8 @@ import string
 from collections.abc import Callable, Mapping
 
 from oruel.text.arguments.element_reader import ElementReader
-from oruel.text.arguments.quoted_reader import SpellingReader
-from oruel.text.arguments.tagged import Arguments
+from oruel.text.arguments.quoted_reader import QuotedReader
+from oruel.text.arguments.tagged import ToolArguments
 from oruel.text.formats.calls import LOWER_ID, NAME, ToolFormat, pattern
 from oruel.types import Tool, ToolCallDelta
 
@@ -25,7 +25,7 @@ class CallReader:
         self._index = 0
         self._state: Callable[[str], tuple[int, list[ToolCallDelta]] | None] = self._name
         self._json = _JsonScanner()
-        self._spelt: SpellingReader | ElementReader | None = None
+        self._spelt: QuotedReader | ElementReader | None = None
         self._keys = 0
         self._heads: Mapping[str, tuple[str, bool]] = {}
         tagged = tool_format.tagged
@@ -48,7 +48,7 @@ class CallReader:
         self.is_whole = False
         self._json, self._keys = _JsonScanner(), 0
         if self._format.spelling:
-            self._spelt, self._state = SpellingReader(self._format.spelling), self._spelling
+            self._spelt, self._state = QuotedReader(self._format.spelling), self._spelling
         elif self._format.elements:
             tool = self._tools.get(found[1])
             self._spelt = ElementReader(self._format.elements, tool.parameters if tool else {})
@@ -101,7 +101,7 @@ class CallReader:
             return {}
         return {
             f"{tags.before_key}{argument.key}{way.after_key}": (argument.key, way.is_text)
-            for argument in Arguments(tool.parameters).each
+            for argument in ToolArguments(tool.parameters).each
             for way in argument.ways(tags)
         }
 

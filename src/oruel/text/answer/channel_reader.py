@@ -130,7 +130,7 @@ class ChannelReader:
         """Inside a part, up to the first marker."""
         places = [place for mark in self._marks if (place := self._held.find(mark)) >= 0]
         if not places:
-            self._pass_on(len(self._held) if final and not self._is_cut else settled(self._held, self._marks))
+            self._pass_on(len(self._held) if final and not self._is_cut else settled_length(self._held, self._marks))
             if final:
                 self._drop(len(self._held))
             return False
@@ -181,7 +181,7 @@ def header(text: str, enters: Callable[[], None]) -> _Header:
     return _Header(PLACEHOLDERS.split(text)[0], re.compile(pattern(text)), enters)
 
 
-def settled(text: str, markers: Sequence[str]) -> int:
+def settled_length(text: str, markers: Sequence[str]) -> int:
     """How many characters can be no part of a marker."""
     longest = max(map(len, markers), default=1)
     for length in range(min(longest - 1, len(text)), 0, -1):

@@ -10,12 +10,12 @@ from oruel.engine.protocol import TokenOutput
 from oruel.text.answer.detokenizer import Detokenizer
 from oruel.text.answer.plain_reader import Segment
 from oruel.text.answer.stops import StopScanner
-from oruel.text.dialect import Reader
+from oruel.text.dialect import AnswerReader
 from oruel.types import Alternative, FinishReason, TokenLogprob, ToolCallDelta
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class ChoicePiece:
     """What an output released; `finish` is set on the last piece of the choice."""
 
     text: str = ""
@@ -37,12 +37,12 @@ class _Entry:
     end: int
 
 
-def merge(pieces: Iterable[Piece]) -> Piece:
+def merge(pieces: Iterable[ChoicePiece]) -> ChoicePiece:
     """One piece for those of one choice that come together, in their order."""
     together = list(pieces)
     if len(together) == 1:
         return together[0]
-    return Piece(
+    return ChoicePiece(
         text="".join(piece.text for piece in together),
         reasoning="".join(piece.reasoning for piece in together),
         tool_calls=tuple(call for piece in together for call in piece.tool_calls),
@@ -63,7 +63,7 @@ class ChoiceText:
         stops: tuple[str, ...] = (),
         *,
         top: int | None = None,
-        reader: Reader | None = None,
+        reader: AnswerReader | None = None,
     ) -> None:
         self._piece = piece
         self._top = top
@@ -78,15 +78,15 @@ class ChoiceText:
         self.finish: FinishReason | None = None
         self.tokens = 0
 
-    def feed(self, *outputs: TokenOutput) -> Piece:
+    def feed(self, *outputs: TokenOutput) -> ChoicePiece:
         """What these outputs release, at least one. Those after the one that ended the choice are passed over: the
         engine may have run ahead.
         """
         return merge(self._feed(output) for output in outputs) if self._is_by_token else self._feed(*outputs)
 
-    def _feed(self, *outputs: TokenOutput) -> Piece:
+    def _feed(self, *outputs: TokenOutput) -> ChoicePiece:
         if self.finish is not None:
-            return Piece()
+            return ChoicePiece()
         self.tokens += len(outputs)
         last = outputs[-1]
         segments = self._take(outputs)
@@ -103,7 +103,7 @@ class ChoiceText:
             rest = self._scanner.finish()
             self._released += len(rest)
             text += rest
-        return Piece(text, reasoning, calls, self._release(), self.finish)
+        return ChoicePiece(text, reasoning, calls, self._release(), self.finish)
 
     def _finish(self, output: TokenOutput) -> FinishReason | None:
         if self._scanner.matched is not None:

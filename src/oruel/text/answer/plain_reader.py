@@ -23,7 +23,7 @@ class Segment:
     calls: tuple[ToolCallDelta, ...] = ()
 
 
-class AnswerReader:
+class PlainReader:
     """For an answer that begins in `state`. Holds back only what could still become a marker, the white space before
     it, and what of a call isn't understood yet. One that `begins_with_calls` has them first or not at all.
     """
@@ -136,8 +136,8 @@ class AnswerReader:
 
     def _settled(self, marker: str, final: bool) -> int:
         """How many characters go out before `marker` has come."""
-        begun = beginning(self._held, marker)
-        return settled(self._held, marker) if not final or (self._is_cut and begun) else len(self._held)
+        begun = overlap(self._held, marker)
+        return settled_before(self._held, marker) if not final or (self._is_cut and begun) else len(self._held)
 
     def _drop_rest(self, final: bool) -> bool:
         if final:
@@ -179,12 +179,12 @@ class AnswerReader:
         return bool(self._held)
 
 
-def settled(text: str, marker: str) -> int:
+def settled_before(text: str, marker: str) -> int:
     """How many characters can be no part of `marker`, nor white space before it."""
-    return len(text[: len(text) - beginning(text, marker)].rstrip(WHITESPACE))
+    return len(text[: len(text) - overlap(text, marker)].rstrip(WHITESPACE))
 
 
-def beginning(text: str, marker: str) -> int:
+def overlap(text: str, marker: str) -> int:
     """How many of the last characters may begin `marker`."""
     length = min(len(text), len(marker) - 1)
     while not text.endswith(marker[:length]):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from oruel.text.arguments.elements import Elements, settled
+from oruel.text.arguments.elements import ElementSyntax, single_type_schema
 
 OPENING = re.compile(r"<([^<>/]+)>")
 CLOSING = re.compile(r"</[^<>]+>")
@@ -23,7 +23,7 @@ class _Open:
 class ElementReader:
     """Fed the text from the arguments' beginning; `is_complete` once a tag follows that closes none of them."""
 
-    def __init__(self, elements: Elements, schema: Mapping[str, Any]) -> None:
+    def __init__(self, elements: ElementSyntax, schema: Mapping[str, Any]) -> None:
         self._mark = elements.mark
         self._root = schema
         self._stack = [_Open({**schema, "type": "object"})]
@@ -50,7 +50,7 @@ class ElementReader:
         top = self._stack[-1]
         is_object = top.schema["type"] == "object"
         described = (top.schema.get("properties") or {}).get(opening[1]) if is_object else top.schema.get("items")
-        inner = settled(described, self._root) or {"type": "string"}
+        inner = single_type_schema(described, self._root) or {"type": "string"}
         comma, key = ", " if top.count else "", f"{json.dumps(opening[1])}: " if is_object else ""
         top.count += 1
         self._stack.append(_Open(inner))

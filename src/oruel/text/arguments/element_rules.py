@@ -4,20 +4,20 @@ import json
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from oruel.constraints.schema import embedded
-from oruel.text.arguments.elements import Elements, settled
+from oruel.constraints.schema import embed_schema
+from oruel.text.arguments.elements import ElementSyntax, single_type_schema
 from oruel.text.arguments.quoted_rules import (
     HELD,
     LENGTHS,
     MAX_CHOICES,
     NUMBERS,
     TAGGED_KEY,
-    check,
+    check_keywords,
     either,
-    kept,
+    pick,
     refuse,
 )
-from oruel.text.lark import Lark, quoted, without
+from oruel.text.lark import Lark, quote, without
 
 REFERRING = {"$ref", "anyOf", "oneOf", "allOf"}
 
@@ -25,7 +25,7 @@ REFERRING = {"$ref", "anyOf", "oneOf", "allOf"}
 class ElementRules:
     """As SpellingRules, for elements."""
 
-    def __init__(self, lark: Lark, elements: Elements, prefix: str, where: str) -> None:
+    def __init__(self, lark: Lark, elements: ElementSyntax, prefix: str, where: str) -> None:
         self._lark = lark
         self._elements = elements
         self._prefix = prefix
@@ -40,7 +40,7 @@ class ElementRules:
 
     def arguments(self, schema: Mapping[str, Any]) -> str:
         self._root = schema
-        check(schema, "object", self._where)
+        check_keywords(schema, "object", self._where)
         return self._members(schema, "")
 
     def _refuse(self, path: str, what: str) -> NoReturn:
@@ -77,13 +77,13 @@ class ElementRules:
         return self._referred[name]
 
     def _value(self, key: str, schema: Any, path: str) -> str:
-        plain, close = settled(schema, self._root), self._lark.literal(self._elements.closed(key))
+        plain, close = single_type_schema(schema, self._root), self._lark.literal(self._elements.closed(key))
         if plain is None:
-            self._refuse(path, unsettled(schema))
+            self._refuse(path, ambiguity_of(schema))
         named = plain["type"]
         if "enum" in plain or "const" in plain:
             return f"{self._choice(plain, path)} {close}"
-        check(plain, named, self._where + path)
+        check_keywords(plain, named, self._where + path)
         if named == "string":
             return self._text(plain, key, path)
         if named == "array":
@@ -94,7 +94,7 @@ class ElementRules:
             return f"{self._members(plain, path)} {close}"
         if named == "boolean":
             return f'("true" | "false") {close}'
-        number = self._rule(f"%json {embedded({'type': named, **kept(plain, NUMBERS)})}")
+        number = self._rule(f"%json {embed_schema({'type': named, **pick(plain, NUMBERS)})}")
         return f"{number} {close}"
 
     def _choice(self, schema: Mapping[str, Any], path: str) -> str:
@@ -103,10 +103,10 @@ class ElementRules:
             self._refuse(path, f"{len(choices)} values to choose from, more than {MAX_CHOICES}")
         if schema["type"] not in ("string", "number", "integer", "boolean"):
             self._refuse(path, f"a choice of {schema['type']}s")
-        return either(quoted(choice if isinstance(choice, str) else json.dumps(choice)) for choice in choices)
+        return either(quote(choice if isinstance(choice, str) else json.dumps(choice)) for choice in choices)
 
     def _text(self, schema: Mapping[str, Any], key: str, path: str) -> str:
-        for keyword in kept(schema, HELD["string"]):
+        for keyword in pick(schema, HELD["string"]):
             if keyword not in LENGTHS:
                 self._refuse(path, keyword)
         least, most = schema.get("minLength", 0), schema.get("maxLength", "")
@@ -127,7 +127,7 @@ class ElementRules:
         return f"{item}{{{least},{'' if most is None else most}}}"
 
 
-def unsettled(schema: Any) -> str:
+def ambiguity_of(schema: Any) -> str:
     """Why no reader could tell which type a value is of."""
     if isinstance(schema, Mapping) and "$ref" in schema:
         return f"$ref {schema['$ref']}"

@@ -9,7 +9,7 @@ SAYING_NOTHING = {"title", "description", "default", "examples", "deprecated", "
 
 
 @dataclass(frozen=True, slots=True)
-class Elements:
+class ElementSyntax:
     """(mark<key> value mark</key>)*, in which objects and arrays are written in the same way, each entry of an array
     as an `item`. Strings stand as they are, numbers and booleans as in JSON, and null is left out.
     """
@@ -23,7 +23,7 @@ class Elements:
         return f"{self.mark}</{key}>"
 
 
-def settled(schema: Any, root: Mapping[str, Any]) -> dict[str, Any] | None:
+def single_type_schema(schema: Any, root: Mapping[str, Any]) -> dict[str, Any] | None:
     """The schema with its one type, null and references apart; None where a reader couldn't tell of which type a value
     is.
     """
@@ -32,12 +32,12 @@ def settled(schema: Any, root: Mapping[str, Any]) -> dict[str, Any] | None:
             return None
         found = {name: value for name, value in schema.items() if name not in ("$ref", "anyOf", "oneOf", "allOf")}
         if "$ref" in schema:
-            inner = resolved(schema["$ref"], root)
+            inner = resolve_pointer(schema["$ref"], root)
         elif keyword := next((name for name in ("anyOf", "oneOf", "allOf") if name in schema), None):
             ways = [way for way in schema[keyword] if not is_null(way)]
             inner = ways[0] if len(ways) == 1 else None
         else:
-            return typed(found)
+            return with_type(found)
         if not isinstance(inner, Mapping) or conflict(found, inner):
             return None
         schema = {**found, **inner}
@@ -50,7 +50,7 @@ def conflict(schema: Mapping[str, Any], other: Any) -> str:
     return next((name for name in both if name not in SAYING_NOTHING), "")
 
 
-def typed(schema: dict[str, Any]) -> dict[str, Any] | None:
+def with_type(schema: dict[str, Any]) -> dict[str, Any] | None:
     named = schema.get("type")
     if isinstance(named, list):
         others = [each for each in named if each != "null"]
@@ -68,7 +68,7 @@ def is_null(schema: Any) -> bool:
     return isinstance(schema, Mapping) and (schema.get("type") == "null" or schema.get("const", 0) is None)
 
 
-def resolved(reference: str, root: Mapping[str, Any]) -> Any:
+def resolve_pointer(reference: str, root: Mapping[str, Any]) -> Any:
     """What a reference within the schema refers to; None for any other."""
     found: Any = root if reference.startswith("#") else None
     for part in reference.split("/")[1:]:

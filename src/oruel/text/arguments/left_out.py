@@ -2,15 +2,15 @@
 
 from collections.abc import Iterable
 
-from oruel.constraints.schema import left_out
+from oruel.constraints.schema import unenforceable_keywords
 from oruel.contract.kinds import abbreviate
 from oruel.errors import InvalidParameter, SchemaRefused, UnsupportedParameter
-from oruel.text.arguments.tagged import Arguments
-from oruel.text.formats.calls import Tagged
+from oruel.text.arguments.tagged import ToolArguments
+from oruel.text.formats.calls import TagSyntax
 from oruel.types import Tool
 
 
-def left_out_of_tags(tools: Iterable[Tool], tags: Tagged) -> tuple[str, ...]:
+def left_out_of_tags(tools: Iterable[Tool], tags: TagSyntax) -> tuple[str, ...]:
     """Each as "parameter: keywords", less those that JSON can't be held to either.
 
     Raises InvalidParameter where no such call can be written, UnsupportedParameter where all of a schema was to hold.
@@ -30,12 +30,12 @@ def left_out_of_tags(tools: Iterable[Tool], tags: Tagged) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def keywords_left_out(param: str, tool: Tool, tags: Tagged) -> list[str]:
+def keywords_left_out(param: str, tool: Tool, tags: TagSyntax) -> list[str]:
     try:
-        arguments = Arguments(tool.parameters)
+        arguments = ToolArguments(tool.parameters)
         for way in (way for argument in arguments.each for way in argument.ways(tags)):
-            left_out(way.schema)
-        known = left_out(tool.parameters) if arguments.left_out else ()
+            unenforceable_keywords(way.schema)
+        known = unenforceable_keywords(tool.parameters) if arguments.left_out else ()
     except SchemaRefused as error:
         raise InvalidParameter(f"{param} can't be enforced: {abbreviate(error.message, 400)}.", param=param) from error
     return [keyword for keyword in arguments.left_out if keyword not in known]

@@ -8,7 +8,7 @@ PYTHON_WORDS = {"True": "true", "False": "false", "None": "null"}
 
 
 @dataclass(frozen=True, slots=True)
-class Spelling:
+class QuotedSyntax:
     """(key assign value comma …) for the arguments, with `nested` for assign inside objects, whose keys are strings
     where it `quotes_keys`. Strings without escapes stand between two of `quote`; where that is "", they are as in JSON,
     or between apostrophes. `words` are those for JSON's, of which all may be written. `sorts`: properties come in the
@@ -24,5 +24,5 @@ class Spelling:
     words: Mapping[str, str] = field(default_factory=lambda: PYTHON_WORDS | WORDS)
 
 
-PYTHON = Spelling("=", ": ", ", ")
-GEMMA = Spelling(":", ":", ",", '<|"|>', quotes_keys=False, sorts=True, words=WORDS | {"None": "null"})
+PYTHON = QuotedSyntax("=", ": ", ", ")
+GEMMA = QuotedSyntax(":", ":", ",", '<|"|>', quotes_keys=False, sorts=True, words=WORDS | {"None": "null"})

@@ -3,16 +3,16 @@
 import json
 import re
 
-from oruel.text.arguments.quoted import Spelling
+from oruel.text.arguments.quoted import QuotedSyntax
 
 WORD = re.compile(r"""[^\s,:=\[\]{}()<>'"]+(?=[\s,:=\[\]{}()<>'"])""")
 PLAIN = {'"': re.compile(r'(?:[^"\\]|\\.)+', re.DOTALL), "'": re.compile(r"[^'\\]+")}
 
 
-class SpellingReader:
+class QuotedReader:
     """Fed the text from the arguments' beginning; `is_complete` once the bracket follows that ends them."""
 
-    def __init__(self, spelling: Spelling) -> None:
+    def __init__(self, spelling: QuotedSyntax) -> None:
         self._spelling = spelling
         self._quotes = [spelling.quote] if spelling.quote else ['"', "'"]
         self._quote = ""  # of the string that has begun
@@ -72,7 +72,7 @@ class SpellingReader:
         found = PLAIN[self._quote].match(text)
         if not found:
             return None
-        return found.end(), found[0] if self._quote == '"' else escaped(found[0])
+        return found.end(), found[0] if self._quote == '"' else escape_json(found[0])
 
     def _escape(self, text: str) -> tuple[int, str] | None:
         """An escape between apostrophes; JSON knows all of them but that of the apostrophe."""
@@ -84,8 +84,8 @@ class SpellingReader:
         end = text.find(self._quote)
         if end < 0:
             end = len(text) - next((n for n in range(len(self._quote) - 1, 0, -1) if text.endswith(self._quote[:n])), 0)
-        return (end, escaped(text[:end])) if end else None
+        return (end, escape_json(text[:end])) if end else None
 
 
-def escaped(text: str) -> str:
+def escape_json(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)[1:-1]

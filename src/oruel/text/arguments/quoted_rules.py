@@ -5,11 +5,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
-from oruel.constraints.schema import embedded
+from oruel.constraints.schema import embed_schema
 from oruel.errors import UnsupportedParameter
 from oruel.text.arguments.elements import conflict
-from oruel.text.arguments.quoted import Spelling
-from oruel.text.lark import Lark, quoted, without
+from oruel.text.arguments.quoted import QuotedSyntax
+from oruel.text.lark import Lark, quote, without
 
 MAX_CHOICES = 1000
 IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -35,12 +35,12 @@ IGNORED = {
 }  # fmt: skip
 
 
-class SpellingRules:
+class QuotedRules:
     """`rules` are those that the expressions of `arguments` refer to; their names begin with `prefix`. `where`: what
     the schema is of. Raises UnsupportedParameter for what the spelling can't hold.
     """
 
-    def __init__(self, lark: Lark, spelling: Spelling, prefix: str, where: str) -> None:
+    def __init__(self, lark: Lark, spelling: QuotedSyntax, prefix: str, where: str) -> None:
         self._lark = lark
         self._spelling = spelling
         self._prefix = prefix
@@ -81,12 +81,12 @@ class SpellingRules:
         for keyword in ("anyOf", "oneOf", "allOf"):
             if keyword in schema:
                 return self._combined(keyword, schema, path)
-        named = schema.get("type") or inferred(schema)
+        named = schema.get("type") or infer_type(schema)
         if named is None:
             self._check(schema, "null", path)
             return self._anything
         if not isinstance(named, str):
-            return either(self._typed(name, relevant(schema, name), path) for name in named)
+            return either(self._typed(name, keywords_of_type(schema, name), path) for name in named)
         return self._typed(named, schema, path)
 
     def _combined(self, keyword: str, schema: Mapping[str, Any], path: str) -> str:
@@ -121,7 +121,7 @@ class SpellingRules:
         if named == "string":
             return self._text(schema, path)
         if named in ("number", "integer"):
-            return self._rule(f"%json {embedded({'type': named, **kept(schema, NUMBERS)})}")
+            return self._rule(f"%json {embed_schema({'type': named, **pick(schema, NUMBERS)})}")
         if named in ("boolean", "null"):
             return self._words("null" if named == "null" else "true", "null" if named == "null" else "false")
         if named == "array":
@@ -129,12 +129,12 @@ class SpellingRules:
         return self._object(schema, path)
 
     def _check(self, schema: Mapping[str, Any], named: str, path: str) -> None:
-        check(schema, named, self._where + path)
+        check_keywords(schema, named, self._where + path)
 
     def _text(self, schema: Mapping[str, Any], path: str) -> str:
-        limits = kept(schema, HELD["string"])
+        limits = pick(schema, HELD["string"])
         if not self._spelling.quote:
-            as_json = f"%json {embedded({'type': 'string', **limits})}"
+            as_json = f"%json {embed_schema({'type': 'string', **limits})}"
             return self._rule(as_json) if limits else either([self._rule(as_json), self._apostrophes])
         for keyword in limits:
             if keyword not in LENGTHS:
@@ -158,7 +158,7 @@ class SpellingRules:
         return terminal
 
     def _words(self, *wanted: str) -> str:
-        return either(quoted(word) for word, meant in self._spelling.words.items() if meant in wanted)
+        return either(quote(word) for word, meant in self._spelling.words.items() if meant in wanted)
 
     def _array(self, schema: Mapping[str, Any], path: str) -> str:
         item = self._rule(self._value(schema.get("items", True), f"{path}.items"))
@@ -168,7 +168,7 @@ class SpellingRules:
         if most is not None and most < least:
             self._refuse(path, "maxItems below minItems")
         bounds = f"{{{max(least - 1, 0)},{'' if most is None else most - 1}}}"
-        items = f"{item} ({quoted(self._spelling.comma)} {item}){bounds}"
+        items = f"{item} ({quote(self._spelling.comma)} {item}){bounds}"
         return self._rule(f'"[" {items if least else f"({items})?"} "]"')
 
     def _object(self, schema: Mapping[str, Any], path: str) -> str:
@@ -176,14 +176,14 @@ class SpellingRules:
         if schema.get("properties") or more is False:
             return self._rule(f'"{{" {self._members(schema, self._spelling.nested, path)} "}}"')
         value = self._rule(self._value(more, f"{path}.additionalProperties"))
-        pair = self._rule(f"{self._free_key} {quoted(self._spelling.nested)} {value}")
-        pairs = f"{pair} ({quoted(self._spelling.comma)} {pair})*"
+        pair = self._rule(f"{self._free_key} {quote(self._spelling.nested)} {value}")
+        pairs = f"{pair} ({quote(self._spelling.comma)} {pair})*"
         return self._rule(f'"{{" {pairs if schema.get("required") else f"({pairs})?"} "}}"')
 
     @property
     def _free_key(self) -> str:
         if self._spelling.quotes_keys:
-            return self._rule(f"%json {embedded({'type': 'string'})}")
+            return self._rule(f"%json {embed_schema({'type': 'string'})}")
         terminal = f"{self._prefix}T{len(self._lines)}".upper()
         self._lines.append(f"{terminal}: /{IDENTIFIER.pattern}/\n")
         return terminal
@@ -207,10 +207,10 @@ class SpellingRules:
 
     def _key(self, key: str, assign: str, path: str) -> str:
         if self._spelling.quotes_keys and assign == self._spelling.nested:
-            return quoted(json.dumps(key, ensure_ascii=False) + assign)
+            return quote(json.dumps(key, ensure_ascii=False) + assign)
         if not IDENTIFIER.fullmatch(key):
             self._refuse(path, f"the property {json.dumps(key, ensure_ascii=False)}")
-        return quoted(key + assign)
+        return quote(key + assign)
 
     def _chain(self, members: Sequence[tuple[str, bool]]) -> str:
         firsts: list[str] = []
@@ -218,7 +218,7 @@ class SpellingRules:
         for place, (member, is_required) in reversed(list(enumerate(members))):
             if all(not needed for _, needed in members[:place]):
                 firsts.append(f"{member} {rest}")
-            following = f"{quoted(self._spelling.comma)} {member}"
+            following = f"{quote(self._spelling.comma)} {member}"
             rest = self._rule(f"{following if is_required else f'({following})?'} {rest}")
         if not firsts:
             return ""
@@ -233,7 +233,7 @@ class SpellingRules:
         """A value that is given, as an expression for each way in which it may be written."""
         if isinstance(value, str) and not self._spelling.quote:
             text = json.dumps(value, ensure_ascii=False)
-            return [quoted(text), *([quoted(f"'{value}'")] if text[1:-1] == value and "'" not in value else [])]
+            return [quote(text), *([quote(f"'{value}'")] if text[1:-1] == value and "'" not in value else [])]
         if value is None or isinstance(value, bool):
             return [self._words(json.dumps(value))]
         return [self._lark.literal(self._written(value))]
@@ -267,7 +267,7 @@ def refuse(where: str, what: str) -> NoReturn:
     )
 
 
-def check(schema: Mapping[str, Any], named: str, where: str) -> None:
+def check_keywords(schema: Mapping[str, Any], named: str, where: str) -> None:
     """Raises UnsupportedParameter for what of a schema of that type isn't held."""
     for keyword in schema:
         if keyword not in HELD.get(named, ()) and keyword not in IGNORED and not keyword.startswith(("x-", "$")):
@@ -278,7 +278,7 @@ def check(schema: Mapping[str, Any], named: str, where: str) -> None:
 
 def check_tagged(schema: Mapping[str, Any], where: str) -> None:
     """The same for arguments in tags, whose strings stand as they are; values of other types are JSON."""
-    check(schema, "object", where)
+    check_keywords(schema, "object", where)
     properties = schema.get("properties") or {}
     for key in schema.get("required", ()):
         if key not in properties:
@@ -296,11 +296,11 @@ def either(ways: Any) -> str:
     return f"({' | '.join(ways)})"
 
 
-def kept(schema: Mapping[str, Any], names: set[str]) -> dict[str, Any]:
+def pick(schema: Mapping[str, Any], names: set[str]) -> dict[str, Any]:
     return {name: value for name, value in schema.items() if name in names}
 
 
-def relevant(schema: Mapping[str, Any], named: str) -> dict[str, Any]:
+def keywords_of_type(schema: Mapping[str, Any], named: str) -> dict[str, Any]:
     """Without the keywords of other types."""
     others = {keyword for name, keywords in HELD.items() if name != named for keyword in keywords} - HELD.get(
         named, set()
@@ -308,6 +308,6 @@ def relevant(schema: Mapping[str, Any], named: str) -> dict[str, Any]:
     return {name: value for name, value in schema.items() if name not in others}
 
 
-def inferred(schema: Mapping[str, Any]) -> str | None:
+def infer_type(schema: Mapping[str, Any]) -> str | None:
     """The type that the keywords are about, where there is none."""
     return next((name for name, keywords in HELD.items() if keywords.intersection(schema)), None)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from types import NoneType
 from typing import Any
 
-from oruel.constraints.schema import left_out
+from oruel.constraints.schema import unenforceable_keywords
 from oruel.errors import SchemaRefused
-from oruel.text.arguments.references import ANNOTATIONS, alone, resolved
-from oruel.text.formats.calls import TYPE, Tagged
+from oruel.text.arguments.references import ANNOTATIONS, resolve_target, self_contained
+from oruel.text.formats.calls import TYPE, TagSyntax
 
 # What a text that stands as it is can be held to.
 TEXTUAL = frozenset({"type", "enum", "const", "minLength", "maxLength"})
@@ -36,7 +36,7 @@ NAMES = {"integer": "number"}
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class TextLimits:
     """What a value that is written as it stands is held to: one of `choices`, or a length in characters."""
 
     choices: tuple[str, ...] | None = None
@@ -48,12 +48,12 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class ValueSyntax:
     """How a value may be written: behind `after_key`, as JSON or, where it `is_text`, as it stands."""
 
     after_key: str
     schema: dict[str, Any]
-    held: Text | None = None
+    held: TextLimits | None = None
 
     @property
     def is_text(self) -> bool:
@@ -61,41 +61,41 @@ class Way:
 
 
 @dataclass(frozen=True, slots=True)
-class Argument:
+class ToolArgument:
     """`schema` refers to nothing outside itself."""
 
     key: str
     schema: dict[str, Any]
     is_required: bool
 
-    def ways(self, tags: Tagged) -> list[Way]:
+    def ways(self, tags: TagSyntax) -> list[ValueSyntax]:
         """One, or one for each type where the tag names it. Raises SchemaRefused for none."""
         if TYPE not in tags.after_key_json:
             # A string that a text can't be held to is written as JSON, which can.
             held = as_text(self.schema, tags.after_value)
-            return [Way(tags.after_key if held else tags.after_key_json, self.schema, held)]
+            return [ValueSyntax(tags.after_key if held else tags.after_key_json, self.schema, held)]
         found = [way for name in types(self.schema) if (way := self._typed(name, tags))]
         if not found:
             raise SchemaRefused(f"no text between this model's tags can be held to what {json.dumps(self.key)} may be")
         return found
 
-    def _typed(self, name: str, tags: Tagged) -> Way | None:
+    def _typed(self, name: str, tags: TagSyntax) -> ValueSyntax | None:
         schema = {**self.schema, "type": name}
         if "enum" in schema:
             schema["enum"] = [choice for choice in schema["enum"] if json_type(choice) == NAMES.get(name, name)]
         if name == "string":
             held = as_text(schema, tags.after_value)
-            return Way(tags.after_key, schema, held) if held else None
+            return ValueSyntax(tags.after_key, schema, held) if held else None
         after_key = tags.after_key_json.replace(TYPE, NAMES.get(name, name))
-        return Way(after_key, schema) if can_be_written(schema) else None
+        return ValueSyntax(after_key, schema) if can_be_written(schema) else None
 
 
-def as_text(schema: Mapping[str, Any], end: str) -> Text | None:
+def as_text(schema: Mapping[str, Any], end: str) -> TextLimits | None:
     """What a text up to the first `end` is held to where it is a string of this schema; None where it can't be."""
     if not schema.keys() <= ANNOTATIONS | TEXTUAL or schema.get("type", "string") != "string":
         return None
     most = schema.get("maxLength")
-    text = Text(None, int(schema.get("minLength", 0)), None if most is None else int(most))
+    text = TextLimits(None, int(schema.get("minLength", 0)), None if most is None else int(most))
     if max(text.least, text.most or 0) > MAX_LENGTH:
         return None
     values = choices(schema)
@@ -103,7 +103,7 @@ def as_text(schema: Mapping[str, Any], end: str) -> Text | None:
         return text if "type" in schema else None
     if not values or not all(isinstance(value, str) and text.takes(value) and fits(value, end) for value in values):
         return None
-    return Text(tuple(values))
+    return TextLimits(tuple(values))
 
 
 def choices(schema: Mapping[str, Any]) -> list[Any] | None:
@@ -134,13 +134,13 @@ def json_type(value: Any) -> str:
 
 def can_be_written(schema: Mapping[str, Any]) -> bool:
     try:
-        left_out(schema)
+        unenforceable_keywords(schema)
     except SchemaRefused:
         return False
     return True
 
 
-class Arguments:
+class ToolArguments:
     """Those of one function, by the schema of all: what that declares, in its order, and what it requires besides.
     No others are ever written. `left_out`: the keywords that tags can't be held to, sorted.
 
@@ -164,9 +164,9 @@ class Arguments:
             if isinstance(schema, Mapping) and id(schema) not in seen:
                 seen.add(id(schema))
                 yield schema
-                waiting += [resolved(schema.get("$ref"), self._root), *(schema.get("allOf") or ())]
+                waiting += [resolve_target(schema.get("$ref"), self._root), *(schema.get("allOf") or ())]
 
-    def _argument(self, key: str) -> Argument | None:
+    def _argument(self, key: str) -> ToolArgument | None:
         applying = [applying_to(key, part) for part in self._parts]
         is_required = key in self._required
         if any(schema is False for schema in applying):
@@ -174,11 +174,11 @@ class Arguments:
                 raise SchemaRefused(f"{json.dumps(key)} is required, and nothing that it may be")
             return None
         held = [schema for schema in applying if isinstance(schema, Mapping) and schema]
-        schema = alone({"allOf": held} if len(held) > 1 else held[0] if held else {}, self._root)
+        schema = self_contained({"allOf": held} if len(held) > 1 else held[0] if held else {}, self._root)
         self._size += len(json.dumps(schema))
         if self._size > MAX_CHARACTERS:
             raise SchemaRefused(f"its arguments refer to more than {MAX_CHARACTERS} characters of schemas")
-        return Argument(key, schema, is_required)
+        return ToolArgument(key, schema, is_required)
 
     def _left_out(self) -> set[str]:
         named = {keyword for part in self._parts for keyword in TOGETHER & part.keys()}

@@ -4,8 +4,8 @@ import re
 from collections.abc import Collection
 from dataclasses import astuple, dataclass, replace
 
-from oruel.text.arguments.elements import Elements
-from oruel.text.arguments.quoted import Spelling
+from oruel.text.arguments.elements import ElementSyntax
+from oruel.text.arguments.quoted import QuotedSyntax
 from oruel.text.prompt.private_use import alternatives
 
 NAME = "[a-zA-Z0-9_-]{1,64}"
@@ -34,7 +34,7 @@ MARKER = re.compile(r"<[^<>\s]+>|\[[A-Z_]+\]|<\|[^<>\s]+\|?>|functools\[|\]<\][a
 
 
 @dataclass(frozen=True, slots=True)
-class Tagged:
+class TagSyntax:
     """Arguments as tags: (before_key KEY after_key VALUE after_value)*. Strings stand as they are, other values as
     JSON, behind a tag of its own where `after_key_json` says so; where that names the value's TYPE, it decides.
     """
@@ -56,10 +56,10 @@ class ToolFormat:
     middle: str
     end: str
     between: str | None = None
-    tagged: Tagged | None = None
+    tagged: TagSyntax | None = None
     short_ids: bool = False
-    spelling: Spelling | None = None
-    elements: Elements | None = None
+    spelling: QuotedSyntax | None = None
+    elements: ElementSyntax | None = None
     exact: bool = False
 
     def before(self, ends: Collection[str]) -> "ToolFormat | None":

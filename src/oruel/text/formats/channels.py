@@ -12,7 +12,7 @@ MARK = re.compile(r"<\|[^<>|]+\|>")
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ChannelPart:
     """`open` is its header; `close` ends it, "" where only the model's end does."""
 
     open: str
@@ -25,9 +25,9 @@ class Channels:
     part's close and the next header.
     """
 
-    final: Part
-    reasoning: Part | None = None
-    aside: Part | None = None
+    final: ChannelPart
+    reasoning: ChannelPart | None = None
+    aside: ChannelPart | None = None
     again: str = ""
 
     def before(self, ends: Collection[str]) -> "Channels":
@@ -51,7 +51,7 @@ class Channels:
         return (*(text for part in self.parts for text in (part.open, part.close)), self.again)
 
     @property
-    def parts(self) -> Iterator[Part]:
+    def parts(self) -> Iterator[ChannelPart]:
         yield from (part for part in (self.reasoning, self.aside, self.final) if part)
 
 

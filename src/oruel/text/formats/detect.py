@@ -6,7 +6,7 @@ from dataclasses import astuple, dataclass, replace
 from typing import Any
 
 from oruel.errors import InvalidParameter
-from oruel.text.formats.calls import ID, INDEX, Tagged, ToolFormat, common_end, common_start
+from oruel.text.formats.calls import ID, INDEX, TagSyntax, ToolFormat, common_end, common_start
 from oruel.text.formats.families import Family
 from oruel.text.formats.reasoning import without_reasoning
 from oruel.text.prompt.template import ChatTemplate
@@ -26,7 +26,7 @@ LISTED = Tool("zqlisted", "zqdescription", PARAMETERS)
 
 
 @dataclass(frozen=True, slots=True)
-class Support:
+class ToolSupport:
     """What a template does for tools. `formats`: the ways in which calls may be written; none where they are neither
     entered by hand nor could be read off.
     """
@@ -40,13 +40,13 @@ class Support:
         return bool(self.formats) and self.offers and self.takes_results
 
 
-def support(template: ChatTemplate, family: Family | None = None) -> Support:
+def support(template: ChatTemplate, family: Family | None = None) -> ToolSupport:
     """`template` is of `family`, and has its prelude."""
     probe = _Probe(template)
     formats = family.formats if family else ()
     if not formats and (derived := probe.format()):
         formats = (derived,)
-    return Support(formats, probe.offers(), probe.takes_results())
+    return ToolSupport(formats, probe.offers(), probe.takes_results())
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +101,9 @@ class _Probe:
         first, second, third = split(after, SECOND, THIRD)
         (middle, between), (middle_2, between_2) = around(first, VALUE), around(second, OTHER_VALUE)
         middle_3, ending = around(third, VALUE)
-        if numbered(middle, middle_3) != numbered(middle, middle_2) or numbered(ending, end) != end:
+        if with_index(middle, middle_3) != with_index(middle, middle_2) or with_index(ending, end) != end:
             return None, None
-        return numbered(middle, middle_2), numbered(between, between_2)
+        return with_index(middle, middle_2), with_index(between, between_2)
 
     def _tagged(self) -> ToolFormat | None:
         one, keys = self._parts({KEY: VALUE}), self._parts({KEY: VALUE, OTHER_KEY: OTHER_VALUE})
@@ -123,7 +123,7 @@ class _Probe:
         after_value = further.removesuffix(before_key)
         if not before_key or not after_value or not rest.startswith(after_value):
             return None
-        tags = Tagged(before_key, after_key, after_value, after_key_json)
+        tags = TagSyntax(before_key, after_key, after_value, after_key_json)
         end = rest.removeprefix(after_value)
         written = ToolFormat(one.begin, before.removesuffix(before_key), end, tagged=tags)
         call = one.after.removesuffix(end)
@@ -203,7 +203,7 @@ def around(text: str, value: str) -> tuple[str, str]:
     return text[: found[0]], text[found[1] :]
 
 
-def numbered(one: str, other: str) -> str | None:
+def with_index(one: str, other: str) -> str | None:
     """The text that both are, with INDEX where they count calls; None where they differ in more than that."""
     if one == other:
         return one

@@ -4,10 +4,10 @@ only their templates hold.
 
 from dataclasses import dataclass, replace
 
-from oruel.text.arguments.elements import Elements
+from oruel.text.arguments.elements import ElementSyntax
 from oruel.text.arguments.quoted import GEMMA, PYTHON
-from oruel.text.formats.calls import INDEX, KIND, LOWER_ID, NAME_AGAIN, TYPE, Tagged, ToolFormat
-from oruel.text.formats.channels import Channels, Part
+from oruel.text.formats.calls import INDEX, KIND, LOWER_ID, NAME_AGAIN, TYPE, TagSyntax, ToolFormat
+from oruel.text.formats.channels import ChannelPart, Channels
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +25,9 @@ class Family:
 
 
 HARMONY_CHANNELS = Channels(
-    final=Part(f"<|channel|>final{KIND}<|message|>", "<|return|>"),
-    reasoning=Part("<|channel|>analysis<|message|>", "<|end|>"),
-    aside=Part("<|channel|>commentary<|message|>", "<|end|>"),
+    final=ChannelPart(f"<|channel|>final{KIND}<|message|>", "<|return|>"),
+    reasoning=ChannelPart("<|channel|>analysis<|message|>", "<|end|>"),
+    aside=ChannelPart("<|channel|>commentary<|message|>", "<|end|>"),
     again="<|start|>assistant",
 )
 # The recipient stands before the channel or behind it.
@@ -92,7 +92,7 @@ FUNCTIONARY = Family(
     "Functionary 3.2",
     (">>>${recipient}", ">>>all"),
     (ToolFormat("", "\n", "", between=">>>"),),
-    Channels(final=Part("all\n", ""), aside=Part("all\n", ">>>")),
+    Channels(final=ChannelPart("all\n", ""), aside=ChannelPart("all\n", ">>>")),
     ARGUMENTS_AS_TEXT,
 )
 SOLAR = Family(
@@ -106,7 +106,11 @@ SOLAR = Family(
             between=f"<|tool_call:end|><|tool_call:begin|>{LOWER_ID}<|tool_call:name|>",
         ),
     ),
-    Channels(final=Part("<|content|>", "<|end|>"), reasoning=Part("<|think|>", "<|end|>"), again="<|begin|>assistant"),
+    Channels(
+        final=ChannelPart("<|content|>", "<|end|>"),
+        reasoning=ChannelPart("<|think|>", "<|end|>"),
+        again="<|begin|>assistant",
+    ),
     REASONING_RENAMED,
 )
 MUSE = Family(
@@ -119,13 +123,13 @@ MUSE = Family(
             "</atem:invoke>\n</atem:function_calls><|eot|>",
             between="</atem:invoke>\n</atem:function_calls><|eom|><|start|>assistant to=",
             exact=True,
-            tagged=Tagged('<atem:parameter name="', '">', "</atem:parameter>\n", '">'),
+            tagged=TagSyntax('<atem:parameter name="', '">', "</atem:parameter>\n", '">'),
         ),
     ),
     Channels(
-        final=Part(" to=user<|message|>", "<|eot|>"),
-        reasoning=Part(" to=self<|message|>", "<|eom|>"),
-        aside=Part(" to=user<|message|>", "<|eom|>"),
+        final=ChannelPart(" to=user<|message|>", "<|eot|>"),
+        reasoning=ChannelPart(" to=self<|message|>", "<|eom|>"),
+        aside=ChannelPart(" to=user<|message|>", "<|eom|>"),
         again="<|start|>assistant",
     ),
 )
@@ -139,7 +143,7 @@ KIMI_K3 = Family(
             "<|close|>call<|sep|><|close|>tools<|sep|><|close|>message<|sep|><|end_of_msg|>",
             between='<|close|>call<|sep|><|open|>call tool="',
             exact=True,
-            tagged=Tagged(
+            tagged=TagSyntax(
                 '<|open|>argument key="',
                 '" type="string"<|sep|>',
                 "<|close|>argument<|sep|>",
@@ -148,9 +152,9 @@ KIMI_K3 = Family(
         ),
     ),
     Channels(
-        final=Part("<|open|>response<|sep|>", "<|close|>response<|sep|><|close|>message<|sep|><|end_of_msg|>"),
-        reasoning=Part("<|open|>think<|sep|>", "<|close|>think<|sep|>"),
-        aside=Part("<|open|>response<|sep|>", "<|close|>response<|sep|>"),
+        final=ChannelPart("<|open|>response<|sep|>", "<|close|>response<|sep|><|close|>message<|sep|><|end_of_msg|>"),
+        reasoning=ChannelPart("<|open|>think<|sep|>", "<|close|>think<|sep|>"),
+        aside=ChannelPart("<|open|>response<|sep|>", "<|close|>response<|sep|>"),
     ),
 )
 K2_HORIZON = Family("K2 Horizon", ("<ifm|tool_call>", "missing a thinking field"), prelude=REASONING_ALWAYS)
@@ -261,7 +265,7 @@ MINIMAX_M3 = Family(
             '">',
             f"{MINIMAX}</invoke>\n{MINIMAX}</tool_call>",
             between=f'{MINIMAX}</invoke>\n{MINIMAX}<invoke name="',
-            elements=Elements(MINIMAX),
+            elements=ElementSyntax(MINIMAX),
         ),
     ),
 )

@@ -3,17 +3,17 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from oruel.constraints.schema import embedded
+from oruel.constraints.schema import embed_schema
 from oruel.text.arguments.element_rules import ElementRules
-from oruel.text.arguments.quoted_rules import SpellingRules, check_tagged
+from oruel.text.arguments.quoted_rules import QuotedRules, check_tagged
 from oruel.text.arguments.references import ANNOTATIONS
-from oruel.text.arguments.tagged import Arguments, Text, Way
-from oruel.text.formats.calls import NAME_AGAIN, Tagged, ToolFormat
-from oruel.text.lark import ANYTHING, Lark, escaped, quoted
+from oruel.text.arguments.tagged import TextLimits, ToolArguments, ValueSyntax
+from oruel.text.formats.calls import NAME_AGAIN, TagSyntax, ToolFormat
+from oruel.text.lark import ANYTHING, Lark, escape, quote
 from oruel.types import Tool
 
 
-class CallRules:
+class CallGrammar:
     """The rule `calls`: what follows the beginning of a call, up to its end and those of the calls after it. All names
     begin with `prefix`. Raises UnsupportedParameter for a schema that can't be held in the format.
     """
@@ -29,16 +29,16 @@ class CallRules:
         names = " | ".join(f"{prefix}tool_{number}" for number in range(len(tools)))
         lines = [f"{prefix}calls: {prefix}call {more} {lark.literal(tool_format.end)}\n{prefix}call: {names}\n"]
         for number, tool in enumerate(tools):
-            name, middle = quoted(tool.name), lark.literal(tool_format.middle.replace(NAME_AGAIN, tool.name))
+            name, middle = quote(tool.name), lark.literal(tool_format.middle.replace(NAME_AGAIN, tool.name))
             lines.append(f"{prefix}tool_{number}: {name} {middle} {self._arguments(number, tool, lines)}\n")
         self.rules = "".join(lines)
 
     def _arguments(self, number: int, tool: Tool, lines: list[str]) -> str:
-        schema = schema_of_call(tool.parameters)
+        schema = call_schema(tool.parameters)
         prefix, where = f"{self._prefix}p{number}_", f"{tool.name}: parameters"
-        spelt: SpellingRules | ElementRules | None = None
+        spelt: QuotedRules | ElementRules | None = None
         if self._format.spelling:
-            spelt = SpellingRules(self._lark, self._format.spelling, prefix, where)
+            spelt = QuotedRules(self._lark, self._format.spelling, prefix, where)
         elif self._format.elements:
             spelt = ElementRules(self._lark, self._format.elements, prefix, where)
         if spelt:
@@ -46,12 +46,12 @@ class CallRules:
             lines.append(spelt.rules)
             return expression
         if self._format.tagged is None:
-            return f"%json {embedded(schema)}"
+            return f"%json {embed_schema(schema)}"
         if self._format.exact:
             check_tagged(schema, where)
-        return self._tagged(self._format.tagged, number, Arguments(schema), lines)
+        return self._tagged(self._format.tagged, number, ToolArguments(schema), lines)
 
-    def _tagged(self, tags: Tagged, number: int, arguments: Arguments, lines: list[str]) -> str:
+    def _tagged(self, tags: TagSyntax, number: int, arguments: ToolArguments, lines: list[str]) -> str:
         parts: list[str] = []
         for place, argument in enumerate(arguments.each):
             options: list[str] = []
@@ -59,25 +59,25 @@ class CallRules:
                 name = f"{self._prefix}value_{number}_{place}_{option}"
                 lines.append(self._value(name, way, tags.after_value))
                 options.append(f"{self._lark.literal(way.after_key)} {name}")
-            part = f"{self._lark.literal(tags.before_key)} {quoted(argument.key)} ({' | '.join(options)})"
+            part = f"{self._lark.literal(tags.before_key)} {quote(argument.key)} ({' | '.join(options)})"
             parts.append(part if argument.is_required else f"({part})?")
         return " ".join(parts)
 
-    def _value(self, name: str, way: Way, end: str) -> str:
+    def _value(self, name: str, way: ValueSyntax, end: str) -> str:
         if way.held:
             return self._text(name, way.held, end)
-        return f"{name}: %json {embedded(way.schema)} {self._lark.literal(end)}\n"
+        return f"{name}: %json {embed_schema(way.schema)} {self._lark.literal(end)}\n"
 
-    def _text(self, name: str, held: Text, end: str) -> str:
+    def _text(self, name: str, held: TextLimits, end: str) -> str:
         if held.choices is not None:
-            return f"{name}: ({' | '.join(map(quoted, held.choices))}) {self._lark.literal(end)}\n"
+            return f"{name}: ({' | '.join(map(quote, held.choices))}) {self._lark.literal(end)}\n"
         terminal = f"{name}_text".upper()
         length = f"/(.|\\n){{{held.least},{'' if held.most is None else held.most}}}/"
         # Else a text that has to be longer could go on behind what ends it.
-        return f"{terminal}: {length} & ~/{ANYTHING}{escaped(end)}{ANYTHING}/\n" + self._lark.up_to(name, end, terminal)
+        return f"{terminal}: {length} & ~/{ANYTHING}{escape(end)}{ANYTHING}/\n" + self._lark.up_to(name, end, terminal)
 
 
-def schema_of_call(parameters: Mapping[str, Any]) -> dict[str, Any]:
+def call_schema(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """What the arguments of a function with these parameters are held to.
 
     One that names no argument takes none: one without parameters, as OpenAI defines it, and one whose `properties` are

@@ -2,18 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 
-from oruel.constraints.schema import embedded
-from oruel.engine.protocol import Form
+from oruel.constraints.schema import embed_schema
+from oruel.engine.protocol import GrammarSpec
 from oruel.errors import InvalidParameter
 from oruel.text.formats.calls import ToolFormat
-from oruel.text.formats.channels import Channels, Part, marks
+from oruel.text.formats.channels import ChannelPart, Channels, marks
 from oruel.text.formats.reasoning import State
-from oruel.text.grammars.calls import CallRules
+from oruel.text.grammars.calls import CallGrammar
 from oruel.text.lark import TERMINALS, Lark, without
 from oruel.types import ResponseFormat, Tool
 
 
-class ChannelForms:
+class ChannelGrammars:
     """Those of one model, which writes calls in any of `formats`. `leave` are the tokens that end its reasoning."""
 
     def __init__(
@@ -28,27 +28,27 @@ class ChannelForms:
         # Tokens of other kinds may hold a marker too: what is free holds none.
         self._terminals = TERMINALS + without("FREE", plain) + without("FINAL", [*plain, *self._aside_close])
 
-    def document(self, wanted: ResponseFormat, state: State) -> Form:
+    def document(self, wanted: ResponseFormat, state: State) -> GrammarSpec:
         """For an answer that begins in `state`. `wanted` is not text. Where the model reasons, it does so once."""
         schema = wanted.schema if wanted.type == "json_schema" else {"type": "object"}
-        document = f"%json {embedded(schema)} {self._lark.literal(self._channels.final.close)}"
+        document = f"%json {embed_schema(schema)} {self._lark.literal(self._channels.final.close)}"
         if state is State.TEXT:
-            return Form(self._grammar(document), closes=True)
+            return GrammarSpec(self._grammar(document), closes=True)
         document = f"{self._lark.literal(self._channels.final.open)} {document}"
         if self._channels.reasoning is None:
-            return Form(self._grammar(document), closes=True)
+            return GrammarSpec(self._grammar(document), closes=True)
         opened = "" if state is State.REASONING else self._lark.literal(self._channels.reasoning.open)
         rules = self._up_to_close("reasoning", self._channels.reasoning)
-        return Form(self._grammar(f"{opened} reasoning {document}", rules), closes=True, leave=self._leave)
+        return GrammarSpec(self._grammar(f"{opened} reasoning {document}", rules), closes=True, leave=self._leave)
 
-    def calls(self, tools: Sequence[Tool], state: State, *, must: bool, several: bool) -> Form:
+    def calls(self, tools: Sequence[Tool], state: State, *, must: bool, several: bool) -> GrammarSpec:
         """Calls of `tools`, at least one where it `must` be; else any parts, of which the last may be calls. Raises
         InvalidParameter for a tool whose name is that of a part.
         """
         for tool in tools:
             self._check_name(tool.name)
         made = [
-            (form, prefix, CallRules(self._lark, form, tools, several=several, prefix=prefix))
+            (form, prefix, CallGrammar(self._lark, form, tools, several=several, prefix=prefix))
             for form, prefix in zip(self._formats, "abcdef", strict=False)
         ]
         ends = [f"{self._lark.literal(form.begin)} {prefix}calls" for form, prefix, _ in made]
@@ -61,7 +61,7 @@ class ChannelForms:
             rules.append(self._final)
         heads = " | ".join(f"{self._lark.literal(part.open)} {name}" for name, part in parts.items())
         loop = f"({heads})* ({' | '.join(ends)})" if heads else f"({' | '.join(ends)})"
-        return Form(self._grammar(self._begun(loop, state, must=must), *rules))
+        return GrammarSpec(self._grammar(self._begun(loop, state, must=must), *rules))
 
     def _check_name(self, name: str) -> None:
         heads = [form.begin + name + form.middle for form in self._formats]
@@ -82,7 +82,7 @@ class ChannelForms:
             return f"{self._lark.literal(aside.close + self._channels.again)} {rest}"
         return f"final | aside {rest}"
 
-    def _up_to_close(self, rule: str, part: Part) -> str:
+    def _up_to_close(self, rule: str, part: ChannelPart) -> str:
         """A part's text, and what leads from it to the next header."""
         again = self._lark.literal(self._channels.again)
         return f"{rule}: {rule}_text {again}\n{self._lark.up_to(f'{rule}_text', part.close, 'FREE')}"

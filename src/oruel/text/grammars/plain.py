@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 
 from oruel.constraints.json_object import GRAMMAR as JSON_OBJECT
-from oruel.constraints.schema import embedded, json_grammar
-from oruel.engine.protocol import Form
+from oruel.constraints.schema import embed_schema, json_grammar
+from oruel.engine.protocol import GrammarSpec
 from oruel.text.formats.calls import ToolFormat
 from oruel.text.formats.reasoning import Markers, State
-from oruel.text.grammars.calls import CallRules
+from oruel.text.grammars.calls import CallGrammar
 from oruel.text.lark import TERMINALS, Lark, not_beginning_with
 from oruel.types import ResponseFormat, Tool
 
@@ -15,7 +15,7 @@ from oruel.types import ResponseFormat, Tool
 BLANK = "BLANK: /[ \\n]{0,4}/\n"
 
 
-class Forms:
+class PlainGrammars:
     """Those of one model. `leave` are the tokens of the marker that ends its reasoning."""
 
     def __init__(self, control: Mapping[str, int], markers: Markers | None, leave: Sequence[int]) -> None:
@@ -23,22 +23,24 @@ class Forms:
         self._markers = markers
         self._leave = tuple(leave)
 
-    def document(self, wanted: ResponseFormat, state: State) -> Form:
+    def document(self, wanted: ResponseFormat, state: State) -> GrammarSpec:
         """For an answer that begins in `state`. `wanted` is not text."""
         if state is State.REASONING:
             schema = wanted.schema if wanted.type == "json_schema" else {"type": "object"}
-            rules = self._after_reasoning(state, f"%json {embedded(schema)}")
-            return Form(rules, closes=True, leave=self._leave)
+            rules = self._after_reasoning(state, f"%json {embed_schema(schema)}")
+            return GrammarSpec(rules, closes=True, leave=self._leave)
         # Where the model may or may not reason first, it goes straight to the document.
-        return Form(JSON_OBJECT if wanted.type == "json_object" else json_grammar(wanted.schema), closes=True)
+        return GrammarSpec(JSON_OBJECT if wanted.type == "json_object" else json_grammar(wanted.schema), closes=True)
 
-    def calls(self, tool_format: ToolFormat, tools: Sequence[Tool], state: State, *, must: bool, several: bool) -> Form:
+    def calls(
+        self, tool_format: ToolFormat, tools: Sequence[Tool], state: State, *, must: bool, several: bool
+    ) -> GrammarSpec:
         """Calls of `tools`, at least one where it `must` be; else free text that may end in calls."""
-        calls = CallRules(self._lark, tool_format, tools, several=several)
+        calls = CallGrammar(self._lark, tool_format, tools, several=several)
         if must:
             begin = self._lark.literal(tool_format.begin)
-            return Form(self._after_reasoning(state, f"{begin} calls") + calls.rules)
-        return Form(self._free(tool_format, state) + calls.rules)
+            return GrammarSpec(self._after_reasoning(state, f"{begin} calls") + calls.rules)
+        return GrammarSpec(self._free(tool_format, state) + calls.rules)
 
     def _after_reasoning(self, state: State, body: str) -> str:
         if state is State.TEXT or self._markers is None:

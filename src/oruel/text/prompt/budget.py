@@ -25,7 +25,7 @@ class OverBudget(SecurityError):
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class RenderLimits:
     """`steps`: nodes of the template in loops that turn, calls, and items that filters take; `characters` of all texts
     that are built on the way, and as many more for each of the messages'; `seconds` of the thread's CPU time.
     """
@@ -36,22 +36,22 @@ class Limits:
     characters_each: int = 32
 
 
-WHOLE = Limits(steps=2**25, characters=2**22, seconds=2.0)
+WHOLE = RenderLimits(steps=2**25, characters=2**22, seconds=2.0)
 """For a thread of its own. With 4096 messages of 8 MB in all, ChatML takes 0.02 s, what splits and joins each 0.4 s."""
 
-PROBED = Limits(steps=2**20, characters=2**20, seconds=0.5)
+PROBED = RenderLimits(steps=2**20, characters=2**20, seconds=0.5)
 """For a few words, when the model is loaded."""
 
-SHORT = Limits(steps=2**18, characters=2**18, seconds=0.01)
+SHORT = RenderLimits(steps=2**18, characters=2**18, seconds=0.01)
 """For the event loop, which everybody waits for meanwhile."""
 
 
-class Budget:
+class RenderBudget:
     """What is left. Its methods raise OverBudget."""
 
     __slots__ = ("_allowed", "_characters", "_deadline", "_limits", "_looks", "_steps")
 
-    def __init__(self, limits: Limits, given_characters: int = 0) -> None:
+    def __init__(self, limits: RenderLimits, given_characters: int = 0) -> None:
         self._limits = limits
         self._steps = limits.steps
         self._characters = self._allowed = limits.characters + given_characters * limits.characters_each
@@ -123,7 +123,7 @@ class Budget:
 
 
 # Where a template is compiled, its constants are computed.
-_spent: ContextVar[Budget] = ContextVar("_spent")
+_spent: ContextVar[RenderBudget] = ContextVar("_spent")
 
 
 budget = _spent.get
@@ -131,8 +131,8 @@ budget = _spent.get
 
 
 @contextmanager
-def spending(limits: Limits, given_characters: int = 0) -> Iterator[None]:
-    token = _spent.set(Budget(limits, given_characters))
+def spending(limits: RenderLimits, given_characters: int = 0) -> Iterator[None]:
+    token = _spent.set(RenderBudget(limits, given_characters))
     try:
         yield
     finally:

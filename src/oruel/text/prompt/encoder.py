@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any, Protocol
 
 from oruel.errors import InvalidParameter
-from oruel.text.prompt.budget import WHOLE, Limits
+from oruel.text.prompt.budget import WHOLE, RenderLimits
 from oruel.text.prompt.private_use import alternatives, occurrences
 from oruel.text.prompt.special_tokens import MarkedTemplate
 from oruel.text.prompt.template import ChatTemplate
@@ -25,7 +25,7 @@ HTML = re.compile(
 )
 
 
-class Tokens(Protocol):
+class PromptVocabulary(Protocol):
     """What is needed of a vocabulary; llama.vocabulary.Vocabulary has it."""
 
     def tokenize(self, text: str, *, special: bool = False) -> list[int]: ...
@@ -51,7 +51,7 @@ class PromptEncoder:
     what a message or a keyword argument says.
     """
 
-    def __init__(self, vocabulary: Tokens, template: ChatTemplate) -> None:
+    def __init__(self, vocabulary: PromptVocabulary, template: ChatTemplate) -> None:
         self._vocabulary = vocabulary
         control = {text: token for text, token in vocabulary.control_tokens.items() if text}
         tags = {text: token for text, token in vocabulary.user_defined_tokens.items() if is_tag(text)}
@@ -68,7 +68,7 @@ class PromptEncoder:
         kwargs: Mapping[str, Any],
         tools: Sequence[Tool] = (),
         *,
-        limits: Limits = WHOLE,
+        limits: RenderLimits = WHOLE,
     ) -> list[int]:
         """Raises InvalidParameter where the template refuses the messages or the arguments, TemplateTooCostly."""
         tokens: list[int] = []

@@ -41,12 +41,12 @@ def _told(messages: Sequence[Message]) -> Iterator[Message]:
         if results:
             yield Message("user", "\n".join(results))
             results = []
-        calls = [written(call) for call in message.tool_calls]
+        calls = [write_call(call) for call in message.tool_calls]
         yield replace(message, content="\n".join(filter(None, [message.content, *calls])), tool_calls=())
     if results:
         yield Message("user", "\n".join(results))
 
 
-def written(call: ToolCall) -> str:
+def write_call(call: ToolCall) -> str:
     body = {"name": call.name, "arguments": json.loads(call.arguments)}
     return f"<tool_call>\n{json.dumps(body, ensure_ascii=False)}\n</tool_call>"

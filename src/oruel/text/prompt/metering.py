@@ -61,7 +61,7 @@ WIDE = re.compile(r"%(?:\([^)]*\))?[^a-zA-Z%]*(?:\*|\d{5})|\{[^{}]*:[^{}]*(?:\{|
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class Metered(NodeTransformer):
+class MeteringTransformer(NodeTransformer):
     """Wraps loops, sums of two texts, lists of several values and comparisons of two values in the filters below.
     A constant makes no text longer than the template.
     """
@@ -69,36 +69,36 @@ class Metered(NodeTransformer):
     def visit_For(self, node: nodes.For) -> nodes.Node:  # noqa: N802  (jinja2's naming)
         cost = sum(1 for _ in node.find_all(nodes.Node))
         self.generic_visit(node)
-        node.iter = wrapped("_loop", cast(nodes.Expr, node.iter), nodes.Const(cost))
+        node.iter = wrap_filter("_loop", cast(nodes.Expr, node.iter), nodes.Const(cost))
         return node
 
     def visit_Add(self, node: nodes.Add) -> nodes.Node:  # noqa: N802
         self.generic_visit(node)
-        return wrapped("_add", node.left, node.right) if several((node.left, node.right)) else node
+        return wrap_filter("_add", node.left, node.right) if several((node.left, node.right)) else node
 
     def visit_Concat(self, node: nodes.Concat) -> nodes.Node:  # noqa: N802
         self.generic_visit(node)
-        return wrapped("_concat", nodes.List(node.nodes)) if several(node.nodes) else node
+        return wrap_filter("_concat", nodes.List(node.nodes)) if several(node.nodes) else node
 
     def visit_List(self, node: nodes.List) -> nodes.Node:  # noqa: N802
         self.generic_visit(node)
-        return wrapped("_weighed", node) if several(node.items) else node
+        return wrap_filter("_weighed", node) if several(node.items) else node
 
     def visit_Tuple(self, node: nodes.Tuple) -> nodes.Node:  # noqa: N802
         self.generic_visit(node)
-        return wrapped("_weighed", node) if node.ctx == "load" and several(node.items) else node
+        return wrap_filter("_weighed", node) if node.ctx == "load" and several(node.items) else node
 
     def visit_Dict(self, node: nodes.Dict) -> nodes.Node:  # noqa: N802
         self.generic_visit(node)
         values = [part for pair in node.items for part in (pair.key, pair.value)]
-        return wrapped("_weighed", node) if several(values) else node
+        return wrap_filter("_weighed", node) if several(values) else node
 
     def visit_Compare(self, node: nodes.Compare) -> nodes.Node:  # noqa: N802
         self.generic_visit(node)
         if several([node.expr, *(operand.expr for operand in node.ops)]):
-            node.expr = wrapped("_weighed", node.expr)
+            node.expr = wrap_filter("_weighed", node.expr)
             for operand in node.ops:
-                operand.expr = wrapped("_weighed", operand.expr)
+                operand.expr = wrap_filter("_weighed", operand.expr)
         return node
 
 
@@ -113,7 +113,7 @@ def is_small(part: nodes.Expr) -> bool:
     return isinstance(part, (nodes.Const, nodes.Test, nodes.Compare, nodes.Not))
 
 
-def wrapped(name: str, node: nodes.Expr, *args: nodes.Expr) -> nodes.Filter:
+def wrap_filter(name: str, node: nodes.Expr, *args: nodes.Expr) -> nodes.Filter:
     return nodes.Filter(node, name, list(args), [], None, None)
 
 
@@ -124,8 +124,8 @@ def loop(context: Context, iterable: Any, cost: int) -> Any:
 
 
 @pass_context
-def add(context: Context, left: Any, right: Any) -> Any:
-    return built(left + right)
+def charge_sum(context: Context, left: Any, right: Any) -> Any:
+    return charge_result(left + right)
 
 
 @pass_context
@@ -135,16 +135,21 @@ def concat(context: Context, parts: list[Any]) -> str:
 
 
 @pass_context
-def weighed(context: Context, value: Any) -> Any:
+def weigh_value(context: Context, value: Any) -> Any:
     if type(value) not in (str, int, bool, type(None)):
         budget().weigh(value)
     return value
 
 
-OWN_FILTERS: dict[str, Callable[..., Any]] = {"_loop": loop, "_add": add, "_concat": concat, "_weighed": weighed}
+OWN_FILTERS: dict[str, Callable[..., Any]] = {
+    "_loop": loop,
+    "_add": charge_sum,
+    "_concat": concat,
+    "_weighed": weigh_value,
+}
 
 
-def metered(name: str, function: F) -> F:
+def meter(name: str, function: F) -> F:
     """Any filter or test, which pays for what it is given, for what it may make of it, and for its result."""
     first = int(hasattr(function, "jinja_pass_arg"))
     alone = first + 1
@@ -153,13 +158,13 @@ def metered(name: str, function: F) -> F:
     def run(*args: Any, **kwargs: Any) -> Any:
         if len(args) == alone and not kwargs and type(args[first]) is str:
             budget().step()
-            return built(function(*args))
-        return built(function(*args[:first], *paid(name, args[first:], kwargs), **kwargs))
+            return charge_result(function(*args))
+        return charge_result(function(*args[:first], *charge_arguments(name, args[first:], kwargs), **kwargs))
 
     return run  # type: ignore[return-value]  # wraps gives it F's face
 
 
-def paid(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
+def charge_arguments(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
     """The same arguments, their items counted as they are taken. Raises SecurityError, OverBudget."""
     if not args:
         budget().step()
@@ -210,25 +215,25 @@ def require_narrow(pattern: Any) -> None:
         raise SecurityError("a format with a width of more than four digits, or with one from outside")
 
 
-def built(value: Any) -> Any:
+def charge_result(value: Any) -> Any:
     """The same, paid for."""
     if isinstance(value, str):
         budget().build(len(value))
     elif isinstance(value, (list, tuple, dict)):
         budget().build(ITEM * len(value))
     elif isinstance(value, Iterator):
-        return map(built, budget().items(value))
+        return map(charge_result, budget().items(value))
     return value
 
 
-def shown(value: Any) -> Any:
+def finalize(value: Any) -> Any:
     """What `{{ value }}` shows."""
     if type(value) is not str:
         budget().weigh(value)
     return value
 
 
-def joined(parts: Iterable[str]) -> str:
+def concat_pieces(parts: Iterable[str]) -> str:
     """jinja2's own concat, for what a template or a macro has written: paid for before it is held twice."""
     if isinstance(parts, list):
         budget().build(sum(map(len, parts)))

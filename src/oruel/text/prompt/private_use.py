@@ -40,7 +40,7 @@ SEARCHES = frozenset(
 )
 
 
-class Markup:
+class PrivateUseMarks:
     """`texts`: the special texts, among those given, that `source` holds. Each has its mark."""
 
     def __init__(self, texts: Collection[str], source: str) -> None:
@@ -81,7 +81,7 @@ class Markup:
 class _Marking(NodeTransformer):
     """Marks the constants that may be written; those that are compared or searched for keep their characters."""
 
-    def __init__(self, markup: Markup) -> None:
+    def __init__(self, markup: PrivateUseMarks) -> None:
         self._markup = markup
 
     def visit_TemplateData(self, node: nodes.TemplateData) -> nodes.Node:  # noqa: N802  (jinja2's naming)

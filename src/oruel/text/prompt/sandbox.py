@@ -19,20 +19,20 @@ from oruel.text.prompt.metering import (
     MAX_REPEATED,
     OWN_FILTERS,
     REMOVED,
-    Metered,
-    built,
-    joined,
-    metered,
-    paid,
+    MeteringTransformer,
+    charge_arguments,
+    charge_result,
+    concat_pieces,
+    finalize,
+    meter,
     require_bounded,
-    shown,
 )
 
 MAX_POWER_BITS = 1024
 MAX_PRODUCT_BITS = 2**14
 
 
-class Generation(Extension):
+class GenerationTag(Extension):
     """`{% generation %}` marks what the model itself wrote, for training; here its body is rendered as it stands."""
 
     tags = {"generation"}  # noqa: RUF012  (jinja2 declares it so)
@@ -42,7 +42,7 @@ class Generation(Extension):
         return parser.parse_statements(("name:endgeneration",), drop_needle=True)
 
 
-class Named(Namespace):
+class OpaqueNamespace(Namespace):
     """A namespace whose text doesn't hold what is in it, which may be itself."""
 
     def __repr__(self) -> str:
@@ -57,17 +57,19 @@ class Sandbox(ImmutableSandboxedEnvironment):
     intercepted_binops = frozenset({"*", "**", "%"})
 
     def __init__(self) -> None:
-        super().__init__(trim_blocks=True, lstrip_blocks=True, extensions=[Generation, loopcontrols], finalize=shown)
-        self.globals |= {"raise_exception": raise_exception, "strftime_now": strftime_now, "namespace": Named}
+        super().__init__(
+            trim_blocks=True, lstrip_blocks=True, extensions=[GenerationTag, loopcontrols], finalize=finalize
+        )
+        self.globals |= {"raise_exception": raise_exception, "strftime_now": strftime_now, "namespace": OpaqueNamespace}
         del self.globals["lipsum"]
         self.filters |= {"tojson": tojson, "from_json": json.loads}
-        self.filters = {n: metered(n, f) for n, f in self.filters.items() if n not in REMOVED} | OWN_FILTERS
+        self.filters = {n: meter(n, f) for n, f in self.filters.items() if n not in REMOVED} | OWN_FILTERS
         tests: Any = self.tests  # jinja2 calls them just functions
-        self.tests |= {name: metered(name, test) for name, test in tests.items() if name not in CHEAP_TESTS}
-        self.concat = joined  # type: ignore[method-assign]  # jinja2 calls it so
+        self.tests |= {name: meter(name, test) for name, test in tests.items() if name not in CHEAP_TESTS}
+        self.concat = concat_pieces  # type: ignore[method-assign]  # jinja2 calls it so
 
     def _generate(self, source: nodes.Template, *args: Any, **kwargs: Any) -> str:
-        return super()._generate(Metered().visit(source), *args, **kwargs)
+        return super()._generate(MeteringTransformer().visit(source), *args, **kwargs)
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
         if isinstance(obj, list) and attr in ("append", "pop"):
@@ -83,10 +85,10 @@ class Sandbox(ImmutableSandboxedEnvironment):
         method = getattr(__obj, "__wrapped__", __obj)
         name, owner = getattr(method, "__name__", type(method).__name__), getattr(method, "__self__", None)
         if isinstance(owner, (str, list, tuple, dict, int, float)):
-            args = paid(name, (owner, *args), kwargs)[1:]
+            args = charge_arguments(name, (owner, *args), kwargs)[1:]
         else:
-            args = paid(name, args, kwargs)
-        return built(super().call(__context, __obj, *args, **kwargs))
+            args = charge_arguments(name, args, kwargs)
+        return charge_result(super().call(__context, __obj, *args, **kwargs))
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         if operator == "**":
@@ -96,7 +98,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
             check_repeated(right, left)
         elif isinstance(left, str):
             require_bounded("format", left, list(right) if isinstance(right, tuple) else [right])
-        return built(super().call_binop(context, operator, left, right))
+        return charge_result(super().call_binop(context, operator, left, right))
 
 
 def check_power(base: Any, exponent: Any) -> None:
@@ -129,10 +131,10 @@ def strftime_now(pattern: str) -> str:
 def tojson(value: Any, ensure_ascii: bool = False, indent: int | None = None, **options: Any) -> str:
     """JSON as models were trained on it: jinja2's own filter sorts the keys and writes `<` as an HTML escape."""
     options = {name: options[name] for name in ("separators", "sort_keys") if name in options}
-    return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, default=listed, **options)
+    return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, default=json_default, **options)
 
 
-def listed(value: Any) -> list[Any]:
+def json_default(value: Any) -> list[Any]:
     """Filters such as map and select give generators, which JSON doesn't know."""
     if isinstance(value, Iterator):
         return list(value)

@@ -8,8 +8,8 @@ from typing import Any
 
 from oruel.contract.kinds import abbreviate
 from oruel.errors import InvalidParameter
-from oruel.text.prompt.budget import WHOLE, Limits
-from oruel.text.prompt.private_use import GUARD, Markup, alternatives, occurrences
+from oruel.text.prompt.budget import WHOLE, RenderLimits
+from oruel.text.prompt.private_use import GUARD, PrivateUseMarks, alternatives, occurrences
 from oruel.text.prompt.template import ChatTemplate
 from oruel.types import Message, Tool
 
@@ -35,14 +35,14 @@ class MarkedTemplate:
     """
 
     def __init__(self, template: ChatTemplate, texts: Collection[str]) -> None:
-        self._markup = Markup(texts, template.source + template.bos_text + template.eos_text)
-        self._template = marked(template, self._markup)
+        self._markup = PrivateUseMarks(texts, template.source + template.bos_text + template.eos_text)
+        self._template = mark_template(template, self._markup)
         special = alternatives(texts)
         assembled: set[str] = set()
         if not self._is_faithful(template):
             # It looks at what it wrote: then no special text is marked, and all that it may write are guarded.
             assembled = set(self._markup.texts)
-            self._markup, self._template = Markup((), ""), template
+            self._markup, self._template = PrivateUseMarks((), ""), template
         for plain in self._plain_segments():
             assembled.update(special.findall(plain))
         self._assembled = alternatives(assembled)
@@ -55,7 +55,7 @@ class MarkedTemplate:
         kwargs: Mapping[str, Any],
         tools: Sequence[Tool] = (),
         *,
-        limits: Limits = WHOLE,
+        limits: RenderLimits = WHOLE,
     ) -> Iterator[tuple[str, bool]]:
         """What the template renders, in order: its special texts (True), and all other text (False)."""
         protected = {name: self._protect_value(value, f"chat_template_kwargs.{name}") for name, value in kwargs.items()}
@@ -130,19 +130,19 @@ class MarkedTemplate:
 
     def _is_faithful(self, template: ChatTemplate) -> bool:
         """Whether the marks change nothing of what is rendered."""
-        return all(self._text(probe) == rendered(template, probe) for probe in PROBES)
+        return all(self._text(probe) == try_render(template, probe) for probe in PROBES)
 
     def _text(self, messages: Sequence[Message]) -> str | None:
-        text = rendered(self._template, messages)
+        text = try_render(self._template, messages)
         return text and "".join(part for part, _ in self._markup.segments(text))
 
     def _plain_segments(self) -> Iterator[str]:
         for probe in PROBES:
-            segments = self._markup.segments(rendered(self._template, probe) or "")
+            segments = self._markup.segments(try_render(self._template, probe) or "")
             yield from (text for text, special in segments if not special)
 
 
-def marked(template: ChatTemplate, markup: Markup) -> ChatTemplate:
+def mark_template(template: ChatTemplate, markup: PrivateUseMarks) -> ChatTemplate:
     return ChatTemplate(
         template.source,
         bos_text=markup.mark(template.bos_text),
@@ -151,7 +151,7 @@ def marked(template: ChatTemplate, markup: Markup) -> ChatTemplate:
     )
 
 
-def rendered(template: ChatTemplate, messages: Sequence[Message]) -> str | None:
+def try_render(template: ChatTemplate, messages: Sequence[Message]) -> str | None:
     """None where the template refuses the messages."""
     try:
         return template.render(messages, {})

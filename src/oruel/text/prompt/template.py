@@ -13,7 +13,7 @@ from jinja2 import nodes
 
 from oruel.contract.kinds import abbreviate
 from oruel.errors import InvalidParameter, ModelLoadError, TemplateTooCostly
-from oruel.text.prompt.budget import PROBED, WHOLE, Limits, OverBudget, spending
+from oruel.text.prompt.budget import PROBED, WHOLE, OverBudget, RenderLimits, spending
 from oruel.text.prompt.sandbox import Sandbox
 from oruel.types import Message, Tool, ToolCall
 
@@ -77,7 +77,7 @@ class ChatTemplate:
         tools: Sequence[Tool] = (),
         *,
         answers: bool = True,
-        limits: Limits = WHOLE,
+        limits: RenderLimits = WHOLE,
     ) -> str:
         """`answers`: the text goes on to where the model's answer begins. Raises InvalidParameter, with the template's
         own words where it refuses the messages, TemplateTooCostly where it goes beyond the limits.
@@ -93,7 +93,7 @@ class ChatTemplate:
         variables: Mapping[str, Any],
         *,
         answers: bool = True,
-        limits: Limits = WHOLE,
+        limits: RenderLimits = WHOLE,
     ) -> str:
         try:
             with spending(limits, sum(len(message.content) for message in messages)):
