@@ -2,8 +2,8 @@
 
 from oruel.app import health
 from oruel.fleet import RunningModel
-from oruel.router.breaker import TOLERATED
 from oruel.router.catalog import ModelCard
+from oruel.router.circuit_breaker import TOLERATED
 from oruel.router.deployment import Deployment, UpstreamSource
 from oruel.router.route import Route
 from tests.fakes import FakeBackend

@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar
 import structlog
 
 from oruel.backends.base import Backend
-from oruel.backends.discreet import KeyRedaction
+from oruel.backends.key_redaction import KeyRedaction
 from oruel.backends.local import LocalBackend
 from oruel.backends.preparation import ContextWindow
 from oruel.backends.upstream import UpstreamBackend, upstream_client

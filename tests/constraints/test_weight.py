@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from oruel.constraints.completion import MOST_WORK
+from oruel.constraints.closing_search import MOST_WORK
 from oruel.constraints.grammar import GrammarConstraint, unclosable
 from oruel.constraints.schema import BYTES, json_grammar, unenforceable_keywords
 from oruel.constraints.weight import check_weight

@@ -12,7 +12,7 @@ from openai import OpenAI
 
 from tests.contract.test_tools import ASK, SCHEMAS, TOOLS, WEATHER, ask, called, server, streamed
 from tests.gguf_models import family_model
-from tests.text.tools.spoken import HARMONY as HARMONY_SPOKEN
+from tests.text.formats.spoken import HARMONY as HARMONY_SPOKEN
 
 pytestmark = pytest.mark.model
 

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from oruel.constraints.completion import ClosingSearch, WorkBudget
+from oruel.constraints.closing_search import ClosingSearch, WorkBudget
 from oruel.constraints.grammar import GrammarConstraint, first_end, unclosable
 from oruel.constraints.json_object import GRAMMAR, JsonObjectConstraint
 from oruel.constraints.schema import embed_schema, json_grammar

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from oruel.constraints.completion import UNDECIDED, WorkBudget
+from oruel.constraints.closing_search import UNDECIDED, WorkBudget
 from oruel.engine.engine import Engine
 from oruel.engine.protocol import StepOutput, Submit, TokenOutput
 from oruel.engine.scheduler import StepLimits

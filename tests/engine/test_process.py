@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oruel.engine.crashes import FIRST_PAUSE_SECONDS, HEALTHY_SECONDS, LONGEST_PAUSE_SECONDS, CrashHistory
+from oruel.engine.crash_history import FIRST_PAUSE_SECONDS, HEALTHY_SECONDS, LONGEST_PAUSE_SECONDS, CrashHistory
 from oruel.engine.process import EngineProcess
 from oruel.engine.protocol import Start
 from oruel.errors import EngineFailed, ModelLoadError

@@ -16,8 +16,8 @@ from oruel.errors import (
     UpstreamFailed,
     UpstreamUnavailable,
 )
-from oruel.router.breaker import PAUSE_SECONDS, TOLERATED
 from oruel.router.catalog import Catalog, ModelCard
+from oruel.router.circuit_breaker import PAUSE_SECONDS, TOLERATED
 from oruel.router.deployment import Deployment, EmbeddedSource, UpstreamSource
 from oruel.router.price import Price
 from oruel.router.route import Route

@@ -4,9 +4,9 @@ from collections import Counter
 from dataclasses import replace
 from decimal import Decimal
 
-from oruel.router.breaker import LONGEST_PAUSE_SECONDS, PAUSE_SECONDS, TOLERATED, CircuitBreaker
+from oruel.router.circuit_breaker import LONGEST_PAUSE_SECONDS, PAUSE_SECONDS, TOLERATED, CircuitBreaker
 from oruel.router.deployment import Deployment, EmbeddedSource
-from oruel.router.pace import FirstTokenLatency
+from oruel.router.latency import FirstTokenLatency
 from oruel.router.price import Price
 from oruel.router.ranking import AFFINITY_SLACK, Candidate, rank
 from oruel.router.retries import MOST, RetryBudget

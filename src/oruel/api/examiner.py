@@ -12,8 +12,8 @@ from oruel.constraints.schema import unenforceable_keywords
 from oruel.constraints.weight import weights_of
 from oruel.contract.kinds import abbreviate
 from oruel.errors import InvalidParameter, SchemaRefused, UnsupportedParameter
+from oruel.jobs.answer_cache import AnswerCache
 from oruel.jobs.base import Jobs, Tokenizers
-from oruel.jobs.remembered import AnswerCache
 from oruel.types import ChatRequest
 
 MAX_SCHEMA_CHARACTERS = 2**18

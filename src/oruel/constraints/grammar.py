@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oruel.constraints.bounds import ParserBounds
-from oruel.constraints.completion import UNDECIDED, ClosingSearch, DocumentPosition, WorkBudget
+from oruel.constraints.closing_plan import ClosingPlan
+from oruel.constraints.closing_search import UNDECIDED, ClosingSearch, DocumentPosition, WorkBudget
 from oruel.constraints.hints import hints
 from oruel.constraints.keywords import COUNTS, KNOWN, STRINGS, Schema, subschemas
-from oruel.constraints.plan import ClosingPlan
 from oruel.constraints.schema import BYTES, json_grammar
 from oruel.constraints.tokens import TokenTable, panics_refused, refusal_of
 from oruel.constraints.weight import check_weight

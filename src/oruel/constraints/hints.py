@@ -9,7 +9,7 @@ from typing import Any
 import llguidance
 import numpy as np
 
-from oruel.constraints.completion import Hint
+from oruel.constraints.closing_search import Hint
 from oruel.constraints.keywords import Schema, subschemas
 from oruel.constraints.schema import BYTES, json_grammar
 from oruel.constraints.tokens import LIMITS, TokenTable

@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oruel.constraints.bounds import ParserBounds
-from oruel.constraints.completion import WorkBudget
+from oruel.constraints.closing_search import WorkBudget
 from oruel.constraints.json_text import MOST_GROWTH, JsonTracker
 from oruel.constraints.tokens import TokenTable
 

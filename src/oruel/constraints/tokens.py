@@ -10,8 +10,8 @@ import llguidance
 import numpy as np
 from numpy.typing import NDArray
 
+from oruel.constraints.bounded_cache import BoundedCache
 from oruel.constraints.json_text import CLOSING_BYTES
-from oruel.constraints.remembered import BoundedCache
 from oruel.errors import SchemaRefused
 
 # Forced text takes the library some 400 bytes a character.

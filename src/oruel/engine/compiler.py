@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from oruel.constraints.either import DocumentOrCalls
+from oruel.constraints.document_or_calls import DocumentOrCalls
 from oruel.constraints.grammar import GrammarConstraint, first_end
 from oruel.constraints.hints import schemas_in
 from oruel.constraints.json_object import GRAMMAR, JsonObjectConstraint

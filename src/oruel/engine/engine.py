@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from oruel.constraints.completion import UNDECIDED, WorkBudget
+from oruel.constraints.closing_search import UNDECIDED, WorkBudget
 from oruel.engine.batch import Batch, decode_batch, prefill_batches
 from oruel.engine.protocol import Ending, EngineLoad, SequenceFailed, SequenceStarted, StepOutput, Submit, TokenOutput
 from oruel.engine.scheduler import StepLimits, StepPlan, schedule

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Literal
 
 from oruel.engine.child import EngineChild
-from oruel.engine.crashes import CrashHistory
+from oruel.engine.crash_history import CrashHistory
 from oruel.engine.protocol import EngineReady, Start, StepOutput, ToEngine
 from oruel.errors import EngineFailed, ModelLoadError
 

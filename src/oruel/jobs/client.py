@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from oruel.engine.crashes import CrashHistory
+from oruel.engine.crash_history import CrashHistory
 from oruel.errors import PreparationFailed, StartupError
 from oruel.jobs.base import A, Kind, Q, Work
 from oruel.jobs.child import ANSWERED, decode, encode, name_of, types_of

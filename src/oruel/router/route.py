@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 
 from oruel.backends.abilities import ParameterSupport, verdict
 from oruel.backends.base import Backend
-from oruel.router.breaker import BreakerTrial, CircuitBreaker
+from oruel.router.circuit_breaker import BreakerTrial, CircuitBreaker
 from oruel.router.deployment import Deployment, UpstreamSource
-from oruel.router.pace import FirstTokenLatency
+from oruel.router.latency import FirstTokenLatency
 from oruel.router.ranking import Candidate
 from oruel.types import ChatRequest
 

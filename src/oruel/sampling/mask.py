@@ -6,7 +6,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from oruel.constraints.completion import WorkBudget
+from oruel.constraints.closing_search import WorkBudget
 from oruel.sampling.candidates import Candidates, Indices, peak
 
 

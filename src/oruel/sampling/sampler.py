@@ -19,7 +19,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from oruel.constraints.completion import UNDECIDED, WorkBudget
+from oruel.constraints.closing_search import UNDECIDED, WorkBudget
 from oruel.errors import EngineFailed
 from oruel.sampling.candidates import Candidates, SamplingStep, peak
 from oruel.sampling.draw import Uniforms, draw

@@ -18,7 +18,7 @@ from oruel.text.grammars.calls import CallGrammar
 from oruel.text.grammars.plain import PlainGrammars
 from oruel.text.lark import TERMINALS, Lark
 from oruel.types import Tool
-from tests.text.tools.test_families import allows, drawn, may_end
+from tests.text.formats.test_families import allows, drawn, may_end
 from tests.text.vocabularies import ByteVocabulary
 
 FORMS = {"Python": LFM2.formats[0], "Gemma": GEMMA_4.formats[0]}

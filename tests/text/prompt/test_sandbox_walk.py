@@ -99,7 +99,7 @@ def test_the_walk_itself_renders_something() -> None:
 
 def test_all_that_jinja_offers_is_bounded() -> None:
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "tests.text.test_sandbox_walk"],
+        [sys.executable, "-W", "ignore", "-m", "tests.text.prompt.test_sandbox_walk"],
         capture_output=True,
         text=True,
         timeout=300,

@@ -8,7 +8,7 @@ from oruel.text.answer.plain_reader import PlainReader
 from oruel.text.formats.calls import ToolFormat
 from oruel.text.formats.reasoning import State
 from oruel.types import FinishReason
-from tests.text.test_answer import FORMATS, ONE_CALL, THINK, TOOLS, TWO_CALLS
+from tests.text.answer.test_plain_reader import FORMATS, ONE_CALL, THINK, TOOLS, TWO_CALLS
 
 SAYS = "I see. "
 

@@ -20,8 +20,8 @@ from oruel.text.formats.families import Family, family_of
 from oruel.text.formats.reasoning import markers_in
 from oruel.text.prompt.template import ChatTemplate
 from oruel.types import ChatRequest, Message, SamplingParams, Tool, ToolCall, ToolChoice
-from tests.text.tools.real_templates import templates
-from tests.text.tools.spoken import spelt
+from tests.text.formats.real_templates import templates
+from tests.text.formats.spoken import spelt
 from tests.text.vocabularies import ByteVocabulary
 
 pytestmark = pytest.mark.templates
@@ -262,7 +262,7 @@ def why(found: ToolSupport) -> str:
 
 
 def test_the_documentation_s_table_is_what_the_templates_give() -> None:
-    assert table() in TABLE.read_text(), "rewrite it: python -m tests.text.tools.test_real_templates"
+    assert table() in TABLE.read_text(), "rewrite it: python -m tests.text.formats.test_real_templates"
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from oruel.constraints.completion import WorkBudget
+from oruel.constraints.closing_search import WorkBudget
 from oruel.constraints.grammar import GrammarConstraint
 from oruel.constraints.json_object import JsonObjectConstraint
 

@@ -1,6 +1,6 @@
 """The latest few values are kept, of limited length together."""
 
-from oruel.constraints.remembered import BoundedCache
+from oruel.constraints.bounded_cache import BoundedCache
 
 
 def remembering(most: int, most_characters: int) -> tuple[BoundedCache[str], list[str]]:

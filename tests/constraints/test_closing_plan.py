@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from oruel.constraints.completion import TOKENS_AT_ONCE, UNDECIDED, WorkBudget
+from oruel.constraints.closing_plan import ClosingPlan
+from oruel.constraints.closing_search import TOKENS_AT_ONCE, UNDECIDED, WorkBudget
 from oruel.constraints.grammar import GrammarConstraint, first_end, unclosable
-from oruel.constraints.plan import ClosingPlan
 from oruel.constraints.schema import json_grammar
 from oruel.constraints.tokens import TokenTable
 from tests.text.vocabularies import ByteVocabulary

@@ -21,7 +21,7 @@ from oruel.text.formats.families import LFM2
 from oruel.text.prompt.encoder import PromptEncoder
 from oruel.text.prompt.template import ChatTemplate
 from oruel.types import ChatRequest, Message, ResponseFormat, SamplingParams, Tool, ToolCall, ToolChoice
-from tests.text.tools.spoken import SPOKEN, Call, Spoken, spelt
+from tests.text.formats.spoken import SPOKEN, Call, Spoken, spelt
 from tests.text.vocabularies import ByteVocabulary, Characters
 
 END = 256

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oruel.backends.discreet import KeyRedaction, without_key
+from oruel.backends.key_redaction import KeyRedaction, without_key
 from oruel.contract.kinds import abbreviate
 from oruel.errors import InvalidParameter, OruelError, UpstreamFailed
 from oruel.types import ChatRequest, Message, SamplingParams
