@@ -14,6 +14,7 @@ from oruel.contract.kinds import abbreviate
 from oruel.errors import InvalidParameter, SchemaRefused, UnsupportedParameter
 from oruel.jobs.answer_cache import AnswerCache
 from oruel.jobs.base import Jobs, Tokenizers
+from oruel.json_schema.references import plain_references
 from oruel.types import ChatRequest
 
 MAX_SCHEMA_CHARACTERS = 2**18
@@ -116,7 +117,10 @@ def are_light(schemas: Sequence[Written]) -> bool:
     if any(LARGE_NUMBER.search(written.schema) for written in schemas):
         return False
     try:
-        return sum(weights_of(*(json.loads(written.schema) for written in schemas)).values()) <= LIGHT_UNITS
+        return (
+            sum(weights_of(*(plain_references(json.loads(written.schema)) for written in schemas)).values())
+            <= LIGHT_UNITS
+        )
     except SchemaRefused:
         return False
 

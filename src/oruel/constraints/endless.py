@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from oruel.constraints.keywords import Schema, subschemas
-from oruel.constraints.pointers import resolve_pointer
+from oruel.json_schema.keywords import Schema
+from oruel.json_schema.references import references_in, resolve_pointer
 
 # Enough for definitions that refer to each other in any sensible order.
 MOST_ROUNDS = 64
@@ -14,7 +14,7 @@ def is_endless(schema: Schema) -> bool:
     """Found as the least fixed point: each round takes those references for ending whose targets end, given those of
     the round before. References out of the schema are taken to end, and all where so many rounds don't settle it.
     """
-    references = {one["$ref"] for one in subschemas(schema) if isinstance(one.get("$ref"), str)}
+    references = set(references_in(schema))
     targets = {reference: resolve_pointer(schema, reference) for reference in references}
     ending = {reference for reference, target in targets.items() if target is None}
     for _ in range(MOST_ROUNDS):

@@ -12,11 +12,13 @@ from oruel.constraints.bounds import ParserBounds
 from oruel.constraints.closing_plan import ClosingPlan
 from oruel.constraints.closing_search import UNDECIDED, ClosingSearch, DocumentPosition, WorkBudget
 from oruel.constraints.hints import hints
-from oruel.constraints.keywords import COUNTS, KNOWN, STRINGS, Schema, subschemas
+from oruel.constraints.keywords import COUNTS, KNOWN, STRINGS
 from oruel.constraints.schema import BYTES, json_grammar
 from oruel.constraints.tokens import TokenTable, panics_refused, refusal_of
 from oruel.constraints.weight import check_weight
 from oruel.errors import SchemaRefused
+from oruel.json_schema.keywords import Schema, subschemas
+from oruel.json_schema.references import plain_references
 
 # Longer than any budget.
 MOST_TOKENS = 2**18
@@ -136,6 +138,7 @@ def unclosable(schema: Schema) -> tuple[str, ...]:
     """Keywords that may prevent a document from being closed within its budget; empty if it can be closed. Takes some
     tenths of a second for an adversarial schema. Raises SchemaRefused for a schema that turns out to be too complex.
     """
+    schema = plain_references(schema)
     check_weight(schema)
     if first_end(BYTES, json_grammar(schema)).find() is not None:
         return ()

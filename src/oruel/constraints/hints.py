@@ -10,9 +10,9 @@ import llguidance
 import numpy as np
 
 from oruel.constraints.closing_search import Hint
-from oruel.constraints.keywords import Schema, subschemas
 from oruel.constraints.schema import BYTES, json_grammar
 from oruel.constraints.tokens import LIMITS, TokenTable
+from oruel.json_schema.keywords import Schema, subschemas
 
 # The lengths that are tried for a shortest string: with the least that works, no way leads anywhere else.
 LENGTHS = (0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 24, 32, 64, 128)

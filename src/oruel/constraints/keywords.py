@@ -1,17 +1,11 @@
-"""The keywords of JSON Schemas: where schemas lie inside others, and what keywords nobody holds a document to."""
+"""Which keywords of a JSON Schema llguidance enforces, and what it needs rewritten."""
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-Schema = Mapping[str, Any]
-
-# Keywords that hold a schema, several, and several by name.
-ONE = {"items", "additionalItems", "additionalProperties", "unevaluatedItems", "unevaluatedProperties", "contains"}
-ONE |= {"not", "if", "then", "else", "propertyNames"}
-SEVERAL = {"anyOf", "allOf", "oneOf", "prefixItems", "items"}
-NAMED = {"properties", "patternProperties", "dependentSchemas", "$defs", "definitions"}
+from oruel.json_schema.keywords import ANNOTATIONS, NAMED, ONE, SEVERAL, Schema, subschemas
 
 # Where llguidance can't follow one of these, it complains itself.
 UNDERSTOOD = ONE | SEVERAL | NAMED | {"$ref", "$dynamicRef", "$recursiveRef", "type", "enum", "const"}
@@ -19,32 +13,9 @@ UNDERSTOOD |= {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "mu
 UNDERSTOOD |= {"minLength", "maxLength", "pattern", "format"}
 UNDERSTOOD |= {"minItems", "maxItems", "minContains", "maxContains", "uniqueItems"}
 UNDERSTOOD |= {"minProperties", "maxProperties", "required", "dependentRequired", "dependencies"}
-# These describe a document, or the schema itself, and no document breaks them.
-ANNOTATIONS = {"title", "description", "default", "example", "examples", "$comment", "deprecated", "readOnly"}
-ANNOTATIONS |= {"writeOnly", "$schema", "$id", "id", "$anchor", "$dynamicAnchor", "$recursiveAnchor", "$vocabulary"}
 KNOWN = frozenset(UNDERSTOOD | ANNOTATIONS)
 COUNTS = {"minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"}
 STRINGS = {"pattern", "format", "patternProperties"}
-
-
-def subschemas(schema: Any) -> Iterator[Schema]:
-    """The schema itself and all that lie in it, save those that are only true or false."""
-    if not isinstance(schema, Mapping):
-        return
-    yield schema
-    for inner in inner_schemas(schema):
-        yield from subschemas(inner)
-
-
-def inner_schemas(schema: Schema) -> Iterator[Any]:
-    for key in ONE:
-        yield schema.get(key)
-    for key in SEVERAL:
-        if isinstance(schema.get(key), list):
-            yield from schema[key]
-    for key in NAMED:
-        if isinstance(schema.get(key), Mapping):
-            yield from schema[key].values()
 
 
 def unenforced_keywords(schema: Schema) -> set[str]:

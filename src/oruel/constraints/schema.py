@@ -9,17 +9,17 @@ from typing import Any
 from llguidance import LLMatcher
 
 from oruel.constraints.endless import is_endless
-from oruel.constraints.identity import without_unused_ids
 from oruel.constraints.keywords import (
     mixes_keys,
     spells_control_characters,
-    subschemas,
     unenforced_keywords,
     with_whole_counts,
 )
 from oruel.constraints.tokens import ByteVocabulary, TokenTable, panics_refused, plain
 from oruel.constraints.weight import check_weight
 from oruel.errors import SchemaRefused
+from oruel.json_schema.keywords import subschemas
+from oruel.json_schema.references import plain_references
 
 # Separators are those of json.dumps; no other whitespace, so that most of a document is forced or known.
 OPTIONS = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
@@ -66,6 +66,7 @@ def _left_out(written: str) -> tuple[str, ...] | SchemaRefused:
 @panics_refused()
 def examine(schema: Mapping[str, Any]) -> tuple[str, ...]:
     """What `left_out` returns and raises."""
+    schema = plain_references(schema)
     check_weight(schema)
     if is_endless(schema):
         raise SchemaRefused("it refers to itself without an end: no finite document fits it")
@@ -105,5 +106,5 @@ def json_grammar(schema: Mapping[str, Any]) -> str:
 def embed_schema(schema: Mapping[str, Any]) -> str:
     """The schema, with its options, as it stands in a grammar behind %json."""
     escapes = SIMPLE_ESCAPES if any(map(mixes_keys, subschemas(schema))) else {}
-    plainer = without_unused_ids(with_whole_counts(schema))
+    plainer = with_whole_counts(plain_references(schema))
     return json.dumps({**plainer, "x-guidance": OPTIONS | LENIENT | escapes})

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from oruel.constraints.keywords import ANNOTATIONS, Schema, inner_schemas
 from oruel.constraints.pattern import pattern_weight
-from oruel.constraints.pointers import depth_bound, resolve_pointer
 from oruel.errors import SchemaRefused
+from oruel.json_schema.depth import depth_bound
+from oruel.json_schema.keywords import ANNOTATIONS, DEFINITIONS, Schema, inner_schemas
+from oruel.json_schema.references import resolve_pointer
 
 # One unit is the compilation of one plain subschema: 20 to 40 µs. The weights below are fitted to llguidance 1.9.1.
 MOST_WEIGHT, SECONDS_PER_UNIT = 5_000, 40e-6
@@ -29,7 +30,7 @@ ORDINARY_NAME = 64
 TEXT, ITEM, MEMBER = 1 / 8, 1 / 2, 1.3
 LENGTHS = {"minLength", "maxLength"}
 # Keywords whose schemas are merged with the one that they stand in, or count only where they are referred to.
-APART = {"anyOf", "oneOf", "allOf", "$defs", "definitions"}
+APART = {"anyOf", "oneOf", "allOf"} | DEFINITIONS
 RANGES = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
 
 # How many alternatives a schema comes to where it is merged with others, and its weights by keyword.
@@ -106,8 +107,7 @@ class Weigher:
         if refers(schema):
             self._targets.append(self._target(schema))
         for inner in inner_schemas({key: value for key, value in schema.items() if key not in APART}):
-            if inner is not None:
-                add_weights(weights, self._weighed(inner)[1])
+            add_weights(weights, self._weighed(inner)[1])
         return 1, weights
 
     def _merged(self, schema: Schema) -> Iterator[Weighed]:
@@ -115,7 +115,7 @@ class Weigher:
         for keyword in ("anyOf", "oneOf"):
             if isinstance(schema.get(keyword), list):
                 yield self._either(schema[keyword])
-        if refers(schema) and not schema.keys() <= ANNOTATIONS | {"$ref", "$defs", "definitions"}:
+        if refers(schema) and not schema.keys() <= ANNOTATIONS | DEFINITIONS | {"$ref"}:
             yield self._weighed(self._target(schema))
         for one in schema["allOf"] if isinstance(schema.get("allOf"), list) else []:
             yield self._weighed(self._target(one) if refers(one) else one)

@@ -127,7 +127,7 @@ REFUSED: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "patternProperties": ({"properties": {"a": {"type": "object", "patternProperties": {"x": TEXT}}}}, ALL),
     "minProperties": ({"properties": {"a": TEXT}, "minProperties": 1}, ALL),
     "allOf": ({"properties": {"a": {"allOf": [TEXT, {"minLength": 2}]}}}, ALL),
-    "$ref https://x": ({"properties": {"a": {"$ref": "https://x"}}}, ALL),
+    '$ref "https://x"': ({"properties": {"a": {"$ref": "https://x"}}}, ALL),
     '"b" without a schema': ({"properties": {"a": TEXT}, "required": ["b"]}, ALL),
     "minLength beside $ref": ({"properties": {"a": {"$ref": "#/$defs/x", "minLength": 1}}, "$defs": {"x": TEXT}}, BOTH),
     "anyOf": ({"properties": {"a": {"minLength": 3, "anyOf": [{"type": "string", "minLength": 1}]}}}, ALL),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from oruel.json_schema.references import plain_references
 from oruel.text.arguments.elements import ElementSyntax, single_type_schema
 
 OPENING = re.compile(r"<([^<>/]+)>")
@@ -25,8 +26,8 @@ class ElementReader:
 
     def __init__(self, elements: ElementSyntax, schema: Mapping[str, Any]) -> None:
         self._mark = elements.mark
-        self._root = schema
-        self._stack = [_Open({**schema, "type": "object"})]
+        self._root = plain_references(schema)
+        self._stack = [_Open({**self._root, "type": "object"})]
         self._is_text = False
         self._has_begun = False
         self.is_complete = False

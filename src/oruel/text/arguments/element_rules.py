@@ -16,6 +16,7 @@ from oruel.text.arguments.quoted_rules import (
     either,
     pick,
     refuse,
+    with_plain_references,
 )
 from oruel.text.lark import Lark, quote, without
 
@@ -39,7 +40,7 @@ class ElementRules:
         return "".join(self._lines)
 
     def arguments(self, schema: Mapping[str, Any]) -> str:
-        self._root = schema
+        schema = self._root = with_plain_references(schema, self._where)
         check_keywords(schema, "object", self._where)
         return self._members(schema, "")
 

@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from oruel.json_schema.keywords import ANNOTATIONS
+from oruel.json_schema.references import resolve_pointer
+
 MOST_REFERENCES = 20
-SAYING_NOTHING = {"title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ def single_type_schema(schema: Any, root: Mapping[str, Any]) -> dict[str, Any] |
             return None
         found = {name: value for name, value in schema.items() if name not in ("$ref", "anyOf", "oneOf", "allOf")}
         if "$ref" in schema:
-            inner = resolve_pointer(schema["$ref"], root)
+            inner = resolve_pointer(root, schema["$ref"])
         elif keyword := next((name for name in ("anyOf", "oneOf", "allOf") if name in schema), None):
             ways = [way for way in schema[keyword] if not is_null(way)]
             inner = ways[0] if len(ways) == 1 else None
@@ -47,7 +49,7 @@ def single_type_schema(schema: Any, root: Mapping[str, Any]) -> dict[str, Any] |
 def conflict(schema: Mapping[str, Any], other: Any) -> str:
     """A keyword that both have, and differently, where it says something of the value."""
     both = [name for name in schema if isinstance(other, Mapping) and name in other and schema[name] != other[name]]
-    return next((name for name in both if name not in SAYING_NOTHING), "")
+    return next((name for name in both if name not in ANNOTATIONS), "")
 
 
 def with_type(schema: dict[str, Any]) -> dict[str, Any] | None:
@@ -66,11 +68,3 @@ def with_type(schema: dict[str, Any]) -> dict[str, Any] | None:
 
 def is_null(schema: Any) -> bool:
     return isinstance(schema, Mapping) and (schema.get("type") == "null" or schema.get("const", 0) is None)
-
-
-def resolve_pointer(reference: str, root: Mapping[str, Any]) -> Any:
-    """What a reference within the schema refers to; None for any other."""
-    found: Any = root if reference.startswith("#") else None
-    for part in reference.split("/")[1:]:
-        found = found.get(part) if isinstance(found, Mapping) else None
-    return found

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from oruel.constraints.schema import embed_schema
-from oruel.errors import UnsupportedParameter
+from oruel.errors import SchemaRefused, UnsupportedParameter
+from oruel.json_schema.keywords import ANNOTATIONS, DEFINITIONS
+from oruel.json_schema.references import plain_references, resolve_pointer
 from oruel.text.arguments.elements import conflict
 from oruel.text.arguments.quoted import QuotedSyntax
 from oruel.text.lark import Lark, quote, without
@@ -29,10 +31,8 @@ HELD = {
     "object": {"properties", "required", "additionalProperties"},
 }
 # What says nothing of the value, or can't be held anywhere, which the response says in a header.
-IGNORED = {
-    "type", "title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly", "nullable", "strict",
-    "uniqueItems", "contains", "not", "if", "then", "else", "discriminator", "$defs", "definitions",
-}  # fmt: skip
+IGNORED = ANNOTATIONS | DEFINITIONS
+IGNORED |= {"type", "nullable", "strict", "uniqueItems", "contains", "not", "if", "then", "else", "discriminator"}
 
 
 class QuotedRules:
@@ -55,7 +55,7 @@ class QuotedRules:
         return "".join(self._lines)
 
     def arguments(self, schema: Mapping[str, Any]) -> str:
-        self._definitions = schema
+        schema = self._definitions = with_plain_references(schema, self._where)
         self._check(schema, "object", "")
         return self._members(schema, self._spelling.assign, "")
 
@@ -109,10 +109,8 @@ class QuotedRules:
         return self._referred[reference]
 
     def _resolved(self, reference: str, path: str) -> Any:
-        found: Any = self._definitions
-        for part in reference.removeprefix("#").split("/")[1:]:
-            found = found.get(part) if isinstance(found, Mapping) else None
-        if found is None or not reference.startswith("#"):
+        found = resolve_pointer(self._definitions, reference)
+        if found is None:
             self._refuse(path, f"$ref {reference}")
         return found
 
@@ -265,6 +263,14 @@ def refuse(where: str, what: str) -> NoReturn:
     raise UnsupportedParameter(
         f"{where} has {what}, which can't be held in the way this model writes calls. Leave it out.", param="tools"
     )
+
+
+def with_plain_references(schema: Mapping[str, Any], where: str) -> Mapping[str, Any]:
+    """Raises UnsupportedParameter for a reference to nothing in the schema."""
+    try:
+        return plain_references(schema)
+    except SchemaRefused as error:
+        raise UnsupportedParameter(f"{where} can't be enforced: {error.message}.", param="tools") from error
 
 
 def check_keywords(schema: Mapping[str, Any], named: str, where: str) -> None:

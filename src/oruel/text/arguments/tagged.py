@@ -8,7 +8,9 @@ from typing import Any
 
 from oruel.constraints.schema import unenforceable_keywords
 from oruel.errors import SchemaRefused
-from oruel.text.arguments.references import ANNOTATIONS, resolve_target, self_contained
+from oruel.json_schema.extract import self_contained
+from oruel.json_schema.keywords import ANNOTATIONS, DEFINITIONS
+from oruel.json_schema.references import plain_references, resolve_pointer
 from oruel.text.formats.calls import TYPE, TagSyntax
 
 # What a text that stands as it is can be held to.
@@ -92,7 +94,7 @@ class ToolArgument:
 
 def as_text(schema: Mapping[str, Any], end: str) -> TextLimits | None:
     """What a text up to the first `end` is held to where it is a string of this schema; None where it can't be."""
-    if not schema.keys() <= ANNOTATIONS | TEXTUAL or schema.get("type", "string") != "string":
+    if not schema.keys() <= ANNOTATIONS | DEFINITIONS | TEXTUAL or schema.get("type", "string") != "string":
         return None
     most = schema.get("maxLength")
     text = TextLimits(None, int(schema.get("minLength", 0)), None if most is None else int(most))
@@ -148,7 +150,7 @@ class ToolArguments:
     """
 
     def __init__(self, parameters: Mapping[str, Any]) -> None:
-        self._root = parameters
+        self._root = plain_references(parameters)
         self._parts = list(self._all())
         self._required = {key for part in self._parts for key in part.get("required") or ()}
         self._size = 0
@@ -164,7 +166,7 @@ class ToolArguments:
             if isinstance(schema, Mapping) and id(schema) not in seen:
                 seen.add(id(schema))
                 yield schema
-                waiting += [resolve_target(schema.get("$ref"), self._root), *(schema.get("allOf") or ())]
+                waiting += [resolve_pointer(self._root, schema.get("$ref")), *(schema.get("allOf") or ())]
 
     def _argument(self, key: str) -> ToolArgument | None:
         applying = [applying_to(key, part) for part in self._parts]

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from oruel.constraints.schema import embed_schema
+from oruel.json_schema.keywords import ANNOTATIONS, DEFINITIONS
 from oruel.text.arguments.element_rules import ElementRules
 from oruel.text.arguments.quoted_rules import QuotedRules, check_tagged
-from oruel.text.arguments.references import ANNOTATIONS
 from oruel.text.arguments.tagged import TextLimits, ToolArguments, ValueSyntax
 from oruel.text.formats.calls import NAME_AGAIN, TagSyntax, ToolFormat
 from oruel.text.lark import ANYTHING, Lark, escape, quote
@@ -86,7 +86,7 @@ def call_schema(parameters: Mapping[str, Any]) -> dict[str, Any]:
     leaving `properties` out, or by additionalProperties.
     """
     schema = {**parameters, "type": "object"}
-    says = schema.keys() - ANNOTATIONS - {"type", "properties", "required"}
+    says = schema.keys() - ANNOTATIONS - DEFINITIONS - {"type", "properties", "required"}
     is_empty = not parameters or ("properties" in schema and not says)
     if is_empty and not schema.get("properties") and not schema.get("required"):
         schema["additionalProperties"] = False

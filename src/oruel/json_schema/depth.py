@@ -1,34 +1,15 @@
-"""References within a schema: what they refer to, and how deep they nest."""
+"""How deep the subschemas of a schema nest, with its references followed."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from oruel.constraints.keywords import Schema, inner_schemas
 from oruel.errors import SchemaRefused
-
-MOST_SUBSCHEMAS = 8_000
-
-
-def resolve_pointer(schema: Schema, reference: str) -> Any:
-    """What a reference by its place within the schema refers to, None for any other."""
-    if not is_local(reference):
-        return None
-    found: Any = schema
-    for part in reference[1:].split("/")[1:]:
-        step = part.replace("~1", "/").replace("~0", "~")
-        if isinstance(found, list):
-            found = found[int(step)] if step.isdecimal() and int(step) < len(found) else None
-        else:
-            found = found.get(step) if isinstance(found, Mapping) else None
-    return found
-
-
-def is_local(reference: str) -> bool:
-    return reference == "#" or reference.startswith("#/")
+from oruel.json_schema.keywords import Schema, inner_schemas
+from oruel.json_schema.references import MOST_SUBSCHEMAS, resolve_pointer
 
 
 def depth_bound(schema: Any) -> int:
-    """No less than the levels of subschemas that lie in each other, where each reference is followed once.
+    """An upper bound of the levels of subschemas, where each reference is followed once. References have to be plain.
 
     Raises SchemaRefused for more than MOST_SUBSCHEMAS.
     """
@@ -43,24 +24,22 @@ class Walk:
 
     def __init__(self, root: Any) -> None:
         self._root = root
-        self._has_names = False
         self._places: dict[int, int] = {}
         self.references: set[str] = set()
         self.heights: list[int] = []
         self._go([(root, -1)])
 
     def height_of(self, reference: str) -> int:
-        """At most, where it isn't clear what is referred to."""
-        place = None if self._has_names else self._places.get(id(resolve_pointer(self._root, reference)))
+        """The greatest height of all for a target outside of subschemas."""
+        place = self._places.get(id(resolve_pointer(self._root, reference)))
         return max(self.heights) if place is None else self.heights[place]
 
     def _go(self, waiting: list[tuple[Any, int]]) -> None:
-        for place, (schema, above) in enumerate(waiting):
+        for place, (schema, _) in enumerate(waiting):
             self.heights.append(1)
             if isinstance(schema, Mapping):
                 self._places[id(schema)] = place
-                self._has_names |= above >= 0 and isinstance(schema.get("$id"), str)
-                waiting += [(inner, place) for inner in inner_schemas(schema) if inner is not None]
+                waiting += [(inner, place) for inner in inner_schemas(schema)]
                 waiting += self._referred(schema)
             if len(waiting) > MOST_SUBSCHEMAS:
                 raise SchemaRefused(f"it has more than {MOST_SUBSCHEMAS:,} subschemas: use fewer")

@@ -3,7 +3,7 @@
 from typing import Any
 
 from oruel.constraints.schema import unenforceable_keywords
-from oruel.text.arguments.references import self_contained
+from oruel.json_schema.extract import self_contained
 
 
 def test_what_is_cut_out_refers_to_itself_whatever_it_was_called() -> None:

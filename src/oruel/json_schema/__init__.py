@@ -1,0 +1,1 @@
+"""JSON Schemas as data: where subschemas lie, and what references point to."""
