@@ -2,6 +2,8 @@
 
 import ast
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,9 +24,9 @@ ORDER = [
     "jobs",
     "text",
     "engine",
-    "sampling",
     "constraints",
     "json_schema",
+    "sampling",
     "llama",
 ]
 FREE = {"__version__", "types", "errors", "contract", "announcement"}
@@ -73,6 +75,14 @@ def test_only_llama_touches_c() -> None:
         if place(path) != "llama" and {"cffi", "ctypes"} & {n.split(".")[0] for n in imported(path)}
     ]
     assert offenders == []
+
+
+def test_sampling_loads_no_c_library() -> None:
+    modules = [f"oruel.sampling.{path.stem}" for path in (PACKAGE / "sampling").glob("[a-z]*.py")]
+    script = f"import {', '.join(modules)}, sys; print(*sys.modules)"
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert {"numpy", "oruel.sampling.sampler"} <= set(result.stdout.split())
+    assert not {"cffi", "_cffi_backend", "llguidance", "ctypes.util", "xllamacpp"} & set(result.stdout.split())
 
 
 def test_only_config_reads_the_environment() -> None:

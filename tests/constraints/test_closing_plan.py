@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from oruel.constraints.closing_plan import ClosingPlan
-from oruel.constraints.closing_search import TOKENS_AT_ONCE, UNDECIDED, WorkBudget
+from oruel.constraints.closing_search import TOKENS_AT_ONCE
 from oruel.constraints.grammar import GrammarConstraint, first_end, unclosable
 from oruel.constraints.schema import json_grammar
 from oruel.constraints.tokens import TokenTable
+from oruel.sampling.constraint import UNDECIDED, WorkBudget
 from tests.text.vocabularies import ByteVocabulary
 
 TOKENS = TokenTable(ByteVocabulary(merges=[b"ab", b"bc", b"abc", b'"}', b"aa", b"aaaa", b'", "']))

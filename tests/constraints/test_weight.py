@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from oruel.constraints.closing_search import MOST_WORK
 from oruel.constraints.grammar import GrammarConstraint, unclosable
 from oruel.constraints.schema import BYTES, json_grammar, unenforceable_keywords
 from oruel.constraints.weight import check_weight
 from oruel.errors import SchemaRefused
+from oruel.sampling.constraint import MOST_WORK
 
 # Nothing here takes more than some tenths of a second: this only says that it doesn't hang.
 PATIENCE_CPU_SECONDS = 2.0

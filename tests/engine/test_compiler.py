@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from oruel.constraints.closing_search import ClosingSearch, WorkBudget
+from oruel.constraints.closing_search import ClosingSearch
 from oruel.constraints.grammar import GrammarConstraint, first_end, unclosable
 from oruel.constraints.json_object import GRAMMAR, JsonObjectConstraint
 from oruel.constraints.schema import embed_schema, json_grammar
@@ -19,6 +19,7 @@ from oruel.engine.engine import Engine
 from oruel.engine.protocol import GrammarSpec, SequenceFailed, Submit
 from oruel.engine.scheduler import StepLimits
 from oruel.errors import SchemaRefused
+from oruel.sampling.constraint import WorkBudget
 from oruel.types import SamplingParams
 from tests.engine.fake_context import END, VOCABULARY_SIZE, CountingContext
 from tests.text.vocabularies import ByteVocabulary

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from oruel.constraints.closing_search import UNDECIDED, WorkBudget
 from oruel.engine.engine import Engine
 from oruel.engine.protocol import StepOutput, Submit, TokenOutput
 from oruel.engine.scheduler import StepLimits
+from oruel.sampling.constraint import UNDECIDED, WorkBudget
 from oruel.types import SamplingParams, Tier
 from tests.engine.fake_context import END, VOCABULARY_SIZE, CountingContext
 

@@ -9,17 +9,16 @@ import llguidance
 import numpy as np
 
 from oruel.constraints.tokens import TokenTable
+from oruel.sampling.constraint import MOST_WORK, WorkBudget
 
 # What may end a JSON value or begin a short one, the shortest ends first; inside a string only its end.
 OUTSIDE = b'}],0"tfn-1'
 INSIDE = b'"'
 
-# Work is counted in tokens that a matcher takes or refuses, some 5 to 10 µs each; a mask costs as much as MASK_WORK,
-# and more for a large vocabulary.
+# In units of a WorkBudget: what a mask costs, and how many tokens of a vocabulary add a unit to that.
 MASK_WORK, TOKENS_PER_WORK = 10, 4000
-# So many tokens go to the matcher at once, of a search that takes at most so much work.
+# So many tokens go to the matcher at once.
 TOKENS_AT_ONCE = 100
-MOST_WORK = 60_000
 # So many forced tokens cost as much as one that is tried.
 FORCED_PER_WORK = 8
 # Where the library fails so soon, no document of the grammar can be written.
@@ -28,19 +27,8 @@ NEAR = 100
 MOST_HINTED_PLACES = 8
 
 
-# In place of a token, where the work doesn't suffice to tell which it is.
-UNDECIDED = -1
-
-
 # Tokens, and how many of them come before or are the quote that ends a string.
 Hint = tuple[Sequence[int], int]
-
-
-class WorkBudget:
-    """How much may still be done now."""
-
-    def __init__(self, left: int = MOST_WORK) -> None:
-        self.left = left
 
 
 class DocumentPosition:

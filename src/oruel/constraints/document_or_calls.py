@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from oruel.constraints.closing_search import WorkBudget
 from oruel.constraints.grammar import GrammarConstraint
 from oruel.constraints.json_object import JsonObjectConstraint
+from oruel.sampling.constraint import WorkBudget
 
 
 class DocumentOrCalls:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from oruel.constraints.bounds import ParserBounds
 from oruel.constraints.closing_plan import ClosingPlan
-from oruel.constraints.closing_search import UNDECIDED, ClosingSearch, DocumentPosition, WorkBudget
+from oruel.constraints.closing_search import ClosingSearch, DocumentPosition
 from oruel.constraints.hints import hints
 from oruel.constraints.keywords import COUNTS, KNOWN, STRINGS
 from oruel.constraints.schema import BYTES, json_grammar
@@ -19,6 +19,7 @@ from oruel.constraints.weight import check_weight
 from oruel.errors import SchemaRefused
 from oruel.json_schema.keywords import Schema, subschemas
 from oruel.json_schema.references import plain_references
+from oruel.sampling.constraint import UNDECIDED, WorkBudget
 
 # Longer than any budget.
 MOST_TOKENS = 2**18

@@ -5,9 +5,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oruel.constraints.bounds import ParserBounds
-from oruel.constraints.closing_search import WorkBudget
 from oruel.constraints.json_text import MOST_GROWTH, JsonTracker
 from oruel.constraints.tokens import TokenTable
+from oruel.sampling.constraint import WorkBudget
 
 # At most a space, or a line's end and its indentation, between two tokens of JSON: no model can spin on whitespace.
 WHITESPACE = r"( |\n[ \t]{0,40})?"

@@ -16,7 +16,7 @@ from oruel.constraints.weight import MOST_WEIGHT_TOGETHER, SECONDS_PER_UNIT, che
 from oruel.engine.protocol import GrammarSpec, SequenceFailed, Submit
 from oruel.engine.turns import Turns
 from oruel.errors import SchemaRefused
-from oruel.sampling.mask import Constraint
+from oruel.sampling.constraint import Constraint
 
 # Several times what the library needs for the deepest schema that is allowed.
 STACK_BYTES = 64 * 2**20

@@ -9,15 +9,14 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from oruel.constraints.closing_search import UNDECIDED, WorkBudget
 from oruel.engine.batch import Batch, decode_batch, prefill_batches
 from oruel.engine.protocol import Ending, EngineLoad, SequenceFailed, SequenceStarted, StepOutput, Submit, TokenOutput
 from oruel.engine.scheduler import StepLimits, StepPlan, schedule
 from oruel.engine.sequence import Sequence
 from oruel.engine.slots import Placement, Slot
 from oruel.errors import EngineFailed, SchemaRefused
+from oruel.sampling.constraint import UNDECIDED, Constraint, WorkBudget
 from oruel.sampling.logprobs import logprobs
-from oruel.sampling.mask import Constraint
 from oruel.sampling.sampler import Sampler
 
 # What constraints may cost all sequences of a step together, some 10 ms: more than almost any token takes.

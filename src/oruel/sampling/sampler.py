@@ -19,12 +19,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from oruel.constraints.closing_search import UNDECIDED, WorkBudget
 from oruel.errors import EngineFailed
 from oruel.sampling.candidates import Candidates, SamplingStep, peak
+from oruel.sampling.constraint import UNDECIDED, Constraint, WorkBudget
 from oruel.sampling.draw import Uniforms, draw
 from oruel.sampling.filters import MinP, Softmax, TopK, TopP
-from oruel.sampling.mask import Constraint, Mask
+from oruel.sampling.mask import Mask
 from oruel.sampling.narrow import TopCandidates
 from oruel.sampling.penalties import Bias, Penalties
 from oruel.types import SamplingParams
