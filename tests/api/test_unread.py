@@ -118,7 +118,7 @@ def test_tokens_that_nobody_reads_are_bounded() -> None:
 
     async def run() -> None:
         engine = Cancelling()
-        generation = Generation(engine, [7, 8], None)  # type: ignore[arg-type]  # only cancel is called
+        generation = Generation(engine, [7, 8])  # type: ignore[arg-type]  # only cancel is called
         for token in range(MOST_UNREAD):
             generation.receive(TokenOutput(7, token))
         assert engine.cancelled == [7, 8]

@@ -11,7 +11,7 @@ import pytest
 from oruel.constraints.bounds import ParserBounds
 from oruel.constraints.grammar import GrammarConstraint
 from oruel.constraints.json_object import JsonObjectConstraint
-from oruel.constraints.schema import json_grammar
+from oruel.constraints.spec import schema_spec
 from oruel.constraints.tokens import TokenTable
 from tests.text.vocabularies import ByteVocabulary
 
@@ -70,7 +70,7 @@ def test_an_object_without_end_can_be_read(endless: str) -> None:
 @pytest.mark.parametrize("endless", ENDLESS)
 @pytest.mark.parametrize("schema", SCHEMAS)
 def test_a_document_of_a_schema_without_end_can_be_read(schema: str, endless: str) -> None:
-    held = GrammarConstraint(TOKENS, json_grammar(SCHEMAS[schema]), BUDGET, closes=True)
+    held = GrammarConstraint(TOKENS, schema_spec(SCHEMAS[schema]), BUDGET)
     assert_readable(write(held, ENDLESS[endless], random.Random(2)))
 
 

@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 from oruel.constraints.closing_plan import ClosingPlan
 from oruel.constraints.closing_search import TOKENS_AT_ONCE
 from oruel.constraints.grammar import GrammarConstraint, first_end, unclosable
-from oruel.constraints.schema import json_grammar
+from oruel.constraints.spec import schema_spec
 from oruel.constraints.tokens import TokenTable
 from oruel.sampling.constraint import UNDECIDED, WorkBudget
 from tests.text.vocabularies import ByteVocabulary
@@ -77,10 +77,10 @@ def test_a_plan_is_left_where_no_token_spells_the_rest_of_one() -> None:
 @pytest.mark.parametrize("name", HOSTILE)
 def test_no_token_costs_a_step_more_than_its_share_of_work(name: str) -> None:
     chance, share = random.Random(SEED), 300
-    end = first_end(TOKENS, json_grammar(HOSTILE[name])).find()
+    end = first_end(TOKENS, schema_spec(HOSTILE[name])).find()
     assert end is not None
     budget = len(end) + 200
-    held, written, waits = GrammarConstraint(TOKENS, json_grammar(HOSTILE[name]), budget, closes=True), list[int](), 0
+    held, written, waits = GrammarConstraint(TOKENS, schema_spec(HOSTILE[name]), budget), list[int](), 0
     assert held.closes
     searches = 0
     while not held.is_complete and len(written) < budget and searches < 60:
@@ -101,10 +101,10 @@ def test_no_token_costs_a_step_more_than_its_share_of_work(name: str) -> None:
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_token_that_follows_the_plan_costs_no_work(name: str) -> None:
-    grammar = json_grammar(HOSTILE[name])
-    end = first_end(TOKENS, grammar).find()
+    spec = schema_spec(HOSTILE[name])
+    end = first_end(TOKENS, spec).find()
     assert end is not None
-    held = GrammarConstraint(TOKENS, grammar, len(end), closes=True)
+    held = GrammarConstraint(TOKENS, spec, len(end))
     for token in end[:500]:
         assert held.settle(token, WorkBudget(0)) == token
         held.accept(token)
@@ -112,10 +112,10 @@ def test_a_token_that_follows_the_plan_costs_no_work(name: str) -> None:
 
 def test_the_end_is_looked_for_once_for_all_choices(monkeypatch: pytest.MonkeyPatch) -> None:
     for schema in (HOSTILE["a long string"], pattern("^.*a.{60}b.*c.{40}d$")):
-        first = GrammarConstraint(TOKENS, json_grammar(schema), 6000, closes=True)
+        first = GrammarConstraint(TOKENS, schema_spec(schema), 6000)
         with monkeypatch.context() as patch:
             patch.setattr("oruel.constraints.grammar.ClosingSearch", pytest.fail)
-            assert GrammarConstraint(TOKENS, json_grammar(schema), 6000, closes=True).closes == first.closes
+            assert GrammarConstraint(TOKENS, schema_spec(schema), 6000).closes == first.closes
 
 
 def test_keywords_that_keep_a_document_from_being_completed_are_named() -> None:
@@ -185,7 +185,7 @@ CLOSING = [
 def test_a_budget_that_holds_a_document_gets_one(schema: dict[str, Any], budget: int, room: int) -> None:
     chance = random.Random(f"{SEED} {schema} {room}")
     for _ in range(10):
-        held, written = GrammarConstraint(TOKENS, json_grammar(schema), budget + room, closes=True), list[int]()
+        held, written = GrammarConstraint(TOKENS, schema_spec(schema), budget + room), list[int]()
         while not held.is_complete and len(written) < budget + room:
             if forced := held.forced:
                 token = forced[0]

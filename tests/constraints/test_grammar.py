@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from oruel.constraints.grammar import GrammarConstraint
-from oruel.constraints.schema import json_grammar, not_both
+from oruel.constraints.schema import not_both
+from oruel.constraints.spec import schema_spec
 from oruel.constraints.tokens import TokenTable
 from tests.constraints.test_json_object import CHOOSERS
 from tests.text.vocabularies import ByteVocabulary
@@ -87,8 +88,8 @@ TOKENS = TokenTable(
 )
 
 
-def write(grammar: str, budget: int, chooser: str, chance: random.Random) -> tuple[bytes, GrammarConstraint]:
-    held, written = GrammarConstraint(TOKENS, grammar, budget, closes=True), list[int]()
+def write(schema: dict[str, Any], budget: int, chooser: str, chance: random.Random) -> tuple[bytes, GrammarConstraint]:
+    held, written = GrammarConstraint(TOKENS, schema_spec(schema), budget), list[int]()
     while not held.is_complete and len(written) < budget:
         if held.forced:
             token = held.forced[0]
@@ -106,7 +107,7 @@ def write(grammar: str, budget: int, chooser: str, chance: random.Random) -> tup
 @given(schemas, st.integers(1, 200), st.sampled_from(sorted(CHOOSERS)), st.integers(0, 2**32))
 def test_every_document_is_valid(schema: dict[str, Any], budget: int, chooser: str, seed: int) -> None:
     assume(not not_both(schema))
-    text, held = write(json_grammar(schema), budget, chooser, random.Random(seed))
+    text, held = write(schema, budget, chooser, random.Random(seed))
     if held.closes:
         assert Draft202012Validator(schema).is_valid(json.loads(text)), text
 
@@ -114,20 +115,20 @@ def test_every_document_is_valid(schema: dict[str, Any], budget: int, chooser: s
 @settings(max_examples=200, deadline=None)
 @given(st.integers(1, 300), st.sampled_from(sorted(CHOOSERS)), st.integers(0, 2**32))
 def test_a_schema_that_refers_to_itself_ends_too(budget: int, chooser: str, seed: int) -> None:
-    text, held = write(json_grammar(LINKED), budget, chooser, random.Random(seed))
+    text, held = write(LINKED, budget, chooser, random.Random(seed))
     assert held.closes or budget < 40
     if held.closes:
         assert Draft202012Validator(LINKED).is_valid(json.loads(text)), text
 
 
 def test_no_whitespace_is_written_that_the_separators_don_t_have() -> None:
-    text, _ = write(json_grammar(LINKED), 300, "whitespace", random.Random(1))
+    text, _ = write(LINKED, 300, "whitespace", random.Random(1))
     assert text.decode() == json.dumps(json.loads(text), ensure_ascii=False)
 
 
 def test_a_budget_that_is_too_small_is_cut() -> None:
     schema = {"type": "object", "properties": {"long": {"const": "x" * 50}}, "required": ["long"]}
-    text, held = write(json_grammar(schema), 20, "anything", random.Random(1))
+    text, held = write(schema, 20, "anything", random.Random(1))
     assert not held.closes
     assert not held.is_complete
     assert text.startswith(b'{"long": "xxx')
@@ -137,6 +138,6 @@ def test_a_number_at_the_top_ends_whole_however_short_the_budget() -> None:
     for schema in ({"type": "number"}, {"anyOf": [{"type": "number"}, {"type": "array"}]}, {"enum": [1, 123456789]}):
         for seed in range(200):
             chance = random.Random(seed)
-            text, held = write(json_grammar(schema), chance.randint(1, 6), "digits", chance)
+            text, held = write(schema, chance.randint(1, 6), "digits", chance)
             assert held.closes
             assert Draft202012Validator(schema).is_valid(json.loads(text)), text

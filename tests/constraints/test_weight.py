@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from oruel.constraints.grammar import GrammarConstraint, unclosable
-from oruel.constraints.schema import BYTES, json_grammar, unenforceable_keywords
+from oruel.constraints.schema import BYTES, unenforceable_keywords
+from oruel.constraints.spec import schema_spec
 from oruel.constraints.weight import check_weight
 from oruel.errors import SchemaRefused
 from oruel.sampling.constraint import MOST_WORK
@@ -128,7 +129,7 @@ def test_a_schema_of_little_work_is_served_whatever_its_size(name: str) -> None:
     began = time.process_time()
     unenforceable_keywords(schema)
     unclosable(schema)
-    GrammarConstraint(BYTES, json_grammar(schema), 100, closes=True)
+    GrammarConstraint(BYTES, schema_spec(schema), 100)
     assert time.process_time() - began < PATIENCE_CPU_SECONDS
 
 
@@ -151,7 +152,7 @@ def test_what_is_forced_is_searched_in_work_that_grows_with_its_length() -> None
 
 
 def test_a_search_that_the_library_gives_up_spoils_no_answer() -> None:
-    held = GrammarConstraint(BYTES, json_grammar(SERVED["a long string"]), 100, closes=True)
+    held = GrammarConstraint(BYTES, schema_spec(SERVED["a long string"]), 100)
     assert not held.closes
     for byte in b'{"a": "abc':
         assert held.takes(byte)

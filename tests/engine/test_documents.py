@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from oruel.constraints.grammar import GrammarConstraint
-from oruel.constraints.schema import json_grammar, unenforceable_keywords
+from oruel.constraints.schema import unenforceable_keywords
+from oruel.constraints.spec import schema_spec
 from oruel.constraints.tokens import TokenTable
 from oruel.engine.engine import Engine
 from oruel.engine.protocol import Submit
@@ -41,7 +42,7 @@ def documents(
     tokens = TokenTable(model.vocabulary)
     with Context(model, window=WINDOW, sequences=SLOTS, batch=512, threads=1) as context:
         engine = Engine(context, StepLimits(SLOTS), vocabulary_size=tokens.size, is_end=tokens.ends.__contains__)
-        held = [GrammarConstraint(tokens, json_grammar(schema), budget, closes=True) for schema, _, budget in requests]
+        held = [GrammarConstraint(tokens, schema_spec(schema), budget) for schema, _, budget in requests]
         possible = [one.closes for one in held]
         for number, (_, sampling, budget) in enumerate(requests):
             engine.submit(Submit(number, PROMPT, 0, budget, sampling), number, held[number])
@@ -136,7 +137,7 @@ def test_a_forced_run_of_tokens_takes_one_step(tmp_path: Path) -> None:
             engine.submit(
                 Submit(0, PROMPT, 0, 100, SamplingParams()),
                 0,
-                GrammarConstraint(tokens, json_grammar(schema), 100, closes=True),
+                GrammarConstraint(tokens, schema_spec(schema), 100),
             )
             step = engine.step()
             text = b"".join(tokens.pieces[output.token] for output in step.tokens)

@@ -207,7 +207,7 @@ def test_jobs_answer_as_the_same_functions_do_here_and_the_server_has_one_thread
                 here = {path: Tokenizer(model.vocabulary, model.chat_template, describes_tools=True)}
                 prepared = await client.run(prepare_aside, conversation, kind="prompt")
                 assert prepared == prepare_aside(here, conversation)
-                assert prepared.form
+                assert prepared.constraint
                 assert await client.run(examine_schemas, schemas, kind="schema") == examine_schemas(here, schemas)
                 assert await client.run(tokenize_aside, text, kind="tokenize") == tokenize_aside(here, text)
                 with pytest.raises(InvalidParameter, match=r"at least .* tokens; send at most"):

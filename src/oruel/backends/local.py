@@ -68,7 +68,7 @@ class LocalBackend:
             max_tokens=max_tokens,
             tier=request.tier,
             scope=scope,
-            form=prepared.form,
+            constraint=prepared.constraint,
         ) as generation:
             place = await generation.started()
             differs = prepared.left_out if self._tokenizer.has_template else (NO_TEMPLATE, *prepared.left_out)

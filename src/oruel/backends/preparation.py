@@ -4,7 +4,7 @@ import json
 
 import msgspec
 
-from oruel.engine.protocol import GrammarSpec
+from oruel.constraints.spec import ConstraintSpec
 from oruel.errors import ContextLengthExceeded, TemplateTooCostly
 from oruel.jobs.base import Tokenizers
 from oruel.text.formats.reasoning import State
@@ -35,7 +35,7 @@ class Prepared(msgspec.Struct, frozen=True):
 
     tokens: list[int]
     state: State
-    form: GrammarSpec | None
+    constraint: ConstraintSpec | None
     left_out: tuple[str, ...]
 
 
@@ -53,7 +53,7 @@ def prepare(
         raise TemplateTooCostly(f"{window.model}: {error.message}", param=error.param) from error
     check_room(request, window, len(prompt.tokens))
     left_out = tokenizer.left_out(request) if request.tools else ()
-    return Prepared(prompt.tokens, prompt.state, tokenizer.form(request, prompt.state), left_out)
+    return Prepared(prompt.tokens, prompt.state, tokenizer.constraint(request, prompt.state), left_out)
 
 
 def check_room(request: ChatRequest, window: ContextWindow, prompt_tokens: int, accuracy: str = "") -> None:

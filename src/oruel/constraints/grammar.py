@@ -13,7 +13,8 @@ from oruel.constraints.closing_plan import ClosingPlan
 from oruel.constraints.closing_search import ClosingSearch, DocumentPosition
 from oruel.constraints.hints import hints
 from oruel.constraints.keywords import COUNTS, KNOWN, STRINGS
-from oruel.constraints.schema import BYTES, json_grammar
+from oruel.constraints.schema import BYTES
+from oruel.constraints.spec import GrammarSpec, schema_spec
 from oruel.constraints.tokens import TokenTable, panics_refused, refusal_of
 from oruel.constraints.weight import check_weight
 from oruel.errors import SchemaRefused
@@ -29,13 +30,10 @@ WORK_AT_ONCE, PAUSE_SECONDS = 200, 0.0002
 
 
 class GrammarConstraint:
-    """One sequence's, of at most `budget` tokens. One that `closes` knows at each token how to end within the rest of
-    the budget, as long as the budget holds the first such way; a token after which it wouldn't, or which goes beyond
-    what parsers can read, is replaced by that end. `leave`: the tokens that end the free text before the document,
-    where there is such text.
-
-    `closes` is False where the budget is too small for any end that was found. `search`, where given, has found it;
-    otherwise the constructor searches.
+    """Constrains one sequence of at most `budget` tokens. If its spec closes, a way to end the document within the
+    budget is known at each token, as long as the budget is enough for the first such way: a token that would leave no
+    way, or that goes beyond what parsers can read, is replaced by the known end. `closes` is False if the budget is too
+    small for the end that was found. `search`, if given, has found it; otherwise the constructor searches.
 
     Raises SchemaRefused for a grammar that can't be compiled.
     """
@@ -43,21 +41,19 @@ class GrammarConstraint:
     def __init__(
         self,
         tokens: TokenTable,
-        grammar: str,
+        spec: GrammarSpec,
         budget: int,
         *,
-        closes: bool,
-        leave: Sequence[int] = (),
         search: "FirstEnd | None" = None,
     ) -> None:
         self._tokens = tokens
         self._left = budget
-        self._place = DocumentPosition(tokens, leave)
+        self._place = DocumentPosition(tokens, spec.leave)
         self._bounds = ParserBounds()
-        self._hints = hints(tokens, grammar) if closes else ()
-        first = (search or first_end(tokens, grammar, tuple(leave))).find() if closes else None
+        self._hints = hints(tokens, spec) if spec.closes else ()
+        first = (search or first_end(tokens, spec)).find() if spec.closes else None
         self.closes = first is not None and len(first) <= budget
-        self._matcher = tokens.matcher(grammar)
+        self._matcher = tokens.matcher(spec.grammar)
         self._plan = ClosingPlan(tokens, first or ())
         self._search: ClosingSearch | None = None
         self.is_closing = False
@@ -141,7 +137,7 @@ def unclosable(schema: Schema) -> tuple[str, ...]:
     """
     schema = plain_references(schema)
     check_weight(schema)
-    if first_end(BYTES, json_grammar(schema)).find() is not None:
+    if first_end(BYTES, schema_spec(schema)).find() is not None:
         return ()
     present = {keyword for one in subschemas(schema) for keyword in one}
     return tuple(sorted(present & STRINGS or present & COUNTS or present & KNOWN))
@@ -152,10 +148,10 @@ class FirstEnd:
     pieces; what it finds is kept.
     """
 
-    def __init__(self, tokens: TokenTable, grammar: str, leave: tuple[int, ...], most: int) -> None:
-        self._tokens, self._grammar = tokens, grammar
-        matcher = tokens.matcher(grammar)
-        search = ClosingSearch(matcher, tokens, DocumentPosition(tokens, leave), most, hints=hints(tokens, grammar))
+    def __init__(self, tokens: TokenTable, spec: GrammarSpec, most: int) -> None:
+        self._tokens, self._grammar = tokens, spec.grammar
+        matcher = tokens.matcher(spec.grammar)
+        search = ClosingSearch(matcher, tokens, DocumentPosition(tokens, spec.leave), most, hints=hints(tokens, spec))
         self._running: tuple[ClosingSearch, llguidance.LLMatcher] | None = search, matcher
         self._found: list[int] | None = None
         self._refused: SchemaRefused | None = None
@@ -184,6 +180,6 @@ class FirstEnd:
 
 
 @lru_cache(REMEMBERED_ENDS)
-def first_end(tokens: TokenTable, grammar: str, leave: tuple[int, ...] = (), most: int = MOST_TOKENS) -> FirstEnd:
+def first_end(tokens: TokenTable, spec: GrammarSpec, most: int = MOST_TOKENS) -> FirstEnd:
     """One search for all who ask. Raises SchemaRefused for a grammar that can't be compiled."""
-    return FirstEnd(tokens, grammar, leave, most)
+    return FirstEnd(tokens, spec, most)

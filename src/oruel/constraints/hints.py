@@ -11,6 +11,7 @@ import numpy as np
 
 from oruel.constraints.closing_search import Hint
 from oruel.constraints.schema import BYTES, json_grammar
+from oruel.constraints.spec import GrammarSpec
 from oruel.constraints.tokens import LIMITS, TokenTable
 from oruel.json_schema.keywords import Schema, subschemas
 
@@ -19,42 +20,20 @@ LENGTHS = (0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 24, 32, 64, 128)
 SHAPES = {"pattern", "format", "minLength", "maxLength", "allOf"}
 MOST_HINTS = 64
 MOST_SAMPLES = 32
-MARKER = "%json "
 # Tried before what fits a pattern, which may be longer than another string has to be.
 SHORTEST = (b'a"', b'0"')
 
 
 @lru_cache(32)
-def hints(tokens: TokenTable, grammar: str) -> Sequence[Hint]:
+def hints(tokens: TokenTable, spec: GrammarSpec) -> Sequence[Hint]:
     """Tokens, one for each byte: of required keys, up to the colon; of the shortest strings, up to the quote that ends
-    them; and so for each pattern or format in the grammar, as far as one is found, of a string that fits it.
+    them; and so for each pattern or format in the schemas, as far as one is found, of a string that fits it.
     """
-    schemas = list(schemas_in(grammar))
+    schemas = spec.schemas
     keys = dict.fromkeys(key for schema in schemas for key in required_keys(schema))
     shapes = dict.fromkeys(shape for schema in schemas for shape in shapes_of(schema))
     texts = [*list(keys)[:MOST_HINTS], *SHORTEST, *map(sample, list(shapes)[:MOST_SAMPLES])]
     return tuple([(spelled, text.rindex(b'"') + 1) for text in texts if text and (spelled := tokens.spelled(text))])
-
-
-def schemas_in(grammar: str) -> Iterator[Schema]:
-    """The JSON Schemas that a grammar was written from, be it one of a schema or of rules that embed some."""
-    if not grammar.startswith("%"):
-        try:
-            grammars = json.loads(grammar)["grammars"]
-        except ValueError:
-            # No grammar at all, as the library will say.
-            return
-        for one in grammars:
-            if "json_schema" in one:
-                yield one["json_schema"]
-            else:
-                yield from schemas_in(one.get("lark_grammar", "%"))
-        return
-    at = grammar.find(MARKER)
-    while at >= 0:
-        schema, end = json.JSONDecoder().raw_decode(grammar, at + len(MARKER))
-        yield schema
-        at = grammar.find(MARKER, end)
 
 
 def required_keys(schema: Schema) -> Iterator[bytes]:

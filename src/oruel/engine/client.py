@@ -8,12 +8,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
+from oruel.constraints.spec import ConstraintSpec
 from oruel.engine.process import WATCHDOG_SECONDS, EngineProcess
 from oruel.engine.protocol import (
     Cancel,
     EngineLoad,
     EngineReady,
-    GrammarSpec,
     SequenceFailed,
     SequenceStarted,
     Start,
@@ -43,8 +43,7 @@ class Admission:
 class Generation:
     """The sequences of one request, one per choice, each live until it has ended or was cancelled."""
 
-    def __init__(self, engine: "EngineClient", sequences: list[int], form: GrammarSpec | None) -> None:
-        self._form = form
+    def __init__(self, engine: "EngineClient", sequences: list[int]) -> None:
         self.place: Admission | None = None
         self._engine = engine
         self._choices = {sequence: choice for choice, sequence in enumerate(sequences)}
@@ -71,8 +70,7 @@ class Generation:
     async def outputs(self) -> list[tuple[int, TokenOutput]]:
         """All that has arrived since the last call, as (choice, output), at least one.
 
-        Raises EngineFailed, and InvalidParameter where its form can't be held to; the other choices are then of no
-        use to the caller.
+        Raises EngineFailed, and InvalidParameter if the constraint can't be enforced.
         """
         while not self._arrived:
             self._stirred.clear()
@@ -82,11 +80,10 @@ class Generation:
 
     def _token(self, arrival: Arrival) -> TokenOutput:
         match arrival:
-            case SequenceFailed(_, message, True):
-                param = "response_format.json_schema.schema" if self._form and self._form.closes else "tools"
-                raise InvalidParameter(f"{param} can't be enforced: {message}.", param=param)
-            case SequenceFailed(_, message):
+            case SequenceFailed(_, message, ""):
                 raise EngineFailed(message)
+            case SequenceFailed(_, message, param):
+                raise InvalidParameter(f"{param} can't be enforced: {message}.", param=param)
             case EngineFailed() | AnswerUnread():
                 raise arrival
             case TokenOutput():
@@ -162,7 +159,7 @@ class EngineClient:
         max_tokens: int,
         tier: Tier = "standard",
         scope: str = "",
-        form: GrammarSpec | None = None,
+        constraint: ConstraintSpec | None = None,
     ) -> Iterator[Generation]:
         """Starts one sequence per choice; leaving the context cancels what is still live.
 
@@ -170,10 +167,10 @@ class EngineClient:
         """
         self.require_room(choices)
         sequences = [next(self._ids) for _ in range(choices)]
-        generation = Generation(self, sequences, form)
+        generation = Generation(self, sequences)
         try:
             for choice, sequence in enumerate(sequences):
-                submit = Submit(sequence, prompt, choice, max_tokens, sampling, tier, scope, form)
+                submit = Submit(sequence, prompt, choice, max_tokens, sampling, tier, scope, constraint)
                 self.process.send(submit)
                 self._live[sequence] = generation
             yield generation

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 from oruel.constraints.document_or_calls import DocumentOrCalls
 from oruel.constraints.grammar import GrammarConstraint, first_end
-from oruel.constraints.hints import schemas_in
-from oruel.constraints.json_object import GRAMMAR, JsonObjectConstraint
+from oruel.constraints.json_object import JsonObjectConstraint
+from oruel.constraints.spec import DocumentOrCallsSpec, DocumentSpec, JsonObjectSpec
 from oruel.constraints.tokens import TokenTable, panics_refused
 from oruel.constraints.weight import MOST_WEIGHT_TOGETHER, SECONDS_PER_UNIT, check_weight
-from oruel.engine.protocol import GrammarSpec, SequenceFailed, Submit
+from oruel.engine.protocol import SequenceFailed, Submit
 from oruel.engine.turns import Turns
 from oruel.errors import SchemaRefused
 from oruel.sampling.constraint import Constraint
@@ -57,7 +57,7 @@ class GrammarCompiler:
             threading.Thread(target=self._run, name="compiler", daemon=True).start()
 
     def submit(self, request: Submit) -> None:
-        """For a request that has a form."""
+        """For a request that has a constraint."""
         self._pending.add(request.sequence)
         self._queue(request, compilation(self._tokens, request, self._window), 0)
 
@@ -108,30 +108,27 @@ def deep_stack() -> Iterator[None]:
 
 def compilation(tokens: TokenTable, request: Submit, window: int) -> Compilation:
     """Returns the constraint, or the failure that says why there is none."""
-    form, budget = request.form, request.max_tokens
-    assert form is not None
+    spec, budget = request.constraint, request.max_tokens
+    assert spec is not None
     try:
         with panics_refused():
-            schemas = [schema for grammar in (form.grammar, form.calls) if grammar for schema in schemas_in(grammar)]
-            yield SECONDS_PER_UNIT * check_weight(*schemas, most=MOST_WEIGHT_TOGETHER)
-            document = yield from document_of(tokens, form, budget, window)
-            return (
-                DocumentOrCalls(document, GrammarConstraint(tokens, form.calls, budget, closes=False))
-                if form.calls
-                else document
-            )
+            yield SECONDS_PER_UNIT * check_weight(*spec.schemas, most=MOST_WEIGHT_TOGETHER)
+            if isinstance(spec, DocumentOrCallsSpec):
+                document = yield from document_of(tokens, spec.document, budget, window)
+                return DocumentOrCalls(document, GrammarConstraint(tokens, spec.calls, budget))
+            return (yield from document_of(tokens, spec, budget, window))
     except SchemaRefused as error:
-        return SequenceFailed(request.sequence, error.message, form=True)
+        return SequenceFailed(request.sequence, error.message, spec.param)
 
 
 def document_of(
-    tokens: TokenTable, form: GrammarSpec, budget: int, window: int
+    tokens: TokenTable, spec: DocumentSpec, budget: int, window: int
 ) -> Generator[float, None, JsonObjectConstraint | GrammarConstraint]:
-    if form.grammar == GRAMMAR:
+    if isinstance(spec, JsonObjectSpec):
         return JsonObjectConstraint(tokens, budget)
-    if not form.closes:
-        return GrammarConstraint(tokens, form.grammar, budget, closes=False, leave=form.leave)
-    search = first_end(tokens, form.grammar, tuple(form.leave), window)
+    if not spec.closes:
+        return GrammarConstraint(tokens, spec, budget)
+    search = first_end(tokens, spec, window)
     while not search.proceed():
         yield SEARCH_SECONDS
-    return GrammarConstraint(tokens, form.grammar, budget, closes=True, leave=form.leave, search=search)
+    return GrammarConstraint(tokens, spec, budget, search=search)

@@ -119,7 +119,7 @@ class Engine:
         except (EngineFailed, SchemaRefused) as error:
             # What is wrong with one sequence's logits or form is not its neighbours'.
             self._leave(sequence)
-            failures.append(sequence_failure(sequence.id, error))
+            failures.append(sequence_failure(sequence, error))
 
     @property
     def has_work(self) -> bool:
@@ -138,6 +138,7 @@ class Engine:
             arrived=now,
             scope=request.scope,
             reproducible=request.sampling.reproducible,
+            param=request.constraint.param if request.constraint else "",
         )
         self._wait(sequence)
 
@@ -290,8 +291,8 @@ def ending(sequence: Sequence) -> Ending | None:
     return "length" if sequence.is_full else None
 
 
-def sequence_failure(sequence: int, error: EngineFailed | SchemaRefused) -> SequenceFailed:
-    return SequenceFailed(sequence, error.message, isinstance(error, SchemaRefused))
+def sequence_failure(sequence: Sequence, error: EngineFailed | SchemaRefused) -> SequenceFailed:
+    return SequenceFailed(sequence.id, error.message, sequence.param if isinstance(error, SchemaRefused) else "")
 
 
 def slot_of(sequence: Sequence) -> int:

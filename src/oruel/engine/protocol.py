@@ -8,6 +8,7 @@ from typing import Literal
 
 import msgspec
 
+from oruel.constraints.spec import ConstraintSpec
 from oruel.types import SamplingParams, Tier
 
 LENGTH = struct.Struct("<I")
@@ -34,18 +35,6 @@ class Start(EngineMessage, frozen=True):
     gpu_layers: int = 0
 
 
-class GrammarSpec(msgspec.Struct, array_like=True, frozen=True):
-    """What the text has to be like: a grammar of llguidance. One that `closes` is completed when its budget runs short.
-    `leave` are the tokens that end the reasoning before the document, where the model reasons. `calls`: a grammar of
-    what may come in its place, and is never completed; "" for nothing.
-    """
-
-    grammar: str
-    closes: bool = False
-    leave: tuple[int, ...] = ()
-    calls: str = ""
-
-
 class Submit(EngineMessage, frozen=True):
     """Start a sequence. `max_tokens` is already clamped to the context: len(prompt) + max_tokens <= context.
     Computed prefixes are shared among sequences of the same `scope`.
@@ -58,7 +47,7 @@ class Submit(EngineMessage, frozen=True):
     sampling: SamplingParams
     tier: Tier = "standard"
     scope: str = ""
-    form: GrammarSpec | None = None
+    constraint: ConstraintSpec | None = None
 
 
 class Cancel(EngineMessage, frozen=True):
@@ -111,11 +100,11 @@ class TokenOutput(msgspec.Struct, array_like=True, frozen=True):
 
 
 class SequenceFailed(msgspec.Struct, array_like=True, frozen=True):
-    """A sequence that ended without a token, through no fault of the others; `form` where its form was at fault."""
+    """A sequence that ended without a token; the others continue. `param`: the request's parameter at fault, if any."""
 
     sequence: int
     message: str
-    form: bool = False
+    param: str = ""
 
 
 class SequenceStarted(msgspec.Struct, array_like=True, frozen=True):

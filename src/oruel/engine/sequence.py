@@ -14,10 +14,10 @@ HEAD_START_SECONDS = 10.0
 
 @dataclass(eq=False, slots=True)
 class Sequence:
-    """`tokens` are the prompt's, then the generated ones. `slot` is where it runs, None while it waits; `arrived` is
-    in seconds of any clock. It shares computed prefixes within its `scope`. A `reproducible` one is computed in
-    batch-invariant shapes throughout; of any, the first `invariant` tokens were. `undecided` are the logits of its next
-    token, while what its constraint makes of them takes more than one step.
+    """`tokens` are the prompt's, then the generated ones. `slot` is where it runs, None while it waits. `arrived` is in
+    seconds of any clock. Prefixes are shared within a `scope`. A `reproducible` sequence is always computed in
+    batch-invariant shapes; of any sequence, the first `invariant` tokens were. `undecided` are the logits of the next
+    token, if the constraint needs more than one step for it. `param`: the request's parameter that constrains it.
 
     There is no prefill or decode phase: a step computes some of the tokens that are known but not computed yet,
     and one that closes the gap yields the next token.
@@ -33,6 +33,7 @@ class Sequence:
     arrived: float = 0.0
     scope: str = ""
     reproducible: bool = True
+    param: str = ""
     started: bool = False
     computed: int = 0
     invariant: int = 0

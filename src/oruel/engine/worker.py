@@ -233,7 +233,7 @@ def deliver(
     engine: Engine, compiler: GrammarCompiler, message: ToEngine | CompiledRequest, outbox: Outbox, wire: BinaryIO
 ) -> None:
     match message:
-        case Submit(form=None):
+        case Submit(constraint=None):
             engine.submit(message, time.monotonic())
         case Submit():
             compiler.submit(message)

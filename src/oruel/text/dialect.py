@@ -3,9 +3,7 @@
 from collections.abc import Callable, Collection, Mapping
 from typing import Protocol
 
-from msgspec.structs import replace
-
-from oruel.engine.protocol import GrammarSpec
+from oruel.constraints.spec import ConstraintSpec, DocumentOrCallsSpec
 from oruel.errors import UnsupportedParameter
 from oruel.text.answer.channel_reader import ChannelReader
 from oruel.text.answer.plain_reader import PlainReader, Segment
@@ -38,8 +36,8 @@ class Dialect(Protocol):
         """How an answer begins behind this prompt, of which the end is enough."""
         ...
 
-    def form(self, request: ChatRequest, state: State) -> GrammarSpec | None:
-        """What the answer has to be like; None where it is free."""
+    def constraint(self, request: ChatRequest, state: State) -> ConstraintSpec | None:
+        """What constrains the answer; None if nothing does."""
         ...
 
     def reader(self, request: ChatRequest, state: State) -> AnswerReader | None:
@@ -69,7 +67,7 @@ class PlainDialect:
     def state_after(self, prompt: str) -> State:
         return state_after(prompt, self._markers)
 
-    def form(self, request: ChatRequest, state: State) -> GrammarSpec | None:
+    def constraint(self, request: ChatRequest, state: State) -> ConstraintSpec | None:
         choice = request.tool_choice
         if choice.mode != "none" and self._format:
             must, several = choice.mode == "required" or answers_document(request), request.parallel_tool_calls
@@ -84,7 +82,7 @@ class PlainDialect:
             # As where there are no tools, it doesn't reason first unless the prompt has begun to.
             begun = State.TEXT if state is State.EITHER else state
             calls = self._forms.calls(self._format, callable_tools(request), begun, must=must, several=several)
-            return replace(self._forms.document(request.response_format, begun), calls=calls.grammar)
+            return DocumentOrCallsSpec(self._forms.document(request.response_format, begun), calls)
         if request.response_format.type != "text":
             return self._forms.document(request.response_format, state)
         return None
@@ -119,14 +117,14 @@ class ChannelDialect:
     def state_after(self, prompt: str) -> State:
         return self._channels.state_after(prompt)
 
-    def form(self, request: ChatRequest, state: State) -> GrammarSpec | None:
+    def constraint(self, request: ChatRequest, state: State) -> ConstraintSpec | None:
         choice = request.tool_choice
         if choice.mode != "none" and self._formats:
             must, several = choice.mode == "required" or answers_document(request), request.parallel_tool_calls
             calls = self._forms.calls(callable_tools(request), state, must=must, several=several)
             if not answers_document(request):
                 return calls
-            return replace(self._forms.document(request.response_format, state), calls=calls.grammar)
+            return DocumentOrCallsSpec(self._forms.document(request.response_format, state), calls)
         if request.response_format.type != "text":
             return self._forms.document(request.response_format, state)
         return None

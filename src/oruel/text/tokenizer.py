@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from oruel.engine.protocol import GrammarSpec
+from oruel.constraints.spec import ConstraintSpec
 from oruel.llama.vocabulary import Vocabulary
 from oruel.text.arguments.left_out import left_out_of_tags
 from oruel.text.dialect import AnswerReader, ChannelDialect, Dialect, PlainDialect
@@ -88,9 +88,9 @@ class Tokenizer:
             return ()
         return left_out_of_tags(request.tools, self._tags)
 
-    def form(self, request: ChatRequest, state: State) -> GrammarSpec | None:
+    def constraint(self, request: ChatRequest, state: State) -> ConstraintSpec | None:
         """What the answer has to be like; None where it is free."""
-        return self._dialect.form(request, state)
+        return self._dialect.constraint(request, state)
 
     def reader(self, request: ChatRequest, state: State) -> AnswerReader | None:
         """What tells the parts of the answer apart; None where all of it is content."""

@@ -8,6 +8,7 @@ import jsonschema
 import pytest
 
 from oruel.constraints.grammar import GrammarConstraint
+from oruel.constraints.spec import RulesSpec, rules_spec
 from oruel.constraints.tokens import TokenTable
 from oruel.errors import UnsupportedParameter
 from oruel.text.answer.plain_reader import PlainReader
@@ -138,16 +139,16 @@ REFUSED: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
 }  # fmt: skip
 
 
-def forms(name: str, schema: dict[str, Any]) -> str:
+def forms(name: str, schema: dict[str, Any]) -> RulesSpec:
     tool = Tool("f", "", {"type": "object", **schema})
-    return PlainGrammars({}, None, ()).calls(FORMS[name], [tool], State.TEXT, must=True, several=False).grammar
+    return PlainGrammars({}, None, ()).calls(FORMS[name], [tool], State.TEXT, must=True, several=False)
 
 
 @pytest.mark.parametrize(("name", "schema"), EVERY)
 def test_whatever_is_drawn_is_valid(name: str, schema: dict[str, Any]) -> None:
     tokens, grammar, whole = TokenTable(ByteVocabulary()), forms(name, schema), 0
     for seed in range(60):
-        chance, held, text = random.Random(seed), GrammarConstraint(tokens, grammar, 2000, closes=False), bytearray()
+        chance, held, text = random.Random(seed), GrammarConstraint(tokens, grammar, 2000), bytearray()
         while len(text) < 1500 and not held.is_complete:
             token = drawn(held, 257, chance)
             if token == 256:
@@ -194,7 +195,7 @@ def test_strings_in_tags_keep_their_lengths_and_what_else_they_cannot_be_held_to
         assert form.tagged
         tag = f"{form.tagged.before_key}a{form.tagged.after_key}{text}{form.tagged.after_value}"
         middle = form.middle.replace(NAME_AGAIN, "f").replace(INDEX, "1")
-        held = GrammarConstraint(tokens, rules, 500, closes=False)
+        held = GrammarConstraint(tokens, rules_spec(rules, "tools"), 500)
         written[text] = allows(held, f"f{middle}{tag}{form.end}".encode())
     assert written == {"x": False, "xy": True, "xyz": True, "xyzz": False}
     for keyword, value in {"pattern": "x", "format": "date"}.items():
@@ -218,3 +219,11 @@ def test_a_call_reads_as_the_value_it_was_written_for() -> None:
                 "a": "x'", "b": 'it\'s "so"', "c": [1, True, None], "d": {"k": False, "l": -1500.0},
             }  # fmt: skip
             assert reader.called
+
+
+def test_a_choice_that_looks_like_part_of_a_grammar_is_text() -> None:
+    choices = ["%json {", "\x1f", "start: x"]
+    spec = forms("Python", {"properties": {"a": {"enum": choices}}, "required": ["a"]})
+    assert spec.schemas == ()
+    tokens = TokenTable(ByteVocabulary())
+    assert allows(GrammarConstraint(tokens, spec, 500), b'[f(a="%json {")]')

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oruel.constraints.grammar import GrammarConstraint
+from oruel.constraints.spec import GrammarSpec, JsonObjectSpec, schema_spec
 from oruel.constraints.tokens import TokenTable
-from oruel.engine.protocol import GrammarSpec, TokenOutput
+from oruel.engine.protocol import TokenOutput
 from oruel.errors import InvalidParameter
 from oruel.text.answer.choice import ChoicePiece, ChoiceText
 from oruel.text.dialect import Dialect
@@ -77,14 +78,16 @@ class Model:
     def shown(self, token: int) -> bytes:
         return self._texts.get(token) or self.vocabulary.piece(token)
 
-    def form(self, request: ChatRequest) -> GrammarSpec:
-        form = self.dialect.form(request, self.state)
-        assert form
-        return form
+    def spec(self, request: ChatRequest) -> GrammarSpec:
+        spec = self.dialect.constraint(request, self.state)
+        if isinstance(spec, JsonObjectSpec):
+            # The same documents, under the constraint that the other formats have.
+            return schema_spec({"type": "object"})
+        assert isinstance(spec, GrammarSpec)
+        return spec
 
     def held(self, request: ChatRequest, budget: int = 10_000) -> GrammarConstraint:
-        form = self.form(request)
-        return GrammarConstraint(self.tokens, form.grammar, budget, closes=form.closes, leave=form.leave)
+        return GrammarConstraint(self.tokens, self.spec(request), budget)
 
     def read(self, request: ChatRequest, tokens: Sequence[int], last: Any = "stop") -> tuple[list[ChoicePiece], str]:
         """The pieces of an answer of these tokens, and why it ended."""
@@ -253,7 +256,7 @@ def test_a_function_whose_name_is_that_of_a_part_is_refused_by_name(name: str) -
 def refusal(spoken: Spoken, name: str) -> str:
     request = replace(asked(), tools=(Tool(name),), tool_choice=ToolChoice("auto", (name,)))
     try:
-        Model(spoken, special=True).form(request)
+        Model(spoken, special=True).spec(request)
     except InvalidParameter as error:
         return error.message
     return ""
@@ -321,7 +324,7 @@ def test_a_document_comes_whole_behind_free_reasoning(spoken: Spoken, special: b
     model = Model(spoken, special=special)
     request = asked("none", wanted=wanted)
     document = json.dumps({"city": "Bern é", "days": 3}, ensure_ascii=False)
-    before = spoken.thinks(THOUGHT) if spoken.thinks and model.form(request).leave else ""
+    before = spoken.thinks(THOUGHT) if spoken.thinks and model.spec(request).leave else ""
     held = model.held(request)
     assert allows(held, model.spelt(before + spoken.answers(document)))
     for budget in (160, 240):

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from oruel.constraints.grammar import GrammarConstraint
+from oruel.constraints.spec import RulesSpec
 from oruel.constraints.tokens import TokenTable
 from oruel.errors import InvalidParameter
 from oruel.text.arguments.quoted import PYTHON
@@ -147,9 +148,9 @@ def test_what_a_template_writes_of_calls_its_grammar_takes_and_its_reader_gives_
         for calls in (each.calls[:1], each.calls) if each.form.between is not None else (each.calls[:1],):
             body = written(each.template, each.form, calls)
             request, state = asked(must=must, several=len(calls) > 1), dialect.state_after("")
-            form = dialect.form(request, state)
-            assert form
-            held = GrammarConstraint(tokens, form.grammar, 10_000, closes=False)
+            spec = dialect.constraint(request, state)
+            assert isinstance(spec, RulesSpec)
+            held = GrammarConstraint(tokens, spec, 10_000)
             for token in spelt(body, vocabulary.control_tokens):
                 allowed = held.mask()[token // 8] >> (token % 8) & 1
                 assert allowed, f"{name}: {body!r}"
@@ -186,9 +187,9 @@ def test_a_name_that_is_not_declared_is_stopped_at_its_first_wrong_letter() -> N
     vocabulary = ByteVocabulary()
     for name, each in covered().items():
         dialect = each.dialect(vocabulary)
-        form = dialect.form(asked(must=True, several=True), dialect.state_after(""))
-        assert form
-        held = GrammarConstraint(TokenTable(vocabulary), form.grammar, 500, closes=False)
+        spec = dialect.constraint(asked(must=True, several=True), dialect.state_after(""))
+        assert isinstance(spec, RulesSpec)
+        held = GrammarConstraint(TokenTable(vocabulary), spec, 500)
         for token in vocabulary.tokenize(f"{each.form.begin}get_we".replace(LOWER_ID, "abcdefghi0")):
             held.accept(token)
         bits = held.mask()

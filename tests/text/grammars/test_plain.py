@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from oruel.constraints.grammar import GrammarConstraint
+from oruel.constraints.spec import RulesSpec
 from oruel.constraints.tokens import TokenTable
 from oruel.text.formats.calls import HERMES, ToolFormat
 from oruel.text.formats.reasoning import Markers, State
@@ -34,7 +35,7 @@ class Answer:
         tokens = TokenTable(ByteVocabulary())
         markers = THINK if state is not State.TEXT else None
         made = PlainGrammars({}, markers, list(b"</think>")).calls(form, TOOLS, state, must=must, several=several)
-        self._held = GrammarConstraint(tokens, made.grammar, 10_000, closes=False)
+        self._held = GrammarConstraint(tokens, made, 10_000)
 
     def allows(self, text: str) -> bool:
         """Whether all of it may follow; what may is written."""
@@ -122,7 +123,8 @@ def test_an_answer_that_may_reason_may_also_go_straight_to_its_text_or_call() ->
 def test_a_document_behind_reasoning_is_whole_within_the_budget(wanted: ResponseFormat, budget: int) -> None:
     tokens = TokenTable(ByteVocabulary())
     form = PlainGrammars({}, THINK, list(b"</think>")).document(wanted, State.REASONING)
-    held, written = GrammarConstraint(tokens, form.grammar, budget, closes=form.closes, leave=form.leave), bytearray()
+    assert isinstance(form, RulesSpec)
+    held, written = GrammarConstraint(tokens, form, budget), bytearray()
     for _ in range(budget):
         if held.is_complete:
             break

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from oruel.constraints.schema import embed_schema
+from oruel.constraints.spec import embedded
 from oruel.json_schema.keywords import ANNOTATIONS, DEFINITIONS
 from oruel.text.arguments.element_rules import ElementRules
 from oruel.text.arguments.quoted_rules import QuotedRules, check_tagged
@@ -46,7 +46,7 @@ class CallGrammar:
             lines.append(spelt.rules)
             return expression
         if self._format.tagged is None:
-            return f"%json {embed_schema(schema)}"
+            return embedded(schema)
         if self._format.exact:
             check_tagged(schema, where)
         return self._tagged(self._format.tagged, number, ToolArguments(schema), lines)
@@ -66,7 +66,7 @@ class CallGrammar:
     def _value(self, name: str, way: ValueSyntax, end: str) -> str:
         if way.held:
             return self._text(name, way.held, end)
-        return f"{name}: %json {embed_schema(way.schema)} {self._lark.literal(end)}\n"
+        return f"{name}: {embedded(way.schema)} {self._lark.literal(end)}\n"
 
     def _text(self, name: str, held: TextLimits, end: str) -> str:
         if held.choices is not None:

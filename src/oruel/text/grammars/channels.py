@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 
-from oruel.constraints.schema import embed_schema
-from oruel.engine.protocol import GrammarSpec
+from oruel.constraints.spec import RulesSpec, embedded, rules_spec
 from oruel.errors import InvalidParameter
 from oruel.text.formats.calls import ToolFormat
 from oruel.text.formats.channels import ChannelPart, Channels, marks
 from oruel.text.formats.reasoning import State
 from oruel.text.grammars.calls import CallGrammar
+from oruel.text.grammars.plain import param_of
 from oruel.text.lark import TERMINALS, Lark, without
 from oruel.types import ResponseFormat, Tool
 
@@ -28,20 +28,21 @@ class ChannelGrammars:
         # Tokens of other kinds may hold a marker too: what is free holds none.
         self._terminals = TERMINALS + without("FREE", plain) + without("FINAL", [*plain, *self._aside_close])
 
-    def document(self, wanted: ResponseFormat, state: State) -> GrammarSpec:
+    def document(self, wanted: ResponseFormat, state: State) -> RulesSpec:
         """For an answer that begins in `state`. `wanted` is not text. Where the model reasons, it does so once."""
-        schema = wanted.schema if wanted.type == "json_schema" else {"type": "object"}
-        document = f"%json {embed_schema(schema)} {self._lark.literal(self._channels.final.close)}"
+        schema, param = wanted.schema if wanted.type == "json_schema" else {"type": "object"}, param_of(wanted)
+        document = f"{embedded(schema)} {self._lark.literal(self._channels.final.close)}"
         if state is State.TEXT:
-            return GrammarSpec(self._grammar(document), closes=True)
+            return rules_spec(self._grammar(document), param, closes=True)
         document = f"{self._lark.literal(self._channels.final.open)} {document}"
         if self._channels.reasoning is None:
-            return GrammarSpec(self._grammar(document), closes=True)
+            return rules_spec(self._grammar(document), param, closes=True)
         opened = "" if state is State.REASONING else self._lark.literal(self._channels.reasoning.open)
         rules = self._up_to_close("reasoning", self._channels.reasoning)
-        return GrammarSpec(self._grammar(f"{opened} reasoning {document}", rules), closes=True, leave=self._leave)
+        grammar = self._grammar(f"{opened} reasoning {document}", rules)
+        return rules_spec(grammar, param, closes=True, leave=self._leave)
 
-    def calls(self, tools: Sequence[Tool], state: State, *, must: bool, several: bool) -> GrammarSpec:
+    def calls(self, tools: Sequence[Tool], state: State, *, must: bool, several: bool) -> RulesSpec:
         """Calls of `tools`, at least one where it `must` be; else any parts, of which the last may be calls. Raises
         InvalidParameter for a tool whose name is that of a part.
         """
@@ -61,7 +62,7 @@ class ChannelGrammars:
             rules.append(self._final)
         heads = " | ".join(f"{self._lark.literal(part.open)} {name}" for name, part in parts.items())
         loop = f"({heads})* ({' | '.join(ends)})" if heads else f"({' | '.join(ends)})"
-        return GrammarSpec(self._grammar(self._begun(loop, state, must=must), *rules))
+        return rules_spec(self._grammar(self._begun(loop, state, must=must), *rules), "tools")
 
     def _check_name(self, name: str) -> None:
         heads = [form.begin + name + form.middle for form in self._formats]

@@ -2,9 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from oruel.constraints.json_object import GRAMMAR as JSON_OBJECT
-from oruel.constraints.schema import embed_schema, json_grammar
-from oruel.engine.protocol import GrammarSpec
+from oruel.constraints.spec import DocumentSpec, JsonObjectSpec, RulesSpec, embedded, rules_spec, schema_spec
 from oruel.text.formats.calls import ToolFormat
 from oruel.text.formats.reasoning import Markers, State
 from oruel.text.grammars.calls import CallGrammar
@@ -15,6 +13,10 @@ from oruel.types import ResponseFormat, Tool
 BLANK = "BLANK: /[ \\n]{0,4}/\n"
 
 
+def param_of(wanted: ResponseFormat) -> str:
+    return "response_format.json_schema.schema" if wanted.type == "json_schema" else "response_format"
+
+
 class PlainGrammars:
     """Those of one model. `leave` are the tokens of the marker that ends its reasoning."""
 
@@ -23,24 +25,24 @@ class PlainGrammars:
         self._markers = markers
         self._leave = tuple(leave)
 
-    def document(self, wanted: ResponseFormat, state: State) -> GrammarSpec:
+    def document(self, wanted: ResponseFormat, state: State) -> DocumentSpec:
         """For an answer that begins in `state`. `wanted` is not text."""
         if state is State.REASONING:
             schema = wanted.schema if wanted.type == "json_schema" else {"type": "object"}
-            rules = self._after_reasoning(state, f"%json {embed_schema(schema)}")
-            return GrammarSpec(rules, closes=True, leave=self._leave)
+            rules = self._after_reasoning(state, embedded(schema))
+            return rules_spec(rules, param_of(wanted), closes=True, leave=self._leave)
         # Where the model may or may not reason first, it goes straight to the document.
-        return GrammarSpec(JSON_OBJECT if wanted.type == "json_object" else json_grammar(wanted.schema), closes=True)
+        return JsonObjectSpec() if wanted.type == "json_object" else schema_spec(wanted.schema)
 
     def calls(
         self, tool_format: ToolFormat, tools: Sequence[Tool], state: State, *, must: bool, several: bool
-    ) -> GrammarSpec:
+    ) -> RulesSpec:
         """Calls of `tools`, at least one where it `must` be; else free text that may end in calls."""
         calls = CallGrammar(self._lark, tool_format, tools, several=several)
         if must:
             begin = self._lark.literal(tool_format.begin)
-            return GrammarSpec(self._after_reasoning(state, f"{begin} calls") + calls.rules)
-        return GrammarSpec(self._free(tool_format, state) + calls.rules)
+            return rules_spec(self._after_reasoning(state, f"{begin} calls") + calls.rules, "tools")
+        return rules_spec(self._free(tool_format, state) + calls.rules, "tools")
 
     def _after_reasoning(self, state: State, body: str) -> str:
         if state is State.TEXT or self._markers is None:

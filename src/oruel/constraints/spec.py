@@ -1,0 +1,110 @@
+"""Constraints as data, as requests state them and as they cross to the engine. Each says what it is."""
+
+import json
+from typing import Any
+
+import msgspec
+from llguidance import LLMatcher
+
+from oruel.constraints.schema import embed_schema
+from oruel.json_schema.keywords import Schema
+
+# Encloses each schema in the text of rules. Neither JSON nor a Lark string contains it unescaped.
+MARK = "\x1f"
+
+
+class Spec(msgspec.Struct, tag=True, array_like=True, frozen=True):
+    pass
+
+
+class JsonObjectSpec(Spec, frozen=True):
+    """JSON mode: any JSON object."""
+
+    @property
+    def param(self) -> str:
+        return "response_format"
+
+    @property
+    def schemas(self) -> tuple[Any, ...]:
+        return ()
+
+
+class SchemaSpec(Spec, frozen=True):
+    """A document that fits `schema`, a JSON Schema as text. If it `closes`, it is completed before the budget ends."""
+
+    schema: str
+    closes: bool = True
+
+    @property
+    def param(self) -> str:
+        return "response_format.json_schema.schema"
+
+    @property
+    def leave(self) -> tuple[int, ...]:
+        return ()
+
+    @property
+    def grammar(self) -> str:
+        """In llguidance's format."""
+        grammar: str = LLMatcher.grammar_from_json_schema(self.schema)
+        return grammar
+
+    @property
+    def schemas(self) -> tuple[Any, ...]:
+        return (json.loads(self.schema),)
+
+
+class RulesSpec(Spec, frozen=True):
+    """A grammar in llguidance's Lark. `parts` are its text; those at odd indices are JSON Schemas. `leave`: the tokens
+    that end the free text before a document. `param`: the parameter that asked for it.
+    """
+
+    parts: tuple[str, ...]
+    param: str
+    closes: bool = False
+    leave: tuple[int, ...] = ()
+
+    @property
+    def grammar(self) -> str:
+        return "".join(self.parts)
+
+    @property
+    def schemas(self) -> tuple[Any, ...]:
+        return tuple(map(json.loads, self.parts[1::2]))
+
+
+class DocumentOrCallsSpec(Spec, frozen=True):
+    """A document, which is completed in time, or calls, which never are."""
+
+    document: JsonObjectSpec | SchemaSpec | RulesSpec
+    calls: RulesSpec
+
+    @property
+    def param(self) -> str:
+        return self.document.param
+
+    @property
+    def schemas(self) -> tuple[Any, ...]:
+        return (*self.document.schemas, *self.calls.schemas)
+
+
+GrammarSpec = SchemaSpec | RulesSpec
+DocumentSpec = JsonObjectSpec | GrammarSpec
+ConstraintSpec = DocumentSpec | DocumentOrCallsSpec
+
+
+def schema_spec(schema: Schema, *, closes: bool = True) -> SchemaSpec:
+    """Raises SchemaRefused for a reference to nothing in the schema."""
+    return SchemaSpec(embed_schema(schema), closes)
+
+
+def embedded(schema: Schema) -> str:
+    """The schema as an expression in the text of rules."""
+    return f"%json {MARK}{embed_schema(schema)}{MARK}"
+
+
+def rules_spec(rules: str, param: str, *, closes: bool = False, leave: tuple[int, ...] = ()) -> RulesSpec:
+    """Of Lark text, in which `embedded` wrote the schemas."""
+    parts = tuple(rules.split(MARK))
+    assert len(parts) % 2 == 1
+    return RulesSpec(parts, param, closes, leave)
