@@ -226,4 +226,4 @@ def test_a_choice_that_looks_like_part_of_a_grammar_is_text() -> None:
     spec = forms("Python", {"properties": {"a": {"enum": choices}}, "required": ["a"]})
     assert spec.schemas == ()
     tokens = TokenTable(ByteVocabulary())
-    assert allows(GrammarConstraint(tokens, spec, 500), b'[f(a="%json {")]')
+    assert allows(GrammarConstraint(tokens, spec, 500), b'<|tool_call_start|>[f(a="%json {")]<|tool_call_end|>')
