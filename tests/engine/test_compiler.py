@@ -157,13 +157,15 @@ def test_who_went_away_is_not_compiled_for(monkeypatch: pytest.MonkeyPatch) -> N
     assert not compiler.release(0), "its outcome is passed over"
 
 
-def test_scopes_take_turns_and_the_cheapest_compilation_of_each_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_accounts_take_turns_and_the_cheapest_compilation_of_each_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
     gate = Gate(monkeypatch)
     compiler, delivered = compiling()
     compiler.submit(request(0, rules("0")))
     assert gate.begun.wait(PATIENCE_SECONDS)
-    for number, (scope, seconds) in enumerate([("a", 0.03), ("a", 0.02), ("a", 0.01), ("b", 9), ("b", 8)], start=1):
-        compiler.submit(msgspec.structs.replace(request(number, rules(str(seconds))), scope=scope))
+    for number, (cache_salt, seconds) in enumerate(
+        [("a", 0.03), ("a", 0.02), ("a", 0.01), ("b", 9), ("b", 8)], start=1
+    ):
+        compiler.submit(msgspec.structs.replace(request(number, rules(str(seconds))), cache_salt=cache_salt))
     gate.opened.set()
     order = [delivered.get(timeout=PATIENCE_SECONDS).request.sequence for _ in range(6)]
     assert [number for number in order if number in {1, 2, 3}] == [3, 2, 1]

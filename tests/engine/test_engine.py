@@ -225,11 +225,11 @@ def test_a_prompt_that_is_cached_whole_still_computes_its_last_token() -> None:
     assert started(last) == {1: 99}
 
 
-def test_prefixes_are_shared_within_a_scope_only() -> None:
+def test_prefixes_are_shared_within_a_cache_salt_only() -> None:
     under_test = engine(CountingContext(window=512))
     cached: dict[int, int] = {}
-    for number, scope in enumerate(("ada", "bob", "ada")):
-        request = msgspec.structs.replace(submit(number, prompt(100), max_tokens=1), scope=scope)
+    for number, cache_salt in enumerate(("ada", "bob", "ada")):
+        request = msgspec.structs.replace(submit(number, prompt(100), max_tokens=1), cache_salt=cache_salt)
         under_test.submit(request, number)
         cached |= started(under_test.step())
         run(under_test)

@@ -60,14 +60,14 @@ class LocalBackend:
         prepared = await self._prepare(request)
         max_tokens = self._clamp(request.max_tokens, len(prepared.tokens))
         choices = [self._choice(request, prepared.state) for _ in range(request.n)]
-        scope = "" if self._shares_with_all else request.account
+        cache_salt = "" if self._shares_with_all else request.account
         with self._engine.generate(
             prepared.tokens,
             request.sampling,
             choices=request.n,
             max_tokens=max_tokens,
             tier=request.tier,
-            scope=scope,
+            cache_salt=cache_salt,
             constraint=prepared.constraint,
         ) as generation:
             place = await generation.started()

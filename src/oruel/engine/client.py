@@ -158,7 +158,7 @@ class EngineClient:
         choices: int,
         max_tokens: int,
         tier: Tier = "standard",
-        scope: str = "",
+        cache_salt: str = "",
         constraint: ConstraintSpec | None = None,
     ) -> Iterator[Generation]:
         """Starts one sequence per choice; leaving the context cancels what is still live.
@@ -170,7 +170,7 @@ class EngineClient:
         generation = Generation(self, sequences)
         try:
             for choice, sequence in enumerate(sequences):
-                submit = Submit(sequence, prompt, choice, max_tokens, sampling, tier, scope, constraint)
+                submit = Submit(sequence, prompt, choice, max_tokens, sampling, tier, cache_salt, constraint)
                 self.process.send(submit)
                 self._live[sequence] = generation
             yield generation

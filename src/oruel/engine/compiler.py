@@ -41,9 +41,9 @@ Compilation = Generator[float, None, Constraint | SequenceFailed]
 
 
 class GrammarCompiler:
-    """`deliver` is given each request's outcome, on another thread. All else is called from one thread. Compilations
-    run in pieces. Scopes take turns, one piece each; within a scope a costly piece is put off for some time, so that
-    cheap ones that come meanwhile go first. `window`: the most tokens of a sequence.
+    """Compiles in pieces, on a thread of its own, where it calls `deliver` with each outcome. Everything else is called
+    from one thread. Cache salts (accounts) take turns, one piece each. Within one, a costly piece is postponed, so that
+    cheap ones that arrive in the meantime go first. `window`: the most tokens of a sequence.
     """
 
     def __init__(self, tokens: TokenTable, deliver: Callable[[CompiledRequest], None], window: int) -> None:
@@ -72,7 +72,7 @@ class GrammarCompiler:
     def _queue(self, request: Submit, work: Compilation, seconds: float) -> None:
         with self._changed:
             due = time.monotonic() + POSTPONED * seconds
-            self._turns.add(request.sequence, request.scope, due, (request, work))
+            self._turns.add(request.sequence, request.cache_salt, due, (request, work))
             self._changed.notify()
 
     def _run(self) -> None:

@@ -53,7 +53,7 @@ class IdleSlot:
     tokens: list[int]
     invariant: int
     used: int
-    scope: str = ""
+    cache_salt: str = ""
 
 
 class Engine:
@@ -136,7 +136,7 @@ class Engine:
             logprobs=request.sampling.logprobs,
             tier=request.tier,
             arrived=now,
-            scope=request.scope,
+            cache_salt=request.cache_salt,
             reproducible=request.sampling.reproducible,
             param=request.constraint.param if request.constraint else "",
         )
@@ -168,7 +168,15 @@ class Engine:
 
     def _slots(self) -> list[Slot]:
         idle = [
-            Slot(number, held.tokens, len(held.tokens), held.invariant, held.used, is_idle=True, scope=held.scope)
+            Slot(
+                number,
+                held.tokens,
+                len(held.tokens),
+                held.invariant,
+                held.used,
+                is_idle=True,
+                cache_salt=held.cache_salt,
+            )
             for number, held in self._idle.items()
         ]
         busy = [
@@ -179,7 +187,7 @@ class Engine:
                 s.invariant,
                 self._steps,
                 is_idle=False,
-                scope=s.scope,
+                cache_salt=s.cache_salt,
                 reproducible=s.reproducible,
             )
             for s in self._running
@@ -277,7 +285,7 @@ class Engine:
         if not self._limits.shares:
             held = []
         self._context.forget(slot, len(held))
-        self._idle[slot] = IdleSlot(held, min(sequence.invariant, len(held)), self._steps, sequence.scope)
+        self._idle[slot] = IdleSlot(held, min(sequence.invariant, len(held)), self._steps, sequence.cache_salt)
         sequence.slot, sequence.computed, sequence.invariant, sequence.undecided = None, 0, 0, None
 
 

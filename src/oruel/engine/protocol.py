@@ -37,7 +37,7 @@ class Start(EngineMessage, frozen=True):
 
 class Submit(EngineMessage, frozen=True):
     """Start a sequence. `max_tokens` is already clamped to the context: len(prompt) + max_tokens <= context.
-    Computed prefixes are shared among sequences of the same `scope`.
+    Computed prefixes are shared among sequences of the same `cache_salt`.
     """
 
     sequence: int
@@ -46,7 +46,7 @@ class Submit(EngineMessage, frozen=True):
     max_tokens: int
     sampling: SamplingParams
     tier: Tier = "standard"
-    scope: str = ""
+    cache_salt: str = ""
     constraint: ConstraintSpec | None = None
 
 

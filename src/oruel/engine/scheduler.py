@@ -106,7 +106,7 @@ def place_waiting(
                 placement.invariant,
                 used=0,
                 is_idle=False,
-                scope=sequence.scope,
+                cache_salt=sequence.cache_salt,
                 reproducible=sequence.reproducible,
             )
 

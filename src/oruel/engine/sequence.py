@@ -15,7 +15,7 @@ HEAD_START_SECONDS = 10.0
 @dataclass(eq=False, slots=True)
 class Sequence:
     """`tokens` are the prompt's, then the generated ones. `slot` is where it runs, None while it waits. `arrived` is in
-    seconds of any clock. Prefixes are shared within a `scope`. A `reproducible` sequence is always computed in
+    seconds of any clock. Prefixes are shared within a `cache_salt`. A `reproducible` sequence is always computed in
     batch-invariant shapes; of any sequence, the first `invariant` tokens were. `undecided` are the logits of the next
     token, if the constraint needs more than one step for it. `param`: the request's parameter that constrains it.
 
@@ -31,7 +31,7 @@ class Sequence:
     logprobs: int | None = None
     tier: Tier = "standard"
     arrived: float = 0.0
-    scope: str = ""
+    cache_salt: str = ""
     reproducible: bool = True
     param: str = ""
     started: bool = False

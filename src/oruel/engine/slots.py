@@ -26,7 +26,7 @@ class Slot:
     invariant: int
     used: int
     is_idle: bool
-    scope: str = ""
+    cache_salt: str = ""
     reproducible: bool = False
 
     def usable(self, sequence: Sequence) -> int:
@@ -35,7 +35,11 @@ class Slot:
 
     def alike(self, sequence: Sequence) -> int:
         """How many of its first tokens are those of a sequence that it may share with."""
-        return shared_prefix(self.tokens, sequence.tokens, sequence.known - 1) if self.scope == sequence.scope else 0
+        return (
+            shared_prefix(self.tokens, sequence.tokens, sequence.known - 1)
+            if self.cache_salt == sequence.cache_salt
+            else 0
+        )
 
     def will_serve(self, sequence: Sequence) -> bool:
         """Whether all that is still to be computed here may be taken over too."""
