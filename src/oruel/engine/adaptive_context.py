@@ -1,4 +1,4 @@
-"""A context that changes its number of threads between steps, by how long they take."""
+"""A context that adjusts its number of threads between steps, depending on how long the steps take."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from oruel.engine.idle_cores import IdleCores
 from oruel.engine.threads import ThreadController, shape_of, thread_counts
 
-# What each count is measured with at the start: single tokens, as a lone stream decodes them.
+# At the start, each count is measured on single tokens, as a lone stream decodes them.
 MEASURED_STEPS, MEASURED_SECONDS = 12, 0.25
 
 
 class ThreadedContext(Protocol):
-    """A DecodeContext whose threads can be set; llama.context.Context is one."""
+    """A DecodeContext whose number of threads can be set, such as llama.context.Context."""
 
     @property
     def window(self) -> int: ...
@@ -35,7 +35,7 @@ class ThreadedContext(Protocol):
 
 
 class AdaptiveContext:
-    """Wraps `context`, and is its only user. No bit of a reproducible step depends on the number of threads."""
+    """Wraps `context` and is its only user. The bits of a reproducible step don't depend on the number of threads."""
 
     def __init__(self, context: ThreadedContext, cores: int, clock: Callable[[], float] = time.perf_counter) -> None:
         self._context = context
@@ -52,7 +52,7 @@ class AdaptiveContext:
         return self._context.threads
 
     def measure(self, token: int) -> None:
-        """Chooses the number of threads to start with, from single steps with `token`. Needs empty cells."""
+        """Chooses the initial number of threads by timing single steps with `token`. All cells have to be empty."""
         for threads in self._counts:
             self._context.threads = threads
             start = self._clock()

@@ -1,8 +1,8 @@
-"""Chunks become batches for llama.cpp. In an invariant batch a row's bits don't depend on what else is computed.
+"""Turns chunks into batches for llama.cpp. In an invariant batch, the bits of a row don't depend on the other rows.
 
-The rules, and how they were found, are in docs/determinism.md: at least two rows, at least two of them with logits,
-fewer than 64 of one sequence, and sequences in adjacent slots. Where a reproducible sequence has too few neighbours,
-padding is computed and forgotten again.
+The rules are derived in docs/determinism.md: at least two rows, at least two of them with logits, fewer than 64 rows of
+one sequence, and sequences in adjacent slots. If a reproducible sequence has too few neighbours, padding is computed
+and then forgotten.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -17,8 +17,8 @@ PADDING_TOKEN = 0
 
 
 class Batch(msgspec.Struct, frozen=True):
-    """Four columns, a row per token. `yields` pairs a sequence's chunk with its row among those that have logits;
-    `padding` holds (slot, position) of the cells to forget afterwards.
+    """Four columns with one row per token. `yields` pairs a sequence's chunk with its row among those that have logits.
+    `padding` lists the cells to forget afterwards, as (slot, position).
     """
 
     tokens: list[int]
@@ -38,7 +38,9 @@ class Batch(msgspec.Struct, frozen=True):
 
 
 def prefill_batches(chunks: Iterable[SequenceChunk]) -> Iterator[Batch]:
-    """Chunks of reproducible sequences one by one, in their order; those of all others together, which takes less."""
+    """Yields each chunk of a reproducible sequence alone, in order, and the chunks of all other sequences together,
+    which is cheaper.
+    """
     others: list[Batch] = []
     for chunk in chunks:
         batch = prefill_batch(chunk)
@@ -51,7 +53,7 @@ def prefill_batches(chunks: Iterable[SequenceChunk]) -> Iterator[Batch]:
 
 
 def join_batches(batches: list[Batch]) -> Batch:
-    """One batch of several without padding; llama.cpp wants them in order of slot."""
+    """Joins batches without padding into one, in order of slot, as llama.cpp requires."""
     batches = sorted(batches, key=lambda batch: batch.slots[0])
     firsts = accumulate((sum(batch.outputs) for batch in batches), initial=0)
     return Batch(
@@ -67,10 +69,10 @@ def join_batches(batches: list[Batch]) -> Batch:
 
 
 def prefill_batch(chunk: SequenceChunk) -> Batch:
-    """A chunk of at least two tokens, alone."""
+    """A batch of a single chunk of at least two tokens."""
     assert chunk.count >= 2, chunk
     assert chunk.sequence.slot is not None
-    # The logits before the last are the second row that the output layer needs in an invariant batch.
+    # The output layer needs two rows in an invariant batch; the last but one is the second.
     rows = 0 if not chunk.yields else 2 if chunk.sequence.reproducible else 1
     return Batch(
         tokens=chunk.sequence.tokens[chunk.start : chunk.end],
@@ -85,7 +87,7 @@ def prefill_batch(chunk: SequenceChunk) -> Batch:
 def decode_batch(
     chunks: Ordered[SequenceChunk], slot_count: int, held: Callable[[int], int], *, can_pad: bool = True
 ) -> Batch:
-    """One token of each sequence. `held` gives the number of cells that a slot holds, where its padding goes."""
+    """One token of each sequence. `held(slot)` returns the number of cells in use, which is where padding goes."""
     pads = can_pad and any(chunk.sequence.reproducible for chunk in chunks)
     by_slot = {chunk.sequence.slot: chunk for chunk in chunks if chunk.sequence.slot is not None}
     slots = pad_slots(sorted(by_slot), slot_count) if pads else sorted(by_slot)

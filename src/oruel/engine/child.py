@@ -1,4 +1,4 @@
-"""One engine process, from its start to its end: what it is told, what it says, and how long it may be silent."""
+"""One engine process from start to end: its messages, and how long it may be silent."""
 
 import asyncio
 import os
@@ -18,7 +18,7 @@ TURNS_OF_SILENCE = 10
 
 
 class EngineChild:
-    """`on_step` is called with each step's output, on the event loop."""
+    """Calls `on_step` with each step's output, on the event loop."""
 
     _process: asyncio.subprocess.Process
 
@@ -35,9 +35,10 @@ class EngineChild:
     async def spawn(
         cls, start: Start, on_step: Callable[[StepOutput], None], environment: Mapping[str, str] | None = None
     ) -> "EngineChild":
-        """A process that is about to load the model, with these variables, or those of this process.
+        """Starts a process that will load the model, with the given environment variables (None: those of this
+        process).
 
-        Raises ModelLoadError where the system has no room for it.
+        Raises ModelLoadError if the system can't start a process.
         """
         child = cls(start, on_step)
         try:
@@ -51,7 +52,7 @@ class EngineChild:
         ours, theirs = os.pipe()
         try:
             await self._frames.read(ours)
-            # The last to be waited for: a process that nobody has yet would outlive a cancellation.
+            # The last await: a process that no one holds yet would outlive a cancellation.
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
@@ -59,7 +60,7 @@ class EngineChild:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=theirs,
                 env=environment,
-                # A Ctrl-C goes to the whole process group; when to stop is the API process's decision.
+                # Ctrl-C reaches the whole process group, but the API process decides when to stop.
                 start_new_session=True,
             )
         finally:
@@ -71,11 +72,11 @@ class EngineChild:
 
     @property
     def answered_seconds(self) -> float:
-        """From Ready to the last word."""
+        """Seconds from EngineReady to the last message."""
         return self._last_word_at - self._ready_at
 
     async def ready(self) -> EngineReady:
-        """Returns when the model is loaded, which may take minutes. Raises ModelLoadError with the engine's words."""
+        """Returns when the model is loaded, which may take minutes. Raises ModelLoadError with the engine's message."""
         match await self._first_word():
             case EngineReady() as ready:
                 self._ready_at = self._last_word_at
@@ -90,11 +91,11 @@ class EngineChild:
         self._process.stdin.write(frame(message))
 
     async def silence(self) -> None:
-        """Returns when the process has closed its end, which it only does by ending."""
+        """Returns when the process has closed its end of the pipe, which happens only when it ends."""
         await asyncio.wait({self._frames.ended})
 
     async def _first_word(self) -> FromEngine | None:
-        """None where the process ended before it said anything."""
+        """The first message; None if the process ended without one."""
         waited_for: list[asyncio.Future[Any]] = [self._first, self._frames.ended]
         await asyncio.wait(waited_for, return_when=asyncio.FIRST_COMPLETED)
         return self._first.result() if self._first.done() else None
@@ -108,10 +109,10 @@ class EngineChild:
             self._on_step(message)
 
     async def watch(self, seconds: float) -> None:
-        """Kills the process once it has been silent for so long; a Ping gives it something to answer between steps.
+        """Kills the process after `seconds` of silence. A Ping makes a healthy engine answer between steps.
 
-        Silence is counted in turns of this event loop: one that comes late, or a machine that slept, adds one turn
-        at most, however long it was away.
+        Silence is counted in turns of this event loop. A late turn, or a machine that was suspended, adds at most one
+        turn, however long it took.
         """
         silent = 0
         while silent < TURNS_OF_SILENCE:
@@ -123,13 +124,13 @@ class EngineChild:
         self.kill()
 
     def kill(self) -> None:
-        # By its number, since Process.kill may reap the process before asyncio's own watcher does.
+        # By its pid, since Process.kill may reap the process before asyncio's own watcher does.
         if self.pid is not None:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
 
     async def bury(self) -> str:
-        """Waits for the end of a process that has gone silent for good, and says how it came."""
+        """Waits for the end of a process that has closed its pipe. Returns how it ended, such as "signal 9"."""
         try:
             code = await asyncio.wait_for(self._process.wait(), LAST_MOMENTS_SECONDS)
         except TimeoutError:
@@ -139,7 +140,7 @@ class EngineChild:
 
 
 def died_loading(start: Start, ending: str) -> str:
-    """What to tell of a process that ended so before it was ready."""
+    """The message for a process that ended before it was ready."""
     said = f"The engine process died while it loaded {start.model} ({ending}). "
     if start.library is None:
         return said + "Fetch the file again, or choose another; the lines above may say more."

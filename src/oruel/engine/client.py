@@ -1,4 +1,4 @@
-"""The API process's side of the engine: hands sequences to the engine process and their tokens to who waits."""
+"""The API process's side of the engine: submits sequences to the engine process and distributes their tokens."""
 
 import asyncio
 import itertools
@@ -26,7 +26,7 @@ from oruel.types import SamplingParams, Tier
 
 LONGEST_RETRY_SECONDS = 60
 
-# What may wait for a client that reads nothing, in tokens of all choices of a request.
+# The most unread tokens, of all choices of a request, for a client that doesn't read.
 MOST_UNREAD = 2**14
 
 Arrival = TokenOutput | SequenceFailed | EngineFailed | AnswerUnread
@@ -34,14 +34,16 @@ Arrival = TokenOutput | SequenceFailed | EngineFailed | AnswerUnread
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """What a request found when it left the queue: after `queued` seconds, `cached` tokens of its prompt computed."""
+    """What is known when a request leaves the queue: the seconds it was `queued`, and how many tokens of its prompt
+    were `cached`.
+    """
 
     queued: float
     cached: int
 
 
 class Generation:
-    """The sequences of one request, one per choice, each live until it has ended or was cancelled."""
+    """The sequences of one request, one per choice. Each is live until it ends or is cancelled."""
 
     def __init__(self, engine: "EngineClient", sequences: list[int]) -> None:
         self.place: Admission | None = None
@@ -53,11 +55,11 @@ class Generation:
 
     @property
     def age(self) -> float:
-        """Seconds since it was submitted."""
+        """Seconds since the request was submitted."""
         return time.perf_counter() - self._submitted
 
     async def started(self) -> Admission:
-        """Waits until the request leaves the queue, which it does with the first of its sequences.
+        """Waits until the first sequence of the request leaves the queue.
 
         Raises the same as `outputs`.
         """
@@ -68,9 +70,9 @@ class Generation:
         return self.place
 
     async def outputs(self) -> list[tuple[int, TokenOutput]]:
-        """All that has arrived since the last call, as (choice, output), at least one.
+        """Waits for output. Returns everything that arrived since the last call as (choice, output), at least one item.
 
-        Raises EngineFailed, and InvalidParameter if the constraint can't be enforced.
+        Raises EngineFailed, AnswerUnread, and InvalidParameter if the constraint can't be enforced.
         """
         while not self._arrived:
             self._stirred.clear()
@@ -99,7 +101,7 @@ class Generation:
             self._engine.cancel(sequence)
 
     def start(self, cached: int = 0) -> None:
-        """Only the first of the sequences counts: those after it share the prompt that it has computed."""
+        """Only the first sequence counts: the others share the prompt that it has computed."""
         self.place = self.place or Admission(self.age, cached)
         self._stirred.set()
 
@@ -114,9 +116,9 @@ class Generation:
 
 
 class EngineClient:
-    """Used on one event loop. `load` is the engine's state as of its last step.
+    """Belongs to one event loop. `load` is the engine's state as of its last step.
 
-    At most `max_waiting` sequences are held beside those that the engine runs at once.
+    Holds at most `max_waiting` sequences in addition to those that the engine runs at once.
     """
 
     def __init__(
@@ -161,9 +163,9 @@ class EngineClient:
         cache_salt: str = "",
         constraint: ConstraintSpec | None = None,
     ) -> Iterator[Generation]:
-        """Starts one sequence per choice; leaving the context cancels what is still live.
+        """Starts one sequence per choice. Leaving the context cancels those that are still live.
 
-        Raises what `require_room` raises, and EngineFailed while there is no engine.
+        Raises what `require_room` raises, and EngineFailed while no engine is available.
         """
         self.require_room(choices)
         sequences = [next(self._ids) for _ in range(choices)]
@@ -178,7 +180,7 @@ class EngineClient:
             generation.cancel_all()
 
     def require_room(self, choices: int) -> None:
-        """Raises Overloaded where the queue has no room for so many sequences, InvalidParameter where it never has."""
+        """Raises Overloaded if the queue has no room for `choices` sequences now, InvalidParameter if it never will."""
         if choices > self._most:
             raise InvalidParameter(
                 f"n is {choices}, but this server holds at most {self._most} choices at once, running or waiting. "
@@ -195,12 +197,12 @@ class EngineClient:
 
     def cancel(self, sequence: int) -> None:
         if self._live.pop(sequence, None):
-            # A dead engine has forgotten its sequences already.
+            # A dead engine has already forgotten its sequences.
             with suppress(EngineFailed):
                 self.process.send(Cancel(sequence))
 
     def _retry_seconds(self) -> int:
-        """As long as the head of the queue has waited: in about that time the whole queue moves up."""
+        """As long as the head of the queue has waited: the whole queue moves up in about that time."""
         head = max((generation.age for generation in self._live.values() if generation.place is None), default=0.0)
         return min(max(1, math.ceil(head)), LONGEST_RETRY_SECONDS)
 
@@ -209,7 +211,7 @@ class EngineClient:
         for started in step.started:
             self._begin(started)
         for token in step.tokens:
-            # Sequences cancelled here may still have had a token on its way.
+            # A sequence cancelled here may still have a token in transit.
             generation = self._live.pop(token.sequence, None) if token.finish else self._live.get(token.sequence)
             if generation:
                 generation.receive(token)

@@ -1,4 +1,4 @@
-"""Grammars become constraints in a thread of their own, so that no stream waits for a large one."""
+"""Compiles grammars into constraints on a thread of its own, so that no stream waits for an expensive one."""
 
 import logging
 import threading
@@ -18,11 +18,11 @@ from oruel.engine.turns import Turns
 from oruel.errors import SchemaRefused
 from oruel.sampling.constraint import Constraint
 
-# Several times what the library needs for the deepest schema that is allowed.
+# Several times what the library needs for the deepest allowed schema.
 STACK_BYTES = 64 * 2**20
-# A piece of work that takes a second lets all that come within so many seconds go first.
+# A piece of one second is postponed by so many seconds.
 POSTPONED = 10
-# Of one piece of a search for an end.
+# The length of one piece of a search for an end.
 SEARCH_SECONDS = 0.002
 
 log = logging.getLogger(__name__)
@@ -30,13 +30,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class CompiledRequest:
-    """A request with its constraint, or with why it can't have it."""
+    """A request with its constraint, or with the reason why there is none."""
 
     request: Submit
     outcome: Constraint | SequenceFailed
 
 
-# Yields, before each piece of the work, an estimate of the seconds that the piece takes.
+# Yields, before each piece of work, an estimate of its seconds.
 Compilation = Generator[float, None, Constraint | SequenceFailed]
 
 
@@ -62,7 +62,7 @@ class GrammarCompiler:
         self._queue(request, compilation(self._tokens, request, self._window), 0)
 
     def release(self, sequence: int) -> bool:
-        """Whether the sequence was waited for; its outcome is not waited for any more."""
+        """Forgets a sequence. Returns whether its outcome was still pending."""
         waited_for = sequence in self._pending
         self._pending.discard(sequence)
         with self._changed:
@@ -98,7 +98,7 @@ class GrammarCompiler:
 
 @contextmanager
 def deep_stack() -> Iterator[None]:
-    """For threads that are started: the library recurses as deep as a schema nests."""
+    """Sets the stack size of threads started inside: the library recurses as deep as a schema nests."""
     before = threading.stack_size(STACK_BYTES)
     try:
         yield

@@ -1,27 +1,27 @@
-"""How often the engine process failed in a row, and so how long to wait before the next attempt. No clock, no I/O."""
+"""Counts failures of the engine process in a row, and derives the pause before the next attempt. No clock, no I/O."""
 
 from dataclasses import dataclass
 
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
-# An engine that has answered for so long has shown that its failure wasn't about starting.
+# An engine that has answered for so long didn't fail at startup.
 HEALTHY_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class CrashHistory:
-    """`count` in a row; `last`: how the last process ended, such as "signal 9"."""
+    """`count` failures in a row; `last` says how the last process ended, such as "signal 9"."""
 
     count: int = 0
     last: str = ""
 
     def after(self, ending: str, answered_seconds: float) -> "CrashHistory":
-        """With one more; `answered_seconds`: how long the process had answered before it ended so."""
+        """The history with one more failure, of a process that had answered for `answered_seconds`."""
         return CrashHistory(1 if answered_seconds >= HEALTHY_SECONDS else self.count + 1, ending)
 
     @property
     def pause(self) -> float:
-        """Seconds: doubled with each crash, within bounds."""
+        """Seconds: doubles with each crash, within bounds."""
         doublings = min(max(self.count - 1, 0), 16)
         return min(FIRST_PAUSE_SECONDS * 2.0**doublings, LONGEST_PAUSE_SECONDS)
 

@@ -1,4 +1,4 @@
-"""Continuous batching: sequences join and leave between steps, and each step advances all that it can."""
+"""Continuous batching: sequences join and leave between steps, and each step advances every running sequence."""
 
 import bisect
 from collections.abc import Callable, Iterator
@@ -19,12 +19,12 @@ from oruel.sampling.constraint import UNDECIDED, Constraint, WorkBudget
 from oruel.sampling.logprobs import logprobs
 from oruel.sampling.sampler import Sampler
 
-# What constraints may cost all sequences of a step together, some 10 ms: more than almost any token takes.
+# The work budget of all constraints in one step, about 10 ms: more than almost any token needs.
 WORK_PER_STEP = 1500
 
 
 class DecodeContext(Protocol):
-    """What the engine needs of a model in memory; llama.context.Context has it."""
+    """What the engine needs of a loaded model. llama.context.Context implements it."""
 
     @property
     def window(self) -> int: ...
@@ -46,8 +46,8 @@ class DecodeContext(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class IdleSlot:
-    """What a slot that runs nothing still holds, how much of it was computed in batch-invariant shapes, and the step
-    in which it last ran something.
+    """What an idle slot still holds: its tokens, how many of them were computed in batch-invariant shapes, and the last
+    step in which it was used.
     """
 
     tokens: list[int]
@@ -57,8 +57,8 @@ class IdleSlot:
 
 
 class Engine:
-    """Sees token ids only; `is_end` knows the model's end tokens. Not thread-safe: one thread owns it and calls
-    submit, cancel and step in turn.
+    """Sees token ids only; `is_end` recognises the model's end tokens. Not thread-safe: one thread calls submit, cancel
+    and step.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Engine:
         tokens: list[TokenOutput] = []
         failures: list[SequenceFailed] = []
         work = self._resume(tokens, failures)
-        # Only those that wait need to know what the slots hold.
+        # Only waiting sequences need to know what the slots hold.
         slots = self._slots() if self._waiting else []
         plan = schedule(self._waiting, self._running, slots, self._limits)
         started = self._place(plan)
@@ -96,7 +96,9 @@ class Engine:
         return self.report(tokens, failures, started)
 
     def _resume(self, tokens: list[TokenOutput], failures: list[SequenceFailed]) -> WorkBudget:
-        """Those that sit out go on in equal parts; what others may still do in this step."""
+        """Continues undecided sequences, each with an equal share of the budget. Returns the budget that is left for
+        others.
+        """
         undecided = [(sequence, sequence.undecided) for sequence in self._running if sequence.undecided is not None]
         left = WORK_PER_STEP
         for sequence, logits in undecided:
@@ -117,7 +119,7 @@ class Engine:
         try:
             tokens += self._advance(sequence, row, work)
         except (EngineFailed, SchemaRefused) as error:
-            # What is wrong with one sequence's logits or form is not its neighbours'.
+            # A fault in one sequence's logits or constraint doesn't affect the others.
             self._leave(sequence)
             failures.append(sequence_failure(sequence, error))
 
@@ -126,7 +128,7 @@ class Engine:
         return bool(self._running or self._waiting)
 
     def submit(self, request: Submit, now: float, constraint: Constraint | None = None) -> None:
-        """`now` is in seconds of any clock that doesn't run backwards; `constraint` is the sequence's own."""
+        """`now` is in seconds of any clock that doesn't run backwards. The sequence owns `constraint`."""
         sequence = Sequence(
             id=request.sequence,
             tokens=list(request.prompt),
@@ -153,7 +155,7 @@ class Engine:
         failures: Ordered[SequenceFailed] = (),
         started: Ordered[SequenceStarted] = (),
     ) -> StepOutput:
-        """What a step brought, none by default, and how things stand after it."""
+        """The output of a step, empty by default, with the engine's load after it."""
         load = EngineLoad(
             running=len(self._running),
             waiting=len(self._waiting),
@@ -203,7 +205,7 @@ class Engine:
         return [first for first in started if first]
 
     def _enter(self, placement: Placement) -> SequenceStarted | None:
-        """Started, where the sequence was never placed before."""
+        """Moves a sequence from the queue into its slot. Returns SequenceStarted the first time."""
         sequence = placement.sequence
         if placement.source != placement.slot:
             self._context.copy(placement.source, placement.slot)
@@ -224,7 +226,7 @@ class Engine:
         yield from prefill_batches(plan.chunks)
 
     def _held(self, slot: int) -> int:
-        """How many cells of the slot are in use."""
+        """The number of cells that the slot uses."""
         if slot in self._idle:
             return len(self._idle[slot].tokens)
         return next(sequence.computed for sequence in self._running if sequence.slot == slot)
@@ -241,9 +243,9 @@ class Engine:
             self._computed += max(0, min(end, sequence.prompt_length) - chunk.start)
 
     def _advance(self, sequence: Sequence, row: NDArray[np.float32], work: WorkBudget) -> Iterator[TokenOutput]:
-        """The next token, and those that a constraint forces after it, which are then computed together. Each has to
-        be computed before the next where its log-probability was asked for. Nothing where `work` doesn't suffice: the
-        sequence then sits out, and the others don't wait for it.
+        """Yields the next token, and the tokens that a constraint forces after it, which are then computed together.
+        With log-probabilities, each token has to be computed before the next. Yields nothing if `work` doesn't suffice:
+        the sequence then skips steps without delaying the others.
         """
         token = sequence.sampler.sample(row, work)
         if token == UNDECIDED:
@@ -277,7 +279,7 @@ class Engine:
             self._vacate(sequence)
 
     def _vacate(self, sequence: Sequence) -> None:
-        """The slot keeps what was computed for whoever comes with the same beginning."""
+        """Frees the slot, but keeps the computed cells for later sequences with the same prefix."""
         slot = slot_of(sequence)
         self._running.remove(sequence)
         # One cell stays free for padding.
@@ -290,8 +292,8 @@ class Engine:
 
 
 def ending(sequence: Sequence) -> Ending | None:
-    """How the sequence ends with its last token, which is text. One that was closed for want of tokens ends as if
-    they had run out.
+    """How the sequence ends with its last token, which is text. A document closed by the budget ends like one cut by
+    it.
     """
     constraint = sequence.sampler.constraint
     if constraint and constraint.is_complete:

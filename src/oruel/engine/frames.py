@@ -1,4 +1,4 @@
-"""The engine's messages as they come out of its pipe: each is passed on in the moment its last byte is here."""
+"""Reads the engine's messages from its pipe and passes each on as soon as its last byte has arrived."""
 
 import asyncio
 import os
@@ -8,9 +8,9 @@ from oruel.engine.protocol import LENGTH, MAX_FRAME_BYTES, FromEngine, decode_fr
 
 
 class FrameReader(asyncio.Protocol):
-    """`take` is called with each message, on the event loop; `ended` is done when the other end is closed.
+    """Calls `take` with each message, on the event loop. `ended` is done when the other end is closed.
 
-    A stream reader would pass each message through two more turns of the loop, which a busy machine makes slow.
+    asyncio's stream reader would need two more turns of the loop per message, which are slow on a busy machine.
     """
 
     def __init__(self, take: Callable[[FromEngine], None]) -> None:
@@ -19,7 +19,7 @@ class FrameReader(asyncio.Protocol):
         self._data = bytearray()
 
     async def read(self, descriptor: int) -> None:
-        """Takes the pipe over, and closes it at its end."""
+        """Takes ownership of the pipe, and closes it at its end."""
         pipe = os.fdopen(descriptor, "rb", buffering=0)
         await asyncio.get_running_loop().connect_read_pipe(lambda: self, pipe)
 
@@ -31,7 +31,7 @@ class FrameReader(asyncio.Protocol):
             self._take(message)
 
     def _end(self) -> int | None:
-        """Where the first message ends, once it is whole."""
+        """The index after the first complete message."""
         if len(self._data) < LENGTH.size:
             return None
         (length,) = LENGTH.unpack_from(self._data)

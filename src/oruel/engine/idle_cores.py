@@ -1,4 +1,4 @@
-"""How many of this process's cores are idle, as Linux counts it. On other systems that isn't known."""
+"""How many of this process's cores are idle, according to Linux. Unknown on other systems."""
 
 import os
 import time
@@ -11,7 +11,7 @@ LEAST_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class Ticks:
-    """Of the cores that this process may use, together, since the system started."""
+    """Of all cores that this process may use, since the system started."""
 
     idle: int
     all: int
@@ -21,21 +21,21 @@ class Ticks:
 
 
 class IdleCores:
-    """Measures from one call to the next."""
+    """Measures the time between calls."""
 
     def __init__(self) -> None:
         self._since, self._ticks = time.monotonic(), read_ticks()
 
     def __call__(self) -> float | None:
-        """The average number of idle cores since the last call that returned one. None where the system doesn't say, or
-        too little time has passed.
+        """The average number of idle cores since the last call that returned a number. None if the system doesn't say,
+        or if less than LEAST_SECONDS have passed.
         """
         now, ticks = time.monotonic(), read_ticks()
         if now - self._since < LEAST_SECONDS or not ticks or not self._ticks:
             return None
         passed = ticks - self._ticks
         self._since, self._ticks = now, ticks
-        # Some sandboxes count nothing.
+        # Some sandboxes count no ticks at all.
         return len(os.sched_getaffinity(0)) * passed.idle / passed.all if passed.all > 0 else None
 
 
@@ -46,5 +46,5 @@ def read_ticks() -> Ticks | None:
         return None
     names = {f"cpu{core}" for core in os.sched_getaffinity(0)}
     cores = [list(map(int, ticks)) for name, *ticks in map(str.split, lines) if name in names]
-    # By column: user, nice, system, idle, iowait, irq, softirq, steal. What guests use is part of user.
+    # Columns: user, nice, system, idle, iowait, irq, softirq, steal. Guest time is part of user.
     return Ticks(sum(sum(ticks[3:5]) for ticks in cores), sum(sum(ticks[:8]) for ticks in cores))

@@ -1,5 +1,5 @@
-"""What steps bring, on its way to the API process. Quick steps share a message, since each one costs that process a
-wake-up and each client a chunk; nothing waits longer than HOLD_SECONDS and the step after.
+"""Sends the output of steps to the API process. Quick steps share a message, since each message wakes that process and
+becomes a chunk for each client. Nothing waits longer than HOLD_SECONDS and one step.
 """
 
 import time
@@ -20,7 +20,7 @@ class Outbox:
         self._sent = -HOLD_SECONDS
 
     def post(self, output: StepOutput) -> None:
-        """Sends it at once where somebody begins, ends or fails, or where the last message is old enough."""
+        """Sends the output at once if a sequence starts, ends or fails, or if the last message is old enough."""
         if not (output.tokens or output.failures or output.started):
             return
         self._held.append(output)
@@ -39,7 +39,7 @@ def is_news(output: StepOutput) -> bool:
 
 
 def together(outputs: list[StepOutput]) -> StepOutput:
-    """One message for several steps, in their order, with the load as of the last; there is at least one."""
+    """One message for several steps in order, with the load of the last. There is at least one step."""
     if len(outputs) == 1:
         return outputs[0]
     return StepOutput(

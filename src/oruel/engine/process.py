@@ -1,4 +1,4 @@
-"""Keeps one engine process running: starts it, passes its steps on, and starts another when it dies or hangs."""
+"""Keeps one engine process running: starts it, passes its output on, and replaces it when it dies or hangs."""
 
 import asyncio
 import logging
@@ -16,16 +16,16 @@ log = logging.getLogger("oruel.engine")
 
 Status = Literal["starting", "ok", "failed"]
 
-# A step computes few enough tokens that the slowest model worth waiting for takes seconds.
+# A step is small enough that even a slow model takes only seconds.
 WATCHDOG_SECONDS = 30.0
 LOADING_RETRY_SECONDS = 2
 
 
 class EngineProcess:
-    """`on_step` is called with each step's output, `on_death` with the reason when a process has died; both on
-    the event loop. `status` is "starting" while a process loads the model, "failed" while there is none.
+    """Calls `on_step` with each step's output, and `on_death` with the reason when a process has died, both on the
+    event loop. `status` is "starting" while a process loads the model, and "failed" while there is none.
 
-    `environment`: the variables of the engine process, None for those of this one.
+    `environment`: the variables of the engine process; None means those of this process.
     `watchdog_seconds`: how long an engine that has loaded its model may be silent before it is killed.
     """
 
@@ -56,7 +56,7 @@ class EngineProcess:
 
     @property
     def detail(self) -> str:
-        """What is wrong, in words; nothing while the engine takes work."""
+        """What is wrong, in words; empty while the engine accepts work."""
         match self.status:
             case "ok":
                 return ""
@@ -66,20 +66,20 @@ class EngineProcess:
                 return f"{self._crashes}; it loads the model again." if self._crashes.count else "It loads the model."
 
     async def start(self) -> EngineReady:
-        """Returns when the engine takes work. Raises ModelLoadError with the engine's own words."""
+        """Returns when the engine accepts work. Raises ModelLoadError with the engine's message."""
         child, ready = await self._spawn()
         self._supervisor = asyncio.create_task(self._supervise(child), name="engine supervisor")
         return ready
 
     def send(self, message: ToEngine) -> None:
-        """Raises EngineFailed while no engine takes work."""
+        """Raises EngineFailed while no engine accepts work."""
         if self.status != "ok":
             raise EngineFailed(f"No engine takes work now. {self.detail}", retry_after=self._retry_after)
         assert self._child is not None
         self._child.send(message)
 
     async def close(self) -> None:
-        """Ends the process at once, since nothing in it needs saving; the requests that it holds fail."""
+        """Ends the process at once, since it has nothing to save. The requests that it holds fail."""
         if self._supervisor:
             self._supervisor.cancel()
             await asyncio.gather(self._supervisor, return_exceptions=True)
@@ -110,7 +110,7 @@ class EngineProcess:
             child = await self._replace()
 
     async def _attend(self, child: EngineChild) -> str:
-        """Watches the process until it ends; returns how it did."""
+        """Watches the process until it ends. Returns how it ended."""
         watching = asyncio.create_task(child.watch(self.watchdog_seconds), name="engine watchdog")
         try:
             await child.silence()
@@ -127,7 +127,7 @@ class EngineProcess:
                 child, _ = await self._spawn()
             except ModelLoadError as error:
                 log.error("The engine can't be restarted: %s", error.message)
-                # What the engine said may name files, which are nobody's business on an open page.
+                # The engine's message may name files, which the public health page must not show.
                 self._fail("a model that can't be loaded (the log says why)", answered_seconds=0)
             else:
                 return child
@@ -140,10 +140,10 @@ class EngineProcess:
 
     @property
     def _pause_left(self) -> float:
-        """Seconds."""
+        """Seconds until the next attempt."""
         return max(0.0, self._next_attempt_at - time.monotonic())
 
     @property
     def _retry_after(self) -> int:
-        """Seconds after which a request has a chance."""
+        """Seconds after which a request may succeed."""
         return math.ceil(self._pause_left) + LOADING_RETRY_SECONDS

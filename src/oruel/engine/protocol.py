@@ -1,6 +1,6 @@
-"""What crosses the boundary between the API process and the engine process: token ids and numbers, never text.
+"""The messages between the API process and the engine process: token ids and numbers, never text.
 
-Frames are msgpack, each behind its length as four little-endian bytes.
+Each frame is msgpack, preceded by its length as four little-endian bytes.
 """
 
 import struct
@@ -22,8 +22,8 @@ class EngineMessage(msgspec.Struct, tag=True, array_like=True, frozen=True):
 
 
 class Start(EngineMessage, frozen=True):
-    """The first message: what to load and how much of it to hold. `context` is one request's window, `pool` the
-    KV cache in tokens, `parallel` the sequences that run at once; None leaves the choice to the engine.
+    """The first message: what to load. `context` is the window of one request and `pool` the KV cache, both in tokens;
+    `parallel` is the number of sequences that run at once. With None the engine chooses.
     """
 
     model: str
@@ -36,8 +36,8 @@ class Start(EngineMessage, frozen=True):
 
 
 class Submit(EngineMessage, frozen=True):
-    """Start a sequence. `max_tokens` is already clamped to the context: len(prompt) + max_tokens <= context.
-    Computed prefixes are shared among sequences of the same `cache_salt`.
+    """Starts a sequence. `max_tokens` is already clamped: len(prompt) + max_tokens <= context. Sequences with the same
+    `cache_salt` share computed prefixes.
     """
 
     sequence: int
@@ -51,19 +51,19 @@ class Submit(EngineMessage, frozen=True):
 
 
 class Cancel(EngineMessage, frozen=True):
-    """Forget a sequence; unknown or finished ones are passed over, since the two processes race."""
+    """Forgets a sequence. Unknown and finished sequences are ignored, since the two processes race."""
 
     sequence: int
 
 
 class Ping(EngineMessage, frozen=True):
-    """Asks for a Pong, which comes between two steps: it shows that the engine's loop moves."""
+    """Asks for a Pong, which is sent between two steps and shows that the engine's loop is running."""
 
 
 class EngineReady(EngineMessage, frozen=True):
-    """Sent once, when the model is loaded and the engine takes work: what Start's Nones became, in tokens,
-    the kernels that compute the logits, whether the vocabulary can spell JSON byte by byte, and the threads that
-    compute, of the `cores` that they are chosen from; 0 for a fixed number.
+    """Sent once, when the model is loaded: the values chosen for what Start left open, in tokens; the kernels that
+    compute the logits; whether the vocabulary can spell JSON byte by byte; and the number of threads, out of `cores` (0
+    if the number is fixed).
     """
 
     context: int
@@ -76,7 +76,7 @@ class EngineReady(EngineMessage, frozen=True):
 
 
 class StartFailed(EngineMessage, frozen=True):
-    """Sent instead of Ready: the engine can't start; `message` says why and what to do."""
+    """Sent instead of EngineReady if the engine can't start. `message` says why and what to do."""
 
     message: str
 
@@ -86,10 +86,10 @@ class Pong(EngineMessage, frozen=True):
 
 
 class TokenOutput(msgspec.Struct, array_like=True, frozen=True):
-    """One generated token. `finish` is set on the last of its sequence: `stop` where `token` is the model's end,
-    `complete` where it is text that its constraint lets nothing follow.
+    """One generated token. `finish` is set on the last token of a sequence: "stop" if it is an end token of the model,
+    "complete" if it is text after which the constraint allows nothing.
 
-    `logprob` and `alternatives` (token, logprob; best first) are filled where they were asked for.
+    `logprob` and `alternatives` (token, logprob; best first) are set if the request asked for them.
     """
 
     sequence: int
@@ -108,15 +108,15 @@ class SequenceFailed(msgspec.Struct, array_like=True, frozen=True):
 
 
 class SequenceStarted(msgspec.Struct, array_like=True, frozen=True):
-    """A sequence that left the queue for the first time; `cached` tokens of its prompt were computed already."""
+    """A sequence that left the queue for the first time. `cached` tokens of its prompt had been computed already."""
 
     sequence: int
     cached: int
 
 
 class EngineLoad(msgspec.Struct, array_like=True, frozen=True):
-    """What the engine holds, as of one step: sequences, tokens in the KV cache; counts since it started, of
-    preemptions, steps, and prompt tokens computed and found in the cache; and the threads that compute.
+    """The engine's state after a step: sequences, and tokens in the KV cache. Counted since the start: preemptions,
+    steps, and prompt tokens computed and found in the cache. `threads` is the current number of compute threads.
     """
 
     running: int = 0
@@ -130,7 +130,7 @@ class EngineLoad(msgspec.Struct, array_like=True, frozen=True):
 
 
 class StepOutput(EngineMessage, frozen=True):
-    """All tokens of one step, in one message."""
+    """The output of one step, in one message."""
 
     tokens: list[TokenOutput]
     failures: list[SequenceFailed]

@@ -1,4 +1,4 @@
-"""What the next step does: waiting and running sequences in, a plan out. No C, no clock, no I/O."""
+"""Plans the next step from the waiting and running sequences. No C, no clock, no I/O."""
 
 from collections.abc import Iterator
 from collections.abc import Sequence as Ordered
@@ -15,9 +15,9 @@ INVARIANT_CHUNK_TOKENS = 60
 
 @dataclass(frozen=True)
 class StepLimits:
-    """`parallel`: sequences that run at once, at most as many as there are slots. `shares`: whether computed prefixes
-    may be taken over. A step computes at most so many tokens of prompts: fewer while others decode, so that a long
-    prompt doesn't stall them, the fewer the more of them there are.
+    """`parallel`: how many sequences run at once, at most the number of slots. `shares`: whether computed prefixes may
+    be reused. A step computes at most `prefill_tokens` of prompts, and fewer while other sequences decode, so that a
+    long prompt doesn't stall them.
     """
 
     parallel: int
@@ -27,7 +27,7 @@ class StepLimits:
 
 
 class SequenceChunk(msgspec.Struct, frozen=True):
-    """`count` tokens of a sequence, from `start` on. One that reaches the last known token yields a token."""
+    """`count` tokens of a sequence from `start` on. A chunk that reaches the last known token yields the next one."""
 
     sequence: Sequence
     start: int
@@ -43,7 +43,7 @@ class SequenceChunk(msgspec.Struct, frozen=True):
 
 
 class StepPlan(msgspec.Struct, frozen=True):
-    """`decoding`: the sequences that miss a single token, which go together; `chunks`: pieces of the others."""
+    """`decoding`: the sequences that miss a single token, which share a batch. `chunks`: parts of the others."""
 
     preempted: tuple[Sequence, ...]
     placements: tuple[Placement, ...]
@@ -54,8 +54,8 @@ class StepPlan(msgspec.Struct, frozen=True):
 def schedule(
     waiting: Ordered[Sequence], running: Ordered[Sequence], slots: Ordered[Slot], limits: StepLimits
 ) -> StepPlan:
-    """`waiting` is in order of rank. Nobody is placed before one of lower rank, save where that one waits for a
-    prefix that a running sequence is computing.
+    """`waiting` is in order of rank. No sequence passes one of lower rank, unless that one waits for a prefix that a
+    running sequence is computing.
     """
     preempted = preempt(waiting, running, slots, limits)
     kept = [sequence for sequence in running if sequence not in preempted]
@@ -73,7 +73,7 @@ def schedule(
 def preempt(
     waiting: Ordered[Sequence], running: Ordered[Sequence], slots: Ordered[Slot], limits: StepLimits
 ) -> tuple[Sequence, ...]:
-    """The youngest standard sequence, where a turbo one of lower rank finds every place taken and would enter now."""
+    """The youngest standard sequence, if a turbo sequence of lower rank finds every slot taken and could start now."""
     if not waiting or waiting[0].tier != "turbo" or len(running) < limits.parallel:
         return ()
     outranked = [s for s in running if s.tier == "standard" and s.rank > waiting[0].rank]
@@ -112,8 +112,8 @@ def place_waiting(
 
 
 def prefill_budget(sequences: int, decoding: int, limits: StepLimits) -> int:
-    """A lone prompt stalls nobody for long; where several wait, as when many come at once, more of the step is theirs,
-    since all decode the sooner together.
+    """While others decode, a lone prompt gets a small budget. The more prompts wait, the more of the step they get,
+    since all of them then decode sooner.
     """
     if decoding == 0:
         return limits.prefill_tokens
@@ -123,7 +123,7 @@ def prefill_budget(sequences: int, decoding: int, limits: StepLimits) -> int:
 
 
 def prefill(starts: dict[Sequence, int], budget: int) -> Iterator[SequenceChunk]:
-    """Chunks of at least two tokens until the budget is spent; a last token left over waits for the next step."""
+    """Chunks of at least two tokens until the budget is spent. A single remaining token waits for the next step."""
     for sequence in prefill_order(starts, budget):
         start = starts[sequence]
         while budget > 1 and sequence.known - start > 1:
@@ -135,8 +135,8 @@ def prefill(starts: dict[Sequence, int], budget: int) -> Iterator[SequenceChunk]
 
 
 def prefill_order(starts: dict[Sequence, int], budget: int) -> list[Sequence]:
-    """In order of rank; but short prompts of the first one's tier pass it, as far as half of the budget completes them,
-    so that they don't wait for all of a long one.
+    """By rank. But short prompts of the first sequence's tier pass it, as long as half of the budget completes them, so
+    that they don't wait until a long prompt is done.
     """
     behind = sorted((one for one, start in starts.items() if one.known - start > 1), key=lambda one: one.rank)
     passing, half = list[Sequence](), budget // 2

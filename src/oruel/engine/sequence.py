@@ -1,4 +1,4 @@
-"""One sequence: the tokens known so far and how many of them the KV cache already holds."""
+"""One sequence: its known tokens, and how many of them the KV cache holds."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from oruel.sampling.sampler import Sampler
 from oruel.types import Tier
 
-# How long a turbo sequence is taken to have waited already: later turbo ones pass a standard one no longer after that.
+# The seconds that a turbo sequence is credited with, as if it had already waited so long.
 HEAD_START_SECONDS = 10.0
 
 
@@ -50,7 +50,7 @@ class Sequence:
 
     @property
     def room(self) -> int:
-        """How many tokens may follow."""
+        """How many more tokens may be generated."""
         return self.prompt_length + self.max_tokens - self.known
 
     @property
@@ -59,5 +59,5 @@ class Sequence:
 
     @property
     def rank(self) -> float:
-        """Who has the lower one goes first. It never changes, so a standard sequence can't starve."""
+        """Lower ranks go first. It never changes, so a standard sequence can't starve."""
         return self.arrived - (HEAD_START_SECONDS if self.tier == "turbo" else 0.0)

@@ -1,7 +1,7 @@
-"""Where a sequence runs and whose computed tokens it takes over. Pure: contents of slots in, a placement out.
+"""Chooses the slot of a sequence, and whose computed tokens it reuses. Pure: the contents of slots in, a placement out.
 
-A slot holds one sequence's cells, in order of position. One that runs nothing keeps its cells as a prefix cache
-until they are the least recently used.
+A slot holds the cells of one sequence in order of position. An idle slot keeps its cells as a prefix cache until it is
+the least recently used one.
 """
 
 from collections.abc import Sequence as Ordered
@@ -9,15 +9,15 @@ from dataclasses import dataclass
 
 from oruel.engine.sequence import Sequence
 
-# Copying a slot costs about as much as computing some dozens of tokens, whatever the part of it that is shared.
+# Copying a slot costs about as much as computing some dozens of tokens, however few of its cells are shared.
 WORTH_COPYING = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """`computed` of the `tokens` have their cells here: all of them where it is idle, and where a sequence runs as
-    many as it has come to; the first `invariant` of them were computed in batch-invariant shapes, and the rest will be
-    where the sequence is `reproducible`. `used` is the step in which it last ran something.
+    """The cells hold the first `computed` of `tokens`: all of them in an idle slot. The first `invariant` were computed
+    in batch-invariant shapes; the rest will be if the running sequence is `reproducible`. `used` is the last step in
+    which the slot ran a sequence.
     """
 
     number: int
@@ -30,11 +30,11 @@ class Slot:
     reproducible: bool = False
 
     def usable(self, sequence: Sequence) -> int:
-        """How many of its first tokens a sequence that begins alike may take over."""
+        """How many of its first tokens a sequence with the same beginning may reuse."""
         return self.invariant if sequence.reproducible else self.computed
 
     def alike(self, sequence: Sequence) -> int:
-        """How many of its first tokens are those of a sequence that it may share with."""
+        """How many first tokens a sequence has in common with the slot, if it may share with it."""
         return (
             shared_prefix(self.tokens, sequence.tokens, sequence.known - 1)
             if self.cache_salt == sequence.cache_salt
@@ -42,14 +42,14 @@ class Slot:
         )
 
     def will_serve(self, sequence: Sequence) -> bool:
-        """Whether all that is still to be computed here may be taken over too."""
+        """Whether the sequence may also reuse what is still to be computed here."""
         return not self.is_idle and (self.reproducible or not sequence.reproducible)
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """`sequence` will run in `slot`, whose cells beyond the first `cached` are freed; these come from `source`,
-    which is another slot or the same, and `invariant` of them were computed in batch-invariant shapes.
+    """`sequence` will run in `slot`. The first `cached` cells come from `source`, which may be the same slot, and the
+    others are freed. The first `invariant` cells were computed in batch-invariant shapes.
     """
 
     sequence: Sequence
@@ -60,9 +60,9 @@ class Placement:
 
 
 def place(sequence: Sequence, slots: Ordered[Slot], *, shares: bool = True) -> Placement | None:
-    """None where it is better to wait: a running sequence is about to compute a prefix that can then be copied.
+    """None if it is better to wait, because a running sequence is about to compute a prefix that can then be copied.
 
-    At least one slot is idle. The last known token is always computed anew, since its logits are wanted.
+    At least one slot is idle. The last known token is always computed again, since its logits are needed.
     """
     oldest = min((slot for slot in slots if slot.is_idle), key=lambda slot: (slot.used, slot.number))
     if not shares:
@@ -75,7 +75,7 @@ def place(sequence: Sequence, slots: Ordered[Slot], *, shares: bool = True) -> P
         return None
     lost = best.computed - held[best.number]
     if best.is_idle and lost <= min(held[best.number], WORTH_COPYING):
-        # It goes on where the slot's last sequence ended, or nearly, as the next turn of a conversation does.
+        # Like the next turn of a conversation, it continues where the slot's last sequence ended, or nearly.
         target = source = best
     else:
         target, source = oldest, best if held[best.number] >= WORTH_COPYING else oldest
@@ -84,7 +84,7 @@ def place(sequence: Sequence, slots: Ordered[Slot], *, shares: bool = True) -> P
 
 
 def shared_prefix(one: list[int], other: list[int], limit: int) -> int:
-    """How many tokens both begin with, at most `limit`; by halving, since slices compare at the speed of C."""
+    """The number of equal tokens at the beginning, at most `limit`. Bisects, since slices compare at the speed of C."""
     low, high = 0, min(len(one), len(other), limit)
     if one[:high] == other[:high]:
         return high

@@ -1,4 +1,4 @@
-"""How many threads compute the next step. Pure: durations and times are arguments, nothing is measured here."""
+"""Decides how many threads compute the next step. Pure: durations and times are arguments."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 # STALL_RATIO times the usual with fewer threads.
 WINDOW_STEPS, WINDOW_SECONDS = 4, 0.02
 STALL_SECONDS, STALL_RATIO = 0.05, 3.0
-# How much slower a window may be than fewer threads usually are.
+# A window is slow if it takes longer than this times the usual seconds with fewer threads.
 TOLERANCE = 1.1
-# More threads are tried only while so many cores are idle for each thread that is added; the API process uses some.
+# More threads are tried only while so many cores are idle per added thread; the API process uses some, too.
 IDLE_PER_THREAD = 0.3
-# More threads are tried again after so many seconds; the pause doubles while such trials fail soon.
+# More threads are tried again after so many seconds. The pause doubles while such trials fail soon.
 SHORTEST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 LASTING_SECONDS = 5.0
-# A stalled step counts as this many times the usual one, and moves the usual one by a part of that.
+# A stalled step counts as at most this many times the usual seconds, and the average moves by a fraction of that.
 LARGEST_RATIO, WEIGHT, WEIGHT_BELOW = 2.0, 1 / 16, 1 / 4
 
 Shape = tuple[int, int]
@@ -22,19 +22,21 @@ Shape = tuple[int, int]
 
 
 def shape_of(rows: int, cells: int) -> Shape:
-    """For a batch of so many tokens whose positions add up to `cells`: both up to a factor of two."""
+    """The class of a batch of `rows` tokens whose positions add up to `cells`, both rounded to a power of two."""
     return rows.bit_length(), max(cells, 256).bit_length()
 
 
 def thread_counts(cores: int) -> tuple[int, ...]:
-    """The counts worth trying, ascending: powers of two, all cores, and all but the one that a neighbour needs."""
+    """The counts to try, ascending: powers of two, all cores, and all cores but one, which leaves one to another
+    process.
+    """
     powers = {2**power for power in range(cores.bit_length()) if 2**power <= cores}
     return tuple(sorted(powers | {max(1, cores - 1), cores}))
 
 
 @dataclass
 class StepWindow:
-    """Steps since the last judgement: what they took, and what fewer threads usually take for them, in seconds."""
+    """The steps since the last decision: their seconds, and the usual seconds of such steps with fewer threads."""
 
     steps: int = 0
     seconds: float = 0.0
@@ -60,11 +62,12 @@ class StepWindow:
 
 @dataclass
 class UsualSeconds:
-    """What a step of each shape usually takes with each number of threads. Stalls hardly move it."""
+    """The usual seconds of a step, by shape and number of threads. Stalls hardly move them."""
 
     _seconds: dict[tuple[int, Shape], float] = field(default_factory=dict)
 
     def record(self, threads: int, shape: Shape, seconds: float) -> None:
+        """Records a step with `threads` threads that took `seconds` and ended at `now`."""
         usual = self._seconds.get((threads, shape), seconds)
         excess = min(seconds, LARGEST_RATIO * usual) - usual
         self._seconds[threads, shape] = usual + excess * (WEIGHT if excess > 0 else WEIGHT_BELOW)
@@ -73,8 +76,8 @@ class UsualSeconds:
         return self._seconds.get((threads, shape))
 
     def with_fewer(self, fewer: int, threads: int, shape: Shape) -> float:
-        """What `fewer` threads would take: as measured, else by their ratio at another context length, else as if each
-        thread did all of its work alone, the most that it can be.
+        """The usual seconds with `fewer` threads: as measured; else by the ratio at another context length; else the
+        worst case, in which each thread does all of its work alone.
         """
         if known := self.of(fewer, shape):
             return known
@@ -84,12 +87,12 @@ class UsualSeconds:
 
 
 class ThreadController:
-    """Comes down to fewer threads when steps take longer than those would need, as they do when another process
-    computes on the same cores: the threads of a step wait for each other, so one that is not running stops them all.
-    Tries more threads again after a pause, if cores are idle.
+    """Uses fewer threads when steps take longer than they would with fewer. That happens when another process computes
+    on the same cores: the threads of a step wait for each other, so one that isn't running stops them all. Tries more
+    threads again after a pause, if cores are idle.
 
-    `counts` ascend. Times are in seconds of any clock that doesn't run backwards. `idle_cores` returns how many cores
-    were idle since it was last called; None where that isn't known.
+    `counts` ascend. Times are in seconds of any clock that doesn't run backwards. `idle_cores()` returns the average
+    number of idle cores since its last call, None if unknown.
     """
 
     def __init__(self, counts: Sequence[int], idle_cores: Callable[[], float | None] = lambda: None) -> None:
@@ -108,13 +111,13 @@ class ThreadController:
         return self._counts[self._place]
 
     def choose(self, shape: Shape) -> None:
-        """Starts with the count whose steps of this shape are fastest; among equals with the fewest threads."""
+        """Starts with the fastest count for steps of this shape; with the fewest threads among equals."""
         measured = [(usual, place) for place, n in enumerate(self._counts) if (usual := self._usual.of(n, shape))]
         fastest = min(measured, default=(0.0, self._place))[0]
         self._place = next((place for usual, place in measured if usual <= fastest * 1.05), self._place)
 
     def measured(self, threads: int, shape: Shape, seconds: float) -> None:
-        """A step that was computed to learn how long it takes."""
+        """Records a step that was computed only to measure it."""
         self._usual.record(threads, shape, seconds)
 
     def record(self, shape: Shape, seconds: float, now: float) -> None:

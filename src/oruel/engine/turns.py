@@ -1,4 +1,4 @@
-"""Whose turn it is: a queue that is fair between accounts, and among the items of one takes the first due. Pure."""
+"""A queue that is fair between accounts and, within an account, takes the item that is due first. Pure."""
 
 from collections import OrderedDict
 from typing import Generic, TypeVar
@@ -7,7 +7,9 @@ Item = TypeVar("Item")
 
 
 class Turns(Generic[Item]):
-    """Accounts take turns, one item each; an account that joins, or had its turn, goes to the end of the line."""
+    """Accounts take turns, one item each. An account that joins, or that just had its turn, goes to the end of the
+    line.
+    """
 
     def __init__(self) -> None:
         self._lines: OrderedDict[str, dict[int, tuple[float, Item]]] = OrderedDict()
@@ -16,11 +18,11 @@ class Turns(Generic[Item]):
         return sum(map(len, self._lines.values()))
 
     def add(self, key: int, account: str, due: float, item: Item) -> None:
-        """`due`: on a clock of the caller's."""
+        """`due` is a time of the caller's clock."""
         self._lines.setdefault(account, {})[key] = due, item
 
     def remove(self, key: int) -> bool:
-        """Whether it was there."""
+        """Returns whether the item was there."""
         for account, line in self._lines.items():
             if key in line:
                 self._take(account, key)
@@ -28,7 +30,7 @@ class Turns(Generic[Item]):
         return False
 
     def next(self) -> Item | None:
-        """Takes what is next; None where there is nothing."""
+        """Removes and returns the next item; None if there is none."""
         if not self._lines:
             return None
         account, line = next(iter(self._lines.items()))

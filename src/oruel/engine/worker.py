@@ -1,4 +1,4 @@
-"""The engine process: reads messages from stdin, steps while there is work, writes one message per step to stdout."""
+"""The engine process: reads messages from stdin, steps while there is work, and writes the output to stdout."""
 
 import contextlib
 import logging
@@ -53,7 +53,7 @@ Mailbox = queue.SimpleQueue[ToEngine | CompiledRequest]
 
 
 def main() -> None:
-    # A service manager may signal every process it started; when to stop is the API process's decision.
+    # A service manager may signal every process it started, but the API process decides when to stop.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     logging.basicConfig(level=logging.WARNING, format="engine: %(message)s")
@@ -76,7 +76,7 @@ def main() -> None:
 
 
 def take_stdout() -> BinaryIO:
-    """Frames keep the real stdout to themselves: what a C library prints goes to stderr instead."""
+    """Reserves the real stdout for frames. Whatever C libraries print goes to stderr."""
     wire = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     return wire
@@ -91,7 +91,7 @@ def send(wire: BinaryIO, message: FromEngine) -> None:
 
 
 def leave() -> NoReturn:
-    """At once, from any thread: nothing here needs saving, and Python's own way aborts over a thread that reads."""
+    """Exits at once, from any thread. Nothing needs saving, and Python's regular exit aborts over a reading thread."""
     os._exit(0)
 
 
@@ -112,7 +112,7 @@ def build(start: Start, owned: contextlib.ExitStack) -> tuple[Engine, TokenTable
     vocabulary = model.vocabulary
     tokens = TokenTable(vocabulary)
     if tokens.can_write_json:
-        # Reading a large vocabulary takes a second, for which no stream should wait.
+        # Preparing a large vocabulary takes a second, for which no stream should have to wait.
         tokens.prepare()
     engine = Engine(context, limits, vocabulary_size=vocabulary.size, is_end=tokens.ends.__contains__)
     return (
@@ -137,7 +137,7 @@ def adaptive(context: Context, cores: int) -> AdaptiveContext:
 
 
 def choose_places(start: Start, window: int) -> int:
-    """How many sequences run at once: as many windows as the pool holds, at most as many as were asked for."""
+    """How many sequences run at once: as many windows as fit into the pool, at most as many as requested."""
     if start.pool is None and start.parallel:
         return start.parallel
     windows = (start.pool or LARGEST_DEFAULT_POOL) // window
@@ -145,13 +145,13 @@ def choose_places(start: Start, window: int) -> int:
 
 
 def kernels(*, invariant: bool) -> str:
-    """Invariance of the batch is shown for the CPU alone; on a GPU it has to be shown first (`make gpu-check`)."""
+    """Batch invariance is shown on the CPU only. On a GPU, `make gpu-check` has to show it first."""
     mode = "batch-invariant" if invariant else "batch-dependent"
     return f"llama.cpp {bindings.LLAMA_VERSION} {mode}"
 
 
 def tokens_per_second(context: Context) -> float:
-    """How fast prompts are computed; the first of the two tries also brings the weights into memory."""
+    """The speed of prefill. Measured twice, since the first run also loads the weights into memory."""
     seconds = 0.0
     for _ in range(2):
         start = time.perf_counter()
@@ -165,9 +165,9 @@ def tokens_per_second(context: Context) -> float:
 
 
 def choose_limits(places: int, speed: float, *, shares: bool) -> StepLimits:
-    """As many tokens of prompts a step as take about STEP_SECONDS, so that a slow model is not taken for a hung one.
-    Beside others that decode as many as hold them up for about PAUSE_SECONDS, but a quarter of the former at least,
-    since small pieces of a prompt cost more.
+    """A step prefills as many tokens as take about STEP_SECONDS, so that a slow model isn't mistaken for a hung one.
+    While other sequences decode, it prefills as many as take about PAUSE_SECONDS, but at least a quarter of the former,
+    since small chunks cost more per token.
     """
     alone = max(LEAST_PREFILL_TOKENS, min(StepLimits.prefill_tokens, int(speed * STEP_SECONDS)))
     beside = max(LEAST_PREFILL_TOKENS, alone // 4, min(alone, int(speed * PAUSE_SECONDS)))
@@ -188,7 +188,7 @@ def choose_window(start: Start, trained: int) -> int:
 
 
 def usable_cores() -> int:
-    """Fewer than the machine has, where a container or taskset says so."""
+    """May be fewer than the machine has, in a container or under taskset."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -200,7 +200,7 @@ def listen() -> Mailbox:
     def read() -> None:
         while (message := read_message(sys.stdin.buffer)) is not None:
             mailbox.put(message)
-        # The API process is gone, and nobody waits for the step in hand, or for a model that is still being loaded.
+        # The API process has ended, so no one waits for the current step or for a model that is loading.
         leave()
 
     threading.Thread(target=read, name="mailbox", daemon=True).start()
@@ -208,7 +208,7 @@ def listen() -> Mailbox:
 
 
 def read_message(stream: BinaryIO) -> ToEngine | None:
-    """None at the end of the stream, which is how the API process goes away."""
+    """None at the end of the stream, when the API process has ended."""
     header = stream.read(LENGTH.size)
     if len(header) < LENGTH.size:
         return None
@@ -219,7 +219,7 @@ def read_message(stream: BinaryIO) -> ToEngine | None:
 
 
 def serve(engine: Engine, compiler: GrammarCompiler, mailbox: Mailbox, wire: BinaryIO) -> None:
-    """The loop: take what has arrived, then one step. Sleeps only where there is nothing to compute."""
+    """The main loop: processes messages, then runs one step. Blocks only if there is nothing to compute."""
     outbox = Outbox(partial(send, wire))
     while True:
         while not (engine.has_work and mailbox.empty()):
@@ -244,7 +244,7 @@ def deliver(
             compiler.release(message.sequence)
             engine.cancel(message.sequence)
             if not engine.has_work:
-                # No step follows that would tell; what earlier ones said of the load goes first.
+                # No step follows that would report the load. Earlier output goes first.
                 outbox.flush()
                 send(wire, engine.report())
         case Ping():

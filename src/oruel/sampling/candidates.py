@@ -1,4 +1,4 @@
-"""The tokens still in the running, and the three searches that every step is built from."""
+"""The candidate tokens, and the searches that the sampling steps are built from."""
 
 import math
 from typing import Any, Protocol
@@ -11,17 +11,18 @@ Values = NDArray[np.floating[Any]]
 Indices = NDArray[np.intp]
 
 BLOCK, SMALL_BLOCK = 64, 16
-FEW = 1024  # values, which are partitioned as they are
+FEW = 1024  # up to so many values, a plain partition is fastest
 ENOUGH_BLOCKS = 256
-SORTED_AT_ONCE = 256  # values at most, of which the largest are found fastest by sorting them all
-FEW_BLOCKS = 8  # where fewer than one in so many blocks matter, the others are not looked at again
+SORTED_AT_ONCE = 256  # up to so many values, sorting all of them is fastest
+FEW_BLOCKS = 8  # if fewer than one in so many blocks can matter, the others are skipped
 
 
 class Candidates(msgspec.Struct, frozen=True):
-    """`values` are logits up to the softmax and weights after it: proportional to probability, the largest is 1.
+    """`values` are logits before the softmax and weights after it: proportional to the probabilities, with a maximum of
+    1.
 
-    `ids` holds the token of each value, ascending; None means the whole vocabulary, where the index is the id.
-    A float32 row of logits belongs to the model and is never written to; every other array is the sampler's own.
+    `ids` are the tokens of the values, ascending; None means the whole vocabulary, where the index is the id. A float32
+    row of logits belongs to the model and is never modified; every other array belongs to the sampler.
     """
 
     ids: Indices | None
@@ -32,7 +33,7 @@ class Candidates(msgspec.Struct, frozen=True):
         return Candidates(indices if self.ids is None else self.ids[indices], self.values[indices])
 
     def places(self, tokens: Indices) -> tuple[Indices, Indices | slice]:
-        """The index of each token that is a candidate, and which of `tokens` these are."""
+        """The indices of those `tokens` that are candidates, and a selection of these tokens."""
         if self.ids is None:
             return tokens, slice(None)
         places = np.searchsorted(self.ids, tokens)
@@ -49,12 +50,12 @@ class SamplingStep(Protocol):
 
 
 def peak(values: Values) -> float:
-    """The largest, NaN where one is. Over few values `max` takes three times as long."""
+    """The maximum, NaN if any value is NaN. For few values, NumPy's `max` takes three times as long."""
     return float(values[values.argmax()])
 
 
 def largest(values: Values, count: int) -> Indices:
-    """Indices of the `count` largest values, ascending; ties at the edge go to the lower index. No NaN."""
+    """The indices of the `count` largest values, ascending; ties at the edge go to the lower index. No value is NaN."""
     if len(values) <= count:
         return np.arange(len(values))
     if len(values) <= FEW:
@@ -67,7 +68,7 @@ def largest(values: Values, count: int) -> Indices:
 
 
 def chosen(values: Values, near: Indices, count: int) -> Indices:
-    """Those of the `count` largest, all of them among `near`, which ascends."""
+    """The indices of the `count` largest values, all of which are among `near`, which ascends."""
     nearest = values[near]
     if len(near) <= SORTED_AT_ONCE:
         order = (-nearest).argsort(kind="stable")[:count]
@@ -83,7 +84,7 @@ def chosen(values: Values, near: Indices, count: int) -> Indices:
 
 
 def smallest_of_largest(values: Values, count: int) -> np.floating[Any]:
-    """The `count`th largest value."""
+    """The value with rank `count`, counted from the largest."""
     ordered = values.copy()
     ordered.partition(len(values) - count)
     value: np.floating[Any] = ordered[-count]
@@ -91,11 +92,11 @@ def smallest_of_largest(values: Values, count: int) -> np.floating[Any]:
 
 
 def block_maxima(values: Values) -> Values:
-    """The largest value of each block, of which block j holds every value at an index of j modulo their number; a few
-    values at the row's end belong to none.
+    """The maximum of each block. Block j holds every value whose index is j modulo the number of blocks; a few values
+    at the end belong to none.
 
-    Maxima over a strided axis are one vectorised pass. The nth largest of them is reached by n values at least, and
-    in a row of many more by few more than n, which is much cheaper to find than by partitioning the row.
+    Maxima along a strided axis are one vectorised pass. At least n values reach the nth largest maximum, and in a long
+    row only a few more do, so this bound is much cheaper to find than by partitioning the row.
     """
     width = BLOCK if len(values) >= BLOCK * ENOUGH_BLOCKS else SMALL_BLOCK
     blocks = len(values) // width
@@ -104,7 +105,7 @@ def block_maxima(values: Values) -> Values:
 
 
 def reaching(values: Values, maxima: Values, bound: np.floating[Any]) -> Indices:
-    """Indices of the values that are `bound` at least, ascending; `maxima` are the blocks'."""
+    """The indices of the values >= `bound`, ascending. `maxima` are those of the blocks."""
     blocks = len(maxima)
     columns = (maxima >= bound).nonzero()[0]
     if len(columns) * FEW_BLOCKS > blocks:
@@ -119,9 +120,9 @@ def reaching(values: Values, maxima: Values, bound: np.floating[Any]) -> Indices
 
 
 def first_above(cumulative: NDArray[np.float64], mass: float) -> int:
-    """Index at which a cumulative sum first exceeds `mass`; where rounding leaves none, its last increase.
+    """The index at which a cumulative sum first exceeds `mass`, or its last increase if rounding leaves none.
 
-    The sum increases at the index returned, so what has no weight is never found.
+    The sum increases at the returned index, so a value without weight is never found.
     """
     below_total = math.nextafter(cumulative[-1], 0.0)
     return int(cumulative.searchsorted(min(mass, below_total), side="right"))

@@ -1,20 +1,20 @@
-"""Step 8 of the order: a number that depends on (seed, choice, position) alone, and the token it falls on."""
+"""Step 8 of the order: a uniform number that depends only on (seed, choice, position), and the token it selects."""
 
 import numpy as np
 
 from oruel.sampling.candidates import Candidates, first_above
 
 MASK64, MASK256 = 2**64 - 1, 2**256 - 1
-WORDS = 4  # to each value of the counter
+WORDS = 4  # per value of the counter
 
 BLOCK = 256
 
 
 class Uniforms:
     """A float64 in [0, 1) for each position: the top 53 bits of the first word of Philox4x64-10 at counter `position`,
-    under the key (seed mod 2**64, choice). Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
+    with the key (seed mod 2**64, choice). Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
 
-    They are made some dozens at a time, since NumPy takes as long to set its generator up as to make them.
+    They are generated in blocks, since setting up NumPy's generator costs as much as generating dozens of them.
     """
 
     AHEAD = 64
@@ -32,7 +32,7 @@ class Uniforms:
         return self._made[position - self._first]
 
     def _make(self, first: int) -> list[float]:
-        # NumPy counts up before it makes a block.
+        # NumPy increments the counter before it generates a block.
         generator = np.random.Philox(key=np.array(self._key, np.uint64), counter=(first - 1) & MASK256)
         words = generator.random_raw(WORDS * self.AHEAD)[::WORDS]
         uniforms: list[float] = ((words >> np.uint64(11)) * 2.0**-53).tolist()
@@ -42,7 +42,7 @@ class Uniforms:
 def draw(candidates: Candidates, u: float) -> int:
     """The token at which the cumulative distribution, in order of id, first exceeds `u`, in [0, 1).
 
-    Of many, sums blocks first and then one block's items, since a running sum over a whole row is many times slower.
+    Sums blocks first and then the items of one block, since a running sum over a whole row is many times slower.
     """
     weights = candidates.values
     if len(weights) <= BLOCK:

@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 
 from oruel.sampling.candidates import Candidates, Indices, Values, first_above, largest, peak
 
-NEGLIGIBLE = -50.0  # an exponent
-COLD = 1e-6  # a temperature
-FEW = 1024  # candidates, for which float64 costs no more than a microsecond or two
+NEGLIGIBLE = -50.0  # the exponent of a negligible weight
+COLD = 1e-6  # the lowest temperature for float32
+FEW = 1024  # up to so many candidates, float64 costs only a microsecond or two
 
-# The radix selection of top_p; the sizes are where it was measured to pay.
+# The radix selection of top_p; the sizes were measured.
 SORTED_AT_ONCE = 1024
 RADIX_SHIFT = 17
 PIECE = 2**14
@@ -28,11 +28,11 @@ class TopK:
 
 
 class Softmax:
-    """Step 4: logits to weights exp((logit − largest) / temperature).
+    """Step 4: logits to weights exp((logit − maximum) / temperature).
 
-    Candidates whose weight is below exp(`least`) are dropped where they are most of many: by default the whole
-    vocabulary of them together is 1e-16 of the distribution. Few candidates are weighed in float64. Many are
-    weighed in float32, which is several times faster and moves the cumulative distribution by less than 1e-6.
+    Candidates whose weight is below exp(`least`) are dropped if they are the majority: by default, the whole vocabulary
+    of them together is 1e-16 of the distribution. A few candidates are computed in float64. Many are computed in
+    float32, which is several times faster and changes the cumulative distribution by less than 1e-6.
     """
 
     def __init__(self, temperature: float, least: float = NEGLIGIBLE) -> None:
@@ -46,29 +46,29 @@ class Softmax:
 
     def _near(self, candidates: Candidates, top: float) -> Candidates:
         logits = candidates.values
-        # Rounding to the row's own type is monotone, so it drops no logit that reaches the exact bound.
+        # Rounding to the row's type is monotone, so it drops no logit that reaches the exact bound.
         near = logits >= logits.dtype.type(top + self._temperature * self._least)
         return candidates.at(np.flatnonzero(near)) if 2 * np.count_nonzero(near) < len(logits) else candidates
 
     def _weigh(self, logits: Values, top: float) -> Values:
-        # A float32 can't hold the reciprocal of the smallest temperatures.
+        # A float32 can't hold the reciprocal of the lowest temperatures.
         wide = len(logits) <= FEW or self._temperature < COLD
         weights: Values = np.subtract(logits, top, dtype=np.float64) if wide else self._below(logits, top)
-        # Dividing differences, none of them positive, overflows to −inf at worst, whose weight is 0.
+        # The differences are not positive, so dividing overflows to −inf at worst, whose weight is 0.
         if self._temperature != 1:
             weights /= self._temperature
         return np.exp(weights, out=weights)
 
     def _below(self, logits: Values, top: float) -> Values:
         weights: Values = np.empty(len(logits), np.float32)
-        # The largest rounded to less than its logit's precision would not be 0 below it, nor its weight 1.
+        # Rounding the maximum below its logit's precision would give it a weight other than 1.
         return np.subtract(logits, logits.dtype.type(top), out=weights, casting="same_kind")
 
 
 class TopP:
-    """Step 6: the smallest set of most probable tokens whose share exceeds `share`; the others weigh 0.
+    """Step 6: keeps the smallest set of most probable tokens whose share exceeds `share`; the others get weight 0.
 
-    Tokens are taken in order of weight, then id. A share of 0 keeps one token.
+    The order is by weight, then by id. A share of 0 keeps one token.
     """
 
     def __init__(self, share: float) -> None:
@@ -87,9 +87,9 @@ class TopP:
 
 
 class MinP:
-    """Step 7: tokens less probable than `ratio` times the most probable one weigh 0.
+    """Step 7: tokens less probable than `ratio` times the most probable one get weight 0.
 
-    The most probable token outlives top_p, so filtering after it gives the intersection of both.
+    The most probable token always survives top_p, so filtering after it gives the intersection of both.
     """
 
     def __init__(self, ratio: float) -> None:
@@ -97,7 +97,7 @@ class MinP:
 
     @property
     def least(self) -> float:
-        """The exponent below which every weight is discarded, with room for rounding."""
+        """The exponent below which every weight will be dropped, with a margin for rounding."""
         return max(math.log(self._ratio) - 1e-6, NEGLIGIBLE)
 
     def __call__(self, candidates: Candidates, /) -> Candidates:
@@ -107,14 +107,14 @@ class MinP:
 
 
 def beyond_nucleus(weights: Values, share: float) -> Indices:
-    """The indices of those outside it; found fastest by sorting them all where they are few."""
+    """The indices outside the nucleus. For few weights, sorting all of them is fastest."""
     order = (-weights).argsort(kind="stable")
     cumulative = np.add.accumulate(weights[order], dtype=np.float64)
     return order[first_above(cumulative, share * cumulative[-1]) + 1 :]
 
 
 def nucleus_edge(weights: Values, share: float) -> tuple[float, int]:
-    """The smallest weight in the nucleus of many, and how many tokens of exactly that weight belong to it."""
+    """The smallest weight in the nucleus, and how many tokens of exactly that weight belong to it."""
     total = float(weights.sum(dtype=np.float64))
     mass = share * total
     weights = without_tail(weights, total - mass)
@@ -127,19 +127,20 @@ def nucleus_edge(weights: Values, share: float) -> tuple[float, int]:
 
 
 def without_tail(weights: Values, slack: float) -> Values:
-    """Leaves out weights below the mean share of `slack`: all of them together can't weigh as much as it.
+    """Leaves out weights below the mean share of `slack`: all of them together can't reach it.
 
-    Returns the weights as they are where that would not shrink them much.
+    Returns the weights unchanged if that would not remove many.
     """
     above = weights >= slack / len(weights)
     return weights if 4 * np.count_nonzero(above) > len(weights) else weights[np.flatnonzero(above)]
 
 
 def edge_bin(weights: Values, mass: float) -> tuple[Values, float]:
-    """One round of a radix selection by weight: the bin in which the cumulative weight, largest first, exceeds
-    `mass`, and the part of `mass` that is left when the bins above it are taken.
+    """One round of a radix selection by weight: the bin in which the cumulative weight, largest first, exceeds `mass`,
+    and the part of `mass` that remains after the bins above it.
 
-    The bit pattern of a float grows with it, so its top bits are a histogram's bins, 64 to each power of two.
+    The bit pattern of a positive float grows with its value, so its top bits are the bins of a histogram, 64 per power
+    of two.
     """
     bins = weights.astype(np.float32, copy=False).view(np.uint32) >> np.uint32(RADIX_SHIFT)
     bins -= bins.min()
@@ -151,7 +152,7 @@ def edge_bin(weights: Values, mass: float) -> tuple[Values, float]:
 
 
 def histogram(bins: NDArray[np.uint32], weights: Values) -> NDArray[np.float64]:
-    """The weight in each bin. Taken piece by piece, as bincount makes wide copies of what it is given."""
+    """The weight in each bin. Works in pieces, since bincount makes wide copies of its input."""
     masses = np.zeros(int(bins.max()) + 1)
     for start in range(0, len(bins), PIECE):
         piece = slice(start, start + PIECE)

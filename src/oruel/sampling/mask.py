@@ -1,4 +1,4 @@
-"""Step 1 of the order, its first half: what a constraint rules out can't be chosen."""
+"""Step 1 of the order, first half: tokens that the constraint excludes can't be chosen."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,8 +6,8 @@ from numpy.typing import NDArray
 from oruel.sampling.candidates import Candidates, Indices, peak
 from oruel.sampling.constraint import Constraint
 
-SPARSE = 4  # where fewer than one in so many bytes of a mask hold a bit, few tokens are allowed
-# The bits of each byte of a mask, and what it adds to eight logits.
+SPARSE = 4  # if fewer than one byte in so many has a bit set, few tokens are allowed
+# The bits of each possible byte of a mask, and what they add to eight logits.
 BITS = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder="little")
 GATES = np.where(BITS, np.float32(0), np.float32(-np.inf))
 
@@ -24,7 +24,7 @@ class Mask:
             left = Candidates(None, row + GATES.take(bits, axis=0).ravel()[: len(row)])
         if peak(left.values) > -np.inf:
             return left
-        # The model rules out all that is allowed; something must follow.
+        # The model excludes everything that the constraint allows, but some token has to follow.
         return Candidates(allowed_flags(bits, len(row))[:1], np.zeros(1))
 
 

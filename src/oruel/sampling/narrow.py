@@ -1,5 +1,5 @@
-"""Ahead of steps that change few logits: the tokens that can be among the largest after them, so that the steps and
-the search need not go over the whole vocabulary.
+"""Reduces a row to the tokens that can be among the largest after steps that change only a few logits, so that these
+steps and the search don't process the whole vocabulary.
 """
 
 from collections.abc import Sequence
@@ -9,22 +9,21 @@ import numpy as np
 
 from oruel.sampling.candidates import Candidates, Indices, block_maxima, reaching, smallest_of_largest
 
-WORTH_NARROWING = 2**14  # values in a row
+WORTH_NARROWING = 2**14  # the least length of a row for which it pays
 
 
 class LocalStep(Protocol):
-    """A step that leaves the logits of all but the `touched` tokens alone."""
+    """A step that changes only the logits of the `touched` tokens."""
 
     @property
     def touched(self) -> Indices: ...
 
 
 class TopCandidates:
-    """Keeps a few hundred candidates that hold the `count` largest, ties included, as the steps `before` that choice
-    will have made them.
+    """Keeps a few hundred candidates, among which are the `count` largest, ties included, after the steps `before`.
 
-    Blocks without touched tokens vouch for it: the `count`th largest of their maxima is reached by so many values that
-    stay what they are, so what lies below it and isn't touched can't be among the largest.
+    The bound comes from blocks without touched tokens: the `count`th largest of their maxima is reached by at least
+    `count` values that won't change, so untouched values below it can't be among the largest.
     """
 
     def __init__(self, count: int, before: Sequence[LocalStep]) -> None:
@@ -47,7 +46,7 @@ class TopCandidates:
 
 
 def ascending(ids: Indices) -> Indices:
-    """In order, each once; there is at least one."""
+    """Sorted, without duplicates. There is at least one id."""
     ordered = np.sort(ids)
     is_first = np.ones(len(ordered), np.bool_)
     np.not_equal(ordered[1:], ordered[:-1], out=is_first[1:])

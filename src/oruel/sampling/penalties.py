@@ -1,4 +1,4 @@
-"""Steps 1 to 3 of the order: what changes the logits of a few tokens, in float64."""
+"""Steps 1 to 3 of the order: changes the logits of a few tokens, in float64."""
 
 from collections.abc import Mapping
 
@@ -10,8 +10,8 @@ from oruel.types import SamplingParams
 
 
 def own_row(candidates: Candidates) -> NDArray[np.float64]:
-    """The logits as float64, to be written to. A float32 row is the model's, so this copies it; a float64 row
-    is a copy already.
+    """The logits as float64, to be modified. A float32 row is the model's, so it is copied; a float64 row is a copy
+    already.
     """
     return candidates.values.astype(np.float64, copy=False)
 
@@ -35,7 +35,7 @@ class Bias:
 
 
 class Penalties:
-    """Steps 2 and 3: repetition, frequency and presence, over the tokens that `accept` was given.
+    """Steps 2 and 3: repetition, frequency and presence penalties over the accepted tokens.
 
     The prompt is never counted. −inf stays −inf, because every factor is positive and every term finite.
     """
@@ -53,7 +53,7 @@ class Penalties:
         return params.repetition_penalty != 1 or params.frequency_penalty != 0 or params.presence_penalty != 0
 
     def accept(self, token: int) -> None:
-        """Counts a generated token; the arrays grow by doubling, so that no step has to rebuild them."""
+        """Counts a generated token. The arrays grow by doubling, so that no step has to rebuild them."""
         place = self._places.setdefault(token, len(self._places))
         if place == len(self._ids):
             self._ids = np.concatenate([self._ids, np.zeros_like(self._ids)])

@@ -1,16 +1,16 @@
-"""One sequence's way from logits to token, as a list of its active steps, in the order that semantics.md gives:
+"""One sequence's way from logits to a token, as a list of its active steps, in the order of the contract:
 
 1. constraint mask, logit_bias             mask.Mask, penalties.Bias
 2. repetition_penalty                      penalties.Penalties
 3. frequency_penalty, presence_penalty     penalties.Penalties
-4. temperature                             filters.Softmax; none at 0 or top_k 1, which take the largest logit
+4. temperature                             filters.Softmax; none at 0 or top_k 1, which take the maximum
 5. top_k                                   filters.TopK
 6. top_p                                   filters.TopP
 7. min_p                                   filters.MinP
 8. the draw                                draw.draw
 
-narrow.Narrow goes ahead of 1 to 3 where only some of the largest logits matter after them. top_k is carried out
-before the softmax: dividing by a temperature keeps the order, and then at most 200 exponentials are left to compute.
+narrow.TopCandidates precedes steps 1 to 3 if only some of the largest logits matter after them. top_k precedes the
+softmax: dividing by a temperature keeps the order, and then at most 200 exponentials have to be computed.
 """
 
 import math
@@ -31,8 +31,8 @@ from oruel.types import SamplingParams
 
 
 class Sampler:
-    """Chooses the tokens of one sequence, which may be computed again after a preemption: what was accepted
-    stays accepted. `choice` is the index of the sequence among the n of its request.
+    """Chooses the tokens of one sequence. After a preemption the sequence is computed again, but accepted tokens stay
+    accepted. `choice` is the index of the sequence among the n of its request.
     """
 
     def __init__(
@@ -59,10 +59,10 @@ class Sampler:
         )
 
     def sample(self, logits: NDArray[np.float32], work: WorkBudget | None = None) -> int:
-        """The token that follows those accepted so far. `logits` is a row of the vocabulary's size, which is only
-        read and may hold −inf. Raises EngineFailed where it holds NaN or +inf or nothing finite.
+        """The token that follows the accepted ones. `logits` is a row of the vocabulary's size; it is not modified and
+        may contain −inf. Raises EngineFailed if it contains NaN or +inf, or nothing finite.
 
-        UNDECIDED where the constraint would take more than `work`: the same is asked for again then.
+        Returns UNDECIDED if the constraint needs more than `work`; callers then have to repeat the call.
         """
         if self.constraint is None:
             return self._choose(logits)
@@ -87,7 +87,7 @@ class Sampler:
         return draw(candidates, self._uniforms.at(self._position))
 
     def candidates(self, logits: NDArray[np.float32]) -> Candidates:
-        """What the steps leave to choose from; takes and raises the same as `sample`."""
+        """The candidates that the steps leave. Same arguments and errors as `sample`."""
         assert logits.shape == (self._vocabulary_size,)
         assert logits.dtype == np.float32
         check(logits)
@@ -98,7 +98,7 @@ class Sampler:
         return candidates
 
     def accept(self, token: int) -> None:
-        """Makes `token` part of the output: the next draw is at the next position, and penalties count it."""
+        """Appends `token` to the output: the next draw is at the next position, and penalties count it."""
         self._position += 1
         if self._penalties:
             self._penalties.accept(token)
@@ -107,11 +107,11 @@ class Sampler:
 
 
 def probability_steps(params: SamplingParams, vocabulary_size: int) -> list[SamplingStep]:
-    """Steps 4 to 7, as far as they are active; the softmax always is."""
+    """Steps 4 to 7 as far as they are active; the softmax always is."""
     top_k = [TopK(params.top_k)] if 0 < params.top_k < vocabulary_size else []
     top_p = [TopP(params.top_p)] if params.top_p < 1 else []
     min_p = [MinP(params.min_p)] if params.min_p > 0 else []
-    # min_p alone needs no sum over the vocabulary, so the softmax may leave out what it will discard.
+    # With min_p alone no sum over the vocabulary is needed, so the softmax may drop what min_p will drop.
     softmax = Softmax(params.temperature, min_p[0].least) if min_p and not top_p else Softmax(params.temperature)
     return [*top_k, softmax, *top_p, *min_p]
 
