@@ -1,1 +1,1 @@
-"""What may come next: token masks from llguidance, and the way out when the budget runs short."""
+"""Constraints on the next token: masks from llguidance, and completion of documents before the budget ends."""

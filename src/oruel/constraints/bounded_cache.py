@@ -1,4 +1,4 @@
-"""What was made of a text, kept for the next who comes with the same: the latest few, of limited length together."""
+"""A cache of values made from text, bounded by their number and by the length of the texts."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -9,7 +9,9 @@ Value = TypeVar("Value")
 
 
 class BoundedCache(Generic[Value]):
-    """At most `most` values, made of at most `most_characters` of text, but the latest one always. Thread-safe."""
+    """Keeps the `most` latest values, made from at most `most_characters` of text, but always the latest.
+    Thread-safe.
+    """
 
     def __init__(self, make: Callable[[str], Value], most: int, most_characters: int) -> None:
         self._make = make

@@ -1,16 +1,16 @@
-"""What any parser of JSON can read: how deep a document may nest, and how large its numbers may be."""
+"""What every JSON parser can read: limits of nesting and of the size of numbers."""
 
 import math
 from copy import copy
 
-# Python's own parser gives up at about 1,000 brackets and at 4,300 digits, and reads 1e999 as infinite.
+# Python's parser gives up at about 1,000 brackets and at 4,300 digits, and reads 1e999 as infinite.
 MOST_DEPTH = 64
 MOST_NUMBER_BYTES = 300
 IN_NUMBERS = frozenset(b"0123456789+-.eE")
 
 
 class ParserBounds:
-    """Of a document that is fed in pieces."""
+    """Checks a document that arrives in pieces."""
 
     def __init__(self) -> None:
         self.are_kept = True
@@ -20,7 +20,7 @@ class ParserBounds:
         self._number = b""
 
     def allow(self, data: bytes) -> bool:
-        """Whether they are kept if this follows."""
+        """Whether the document stays within the bounds after `data`."""
         if not self._are_near(data):
             return True
         after = copy(self)
@@ -34,7 +34,7 @@ class ParserBounds:
             self._take(byte)
 
     def _are_near(self, data: bytes) -> bool:
-        """Cheaply, and true rather too often."""
+        """Cheap pre-check; may give false positives."""
         if self._is_in_string and b'"' not in data:
             return False
         return (
@@ -61,9 +61,9 @@ class ParserBounds:
 
 
 def is_readable(number: bytes) -> bool:
-    """Whether a number that begins so is short, and finite where it may end here."""
+    """Whether a number with this beginning is short, and finite if it ends here."""
     try:
         return len(number) <= MOST_NUMBER_BYTES and (number[-1:] in b"eE+-." or math.isfinite(float(number)))
     except ValueError:
-        # No number, but part of a literal.
+        # Not a number, but part of a literal.
         return True

@@ -1,4 +1,4 @@
-"""A known way to a grammar's end, kept up at the cost of what changes of it."""
+"""A known way to the end of a document, updated at the cost of what changes."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from oruel.constraints.tokens import TokenTable
 
 
 class ClosingPlan:
-    """Tokens still to come. It is a plan of bytes as well: other tokens of the same bytes follow it just so."""
+    """The tokens that complete the document. It is also a plan of bytes: other tokens with the same bytes follow it."""
 
     def __init__(self, tokens: TokenTable, found: Sequence[int]) -> None:
         self._tokens = tokens
@@ -23,12 +23,12 @@ class ClosingPlan:
         return self._reversed[::-1]
 
     def length_after(self, taken: Sequence[int]) -> int | None:
-        """How many tokens are left behind these, None where they lead elsewhere."""
+        """The number of tokens left after `taken`; None if `taken` leaves the plan."""
         covered = self._covered(taken)
         return None if covered is None else len(self) - covered[0] + len(covered[1])
 
     def follow(self, taken: Sequence[int]) -> bool:
-        """Goes behind these; False where they lead elsewhere."""
+        """Advances past `taken`. Returns False if `taken` leaves the plan."""
         covered = self._covered(taken)
         if covered is None:
             return False
@@ -38,7 +38,7 @@ class ClosingPlan:
         return True
 
     def _covered(self, taken: Sequence[int]) -> tuple[int, list[int]] | None:
-        """How many of its tokens these reach into, and what is left of the last of those, in tokens."""
+        """The number of the plan's tokens that `taken` reaches into, and the rest of the last of them, as tokens."""
         count, over = 0, b""
         for token in taken:
             if not over and count < len(self) and self[count] == token:

@@ -1,5 +1,5 @@
-"""The way out of a grammar: tokens that lead from where a matcher stands to an end, found greedily, in pieces of
-counted work, so that nobody has to wait for the whole search.
+"""Searches greedily for tokens that lead from a matcher's state to the end of its grammar. The work is counted and done
+in pieces, so that nothing has to wait for a whole search.
 """
 
 from collections.abc import Generator, Iterator, Sequence
@@ -11,29 +11,29 @@ import numpy as np
 from oruel.constraints.tokens import TokenTable
 from oruel.sampling.constraint import MOST_WORK, WorkBudget
 
-# What may end a JSON value or begin a short one, the shortest ends first; inside a string only its end.
+# Bytes that may end a JSON value or begin a short one, the shortest ends first. Inside a string, only its end.
 OUTSIDE = b'}],0"tfn-1'
 INSIDE = b'"'
 
-# In units of a WorkBudget: what a mask costs, and how many tokens of a vocabulary add a unit to that.
+# The cost of a mask in units of a WorkBudget; a vocabulary adds a unit for each so many tokens.
 MASK_WORK, TOKENS_PER_WORK = 10, 4000
-# So many tokens go to the matcher at once.
+# The matcher gets so many tokens at once.
 TOKENS_AT_ONCE = 100
-# So many forced tokens cost as much as one that is tried.
+# So many forced tokens cost as much as one trial.
 FORCED_PER_WORK = 8
-# Where the library fails so soon, no document of the grammar can be written.
+# If the library fails within so few tokens, no document of the grammar can be written.
 NEAR = 100
-# In how many places of one string it is tried to end it in ways that are known to end such strings.
+# At how many positions of one string the hints are tried.
 MOST_HINTED_PLACES = 8
 
 
-# Tokens, and how many of them come before or are the quote that ends a string.
+# Tokens, and the number of them up to the quote that ends a string.
 Hint = tuple[Sequence[int], int]
 
 
 class DocumentPosition:
-    """Where in its text a sequence stands: in what is free before the document, until the tokens `leave` have ended
-    that; in the document; or inside one of its strings.
+    """Where in its text a sequence is: in the free text, which the tokens `leave` end; in the document; or inside one
+    of its strings.
     """
 
     def __init__(self, tokens: TokenTable, leave: Sequence[int] = ()) -> None:
@@ -49,7 +49,7 @@ class DocumentPosition:
         return copy(self)
 
     def feed(self, token: int) -> bytes:
-        """What of the token's bytes belongs to the document."""
+        """Returns those bytes of the token that belong to the document."""
         data = self._pieces[token]
         if self.is_free:
             data = self._leave(token, data)
@@ -63,9 +63,9 @@ class DocumentPosition:
         return data
 
     def _leave(self, token: int, data: bytes) -> bytes:
-        """What of `data` belongs to the document."""
+        """The part of `data` that belongs to the document."""
         if not self._pieces[self.leave[0]]:
-            # A control token: none is part of free text.
+            # `leave` begins with a control token, which can't be part of the free text.
             self.is_free = token != self.leave[0]
             return b""
         text = self._tail + data
@@ -76,10 +76,10 @@ class DocumentPosition:
 
 
 class ClosingSearch:
-    """For at most `most` tokens that lead to the grammar's end behind `taken`. `known` led there before, and is tried
-    first, as far as it goes; each of `hints` ends some strings. While it lasts the matcher is its own; afterwards that
-    stands where it stood. `found` is None where there is no such way, or none that the search comes upon; `is_refused`
-    where the library can't even follow the first few tokens.
+    """Searches for at most `most` tokens that lead to the grammar's end after `taken`. `known` led there before, and is
+    followed first, as far as possible; each hint ends some strings. The search owns the matcher until it has ended, and
+    then restores its state. `found` is None if there is no such way, or if the search doesn't find one. `is_refused` is
+    set if the library fails within the first few tokens.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class ClosingSearch:
         self._pieces = self._run(taken, known)
 
     def proceed(self, work: WorkBudget) -> bool:
-        """Whether the search has ended."""
+        """Returns whether the search has ended."""
         while work.left > 0:
             before = self._spent
             if next(self._pieces, None) is None:
@@ -128,7 +128,7 @@ class ClosingSearch:
             while is_possible and not self._is_there and self._advance():
                 yield True
             if self._matcher.is_error():
-                # Far on, no more than this way may be too much for the library.
+                # Further on, only this particular way may be too much for the library.
                 self.is_refused = len(self._taken) <= NEAR
                 return
             is_there = is_possible and self._is_there and len(self._taken) - len(taken) <= self._most
@@ -144,13 +144,13 @@ class ClosingSearch:
         return bool(self._matcher.is_accepting())
 
     def _advance(self) -> bool:
-        """One step on; False where there is none, or enough was tried."""
+        """Takes one step. Returns False if there is none, or if enough was tried."""
         if self._spent > MOST_WORK or len(self._taken) > self._most + 1 or self._matcher.is_error():
             return False
         return self._force() or any(self._take(way, whole=whole) for way, whole in self._ways())
 
     def _force(self) -> bool:
-        """Some of what follows without a choice, which is asked for once and taken in parts."""
+        """Takes some of the forced tokens, which are computed once and taken in parts."""
         if not self._forced:
             self._forced = self._matcher.compute_ff_tokens()
         before = len(self._taken)
@@ -161,7 +161,7 @@ class ClosingSearch:
         return is_forced
 
     def _ways(self) -> Iterator[tuple[Sequence[int], bool]]:
-        """What might come next, and whether only the whole of it counts."""
+        """Candidate continuations, each with whether only the whole of it counts."""
         if self._place.is_free:
             yield self._place.leave, False
         likely = INSIDE if self._place.is_in_string else OUTSIDE
@@ -174,7 +174,7 @@ class ClosingSearch:
         yield short, True
 
     def _endings(self) -> Iterator[tuple[Sequence[int], bool]]:
-        """Each way that is known to end a string, from each place before that end on; then once more what went last."""
+        """Every hint that ends a string, from each of its positions on; then the last token once more."""
         if self._hinted < MOST_HINTED_PLACES:
             self._hinted += 1
             for hint, end in self._hints:
@@ -183,7 +183,7 @@ class ClosingSearch:
             yield [self._last], True
 
     def _take(self, wanted: Sequence[int], *, whole: bool = True) -> bool:
-        """These tokens, or as many as the grammar allows where they needn't be `whole`; whether it was any."""
+        """Takes `wanted`, or unless `whole`, as many of them as the grammar allows. Returns whether it took any."""
         count = self._matcher.try_consume_tokens(list(wanted)) if wanted else 0
         self._spent += 1 + count
         if whole and count < len(wanted):
@@ -198,10 +198,10 @@ class ClosingSearch:
 
 
 def shortest(matcher: llguidance.LLMatcher, tokens: TokenTable) -> list[int]:
-    """The shortest token that may follow, a control token where no text may; none where the grammar has failed."""
+    """The shortest token that may follow; a control token if no text may; empty if the grammar has failed."""
     bits = np.frombuffer(matcher.compute_bitmask(), np.uint8)
     single = tokens.single_first
-    # Nearly always one of these may follow, and the whole vocabulary needn't be looked through.
+    # Nearly always a token of a single byte may follow, which spares a search of the whole vocabulary.
     found: list[int] = single[(bits[single >> 3] >> (single & 7)) & 1 > 0][:1].tolist()
     if found:
         return found

@@ -1,4 +1,4 @@
-"""A document, or calls instead of it: the first token that only one of them takes decides."""
+"""A document, or calls in its place. The first token that only one of them allows decides."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from oruel.sampling.constraint import WorkBudget
 
 
 class DocumentOrCalls:
-    """One sequence's. As long as both may still come, enough of the budget is kept for the document."""
+    """Constrains one sequence. While both are possible, enough of the budget is kept for the document."""
 
     def __init__(self, document: JsonObjectConstraint | GrammarConstraint, calls: GrammarConstraint) -> None:
         self._document = document
@@ -34,21 +34,21 @@ class DocumentOrCalls:
         return one if one == other else []
 
     def mask(self) -> NDArray[np.uint8]:
-        """A bit for each token, the lowest of a byte first: whether either may go on with it."""
+        """A bit for each token, the lowest bit of a byte first: whether either constraint allows it."""
         masks = [constraint.mask() for constraint in self._left]
         return masks[0] | masks[-1]
 
     def settle(self, token: int, work: WorkBudget | None = None) -> int:
-        """What the document makes of it, where it may be of the document; UNDECIDED as there."""
+        """The document's decision, if the token may belong to the document. Returns UNDECIDED as the document does."""
         first = self._left[0]
-        # While a document is undecided, nothing else may be asked of it.
+        # While a document is undecided, no other method of it may be called.
         if len(self._left) > 1 and self._asked != token and not first.takes(token):
             return token
         self._asked = token
         return first.settle(token, work)
 
     def accept(self, token: int) -> None:
-        """`token` is what `settle` or `forced` gave."""
+        """`token` comes from `settle` or `forced`."""
         self._asked = None
         if self.is_closing:
             self._left = [self._document]

@@ -1,4 +1,4 @@
-"""Whether a schema describes a document that ends: one that must hold another of its own kind never does."""
+"""Finds schemas that no finite document fits, because each must contain another of the same kind."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,8 +11,8 @@ MOST_ROUNDS = 64
 
 
 def is_endless(schema: Schema) -> bool:
-    """Found as the least fixed point: each round takes those references for ending whose targets end, given those of
-    the round before. References out of the schema are taken to end, and all where so many rounds don't settle it.
+    """Computes the least fixed point: a reference ends if its target ends, given the references of the previous round.
+    References to other documents count as ending, and so do all that are undecided after MOST_ROUNDS.
     """
     references = set(references_in(schema))
     targets = {reference: resolve_pointer(schema, reference) for reference in references}
@@ -42,7 +42,7 @@ def ends(schema: Any, ending: set[str]) -> bool:
 
 
 def members_end(schema: Schema, ending: set[str]) -> bool:
-    """Whether what an object or an array must hold ends; a schema that allows other types has a way out."""
+    """Whether the required content of an object or array ends. A schema that allows other types always has an end."""
     kinds = schema.get("type")
     if kinds in ("object", ["object"]):
         required, properties = schema.get("required"), schema.get("properties")

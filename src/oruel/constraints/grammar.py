@@ -1,4 +1,4 @@
-"""Text held to a grammar, and, where it is a document that has to be whole, completed before its budget runs out."""
+"""Constrains text by a grammar, and completes documents before the budget ends."""
 
 import time
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ from oruel.sampling.constraint import UNDECIDED, WorkBudget
 # Longer than any budget.
 MOST_TOKENS = 2**18
 REMEMBERED_ENDS = 32
-# Some milliseconds of a search, after which other threads have their turn.
+# A piece of a search takes some milliseconds; then other threads get a turn.
 WORK_AT_ONCE, PAUSE_SECONDS = 200, 0.0002
 
 
@@ -70,20 +70,22 @@ class GrammarConstraint:
         return tokens if not self.closes or self._fits(tokens) else []
 
     def mask(self) -> NDArray[np.uint8]:
-        """A bit for each token, the lowest of a byte first: whether it may come next."""
+        """A bit for each token, the lowest bit of a byte first: whether the token may come next."""
         bits = np.frombuffer(self._matcher.compute_bitmask(), np.uint8)
         if self._matcher.is_error():
             raise refusal_of(self._matcher)
         return bits
 
     def takes(self, token: int) -> bool:
-        """Whether the token's text may come next. A mask may hold less: where text is forced, only its usual tokens."""
+        """Whether the token's text may come next. The mask can be narrower: for forced text it has only the usual
+        tokens.
+        """
         return bool(self._matcher.validate_tokens([token]))
 
     def settle(self, token: int, work: WorkBudget | None = None) -> int:
-        """The token itself, where an end that fits follows it; else the first token of the end that is known, which is
-        the model's own end token where the text is whole already. UNDECIDED where `work` doesn't suffice: nothing
-        else is asked for then, until the same question is answered.
+        """The token itself if a completion that fits the budget follows it; otherwise the first token of the known
+        completion, which is an end token if the text is complete. UNDECIDED if `work` doesn't suffice; then callers
+        have to repeat the call before any other.
         """
         if not self.closes or token in self._tokens.ends or self._fits([token]):
             return token
@@ -112,8 +114,8 @@ class GrammarConstraint:
         return self._plan[0] if len(self._plan) else min(self._tokens.ends)
 
     def accept(self, token: int) -> None:
-        """`token` is what `settle` or `forced` gave, or an end token. Raises SchemaRefused where it takes more than one
-        sequence may take.
+        """`token` comes from `settle` or `forced`, or is an end token. Raises SchemaRefused if it takes too
+        much work.
         """
         self._left -= 1
         if token in self._tokens.ends:
@@ -125,7 +127,7 @@ class GrammarConstraint:
             self.closes = self._plan.follow([token])
 
     def _fits(self, taken: Sequence[int]) -> bool:
-        """Whether the known end goes this way, and still fits behind it."""
+        """Whether the known completion starts with `taken`, and still fits the budget."""
         after = self._plan.length_after(taken)
         return after is not None and after <= self._left - len(taken)
 
@@ -181,5 +183,7 @@ class FirstEnd:
 
 @lru_cache(REMEMBERED_ENDS)
 def first_end(tokens: TokenTable, spec: GrammarSpec, most: int = MOST_TOKENS) -> FirstEnd:
-    """One search for all who ask. Raises SchemaRefused for a grammar that can't be compiled."""
+    """A search that all requests with the same constraint share. Raises SchemaRefused for a grammar that can't be
+    compiled.
+    """
     return FirstEnd(tokens, spec, most)

@@ -1,4 +1,4 @@
-"""How strings are ended that a search wouldn't end, or not soon: with required keys, and with short values that fit."""
+"""Known ends of strings that a search wouldn't find, or not soon: required keys, and short values that fit."""
 
 import bisect
 import json
@@ -15,19 +15,19 @@ from oruel.constraints.spec import GrammarSpec
 from oruel.constraints.tokens import LIMITS, TokenTable
 from oruel.json_schema.keywords import Schema, subschemas
 
-# The lengths that are tried for a shortest string: with the least that works, no way leads anywhere else.
+# The lengths to try for a shortest string.
 LENGTHS = (0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 24, 32, 64, 128)
 SHAPES = {"pattern", "format", "minLength", "maxLength", "allOf"}
 MOST_HINTS = 64
 MOST_SAMPLES = 32
-# Tried before what fits a pattern, which may be longer than another string has to be.
+# Tried before the samples of patterns, which may be longer than other strings have to be.
 SHORTEST = (b'a"', b'0"')
 
 
 @lru_cache(32)
 def hints(tokens: TokenTable, spec: GrammarSpec) -> Sequence[Hint]:
-    """Tokens, one for each byte: of required keys, up to the colon; of the shortest strings, up to the quote that ends
-    them; and so for each pattern or format in the schemas, as far as one is found, of a string that fits it.
+    """Byte by byte, as tokens: required keys, up to the colon; the shortest strings, up to their closing quote; and a
+    sample string for each pattern or format in the schemas, if one is found.
     """
     schemas = spec.schemas
     keys = dict.fromkeys(key for schema in schemas for key in required_keys(schema))
@@ -43,7 +43,7 @@ def required_keys(schema: Schema) -> Iterator[bytes]:
 
 
 def shapes_of(schema: Schema) -> Iterator[str]:
-    """What is asked of strings, each once, as the text of a schema."""
+    """The restrictions of strings in the schema, each once, as the text of a schema."""
     for one in subschemas(schema):
         if "pattern" in one or "format" in one or "allOf" in one:
             yield shape_key({key: value for key, value in one.items() if key in SHAPES})
@@ -57,18 +57,18 @@ def shape_key(shape: dict[str, Any]) -> str:
 
 @lru_cache(256)
 def sample(shape: str) -> bytes:
-    """The rest of a short JSON string behind its opening quote; nothing where none is found."""
+    """The rest of a short JSON string after its opening quote; empty if none is found."""
     schema = json.loads(shape)
     least, most = schema.get("minLength", 0), schema.get("maxLength", LENGTHS[-1])
     lengths = [length for length in LENGTHS if least <= length <= max(least, most)]
-    # What fits one length fits all greater ones, too.
+    # What fits one length also fits all greater ones.
     place = bisect.bisect_left(lengths, True, key=lambda length: match_bounded(schema, length) is not None)
     matcher = match_bounded(schema, lengths[place]) if place < len(lengths) else None
     return walk_to_end(matcher, lengths[place]) if matcher else b""
 
 
 def match_bounded(schema: Schema, length: int) -> llguidance.LLMatcher | None:
-    """For strings of the schema that are no longer; None where there are none."""
+    """A matcher of the schema's strings up to `length`; None if there are none."""
     matcher = llguidance.LLMatcher(
         BYTES.tokenizer, json_grammar({**schema, "maxLength": length}), log_level=0, limits=LIMITS
     )
@@ -82,7 +82,7 @@ def walk_to_end(matcher: llguidance.LLMatcher, length: int) -> bytes:
         allowed = bytes(np.flatnonzero(bits).astype(np.uint8))
         if not allowed:
             break
-        # The end before letters before all else.
+        # Prefers the end, then letters, then anything else.
         byte = min(allowed, key=lambda byte: (byte != ord('"'), not chr(byte).isalpha(), byte))
         text.append(byte)
         matcher.consume_token(byte)

@@ -1,4 +1,4 @@
-"""JSON mode: the answer is one JSON object, closed in time whatever the budget."""
+"""JSON mode: the answer is one JSON object, completed within any budget."""
 
 import llguidance
 import numpy as np
@@ -9,7 +9,7 @@ from oruel.constraints.json_text import MOST_GROWTH, JsonTracker
 from oruel.constraints.tokens import TokenTable
 from oruel.sampling.constraint import WorkBudget
 
-# At most a space, or a line's end and its indentation, between two tokens of JSON: no model can spin on whitespace.
+# At most a space, or a newline and indentation, between two JSON tokens, so that no model loops on whitespace.
 WHITESPACE = r"( |\n[ \t]{0,40})?"
 GRAMMAR = llguidance.LLMatcher.grammar_from_json_schema(
     {"type": "object"}, overrides={"whitespace_pattern": WHITESPACE}
@@ -17,9 +17,9 @@ GRAMMAR = llguidance.LLMatcher.grammar_from_json_schema(
 
 
 class JsonObjectConstraint:
-    """One sequence's. It may generate `budget` tokens in all; as long as these hold the shortest object, there are
-    always enough left to complete what has begun, a token for each byte. When there would not be, or what follows is
-    beyond what parsers can read, that is what is generated from then on.
+    """Constrains one sequence of at most `budget` tokens. If the budget is enough for the shortest object, there are
+    always enough tokens left to complete the object, one per byte. When that is about to change, or when the text would
+    exceed what parsers can read, the completion is generated.
     """
 
     def __init__(self, tokens: TokenTable, budget: int) -> None:
@@ -36,19 +36,23 @@ class JsonObjectConstraint:
 
     @property
     def forced(self) -> list[int]:
-        """All that is left, where the end is settled."""
+        """The rest of the completion, once it has begun."""
         return [self._tokens.single[byte] for byte in self._text.closing] if self.is_closing else []
 
     def mask(self) -> NDArray[np.uint8]:
-        """A bit for each token, the lowest of a byte first: whether it may come next."""
+        """A bit for each token, the lowest bit of a byte first: whether the token may come next."""
         return np.frombuffer(self._matcher.compute_bitmask(), np.uint8)
 
     def takes(self, token: int) -> bool:
-        """Whether the token's text may come next. A mask may hold less: where text is forced, only its usual tokens."""
+        """Whether the token's text may come next. The mask can be narrower: for forced text it has only the usual
+        tokens.
+        """
         return bool(self._matcher.validate_tokens([token]))
 
     def settle(self, token: int, work: WorkBudget | None = None) -> int:
-        """The token itself, where what it begins can still be completed after it; else the first of the completion."""
+        """The token itself if the object can still be completed after it; otherwise the first token of the
+        completion.
+        """
         closing = self._text.closing
         if len(closing) > self._left:
             return token
@@ -64,7 +68,7 @@ class JsonObjectConstraint:
         return self._tokens.single[closing[0]]
 
     def accept(self, token: int) -> None:
-        """`token` is what `settle` or `forced` gave."""
+        """`token` comes from `settle` or `forced`."""
         self._left -= 1
         piece = self._tokens.pieces[token]
         self._text.feed(piece)

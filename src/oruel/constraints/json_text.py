@@ -1,6 +1,6 @@
-"""How far a JSON object has come, byte by byte, and what would complete it from there. Pure: no tokens, no grammar.
+"""Tracks a JSON object byte by byte, and what would complete it. Pure: no tokens, no grammar.
 
-The text so far is the beginning of an object; whoever feeds it has made sure of that.
+The caller makes sure that the bytes are the beginning of an object.
 """
 
 from enum import Enum, auto
@@ -10,11 +10,11 @@ DIGITS = frozenset(b"0123456789")
 CLOSERS = {ord("{"): b"}", ord("["): b"]"}
 LITERALS = {ord("t"): b"rue", ord("f"): b"alse", ord("n"): b"ull"}
 CONTINUATION = b"\x80"
-# The lowest second byte after these; after all others it is CONTINUATION.
+# The lowest second byte after these bytes; after all others it is CONTINUATION.
 SECOND_BYTES = {0xE0: b"\xa0", 0xF0: b"\x90"}
 
 
-# What `closing` is made of, and by how many bytes one more byte of text can make it longer.
+# The bytes of `closing`, and by how many of them one more byte of text can lengthen it.
 CLOSING_BYTES = frozenset(b'{}[]":0n' + b"rue" + b"alse" + b"ull" + CONTINUATION + b"".join(SECOND_BYTES.values()))
 MOST_GROWTH = 4
 
@@ -33,7 +33,7 @@ class JsonState(Enum):
     END = auto()
 
 
-# What each place still wants before the brackets are closed; inside tokens of JSON it depends.
+# What each state needs before the brackets are closed. Inside JSON tokens it depends.
 WANTED = {
     JsonState.START: b"{}",
     JsonState.KEY_OR_END: b"",
@@ -51,7 +51,7 @@ class JsonTracker:
         self._at = JsonState.START
         self._open = bytearray()
         self._is_key = False
-        self._rest = b""  # of an escape, a character or a literal that has begun
+        self._rest = b""  # the rest of an escape, a character or a literal
 
     @property
     def is_complete(self) -> bool:
@@ -59,7 +59,7 @@ class JsonTracker:
 
     @property
     def closing(self) -> bytes:
-        """The bytes that would make the text a whole object."""
+        """The bytes that would complete the object."""
         return self._wanted() + b"".join(CLOSERS[bracket] for bracket in reversed(self._open))
 
     def copy(self) -> "JsonTracker":
@@ -85,7 +85,7 @@ class JsonTracker:
         elif self._at is JsonState.LITERAL:
             self._take_in_literal()
         elif self._at is JsonState.NUMBER and byte in b"0123456789.eE+-":
-            # "-", "1.", "1e" and "1e-" want a digit.
+            # "-", "1.", "1e" and "1e-" need a digit.
             self._rest = b"" if byte in DIGITS else b"0"
         elif byte not in WHITESPACE:
             self._take_between(byte)
@@ -114,7 +114,7 @@ class JsonTracker:
             self._at = JsonState.COMMA_OR_END
 
     def _take_between(self, byte: int) -> None:
-        """A byte that is no whitespace, outside strings and literals; it may end a number."""
+        """Takes a byte outside strings and literals that isn't whitespace. It may end a number."""
         if byte in CLOSERS:
             self._open.append(byte)
             self._at = JsonState.KEY_OR_END if byte == ord("{") else JsonState.VALUE_OR_END

@@ -7,7 +7,7 @@ from typing import Any
 
 from oruel.json_schema.keywords import ANNOTATIONS, NAMED, ONE, SEVERAL, Schema, subschemas
 
-# Where llguidance can't follow one of these, it complains itself.
+# llguidance complains itself if it can't enforce one of these.
 UNDERSTOOD = ONE | SEVERAL | NAMED | {"$ref", "$dynamicRef", "$recursiveRef", "type", "enum", "const"}
 UNDERSTOOD |= {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"}
 UNDERSTOOD |= {"minLength", "maxLength", "pattern", "format"}
@@ -19,10 +19,10 @@ STRINGS = {"pattern", "format", "patternProperties"}
 
 
 def unenforced_keywords(schema: Schema) -> set[str]:
-    """Keywords that llguidance passes over without a word, and those that it only seems to hold."""
+    """Keywords that llguidance ignores silently, and those that it enforces only in part."""
     found = {key for one in subschemas(schema) for key in one if key not in KNOWN and not key.startswith("x-")}
     if any(map(counts_free_keys, subschemas(schema))):
-        # The same key may be written twice, and counts once.
+        # The same key could be written twice, but counts once.
         found.add("minProperties")
     return found
 
@@ -33,23 +33,23 @@ def counts_free_keys(schema: Schema) -> bool:
 
 
 def has_free_keys(schema: Schema) -> bool:
-    """Whether its objects may have keys that aren't written out in `properties`."""
+    """Whether objects may have keys that aren't in `properties`."""
     return schema.get("additionalProperties", True) is not False or bool(schema.get("patternProperties"))
 
 
 def mixes_keys(schema: Schema) -> bool:
-    """Whether a free key mustn't be one of those that are named."""
+    """Whether free keys must differ from the named ones."""
     return bool(schema.get("patternProperties")) or (bool(schema.get("properties")) and has_free_keys(schema))
 
 
 def spells_control_characters(schema: Schema) -> bool:
-    """Whether a value that is spelled out has a character that JSON can only write as \\u and its number."""
+    """Whether `enum` or `const` contains a character that JSON can only write as \\u and its number."""
     spelled = json.dumps([schema.get("enum"), schema.get("const")])
     return bool(re.search(r"\\u00[017]", spelled)) or "\x7f" in spelled
 
 
 def with_whole_counts(schema: Any) -> Any:
-    """The same, each 5.0 that counts something as 5."""
+    """A copy in which counts such as 5.0 are integers."""
     if isinstance(schema, list):
         return [with_whole_counts(one) for one in schema]
     if not isinstance(schema, Mapping):

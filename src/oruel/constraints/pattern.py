@@ -1,4 +1,4 @@
-"""How much work a pattern is: its characters, classes and counted repetitions."""
+"""The work of compiling a pattern: its characters, classes and counted repetitions."""
 
 import re
 
@@ -14,7 +14,7 @@ PARTS = re.compile(
 
 
 def pattern_weight(pattern: str) -> float:
-    """Grows with the length of the shortest texts that fit, since what is forced is written out at once."""
+    """Grows with the length of the shortest matches, since forced text is written out at once."""
     groups = [0.0]
     last = 0.0
     for part in PARTS.finditer(pattern):
@@ -24,7 +24,7 @@ def pattern_weight(pattern: str) -> float:
         elif part["close"] and len(groups) > 1:
             last = groups.pop()
         elif part["count"]:
-            # The atom itself is counted already.
+            # The atom itself has already been counted.
             last = min(MOST, last * max(0, int(part["least"][:9]) - 1))
         else:
             last = atom_weight(part)

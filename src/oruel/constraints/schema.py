@@ -1,4 +1,4 @@
-"""JSON Schemas as far as they can be enforced: checked, bounded, and written as grammars."""
+"""Checks JSON Schemas, bounds their cost, and writes the enforceable part as grammars."""
 
 import json
 import re
@@ -21,20 +21,20 @@ from oruel.errors import SchemaRefused
 from oruel.json_schema.keywords import subschemas
 from oruel.json_schema.references import plain_references
 
-# Separators are those of json.dumps; no other whitespace, so that most of a document is forced or known.
+# Separators as in json.dumps, and no other whitespace, so that most of a document is forced or known.
 OPTIONS = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 LENIENT = {"lenient": True, "coerce_one_of": True}
-# Among free keys llguidance takes "\u0061" for another key than "a", and so would let it get round what "a" is held to.
-# Without \u no control character can be written, save in the keys that a schema names.
+# Among free keys, llguidance takes "\u0061" for another key than "a", which would circumvent the constraint on "a".
+# Without \u, control characters can only be written in keys that a schema names.
 SIMPLE_ESCAPES = {"json_allowed_escapes": 'nrbtf\\"'}
 
 REMEMBERED_SCHEMAS = 32
-# Their names go into a header of the response.
+# Their names go into a response header.
 MOST_LEFT_OUT = 100
 BYTES = TokenTable(ByteVocabulary())
 
 UNIMPLEMENTED = re.compile(r"Unimplemented keys: (\[.*\])")
-# Other complaints of llguidance, by the keyword that they are about.
+# Other complaints of llguidance, with the keywords that they are about.
 COMPLAINTS = {
     "oneOf": ["oneOf"],
     "Unknown format": ["format"],
@@ -47,7 +47,7 @@ COMPLAINTS = {
 def unenforceable_keywords(schema: Mapping[str, Any]) -> tuple[str, ...]:
     """The keywords that can't be enforced, sorted. Takes some time for an adversarial schema, the first time.
 
-    Raises SchemaRefused for what is no schema, too much of one, or one that no document fits.
+    Raises SchemaRefused for an invalid schema, one that is too costly, and one that no document fits.
     """
     found = _left_out(json.dumps(schema))
     if isinstance(found, SchemaRefused):
@@ -65,7 +65,7 @@ def _left_out(written: str) -> tuple[str, ...] | SchemaRefused:
 
 @panics_refused()
 def examine(schema: Mapping[str, Any]) -> tuple[str, ...]:
-    """What `left_out` returns and raises."""
+    """Returns and raises the same as `unenforceable_keywords`, without a cache."""
     schema = plain_references(schema)
     check_weight(schema)
     if is_endless(schema):
@@ -85,7 +85,7 @@ def examine(schema: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def not_both(schema: Mapping[str, Any]) -> bool:
-    """Whether values need the escapes that keys mustn't have."""
+    """Whether the schema needs \\u escapes in values but mustn't have them in keys."""
     return any(map(mixes_keys, subschemas(schema))) and any(map(spells_control_characters, subschemas(schema)))
 
 
@@ -98,13 +98,13 @@ def keywords(complaint: str, present: set[str]) -> list[str]:
 
 
 def json_grammar(schema: Mapping[str, Any]) -> str:
-    """A grammar of the documents that the enforceable part of `schema` describes."""
+    """A grammar, in llguidance's format, of the documents that fit the enforceable part of `schema`."""
     grammar: str = LLMatcher.grammar_from_json_schema(embed_schema(schema))
     return grammar
 
 
 def embed_schema(schema: Mapping[str, Any]) -> str:
-    """The schema, with its options, as it stands in a grammar behind %json."""
+    """The schema with llguidance's options, as JSON."""
     escapes = SIMPLE_ESCAPES if any(map(mixes_keys, subschemas(schema))) else {}
     plainer = with_whole_counts(plain_references(schema))
     return json.dumps({**plainer, "x-guidance": OPTIONS | LENIENT | escapes})

@@ -1,4 +1,4 @@
-"""Constraints as data, as requests state them and as they cross to the engine. Each says what it is."""
+"""Constraints as data, as they cross to the engine. Each says what it is and which parameter asked for it."""
 
 import json
 from typing import Any
@@ -104,7 +104,7 @@ def embedded(schema: Schema) -> str:
 
 
 def rules_spec(rules: str, param: str, *, closes: bool = False, leave: tuple[int, ...] = ()) -> RulesSpec:
-    """Of Lark text, in which `embedded` wrote the schemas."""
+    """From Lark text in which `embedded` wrote the schemas."""
     parts = tuple(rules.split(MARK))
     assert len(parts) % 2 == 1
     return RulesSpec(parts, param, closes, leave)

@@ -1,4 +1,4 @@
-"""A model's tokens as llguidance needs them, made once a model: their bytes, and which of them end its turn."""
+"""A model's tokens as llguidance needs them, prepared once per model: their bytes, and which of them end a turn."""
 
 import re
 from collections.abc import Iterator
@@ -14,14 +14,14 @@ from oruel.constraints.bounded_cache import BoundedCache
 from oruel.constraints.json_text import CLOSING_BYTES
 from oruel.errors import SchemaRefused
 
-# Forced text takes the library some 400 bytes a character.
+# Forced text takes the library about 400 bytes per character.
 REMEMBERED_GRAMMARS, REMEMBERED_CHARACTERS = 32, 2**18
 
-# What a grammar may cost in one step, and hold in memory: at most half of the library's own limits.
+# Limits of a grammar's work per step and of its memory: at most half of the library's defaults.
 LIMITS = llguidance.LLParserLimits(
     step_lexer_fuel=100_000, max_lexer_states=100_000, max_grammar_size=200_000, verbose_errors=False
 )
-# How the library says that a limit is reached: one of these, or any of the others.
+# How the library reports that a limit was reached.
 TOO_WIDE = re.compile(r"row has \d+ items")
 TOO_MUCH = ("TooComplex", "limit", "too many", "too big", "too large", "fuel")
 PANICKED = "the library that holds answers to schemas fails on it: make it simpler"
@@ -30,13 +30,13 @@ UNREADABLE = {
     "panic:": PANICKED,
     "egex is empty": "no string fits its patterns, formats, lengths and values together",
 }
-# Of forced text no more than this is turned into tokens at once: the library asks for all of it at every step.
+# Only so much forced text is tokenised at once, since the library asks for all of it at every step.
 MOST_FORCED_BYTES = 2048
 
 
 @contextmanager
 def panics_refused() -> Iterator[None]:
-    """Raises SchemaRefused for a panic of the library, which isn't an Exception and has no class that can be named."""
+    """Raises SchemaRefused for a panic of the library, which isn't an Exception and whose class can't be imported."""
     try:
         yield
     except BaseException as error:
@@ -46,7 +46,7 @@ def panics_refused() -> Iterator[None]:
 
 
 class TokenVocabulary(Protocol):
-    """What is asked of a model's vocabulary; llama.vocabulary.Vocabulary has it."""
+    """What a TokenTable needs of a model's vocabulary. llama.vocabulary.Vocabulary implements it."""
 
     size: int
 
@@ -58,7 +58,7 @@ class TokenVocabulary(Protocol):
 
 
 class TokenTable:
-    """`pieces` holds each token's bytes, none for control tokens; `single` the token of each byte that has its own."""
+    """`pieces` are the bytes of each token, empty for control tokens. `single` maps each byte to its own token."""
 
     def __init__(self, vocabulary: TokenVocabulary) -> None:
         self.size = vocabulary.size
@@ -76,20 +76,24 @@ class TokenTable:
         return llguidance.LLTokenizer(wrapped, n_vocab=self.size, eos_token=ends)
 
     def prepare(self) -> None:
-        """Reads the vocabulary, so that no request has to wait for it."""
+        """Builds everything that depends only on the vocabulary, so that no request has to wait for it."""
         self.matcher('start: "{"').compute_bitmask()
         _ = self.shortest_first, self.single_first
 
     def matcher(self, grammar: str) -> llguidance.LLMatcher:
-        """At the grammar's beginning. For a model that has end tokens. Raises SchemaRefused for a bad grammar."""
+        """A matcher at the beginning of the grammar. Needs a model with end tokens. Raises SchemaRefused for a bad
+        grammar.
+        """
         return self._compiled.get(grammar).deep_copy()
 
     def forget(self, grammar: str) -> None:
-        """Matchers of one grammar share their lexer: one that failed would make all others fail."""
+        """Drops a compiled grammar. Matchers of one grammar share their lexer, so one that failed would make
+        all fail.
+        """
         self._compiled.forget(grammar)
 
     def spelled(self, data: bytes) -> list[int] | None:
-        """A token for each byte, None where one has none of its own."""
+        """One token per byte; None if a byte has no token of its own."""
         found = [self.single.get(byte, -1) for byte in data]
         return None if -1 in found else found
 
@@ -100,20 +104,20 @@ class TokenTable:
 
     @cached_property
     def shortest_first(self) -> NDArray[np.intp]:
-        """All tokens that are text, by the number of their bytes, then by id."""
+        """All text tokens, by length in bytes, then by id."""
         written = [token for token in range(self.size) if self.pieces[token]]
         return np.array(sorted(written, key=lambda token: len(self.pieces[token])), np.intp)
 
     @property
     def remembered(self) -> int:
-        """How many grammars are held in memory."""
+        """The number of compiled grammars in memory."""
         return len(self._compiled)
 
     def _compile(self, grammar: str) -> llguidance.LLMatcher:
         matcher = llguidance.LLMatcher(self.tokenizer, grammar, log_level=0, limits=LIMITS)
         if matcher.is_error():
             raise SchemaRefused(plain(matcher.get_error()))
-        # Only the first mask shows whether anything may be written at all, and a costly one is remembered.
+        # Only the first mask shows whether anything can be written at all; computing it here also caches its cost.
         bits = matcher.compute_bitmask()
         if matcher.is_error() or not any(bits):
             raise refusal_of(matcher)
@@ -121,13 +125,13 @@ class TokenTable:
 
 
 def refusal_of(matcher: llguidance.LLMatcher) -> SchemaRefused:
-    """Why the matcher can't go on, without what the library tells of its own state."""
+    """Why the matcher failed, without the library's internal state."""
     complaint = f"{matcher.stop_reason()} {matcher.get_error()}".partition("\n")[0]
     return SchemaRefused(limit_reached(complaint) or "no document can be written that fits it")
 
 
 def limit_reached(complaint: str) -> str:
-    """In plain words; "" where the complaint is of something else."""
+    """In plain words; empty if the complaint is about something else."""
     if TOO_WIDE.search(complaint):
         return "too many properties or alternatives may come next at one place: require more properties, or use fewer"
     if any(sign in complaint for sign in TOO_MUCH):
@@ -136,7 +140,7 @@ def limit_reached(complaint: str) -> str:
 
 
 def plain(complaint: str) -> str:
-    """On one line, without the library's own state."""
+    """On one line, without the library's internal state."""
     for part, said in UNREADABLE.items():
         if part in complaint:
             return said
@@ -144,7 +148,7 @@ def plain(complaint: str) -> str:
 
 
 class ByteVocabulary:
-    """A vocabulary with a token for each byte, and one that ends: enough to see what a grammar allows."""
+    """A vocabulary with one token per byte and one end token, which is enough to see what a grammar allows."""
 
     size = 257
 
@@ -159,7 +163,7 @@ class ByteVocabulary:
 
 
 class _TokenizerAdapter:
-    """The fields that llguidance's wrapper reads."""
+    """The attributes that llguidance's wrapper reads."""
 
     def __init__(self, tokens: TokenTable, vocabulary: TokenVocabulary, end: int) -> None:
         self.eos_token_id = end
@@ -177,7 +181,7 @@ class _TokenizerAdapter:
         return self._whole(text[:MOST_FORCED_BYTES].decode(errors="ignore").encode())[:-1]
 
     def _whole(self, text: bytes) -> list[int]:
-        """Some tokenizers put a space before any text; each byte is its own token then."""
+        """Some tokenizers put a space before every text; then each byte gets its own token."""
         found = self._vocabulary.tokenize(text.decode())
         if b"".join(self.tokens[token] for token in found) == text:
             return found

@@ -1,4 +1,4 @@
-"""How much work a schema is for the library that compiles it, counted before the library sees it."""
+"""Estimates the work of compiling a schema, before the library sees the schema."""
 
 import math
 import re
@@ -14,26 +14,26 @@ from oruel.json_schema.references import resolve_pointer
 
 # One unit is the compilation of one plain subschema: 20 to 40 µs. The weights below are fitted to llguidance 1.9.1.
 MOST_WEIGHT, SECONDS_PER_UNIT = 5_000, 40e-6
-# Of all tools of a request.
+# For all tools of a request together.
 MOST_WEIGHT_TOGETHER = 2 * MOST_WEIGHT
-# Each level takes several stack frames of the library, which has no limit of its own: it crashes at some 1,300.
+# Each level takes several stack frames of the library, which has no limit of its own and crashes at about 1,300.
 MOST_NESTED = 800
-# The library follows at most 2,000 possibilities at one place, and each optional property is four of them.
+# The library follows at most 2,000 alternatives at once, and each optional property adds four.
 MOST_OPTIONAL = 450
-# Together on one string; from some 16 on the library takes seconds to find out whether any string fits.
+# On one string together. From about 16 on, the library takes seconds to find out whether any string fits.
 MOST_PATTERNS_TOGETHER = 8
 
-# Text that is the only choice takes the library some 400 bytes of memory a character; other text is only read.
+# Forced text takes the library about 400 bytes of memory per character; other text is only read.
 FORCED_PER_UNIT, READ_PER_UNIT = 5, 200
 # Longer names count as forced text.
 ORDINARY_NAME = 64
 TEXT, ITEM, MEMBER = 1 / 8, 1 / 2, 1.3
 LENGTHS = {"minLength", "maxLength"}
-# Keywords whose schemas are merged with the one that they stand in, or count only where they are referred to.
+# Keywords whose schemas are merged with the schema around them, or count only where they are referenced.
 APART = {"anyOf", "oneOf", "allOf"} | DEFINITIONS
 RANGES = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
 
-# How many alternatives a schema comes to where it is merged with others, and its weights by keyword.
+# The number of alternatives after merging, and the weights by keyword.
 Weights = dict[str, float]
 Weighed = tuple[int, Weights]
 
@@ -52,7 +52,9 @@ def check_weight(*schemas: Any, most: int = MOST_WEIGHT) -> float:
 
 
 def weights_of(*schemas: Any) -> Weights:
-    """Of all together, in units, by keyword. Raises SchemaRefused for what can't be weighed."""
+    """The weights of all schemas together, in units, by keyword. Raises SchemaRefused for a schema that can't be
+    weighed.
+    """
     weights: Weights = {}
     for schema in schemas:
         check_nesting(schema)
@@ -73,8 +75,8 @@ def check_nesting(schema: Any) -> None:
 
 
 class Weigher:
-    """Of one schema. What is referred to counts once; but where a reference is merged with what stands beside it, the
-    library copies what it refers to, and each copy counts.
+    """Weighs one schema. A referenced schema counts once. But if a reference is merged with keywords beside it, the
+    library copies its target, and each copy counts.
     """
 
     def __init__(self, root: Any) -> None:
@@ -83,7 +85,7 @@ class Weigher:
         self._known: dict[int, Weighed] = {}
 
     def weights(self) -> Weights:
-        """In units, by keyword. Raises RecursionError for references that are merged in long chains."""
+        """In units, by keyword. Raises RecursionError for long chains of merged references."""
         weights: Weights = {}
         seen = set[int]()
         for target in self._targets:
@@ -96,13 +98,13 @@ class Weigher:
         if not isinstance(schema, Mapping):
             return 1, {"subschemas": TEXT}
         if id(schema) not in self._known:
-            # A circle of references adds nothing more.
+            # A cycle of references adds nothing more.
             self._known[id(schema)] = 1, {}
             self._known[id(schema)] = merge_weights([self._alone(schema), *self._merged(schema)])
         return self._known[id(schema)]
 
     def _alone(self, schema: Schema) -> Weighed:
-        """What the schema says itself, and what lies in its members."""
+        """The weight of the schema's own keywords and of its members."""
         weights = dict(own_weights(schema))
         if refers(schema):
             self._targets.append(self._target(schema))
@@ -111,7 +113,7 @@ class Weigher:
         return 1, weights
 
     def _merged(self, schema: Schema) -> Iterator[Weighed]:
-        """What is merged with that."""
+        """The weights of what is merged with the schema."""
         for keyword in ("anyOf", "oneOf"):
             if isinstance(schema.get(keyword), list):
                 yield self._either(schema[keyword])
@@ -133,7 +135,7 @@ class Weigher:
 
 
 def merge_weights(groups: Sequence[Weighed]) -> Weighed:
-    """Each combination of alternatives holds one of each group."""
+    """The product of alternatives: each combination takes one from each group."""
     alternatives = min(math.prod(count for count, _ in groups), MOST_WEIGHT)
     weights: Weights = {}
     for count, of_group in groups:
@@ -168,7 +170,7 @@ def own_weights(schema: Schema) -> Iterator[tuple[str, float]]:
 
 
 def values_weight(value: Any, *, is_listed: bool) -> float:
-    """Of a value that is spelled out, or of each in a list of them."""
+    """The weight of an enumerated or constant value."""
     weight = 0.0
     per_unit = READ_PER_UNIT if is_listed else FORCED_PER_UNIT
     longest = 0
@@ -186,7 +188,7 @@ def values_weight(value: Any, *, is_listed: bool) -> float:
 
 
 def members_weight(schema: Schema) -> float:
-    """Raises SchemaRefused for too many optional ones."""
+    """Raises SchemaRefused for too many optional properties."""
     properties = set(schema["properties"]) if isinstance(schema.get("properties"), Mapping) else set[str]()
     listed = schema["required"] if isinstance(schema.get("required"), list) else []
     required = {name for name in listed if isinstance(name, str)}
@@ -207,7 +209,7 @@ def names_weight(count: int) -> float:
 
 
 def counted_weight(schema: Schema) -> float:
-    """At least one of several optional properties: written once for each of them that may be the first."""
+    """For at least one of several optional properties: the library writes one copy per property that may come first."""
     properties = schema.get("properties")
     if schema.get("minProperties") != 1 or not isinstance(properties, Mapping):
         return 0
@@ -215,7 +217,7 @@ def counted_weight(schema: Schema) -> float:
 
 
 def patterns_weight(schema: Schema) -> float:
-    """Each pattern is compared with each other."""
+    """Each pattern is compared with every other."""
     patterns = schema.get("patternProperties")
     return len(patterns) ** 2 + sum(map(pattern_weight, patterns)) if isinstance(patterns, Mapping) else 0
 
@@ -242,7 +244,7 @@ def digits(number: Any) -> int:
 
 
 def divisor_weight(divisor: Any) -> float:
-    """The library counts up to it, but for powers of ten."""
+    """The library counts up to the divisor, except for powers of ten."""
     if isinstance(divisor, bool) or not isinstance(divisor, (int, float)) or not divisor:
         return 0
     coefficient = int("".join(map(str, Decimal(str(divisor)).normalize().as_tuple().digits)) or 0)

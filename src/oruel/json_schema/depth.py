@@ -18,8 +18,8 @@ def depth_bound(schema: Any) -> int:
 
 
 class Walk:
-    """Through a schema and all that it refers to. `heights`: of the schema and of each that lies in it, how many
-    levels of subschemas there are.
+    """Visits a schema and everything that it refers to. `heights`: for each schema visited, the levels of subschemas in
+    it.
     """
 
     def __init__(self, root: Any) -> None:
@@ -49,7 +49,7 @@ class Walk:
                 self.heights[above] = max(self.heights[above], self.heights[place] + 1)
 
     def _referred(self, schema: Schema) -> list[tuple[Any, int]]:
-        """What it is the first to refer to, where that isn't walked through already."""
+        """The target of a reference that wasn't followed before, unless it has been visited already."""
         reference = schema.get("$ref")
         if not isinstance(reference, str) or reference in self.references:
             return []

@@ -1,4 +1,4 @@
-"""Subschemas that are cut out of the schema that they refer to."""
+"""Cuts subschemas out of the schema that they refer to."""
 
 from collections.abc import Mapping
 from typing import Any
