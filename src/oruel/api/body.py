@@ -110,7 +110,7 @@ def unique_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(fields) < len(pairs):
         counts = Counter(name for name, _ in pairs)
         twice = abbreviate(counts.most_common(1)[0][0])
-        raise InvalidBody(f'The field "{twice}" is given more than once in one object.', param=twice)
+        raise InvalidBody(f'The field "{twice}" appears more than once in one object.', param=twice)
     return fields
 
 

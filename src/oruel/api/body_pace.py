@@ -49,7 +49,7 @@ class PacedBody:
             if not limit.expired():
                 raise
             raise BodyTimedOut(
-                f"The body was not complete within {allowed:.3g} seconds; {self._size} bytes came. Send it faster."
+                f"The body was not complete within {allowed:.3g} seconds; {self._size} bytes arrived. Send it faster."
             ) from None
         self._size += len(message.get("body", b""))
         self._is_whole = not message.get("more_body", False)

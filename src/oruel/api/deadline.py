@@ -35,11 +35,13 @@ class Deadlines:
     timeout: float = math.inf
 
     def of_queue(self, start: float) -> Deadline:
-        missed = f"No place came free within {self.queue:g} seconds, the queue_seconds of this server. Try again later."
+        missed = (
+            f"No slot became free within {self.queue:g} seconds, the queue_seconds of this server. Try again later."
+        )
         return Deadline(start + self.queue, missed)
 
     def of_first_token(self, start: float) -> Deadline:
-        missed = f"No token came within {self.first_token:g} seconds, the first_token_seconds of this server. "
+        missed = f"No token was generated within {self.first_token:g} seconds, the first_token_seconds of this server. "
         return Deadline(start + self.first_token, missed + "Shorten the messages, or try again later.")
 
     def of_whole(self, start: float) -> Deadline:

@@ -135,9 +135,9 @@ def note_on(place: Place, finding: Finding) -> str:
         raise InvalidParameter(f"{place.param} can't be enforced: {finding.fault}.", param=place.param)
     if finding.keywords and place.strict:
         raise UnsupportedParameter(
-            f"{place.param} is strict, but of its keywords these can't be enforced, or not within max_tokens: "
+            f"{place.param} is strict, but these keywords can't be enforced, or not within max_tokens: "
             f"{', '.join(finding.keywords)}. Leave them out, "
-            "or say strict: false: then all the others are.",
+            "or set strict to false to enforce all others.",
             param=place.param,
         )
     return f"{place.param}: {' '.join(finding.keywords)}" if finding.keywords else ""

@@ -87,7 +87,7 @@ DESCRIPTIONS = {
     401: "The API key is missing or unknown",
     403: "The Host header names another machine",
     404: "There is no such model",
-    408: "The request came too slowly",
+    408: "The request arrived too slowly",
     413: "The body is too large",
     415: "The body is not JSON",
     431: "The request line and headers are too long",

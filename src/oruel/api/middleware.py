@@ -167,7 +167,7 @@ class CheckKey:
             # Headers are decoded as Latin-1, so this restores the original bytes.
             sent = hashlib.sha256(key.strip().encode("latin-1")).digest()
             if not self._knows(sent):
-                raise AuthenticationError("The API key is not known here. Ask the operator for one.")
+                raise AuthenticationError("The API key is not valid. Ask the operator for one.")
             record_in(scope).account = sent.hex()[:16]
         await self.app(scope, receive, send)
 

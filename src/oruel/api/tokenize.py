@@ -82,7 +82,9 @@ async def answer(request: Request, raw: bytes, services: Services) -> Response:
     record.model = card.name
     check_template_kwargs(call.chat_template_kwargs, card)
     if card.name not in services.tokenizers:
-        raise UnsupportedParameter(f"{card.name} is served by others, whose tokens aren't known here.", param="model")
+        raise UnsupportedParameter(
+            f"{card.name} is served by other servers, whose tokens are not known here.", param="model"
+        )
     work = TokenizeWork(services.tokenizers[card.name], card.name, call)
     content = await services.jobs.run(tokenize_aside, work, kind="tokenize", account=record.account, param=call.field)
     return Response(content, media_type="application/json")
@@ -109,7 +111,7 @@ def check_tokenize_fields(given: dict[str, Any]) -> None:
     if ("text" in given) == ("messages" in given):
         raise InvalidParameter("Send either text or messages.", param="text")
     if "chat_template_kwargs" in given and "messages" not in given:
-        raise InvalidParameter("chat_template_kwargs needs messages beside it.", param="chat_template_kwargs")
+        raise InvalidParameter("chat_template_kwargs requires messages.", param="chat_template_kwargs")
 
 
 def chosen_model(name: str | None, catalog: Catalog) -> ModelCard:

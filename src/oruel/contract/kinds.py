@@ -1,4 +1,4 @@
-"""Kinds of JSON value. Each parses strictly or raises a typed error that names the field, and has a JSON Schema."""
+"""Kinds of JSON value. Each parses strictly or raises a typed error naming the field, and has a JSON Schema."""
 
 import difflib
 import json
@@ -106,7 +106,7 @@ class String:
         if len(value) < self.minimum or (self.maximum is not None and len(value) > self.maximum):
             raise InvalidParameter(f"{path} must be {self}, but has {len(value)}.", param=path)
         if not value.isascii() and not is_encodable(value):
-            raise InvalidParameter(f"{path} holds half of a surrogate pair; send whole characters.", param=path)
+            raise InvalidParameter(f"{path} contains half of a surrogate pair; send whole characters.", param=path)
         return value
 
     def schema(self) -> JSONSchema:
@@ -206,8 +206,8 @@ class TokenMap:
 
 @dataclass(frozen=True)
 class Object:
-    """An object of declared fields. null counts as absent. Unknown fields are refused with the nearest name, or with
-    the text that `elsewhere` has for them. The result contains only the given fields; `build` converts it.
+    """An object of declared fields. null counts as absent; unknown fields are refused with the nearest name, or with
+    what `elsewhere` says about them. The result has only the given fields; `build` converts it.
     """
 
     fields: Mapping[str, Kind]
@@ -288,7 +288,7 @@ class FreeObject:
                 break
         if level:
             raise InvalidParameter(
-                f"{path} holds too much: at most {self.maximum_values} values, {self.maximum_depth} deep.", param=path
+                f"{path} is too large: at most {self.maximum_values} values, {self.maximum_depth} deep.", param=path
             )
         return value
 
@@ -301,9 +301,7 @@ class FreeObject:
 
 @dataclass(frozen=True)
 class Unsupported:
-    """A field that this server does not support. Its neutral values, which have no effect, are accepted and count as
-    unset.
-    """
+    """A field that is not supported. Neutral values, which have no effect, are accepted and mean unset."""
 
     reason: str
     neutral: tuple[Any, ...] = ()
@@ -339,9 +337,7 @@ def unknown_field(name: str, path: str, known: Mapping[str, Any], instead: str |
 
 
 def nearest(value: object, names: tuple[str, ...]) -> str:
-    """' Did you mean X?', or nothing. Only compares short strings, since difflib is quadratic and the input may be
-    adversarial.
-    """
+    """' Did you mean X?', or nothing. Compares only short strings, since difflib is quadratic."""
     close = difflib.get_close_matches(value.lower(), names, n=1) if isinstance(value, str) and len(value) < 64 else []
     return f' Did you mean "{close[0]}"?' if close else ""
 
@@ -387,11 +383,9 @@ def children(value: object) -> list[object]:
 
 
 def refuse_unsendable(value: object, path: str) -> None:
-    """Raises InvalidParameter for a number or string that JSON text can't represent: NaN, infinities, lone
-    surrogates.
-    """
+    """Raises InvalidParameter for what JSON text can't represent: NaN, infinities, lone surrogates."""
     if isinstance(value, float) and not math.isfinite(value):
-        raise InvalidParameter(f"{path} holds a number that is not finite.", param=path)
+        raise InvalidParameter(f"{path} contains a number that is not finite.", param=path)
     if isinstance(value, str):
         String().parse(value, path)
 

@@ -57,9 +57,9 @@ REFUSED: Mapping[str, Kind] = {
     ),
     "modalities": Unsupported("this model answers in text only.", neutral=(["text"],)),
     "moderation": Unsupported("this server doesn't moderate."),
-    "prediction": Unsupported("this server takes no predicted output."),
+    "prediction": Unsupported("this server does not support predicted output."),
     "prompt_cache_options": Unsupported("prompts are cached by themselves.", neutral=({"mode": "implicit"},)),
     "reasoning_effort": Unsupported("this model doesn't reason.", neutral=("none",)),
-    "verbosity": Unsupported("this model has no such setting; say it in a message.", neutral=("medium",)),
+    "verbosity": Unsupported("this model has no such setting; ask for it in a message.", neutral=("medium",)),
     "web_search_options": Unsupported("this server doesn't search the web."),
 }

@@ -141,15 +141,15 @@ def check_fields_together(given: Mapping[str, Any]) -> None:
             param="max_completion_tokens",
         )
     if given.get("top_logprobs") and not given.get("logprobs"):
-        raise InvalidParameter("top_logprobs needs logprobs: true beside it.", param="top_logprobs")
+        raise InvalidParameter("top_logprobs requires logprobs: true.", param="top_logprobs")
     if wants_json(given) and not any("json" in message.content.lower() for message in given["messages"]):
         raise InvalidParameter(
-            "response_format is json_object, but none of the messages mentions JSON. Ask for it there too: a model "
-            "that isn't told fills the object with anything.",
+            "response_format is json_object, but none of the messages mentions JSON. Ask for it there, "
+            "too: otherwise the model fills the object with anything.",
             param="messages",
         )
     if "stream_options" in given and not given.get("stream"):
-        raise InvalidParameter("stream_options needs stream: true beside it.", param="stream_options")
+        raise InvalidParameter("stream_options requires stream: true.", param="stream_options")
 
 
 def check_tools(request: ChatRequest, card: ModelCard) -> None:
@@ -157,8 +157,8 @@ def check_tools(request: ChatRequest, card: ModelCard) -> None:
     uses_tools = any(message.tool_calls or message.role == "tool" for message in request.messages)
     if (request.tool_choice.mode != "none" or uses_tools) and not card.calls_tools:
         raise UnsupportedParameter(
-            f"{card.name} can't be told of tools: its chat template has no place for them, or none that could be read. "
-            "Leave tools out, or have the operator set tool_prompt to generic.",
+            f"{card.name} does not support tools: its chat template cannot describe them. Leave tools out, or have the "
+            "operator set tool_prompt to generic.",
             param="tools" if request.tools else "messages",
         )
 

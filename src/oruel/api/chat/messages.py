@@ -26,7 +26,7 @@ from oruel.types import Message, Role, ToolCall
 MAX_MESSAGES = 4096
 MAX_PARTS = 4096
 
-text_only = "this model takes text only."
+text_only = "this model supports text only."
 no_functions = "function calls in this form were replaced by tool_calls, and their results by messages of role tool."
 
 text_part = Object(
