@@ -1,14 +1,14 @@
 """Fakes that say what they were scripted to say, and remember what they were asked."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from oruel.jobs.base import A, Kind, Q, Work
 from oruel.jobs.child import decode, encode, types_of
-from oruel.types import ChatRequest, Delta, Message, TokenLogprob, Usage
+from oruel.types import Accepted, Answer, ChatRequest, Delta, Message, TokenLogprob, Usage
 
-Step = Delta | Exception | float | asyncio.Event
+Step = Accepted | Delta | Exception | float | asyncio.Event
 Script = Callable[[ChatRequest], Iterable[Step]]
 
 MODEL = "demo"
@@ -38,6 +38,11 @@ def logprobs(piece: str, request: ChatRequest) -> tuple[TokenLogprob, ...]:
     return (TokenLogprob(id=len(piece), bytes=piece.encode(), logprob=-0.5),)
 
 
+async def deltas_of(answer: Answer) -> list[Delta]:
+    """The whole answer without what precedes its deltas."""
+    return [item async for item in answer if isinstance(item, Delta)]
+
+
 def doing(*steps: Step) -> Script:
     return lambda request: steps
 
@@ -54,13 +59,13 @@ class FakeBackend:
         self.open = 0
         self.cut_short = 0
 
-    async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
+    async def stream(self, request: ChatRequest) -> Answer:
         self.requests.append(request)
         self.open += 1
         try:
             for step in self.script(request):
                 match step:
-                    case Delta():
+                    case Accepted() | Delta():
                         yield step
                     case Exception():
                         raise step

@@ -20,9 +20,9 @@ def model(name: str) -> RunningModel:
 
 def fail(route: Route) -> None:
     for now in range(TOLERATED):
-        use = route.use(float(2**31 + now))
-        use.fail(float(2**31 + now))
-        use.end()
+        sent = route.send(float(2**31 + now))
+        route.fail(sent, float(2**31 + now))
+        route.end(sent)
 
 
 def test_one_deployment_that_can_be_asked_is_enough() -> None:

@@ -1,6 +1,6 @@
 """The nouns everyone shares: what a chat request asks for, and the deltas that answer it."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -155,13 +155,22 @@ class ToolCallDelta:
 
 
 @dataclass(frozen=True, slots=True)
-class Delta:
-    """A piece of one choice. `finish` is set once per choice, on its last delta; `usage` only on the last
-    delta of the request. `model` is the model that answered, `tier` the tier that served.
+class Accepted:
+    """The beginning of an answer: the request has left the queue after `queued` seconds, and `deployment` answers it,
+    which honours the parameters in `differs` differently from the contract. If that deployment fails before its first
+    delta, the next one's Accepted follows.
+    """
 
-    `queued` is set on a delta that says nothing else, first of its request: after so many seconds it left the queue,
-    for the `deployment` that answers, which honours the parameters in `differs` otherwise than the contract says.
-    The delta of a choice's first token comes even where its text is still held back.
+    queued: float = 0.0
+    deployment: str = ""
+    differs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """A part of one choice. `finish` is set once per choice, on its last delta; `usage` only on the last delta of the
+    request. `model` is the model that answered, `tier` the tier that served. The delta of a choice's first token comes
+    even if its text is still held back.
     """
 
     choice: int
@@ -173,6 +182,7 @@ class Delta:
     logprobs: tuple[TokenLogprob, ...] = ()
     finish: FinishReason | None = None
     usage: Usage | None = None
-    queued: float | None = None
-    deployment: str = ""
-    differs: tuple[str, ...] = ()
+
+
+Answer = AsyncGenerator[Accepted | Delta, None]
+"""Begins with an Accepted; deltas follow."""

@@ -1,7 +1,7 @@
 """Another OpenAI-compatible server as a Backend: passes its stream on as it arrives, and checks it."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TypeVar
@@ -13,7 +13,7 @@ from oruel.backends.upstream_body import upstream_body
 from oruel.backends.upstream_failure import one_line, upstream_error
 from oruel.backends.upstream_stream import UpstreamStream, unreadable_as_failure
 from oruel.errors import UpstreamFailed, UpstreamTimedOut, UpstreamUnavailable
-from oruel.types import HOPS, ChatRequest, Delta, UpstreamKind
+from oruel.types import HOPS, Accepted, Answer, ChatRequest, UpstreamKind
 
 T = TypeVar("T")
 
@@ -72,26 +72,23 @@ class UpstreamBackend:
         self._headers = HEADERS | ({"authorization": f"Bearer {key}"} if key else {})
         self._patience = patience
 
-    async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
+    async def stream(self, request: ChatRequest) -> Answer:
         """Events that arrive together become one delta per choice. Raises UpstreamFailed, Overloaded, or the other
         server's verdict on the caller's mistake: InvalidParameter, ContextLengthExceeded.
         """
         # There is no queue of ours in front of another server.
-        yield self._out_of_queue(request)
+        yield Accepted()
         answer = UpstreamStream(request, self._model)
         wait = EventTimeout(self._patience.first_token)
         async with self._answer(request, wait) as response:
             if differs := differs_of(response):
-                yield self._out_of_queue(request, differs)
+                yield Accepted(differs=differs)
             while not answer.is_over and (data := await arrival(response, wait, answer)):
                 for delta in answer.feed(data):
                     yield delta
                 wait = self._next_wait(wait, answer)
             yield answer.finish()
             await drain(response)
-
-    def _out_of_queue(self, request: ChatRequest, differs: tuple[str, ...] = ()) -> Delta:
-        return Delta(0, self._model, request.tier, queued=0.0, differs=differs)
 
     @asynccontextmanager
     async def _answer(self, request: ChatRequest, wait: "EventTimeout") -> AsyncIterator[aiohttp.ClientResponse]:
