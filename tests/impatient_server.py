@@ -59,4 +59,4 @@ if __name__ == "__main__":
     logs.configure("json")
     alone = CatalogModel(Path(model).stem, (Deployment("engine", EmbeddedSource(model)),))
     patience = ServerTimeouts(grace=float(grace), silence=float(silence))
-    app.serve(settings, [alone], {model: Path(model)}, banner.show, patience)
+    app.serve(settings, [alone], {model: Path(model)}, banner.print_banner, patience)

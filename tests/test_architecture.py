@@ -26,7 +26,7 @@ ORDER = [
     "constraints",
     "llama",
 ]
-FREE = {"__version__", "types", "errors", "contract", "announcement"}
+FREE = {"__version__", "types", "errors", "contract", "announcement", "addresses"}
 MAX_LINES = 400
 MAX_FUNCTION_LINES = 50
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oruel.config import SETTINGS, Settings, environment_for_engine, load
+from oruel.config import SETTINGS, Settings, environment_for_engine, load_settings
 from oruel.errors import ConfigError
 
 KEY = "a-key-that-nobody-may-see"
@@ -23,7 +23,7 @@ def loaded(
 ) -> Settings:
     if toml is not None:
         (directory / "oruel.toml").write_text(toml, encoding="utf-8")
-    return load(flags or {}, environ or {}, directory)
+    return load_settings(flags or {}, environ or {}, directory)
 
 
 def refusal(directory: Path, **sources: object) -> str:

@@ -19,9 +19,3 @@ class Announcement:
     needs_key: bool
     others: tuple[str, ...] = ()
     threads: tuple[tuple[int, int], ...] = ()
-
-
-def address(host: str, port: int) -> str:
-    """A URL at which this machine reaches a server that listens on `host`."""
-    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-    return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"

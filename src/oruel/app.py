@@ -15,7 +15,8 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, Gauge
 
-from oruel.announcement import Announcement, address
+from oruel.addresses import is_loopback, server_url
+from oruel.announcement import Announcement
 from oruel.api.chat.body import parse_chat_aside
 from oruel.api.deadline import Deadlines
 from oruel.api.edge import EdgeLimits
@@ -25,7 +26,7 @@ from oruel.api.server import Server, on_signals
 from oruel.api.services import Health, Services
 from oruel.api.tokenize import parse_tokenize_aside, tokenize_aside
 from oruel.backends.preparation import prepare_aside
-from oruel.config import Settings, engine_environment, is_loopback
+from oruel.config import Settings, engine_environment
 from oruel.errors import ConfigError
 from oruel.fleet import Fleet, RunningEngine, RunningModel, fingerprint, run_concurrently
 from oruel.jobs.base import Jobs
@@ -39,7 +40,7 @@ from oruel.router.router import Router
 MOST_FILES, RESERVED_FILES = 65536, 40
 SEND_BUFFER_BYTES = 2**17
 
-WORKS: Mapping[Callable[..., Any], Any] = {
+JOB_FUNCTIONS: Mapping[Callable[..., Any], Any] = {
     parse_chat_aside: None,
     parse_tokenize_aside: None,
     examine_schemas: [EXAMPLE],
@@ -85,13 +86,13 @@ def serve(
     """Runs the endpoint until SIGINT or SIGTERM. `files` are the embedded models' by the name that the catalog gives
     them. Raises StartupError before it takes requests.
     """
-    with listen(settings.host, settings.port) as listener, suppress(asyncio.CancelledError):
-        asyncio.run(run(settings, models, files, listener, announce, patience))
+    with open_listener(settings.host, settings.port) as listener, suppress(asyncio.CancelledError):
+        asyncio.run(run_endpoint(settings, models, files, listener, announce, patience))
     with suppress(OSError):
         sys.stderr.write("oruel: stopped\n")
 
 
-async def run(
+async def run_endpoint(
     settings: Settings,
     models: Sequence[CatalogModel],
     files: Mapping[str, Path],
@@ -104,35 +105,35 @@ async def run(
     assert running is not None
     on_signals(running.cancel)
     async with AsyncExitStack() as owned:
-        jobs = JobClient(WORKS, engine_environment(), Limits(seconds=settings.preparation_seconds))
+        jobs = JobClient(JOB_FUNCTIONS, engine_environment(), Limits(seconds=settings.preparation_seconds))
         owned.push_async_callback(jobs.close)
         # It imports what it needs while the engines load their models.
         await jobs.launch()
         fleet = Fleet(settings, files, jobs, owned, silence=patience.silence)
         started = await run_concurrently([fleet.start(model) for model in models])
         await jobs.open({engine.source for model in started for engine in model.engines.values()})
-        services = compose(settings, started, jobs)
-        said = announcement(settings, listener, started)
+        services = build_services(settings, started, jobs)
+        said = build_announcement(settings, listener, started)
         # What lives as long as the server needn't be looked through for garbage again and again.
         gc.collect()
         gc.freeze()
         server = Server(
             create_api(services),
             lambda: announce(said),
-            cut=partial(cut, started, jobs),
+            cut=partial(close_engines, started, jobs),
             grace_seconds=patience.grace,
             limits=edge_limits(settings),
         )
         await server.serve(sockets=[listener])
 
 
-async def cut(models: Sequence[RunningModel], jobs: JobClient) -> None:
+async def close_engines(models: Sequence[RunningModel], jobs: JobClient) -> None:
     """Ends all engines and jobs, and what they compute with them."""
     engines = [engine.client.close() for model in models for engine in model.engines.values()]
     await asyncio.gather(*engines, jobs.close())
 
 
-def compose(settings: Settings, models: Sequence[RunningModel], jobs: Jobs) -> Services:
+def build_services(settings: Settings, models: Sequence[RunningModel], jobs: Jobs) -> Services:
     """Router over each model's deployments."""
     catalog = Catalog(tuple(model.card for model in models))
     engines = {name: engine for model in models for name, engine in model.engines.items()}
@@ -143,7 +144,7 @@ def compose(settings: Settings, models: Sequence[RunningModel], jobs: Jobs) -> S
         tokenizers={model.card.name: model.tokenizer for model in models if model.tokenizer},
         health=partial(health, models),
         fingerprint={name: fingerprint(engine) for name, engine in engines.items()}.get,
-        registry=gauges(models, engines),
+        registry=build_gauges(models, engines),
         deadlines=Deadlines(settings.queue_seconds, settings.first_token_seconds, settings.total_seconds),
         max_body_bytes=settings.max_body_bytes,
         body_seconds=settings.body_seconds,
@@ -162,14 +163,14 @@ def health(models: Sequence[RunningModel]) -> Health:
     asked |= {name: asked[name] and process.status == "ok" for name, process in engines.items()}
     restarts = sum(process.restarts for process in engines.values())
     down = [model for model in models if not any(asked[route.deployment.name] for route in model.routes)]
-    detail = " ".join(trouble(model) for model in down)
+    detail = " ".join(describe_outage(model) for model in down)
     if len(down) < len(models):
         return Health("ok", restarts, detail, asked)
     ill = [process.status for process in engines.values() if process.status != "ok"]
     return Health(ill[0] if ill else "failed", restarts, detail, asked)
 
 
-def trouble(model: RunningModel) -> str:
+def describe_outage(model: RunningModel) -> str:
     told = [engine.client.process.detail for engine in model.engines.values() if engine.client.process.detail]
     return " ".join(told) or f"No deployment of {model.card.name} can be asked."
 
@@ -177,7 +178,7 @@ def trouble(model: RunningModel) -> str:
 def edge_limits(settings: Settings) -> EdgeLimits:
     """Connections leave enough files for everything else that the server opens."""
     return EdgeLimits(
-        connections=max(1, min(settings.max_connections, open_files() - RESERVED_FILES)),
+        connections=max(1, min(settings.max_connections, raise_file_limit() - RESERVED_FILES)),
         per_address=settings.max_connections_per_address,
         head_seconds=settings.head_seconds,
         idle_seconds=settings.idle_seconds,
@@ -185,7 +186,7 @@ def edge_limits(settings: Settings) -> EdgeLimits:
     )
 
 
-def open_files() -> int:
+def raise_file_limit() -> int:
     """How many files this process may open, after the soft limit was raised to the hard one."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
@@ -201,7 +202,7 @@ def allowed_hosts(settings: Settings) -> tuple[str, ...]:
     return ("*",)
 
 
-def gauges(models: Sequence[RunningModel], engines: Mapping[str, RunningEngine]) -> CollectorRegistry:
+def build_gauges(models: Sequence[RunningModel], engines: Mapping[str, RunningEngine]) -> CollectorRegistry:
     """The state of deployments, read when /metrics is; that of engines as of their last steps."""
     registry = CollectorRegistry()
     made: dict[str, Gauge] = {}
@@ -220,11 +221,11 @@ def gauges(models: Sequence[RunningModel], engines: Mapping[str, RunningEngine])
             "deployment_first_token_seconds",
             "Expected of a request that is alone there.",
             name,
-            partial(pace_of, route),
+            partial(expected_first_token, route),
         )
     for name, engine in engines.items():
         for quantity, summary in ENGINE_GAUGES.items():
-            gauge(f"engine_{quantity}", summary, name, partial(load_of, engine, quantity))
+            gauge(f"engine_{quantity}", summary, name, partial(read_engine_load, engine, quantity))
         restarts = partial(getattr, engine.client.process, "restarts")
         gauge("engine_restarts", "How often its process was started again.", name, restarts)
     return registry
@@ -234,16 +235,16 @@ def is_up(route: Route) -> float:
     return route.breaker.allows(time.monotonic())
 
 
-def pace_of(route: Route) -> float:
+def expected_first_token(route: Route) -> float:
     return route.pace.expected(time.monotonic()) or 0.0
 
 
-def load_of(engine: RunningEngine, quantity: str) -> float:
+def read_engine_load(engine: RunningEngine, quantity: str) -> float:
     value: float = getattr(engine.client.load, quantity)
     return value
 
 
-def listen(host: str, port: int) -> socket.socket:
+def open_listener(host: str, port: int) -> socket.socket:
     """Bound before the model is loaded, so that a taken port is known at once. Raises ConfigError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
@@ -258,11 +259,11 @@ def listen(host: str, port: int) -> socket.socket:
         raise ConfigError(f"Can't listen on {host}:{port}: {error.strerror}. Choose another with --port.") from error
 
 
-def announcement(settings: Settings, listener: socket.socket, models: Sequence[RunningModel]) -> Announcement:
+def build_announcement(settings: Settings, listener: socket.socket, models: Sequence[RunningModel]) -> Announcement:
     first, *others = (model.card for model in models)
     engines = [engine.ready for model in models for engine in model.engines.values()]
     return Announcement(
-        url=address(settings.host, listener.getsockname()[1]),
+        url=server_url(settings.host, listener.getsockname()[1]),
         model=first.name,
         aliases=first.aliases,
         others=tuple(card.name for card in others),

@@ -7,7 +7,6 @@ as a field of Settings; its flag, variable, TOML key and help derive from that.
 import dataclasses
 import difflib
 import hashlib
-import ipaddress
 import os
 import re
 import tomllib
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from oruel.addresses import is_loopback
 from oruel.contract.kinds import Array, Boolean, Integer, JSONSchema, Kind, Number, String, StringEnum
 from oruel.errors import ConfigError, InvalidParameter
 
@@ -191,7 +191,7 @@ class Settings:
         if not (is_loopback(self.host) or self.api_key or self.open):
             raise ConfigError(
                 f"On host {self.host} other machines may reach the server, and no API key is set. "
-                f"Set one ({variable_of('api_key')}), listen on 127.0.0.1, or say --open to serve anybody."
+                f"Set one ({variable_name('api_key')}), listen on 127.0.0.1, or say --open to serve anybody."
             )
 
     @property
@@ -231,7 +231,7 @@ class Setting:
                 return str(self.default)
 
 
-def secret_in(variable: str) -> str | None:
+def read_secret(variable: str) -> str | None:
     """What an environment variable holds, if it is set; for keys, which settings only name."""
     return os.environ.get(variable) or None
 
@@ -242,7 +242,7 @@ ENGINE_VARIABLES = re.compile(
     "|LD_(LIBRARY_PATH|PRELOAD|BIND_NOW|DEBUG.*)|(OMP|GOMP|KMP|MKL|OPENBLAS|BLIS|GGML|LLAMA|CUDA|NVIDIA|NCCL|HIP|HSA|ROCR"
     "|ROCM|ROCBLAS|HIPBLASLT|AMD|SYCL|ONEAPI|ZE|ZES|VK|VULKAN|MTL|METAL|ASCEND|MUSA)_.+"
 )
-SECRET = re.compile("KEY|TOKEN|SECRET|PASS|CREDENTIAL|AUTH")
+SECRET_NAME = re.compile("KEY|TOKEN|SECRET|PASS|CREDENTIAL|AUTH")
 
 
 def engine_environment() -> dict[str, str]:
@@ -252,7 +252,7 @@ def engine_environment() -> dict[str, str]:
 def environment_for_engine(environ: Mapping[str, str]) -> dict[str, str]:
     """What an engine process needs of this one's environment, and so none of the keys in it."""
     kept = {name: value for name, value in environ.items() if ENGINE_VARIABLES.fullmatch(name)}
-    return {name: value for name, value in kept.items() if not SECRET.search(name)}
+    return {name: value for name, value in kept.items() if not SECRET_NAME.search(name)}
 
 
 def declared_settings() -> dict[str, Setting]:
@@ -272,16 +272,16 @@ def declared_settings() -> dict[str, Setting]:
 SETTINGS: Mapping[str, Setting] = declared_settings()
 
 
-def variable_of(name: str) -> str:
+def variable_name(name: str) -> str:
     return SETTINGS[name].variable
 
 
-def from_process(flags: Mapping[str, object]) -> Settings:
+def load_process_settings(flags: Mapping[str, object]) -> Settings:
     """`load` with this process's environment and working directory."""
-    return load(flags, os.environ, Path())
+    return load_settings(flags, os.environ, Path())
 
 
-def load(flags: Mapping[str, object], environ: Mapping[str, str], directory: Path) -> Settings:
+def load_settings(flags: Mapping[str, object], environ: Mapping[str, str], directory: Path) -> Settings:
     """The settings, from nothing but the arguments and the TOML file that they point to.
 
     `flags` maps names of settings, and "config", to text, to a boolean, to a list of texts, or to None where the flag
@@ -290,7 +290,7 @@ def load(flags: Mapping[str, object], environ: Mapping[str, str], directory: Pat
     """
     named = flags.get("config") or environ.get(CONFIG_VARIABLE)
     path = directory / str(named or CONFIG_FILE)
-    from_file = read_file(path) if named or path.exists() else {}
+    from_file = read_config_file(path) if named or path.exists() else {}
     given = {**from_file, **read_environment(environ), **read_flags(flags)}
     for name in ("model", "alias"):
         if "catalog" in given and name in given:
@@ -304,7 +304,8 @@ def load(flags: Mapping[str, object], environ: Mapping[str, str], directory: Pat
 def read_flags(flags: Mapping[str, object]) -> dict[str, Any]:
     given = {SETTINGS[name]: value for name, value in flags.items() if name != "config" and value is not None}
     return {
-        setting.name: parse(setting, from_text(setting.kind, value), setting.flag) for setting, value in given.items()
+        setting.name: parse_setting(setting, convert_text(setting.kind, value), setting.flag)
+        for setting, value in given.items()
     }
 
 
@@ -312,16 +313,16 @@ def read_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     by_variable = {setting.variable: setting for setting in SETTINGS.values()}
     for variable in environ:
         if variable.startswith(PREFIX) and variable not in by_variable and variable != CONFIG_VARIABLE:
-            hint = did_you_mean(variable.removeprefix(PREFIX), variable_of)
+            hint = suggest_setting(variable.removeprefix(PREFIX), variable_name)
             raise ConfigError(f"The variable {variable} is no setting.{hint}")
     given = {setting: environ[variable] for variable, setting in by_variable.items() if variable in environ}
     return {
-        setting.name: parse(setting, from_text(setting.kind, text), f"The variable {setting.variable}")
+        setting.name: parse_setting(setting, convert_text(setting.kind, text), f"The variable {setting.variable}")
         for setting, text in given.items()
     }
 
 
-def read_file(path: Path) -> dict[str, Any]:
+def read_config_file(path: Path) -> dict[str, Any]:
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -330,11 +331,11 @@ def read_file(path: Path) -> dict[str, Any]:
         raise ConfigError(f"The configuration file {path} is not valid TOML: {error}.") from error
     for key in content:
         if key not in SETTINGS:
-            raise ConfigError(f'The key "{key}" in {path} is no setting.{did_you_mean(key, str)}')
-    return {key: parse(SETTINGS[key], value, f"The key {key} in {path}") for key, value in content.items()}
+            raise ConfigError(f'The key "{key}" in {path} is no setting.{suggest_setting(key, str)}')
+    return {key: parse_setting(SETTINGS[key], value, f"The key {key} in {path}") for key, value in content.items()}
 
 
-def parse(setting: Setting, value: object, source: str) -> Any:
+def parse_setting(setting: Setting, value: object, source: str) -> Any:
     """Raises ConfigError naming the source."""
     try:
         return setting.kind.parse(value, source)
@@ -342,7 +343,7 @@ def parse(setting: Setting, value: object, source: str) -> Any:
         raise ConfigError(error.message) from error
 
 
-def from_text(kind: Kind, value: object) -> object:
+def convert_text(kind: Kind, value: object) -> object:
     """A flag or variable in the type that its kind wants; text that can't be one is left for the kind to refuse."""
     if not isinstance(value, str):
         return value
@@ -357,19 +358,9 @@ def from_text(kind: Kind, value: object) -> object:
     return value
 
 
-def did_you_mean(name: str, spelt: Callable[[str], str]) -> str:
+def suggest_setting(name: str, spelt: Callable[[str], str]) -> str:
     """' Did you mean X?', or all that there is; `spelt` turns the name of a setting into what the user would write."""
     close = difflib.get_close_matches(name.lower().replace("-", "_"), SETTINGS, n=1)
     if close:
         return f" Did you mean {spelt(close[0])}?"
     return f" There are: {', '.join(spelt(known) for known in SETTINGS)}."
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach the address. A name other than localhost might resolve to anything."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -17,7 +17,7 @@ from oruel.backends.preparation import ContextWindow
 from oruel.backends.upstream import UpstreamBackend, upstream_client
 from oruel.backends.upstream import UpstreamTimeouts as UpstreamPatience
 from oruel.backends.within_context import WithinContext
-from oruel.config import Settings, engine_environment, secret_in
+from oruel.config import Settings, engine_environment, read_secret
 from oruel.engine.client import EngineClient
 from oruel.engine.protocol import EngineReady, Start
 from oruel.errors import ConfigError, StartupError
@@ -84,7 +84,7 @@ class Fleet:
         engines = {route.deployment.name: engine for route, engine in started if engine}
         running = list(engines.values())
         return RunningModel(
-            card=card_of(model, running, self._settings.template_kwargs),
+            card=build_card(model, running, self._settings.template_kwargs),
             routes=[route for route, _ in started],
             engines=engines,
         )
@@ -118,7 +118,7 @@ class Fleet:
     async def _engine(self, model: CatalogModel, source: EmbeddedSource) -> RunningEngine:
         path = self._files[source.model]
         client = EngineClient(
-            start_message(self._settings, path, model.context),
+            build_start_message(self._settings, path, model.context),
             environment=engine_environment(),
             max_waiting=self._settings.max_waiting,
             watchdog_seconds=self._silence,
@@ -172,7 +172,7 @@ async def run_concurrently(works: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
     raise failure
 
 
-def card_of(model: CatalogModel, engines: Sequence[RunningEngine], template_kwargs: tuple[str, ...]) -> ModelCard:
+def build_card(model: CatalogModel, engines: Sequence[RunningEngine], template_kwargs: tuple[str, ...]) -> ModelCard:
     """What any of its deployments can do: the routes know which of them can't. Of other servers only what the catalog
     says is known.
     """
@@ -188,11 +188,11 @@ def card_of(model: CatalogModel, engines: Sequence[RunningEngine], template_kwar
         writes_json=elsewhere or any(engine.ready.writes_json for engine in engines),
         calls_tools=elsewhere or any(engine.calls_tools for engine in engines),
         max_tokens=model.max_tokens,
-        chat_template=template_of(engines),
+        chat_template=template_source(engines),
     )
 
 
-def template_of(engines: Sequence[RunningEngine]) -> Literal["model", "chatml"] | None:
+def template_source(engines: Sequence[RunningEngine]) -> Literal["model", "chatml"] | None:
     if not engines:
         return None
     return "model" if all(engine.tokenizer.has_template for engine in engines) else "chatml"
@@ -202,13 +202,13 @@ def upstream_key(deployment: Deployment, source: UpstreamSource) -> str | None:
     """Raises ConfigError where the variable holds none that can be sent; no message repeats a key."""
     if source.key_variable is None:
         return None
-    key = secret_in(source.key_variable)
+    key = read_secret(source.key_variable)
     if fault := fault_of(key):
         raise ConfigError(f"{deployment.name} takes its key from {source.key_variable}, which {fault}.")
     return key
 
 
-def start_message(settings: Settings, model_path: Path, context: int | None = None) -> Start:
+def build_start_message(settings: Settings, model_path: Path, context: int | None = None) -> Start:
     """`context`: the catalog's, which goes before the setting. Raises ConfigError where the pool can't hold it."""
     settings = settings if context is None else replace(settings, ctx=context)
     return Start(

@@ -6,25 +6,25 @@ import logging
 
 import pytest
 
-from oruel.cli.logs import LogHandler, as_json, escape_values, escaped_traceback
+from oruel.cli.logs import LogHandler, escape_values, render_json, write_escaped_traceback
 
 
 @pytest.mark.parametrize("value", ["\ud800", "a\nb", "\x00é", 2**80, float("nan"), {"path": b"/x"}, ValueError("no")])
 def test_every_event_is_one_line_of_json(value: object) -> None:
-    line = as_json({"event": "request", "value": value})
+    line = render_json({"event": "request", "value": value})
     assert "\n" not in line
     assert json.loads(line)["event"] == "request"
 
 
 def test_text_is_written_as_it_is() -> None:
-    assert json.loads(as_json({"event": "größe \ud800"})) == {"event": "größe \ud800"}
+    assert json.loads(render_json({"event": "größe \ud800"})) == {"event": "größe \ud800"}
 
 
 ODD = "\x1b[2J\u202e\u2028\x9b\ufeff"
 
 
 def test_what_could_act_on_a_terminal_is_escaped_in_json_and_nothing_is_lost() -> None:
-    line = as_json({"event": "request", "user": f"mallory{ODD}", "list": [ODD]})
+    line = render_json({"event": "request", "user": f"mallory{ODD}", "list": [ODD]})
     assert line.isprintable()
     assert json.loads(line) == {"event": "request", "user": f"mallory{ODD}", "list": [ODD]}
 
@@ -48,7 +48,7 @@ def test_what_could_act_on_a_terminal_is_escaped_in_names() -> None:
 def test_what_could_act_on_a_terminal_is_escaped_in_tracebacks() -> None:
     output = io.StringIO()
     error = ValueError(f"mallory{ODD}")
-    escaped_traceback(output, (ValueError, error, None))
+    write_escaped_traceback(output, (ValueError, error, None))
     assert output.getvalue().splitlines()[-1] == r"ValueError: mallory\x1b[2J\u202e\u2028\x9b\ufeff"
 
 

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from oruel.announcement import Announcement, address
-from oruel.cli.banner import banner
-from oruel.cli.model_source import locate
+from oruel.addresses import server_url
+from oruel.announcement import Announcement
+from oruel.cli.banner import render_banner
+from oruel.cli.model_source import locate_model
 from oruel.config import SETTINGS
 from oruel.errors import ModelLoadError
 from tests.cli.chat_server import ChatServer, Reply, in_json
@@ -57,22 +58,22 @@ def test_help_names_every_flag_and_variable_and_never_the_key(oruel: CommandLine
 
 
 def test_the_bundled_model_is_a_gguf_file() -> None:
-    assert locate("demo").read_bytes()[:4] == b"GGUF"
+    assert locate_model("demo").read_bytes()[:4] == b"GGUF"
 
 
 def test_a_path_is_taken_as_it_is(tmp_path: Path) -> None:
     file = tmp_path / "a model.gguf"
     file.write_bytes(GGUF)
-    assert locate(str(file)) == file
+    assert locate_model(str(file)) == file
 
 
 def test_a_file_that_is_no_gguf_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "weights.gguf"
     file.write_bytes(b"PK\x03\x04")
     with pytest.raises(ModelLoadError, match="is not a GGUF file"):
-        locate(str(file))
+        locate_model(str(file))
     with pytest.raises(ModelLoadError, match="There is no model file"):
-        locate(str(tmp_path))
+        locate_model(str(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -96,11 +97,11 @@ def test_a_file_that_is_no_gguf_is_refused(tmp_path: Path) -> None:
 )
 def test_only_the_form_hf_owner_repo_file_is_taken(model: str) -> None:
     with pytest.raises(ModelLoadError) as refused:
-        locate(model)
+        locate_model(model)
     assert refused.value.message
 
 
-LOCATE = "from oruel.cli.model_source import locate; import sys; print(locate(sys.argv[1]))"
+LOCATE = "from oruel.cli.model_source import locate_model; import sys; print(locate_model(sys.argv[1]))"
 
 
 def test_a_hub_that_can_not_be_reached_is_said_at_once_with_what_to_do(oruel: CommandLine) -> None:
@@ -155,7 +156,7 @@ def announced(url: str, *, model: str = "oruel-demo", needs_key: bool = False) -
 
 
 def test_the_banner_says_where_which_model_and_how_much() -> None:
-    shown = banner(announced("http://127.0.0.1:8000"))
+    shown = render_banner(announced("http://127.0.0.1:8000"))
     for said in ("http://127.0.0.1:8000/docs", "oruel-demo, llama-4-maverick", "4096 tokens", "32768 in all"):
         assert said in shown
     assert max(map(len, shown.splitlines())) <= 100
@@ -163,12 +164,14 @@ def test_the_banner_says_where_which_model_and_how_much() -> None:
 
 @pytest.mark.parametrize(("threads", "line"), [((1, 2), "1 of 2 cores, adjusted"), ((4, 0), "4, fixed")])
 def test_the_banner_says_how_many_threads_compute(threads: tuple[int, int], line: str) -> None:
-    shown = banner(replace(announced("http://127.0.0.1:8000"), threads=(threads,)))
+    shown = render_banner(replace(announced("http://127.0.0.1:8000"), threads=(threads,)))
     assert f"  threads  {line}" in shown
 
 
 def test_the_banner_says_no_length_that_only_another_server_knows() -> None:
-    shown = banner(Announcement("http://127.0.0.1:8000", "m", (), None, 32768, 16, needs_key=False, others=("own",)))
+    shown = render_banner(
+        Announcement("http://127.0.0.1:8000", "m", (), None, 32768, 16, needs_key=False, others=("own",))
+    )
     assert "None" not in shown
     assert "m, own" in shown
 
@@ -180,7 +183,7 @@ def between(shown: str, start: str, end: str) -> str:
 @pytest.mark.parametrize("needs_key", [False, True])
 @pytest.mark.parametrize("model", ["oruel-demo", 'it\'s a "model" $HOME \\'])
 def test_the_curl_line_works_when_pasted_into_a_shell(needs_key: bool, model: str) -> None:
-    shown = banner(announced("http://127.0.0.1:8000", model=model, needs_key=needs_key))
+    shown = render_banner(announced("http://127.0.0.1:8000", model=model, needs_key=needs_key))
     line = between(shown, "curl ", "From Python")
     shell = shutil.which("sh")
     assert shell
@@ -202,7 +205,7 @@ def test_the_python_snippet_works_when_pasted(
     choice = {"index": 0, "message": {"role": "assistant", "content": "Knock, knock."}, "finish_reason": "stop"}
     answer = {"id": "x", "object": "chat.completion", "created": 0, "model": "m", "choices": [choice]}
     server.replies.append(in_json(answer))
-    shown = banner(announced(server.url, needs_key=needs_key))
+    shown = render_banner(announced(server.url, needs_key=needs_key))
     snippet = shown[shown.index("pip install openai):") :].partition("\n")[2]
     printed = io.StringIO()
     names: dict[str, object] = {}
@@ -225,7 +228,7 @@ def test_the_python_snippet_works_when_pasted(
     ],
 )
 def test_the_address_printed_is_one_that_works(host: str, url: str) -> None:
-    assert address(host, 80) == url
+    assert server_url(host, 80) == url
 
 
 def test_the_program_says_what_it_can_do(oruel: CommandLine) -> None:

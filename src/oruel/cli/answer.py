@@ -55,10 +55,10 @@ class AnswerScreen:
         self._thinking = False
 
     def note(self, text: str) -> None:
-        self._notes.print(printable(text), style="dim")
+        self._notes.print(replace_controls(text), style="dim")
 
     def error(self, text: str) -> None:
-        self._notes.print(f"oruel: {printable(text)}")
+        self._notes.print(f"oruel: {replace_controls(text)}")
 
     def show(self, chunk: ClientChunk) -> None:
         for choice in chunk.choices or []:
@@ -68,12 +68,12 @@ class AnswerScreen:
 
     def text(self, text: str) -> None:
         """A pipe gets the text as it is; a terminal gets no control characters, which could do anything to it."""
-        sys.stdout.write(printable(text) if self._terminal else text)
+        sys.stdout.write(replace_controls(text) if self._terminal else text)
         sys.stdout.flush()
 
     def _think(self, text: str) -> None:
         if text and self._terminal:
-            self._thoughts.print(printable(text), style="dim", end="")
+            self._thoughts.print(replace_controls(text), style="dim", end="")
             self._thinking = True
 
     def _speak(self, text: str) -> None:
@@ -92,13 +92,13 @@ class AnswerScreen:
         for choice in sorted(answer.logprobs):
             self.note(f"log-probabilities of choice {choice + 1}:")
             for token in answer.logprobs[choice]:
-                self.note(logprob_line(token))
+                self.note(format_logprob(token))
 
 
-def logprob_line(token: ClientTokenLogprob) -> str:
+def format_logprob(token: ClientTokenLogprob) -> str:
     others = "  ".join(f"{other.token!r} {other.logprob:.3f}" for other in token.top_logprobs or [])
     return f"  {token.token!r:20} {token.logprob:8.3f}  {others}".rstrip()
 
 
-def printable(text: str) -> str:
+def replace_controls(text: str) -> str:
     return text.translate(CONTROL)

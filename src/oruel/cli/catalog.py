@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from oruel.cli.params import table_of
-from oruel.config import secret_in
+from oruel.cli.params import build_table
+from oruel.config import read_secret
 from oruel.errors import ConfigError
 from oruel.router.catalog_file import MAX_BYTES, CatalogFile, read_catalog
 from oruel.router.deployment import CatalogModel, Deployment, EmbeddedSource, UpstreamSource
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
-def load(path: str) -> CatalogFile:
+def load_catalog(path: str) -> CatalogFile:
     """Raises ConfigError."""
     try:
         with Path(path).open("rb") as file:
@@ -36,7 +36,7 @@ def catalog(file: Annotated[str, typer.Argument(help="The catalog, a TOML file."
     """
     from rich.console import Console
 
-    models = load(file).models
+    models = load_catalog(file).models
     console = Console(highlight=False, markup=False, emoji=False)
     for table in (models_table(models), prices_table(models), costs_table(models), sources_table(models)):
         console.print(table)
@@ -45,7 +45,7 @@ def catalog(file: Annotated[str, typer.Argument(help="The catalog, a TOML file."
 def models_table(models: Sequence[CatalogModel]) -> "Table":
     table = named_table("Models", "model", "aliases", "context", "max_tokens")
     for model in models:
-        table.add_row(model.name, ", ".join(model.aliases), number(model.context), number(model.max_tokens))
+        table.add_row(model.name, ", ".join(model.aliases), format_count(model.context), format_count(model.max_tokens))
     return table
 
 
@@ -54,7 +54,7 @@ def prices_table(models: Sequence[CatalogModel]) -> "Table":
     for model in models:
         for tier in model.tiers:
             price = model.prices.get(tier)
-            table.add_row(model.name, tier, *(amounts(price) if price else ("free", "free", "free")))
+            table.add_row(model.name, tier, *(price_cells(price) if price else ("free", "free", "free")))
     return table
 
 
@@ -63,7 +63,7 @@ def costs_table(models: Sequence[CatalogModel]) -> "Table":
     table = named_table(title, "deployment", "model", "tiers", "input", "cached", "output")
     for model in models:
         for one in model.deployments:
-            table.add_row(one.name, model.name, "\n".join(one.tiers), *amounts(one.cost))
+            table.add_row(one.name, model.name, "\n".join(one.tiers), *price_cells(one.cost))
     return table
 
 
@@ -78,7 +78,7 @@ def sources_table(models: Sequence[CatalogModel]) -> "Table":
 
 def named_table(title: str, first: str, *others: str) -> "Table":
     """Names come from the file and may be long: they wrap too."""
-    table = table_of(title, first, *others)
+    table = build_table(title, first, *others)
     table.columns[0].no_wrap, table.columns[0].overflow, table.columns[0].max_width = False, "fold", 32
     return table
 
@@ -92,21 +92,21 @@ def describe_deployment(deployment: Deployment) -> list[tuple[str, str]]:
         ("kind", source.kind),
         ("base_url", source.base_url),
         ("model", source.model),
-        ("key", key(source)),
+        ("key", describe_key(source)),
         ("accepts", ", ".join(sorted(deployment.accepts)) or "nothing that differs"),
         ("waits", "{:g} s to connect, {:g} s for the first token, {:g} s for the next".format(*waits)),
     ]
 
 
-def key(source: UpstreamSource) -> str:
+def describe_key(source: UpstreamSource) -> str:
     if source.key_variable is None:
         return "none"
-    return f"{source.key_variable}, which {fault_of(secret_in(source.key_variable)) or 'is set'}"
+    return f"{source.key_variable}, which {fault_of(read_secret(source.key_variable)) or 'is set'}"
 
 
-def amounts(price: Price) -> tuple[str, str, str]:
+def price_cells(price: Price) -> tuple[str, str, str]:
     return f"{price.input:f}", f"{price.cached_input:f}", f"{price.output:f}"
 
 
-def number(tokens: int | None) -> str:
+def format_count(tokens: int | None) -> str:
     return "" if tokens is None else str(tokens)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from oruel.cli.conversation import SETTABLE, Conversation, value_of
+from oruel.cli.conversation import SETTABLE, Conversation, parse_value
 from oruel.cli.options import given_options, option, with_options
 from oruel.contract.parameters import Parameter
 from oruel.errors import OruelError
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 
 
-def option_of(parameter: Parameter) -> inspect.Parameter:
+def parameter_option(parameter: Parameter) -> inspect.Parameter:
     return option(parameter.name, parameter.kind, f"{parameter.summary} [{parameter.kind}]")
 
 
-@with_options([option_of(parameter) for parameter in SETTABLE.values()])
+@with_options([parameter_option(parameter) for parameter in SETTABLE.values()])
 def chat(
     message: Annotated[
         str | None,
@@ -62,7 +62,7 @@ def chat(
         if message is None and sys.stdin.isatty():
             converse(client, conversation, screen)
         else:
-            ask(client, conversation, read_stdin() if message is None else message, screen)
+            ask_once(client, conversation, read_stdin() if message is None else message, screen)
     except OruelError as error:
         screen.error(error.message)
         raise typer.Exit(1) from error
@@ -73,7 +73,7 @@ def chat(
 def parameters_from(options: dict[str, Any]) -> dict[str, Any]:
     """Repeated texts and booleans have their JSON type already."""
     return {
-        name: value_of(name, value) if isinstance(value, str) else value
+        name: parse_value(name, value) if isinstance(value, str) else value
         for name, value in given_options(options).items()
     }
 
@@ -82,9 +82,9 @@ def read_stdin() -> str:
     return sys.stdin.buffer.read().decode(errors="replace").removesuffix("\n")
 
 
-def ask(client: "ChatClient", conversation: Conversation, message: str, screen: "AnswerScreen") -> None:
+def ask_once(client: "ChatClient", conversation: Conversation, message: str, screen: "AnswerScreen") -> None:
     """One answer. Ctrl-C stops it, and leaves with the status of an interrupted program."""
-    if not answer(client, conversation, message, screen):
+    if not show_answer(client, conversation, message, screen):
         raise typer.Exit(INTERRUPTED)
 
 
@@ -110,10 +110,10 @@ def take_turn(client: "ChatClient", conversation: Conversation, screen: "AnswerS
     if line.startswith("/"):
         screen.note(conversation.command(line))
     elif line.strip():
-        answer(client, conversation, line, screen)
+        show_answer(client, conversation, line, screen)
 
 
-def answer(client: "ChatClient", conversation: Conversation, message: str, screen: "AnswerScreen") -> bool:
+def show_answer(client: "ChatClient", conversation: Conversation, message: str, screen: "AnswerScreen") -> bool:
     """Shows an answer as it arrives and remembers what arrived. False where Ctrl-C stopped it. Raises OruelError."""
     from oruel.cli.answer import ChatAnswer
 

@@ -10,8 +10,9 @@ from urllib.parse import urlsplit
 import httpx2
 import msgspec
 
-from oruel.cli.sse import events
-from oruel.config import Secret, is_loopback
+from oruel.addresses import is_loopback
+from oruel.cli.sse import read_events
+from oruel.config import Secret
 from oruel.errors import ChatFailed
 
 DONE = "[DONE]"
@@ -100,7 +101,7 @@ class ChatClient:
 
     def first_model(self) -> str:
         with self._request("GET", "/models") as response:
-            models = decode(response.read(), ModelList).data
+            models = decode_json(response.read(), ModelList).data
         if not models:
             raise ChatFailed(f"{self._base_url} offers no model. Name one with --model.")
         return models[0].id
@@ -111,24 +112,24 @@ class ChatClient:
         with self._request("POST", "/chat/completions", content=json.dumps(body)) as response:
             if "text/event-stream" not in response.headers.get("content-type", ""):
                 raise ChatFailed(f"{response.url} did not answer with a stream of events.")
-            yield ChatResponse(remarks_in(response.headers), chunks_of(events(response.iter_bytes())))
+            yield ChatResponse(header_remarks(response.headers), parse_chunks(read_events(response.iter_bytes())))
 
     @contextmanager
     def _request(self, method: str, path: str, content: str | None = None) -> Iterator[httpx2.Response]:
         """A connection of its own for each request: one that was interrupted is not used again."""
         url = self._base_url + path
         with (
-            in_words(url),
-            httpx2.Client(headers=self._headers, timeout=TIMEOUT, trust_env=not is_local(url)) as http,
+            translate_errors(url),
+            httpx2.Client(headers=self._headers, timeout=TIMEOUT, trust_env=not is_local_url(url)) as http,
             http.stream(method, url, content=content) as response,
         ):
             if not response.is_success:
-                raise ChatFailed(f"{url} answered {response.status_code}: {error_in(response.read())}")
+                raise ChatFailed(f"{url} answered {response.status_code}: {response_error(response.read())}")
             yield response
 
 
 @contextmanager
-def in_words(url: str) -> Iterator[None]:
+def translate_errors(url: str) -> Iterator[None]:
     try:
         yield
     except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
@@ -139,7 +140,7 @@ def in_words(url: str) -> Iterator[None]:
         raise ChatFailed(f"The connection to {url} failed: {str(error) or type(error).__name__}.") from error
 
 
-def is_local(url: str) -> bool:
+def is_local_url(url: str) -> bool:
     """A proxy named in the environment has no way to this machine's loopback."""
     try:
         return is_loopback(urlsplit(url).hostname or "")
@@ -147,30 +148,30 @@ def is_local(url: str) -> bool:
         return False
 
 
-def remarks_in(headers: Mapping[str, str]) -> tuple[str, ...]:
+def header_remarks(headers: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(f"{words}: {headers[name]}" for name, words in REMARKS.items() if name in headers)
 
 
-def chunks_of(stream: Iterable[str]) -> Iterator[ClientChunk]:
+def parse_chunks(stream: Iterable[str]) -> Iterator[ClientChunk]:
     """Raises ChatFailed for an error event, and where the stream ends without a [DONE]."""
     for data in stream:
         if data == DONE:
             return
-        chunk = decode(data.encode(), ClientChunk)
+        chunk = decode_json(data.encode(), ClientChunk)
         if chunk.error is not None:
             raise ChatFailed(error_text(chunk.error))
         yield chunk
     raise ChatFailed("The connection closed before the answer was complete.")
 
 
-def decode(data: bytes, kind: type[Shape]) -> Shape:
+def decode_json(data: bytes, kind: type[Shape]) -> Shape:
     try:
         return msgspec.json.decode(data, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ChatFailed(f"The server sent what is no part of the protocol: {error}.") from error
 
 
-def error_in(body: bytes) -> str:
+def response_error(body: bytes) -> str:
     """The message in an error body of OpenAI's shape, else the beginning of the body."""
     try:
         return error_text(msgspec.json.decode(body)["error"])

@@ -69,7 +69,7 @@ class Conversation:
         if text is None:
             self.parameters.pop(name, None)
             return f"{name} is left to the server"
-        self.parameters[name] = value_of(name, text)
+        self.parameters[name] = parse_value(name, text)
         return f"{name} is {json.dumps(self.parameters[name])}"
 
     def parameters_in_words(self) -> str:
@@ -85,14 +85,14 @@ def turn(role: str, content: str) -> dict[str, str]:
     return {"role": role, "content": content}
 
 
-def value_of(name: str, text: str) -> Any:
+def parse_value(name: str, text: str) -> Any:
     """Text in the JSON type that the declaration wants. What can't be that type is sent as the text that it is, for
     the server to refuse; so is what nobody declared, where it isn't JSON.
     """
-    return in_json_type(SETTABLE[name].kind, text) if name in SETTABLE else json_or_text(text)
+    return convert_value(SETTABLE[name].kind, text) if name in SETTABLE else json_or_text(text)
 
 
-def in_json_type(kind: Kind, text: str) -> Any:
+def convert_value(kind: Kind, text: str) -> Any:
     match kind:
         case String() | StringEnum():
             return text
@@ -105,10 +105,10 @@ def in_json_type(kind: Kind, text: str) -> Any:
 
 def json_or_text(text: str) -> Any:
     try:
-        return json.loads(text, parse_constant=not_json)
+        return json.loads(text, parse_constant=refuse_constant)
     except (ValueError, RecursionError):
         return text
 
 
-def not_json(constant: str) -> NoReturn:
+def refuse_constant(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not JSON")

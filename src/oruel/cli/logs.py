@@ -14,7 +14,7 @@ from structlog.typing import EventDict, ExcInfo, Processor
 encode = msgspec.json.Encoder(enc_hook=repr).encode
 
 
-def as_json(event: object, **_: object) -> str:
+def render_json(event: object, **_: object) -> str:
     """One line of JSON. Characters that could act on a terminal that shows it are escaped, as JSON can."""
     try:
         text = encode(event).decode()
@@ -31,16 +31,16 @@ def escape_values(_logger: object, _method: str, event: EventDict) -> EventDict:
     """Names and values may come from clients and from other servers: controls, and what changes the direction of a
     line, are escaped. Tracebacks keep their line ends.
     """
-    return {escape(key): escape_value(key, value) for key, value in event.items()}
+    return {escape_text(key): escape_value(key, value) for key, value in event.items()}
 
 
 def escape_value(key: str, value: object) -> object:
     if not isinstance(value, str):
         return value
-    return escape(value.rstrip(), kept="\n" if key in ("traceback", "exception", "stack") else "")
+    return escape_text(value.rstrip(), kept="\n" if key in ("traceback", "exception", "stack") else "")
 
 
-def escape(text: str, kept: str = "") -> str:
+def escape_text(text: str, kept: str = "") -> str:
     if text.isprintable():
         return text
     return "".join(each if each.isprintable() or each == kept else escape_character(each) for each in text)
@@ -50,11 +50,11 @@ def escape_character(character: str) -> str:
     return character.encode("unicode_escape", "surrogatepass").decode()
 
 
-def escaped_traceback(output: TextIO, exc_info: ExcInfo) -> None:
+def write_escaped_traceback(output: TextIO, exc_info: ExcInfo) -> None:
     """An exception's message can quote what a client sent."""
     plain = io.StringIO()
     structlog.dev.plain_traceback(plain, exc_info)
-    output.write(escape(plain.getvalue(), kept="\n"))
+    output.write(escape_text(plain.getvalue(), kept="\n"))
 
 
 class LogHandler(logging.StreamHandler[TextIO]):
@@ -89,9 +89,9 @@ def configure(log_format: str) -> None:
     ]
     # Tracebacks as text: the richer renderings show local variables, and with them prompts.
     rendered: list[Processor] = (
-        [escape_values, structlog.dev.ConsoleRenderer(exception_formatter=escaped_traceback)]
+        [escape_values, structlog.dev.ConsoleRenderer(exception_formatter=write_escaped_traceback)]
         if console
-        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(as_json)]
+        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(render_json)]
     )
     # One handler for our own lines and for those of the libraries, which use the standard library's logging.
     structlog.configure(

@@ -25,13 +25,13 @@ class HubFile(NamedTuple):
         return f"https://huggingface.co/{self.repository}"
 
 
-def locate(model: str) -> Path:
+def locate_model(model: str) -> Path:
     """The file of a model as the setting names it, downloaded where it must be. Raises ModelLoadError."""
     if model == BUNDLED_MODEL:
         return bundled_model()
     if model.startswith(HUB_PREFIX):
-        return download(parse_hub(model))
-    return local(model)
+        return download(parse_hub_name(model))
+    return check_local_file(model)
 
 
 def bundled_model() -> Path:
@@ -44,7 +44,7 @@ def bundled_model() -> Path:
     return path
 
 
-def local(model: str) -> Path:
+def check_local_file(model: str) -> Path:
     path = Path(model).expanduser()
     if not path.is_file():
         raise ModelLoadError(
@@ -60,7 +60,7 @@ def local(model: str) -> Path:
     return path
 
 
-def parse_hub(model: str) -> HubFile:
+def parse_hub_name(model: str) -> HubFile:
     """Raises ModelLoadError for anything but hf:OWNER/REPO/FILE.gguf, where FILE may lie in folders."""
     match = HUB_FORM.fullmatch(model.removeprefix(HUB_PREFIX))
     if match is None or ".." in model:
@@ -71,7 +71,7 @@ def parse_hub(model: str) -> HubFile:
     return HubFile(match[1], match[2])
 
 
-def parts(path: str) -> list[str]:
+def part_paths(path: str) -> list[str]:
     """All files of a model that was cut into several, first part first; usually the one.
 
     Raises ModelLoadError for a part that isn't the first.
@@ -86,11 +86,11 @@ def parts(path: str) -> list[str]:
 
 def download(file: HubFile) -> Path:
     """The path of a file in huggingface_hub's cache, which is asked before the hub is. Raises ModelLoadError."""
-    first, *_rest = [fetch(HubFile(file.repository, part)) for part in parts(file.path)]
+    first, *_rest = [fetch_file(HubFile(file.repository, part)) for part in part_paths(file.path)]
     return first
 
 
-def fetch(file: HubFile) -> Path:
+def fetch_file(file: HubFile) -> Path:
     import httpx2  # what the hub's client speaks through
     from huggingface_hub import errors
 
@@ -112,7 +112,7 @@ def fetch(file: HubFile) -> Path:
             f"{file.repository} has no file {file.path}. Its files are listed at {file.url}/tree/main."
         ) from error
     except (httpx2.HTTPError, errors.XetDownloadError, OSError) as error:
-        raise unreachable(file, error) from error
+        raise unreachable_error(file, error) from error
 
 
 def fetch_or_raise(file: HubFile) -> Path:
@@ -126,7 +126,7 @@ def fetch_or_raise(file: HubFile) -> Path:
     return Path(hf_hub_download(file.repository, file.path))
 
 
-def unreachable(file: HubFile, error: Exception) -> ModelLoadError:
+def unreachable_error(file: HubFile, error: Exception) -> ModelLoadError:
     from huggingface_hub import constants
 
     reason = str(error).strip().partition("\n")[0] or type(error).__name__

@@ -8,7 +8,7 @@ from oruel.errors import ChatFailed
 MAX_EVENT = 16 * 2**20
 
 
-def events(chunks: Iterable[bytes]) -> Iterator[str]:
+def read_events(chunks: Iterable[bytes]) -> Iterator[str]:
     """The data of each event. Raises ChatFailed for one of more than MAX_EVENT bytes."""
     reader = EventReader(MAX_EVENT)
     for chunk in chunks:
