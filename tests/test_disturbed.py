@@ -14,7 +14,7 @@ import httpx2
 import pytest
 
 from tests.gguf_models import llama_model
-from tests.impatient_server import ended, impatient_server, start
+from tests.impatient_server import impatient_server, killed_at_exit, start_server
 from tests.server import RunningServer
 from tests.test_serve import PATIENCE_SECONDS, ask, chat, endless, engine_of, eventually
 
@@ -30,7 +30,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(model: Path) -> Iterator[RunningServer]:
-    with impatient_server(model, silence=3) as running:
+    with impatient_server(model, watchdog=3) as running:
         yield running
 
 
@@ -276,7 +276,7 @@ def loading_engine(process: subprocess.Popen[str]) -> int:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_while_the_model_is_loading_ends_the_server_quietly(model: Path, number: signal.Signals) -> None:
-    with ended(start(model)) as process:
+    with killed_at_exit(start_server(model)) as process:
         engine = loading_engine(process)
         os.kill(engine, signal.SIGSTOP)
         # To the whole group, as a Ctrl-C goes.
@@ -304,7 +304,7 @@ def test_a_killed_server_leaves_no_engine_behind(model: Path) -> None:
 
 
 def test_a_server_killed_while_the_model_is_loading_leaves_no_engine_behind(model: Path) -> None:
-    with ended(start(model)) as process:
+    with killed_at_exit(start_server(model)) as process:
         engine = loading_engine(process)
         process.kill()
         eventually(lambda: not is_alive(engine), "the engine's end")

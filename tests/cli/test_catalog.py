@@ -68,7 +68,7 @@ def test_serve_refuses_to_start_without_a_key_that_can_be_sent(held: str, oruel:
 def test_serve_refuses_flags_that_the_catalog_would_override(more: tuple[str, str], oruel: CommandLine) -> None:
     refused = oruel.call("serve", "--catalog", "catalog.toml", *more)
     assert refused.returncode == 2
-    assert refused.stderr.startswith(f"oruel: {more[0]} and --catalog are both given".encode())
+    assert refused.stderr.startswith(f"oruel: {more[0]} and --catalog are both set".encode())
 
 
 def test_a_mistake_is_one_line_that_names_its_line(oruel: CommandLine, tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def test_what_is_wrong_is_one_line_and_status_2(oruel: CommandLine, arguments: l
 def test_an_unknown_variable_stops_the_start(oruel: CommandLine) -> None:
     done = oruel.run("serve", ORUEL_PROT="1")
     assert done.returncode == 2
-    assert done.stderr == b"oruel: The variable ORUEL_PROT is no setting. Did you mean ORUEL_PORT?\n"
+    assert done.stderr == b"oruel: Unknown variable ORUEL_PROT: no setting has that name. Did you mean ORUEL_PORT?\n"
 
 
 def test_help_names_every_flag_and_variable_and_never_the_key(oruel: CommandLine) -> None:
