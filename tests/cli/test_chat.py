@@ -164,14 +164,14 @@ def test_an_error_in_the_stream_is_said_and_what_came_before_stays(oruel: Comman
     ("reply", "said"),
     [
         (Reply([chunk("Half")]), "closed before the answer was complete"),
-        (Reply([b"data: {nonsense\n\n"]), "no part of the protocol"),
-        (Reply([b'data: {"choices": 7}\n\n']), "no part of the protocol"),
-        (Reply([b"data: \xff\n\n"]), "no part of the protocol"),
-        (in_json({"choices": []}), "did not answer with a stream of events"),
+        (Reply([b"data: {nonsense\n\n"]), "sent an invalid response"),
+        (Reply([b'data: {"choices": 7}\n\n']), "sent an invalid response"),
+        (Reply([b"data: \xff\n\n"]), "sent an invalid response"),
+        (in_json({"choices": []}), "did not answer with an event stream"),
         (Reply([b"<html>Bad gateway"], 502, {}), "answered 502: <html>Bad gateway"),
         (in_json({"error": "busy"}, 503), "answered 503: busy"),
         (in_json([], 500), "answered 500: []"),
-        (Reply([], 301, {"Location": "/elsewhere"}), "answered 301: nothing"),
+        (Reply([], 301, {"Location": "/elsewhere"}), "answered 301: an empty body"),
     ],
 )
 def test_what_is_no_answer_is_one_line_and_status_1(
@@ -188,7 +188,7 @@ def test_a_server_that_is_not_there_is_said_with_what_to_do(oruel: CommandLine, 
     done = oruel.call("chat", "x", "--base-url", "http://127.0.0.1:1/v1")
     assert done.returncode == 1
     assert b"can't be reached" in done.stderr
-    assert b"`oruel serve` starts a server" in done.stderr
+    assert b"Start a server with `oruel serve`" in done.stderr
     assert oruel.call("chat", "x", "--base-url", "nowhere").returncode == 1
 
 
@@ -238,7 +238,7 @@ def test_turns_are_remembered_until_reset(oruel: CommandLine, server: ChatServer
         chat.read_until("two")
         chat.read_until("> ")
         chat.type("/reset")
-        chat.read_until("anew")
+        chat.read_until("cleared")
         chat.read_until("> ")
         chat.type("third")
         chat.read_until("three")
@@ -261,9 +261,9 @@ def test_parameters_are_set_shown_and_left_out_again(oruel: CommandLine, server:
             ("/set messages []", "can't change messages"),
             ("/set model other", "model is other"),
             ("/params", "mirostat"),
-            ("/nonsense", "There is no command /nonsense"),
+            ("/nonsense", "Unknown command /nonsense"),
             ("hello", "ok."),
-            ("/set stop", "stop is left to the server"),
+            ("/set stop", "stop is no longer sent"),
             ("hello", "ok."),
         ]:
             chat.read_until("> ")

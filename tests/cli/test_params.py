@@ -82,7 +82,7 @@ def test_the_spelling_of_an_option_is_understood(capsys: pytest.CaptureFixture[s
 def test_an_unknown_parameter_is_refused_with_the_nearest(oruel: CommandLine) -> None:
     done = oruel.call("params", "temprature")
     assert (done.returncode, done.stdout) == (2, b"")
-    assert b'oruel: There is no parameter "temprature". Did you mean "temperature"?' in done.stderr
+    assert b'oruel: Unknown parameter "temprature". Did you mean "temperature"?' in done.stderr
     assert b"Traceback" not in done.stderr
 
 

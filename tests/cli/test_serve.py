@@ -108,8 +108,8 @@ def test_a_hub_that_can_not_be_reached_is_said_at_once_with_what_to_do(oruel: Co
     done = oruel.run("serve", "--model", "hf:owner/repo/file.gguf", HF_ENDPOINT="http://127.0.0.1:1")
     said = done.stderr.decode()
     assert done.returncode == 2
-    assert said.startswith("oruel: file.gguf can't be fetched from http://127.0.0.1:1: ")
-    assert "Download it by hand from https://huggingface.co/owner/repo/tree/main and give its path to --model" in said
+    assert said.startswith("oruel: file.gguf can't be downloaded from http://127.0.0.1:1: ")
+    assert "Download it manually from https://huggingface.co/owner/repo/tree/main and give its path to --model" in said
     assert "HF_ENDPOINT" in said
     assert "Traceback" not in said
 
@@ -117,10 +117,10 @@ def test_a_hub_that_can_not_be_reached_is_said_at_once_with_what_to_do(oruel: Co
 @pytest.mark.parametrize(
     ("status", "code", "said"),
     [
-        (401, "RepoNotFound", "The hub has no repository owner/repo for you"),
+        (401, "RepoNotFound", "The hub has no repository owner/repo, or you have no access to it"),
         (403, "GatedRepo", "owner/repo is gated. Accept its terms at https://huggingface.co/owner/repo"),
         (404, "EntryNotFound", "owner/repo has no file file.gguf"),
-        (400, "", "can't be fetched from http://127.0.0.1"),
+        (400, "", "can't be downloaded from http://127.0.0.1"),
     ],
 )
 def test_what_the_hub_refuses_is_said_with_what_to_do(
@@ -157,7 +157,7 @@ def announced(url: str, *, model: str = "oruel-demo", needs_key: bool = False) -
 
 def test_the_banner_says_where_which_model_and_how_much() -> None:
     shown = render_banner(announced("http://127.0.0.1:8000"))
-    for said in ("http://127.0.0.1:8000/docs", "oruel-demo, llama-4-maverick", "4096 tokens", "32768 in all"):
+    for said in ("http://127.0.0.1:8000/docs", "oruel-demo, llama-4-maverick", "4096 tokens", "32768 in total"):
         assert said in shown
     assert max(map(len, shown.splitlines())) <= 100
 

@@ -1,4 +1,4 @@
-"""What `oruel serve` prints once it listens: where, which model, and two things to paste."""
+"""The banner that `oruel serve` prints when it listens: the URL, the model, and two examples to paste."""
 
 import json
 import shlex
@@ -27,7 +27,7 @@ print(answer.choices[0].message.content)"""
 
 
 def print_banner(announcement: Announcement) -> None:
-    """A full disk or a closed pipe must not end a server: then the log says where it listens."""
+    """Prints the banner. If stdout can't be written, logs the URL instead: a full disk must not end the server."""
     try:
         typer.echo(render_banner(announcement))
     except OSError as error:
@@ -41,7 +41,7 @@ def render_banner(announcement: Announcement) -> str:
 Oru'el listens on {announcement.url}
 
   model    {names}
-{capacity_lines(announcement)}  pages    {announcement.url}/docs
+{capacity_lines(announcement)}  docs     {announcement.url}/docs
 
 From a shell:
 
@@ -54,19 +54,19 @@ From Python (pip install openai):
 
 
 def capacity_lines(announcement: Announcement) -> str:
-    """Nothing where other servers do the work of the first model."""
+    """Empty if upstream servers run the first model."""
     if not announcement.parallel or announcement.context is None:
         return ""
-    each = f"{announcement.context} tokens a request"
-    context = f"  context  {each}, {announcement.kv} in all, {announcement.parallel} answers at once\n"
+    each = f"{announcement.context} tokens per request"
+    context = f"  context  {each}, {announcement.kv} in total, {announcement.parallel} sequences at once\n"
     return context + "".join(
         f"  threads  {line}\n" for line in dict.fromkeys(map(describe_threads, announcement.threads))
     )
 
 
-def describe_threads(of_engine: tuple[int, int]) -> str:
-    count, cores = of_engine
-    return f"{count} of {cores} cores, adjusted as they become busy or free" if cores else f"{count}, fixed"
+def describe_threads(threads: tuple[int, int]) -> str:
+    count, cores = threads
+    return f"{count} of {cores} cores, adjusted as cores become busy or idle" if cores else f"{count}, fixed"
 
 
 def curl_example(announcement: Announcement) -> str:

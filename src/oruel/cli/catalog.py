@@ -1,4 +1,4 @@
-"""oruel catalog: the operator's file as tables, or what is wrong with it and where."""
+"""oruel catalog: shows a catalog file as tables, or reports its first error with the line."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,11 +28,13 @@ def load_catalog(path: str) -> CatalogFile:
     return read_catalog(data)
 
 
-def catalog(file: Annotated[str, typer.Argument(help="The catalog, a TOML file.")] = "catalog.toml") -> None:
+def catalog(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="The catalog, a TOML file.")] = "catalog.toml",
+) -> None:
     """Check a catalog and show its models, prices and deployments.
 
-    Exits with status 2, and one line that says where, if something is wrong with the file. Of keys it only says whether
-    they are set: they belong where oruel serve runs, which refuses to start without them.
+    If the file is invalid, prints one line that names the error and its place, and exits with status 2. Shows only
+    whether keys are set: `oruel serve` reads them from its environment and refuses to start without them.
     """
     from rich.console import Console
 
@@ -50,7 +52,7 @@ def models_table(models: Sequence[CatalogModel]) -> "Table":
 
 
 def prices_table(models: Sequence[CatalogModel]) -> "Table":
-    table = named_table("What users pay per million tokens", "model", "tier", "input", "cached", "output")
+    table = named_table("Prices per million tokens", "model", "tier", "input", "cached", "output")
     for model in models:
         for tier in model.tiers:
             price = model.prices.get(tier)
@@ -59,25 +61,26 @@ def prices_table(models: Sequence[CatalogModel]) -> "Table":
 
 
 def costs_table(models: Sequence[CatalogModel]) -> "Table":
-    title = "What deployments cost the operator per million tokens"
+    title = "Costs per million tokens"
     table = named_table(title, "deployment", "model", "tiers", "input", "cached", "output")
     for model in models:
-        for one in model.deployments:
-            table.add_row(one.name, model.name, "\n".join(one.tiers), *price_cells(one.cost))
+        for deployment in model.deployments:
+            tiers = "\n".join(deployment.tiers)
+            table.add_row(deployment.name, model.name, tiers, *price_cells(deployment.cost))
     return table
 
 
 def sources_table(models: Sequence[CatalogModel]) -> "Table":
-    table = named_table("Where deployments are", "deployment", "", "")
-    for one in (one for model in models for one in model.deployments):
-        details = describe_deployment(one)
+    table = named_table("Deployments", "deployment", "", "")
+    for deployment in (deployment for model in models for deployment in model.deployments):
+        details = describe_deployment(deployment)
         for index, (name, value) in enumerate(details):
-            table.add_row("" if index else one.name, name, value, end_section=index == len(details) - 1)
+            table.add_row("" if index else deployment.name, name, value, end_section=index == len(details) - 1)
     return table
 
 
 def named_table(title: str, first: str, *others: str) -> "Table":
-    """Names come from the file and may be long: they wrap too."""
+    """A table whose first column wraps too: names come from the file and may be long."""
     table = build_table(title, first, *others)
     table.columns[0].no_wrap, table.columns[0].overflow, table.columns[0].max_width = False, "fold", 32
     return table
@@ -87,14 +90,14 @@ def describe_deployment(deployment: Deployment) -> list[tuple[str, str]]:
     source = deployment.source
     if isinstance(source, EmbeddedSource):
         return [("engine", source.model)]
-    waits = (deployment.connect_seconds, deployment.first_token_seconds, deployment.idle_seconds)
+    timeouts = (deployment.connect_seconds, deployment.first_token_seconds, deployment.idle_seconds)
     return [
         ("kind", source.kind),
         ("base_url", source.base_url),
         ("model", source.model),
         ("key", describe_key(source)),
-        ("accepts", ", ".join(sorted(deployment.accepts)) or "nothing that differs"),
-        ("waits", "{:g} s to connect, {:g} s for the first token, {:g} s for the next".format(*waits)),
+        ("accepts", ", ".join(sorted(deployment.accepts)) or "none"),
+        ("timeouts", "{:g} s to connect, {:g} s for the first token, {:g} s for the next".format(*timeouts)),
     ]
 
 

@@ -1,4 +1,4 @@
-"""oruel params: the contract in the terminal, from the one declaration."""
+"""oruel params: shows the declared parameters in the terminal."""
 
 import json
 from typing import TYPE_CHECKING, Annotated
@@ -14,10 +14,12 @@ if TYPE_CHECKING:
 
 
 def params(
-    name: Annotated[str | None, typer.Argument(show_default=False, help="One parameter, to read all about it.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", show_default=False, help="Show the details of this parameter only.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the declarations as JSON.")] = False,
 ) -> None:
-    """Every parameter that a request may hold: what is allowed, the default, what it does."""
+    """Show the request parameters, their ranges and defaults."""
     chosen = PARAMETERS if name is None else (find_parameter(name),)
     if as_json:
         declarations = [parameter.as_json() for parameter in chosen]
@@ -29,13 +31,12 @@ def params(
 
 
 def find_parameter(name: str) -> Parameter:
-    """Accepts the spelling of an option too. Raises UnknownParameter."""
+    """Finds a parameter by its name, or by the name of its option (top-p). Raises UnknownParameter."""
     by_name = {parameter.name: parameter for parameter in PARAMETERS}
     parameter = by_name.get(name.strip("-").replace("-", "_"))
     if parameter is None:
         raise UnknownParameter(
-            f'There is no parameter "{abbreviate(name)}".{nearest(name, tuple(by_name))} '
-            "`oruel params` lists what there is.",
+            f'Unknown parameter "{abbreviate(name)}".{nearest(name, tuple(by_name))} Run `oruel params` for the list.',
             param=name,
         )
     return parameter
@@ -52,11 +53,11 @@ def show_all() -> None:
     for group in dict.fromkeys(parameter.group for parameter in PARAMETERS):
         console.print(group_table(group))
     console.print(use_case_table())
-    console.print("`oruel params NAME` says all about one parameter.")
+    console.print("Run `oruel params NAME` for the details of one parameter.")
 
 
 def group_table(group: str) -> "Table":
-    table = build_table(group, "name", "allowed", "default", "what it does")
+    table = build_table(group, "name", "allowed", "default", "description")
     for parameter in PARAMETERS:
         if parameter.group == group:
             served = "" if parameter.served else "Refused in this version. "
@@ -74,7 +75,7 @@ def use_case_table() -> "Table":
 
 
 def build_table(title: str, first: str, *others: str) -> "Table":
-    """Cells wrap and are never cut, so that a narrow terminal or a pipe loses nothing."""
+    """Builds a table whose cells wrap, so that a narrow terminal or a pipe truncates nothing."""
     from rich import box
     from rich.table import Table
 
@@ -96,6 +97,6 @@ def show_one(parameter: Parameter) -> None:
     console.print(Padding(f"allowed: {parameter.kind}", (0, 0, 0, 2)))
     console.print(Padding(f"default: {format_default(parameter)}{note}", (0, 0, 0, 2)))
     if not parameter.served:
-        console.print(Padding("Other values are refused by name in this version.", (0, 0, 0, 2)))
+        console.print(Padding("Other values are refused in this version.", (0, 0, 0, 2)))
     for detail in parameter.details:
         console.print(Padding(f"- {detail}", (0, 0, 0, 2)))

@@ -1,4 +1,4 @@
-"""oruel serve: settings, a model file, and the server that answers with it."""
+"""oruel serve: reads the settings, finds the model files and runs the server."""
 
 import inspect
 from collections.abc import Sequence
@@ -28,15 +28,15 @@ def serve(
             "--config",
             metavar="FILE",
             show_default=False,
-            help="A TOML file with any of these settings, each under its flag's name with _ for -. "
-            f"[default: {config.CONFIG_FILE} if there is one; variable: {config.CONFIG_VARIABLE}]",
+            help="A TOML file with any of these settings, whose keys are the flags' names with _ for -. "
+            f"[default: {config.CONFIG_FILE} if it exists; variable: {config.CONFIG_VARIABLE}]",
         ),
     ] = None,
     **flags: Any,
 ) -> None:
     """Serve a model over HTTP.
 
-    Flags win over variables, variables over the TOML file, the file over the defaults.
+    Flags override environment variables, variables override the TOML file, and the file overrides the defaults.
     """
     settings = config.load_process_settings({**given_options(flags), "config": config_file})
     logs.configure(settings.log_format)
@@ -56,13 +56,13 @@ def serve(
 
 
 def catalog_models(path: str) -> Sequence[CatalogModel]:
-    """Raises ConfigError, also for keys that aren't set."""
+    """Raises ConfigError if the file is invalid or a key that it names isn't set."""
     file = load_catalog(path)
     file.require_keys(read_secret)
     return file.models
 
 
 def single_model(settings: Settings) -> Sequence[CatalogModel]:
-    """The catalog of a server with one model, which bears its file's name."""
+    """The catalog of a server with one model, named after its file."""
     engine = Deployment("engine", EmbeddedSource(settings.model))
     return [CatalogModel(settings.model, (engine,), settings.aliases)]

@@ -1,4 +1,4 @@
-"""Server-sent events out of the bytes of a response."""
+"""Reads server-sent events from the bytes of a response."""
 
 from collections.abc import Iterable, Iterator
 
@@ -9,7 +9,7 @@ MAX_EVENT = 16 * 2**20
 
 
 def read_events(chunks: Iterable[bytes]) -> Iterator[str]:
-    """The data of each event. Raises ChatFailed for one of more than MAX_EVENT bytes."""
+    """Yields the data of each event. Raises ChatFailed for an event of more than MAX_EVENT bytes."""
     reader = EventReader(MAX_EVENT)
     for chunk in chunks:
         try:
