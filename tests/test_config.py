@@ -57,7 +57,7 @@ some_integers = st.fixed_dictionaries({}, optional={name: st.integers(1, 200) fo
 
 
 @given(flags=some_integers, variables=some_integers, keys=some_integers)
-def test_flags_override_variables_which_override_the_file_which_overrides_defaults(
+def test_flags_override_variables_over_the_file_over_defaults(
     flags: dict[str, int], variables: dict[str, int], keys: dict[str, int]
 ) -> None:
     with tempfile.TemporaryDirectory() as directory:

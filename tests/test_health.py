@@ -33,7 +33,7 @@ def test_one_available_deployment_is_enough() -> None:
     assert state.deployments == {"a-1": False, "a-2": True}
 
 
-def test_a_model_without_an_available_deployment_is_named_and_the_rest_stay_healthy() -> None:
+def test_an_unavailable_model_is_named_and_the_rest_stay_healthy() -> None:
     down, up = model("down"), model("up")
     for route in down.routes:
         fail(route)
