@@ -3,7 +3,7 @@
 import random
 import statistics
 
-from bench.pairs import outer, ratio
+from bench.pairs import excluded_ends, ratio
 from bench.row import Row
 
 TRIALS = 4000
@@ -24,7 +24,7 @@ def test_the_interval_contains_the_true_median_nine_times_in_ten() -> None:
 
 
 def test_more_rounds_exclude_more_of_the_extremes() -> None:
-    assert [outer(rounds) for rounds in (1, 4, 5, 7, 8, 11, 20)] == [0, 0, 0, 0, 1, 2, 5]
+    assert [excluded_ends(rounds) for rounds in (1, 4, 5, 7, 8, 11, 20)] == [0, 0, 0, 0, 1, 2, 5]
 
 
 def test_a_target_is_missed_only_if_the_whole_interval_lies_below() -> None:
