@@ -86,23 +86,27 @@ def groups(options: argparse.Namespace) -> dict[str, Rows]:
         **{f"throughput-{streams}": small_throughput(streams) for streams in (1, 8, 32, 128)},
         "prefix": lambda: prefix.rows(name, small, threads, rounds),
         "conversation": lambda: conversation.rows(name, small, threads, rounds),
-        "pause": lambda: pause.rows(name, small, threads, 1500, rounds),
-        "busy": lambda: busy.rows("demo", DEMO, 80, 10, rounds, goal=0.6),
-        "turbo": lambda: turbo.rows(name, small, threads, 200, rounds),
-        "seeded-1": lambda: seeded.rows(name, small, threads, 1, 256, rounds),
-        "seeded-8": lambda: seeded.rows(name, small, threads, 8, 256, rounds),
-        "documents-1": lambda: documents.document_rows("demo", DEMO, threads, 1, rounds),
-        "documents-8": lambda: documents.document_rows("demo", DEMO, threads, 8, rounds),
+        "pause": lambda: pause.rows(name, small, threads, answer=1500, rounds=rounds),
+        "busy": lambda: busy.rows("demo", DEMO, answer=80, requests=10, rounds=rounds, goal=0.6),
+        "turbo": lambda: turbo.rows(name, small, threads, answer=200, rounds=rounds),
+        "seeded-1": lambda: seeded.rows(name, small, threads, streams=1, answer=256, rounds=rounds),
+        "seeded-8": lambda: seeded.rows(name, small, threads, streams=8, answer=256, rounds=rounds),
+        "documents-1": lambda: documents.document_rows("demo", DEMO, threads, streams=1, rounds=rounds),
+        "documents-8": lambda: documents.document_rows("demo", DEMO, threads, streams=8, rounds=rounds),
         "mask": lambda: documents.mask_rows(models.wide_model(), rounds),
         "choices*": lambda: choices.rows(rounds),
         "overhead*": lambda: overhead.rows(min(rounds, 5)),
         "sampling": lambda: sampling.rows(max(9, rounds)),
         **{f"large-throughput-{streams}": large_throughput(streams) for streams in (1, 8)},
-        "large-python": lambda: python_share.rows("0.5B", models.half_billion_model(), threads, (1, 8, 32, 128), 5),
-        "large-tokens": lambda: documents.token_rows("0.5B", models.half_billion_model(), threads, 5),
-        "large-prefix": lambda: prefix.rows("0.5B", models.half_billion_model(), threads, 2),
-        "busy-large": lambda: busy.rows("0.5B", models.half_billion_model(), 48, 2, min(rounds, 5), goal=0.45),
-        "large-pause*": lambda: pause.rows("0.5B", models.half_billion_model(), threads, 200, 3),
+        "large-python": lambda: python_share.rows(
+            "0.5B", models.half_billion_model(), threads, streams=(1, 8, 32, 128), steps=5
+        ),
+        "large-tokens": lambda: documents.token_rows("0.5B", models.half_billion_model(), threads, rounds=5),
+        "large-prefix": lambda: prefix.rows("0.5B", models.half_billion_model(), threads, rounds=2),
+        "busy-large": lambda: busy.rows(
+            "0.5B", models.half_billion_model(), answer=48, requests=2, rounds=min(rounds, 5), goal=0.45
+        ),
+        "large-pause*": lambda: pause.rows("0.5B", models.half_billion_model(), threads, answer=200, rounds=3),
     }
 
 

@@ -84,7 +84,7 @@ class Settings:
         None,
         Integer(1, 2**24),
         "The context window of one request, prompt and answer, in tokens.",
-        note="the context that the model was trained for, at most 8192",
+        note="the model's training context, at most 8192",
     )
     kv: int | None = setting(
         None,
@@ -158,8 +158,8 @@ class Settings:
     share_prefixes: Literal["account", "all"] = setting(
         "account",
         StringEnum(("account", "all")),
-        "Who shares the prefix cache: account, requests of one account; all, every request, whose timing may then "
-        "reveal what others sent.",
+        "Who shares the prefix cache: account, requests of the same account; all, requests of all accounts, though "
+        "timing can then reveal what others sent.",
     )
     template_kwargs: tuple[str, ...] = setting(
         (),

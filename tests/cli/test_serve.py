@@ -153,12 +153,13 @@ def test_a_file_is_downloaded_from_the_hub_once(oruel: CommandLine, server: Chat
     assert again.stdout == first.stdout
 
 
-def announced(url: str, *, model: str = "oruel-demo", needs_key: bool = False) -> Announcement:
-    return Announcement(url, model, ("llama-4-maverick",), 4096, 32768, 16, needs_key)
+def build_announcement(url: str, *, model: str = "oruel-demo", needs_key: bool = False) -> Announcement:
+    aliases = ("llama-4-maverick",)
+    return Announcement(url=url, model=model, aliases=aliases, context=4096, kv=32768, parallel=16, needs_key=needs_key)
 
 
 def test_the_banner_names_the_url_the_model_and_its_capacity() -> None:
-    shown = render_banner(announced("http://127.0.0.1:8000"))
+    shown = render_banner(build_announcement("http://127.0.0.1:8000"))
     for text in ("http://127.0.0.1:8000/docs", "oruel-demo, llama-4-maverick", "4096 tokens", "32768 in total"):
         assert text in shown
     assert max(map(len, shown.splitlines())) <= 100
@@ -166,16 +167,16 @@ def test_the_banner_names_the_url_the_model_and_its_capacity() -> None:
 
 @pytest.mark.parametrize(("threads", "line"), [((1, 2), "1 of 2 cores, adjusted"), ((4, 0), "4, fixed")])
 def test_the_banner_shows_the_number_of_threads(threads: tuple[int, int], line: str) -> None:
-    shown = render_banner(replace(announced("http://127.0.0.1:8000"), threads=(threads,)))
+    shown = render_banner(replace(build_announcement("http://127.0.0.1:8000"), threads=(threads,)))
     assert f"  threads  {line}" in shown
 
 
 def test_the_banner_omits_an_unknown_context_length() -> None:
     shown = render_banner(
-        Announcement("http://127.0.0.1:8000", "m", (), None, 32768, 16, needs_key=False, others=("own",))
+        replace(build_announcement("http://127.0.0.1:8000", model="m"), context=None, others=("own",))
     )
     assert "None" not in shown
-    assert "m, own" in shown
+    assert "m, llama-4-maverick, own" in shown
 
 
 def between(shown: str, start: str, end: str) -> str:
@@ -185,7 +186,7 @@ def between(shown: str, start: str, end: str) -> str:
 @pytest.mark.parametrize("needs_key", [False, True])
 @pytest.mark.parametrize("model", ["oruel-demo", 'it\'s a "model" $HOME \\'])
 def test_the_curl_line_works_when_pasted_into_a_shell(needs_key: bool, model: str) -> None:
-    shown = render_banner(announced("http://127.0.0.1:8000", model=model, needs_key=needs_key))
+    shown = render_banner(build_announcement("http://127.0.0.1:8000", model=model, needs_key=needs_key))
     line = between(shown, "curl ", "From Python")
     shell = shutil.which("sh")
     assert shell
@@ -207,7 +208,7 @@ def test_the_python_snippet_works_when_pasted(
     choice = {"index": 0, "message": {"role": "assistant", "content": "Knock, knock."}, "finish_reason": "stop"}
     answer = {"id": "x", "object": "chat.completion", "created": 0, "model": "m", "choices": [choice]}
     server.replies.append(json_reply(answer))
-    shown = render_banner(announced(server.url, needs_key=needs_key))
+    shown = render_banner(build_announcement(server.url, needs_key=needs_key))
     snippet = shown[shown.index("pip install openai):") :].partition("\n")[2]
     printed = io.StringIO()
     names: dict[str, object] = {}
