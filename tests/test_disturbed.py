@@ -16,7 +16,7 @@ import pytest
 from tests.gguf_models import llama_model
 from tests.impatient_server import impatient_server, killed_at_exit, start_server
 from tests.server import RunningServer
-from tests.test_serve import PATIENCE_SECONDS, ask, chat, endless, engine_of, eventually
+from tests.test_serve import TIMEOUT_SECONDS, ask, chat, endless, engine_of, eventually
 
 pytestmark = pytest.mark.model
 
@@ -87,7 +87,7 @@ def streams_around(server: RunningServer, disturb: Callable[[], object], count: 
         started = [asyncio.Event() for _ in range(count)]
         async with asyncio.TaskGroup() as group:
             reading = [group.create_task(read_stream(server, event)) for event in started]
-            async with asyncio.timeout(PATIENCE_SECONDS):
+            async with asyncio.timeout(TIMEOUT_SECONDS):
                 for event in started:
                     await event.wait()
             disturb()
@@ -179,7 +179,7 @@ def test_after_a_signal_running_requests_finish_and_new_ones_are_refused(model: 
 
 
 def assert_stopped(server: RunningServer, engine: int) -> None:
-    assert server.process.wait(PATIENCE_SECONDS) == 0
+    assert server.process.wait(TIMEOUT_SECONDS) == 0
     eventually(lambda: "oruel: stopped\n" in server.lines, "the last line")
     output = [line for line in server.lines if not line.startswith("{")]
     assert output[-1] == "oruel: stopped\n"
@@ -255,7 +255,7 @@ def test_a_second_signal_stops_the_server_at_once(model: Path) -> None:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         while not condition():
             await asyncio.sleep(0.02)
 
@@ -281,7 +281,7 @@ def test_a_signal_during_loading_stops_the_server_quietly(model: Path, number: s
         os.kill(engine, signal.SIGSTOP)
         # To the whole process group, as a Ctrl-C.
         os.killpg(process.pid, number)
-        assert process.wait(PATIENCE_SECONDS) == 0
+        assert process.wait(TIMEOUT_SECONDS) == 0
         assert process.stdout
         assert process.stdout.read() == "oruel: stopped\n"
         assert not is_alive(engine)

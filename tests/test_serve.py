@@ -21,7 +21,7 @@ from tests.soak import processes
 
 pytestmark = pytest.mark.model
 
-PATIENCE_SECONDS = 30
+TIMEOUT_SECONDS = 30
 END_TOKENS = {"376": -100, "378": -100}
 
 
@@ -59,7 +59,7 @@ def gauge(server: RunningServer, name: str) -> float:
 
 
 def eventually(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while not condition():
         assert time.monotonic() < deadline, f"never happened: {what}"
         time.sleep(0.02)

@@ -37,7 +37,7 @@ from oruel.router.deployment import CatalogModel
 from oruel.router.route import Route
 from oruel.router.router import Router
 
-MOST_FILES, RESERVED_FILES = 65536, 40
+MAX_FILES, RESERVED_FILES = 65536, 40
 SEND_BUFFER_BYTES = 2**17
 
 JOB_FUNCTIONS: Mapping[Callable[..., Any], Any] = {
@@ -187,12 +187,12 @@ def edge_limits(settings: Settings) -> EdgeLimits:
 
 
 def raise_file_limit() -> int:
-    """Raises the soft limit on open files to the hard limit, at most MOST_FILES. Returns the new limit."""
+    """Raises the soft limit on open files to the hard limit, at most MAX_FILES. Returns the new limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
-    if soft != resource.RLIM_INFINITY and soft < most:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-    return most
+    limit = MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_FILES)
+    if soft != resource.RLIM_INFINITY and soft < limit:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+    return limit
 
 
 def allowed_hosts(settings: Settings) -> tuple[str, ...]:

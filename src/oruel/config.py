@@ -23,7 +23,7 @@ BUNDLED_MODEL = "demo"
 BUNDLED_ALIASES = ("llama-4-maverick",)
 CONFIG_FILE = "oruel.toml"
 CONFIG_VARIABLE = "ORUEL_CONFIG"
-PREFIX = "ORUEL_"
+VARIABLE_PREFIX = "ORUEL_"
 
 # A day at most.
 SECONDS = Number(0.001, 86400)
@@ -272,7 +272,7 @@ def declared_settings() -> dict[str, Setting]:
             summary=field.metadata["summary"],
             default=field.default,
             note=field.metadata["note"],
-            variable=field.metadata["variable"] or PREFIX + field.name.upper(),
+            variable=field.metadata["variable"] or VARIABLE_PREFIX + field.name.upper(),
         )
         for field in dataclasses.fields(Settings)
     }
@@ -321,8 +321,8 @@ def read_flags(flags: Mapping[str, object]) -> dict[str, Any]:
 def read_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     by_variable = {setting.variable: setting for setting in SETTINGS.values()}
     for variable in environ:
-        if variable.startswith(PREFIX) and variable not in by_variable and variable != CONFIG_VARIABLE:
-            hint = suggest_setting(variable.removeprefix(PREFIX), variable_name)
+        if variable.startswith(VARIABLE_PREFIX) and variable not in by_variable and variable != CONFIG_VARIABLE:
+            hint = suggest_setting(variable.removeprefix(VARIABLE_PREFIX), variable_name)
             raise ConfigError(f"Unknown variable {variable}: no setting has that name.{hint}")
     given = {setting: environ[variable] for variable, setting in by_variable.items() if variable in environ}
     return {

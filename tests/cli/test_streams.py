@@ -11,13 +11,11 @@ import httpx2
 import pytest
 
 ORUEL = f"{sys.executable} -m oruel"
-PATIENCE_SECONDS = 30.0
+TIMEOUT_SECONDS = 30.0
 
 
 def shell(command: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        ["bash", "-c", command], capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
-    )
+    return subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False)
 
 
 @pytest.mark.parametrize("command", ["params", "params top_p", "--help", "params --json"])
@@ -57,7 +55,7 @@ def serving(redirections: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
 
 
 def port_of(process: subprocess.Popen[str]) -> int:
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         for port in listening_ports(process.pid):
             try:
@@ -83,9 +81,9 @@ def test_a_server_whose_output_cannot_be_written_keeps_serving(redirections: str
     body = {"model": "oruel-demo", "max_tokens": 2, "messages": [{"role": "user", "content": "Hello"}]}
     with serving(redirections) as (process, url):
         for _ in range(3):
-            assert httpx2.post(f"{url}/v1/chat/completions", json=body, timeout=PATIENCE_SECONDS).status_code == 200
+            assert httpx2.post(f"{url}/v1/chat/completions", json=body, timeout=TIMEOUT_SECONDS).status_code == 200
         process.terminate()
-        errors = process.communicate(timeout=PATIENCE_SECONDS)[1]
+        errors = process.communicate(timeout=TIMEOUT_SECONDS)[1]
         assert process.returncode == 0
         assert "Traceback" not in errors
         if redirections == "> /dev/full":

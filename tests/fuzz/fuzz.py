@@ -26,10 +26,10 @@ BUSY = (503, 504)
 SAMPLE_SECONDS = 0.5
 PROGRESS_SECONDS = 10.0
 # For each process, between the first and the last quarter of the second half of the run.
-MOST_GROWTH = 64 * MEBIBYTE
-FEWEST_SAMPLES = 16
-MOST_FAILURES = 50
-MOST_SHOWN_BYTES = 3000
+MAX_GROWTH = 64 * MEBIBYTE
+MIN_SAMPLES = 16
+MAX_FAILURES = 50
+MAX_SHOWN_BYTES = 3000
 PLAIN = {"messages": [{"role": "user", "content": "Tell me a joke."}], "temperature": 0, "max_tokens": 12}
 
 
@@ -69,7 +69,7 @@ class Fuzz:
 
     @property
     def _is_running(self) -> bool:
-        return time.monotonic() < self._end and self.failures < MOST_FAILURES
+        return time.monotonic() < self._end and self.failures < MAX_FAILURES
 
     async def run(self) -> None:
         async with httpx2.AsyncClient(base_url=self.server.url, timeout=HANG_SECONDS) as client:
@@ -109,7 +109,7 @@ class Fuzz:
             except (CheckFailed, OSError) as error:
                 self.fail(f"case {number}, {case.kind}: {error!s:.600}")
                 print(f"        rerun: python -m tests.fuzz --seed {self.options.seed} --case {number}")
-                print(f"        sent {len(case.sent)} bytes: {case.sent[:MOST_SHOWN_BYTES]!r}", flush=True)
+                print(f"        sent {len(case.sent)} bytes: {case.sent[:MAX_SHOWN_BYTES]!r}", flush=True)
 
     async def _try(self, case: Case) -> None:
         answers = await exchange(self.target.port, case)
@@ -159,9 +159,9 @@ class Fuzz:
     async def _check_memory(self) -> None:
         for name, memory in self._memories.items():
             samples = memory.samples[len(memory.samples) // 2 :]
-            if len(samples) >= FEWEST_SAMPLES:
+            if len(samples) >= MIN_SAMPLES:
                 growth = memory_growth(samples)
-                require(growth <= MOST_GROWTH, f"the {name} process grew by {growth / MEBIBYTE:.0f} MiB")
+                require(growth <= MAX_GROWTH, f"the {name} process grew by {growth / MEBIBYTE:.0f} MiB")
 
     async def _print_progress(self) -> None:
         while True:

@@ -4,7 +4,7 @@ from typing import Any
 
 import schemathesis
 
-MOST_TOKENS = 131072
+MAX_TOKENS = 131072
 FEW_TOKENS = 8
 LIMITS = ("max_tokens", "max_completion_tokens")
 
@@ -23,7 +23,7 @@ def map_body(context: Any, body: Any) -> Any:
 def limit_tokens(body: dict[str, Any]) -> None:
     """Limits the answer, which could otherwise fill the context window and end in a meaningless 504."""
     for name in LIMITS:
-        if type(body.get(name)) is int and FEW_TOKENS < body[name] <= MOST_TOKENS:
+        if type(body.get(name)) is int and FEW_TOKENS < body[name] <= MAX_TOKENS:
             body[name] = FEW_TOKENS
     if all(body.get(name) is None for name in LIMITS):
         body["max_tokens"] = FEW_TOKENS

@@ -13,7 +13,7 @@ from tests.soak.wrong import require
 MEBIBYTE = 2**20
 GROWTH_AN_HOUR = 64 * MEBIBYTE
 NOISE = 16 * MEBIBYTE
-FEWEST_SAMPLES = 8
+MIN_SAMPLES = 8
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Memory:
     def check(self, name: str, since: float) -> None:
         """Raises CheckFailed if the process grew beyond the limit. Too few samples after `since` pass the check."""
         samples = [sample for sample in self.samples if sample.time >= since]
-        if len(samples) >= FEWEST_SAMPLES:
+        if len(samples) >= MIN_SAMPLES:
             growth, allowed = memory_growth(samples), allowed_growth(samples)
             what = f"the {name} process grew by {growth / MEBIBYTE:.1f} MiB; the limit is {allowed / MEBIBYTE:.1f} MiB"
             require(growth <= allowed, what)

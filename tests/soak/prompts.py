@@ -21,7 +21,7 @@ ODDITIES = (
     "```python\nprint(1)\n```",
 )
 SHARED_PREFIXES = 4
-MOST_TURNS = 12
+MAX_TURNS = 12
 
 
 def some_words(random: Random, count: int) -> str:
@@ -57,7 +57,7 @@ class Prompts:
     def remember_answer(self, messages: list[Message], text: str) -> None:
         """Continues the conversation from here, or starts a new one if it has become too long."""
         words = sum(len(message["content"].split()) for message in messages if isinstance(message["content"], str))
-        too_long = len(messages) >= MOST_TURNS or words > self._window // 4
+        too_long = len(messages) >= MAX_TURNS or words > self._window // 4
         self._conversation = [] if too_long else [*messages, {"role": "assistant", "content": text}]
 
     def _short(self) -> list[Message]:

@@ -9,7 +9,7 @@ from tests.soak.plan import Plan
 from tests.soak.shapes import Completion
 from tests.soak.wrong import require
 
-MOST_REMEMBERED = 200
+MAX_REMEMBERED = 200
 LONGEST_REMEMBERED = 300
 
 # Fields that may differ between two requests that must get the same text.
@@ -38,7 +38,7 @@ class Repeats:
             require(
                 text == self._texts[key], f"the text differs from the first answer: {text}, first {self._texts[key]}"
             )
-        elif len(self._bodies) < MOST_REMEMBERED and answer.usage.completion_tokens <= LONGEST_REMEMBERED:
+        elif len(self._bodies) < MAX_REMEMBERED and answer.usage.completion_tokens <= LONGEST_REMEMBERED:
             self._texts[key] = text
             self._bodies.append(without_delivery(plan.body) | {"model": plan.body["model"]})
 

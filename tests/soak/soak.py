@@ -20,14 +20,14 @@ from tests.soak.tally import Tally
 from tests.soak.workload import ServedModel, Workload, probe_bodies
 from tests.soak.wrong import CheckFailed, require
 
-MOST_CONCURRENT = 40
+MAX_CONCURRENT = 40
 REST_SECONDS = 30
 PROGRESS_SECONDS = 10
 PROBE_SECONDS = 2
 SAMPLE_SECONDS = 2
 
 # After so many failures, the rest of the run would show nothing new.
-MOST_FAILURES = 1000
+MAX_FAILURES = 1000
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Soak:
 
     @property
     def _is_running(self) -> bool:
-        return time.monotonic() < self._end and self.tally.failures < MOST_FAILURES
+        return time.monotonic() < self._end and self.tally.failures < MAX_FAILURES
 
     async def run(self) -> None:
         await self._probe_all()
@@ -75,7 +75,7 @@ class Soak:
             return
         self._begun = time.monotonic()
         background = [asyncio.create_task(work) for work in (self._vary(), self._sample(), self._print_progress())]
-        workers = [self._work(number) for number in range(MOST_CONCURRENT)]
+        workers = [self._work(number) for number in range(MAX_CONCURRENT)]
         await asyncio.gather(self._record_failure(self._disturb()), self._probe(), *workers)
         await self._record_failure(self._check_rest())
         await self._probe_all()
@@ -115,7 +115,7 @@ class Soak:
     async def _vary(self) -> None:
         """Varies the number of concurrent requests between 1 and the maximum, a few times a minute."""
         while True:
-            self._concurrent = round(math.exp(self._random.uniform(0, math.log(MOST_CONCURRENT))))
+            self._concurrent = round(math.exp(self._random.uniform(0, math.log(MAX_CONCURRENT))))
             await asyncio.sleep(self._random.uniform(5, 20))
 
     async def _probe(self) -> None:

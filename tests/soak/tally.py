@@ -7,7 +7,7 @@ from typing import Any
 from tests.soak.judge import Outcome
 from tests.soak.shapes import Completion
 
-MOST_SHOWN = 20
+MAX_SHOWN = 20
 
 
 @dataclass
@@ -25,7 +25,7 @@ class Tally:
 
     def fail(self, failure: str) -> None:
         self.failures += 1
-        if self.failures <= MOST_SHOWN:
+        if self.failures <= MAX_SHOWN:
             print(f"FAILED  {failure}", flush=True)
 
     def count(self, request: str, answer: Completion) -> None:

@@ -19,7 +19,7 @@ from oruel.contract.kinds import (
 from oruel.contract.parameters import PARAMETERS
 
 STOPS = ("\n", ".", "the", " a", "e", "1", "zebra crossing", "?!", "日", "x" * 256)
-MOST_CHOICES = 4
+MAX_CHOICES = 4
 LONGEST_USUAL_ANSWER = 160
 
 Maker = Callable[[Random, int], Any]
@@ -78,7 +78,7 @@ def random_limits(random: Random) -> dict[str, Any]:
         return random.choice(({}, {"max_tokens": 131072}, {"max_tokens": None, "n": 1}))
     name = random.choice(("max_tokens", "max_completion_tokens"))
     length = round(math.exp(random.uniform(0, math.log(LONGEST_USUAL_ANSWER))))
-    return {name: length} | ({"n": random.randint(1, MOST_CHOICES)} if random.random() < 0.3 else {})
+    return {name: length} | ({"n": random.randint(1, MAX_CHOICES)} if random.random() < 0.3 else {})
 
 
 def fix_conflicts(given: dict[str, Any], random: Random) -> dict[str, Any]:

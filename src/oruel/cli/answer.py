@@ -8,7 +8,9 @@ from rich.console import Console
 
 from oruel.cli.chat_client import ClientChunk, ClientTokenLogprob, ClientUsage
 
-CONTROL = {code: "\N{REPLACEMENT CHARACTER}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n"}
+CONTROL_CHARACTERS = {
+    code: "\N{REPLACEMENT CHARACTER}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n"
+}
 
 
 @dataclass
@@ -101,4 +103,4 @@ def format_logprob(token: ClientTokenLogprob) -> str:
 
 
 def replace_controls(text: str) -> str:
-    return text.translate(CONTROL)
+    return text.translate(CONTROL_CHARACTERS)

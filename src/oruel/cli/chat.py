@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from oruel.cli.answer import AnswerScreen
     from oruel.cli.chat_client import ChatClient
 
-INTERRUPTED = 130
+INTERRUPTED_STATUS = 130
 
 
 def parameter_option(parameter: Parameter) -> inspect.Parameter:
@@ -71,7 +71,7 @@ def chat(
         screen.error(error.message)
         raise typer.Exit(1) from error
     except KeyboardInterrupt:
-        raise typer.Exit(INTERRUPTED) from None
+        raise typer.Exit(INTERRUPTED_STATUS) from None
 
 
 def parameters_from(options: dict[str, Any]) -> dict[str, Any]:
@@ -89,7 +89,7 @@ def read_stdin() -> str:
 def ask_once(client: "ChatClient", conversation: Conversation, message: str, screen: "AnswerScreen") -> None:
     """Shows one answer. Raises typer.Exit with the status of an interrupted program if Ctrl-C stopped it."""
     if not show_answer(client, conversation, message, screen):
-        raise typer.Exit(INTERRUPTED)
+        raise typer.Exit(INTERRUPTED_STATUS)
 
 
 def converse(client: "ChatClient", conversation: Conversation, screen: "AnswerScreen") -> None:

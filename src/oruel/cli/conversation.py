@@ -9,9 +9,11 @@ from oruel.contract.kinds import Array, Kind, String, StringEnum, StringOrArray
 from oruel.contract.parameters import PARAMETERS, Parameter
 
 # The chat always streams, so these can't be set.
-OWN = ("stream", "stream_options")
-RESERVED = (*OWN, "messages")
-SETTABLE: Mapping[str, Parameter] = {one.name: one for one in PARAMETERS if one.served and one.name not in OWN}
+STREAM_FIELDS = ("stream", "stream_options")
+RESERVED = (*STREAM_FIELDS, "messages")
+SETTABLE: Mapping[str, Parameter] = {
+    one.name: one for one in PARAMETERS if one.served and one.name not in STREAM_FIELDS
+}
 
 HELP = """\
 /set NAME VALUE   send a parameter with every message; without VALUE, stop sending it
