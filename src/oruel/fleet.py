@@ -144,7 +144,7 @@ class Fleet:
         tokenizer = Tokenizer(loaded.vocabulary, loaded.chat_template, describes_tools=describes)
         if not tokenizer.has_template:
             log.warning(
-                "the model has no chat template, so ChatML is used; it was probably not trained for chat: use an "
+                "the model has no chat template, so ChatML is used: it was probably not trained to chat; use an "
                 "instruct model",
                 model=model.name,
                 file=str(path),
