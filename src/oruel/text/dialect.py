@@ -7,11 +7,12 @@ from oruel.constraints.spec import ConstraintSpec, DocumentOrCallsSpec
 from oruel.errors import UnsupportedParameter
 from oruel.text.answer.channel_reader import ChannelReader
 from oruel.text.answer.plain_reader import PlainReader, Segment
-from oruel.text.formats.calls import CONSTRAIN, ToolFormat
+from oruel.text.formats.calls import ToolFormat
 from oruel.text.formats.channels import Channels
 from oruel.text.formats.reasoning import Markers, State, state_after
 from oruel.text.grammars.channels import ChannelGrammars
 from oruel.text.grammars.plain import PlainGrammars
+from oruel.text.placeholders import CONSTRAIN
 from oruel.types import ChatRequest, Tool
 
 

@@ -4,8 +4,8 @@ import json
 import re
 from collections.abc import Collection, Mapping
 
-from oruel.text.formats.calls import CONSTRAIN, ID, INDEX, KIND, LOWER_ID, PLACEHOLDERS
-from oruel.text.prompt.private_use import alternatives
+from oruel.text.matching import alternatives
+from oruel.text.placeholders import CONSTRAIN, ID, INDEX, KIND, LOWER_ID, PLACEHOLDERS
 
 ANYTHING = r"(.|\n)*"
 TERMINALS = f"TEXT: /{ANYTHING}/\nCALL_ID: /[a-zA-Z0-9]{{9}}/\nCALL_INDEX: /[0-9]{{1,3}}/\nLOWER_ID: /[a-z0-9]{{10}}/\n"

@@ -14,10 +14,10 @@ from oruel.text.formats.calls import HERMES, ToolFormat
 from oruel.text.formats.detect import support
 from oruel.text.formats.families import Family, family_of
 from oruel.text.formats.reasoning import State, markers_in
+from oruel.text.matching import alternatives
 from oruel.text.prompt.budget import WHOLE, RenderLimits
 from oruel.text.prompt.encoder import PromptEncoder
 from oruel.text.prompt.generic_tools import with_tools
-from oruel.text.prompt.private_use import alternatives
 from oruel.text.prompt.template import CHATML, ChatTemplate
 from oruel.types import ChatRequest, Message
 

@@ -12,12 +12,12 @@ from oruel.constraints.spec import RulesSpec, rules_spec
 from oruel.constraints.tokens import TokenTable
 from oruel.errors import UnsupportedParameter
 from oruel.text.answer.plain_reader import PlainReader
-from oruel.text.formats.calls import INDEX, NAME_AGAIN
 from oruel.text.formats.families import GEMMA_4, KIMI_K3, LFM2, MINIMAX_M3, MUSE, Family
 from oruel.text.formats.reasoning import State
 from oruel.text.grammars.calls import CallGrammar
 from oruel.text.grammars.plain import PlainGrammars
 from oruel.text.lark import TERMINALS, Lark
+from oruel.text.placeholders import INDEX, NAME_AGAIN
 from oruel.types import Tool
 from tests.text.formats.test_families import allows, drawn, may_end
 from tests.text.vocabularies import ByteVocabulary

@@ -11,9 +11,10 @@ from oruel.errors import InvalidParameter, SchemaRefused, UnsupportedParameter
 from oruel.text.answer.plain_reader import PlainReader
 from oruel.text.arguments.left_out import left_out_of_tags
 from oruel.text.arguments.tagged import ToolArguments
-from oruel.text.formats.calls import TYPE, TagSyntax, ToolFormat
+from oruel.text.formats.calls import TagSyntax, ToolFormat
 from oruel.text.formats.reasoning import State
 from oruel.text.grammars.plain import PlainGrammars
+from oruel.text.placeholders import TYPE
 from oruel.types import Tool
 from tests.text.vocabularies import ByteVocabulary
 

@@ -15,10 +15,11 @@ from oruel.constraints.tokens import TokenTable
 from oruel.errors import InvalidParameter
 from oruel.text.arguments.quoted import PYTHON
 from oruel.text.dialect import AnswerReader, ChannelDialect, Dialect, PlainDialect
-from oruel.text.formats.calls import LOWER_ID, PLACEHOLDERS, ToolFormat
+from oruel.text.formats.calls import ToolFormat
 from oruel.text.formats.detect import ToolSupport, support
 from oruel.text.formats.families import Family, family_of
 from oruel.text.formats.reasoning import markers_in
+from oruel.text.placeholders import LOWER_ID, PLACEHOLDERS
 from oruel.text.prompt.template import ChatTemplate
 from oruel.types import ChatRequest, Message, SamplingParams, Tool, ToolCall, ToolChoice
 from tests.text.formats.real_templates import templates

@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from oruel.text.arguments.element_reader import ElementReader
 from oruel.text.arguments.quoted_reader import QuotedReader
 from oruel.text.arguments.tagged import ToolArguments
-from oruel.text.formats.calls import LOWER_ID, NAME, ToolFormat, pattern
+from oruel.text.formats.calls import ToolFormat
+from oruel.text.placeholders import LOWER_ID, NAME, pattern
 from oruel.types import Tool, ToolCallDelta
 
 STRING = re.compile(r'"(?:[^"\\]|\\.)*"')

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from oruel.text.answer.call_reader import CallReader
 from oruel.text.answer.plain_reader import Segment
-from oruel.text.formats.calls import PLACEHOLDERS, ToolFormat, pattern
+from oruel.text.formats.calls import ToolFormat
 from oruel.text.formats.channels import Channels, marks
 from oruel.text.formats.reasoning import State
+from oruel.text.placeholders import PLACEHOLDERS, pattern
 from oruel.types import Tool
 
 # More is no header.

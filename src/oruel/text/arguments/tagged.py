@@ -11,7 +11,8 @@ from oruel.errors import SchemaRefused
 from oruel.json_schema.extract import self_contained
 from oruel.json_schema.keywords import ANNOTATIONS, DEFINITIONS
 from oruel.json_schema.references import plain_references, resolve_pointer
-from oruel.text.formats.calls import TYPE, TagSyntax
+from oruel.text.formats.calls import TagSyntax
+from oruel.text.placeholders import TYPE
 
 # What a text that stands as it is can be held to.
 TEXTUAL = frozenset({"type", "enum", "const", "minLength", "maxLength"})

@@ -6,28 +6,7 @@ from dataclasses import astuple, dataclass, replace
 
 from oruel.text.arguments.elements import ElementSyntax
 from oruel.text.arguments.quoted import QuotedSyntax
-from oruel.text.prompt.private_use import alternatives
-
-NAME = "[a-zA-Z0-9_-]{1,64}"
-
-# In a format's texts: where the id of the call stands, its index, what may say that JSON follows, the name once more,
-# an id of ten small letters and digits, the type of a value.
-ID = "\ue000"
-INDEX = "\ue001"
-KIND = "\ue002"
-NAME_AGAIN = "\ue003"
-LOWER_ID = "\ue004"
-TYPE = "\ue005"
-CONSTRAIN = "<|constrain|>"
-PATTERNS = {
-    ID: "[a-zA-Z0-9_-]{1,64}",
-    INDEX: "[0-9]{1,3}",
-    KIND: rf"(?: ?{re.escape(CONSTRAIN)} ?json| json)?",
-    NAME_AGAIN: NAME,
-    LOWER_ID: "[a-zA-Z0-9_-]{1,64}",
-    TYPE: "(?:number|boolean|null|object|array)",
-}
-PLACEHOLDERS = re.compile(f"([{''.join(PATTERNS)}])")
+from oruel.text.matching import alternatives
 
 # What a text may be that nothing but a call begins with.
 MARKER = re.compile(r"<[^<>\s]+>|\[[A-Z_]+\]|<\|[^<>\s]+\|?>|functools\[|\]<\][a-z]+\[>\[<[^<>\s]+>")
@@ -100,11 +79,6 @@ HERMES = ToolFormat(
     end="}\n</tool_call>",
     between='}\n</tool_call>\n<tool_call>\n{"name": "',
 )
-
-
-def pattern(text: str) -> str:
-    """A regular expression for a text of a format."""
-    return "".join(PATTERNS.get(part) or re.escape(part) for part in PLACEHOLDERS.split(text))
 
 
 def common_start(one: str, other: str) -> str:

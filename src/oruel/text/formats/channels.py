@@ -4,9 +4,9 @@ import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from oruel.text.formats.calls import CONSTRAIN, KIND
 from oruel.text.formats.reasoning import State
-from oruel.text.prompt.private_use import alternatives
+from oruel.text.matching import alternatives
+from oruel.text.placeholders import CONSTRAIN, KIND
 
 MARK = re.compile(r"<\|[^<>|]+\|>")
 

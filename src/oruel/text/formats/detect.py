@@ -6,9 +6,10 @@ from dataclasses import astuple, dataclass, replace
 from typing import Any
 
 from oruel.errors import InvalidParameter
-from oruel.text.formats.calls import ID, INDEX, TagSyntax, ToolFormat, common_end, common_start
+from oruel.text.formats.calls import TagSyntax, ToolFormat, common_end, common_start
 from oruel.text.formats.families import Family
 from oruel.text.formats.reasoning import without_reasoning
+from oruel.text.placeholders import ID, INDEX
 from oruel.text.prompt.template import ChatTemplate
 from oruel.types import Message, Tool, ToolCall
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 
 from oruel.text.arguments.elements import ElementSyntax
 from oruel.text.arguments.quoted import GEMMA, PYTHON
-from oruel.text.formats.calls import INDEX, KIND, LOWER_ID, NAME_AGAIN, TYPE, TagSyntax, ToolFormat
+from oruel.text.formats.calls import TagSyntax, ToolFormat
 from oruel.text.formats.channels import ChannelPart, Channels
+from oruel.text.placeholders import INDEX, KIND, LOWER_ID, NAME_AGAIN, TYPE
 
 
 @dataclass(frozen=True, slots=True)

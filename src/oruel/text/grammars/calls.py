@@ -8,8 +8,9 @@ from oruel.json_schema.keywords import ANNOTATIONS, DEFINITIONS
 from oruel.text.arguments.element_rules import ElementRules
 from oruel.text.arguments.quoted_rules import QuotedRules, check_tagged
 from oruel.text.arguments.tagged import TextLimits, ToolArguments, ValueSyntax
-from oruel.text.formats.calls import NAME_AGAIN, TagSyntax, ToolFormat
+from oruel.text.formats.calls import TagSyntax, ToolFormat
 from oruel.text.lark import ANYTHING, Lark, escape, quote
+from oruel.text.placeholders import NAME_AGAIN
 from oruel.types import Tool
 
 

@@ -8,8 +8,8 @@ from itertools import pairwise
 from typing import Any, Protocol
 
 from oruel.errors import InvalidParameter
+from oruel.text.matching import alternatives, occurrences
 from oruel.text.prompt.budget import WHOLE, RenderLimits
-from oruel.text.prompt.private_use import alternatives, occurrences
 from oruel.text.prompt.special_tokens import MarkedTemplate
 from oruel.text.prompt.template import ChatTemplate
 from oruel.types import Message, Tool

@@ -5,11 +5,13 @@ in a message are escaped before rendering. So whatever the template cuts, trims 
 """
 
 import re
-from collections.abc import Collection, Iterator, Mapping
-from typing import Any, cast
+from collections.abc import Collection, Iterator
+from typing import cast
 
 from jinja2 import nodes
 from jinja2.visitor import NodeTransformer
+
+from oruel.text.matching import alternatives, occurrences
 
 ESCAPE = "\U000f0000"
 GUARD = "\U000f0001"
@@ -112,35 +114,3 @@ class _Marking(NodeTransformer):
         self.generic_visit(node)
         node.args = wanted + node.args
         return node
-
-
-def alternatives(texts: Collection[str]) -> re.Pattern[str]:
-    """Matches any of `texts`, the longest first; nothing for none. A place is tried once, however many texts begin
-    alike: vocabularies hold thousands of `<unused…>`.
-    """
-    tree: dict[str, Any] = {}
-    for text in texts:
-        branch = tree
-        for character in text:
-            branch = branch.setdefault(character, {})
-        branch[""] = {}
-    return re.compile(_expression(tree) or r"(?!)", re.DOTALL)
-
-
-def _expression(tree: Mapping[str, Any]) -> str:
-    literal = ""
-    while len(tree) == 1 and "" not in tree:
-        ((character, tree),) = tree.items()
-        literal += re.escape(character)
-    branches = [re.escape(character) + _expression(branch) for character, branch in tree.items() if character]
-    if not branches:
-        return literal
-    return f"{literal}(?:{'|'.join(branches)}){'?' if '' in tree else ''}"
-
-
-def occurrences(pattern: re.Pattern[str], text: str) -> Iterator[tuple[str, int]]:
-    """Each place where a match begins, overlapping ones too, with what the longest match there holds."""
-    match = pattern.search(text)
-    while match is not None:
-        yield match[0], match.start()
-        match = pattern.search(text, match.start() + 1)

@@ -8,8 +8,9 @@ from typing import Any
 
 from oruel.contract.kinds import abbreviate
 from oruel.errors import InvalidParameter
+from oruel.text.matching import alternatives, occurrences
 from oruel.text.prompt.budget import WHOLE, RenderLimits
-from oruel.text.prompt.private_use import GUARD, PrivateUseMarks, alternatives, occurrences
+from oruel.text.prompt.private_use import GUARD, PrivateUseMarks
 from oruel.text.prompt.template import ChatTemplate
 from oruel.types import Message, Tool
 
