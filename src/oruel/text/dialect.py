@@ -1,4 +1,4 @@
-"""How one model's answers are written: how each begins, what it is held to, what reads it."""
+"""How one model writes its answers: how an answer begins, what constrains it, and what parses it."""
 
 from collections.abc import Callable, Collection, Mapping
 from typing import Protocol
@@ -17,7 +17,7 @@ from oruel.types import ChatRequest, Tool
 
 
 class AnswerReader(Protocol):
-    """Tells the parts of an answer apart, as it comes."""
+    """Splits an answer into its segments as it arrives."""
 
     @property
     def called(self) -> bool: ...
@@ -28,13 +28,13 @@ class AnswerReader(Protocol):
 
 
 class Dialect(Protocol):
-    """`texts` are those that it is marked with."""
+    """`texts` are the markers of this format."""
 
     @property
     def texts(self) -> Collection[str]: ...
 
     def state_after(self, prompt: str) -> State:
-        """How an answer begins behind this prompt, of which the end is enough."""
+        """How an answer begins after `prompt`; the end of the prompt is enough."""
         ...
 
     def constraint(self, request: ChatRequest, state: State) -> ConstraintSpec | None:
@@ -42,12 +42,12 @@ class Dialect(Protocol):
         ...
 
     def reader(self, request: ChatRequest, state: State) -> AnswerReader | None:
-        """None where all of the answer is content."""
+        """None if the whole answer is content."""
         ...
 
 
 class PlainDialect:
-    """Text, perhaps behind reasoning between `markers`, perhaps with calls in it."""
+    """Text, possibly after reasoning between `markers`, possibly with tool calls."""
 
     def __init__(
         self,
@@ -80,7 +80,7 @@ class PlainDialect:
                     'JSON. Leave tools or response_format out, or send tool_choice "required" or "none".',
                     param="response_format",
                 )
-            # As where there are no tools, it doesn't reason first unless the prompt has begun to.
+            # As without tools, the model doesn't reason first unless the prompt has opened the reasoning.
             begun = State.TEXT if state is State.EITHER else state
             calls = self._forms.calls(self._format, callable_tools(request), begun, must=must, several=several)
             return DocumentOrCallsSpec(self._forms.document(request.response_format, begun), calls)
@@ -97,7 +97,7 @@ class PlainDialect:
 
 
 class ChannelDialect:
-    """Parts behind headers; `formats` are those of calls, none where it can't be told of tools."""
+    """Parts with headers. `formats` are those of tool calls; empty if the model does not support tools."""
 
     def __init__(
         self,
@@ -136,10 +136,10 @@ class ChannelDialect:
 
 
 def callable_tools(request: ChatRequest) -> list[Tool]:
-    """The tools that may be called."""
+    """The tools that the request allows to be called."""
     return [tool for tool in request.tools if tool.name in request.tool_choice.names]
 
 
 def answers_document(request: ChatRequest) -> bool:
-    """Whether the answer is a document where it isn't calls."""
+    """Whether the answer must be a document unless it consists of calls."""
     return request.tool_choice.mode == "auto" and request.response_format.type != "text"

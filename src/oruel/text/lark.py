@@ -1,4 +1,4 @@
-"""Pieces of grammars in llguidance's Lark, for a model whose control tokens have texts."""
+"""Building blocks of grammars in llguidance's Lark, for one model's control tokens."""
 
 import json
 import re
@@ -12,7 +12,7 @@ TERMINALS = f"TEXT: /{ANYTHING}/\nCALL_ID: /[a-zA-Z0-9]{{9}}/\nCALL_INDEX: /[0-9
 
 
 class Lark:
-    """`control`: the tokens that have no text of their own, by the text that stands for them."""
+    """`control` maps the text of each control token to its id."""
 
     def __init__(self, control: Mapping[str, int]) -> None:
         self._control = control
@@ -22,7 +22,7 @@ class Lark:
         return text in self._control
 
     def literal(self, text: str) -> str:
-        """An expression that matches just this text; "" for none."""
+        """An expression that matches exactly this text; empty for an empty text."""
         parts: list[str] = []
         end = 0
         for match in self._pattern.finditer(text):
@@ -31,7 +31,7 @@ class Lark:
         return " ".join([*parts, *self._plain(text[end:])])
 
     def up_to(self, rule: str, end: str, text: str = "TEXT") -> str:
-        """A rule for free text, matched by the terminal `text`, and the first `end` in it."""
+        """A rule for free text, matched by the terminal `text`, up to and including the first `end`."""
         if self._pattern.match(end):
             return f"{rule}: {text} {self.literal(end)}\n"
         return f"{rule}[lazy]: {text} {quote(end)}\n"
@@ -51,16 +51,16 @@ def quote(text: str) -> str:
 
 
 def escape(text: str) -> str:
-    """An expression between slashes that matches just this text."""
+    """A regular expression that matches exactly this text, for use between slashes."""
     return re.escape(text).replace("\\\n", r"\n").replace("/", r"\/")
 
 
 def not_beginning_with(name: str, *texts: str) -> str:
-    """A terminal for all texts but those."""
+    """A terminal for every text that begins with none of `texts`."""
     return f"{name}: /{ANYTHING}/" + "".join(f" & ~/{escape(text)}{ANYTHING}/" for text in texts) + "\n"
 
 
 def without(name: str, texts: Collection[str]) -> str:
-    """A terminal for all texts that hold none of those."""
+    """A terminal for every text that contains none of `texts`."""
     refused = "|".join(map(escape, texts))
     return f"{name}: /{ANYTHING}/" + (f" & ~/{ANYTHING}({refused}){ANYTHING}/" if texts else "") + "\n"

@@ -6,8 +6,8 @@ from typing import Any
 
 
 def alternatives(texts: Collection[str]) -> re.Pattern[str]:
-    """Matches any of `texts`, the longest first; nothing for none. A place is tried once, however many texts begin
-    alike: vocabularies hold thousands of `<unused…>`.
+    """A pattern that matches any of `texts`, the longest first; nothing if there are none. It tries each position once,
+    however many texts begin alike: vocabularies contain thousands of `<unused…>`.
     """
     tree: dict[str, Any] = {}
     for text in texts:
@@ -30,7 +30,7 @@ def _expression(tree: Mapping[str, Any]) -> str:
 
 
 def occurrences(pattern: re.Pattern[str], text: str) -> Iterator[tuple[str, int]]:
-    """Each place where a match begins, overlapping ones too, with what the longest match there holds."""
+    """Every position where a match begins, overlapping ones included, with the longest match there."""
     match = pattern.search(text)
     while match is not None:
         yield match[0], match.start()

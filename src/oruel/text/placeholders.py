@@ -4,8 +4,8 @@ import re
 
 NAME = "[a-zA-Z0-9_-]{1,64}"
 
-# In a format's texts: where the id of the call stands, its index, what may say that JSON follows, the name once more,
-# an id of ten small letters and digits, the type of a value.
+# Placeholders in a format's texts: the id of the call, its index, what may announce JSON, the name again, an id of ten
+# lower-case letters and digits, and the type of a value.
 ID = "\ue000"
 INDEX = "\ue001"
 KIND = "\ue002"

@@ -1,4 +1,4 @@
-"""One model's text side: its vocabulary and its chat template together. Safe to call from any thread."""
+"""The text side of one model: its vocabulary and its chat template. Thread-safe."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -21,25 +21,25 @@ from oruel.text.prompt.generic_tools import with_tools
 from oruel.text.prompt.template import CHATML, ChatTemplate
 from oruel.types import ChatRequest, Message
 
-# As many tokens from a prompt's end hold the marker that opens reasoning, however it is spelt.
+# The last tokens of a prompt, enough to contain the marker that opens reasoning, however it is tokenised.
 TAIL = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """`state`: how the answer begins behind these tokens."""
+    """`state`: how the answer begins after these tokens."""
 
     tokens: list[int]
     state: State = State.TEXT
 
 
 class Tokenizer:
-    """`template` is the Jinja source that the model came with; models without one get ChatML. `describes_tools`: tools
-    are described to the model in a message of our own, where its template doesn't do it.
+    """`template` is the Jinja source from the model file; models without one get ChatML. If `describes_tools`, tools
+    are described in a system message when the template can't do it.
     """
 
     def __init__(self, vocabulary: Vocabulary, template: str | None, *, describes_tools: bool = False) -> None:
-        """Raises ModelLoadError where the template is none."""
+        """Raises ModelLoadError for an invalid template."""
         self._vocabulary = vocabulary
         self.has_template = bool(template)
         source = template or CHATML
@@ -61,7 +61,7 @@ class Tokenizer:
         return self._vocabulary.size
 
     def encode_request(self, request: ChatRequest, *, limits: RenderLimits = WHOLE) -> Prompt:
-        """Raises InvalidParameter where the template refuses, TemplateTooCostly."""
+        """Raises InvalidParameter if the template rejects the request, TemplateTooCostly."""
         offered = request.tools if request.tool_choice.mode != "none" else ()
         messages: Sequence[Message] = request.messages
         if self._generic:
@@ -71,38 +71,38 @@ class Tokenizer:
         return Prompt(tokens, self._dialect.state_after(tail.decode(errors="replace")))
 
     def encode_messages(self, messages: Sequence[Message], kwargs: Mapping[str, Any]) -> list[int]:
-        """The prompt, which ends where the answer begins. Raises InvalidParameter where the template refuses."""
+        """The prompt, up to where the answer begins. Raises InvalidParameter if the template rejects the messages."""
         return self._encoder.encode(messages, kwargs)
 
     def encode_text(self, text: str) -> list[int]:
-        """The tokens of a text alone: no BOS, and nothing in it is a special token."""
+        """The tokens of a text alone, without BOS. Special tokens are not parsed."""
         return self._encoder.encode_text(text)
 
     def left_out(self, request: ChatRequest) -> tuple[str, ...]:
-        """What of the tools' schemas the form doesn't hold, beside what no form does, each as "parameter: keywords".
-        Takes up to a second for a hostile one.
+        """The keywords of the tools' schemas that this model's call format can't enforce although JSON could, each as
+        "parameter: keywords". Takes up to a second for an adversarial schema.
 
-        Raises InvalidParameter for a tool that this model can't call, UnsupportedParameter where all was to hold.
+        Raises InvalidParameter for a tool that this model can't call, UnsupportedParameter if the tool is strict.
         """
         if self._tags is None or request.tool_choice.mode == "none":
             return ()
         return left_out_of_tags(request.tools, self._tags)
 
     def constraint(self, request: ChatRequest, state: State) -> ConstraintSpec | None:
-        """What the answer has to be like; None where it is free."""
+        """What constrains the answer; None if nothing does."""
         return self._dialect.constraint(request, state)
 
     def reader(self, request: ChatRequest, state: State) -> AnswerReader | None:
-        """What tells the parts of the answer apart; None where all of it is content."""
+        """The parser of the answer; None if the whole answer is content."""
         return self._dialect.reader(request, state)
 
     def shown(self, token: int) -> bytes:
-        """As `piece`, and the texts of the control tokens that formats and reasoning are marked with."""
+        """Like `piece`, but with the text of those control tokens that mark reasoning and calls."""
         return self._marks.get(token) or self._vocabulary.piece(token)
 
     @cached_property
     def longest_piece(self) -> int:
-        """In bytes: a text of n bytes has at least n / longest_piece tokens, which costs nothing to know."""
+        """In bytes. A text of n bytes has at least n / longest_piece tokens, a bound that costs nothing."""
         return max(len(self._vocabulary.piece(token)) for token in range(self._vocabulary.size))
 
     def piece(self, token: int) -> bytes:

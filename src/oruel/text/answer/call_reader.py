@@ -1,4 +1,4 @@
-"""Reads calls out of an answer's text as it comes: from the first call's name on."""
+"""Parses calls in an answer as it arrives, from the first call's name on."""
 
 import json
 import re
@@ -18,7 +18,7 @@ LETTERS = string.ascii_letters + string.digits
 
 
 class CallReader:
-    """Fed the text behind the format's beginning. `is_whole`: every call that began is complete."""
+    """Is fed the text after the format's beginning. `is_whole`: every call that has begun is complete."""
 
     def __init__(self, tool_format: ToolFormat, tools: Mapping[str, Tool]) -> None:
         self._format = tool_format
@@ -39,7 +39,7 @@ class CallReader:
         self.has_ended = False
 
     def take(self, text: str) -> tuple[int, list[ToolCallDelta]] | None:
-        """How many characters of `text` are understood, and what they say; None where more are needed."""
+        """The number of characters of `text` consumed, and what they say; None if more text is needed."""
         return self._state(text)
 
     def _name(self, text: str) -> tuple[int, list[ToolCallDelta]] | None:
@@ -96,7 +96,7 @@ class CallReader:
         return end + len(tags.after_value), [ToolCallDelta(self._index, arguments=fragment)]
 
     def _heads_of(self, name: str) -> Mapping[str, tuple[str, bool]]:
-        """What may stand before a value: the key, and whether the value is written as it stands."""
+        """What may precede a value: the key, and whether the value is verbatim."""
         tool, tags = self._tools.get(name), self._format.tagged
         if tool is None or tags is None:
             return {}
@@ -115,7 +115,7 @@ class CallReader:
             return None
         rest = (self._format.between or "").removeprefix(self._format.end)
         if self._format.between is not None and self._format.between.startswith(self._format.end):
-            # What ends the calls also begins what stands between two.
+            # The end of the calls is also the beginning of the text between two.
             behind = text[found.end() :]
             self.is_whole = not behind.strip()
             if not behind or rest.startswith(behind[: len(rest)]):
@@ -133,7 +133,7 @@ class _JsonScanner:
         self.is_complete = False
 
     def feed(self, text: str) -> int:
-        """How many characters belong to it."""
+        """How many characters belong to the object."""
         for place, character in enumerate(text):
             self._take(character)
             if self.is_complete:
@@ -158,7 +158,7 @@ class _JsonScanner:
 
 
 def value_end(text: str, start: int, end: str, is_text: bool) -> int:
-    """The index of the `end` behind a value; -1 where it hasn't come. Inside a string of JSON it ends nothing."""
+    """The index of the `end` after a value; -1 if it hasn't arrived. Inside a JSON string it doesn't count."""
     place = text.find(end, start)
     while place >= 0 and not is_text and '"' in STRING.sub("", text[start:place]):
         place = text.find(end, place + 1)

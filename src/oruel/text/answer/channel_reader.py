@@ -1,4 +1,4 @@
-"""Reads an answer in channels as it comes: reasoning, content, calls. No header or marker is ever passed on."""
+"""Parses an answer in channels as it arrives: reasoning, content, calls. Headers and markers are never passed on."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -12,13 +12,13 @@ from oruel.text.formats.reasoning import State
 from oruel.text.placeholders import PLACEHOLDERS, pattern
 from oruel.types import Tool
 
-# More is no header.
+# A longer text is no header.
 MAX_HEADER = 200
 
 
 @dataclass(frozen=True, slots=True)
 class _Header:
-    """A text that begins a part, and what reads on behind it."""
+    """A text that begins a part, and the method that reads the part."""
 
     start: str
     whole: re.Pattern[str]
@@ -31,8 +31,8 @@ class _Header:
 
 
 class ChannelReader:
-    """For an answer that begins in `state`. Holds back only what could still become a header or a marker, and what of
-    a call isn't understood yet. Text without a header is content, and a marker that means nothing there is left out.
+    """For an answer that begins in `state`. Holds back only what could become a header or a marker, and incomplete
+    parts of calls. Text without a header is content; markers without a meaning are dropped.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class ChannelReader:
         self._tools = tools or {}
         self._calls: CallReader | None = None
         self._headers = [*self._part_headers(), *map(self._call_header, formats)]
-        # What closes the last part may go on with what ends the whole answer.
+        # The close of the last part may be the beginning of the text that ends the answer.
         aside = channels.aside.close if channels.aside else ""
         self._between = [text for text in (channels.again, channels.final.close.removeprefix(aside)) if text]
         self._ends = {part.close for part in channels.parts if part.close} | set(filter(None, [channels.again]))
@@ -62,7 +62,7 @@ class ChannelReader:
 
     @property
     def called(self) -> bool:
-        """Whether there were calls, all of them complete, and no further part had begun."""
+        """Whether there were calls, all of them complete, with no further part."""
         return self._calls is not None and self._calls.is_whole and not self._goes_on
 
     def feed(self, text: str) -> list[Segment]:
@@ -70,8 +70,8 @@ class ChannelReader:
         return self._run(final=False)
 
     def finish(self, *, is_cut: bool = False) -> list[Segment]:
-        """What is left once nothing follows. Of a header or a call that was cut, the rest is dropped; where the answer
-        `is_cut`, so is what may have been the beginning of a marker.
+        """The rest of the answer. Drops the incomplete part of a header or call and, if the answer `is_cut`, what may
+        be the beginning of a marker.
         """
         self._is_cut = is_cut
         self._goes_on = is_cut and self._state != self._call and bool(self._held.strip())
@@ -152,7 +152,7 @@ class ChannelReader:
             self._read.append(Segment(self._end, reasoning=text) if self._is_reasoning else Segment(self._end, text))
 
     def _gap(self, final: bool) -> bool:
-        """Behind a part."""
+        """After a part."""
         for text in self._between:
             if self._held.startswith(text):
                 self._drop(len(text))
@@ -183,7 +183,7 @@ def header(text: str, enters: Callable[[], None]) -> _Header:
 
 
 def settled_length(text: str, markers: Sequence[str]) -> int:
-    """How many characters can be no part of a marker."""
+    """How many characters can't be part of a marker."""
     longest = max(map(len, markers), default=1)
     for length in range(min(longest - 1, len(text)), 0, -1):
         if any(marker.startswith(text[-length:]) for marker in markers):

@@ -1,5 +1,5 @@
-"""Token outputs of one choice to its text, log-probabilities and finish reason. The joined pieces are the same
-however the outputs were grouped; the stop text is in none of them, neither whole nor in part.
+"""Turns the token outputs of one choice into text, log-probabilities and a finish reason. The joined pieces don't
+depend on how the outputs were grouped. No piece contains any part of the stop text.
 """
 
 from collections import deque
@@ -16,7 +16,7 @@ from oruel.types import Alternative, FinishReason, TokenLogprob, ToolCallDelta
 
 @dataclass(frozen=True, slots=True)
 class ChoicePiece:
-    """What an output released; `finish` is set on the last piece of the choice."""
+    """What an output released. `finish` is set on the last piece of the choice."""
 
     text: str = ""
     reasoning: str = ""
@@ -31,14 +31,14 @@ class ChoicePiece:
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """`end` is the index after the last character that the token has a byte in."""
+    """`end` is the index after the last character that contains a byte of the token."""
 
     logprob: TokenLogprob
     end: int
 
 
 def merge(pieces: Iterable[ChoicePiece]) -> ChoicePiece:
-    """One piece for those of one choice that come together, in their order."""
+    """Joins consecutive pieces of one choice."""
     together = list(pieces)
     if len(together) == 1:
         return together[0]
@@ -52,9 +52,9 @@ def merge(pieces: Iterable[ChoicePiece]) -> ChoicePiece:
 
 
 class ChoiceText:
-    """`piece` gives the bytes of a token, none for control tokens; `top` is the number of alternatives to report
-    beside each token, None for no log-probabilities. `reader` tells reasoning and calls from content, which is all of
-    the text where there is none; stop sequences are looked for in content alone.
+    """`piece` returns the bytes of a token, empty for control tokens. `top` is the number of alternatives to report per
+    token, None for no log-probabilities. `reader` separates reasoning and calls from content; without a reader,
+    everything is content. Stop sequences match content only.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class ChoiceText:
     ) -> None:
         self._piece = piece
         self._top = top
-        # A stop sequence or a log-probability is of one token; else it doesn't matter where one ends.
+        # Stop sequences and log-probabilities need the boundaries of tokens; nothing else does.
         self._is_by_token = bool(stops) or top is not None
         self._detokenizer = Detokenizer()
         self._scanner = StopScanner(stops)
@@ -79,8 +79,8 @@ class ChoiceText:
         self.tokens = 0
 
     def feed(self, *outputs: TokenOutput) -> ChoicePiece:
-        """What these outputs release, at least one. Those after the one that ended the choice are passed over: the
-        engine may have run ahead.
+        """What these outputs release, at least one. Outputs after the end of the choice are ignored, since the engine
+        may have computed ahead.
         """
         return merge(self._feed(output) for output in outputs) if self._is_by_token else self._feed(*outputs)
 
@@ -94,7 +94,7 @@ class ChoiceText:
             segments += self._rest(is_cut=last.finish == "length")
         text, reasoning, calls = "", "", tuple[ToolCallDelta, ...]()
         for segment in segments:
-            if self._scanner.matched is None:  # nothing behind a stop sequence is out
+            if self._scanner.matched is None:  # nothing after a stop sequence is released
                 text += self._scan(segment)
                 reasoning += segment.reasoning
                 calls += segment.calls
@@ -133,7 +133,7 @@ class ChoiceText:
         return self._reader.feed(text) if self._reader else [Segment(self._decoded, text)]
 
     def _scan(self, segment: Segment) -> str:
-        """What of its content is out."""
+        """The content that is released."""
         length = self._scanner.held + len(segment.content)
         text = self._scanner.feed(segment.content)
         self._released = segment.end - (length - len(text))
@@ -147,7 +147,9 @@ class ChoiceText:
         return TokenLogprob(output.token, data, output.logprob, tuple(alternatives))
 
     def _release(self) -> tuple[TokenLogprob, ...]:
-        """The entries whose text is out. One without text goes with the next; at the end, if it precedes the stop."""
+        """The entries whose text is released. An entry without text waits for the next one; at the end, for
+        the stop.
+        """
         ready = 0
         for count, entry in enumerate(self._entries, 1):
             if entry.end > self._released:

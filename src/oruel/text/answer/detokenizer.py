@@ -1,4 +1,6 @@
-"""Bytes of tokens to text, whole characters only; joined, `b"".join(pieces).decode("utf-8", "replace")`."""
+"""Decodes the bytes of tokens as text, whole characters only. Joined, it equals b"".join(pieces).decode("utf-8",
+"replace").
+"""
 
 import codecs
 
@@ -11,8 +13,8 @@ class Detokenizer:
 
     @property
     def pending(self) -> int:
-        """How many characters the bytes held back stand for: one that has begun, or the two replacements of half a
-        surrogate, which UTF-8 doesn't have.
+        """How many characters the held bytes stand for: an incomplete one, or the two replacement characters of half a
+        surrogate, which UTF-8 doesn't allow.
         """
         return len(self._decoder.getstate()[0].decode("utf-8", "replace"))
 

@@ -1,4 +1,4 @@
-"""An answer's text as it comes, told apart: reasoning, content, calls. No marker of either is ever passed on."""
+"""Separates an answer into reasoning, content and calls as it arrives. Markers are never passed on."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ WHITESPACE = " \t\r\n"
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One of `content`, `reasoning` and `calls` is set, or none for what is not passed on; `end` is the index in the
-    answer's text behind it.
+    """One of `content`, `reasoning` and `calls` is set, or none for dropped text. `end` is the index after it in the
+    text of the answer.
     """
 
     end: int
@@ -24,8 +24,8 @@ class Segment:
 
 
 class PlainReader:
-    """For an answer that begins in `state`. Holds back only what could still become a marker, the white space before
-    it, and what of a call isn't understood yet. One that `begins_with_calls` has them first or not at all.
+    """For an answer that begins in `state`. Holds back only what could become a marker, white space before it, and
+    incomplete parts of calls. If the answer `begins_with_calls`, calls come first or not at all.
     """
 
     def __init__(
@@ -58,8 +58,8 @@ class PlainReader:
         return self._run(final=False)
 
     def finish(self, *, is_cut: bool = False) -> list[Segment]:
-        """What is left once nothing follows. Of a call that was cut, what hadn't been understood is dropped; where the
-        answer `is_cut`, so is what may have been the beginning of a marker, which the model's own end shows to be text.
+        """The rest of the answer. Drops the incomplete part of a call and, if the answer `is_cut`, what may be the
+        beginning of a marker; before the model's own end, that is text.
         """
         self._is_cut = is_cut
         return self._run(final=True)
@@ -77,7 +77,7 @@ class PlainReader:
             self._read.append(Segment(self._end, text if content else "", text if reasoning else ""))
 
     def _either(self, final: bool) -> bool:
-        """Before anything: the marker that opens reasoning, or text."""
+        """At the beginning: the marker that opens reasoning, or text."""
         assert self._markers is not None
         begun = self._held.lstrip(WHITESPACE)
         if begun.startswith(self._markers.open):
@@ -111,7 +111,7 @@ class PlainReader:
         return bool(self._held)
 
     def _begin(self, final: bool) -> bool:
-        """Before the content: where calls have no marker, or a document may come instead, only here may one begin."""
+        """Before the content. If calls have no marker, or if a document is possible, a call can only begin here."""
         if self._format is None or not self._is_first:
             self._state = self._content
             return True
@@ -135,7 +135,7 @@ class PlainReader:
         return self._drop_rest(final)
 
     def _settled(self, marker: str, final: bool) -> int:
-        """How many characters go out before `marker` has come."""
+        """How many characters are released before `marker` has arrived."""
         begun = overlap(self._held, marker)
         return settled_before(self._held, marker) if not final or (self._is_cut and begun) else len(self._held)
 
@@ -180,12 +180,12 @@ class PlainReader:
 
 
 def settled_before(text: str, marker: str) -> int:
-    """How many characters can be no part of `marker`, nor white space before it."""
+    """How many characters can't be part of `marker`, or of white space before it."""
     return len(text[: len(text) - overlap(text, marker)].rstrip(WHITESPACE))
 
 
 def overlap(text: str, marker: str) -> int:
-    """How many of the last characters may begin `marker`."""
+    """How many of the last characters may be the beginning of `marker`."""
     length = min(len(text), len(marker) - 1)
     while not text.endswith(marker[:length]):
         length -= 1

@@ -1,10 +1,10 @@
-"""Finds stop sequences in text that arrives in pieces. Scanning characters, the match that ends first wins; among those
-ending together, the longest. What could still become a stop is held back, and nothing more.
+"""Finds stop sequences in text that arrives in pieces. The match that ends first wins; among matches that end together,
+the longest. Only text that could still become a stop sequence is held back.
 """
 
 
 class StopScanner:
-    """One Knuth-Morris-Pratt automaton per stop; each stop has at least one character."""
+    """One Knuth-Morris-Pratt automaton per stop sequence. Stop sequences are not empty."""
 
     def __init__(self, stops: tuple[str, ...]) -> None:
         self._stops = stops
@@ -15,7 +15,7 @@ class StopScanner:
         self.matched: str | None = None
 
     def feed(self, text: str) -> str:
-        """The text that is now known not to belong to a stop; nothing after a match."""
+        """The text that can't belong to a stop sequence any more; empty after a match."""
         if self.matched is not None:
             return ""
         if not self._held and self._openings.isdisjoint(text):
@@ -24,11 +24,11 @@ class StopScanner:
 
     @property
     def held(self) -> int:
-        """How many characters could still begin a stop."""
+        """How many characters could still begin a stop sequence."""
         return len(self._held)
 
     def finish(self) -> str:
-        """What was held, which is text after all when there was no match."""
+        """The held text, which is text after all if there was no match."""
         held, self._held = self._held, ""
         return held
 
@@ -43,7 +43,7 @@ class StopScanner:
         return text[:kept]
 
     def _advance(self, character: str) -> None:
-        """Bring each automaton to the length of its stop that the text now ends with."""
+        """Updates each automaton with the next character."""
         for index, stop in enumerate(self._stops):
             length, borders = self._lengths[index], self._borders[index]
             while length and stop[length] != character:

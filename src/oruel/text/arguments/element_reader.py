@@ -1,4 +1,6 @@
-"""Reads arguments that are written as elements as they come, and gives them as JSON: their schema says what is what."""
+"""Parses arguments that are written as elements, as they arrive, and returns them as JSON. The schema gives
+the types.
+"""
 
 import json
 import re
@@ -15,14 +17,16 @@ CLOSING = re.compile(r"</[^<>]+>")
 
 @dataclass
 class _Open:
-    """An element that has begun. `count`: the entries in it so far."""
+    """An element that has begun. `count`: its entries so far."""
 
     schema: Mapping[str, Any]
     count: int = 0
 
 
 class ElementReader:
-    """Fed the text from the arguments' beginning; `is_complete` once a tag follows that closes none of them."""
+    """Is fed the text from the beginning of the arguments. `is_complete` once a tag follows that closes no open
+    element.
+    """
 
     def __init__(self, elements: ElementSyntax, schema: Mapping[str, Any]) -> None:
         self._mark = elements.mark
@@ -33,7 +37,7 @@ class ElementReader:
         self.is_complete = False
 
     def take(self, text: str) -> tuple[int, str] | None:
-        """How many characters are understood, and their JSON; None where more are needed."""
+        """The number of characters consumed, and their JSON; None if more text is needed."""
         if not self._has_begun:
             self._has_begun = True
             return 0, "{"

@@ -1,4 +1,4 @@
-"""Arguments as elements, as the rules of a grammar: what of a JSON Schema can be held in them."""
+"""Grammar rules for arguments that are written as elements, as far as they can express a JSON Schema."""
 
 import json
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ REFERRING = {"$ref", "anyOf", "oneOf", "allOf"}
 
 
 class ElementRules:
-    """As SpellingRules, for elements."""
+    """Like QuotedRules, for elements."""
 
     def __init__(self, lark: Lark, elements: ElementSyntax, prefix: str, where: str) -> None:
         self._lark = lark
@@ -66,10 +66,10 @@ class ElementRules:
         return f"{self._lark.literal(self._elements.opened(key))} {self._closed(key, schema, path)}"
 
     def _closed(self, key: str, schema: Any, path: str) -> str:
-        """A value and the tag that ends it."""
+        """A value and its closing tag."""
         if not (isinstance(schema, Mapping) and REFERRING.intersection(schema)):
             return self._rule(self._value(key, schema, path))
-        # It may come to refer to itself.
+        # The schema may refer to itself.
         name = f"{key} {json.dumps(schema)}"
         if name not in self._referred:
             self._referred[name] = f"{self._prefix}r{len(self._referred)}"
@@ -129,7 +129,7 @@ class ElementRules:
 
 
 def ambiguity_of(schema: Any) -> str:
-    """Why no reader could tell which type a value is of."""
+    """Why no reader could tell the type of a value."""
     if isinstance(schema, Mapping) and "$ref" in schema:
         return f"$ref {schema['$ref']}"
     keyword = next((name for name in ("anyOf", "oneOf", "allOf") if isinstance(schema, Mapping) and name in schema), "")

@@ -1,4 +1,4 @@
-"""Arguments as elements inside elements, each value between tags that its key names: what of a schema they can show."""
+"""Arguments as nested elements, each value between tags with the name of its key."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ MOST_REFERENCES = 20
 
 @dataclass(frozen=True, slots=True)
 class ElementSyntax:
-    """(mark<key> value mark</key>)*, in which objects and arrays are written in the same way, each entry of an array
-    as an `item`. Strings stand as they are, numbers and booleans as in JSON, and null is left out.
+    """(mark<key> value mark</key>)*. Objects and arrays are written the same way, each array entry as an `item`.
+    Strings are written verbatim, numbers and booleans as in JSON, and null is left out.
     """
 
     mark: str
@@ -26,8 +26,8 @@ class ElementSyntax:
 
 
 def single_type_schema(schema: Any, root: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The schema with its one type, null and references apart; None where a reader couldn't tell of which type a value
-    is.
+    """The schema with a single type, without null and with references resolved; None if a reader couldn't tell the type
+    of a value.
     """
     for _ in range(MOST_REFERENCES):
         if not isinstance(schema, Mapping):
@@ -47,7 +47,7 @@ def single_type_schema(schema: Any, root: Mapping[str, Any]) -> dict[str, Any] |
 
 
 def conflict(schema: Mapping[str, Any], other: Any) -> str:
-    """A keyword that both have, and differently, where it says something of the value."""
+    """A keyword that restricts values and has different values in both schemas; empty if there is none."""
     both = [name for name in schema if isinstance(other, Mapping) and name in other and schema[name] != other[name]]
     return next((name for name in both if name not in ANNOTATIONS), "")
 

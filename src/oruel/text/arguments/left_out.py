@@ -1,4 +1,4 @@
-"""What of the tools' schemas can't be held where arguments are written as tags."""
+"""Finds the keywords of the tools' schemas that can't be enforced in arguments written as tags."""
 
 from collections.abc import Iterable
 
@@ -11,9 +11,9 @@ from oruel.types import Tool
 
 
 def left_out_of_tags(tools: Iterable[Tool], tags: TagSyntax) -> tuple[str, ...]:
-    """Each as "parameter: keywords", less those that JSON can't be held to either.
+    """Each as "parameter: keywords", without the keywords that JSON can't enforce either.
 
-    Raises InvalidParameter where no such call can be written, UnsupportedParameter where all of a schema was to hold.
+    Raises InvalidParameter if no such call can be written, UnsupportedParameter if the tool is strict.
     """
     notes: list[str] = []
     for index, tool in enumerate(tools):

@@ -1,4 +1,4 @@
-"""Arguments in another quoting than JSON's: how a family writes them, and what of that says which JSON value."""
+"""Arguments in another quoting than JSON's: the syntax of a family, and how its words map to JSON values."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,10 +9,10 @@ PYTHON_WORDS = {"True": "true", "False": "false", "None": "null"}
 
 @dataclass(frozen=True, slots=True)
 class QuotedSyntax:
-    """(key assign value comma …) for the arguments, with `nested` for assign inside objects, whose keys are strings
-    where it `quotes_keys`. Strings without escapes stand between two of `quote`; where that is "", they are as in JSON,
-    or between apostrophes. `words` are those for JSON's, of which all may be written. `sorts`: properties come in the
-    order of their names.
+    """(key assign value comma …). Inside objects, `nested` takes the place of `assign`, and keys are strings if
+    `quotes_keys` is set. Strings are written without escapes between two `quote` texts; if `quote` is empty, they are
+    written as in JSON or between apostrophes. `words` maps JSON's words to those of the syntax. `sorts`: properties are
+    in order of their names.
     """
 
     assign: str

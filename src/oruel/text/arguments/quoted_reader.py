@@ -1,4 +1,4 @@
-"""Reads arguments in a spelling of their own as they come, and gives them as JSON."""
+"""Parses arguments in a quoted syntax as they arrive, and returns them as JSON."""
 
 import json
 import re
@@ -10,18 +10,18 @@ PLAIN = {'"': re.compile(r'(?:[^"\\]|\\.)+', re.DOTALL), "'": re.compile(r"[^'\\
 
 
 class QuotedReader:
-    """Fed the text from the arguments' beginning; `is_complete` once the bracket follows that ends them."""
+    """Is fed the text from the beginning of the arguments. `is_complete` once the bracket follows that ends them."""
 
     def __init__(self, spelling: QuotedSyntax) -> None:
         self._spelling = spelling
         self._quotes = [spelling.quote] if spelling.quote else ['"', "'"]
-        self._quote = ""  # of the string that has begun
+        self._quote = ""  # quote of the current string
         self._depth = 0
         self._is_open = False
         self.is_complete = False
 
     def take(self, text: str) -> tuple[int, str] | None:
-        """How many characters are understood, and their JSON; None where more are needed."""
+        """The number of characters consumed, and their JSON; None if more text is needed."""
         if not self._is_open:
             self._is_open = True
             return 0, "{"
@@ -53,7 +53,7 @@ class QuotedReader:
         return 0, "}"
 
     def _word(self, text: str) -> tuple[int, str] | None:
-        """A key, where what is put between keys and values follows; else a number or one of the words."""
+        """A key, if the separator of keys and values follows; otherwise a number or one of the words."""
         found = WORD.match(text)
         if not found:
             return None
@@ -75,7 +75,7 @@ class QuotedReader:
         return found.end(), found[0] if self._quote == '"' else escape_json(found[0])
 
     def _escape(self, text: str) -> tuple[int, str] | None:
-        """An escape between apostrophes; JSON knows all of them but that of the apostrophe."""
+        """An escape between apostrophes. JSON has all of them except that of the apostrophe."""
         if len(text) < 2:
             return None
         return 2, "'" if text[1] == "'" else text[:2]

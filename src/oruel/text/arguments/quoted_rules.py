@@ -1,4 +1,4 @@
-"""Arguments in a spelling of their own, as the rules of a grammar: what of a JSON Schema can be held in it."""
+"""Grammar rules for arguments in a quoted syntax, as far as it can express a JSON Schema."""
 
 import json
 import re
@@ -20,7 +20,7 @@ APOSTROPHES = r"""/'([^'\\]|\\['"\\bfnrt])*'/"""
 
 LENGTHS = {"minLength", "maxLength"}
 NUMBERS = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"}
-# What is held of each type, beside its type.
+# The keywords that are enforced for each type.
 HELD = {
     "string": {"pattern", "format"} | LENGTHS,
     "number": NUMBERS,
@@ -30,14 +30,14 @@ HELD = {
     "array": {"items", "minItems", "maxItems"},
     "object": {"properties", "required", "additionalProperties"},
 }
-# What says nothing of the value, or can't be held anywhere, which the response says in a header.
+# Keywords that restrict nothing, or that no syntax can enforce, which a response header reports.
 IGNORED = ANNOTATIONS | DEFINITIONS
 IGNORED |= {"type", "nullable", "strict", "uniqueItems", "contains", "not", "if", "then", "else", "discriminator"}
 
 
 class QuotedRules:
-    """`rules` are those that the expressions of `arguments` refer to; their names begin with `prefix`. `where`: what
-    the schema is of. Raises UnsupportedParameter for what the spelling can't hold.
+    """`rules` define what the expressions returned by `arguments` refer to; their names begin with `prefix`. `where`
+    names the schema in messages. Raises UnsupportedParameter for keywords that the syntax can't enforce.
     """
 
     def __init__(self, lark: Lark, spelling: QuotedSyntax, prefix: str, where: str) -> None:
@@ -140,7 +140,7 @@ class QuotedRules:
         return self._raw(limits.get("minLength", 0), limits.get("maxLength", ""))
 
     def _raw(self, least: int, most: int | str) -> str:
-        """Between two quotes, without escapes."""
+        """Text between two quotes, without escapes."""
         terminal = f"{self._prefix}T{len(self._lines)}".upper()
         plain = [] if self._lark.is_control(self._spelling.quote) else [self._spelling.quote]
         held = f" & /(.|\\n){{{least},{most}}}/" if least or most != "" else ""
@@ -187,7 +187,7 @@ class QuotedRules:
         return terminal
 
     def _members(self, schema: Mapping[str, Any], assign: str, path: str) -> str:
-        """The properties that the schema declares, commas between those that are there."""
+        """The declared properties, with commas between those that are present."""
         properties = dict(schema.get("properties") or {})
         required = schema.get("required", ())
         for key in required:
@@ -228,7 +228,7 @@ class QuotedRules:
         return self._rule(either(way for choice in choices for way in self._ways(choice)))
 
     def _ways(self, value: Any) -> list[str]:
-        """A value that is given, as an expression for each way in which it may be written."""
+        """A given value, as one expression for each way to write it."""
         if isinstance(value, str) and not self._spelling.quote:
             text = json.dumps(value, ensure_ascii=False)
             return [quote(text), *([quote(f"'{value}'")] if text[1:-1] == value and "'" not in value else [])]
@@ -274,7 +274,7 @@ def with_plain_references(schema: Mapping[str, Any], where: str) -> Mapping[str,
 
 
 def check_keywords(schema: Mapping[str, Any], named: str, where: str) -> None:
-    """Raises UnsupportedParameter for what of a schema of that type isn't held."""
+    """Raises UnsupportedParameter for a keyword that isn't enforced for this type."""
     for keyword in schema:
         if keyword not in HELD.get(named, ()) and keyword not in IGNORED and not keyword.startswith(("x-", "$")):
             refuse(where, keyword)
@@ -283,7 +283,7 @@ def check_keywords(schema: Mapping[str, Any], named: str, where: str) -> None:
 
 
 def check_tagged(schema: Mapping[str, Any], where: str) -> None:
-    """The same for arguments in tags, whose strings stand as they are; values of other types are JSON."""
+    """The same for arguments in tags, where strings are verbatim and other values are JSON."""
     check_keywords(schema, "object", where)
     properties = schema.get("properties") or {}
     for key in schema.get("required", ()):
@@ -307,7 +307,7 @@ def pick(schema: Mapping[str, Any], names: set[str]) -> dict[str, Any]:
 
 
 def keywords_of_type(schema: Mapping[str, Any], named: str) -> dict[str, Any]:
-    """Without the keywords of other types."""
+    """The schema without the keywords of other types."""
     others = {keyword for name, keywords in HELD.items() if name != named for keyword in keywords} - HELD.get(
         named, set()
     )
@@ -315,5 +315,5 @@ def keywords_of_type(schema: Mapping[str, Any], named: str) -> dict[str, Any]:
 
 
 def infer_type(schema: Mapping[str, Any]) -> str | None:
-    """The type that the keywords are about, where there is none."""
+    """The type that the keywords imply, if the schema doesn't say."""
     return next((name for name, keywords in HELD.items() if keywords.intersection(schema)), None)

@@ -1,4 +1,4 @@
-"""Arguments that are written as tags: which there may be, what each is held to, and which stand there as they are."""
+"""Arguments that are written as tags: which there are, what constrains each, and which are verbatim text."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -14,18 +14,18 @@ from oruel.json_schema.references import plain_references, resolve_pointer
 from oruel.text.formats.calls import TagSyntax
 from oruel.text.placeholders import TYPE
 
-# What a text that stands as it is can be held to.
+# Keywords that can be enforced on verbatim text.
 TEXTUAL = frozenset({"type", "enum", "const", "minLength", "maxLength"})
-# What tags, of which each stands by itself, can't be held to.
+# Keywords that can't be enforced on tags, since each tag is independent.
 TOGETHER = frozenset(
     {"anyOf", "const", "dependencies", "dependentRequired", "dependentSchemas", "else", "enum", "if", "not", "oneOf",
      "propertyNames", "then"}
 )  # fmt: skip
-# Longer counts take a grammar too much work.
+# Longer counts are too costly for a grammar.
 MAX_LENGTH = 2**16
-# Of the schemas of one function's arguments, each with what it refers to.
+# For all schemas of one function's arguments, with their references.
 MAX_CHARACTERS = 2**21
-# A boolean is an integer in Python.
+# In Python, a boolean is an integer.
 TYPES: Mapping[str, type | tuple[type, ...]] = {
     "boolean": bool,
     "null": NoneType,
@@ -34,13 +34,13 @@ TYPES: Mapping[str, type | tuple[type, ...]] = {
     "object": dict,
     "array": list,
 }
-# Where a tag's own name for a type is another.
+# Names of types in tags that differ from JSON Schema's.
 NAMES = {"integer": "number"}
 
 
 @dataclass(frozen=True, slots=True)
 class TextLimits:
-    """What a value that is written as it stands is held to: one of `choices`, or a length in characters."""
+    """Constrains a verbatim value: one of `choices`, or a length in characters."""
 
     choices: tuple[str, ...] | None = None
     least: int = 0
@@ -52,7 +52,7 @@ class TextLimits:
 
 @dataclass(frozen=True, slots=True)
 class ValueSyntax:
-    """How a value may be written: behind `after_key`, as JSON or, where it `is_text`, as it stands."""
+    """A way to write a value after `after_key`: verbatim if `held` is set, otherwise as JSON."""
 
     after_key: str
     schema: dict[str, Any]
@@ -65,16 +65,16 @@ class ValueSyntax:
 
 @dataclass(frozen=True, slots=True)
 class ToolArgument:
-    """`schema` refers to nothing outside itself."""
+    """`schema` contains everything that it refers to."""
 
     key: str
     schema: dict[str, Any]
     is_required: bool
 
     def ways(self, tags: TagSyntax) -> list[ValueSyntax]:
-        """One, or one for each type where the tag names it. Raises SchemaRefused for none."""
+        """One way, or one per type if the tag names the type. Raises SchemaRefused if there is none."""
         if TYPE not in tags.after_key_json:
-            # A string that a text can't be held to is written as JSON, which can.
+            # A string whose schema verbatim text can't satisfy is written as JSON.
             held = as_text(self.schema, tags.after_value)
             return [ValueSyntax(tags.after_key if held else tags.after_key_json, self.schema, held)]
         found = [way for name in types(self.schema) if (way := self._typed(name, tags))]
@@ -94,7 +94,7 @@ class ToolArgument:
 
 
 def as_text(schema: Mapping[str, Any], end: str) -> TextLimits | None:
-    """What a text up to the first `end` is held to where it is a string of this schema; None where it can't be."""
+    """The limits of verbatim text, up to the first `end`, for strings of this schema; None if it can't be enforced."""
     if not schema.keys() <= ANNOTATIONS | DEFINITIONS | TEXTUAL or schema.get("type", "string") != "string":
         return None
     most = schema.get("maxLength")
@@ -110,7 +110,7 @@ def as_text(schema: Mapping[str, Any], end: str) -> TextLimits | None:
 
 
 def choices(schema: Mapping[str, Any]) -> list[Any] | None:
-    """The values that there are; None where they aren't listed."""
+    """The possible values; None if they aren't enumerated."""
     listed: list[Any] | None = schema.get("enum")
     if "const" not in schema:
         return listed
@@ -118,12 +118,12 @@ def choices(schema: Mapping[str, Any]) -> list[Any] | None:
 
 
 def fits(value: str, end: str) -> bool:
-    """Whether the first `end` behind it is where it ends; what can't be printed is left to JSON."""
+    """Whether the first `end` after the value is its end. Unprintable values are left to JSON."""
     return value.isprintable() and (value + end).find(end) == len(value)
 
 
 def types(schema: Mapping[str, Any]) -> list[str]:
-    """Those that a value of this schema may have; all where it doesn't say."""
+    """The types that a value of this schema may have; all if the schema doesn't say."""
     named = schema.get("type")
     if named:
         return [named] if isinstance(named, str) else list(named)
@@ -144,10 +144,10 @@ def can_be_written(schema: Mapping[str, Any]) -> bool:
 
 
 class ToolArguments:
-    """Those of one function, by the schema of all: what that declares, in its order, and what it requires besides.
-    No others are ever written. `left_out`: the keywords that tags can't be held to, sorted.
+    """The arguments of one function: those that its schema declares, in order, and other required ones. No others are
+    ever written. `left_out`: the keywords that tags can't enforce, sorted.
 
-    Raises SchemaRefused for an argument that has to be there and can't, and for too much of a schema.
+    Raises SchemaRefused for a required argument that can't exist, and for too large schemas.
     """
 
     def __init__(self, parameters: Mapping[str, Any]) -> None:
@@ -160,7 +160,7 @@ class ToolArguments:
         self.left_out = tuple(sorted(self._left_out()))
 
     def _all(self) -> Iterator[Mapping[str, Any]]:
-        """The schemas that all hold: the object's own, what it refers to, what allOf lists."""
+        """The schemas that all apply: the object's own, its references, and those in allOf."""
         waiting: list[Any] = [self._root]
         seen: set[int] = set()
         for schema in waiting:
@@ -195,6 +195,6 @@ class ToolArguments:
 
 
 def applying_to(key: str, part: Mapping[str, Any]) -> Any:
-    """What one schema of the object says of the value of `key`."""
+    """What one schema of the object says about the value of `key`."""
     properties = part.get("properties") or {}
     return properties[key] if key in properties else part.get("additionalProperties", True)

@@ -1,4 +1,4 @@
-"""How a model writes calls of functions: begin NAME middle ARGUMENTS (between NAME middle ARGUMENTS)* end."""
+"""How a model writes function calls: begin NAME middle ARGUMENTS (between NAME middle ARGUMENTS)* end."""
 
 import re
 from collections.abc import Collection
@@ -8,14 +8,14 @@ from oruel.text.arguments.elements import ElementSyntax
 from oruel.text.arguments.quoted import QuotedSyntax
 from oruel.text.matching import alternatives
 
-# What a text may be that nothing but a call begins with.
+# A marker that only a call begins with.
 MARKER = re.compile(r"<[^<>\s]+>|\[[A-Z_]+\]|<\|[^<>\s]+\|?>|functools\[|\]<\][a-z]+\[>\[<[^<>\s]+>")
 
 
 @dataclass(frozen=True, slots=True)
 class TagSyntax:
-    """Arguments as tags: (before_key KEY after_key VALUE after_value)*. Strings stand as they are, other values as
-    JSON, behind a tag of its own where `after_key_json` says so; where that names the value's TYPE, it decides.
+    """Arguments as tags: (before_key KEY after_key VALUE after_value)*. Strings are written verbatim, other values as
+    JSON, with another tag if `after_key_json` is set; if that contains TYPE, the tag names the type of the value.
     """
 
     before_key: str
@@ -26,9 +26,9 @@ class TagSyntax:
 
 @dataclass(frozen=True, slots=True)
 class ToolFormat:
-    """`between` None: one call only. The arguments are a JSON object, unless they are `tagged`, have a `spelling` of
-    their own or are `elements`. `short_ids`: the template takes ids of nine letters and digits only.
-    `exact`: a schema that can't be held is refused.
+    """With `between` None, only one call is possible. The arguments are a JSON object unless `tagged`, `spelling` or
+    `elements` is set. `short_ids`: the template only accepts ids of nine letters and digits. `exact`: schemas that
+    can't be enforced are refused.
     """
 
     begin: str
@@ -42,7 +42,9 @@ class ToolFormat:
     exact: bool = False
 
     def before(self, ends: Collection[str]) -> "ToolFormat | None":
-        """The format of a model that ends its turn with one of these texts; None where it can't get to a call's end."""
+        """The format for a model that ends its turn with one of these texts; None if the model would stop inside a
+        call.
+        """
         first = alternatives(ends).search(self.end)
         end = self.end[: first.start()] if first else self.end
         if alternatives(ends).search(self.begin + self.middle):
@@ -64,7 +66,7 @@ class ToolFormat:
 
     @property
     def marker(self) -> str | None:
-        """The text that nothing but a call begins with; None where only an answer's very beginning can be a call."""
+        """The text that only a call begins with; None if a call is only possible at the very beginning of an answer."""
         found = MARKER.match(self.begin)
         return found[0] if found else None
 

@@ -1,4 +1,4 @@
-"""Answers in parts, each behind a header that says what it is: reasoning, content, or a call."""
+"""Answers in parts, each with a header that says what it is: reasoning, content, or a call."""
 
 import re
 from collections.abc import Collection, Iterable, Iterator
@@ -13,7 +13,7 @@ MARK = re.compile(r"<\|[^<>|]+\|>")
 
 @dataclass(frozen=True, slots=True)
 class ChannelPart:
-    """`open` is its header; `close` ends it, "" where only the model's end does."""
+    """`open` is the header. `close` ends the part; empty if only the model's end token does."""
 
     open: str
     close: str
@@ -21,8 +21,8 @@ class ChannelPart:
 
 @dataclass(frozen=True, slots=True)
 class Channels:
-    """`aside` is content that more follows; `final` is content that ends the answer. `again` is what stands between a
-    part's close and the next header.
+    """`aside` is content with more parts after it; `final` is content that ends the answer. `again` is the text between
+    a part's close and the next header.
     """
 
     final: ChannelPart
@@ -31,7 +31,7 @@ class Channels:
     again: str = ""
 
     def before(self, ends: Collection[str]) -> "Channels":
-        """Those of a model that ends its turn with one of these texts: nothing follows a part that one closes."""
+        """The channels of a model that ends its turn with one of these texts: a part closed by one is the last."""
         end = alternatives(ends)
         found = end.search(self.final.close)
         close = self.final.close[: found.start()] if found else self.final.close
@@ -41,7 +41,7 @@ class Channels:
         return replace(self, final=replace(self.final, close=close), reasoning=reasoning, aside=aside)
 
     def state_after(self, prompt: str) -> State:
-        """EITHER where a header comes next. `prompt`: its end is enough."""
+        """EITHER if a header comes next. The end of `prompt` is enough."""
         if self.reasoning and prompt.endswith(self.reasoning.open):
             return State.REASONING
         return State.TEXT if prompt.endswith(self.final.open) else State.EITHER
@@ -56,5 +56,5 @@ class Channels:
 
 
 def marks(texts: Iterable[str]) -> list[str]:
-    """The markers that these texts hold, of the kind that is a token in most vocabularies."""
+    """The markers in these texts that are single tokens in most vocabularies."""
     return sorted({mark for text in texts for mark in MARK.findall(text.replace(KIND, CONSTRAIN))})

@@ -1,4 +1,4 @@
-"""A model's tool format, read off what its chat template renders for conversations with calls in them."""
+"""Derives a model's tool format from what its chat template renders for conversations with calls."""
 
 import json
 from collections.abc import Sequence
@@ -28,8 +28,8 @@ LISTED = Tool("zqlisted", "zqdescription", PARAMETERS)
 
 @dataclass(frozen=True, slots=True)
 class ToolSupport:
-    """What a template does for tools. `formats`: the ways in which calls may be written; none where they are neither
-    entered by hand nor could be read off.
+    """A template's support for tools. `formats`: the ways to write calls; empty if they are neither known for the
+    family nor could be derived.
     """
 
     formats: tuple[ToolFormat, ...]
@@ -42,7 +42,7 @@ class ToolSupport:
 
 
 def support(template: ChatTemplate, family: Family | None = None) -> ToolSupport:
-    """`template` is of `family`, and has its prelude."""
+    """`template` is of `family`, and includes its prelude."""
     probe = _Probe(template)
     formats = family.formats if family else ()
     if not formats and (derived := probe.format()):
@@ -52,7 +52,7 @@ def support(template: ChatTemplate, family: Family | None = None) -> ToolSupport
 
 @dataclass(frozen=True, slots=True)
 class _Parts:
-    """What stands before the first call's name, and after it, up to the turn's end."""
+    """The rendered text before the first call's name, and from there to the end of the turn."""
 
     begin: str
     after: str
@@ -80,7 +80,7 @@ class _Probe:
         written = self._json() or self._tagged()
         if written is None or holds_probe(written):
             return None
-        # History has line ends, and empty reasoning, where an answer begins with the call itself.
+        # History has newlines, and empty reasoning, where an answer begins with the call itself.
         begin = without_reasoning(written.begin).lstrip("\n")
         return replace(written, begin=begin, short_ids=self._ids is SHORT_IDS) if begin.strip() else None
 
@@ -98,7 +98,7 @@ class _Probe:
         return replace(written, middle=middle, between=between) if middle and between is not None else written
 
     def _repeated(self, after: str, end: str) -> tuple[str | None, str | None]:
-        """What stands between name and arguments, and between two calls, in the text of three. Raises ValueError."""
+        """The texts between name and arguments and between two calls, in a rendering of three. Raises ValueError."""
         first, second, third = split(after, SECOND, THIRD)
         (middle, between), (middle_2, between_2) = around(first, VALUE), around(second, OTHER_VALUE)
         middle_3, ending = around(third, VALUE)
@@ -135,7 +135,7 @@ class _Probe:
         return replace(written, between=between) if found else written
 
     def _parts(self, *arguments: dict[str, Any]) -> _Parts | None:
-        """What calls with these arguments have where a plain answer has its text."""
+        """What is rendered for calls with these arguments in place of a plain answer's text."""
         plain, rendered = self._render([USER, Message("assistant", ANSWER)]), self._with_calls(*arguments)
         if plain is None or rendered is None or plain.count(ANSWER) != 1:
             return None
@@ -147,7 +147,7 @@ class _Probe:
         rest = rendered[name + len(FIRST) :]
         ending = common_end(rest, after)
         if ending != after and ending not in ("", "\n"):
-            # Half a tag belongs to the call.
+            # A cut tag belongs to the call.
             ending = ending[ending.find("<") :] if "<" in ending else ""
         return _Parts(self._blank(rendered[shared:name]), self._blank(rest.removesuffix(ending)))
 
@@ -171,7 +171,7 @@ class _Probe:
 
 
 def find_object(text: str, wanted: dict[str, Any]) -> tuple[int, int] | None:
-    """Where the first JSON object equal to `wanted` begins and ends."""
+    """The start and end of the first JSON object equal to `wanted`."""
     decoder = json.JSONDecoder()
     start = text.find("{")
     while start >= 0:
@@ -186,7 +186,7 @@ def find_object(text: str, wanted: dict[str, Any]) -> tuple[int, int] | None:
 
 
 def split(text: str, *marks: str) -> list[str]:
-    """What is between the marks, which come in this order. Raises ValueError."""
+    """The texts between the marks, which come in this order. Raises ValueError."""
     parts: list[str] = []
     for mark in marks:
         before, found, text = text.partition(mark)
@@ -197,7 +197,7 @@ def split(text: str, *marks: str) -> list[str]:
 
 
 def around(text: str, value: str) -> tuple[str, str]:
-    """What is before and after the JSON object {KEY: value}. Raises ValueError."""
+    """The texts before and after the JSON object {KEY: value}. Raises ValueError."""
     found = find_object(text, {KEY: value})
     if not found:
         raise ValueError(value)
@@ -205,7 +205,7 @@ def around(text: str, value: str) -> tuple[str, str]:
 
 
 def with_index(one: str, other: str) -> str | None:
-    """The text that both are, with INDEX where they count calls; None where they differ in more than that."""
+    """The common text, with INDEX where the two texts count calls; None if they differ in anything else."""
     if one == other:
         return one
     start = len(common_start(one, other))
@@ -215,14 +215,14 @@ def with_index(one: str, other: str) -> str | None:
 
 
 def whole_tags(text: str, place: int) -> int:
-    """The place itself, or where the tag begins that it stands in."""
+    """The position itself, or the start of the tag that contains it."""
     opened = text.rfind("<", 0, place)
     return opened if opened > text.rfind(">", 0, place) else place
 
 
 def holds_probe(written: ToolFormat) -> bool:
-    """Whether something of what was asked for is left in the format, or an answer has channels: then what stands in a
-    conversation isn't what the model writes, or isn't understood.
+    """Whether the format still contains part of the probe, or the answer has channels: then the rendered history
+    differs from what the model writes, or isn't understood.
     """
     texts = repr(astuple(written))
     return "zq" in texts or "<|channel|>" in texts or ID in written.begin

@@ -1,5 +1,5 @@
-"""Families of models whose way to call can't be read off their templates: entered by hand, recognised by texts that
-only their templates hold.
+"""Model families whose call format can't be derived from their templates. Each is recognised by texts that only its
+templates contain.
 """
 
 from dataclasses import dataclass, replace
@@ -13,9 +13,9 @@ from oruel.text.placeholders import INDEX, KIND, LOWER_ID, NAME_AGAIN, TYPE
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """`signs`: a template that holds all of them is of this family. `formats`: the ways in which its models may write
-    a call, the one of its template first; none where that can be read off. `prelude`: Jinja that goes before the
-    template, for what it takes otherwise than as the API gives it.
+    """`signs`: a template that contains all of them belongs to the family. `formats`: the ways in which its models may
+    write a call, first the template's; empty if that can be derived. `prelude`: Jinja code before the template that
+    adapts the API's variables to what it expects.
     """
 
     name: str
@@ -31,14 +31,14 @@ HARMONY_CHANNELS = Channels(
     aside=ChannelPart("<|channel|>commentary<|message|>", "<|end|>"),
     again="<|start|>assistant",
 )
-# The recipient stands before the channel or behind it.
+# The recipient is before or after the channel.
 HARMONY = (
     ToolFormat(" to=functions.", f"<|channel|>commentary{KIND}<|message|>", "<|call|>"),
     ToolFormat("<|channel|>commentary to=functions.", f"{KIND}<|message|>", "<|call|>"),
 )
 
-# The template shows the first call of a message alone, and takes a message's text for reasoning: calls get messages of
-# their own, each followed by its result, and the text goes before the first with the reasoning.
+# The template renders only the first call of a message, and takes the message's text for reasoning. So each call
+# becomes a message of its own, followed by its result, and the text goes before the first with the reasoning.
 ONE_CALL_EACH = """
 {%- set told = namespace(messages=[], thought='') -%}
 {%- for message in messages -%}
@@ -60,7 +60,7 @@ ONE_CALL_EACH = """
 {%- endfor -%}
 {%- set messages = told.messages +%}"""
 
-# Arguments as the text of their JSON, and reasoning under its other name.
+# Arguments as JSON text, and reasoning under its other name.
 ARGUMENTS_AS_TEXT = """
 {%- set told = namespace(messages=[], calls=[]) -%}
 {%- for message in messages -%}
@@ -78,7 +78,7 @@ REASONING_RENAMED = """
 {%- set told.messages = told.messages + [dict(message, reasoning=message.reasoning_content)] -%}
 {%- endfor -%}
 {%- set messages = told.messages +%}"""
-# Other efforts have other markers, which a reader of these would take for content.
+# Other efforts use other markers, which the reader would take for content.
 REASONING_ALWAYS = """
 {%- if reasoning_effort is defined and reasoning_effort != 'high' -%}
 {{- raise_exception('of its reasoning_effort, only "high" can be told from the answer') -}}
@@ -160,7 +160,7 @@ KIMI_K3 = Family(
 )
 K2_HORIZON = Family("K2 Horizon", ("<ifm|tool_call>", "missing a thinking field"), prelude=REASONING_ALWAYS)
 
-# Calls as its models write them, where some templates show none, and others don't escape what they quote.
+# Calls as its models write them. Some templates render none, and others don't escape what they quote.
 CALLS_IN_PYTHON = """
 {%- macro in_python(value) -%}
 {%- if value is mapping -%}
@@ -228,11 +228,11 @@ GRANITE_3 = Family(
     prelude=CALLS_AS_LIST,
 )
 
-# The template takes the functions and the day under names of its own.
+# The template expects the functions and the date under its own names.
 FUNCTIONS_AS_TEXT = """
 {%- set functions = (tools or []) | tojson -%}
 {%- set datetime = strftime_now('%Y-%m-%d') +%}"""
-# The template leaves it to the caller to describe the functions in the system message.
+# The template expects the caller to describe the functions in the system message.
 FUNCTIONS_IN_SYSTEM = """
 {%- if tools -%}
 {%- set told -%}

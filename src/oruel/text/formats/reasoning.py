@@ -1,4 +1,4 @@
-"""Reasoning before an answer: the markers that models put around it, and whether a prompt has opened it."""
+"""Reasoning before an answer: its markers, and whether a prompt has opened it."""
 
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -23,7 +23,7 @@ KNOWN = (
 
 
 class State(Enum):
-    """How an answer begins: with text, inside reasoning, or with the one or the other as the model likes."""
+    """How an answer begins: with text, inside reasoning, or with either, as the model chooses."""
 
     TEXT = auto()
     REASONING = auto()
@@ -35,14 +35,14 @@ def markers_in(template: str) -> Markers | None:
 
 
 def state_after(prompt: str, markers: Markers | None) -> State:
-    """`prompt`: its end is enough."""
+    """The end of `prompt` is enough."""
     if markers is None or prompt.rstrip().endswith(markers.close):
         return State.TEXT
     return State.REASONING if prompt.rstrip().endswith(markers.open) else State.EITHER
 
 
 def without_reasoning(text: str) -> str:
-    """Less an empty pair of markers at its beginning."""
+    """The text without an empty pair of markers at its beginning."""
     for markers in KNOWN:
         inside, closed, after = text.lstrip().removeprefix(markers.open).partition(markers.close)
         if text.lstrip().startswith(markers.open) and closed and not inside.strip():

@@ -1,4 +1,4 @@
-"""Calls of declared tools, as the rules of a grammar."""
+"""Grammar rules for calls of declared tools."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,8 +15,8 @@ from oruel.types import Tool
 
 
 class CallGrammar:
-    """The rule `calls`: what follows the beginning of a call, up to its end and those of the calls after it. All names
-    begin with `prefix`. Raises UnsupportedParameter for a schema that can't be held in the format.
+    """The rule `calls`: everything after the beginning of a call, including further calls. All rule names begin with
+    `prefix`. Raises UnsupportedParameter for a schema that the format can't enforce.
     """
 
     def __init__(
@@ -74,17 +74,17 @@ class CallGrammar:
             return f"{name}: ({' | '.join(map(quote, held.choices))}) {self._lark.literal(end)}\n"
         terminal = f"{name}_text".upper()
         length = f"/(.|\\n){{{held.least},{'' if held.most is None else held.most}}}/"
-        # Else a text that has to be longer could go on behind what ends it.
+        # Otherwise a text that has to be longer could continue after its end.
         return f"{terminal}: {length} & ~/{ANYTHING}{escape(end)}{ANYTHING}/\n" + self._lark.up_to(name, end, terminal)
 
 
 def call_schema(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """What the arguments of a function with these parameters are held to.
+    """The schema that constrains the arguments of a function.
 
-    One that names no argument takes none: one without parameters, as OpenAI defines it, and one whose `properties` are
-    empty and that says no more, which is how clients write a function without arguments. As JSON Schema that takes any
-    keys, and a model could spend its budget on inventing some; {} is valid all the same. Free keys are asked for by
-    leaving `properties` out, or by additionalProperties.
+    A function without parameters takes no arguments, as OpenAI defines it. The same goes for empty `properties` without
+    other keywords, which is how clients declare a function without arguments: as a JSON Schema it allows any keys, and
+    a model could spend its budget on inventing some. To allow free keys, leave `properties` out or set
+    additionalProperties.
     """
     schema = {**parameters, "type": "object"}
     says = schema.keys() - ANNOTATIONS - DEFINITIONS - {"type", "properties", "required"}

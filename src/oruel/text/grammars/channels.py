@@ -1,4 +1,4 @@
-"""What an answer in channels has to be like, as a grammar: reasoning first, free, then a document or calls."""
+"""Grammars for answers in channels: free reasoning first, then a document or calls."""
 
 from collections.abc import Mapping, Sequence
 
@@ -14,7 +14,9 @@ from oruel.types import ResponseFormat, Tool
 
 
 class ChannelGrammars:
-    """Those of one model, which writes calls in any of `formats`. `leave` are the tokens that end its reasoning."""
+    """The grammars of one model, which writes calls in any of `formats`. `leave` are the tokens that end its
+    reasoning.
+    """
 
     def __init__(
         self, control: Mapping[str, int], channels: Channels, formats: Sequence[ToolFormat], leave: Sequence[int]
@@ -25,11 +27,11 @@ class ChannelGrammars:
         self._leave = tuple(leave)
         texts = (*channels.texts, *(text for form in formats for text in form.texts))
         plain = [mark for mark in marks(texts) if not self._lark.is_control(mark)]
-        # Tokens of other kinds may hold a marker too: what is free holds none.
+        # Other tokens may contain a marker, too, so free text excludes them.
         self._terminals = TERMINALS + without("FREE", plain) + without("FINAL", [*plain, *self._aside_close])
 
     def document(self, wanted: ResponseFormat, state: State) -> RulesSpec:
-        """For an answer that begins in `state`. `wanted` is not text. Where the model reasons, it does so once."""
+        """For an answer that begins in `state`. `wanted` is not text. A model that reasons does so once."""
         schema, param = wanted.schema if wanted.type == "json_schema" else {"type": "object"}, param_of(wanted)
         document = f"{embedded(schema)} {self._lark.literal(self._channels.final.close)}"
         if state is State.TEXT:
@@ -43,7 +45,7 @@ class ChannelGrammars:
         return rules_spec(grammar, param, closes=True, leave=self._leave)
 
     def calls(self, tools: Sequence[Tool], state: State, *, must: bool, several: bool) -> RulesSpec:
-        """Calls of `tools`, at least one where it `must` be; else any parts, of which the last may be calls. Raises
+        """Calls of `tools`, at least one if `must` is set; otherwise any parts, of which the last may be calls. Raises
         InvalidParameter for a tool whose name is that of a part.
         """
         for tool in tools:
@@ -74,7 +76,7 @@ class ChannelGrammars:
             )
 
     def _begun(self, rest: str, state: State, *, must: bool) -> str:
-        """What goes on with the part that the prompt has opened."""
+        """The rest of the answer after the part that the prompt has opened."""
         if state is State.REASONING:
             return f"reasoning {rest}"
         if state is State.EITHER or not (aside := self._channels.aside):
@@ -97,7 +99,7 @@ class ChannelGrammars:
 
     @property
     def _aside_close(self) -> list[str]:
-        """What would end the last text, were it not the last."""
+        """What would end the last text if it weren't the last."""
         aside = self._channels.aside
         return [aside.close] if aside and not self._lark.is_control(aside.close) and not marks([aside.close]) else []
 

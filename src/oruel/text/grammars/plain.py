@@ -1,4 +1,4 @@
-"""What an answer has to be like, as a grammar: a JSON document, or calls of the tools that were offered."""
+"""Grammars for plain answers: a JSON document, or calls of the offered tools."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,7 +9,7 @@ from oruel.text.grammars.calls import CallGrammar
 from oruel.text.lark import TERMINALS, Lark, not_beginning_with
 from oruel.types import ResponseFormat, Tool
 
-# After reasoning, before what it was for.
+# White space after reasoning.
 BLANK = "BLANK: /[ \\n]{0,4}/\n"
 
 
@@ -18,7 +18,7 @@ def param_of(wanted: ResponseFormat) -> str:
 
 
 class PlainGrammars:
-    """Those of one model. `leave` are the tokens of the marker that ends its reasoning."""
+    """The grammars of one model. `leave` are the tokens of the marker that ends its reasoning."""
 
     def __init__(self, control: Mapping[str, int], markers: Markers | None, leave: Sequence[int]) -> None:
         self._lark = Lark(control)
@@ -31,13 +31,13 @@ class PlainGrammars:
             schema = wanted.schema if wanted.type == "json_schema" else {"type": "object"}
             rules = self._after_reasoning(state, embedded(schema))
             return rules_spec(rules, param_of(wanted), closes=True, leave=self._leave)
-        # Where the model may or may not reason first, it goes straight to the document.
+        # If reasoning is optional, the answer begins with the document.
         return JsonObjectSpec() if wanted.type == "json_object" else schema_spec(wanted.schema)
 
     def calls(
         self, tool_format: ToolFormat, tools: Sequence[Tool], state: State, *, must: bool, several: bool
     ) -> RulesSpec:
-        """Calls of `tools`, at least one where it `must` be; else free text that may end in calls."""
+        """Calls of `tools`, at least one if `must` is set; otherwise free text that may end in calls."""
         calls = CallGrammar(self._lark, tool_format, tools, several=several)
         if must:
             begin = self._lark.literal(tool_format.begin)
@@ -51,13 +51,13 @@ class PlainGrammars:
         return f"%llguidance {{}}\nstart: {opened} {body}\n{self._thought}{TERMINALS}"
 
     def _free(self, tool_format: ToolFormat, state: State) -> str:
-        """Reasoning, if the model likes, then text, then calls from where their marker appears."""
+        """Optional reasoning, then text, then calls from their marker on."""
         text = self._text(tool_format, "TEXT", "")
         if state is State.TEXT or self._markers is None:
             return f"%llguidance {{}}\nstart: body\nbody: {text}{TERMINALS}"
         if state is State.REASONING:
             return f"%llguidance {{}}\nstart: thought BLANK body\nbody: {text}{self._thought}{TERMINALS}"
-        # A text that begins with the marker of reasoning is reasoning, and no call can begin inside.
+        # A text that begins with the reasoning marker is reasoning, and no call can begin inside.
         unopened = self._text(tool_format, "UNOPENED", "unopened_")
         return (
             f"%llguidance {{}}\nstart: {self._opening} thought BLANK body | other\nbody: {text}other: {unopened}"
@@ -65,7 +65,7 @@ class PlainGrammars:
         )
 
     def _text(self, tool_format: ToolFormat, terminal: str, prefix: str) -> str:
-        """The expression for a free text that may end in calls, and the rules it needs. Each has names of its own."""
+        """The expression for free text that may end in calls, and the rules that it needs, with names of their own."""
         if tool_format.marker is None:
             plain = f"{prefix}plain".upper()
             refused = [tool_format.begin, *([self._markers.open] if prefix and self._markers else [])]

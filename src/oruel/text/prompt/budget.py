@@ -1,5 +1,5 @@
-"""What one rendering of a chat template may cost. A model file's template is a program of others, and Python can't stop
-a thread: so what takes long, or makes much out of little, is counted while it runs.
+"""Limits the cost of rendering a chat template. A model file's template is someone else's program, and Python can't
+stop a thread, so everything that takes long or grows is counted while it runs.
 """
 
 import time
@@ -11,23 +11,23 @@ from typing import Any
 
 from jinja2.exceptions import SecurityError
 
-# The thread's clock costs as much as ten steps.
+# Reading the thread's clock costs as much as ten steps.
 STEPS_A_LOOK = 64
 
-# Of an item in a list, beside its own text.
+# The cost of a list item in addition to its text.
 ITEM = 8
 
 ITERATED = 1024
 
 
 class OverBudget(SecurityError):
-    """The rendering was given up; the message says what there was too much of."""
+    """Rendering was aborted; the message says which limit it exceeded."""
 
 
 @dataclass(frozen=True, slots=True)
 class RenderLimits:
-    """`steps`: nodes of the template in loops that turn, calls, and items that filters take; `characters` of all texts
-    that are built on the way, and as many more for each of the messages'; `seconds` of the thread's CPU time.
+    """`steps`: nodes evaluated in loops, calls, and items that filters process. `characters`: of all texts built during
+    rendering; the characters of the messages are added. `seconds`: CPU time of the thread.
     """
 
     steps: int
@@ -47,7 +47,7 @@ SHORT = RenderLimits(steps=2**18, characters=2**18, seconds=0.01)
 
 
 class RenderBudget:
-    """What is left. Its methods raise OverBudget."""
+    """What is left of the limits. The methods raise OverBudget."""
 
     __slots__ = ("_allowed", "_characters", "_deadline", "_limits", "_looks", "_steps")
 
@@ -69,18 +69,18 @@ class RenderBudget:
                 raise OverBudget(f"it computes for more than {self._limits.seconds:g} seconds")
 
     def build(self, characters: int) -> None:
-        """For a text that was built, or is about to be."""
+        """Charges for a text that was built, or is about to be."""
         self._characters -= characters
         if self._characters < 0:
             raise self._too_much()
 
     def check(self, characters: int) -> None:
-        """For a text that may become as long as that."""
+        """Raises if a text of this length would exceed the budget."""
         if characters > self._characters:
             raise self._too_much()
 
     def weigh(self, value: Any) -> int:
-        """The characters that a value would come to as text, about; lists may hold the same one many times."""
+        """The approximate characters of a value as text. Lists may contain the same value many times."""
         if type(value) is str:
             return len(value)
         if value is None or type(value) is bool or type(value) is int:
@@ -107,7 +107,7 @@ class RenderBudget:
         return weight
 
     def items(self, iterable: Iterable[Any], cost: int = 1) -> Iterable[Any]:
-        """The same items, each at `cost` steps."""
+        """The same items, each charged `cost` steps."""
         if isinstance(iterable, Sized):
             self.step(1 + len(iterable) * cost)
             return iterable
@@ -122,7 +122,7 @@ class RenderBudget:
         return OverBudget(f"it makes more than {self._allowed} characters of text on the way")
 
 
-# Where a template is compiled, its constants are computed.
+# Compiling a template evaluates its constants.
 _spent: ContextVar[RenderBudget] = ContextVar("_spent")
 
 

@@ -1,5 +1,5 @@
-"""Messages to the token ids of a prompt. Special tokens come from the template alone: text inside a message is never
-parsed as one.
+"""Encodes messages as the token ids of a prompt. Only the template can write special tokens: text inside a message is
+never parsed as one.
 """
 
 import re
@@ -16,17 +16,17 @@ from oruel.types import Message, Tool
 
 WHITESPACE = " \t\n\v\f\r"
 
-# User-defined tokens of this form steer the model, as control tokens do; others, such as runs of newlines, are text.
+# User-defined tokens of this form steer the model like control tokens; others, such as runs of newlines, are text.
 TAG = re.compile(r"<[^\s<>]+>|\[[^\s\[\]]+\]|<\|.+\|>", re.DOTALL)
 
-# Gemma's vocabulary holds these as user-defined tokens, and they are how its models read HTML.
+# Gemma's vocabulary has these as user-defined tokens, and its models read HTML with them.
 HTML = re.compile(
     "</?(?:a|b|blockquote|br|caption|code|em|h[1-6]|i|li|ol|p|pre|s|strong|sub|sup|table|tbody|td|tfoot|th|thead|tr|u|ul)>"
 )
 
 
 class PromptVocabulary(Protocol):
-    """What is needed of a vocabulary; llama.vocabulary.Vocabulary has it."""
+    """What a PromptEncoder needs of a vocabulary. llama.vocabulary.Vocabulary implements it."""
 
     def tokenize(self, text: str, *, special: bool = False) -> list[int]: ...
 
@@ -47,8 +47,8 @@ class PromptVocabulary(Protocol):
 
 
 class PromptEncoder:
-    """The tokens are those of the whole text tokenised with its special tokens parsed, except that none is parsed from
-    what a message or a keyword argument says.
+    """Tokenises the whole rendered text with its special tokens parsed, except for special tokens in what a message or
+    a keyword argument says.
     """
 
     def __init__(self, vocabulary: PromptVocabulary, template: ChatTemplate) -> None:
@@ -70,7 +70,7 @@ class PromptEncoder:
         *,
         limits: RenderLimits = WHOLE,
     ) -> list[int]:
-        """Raises InvalidParameter where the template refuses the messages or the arguments, TemplateTooCostly."""
+        """Raises InvalidParameter if the template rejects the messages or the arguments, TemplateTooCostly."""
         tokens: list[int] = []
         for text, special in self._template.segments(messages, kwargs, tools, limits=limits):
             if special:
@@ -81,10 +81,10 @@ class PromptEncoder:
         return self._with_bos(tokens)
 
     def encode_text(self, text: str) -> list[int]:
-        """The ids of a client's text, with no BOS, and no special token parsed from it."""
+        """The ids of a client's text, without BOS. Special tokens are not parsed."""
         tokens = self._spell(text, self._tag_pattern)
         if not self._control.isdisjoint(tokens):
-            # Some tokenizers put control tokens together out of plain characters, whatever they were asked.
+            # Some tokenizers merge plain characters into control tokens, whatever the options.
             tokens = self._spell(text, self._special_pattern)
         if not self._control.isdisjoint(tokens):
             raise InvalidParameter(
@@ -94,21 +94,21 @@ class PromptEncoder:
         return tokens
 
     def _spell(self, text: str, pattern: re.Pattern[str]) -> list[int]:
-        """The tokens of `text`, cut in two inside each match, so that none can be taken for a token."""
+        """The tokens of `text`, split inside each match, so that no match becomes a special token."""
         cuts = [0, *(start + 1 for _, start in occurrences(pattern, text)), len(text)]
         first, *others = (text[start:end] for start, end in pairwise(cuts))
         return self._vocabulary.tokenize(first) + [token for part in others for token in self._continue(part)]
 
     def _continue(self, text: str) -> list[int]:
-        """The tokens of a text that goes on after another: without the space that some tokenizers put first."""
+        """The tokens of a text that continues another: without the space that some tokenizers prepend."""
         if not self._vocabulary.adds_space_prefix:
             return self._vocabulary.tokenize(text)
-        # No word goes on over the end of a line, so the tokens after it are those of the text alone.
+        # No word continues past a newline, so the tokens after it are those of the text alone.
         before, both = self._vocabulary.tokenize("\n"), self._vocabulary.tokenize("\n" + text)
         return both[len(before) :] if both[: len(before)] == before else self._vocabulary.tokenize(text)
 
     def _strips_right(self, text: str) -> bool:
-        """Whether white space after this special token isn't tokenised, as with Phi-3's."""
+        """Whether white space after this special token is dropped, as with Phi-3."""
         return self._vocabulary.tokenize(text + WHITESPACE, special=True) == [self._special[text]]
 
     def _with_bos(self, tokens: list[int]) -> list[int]:

@@ -1,5 +1,6 @@
-"""Tools for models whose template knows none, where the operator wants that: described in the system message, called
-the way Hermes models do. Nobody can say how well such a model chooses; its calls are held to the format all the same.
+"""Tool support for models whose template has none, if the operator enables it: tools are described in the system
+message and called in the Hermes format. Such models may choose tools badly, but their calls are constrained to the
+format.
 """
 
 import json
@@ -21,7 +22,7 @@ To call one, answer with nothing but its name and its arguments as JSON, between
 
 
 def with_tools(messages: Sequence[Message], tools: Sequence[Tool]) -> list[Message]:
-    """The same conversation in roles that every template knows."""
+    """The same conversation in roles that every template supports."""
     told = list(_told(messages))
     if not tools:
         return told
@@ -32,7 +33,7 @@ def with_tools(messages: Sequence[Message], tools: Sequence[Tool]) -> list[Messa
 
 
 def _told(messages: Sequence[Message]) -> Iterator[Message]:
-    """Results that follow each other are one user's turn, since many templates want the roles to alternate."""
+    """Joins consecutive tool results into one user turn, since many templates require alternating roles."""
     results: list[str] = []
     for message in messages:
         if message.role == "tool":

@@ -1,5 +1,5 @@
-"""Makes a template pay from its budget for whatever may take long or grow: at compile time by wrapping nodes of its
-tree, at run time by wrapping the functions that it calls.
+"""Charges a template's budget for whatever may take long or grow: at compile time by wrapping nodes of its syntax tree,
+at run time by wrapping the functions that it calls.
 """
 
 import re
@@ -19,16 +19,16 @@ from oruel.text.prompt.budget import ITEM, ITERATED, budget
 # The largest result of a repetition, as in "=" * 40, and the largest count or width, as in center(40).
 MAX_REPEATED, MAX_COUNT = 2**20, 2**16
 
-# Functions that look at a value without walking through it, and tests that do.
+# Functions and tests that look at a value without iterating over it.
 CHEAP = frozenset({"count", "default", "d", "first", "last", "length"})
 CHEAP_TESTS = frozenset(
     {"boolean", "callable", "defined", "divisibleby", "even", "false", "filter", "float", "integer", "iterable"}
     | {"mapping", "none", "number", "odd", "sameas", "sequence", "string", "test", "true", "undefined"}
 )
-# Filters that take items one by one, and don't look inside them.
+# Filters that iterate over items without looking inside them.
 SHALLOW = frozenset({"attr", "items", "list", "map", "reject", "rejectattr", "reverse", "select", "selectattr"})
-# Functions whose result is no longer than what they are given. All others, also those of a later Jinja, are taken for
-# functions that make a text or list as long as their value times the longest, or the largest, of their arguments.
+# Functions whose result is no longer than their arguments. All others, including those of later Jinja versions, are
+# assumed to build a text or list as long as their value times the longest, or largest, argument.
 LINEAR = frozenset(
     {"abs", "capitalize", "dictsort", "e", "escape", "float", "forceescape", "from_json", "groupby", "int", "lower"}
     | {"max", "min", "safe", "sort", "string", "striptags", "sum", "title", "trim", "truncate", "unique", "upper"}
@@ -52,18 +52,18 @@ LINEAR = frozenset(
     | {"isalnum", "isalpha", "isascii", "isdecimal", "isdigit", "isidentifier", "islower", "isnumeric", "isprintable"}
     | {"isspace", "istitle", "isupper", "bit_length", "is_integer", "cycle", "changed", "call"}
 )
-# Python loops over each character of a text, for web pages and debuggers; and a draw that no seed decides.
+# Removed: filters that loop over each character in Python, those for web pages and debugging, and random draws.
 REMOVED = frozenset({"pprint", "random", "urlize", "wordwrap", "xmlattr"})
 
-# A width of five digits, or one that is given as an argument.
+# A width of five digits, or one given as an argument.
 WIDE = re.compile(r"%(?:\([^)]*\))?[^a-zA-Z%]*(?:\*|\d{5})|\{[^{}]*:[^{}]*(?:\{|\d{5})")
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 class MeteringTransformer(NodeTransformer):
-    """Wraps loops, sums of two texts, lists of several values and comparisons of two values in the filters below.
-    A constant makes no text longer than the template.
+    """Wraps loops, sums of two texts, lists of several values, and comparisons of two values. A constant makes no text
+    longer than the template.
     """
 
     def visit_For(self, node: nodes.For) -> nodes.Node:  # noqa: N802  (jinja2's naming)
@@ -107,7 +107,7 @@ def several(parts: Iterable[nodes.Expr]) -> bool:
 
 
 def is_small(part: nodes.Expr) -> bool:
-    """Whether it is written in the template, or is true or false."""
+    """Whether the expression is a constant, or true or false."""
     if isinstance(part, (nodes.List, nodes.Tuple)):
         return all(map(is_small, part.items))
     return isinstance(part, (nodes.Const, nodes.Test, nodes.Compare, nodes.Not))
@@ -117,7 +117,7 @@ def wrap_filter(name: str, node: nodes.Expr, *args: nodes.Expr) -> nodes.Filter:
     return nodes.Filter(node, name, list(args), [], None, None)
 
 
-# With pass_context, none of these is computed while the template is compiled.
+# pass_context keeps Jinja from evaluating these while it compiles the template.
 @pass_context
 def loop(context: Context, iterable: Any, cost: int) -> Any:
     return budget().items(iterable, cost)
@@ -150,7 +150,7 @@ OWN_FILTERS: dict[str, Callable[..., Any]] = {
 
 
 def meter(name: str, function: F) -> F:
-    """Any filter or test, which pays for what it is given, for what it may make of it, and for its result."""
+    """Wraps a filter or test, so that it is charged for its arguments, its possible growth, and its result."""
     first = int(hasattr(function, "jinja_pass_arg"))
     alone = first + 1
 
@@ -165,7 +165,7 @@ def meter(name: str, function: F) -> F:
 
 
 def charge_arguments(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
-    """The same arguments, their items counted as they are taken. Raises SecurityError, OverBudget."""
+    """The same arguments, with their items counted as they are consumed. Raises SecurityError, OverBudget."""
     if not args:
         budget().step()
         return args
@@ -177,7 +177,7 @@ def charge_arguments(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -
 
 
 def items_of(value: Any) -> Any:
-    """What a function is given: a text is one item."""
+    """The items of an argument; a text is one item."""
     if isinstance(value, str) or not hasattr(value, "__iter__"):
         budget().step()
         return value
@@ -185,7 +185,7 @@ def items_of(value: Any) -> Any:
 
 
 def at_hand(name: str, value: Any) -> Any:
-    """What a function may go through more than once, or make much of, as a list that can be weighed first."""
+    """Makes an iterator that a function may consume more than once into a list, which can be weighed first."""
     known = isinstance(value, (str, list, tuple, dict)) or not isinstance(value, Iterable)
     return value if known or name in LINEAR or name in SHALLOW else list(value)
 
@@ -216,7 +216,7 @@ def require_narrow(pattern: Any) -> None:
 
 
 def charge_result(value: Any) -> Any:
-    """The same, paid for."""
+    """Charges for the value and returns it."""
     if isinstance(value, str):
         budget().build(len(value))
     elif isinstance(value, (list, tuple, dict)):
@@ -227,14 +227,14 @@ def charge_result(value: Any) -> Any:
 
 
 def finalize(value: Any) -> Any:
-    """What `{{ value }}` shows."""
+    """What `{{ value }}` writes."""
     if type(value) is not str:
         budget().weigh(value)
     return value
 
 
 def concat_pieces(parts: Iterable[str]) -> str:
-    """jinja2's own concat, for what a template or a macro has written: paid for before it is held twice."""
+    """Jinja's own concat for the output of a template or macro. Charged before the text exists twice."""
     if isinstance(parts, list):
         budget().build(sum(map(len, parts)))
         return "".join(parts)

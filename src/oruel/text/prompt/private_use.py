@@ -1,7 +1,8 @@
-"""Tells the special texts that a template writes from the same characters in a message.
+"""Distinguishes special texts that a template writes from the same characters in a message.
 
-Before compiling, each special text in the template's own constants becomes one private-use character, its mark; marks
-in a message are escaped before rendering. So whatever the template cuts, trims or joins, a mark is the template's.
+Before compiling, each special text in the template's constants becomes one private-use character, its mark; marks in
+messages are escaped before rendering. So whatever the template cuts, trims or joins, every mark comes from the
+template.
 """
 
 import re
@@ -18,7 +19,7 @@ GUARD = "\U000f0001"
 FIRST_MARK = 0xF0002
 HEXADECIMAL = 5
 
-# Methods whose first argument is looked for in a text: in a message's text that must find what was really written.
+# Methods that search a text for their first argument. In a message's text they have to find what was really written.
 SEARCHES = frozenset(
     {
         "count",
@@ -43,7 +44,7 @@ SEARCHES = frozenset(
 
 
 class PrivateUseMarks:
-    """`texts`: the special texts, among those given, that `source` holds. Each has its mark."""
+    """`texts`: those of the given special texts that `source` contains. Each has its mark."""
 
     def __init__(self, texts: Collection[str], source: str) -> None:
         found = {text for text, _ in occurrences(alternatives(texts), source)}
@@ -61,11 +62,11 @@ class PrivateUseMarks:
         return self._pattern.sub(lambda match: self._marks[match[0]], text)
 
     def escape(self, text: str) -> str:
-        """A message's text without any character that means something here."""
+        """A message's text without characters that are marks."""
         return self._reserved.sub(lambda match: f"{ESCAPE}{ord(match[0]):0{HEXADECIMAL}x}", text)
 
     def segments(self, rendered: str) -> Iterator[tuple[str, bool]]:
-        """What was rendered, in order: special texts of the template (True), and other text, escaped as it was."""
+        """The rendered text in order: special texts of the template (True), and other text (False), still escaped."""
         for index, part in enumerate(self._boundary.split(rendered)):
             if index % 2:
                 yield self._text_of[part], True
@@ -73,7 +74,7 @@ class PrivateUseMarks:
                 yield part, False
 
     def unescape(self, text: str) -> str:
-        """The text that was escaped; guards are dropped."""
+        """Reverses `escape` and drops guards."""
         return self._coded.sub(lambda match: chr(int(match[1], 16)) if match[1] else "", text)
 
     def transform(self, template: nodes.Template) -> nodes.Template:
@@ -81,7 +82,7 @@ class PrivateUseMarks:
 
 
 class _Marking(NodeTransformer):
-    """Marks the constants that may be written; those that are compared or searched for keep their characters."""
+    """Marks constants that may be written. Constants that are compared or searched for keep their characters."""
 
     def __init__(self, markup: PrivateUseMarks) -> None:
         self._markup = markup

@@ -1,4 +1,4 @@
-"""The Jinja environment that chat templates expect, sandboxed: what a model file brings is a program of others."""
+"""The Jinja environment that chat templates expect, sandboxed, since a template is someone else's program."""
 
 import json
 from collections.abc import Iterator, Sized
@@ -33,7 +33,7 @@ MAX_PRODUCT_BITS = 2**14
 
 
 class GenerationTag(Extension):
-    """`{% generation %}` marks what the model itself wrote, for training; here its body is rendered as it stands."""
+    """`{% generation %}` marks the model's own text for training. Here its body is rendered unchanged."""
 
     tags = {"generation"}  # noqa: RUF012  (jinja2 declares it so)
 
@@ -43,15 +43,15 @@ class GenerationTag(Extension):
 
 
 class OpaqueNamespace(Namespace):
-    """A namespace whose text doesn't hold what is in it, which may be itself."""
+    """A namespace whose text doesn't show its content, which may contain the namespace itself."""
 
     def __repr__(self) -> str:
         return "<namespace>"
 
 
 class Sandbox(ImmutableSandboxedEnvironment):
-    """Lists may be appended to and popped from, which some templates do: what they are given is made for each
-    rendering. Whatever may take long or grow pays for it: templates are compiled and rendered while `spending`.
+    """Lists may be appended to and popped from, as some templates do: their arguments are made anew for each rendering.
+    Whatever may take long or grow is charged: templates are compiled and rendered inside `spending`.
     """
 
     intercepted_binops = frozenset({"*", "**", "%"})
@@ -64,7 +64,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         del self.globals["lipsum"]
         self.filters |= {"tojson": tojson, "from_json": json.loads}
         self.filters = {n: meter(n, f) for n, f in self.filters.items() if n not in REMOVED} | OWN_FILTERS
-        tests: Any = self.tests  # jinja2 calls them just functions
+        tests: Any = self.tests  # jinja2's plain functions
         self.tests |= {name: meter(name, test) for name, test in tests.items() if name not in CHEAP_TESTS}
         self.concat = concat_pieces  # type: ignore[method-assign]  # jinja2 calls it so
 
@@ -78,10 +78,10 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
     def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N805  (as jinja2's)
         if isinstance(__obj, (Macro, LoopContext)):
-            # What the template itself defines pays for what it does.
+            # Macros and loops of the template pay for their arguments.
             budget().step(1 + sum(len(given) for given in args if isinstance(given, Sized)))
             return super().call(__context, __obj, *args, **kwargs)
-        # What formats with a text is jinja2's own function, which holds the method that it stands for.
+        # A text's format method is jinja2's own function, which wraps the method.
         method = getattr(__obj, "__wrapped__", __obj)
         name, owner = getattr(method, "__name__", type(method).__name__), getattr(method, "__self__", None)
         if isinstance(owner, (str, list, tuple, dict, int, float)):
@@ -129,13 +129,13 @@ def strftime_now(pattern: str) -> str:
 
 
 def tojson(value: Any, ensure_ascii: bool = False, indent: int | None = None, **options: Any) -> str:
-    """JSON as models were trained on it: jinja2's own filter sorts the keys and writes `<` as an HTML escape."""
+    """JSON as in the models' training data. jinja2's own filter sorts keys and writes `<` as an HTML escape."""
     options = {name: options[name] for name in ("separators", "sort_keys") if name in options}
     return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, default=json_default, **options)
 
 
 def json_default(value: Any) -> list[Any]:
-    """Filters such as map and select give generators, which JSON doesn't know."""
+    """Filters such as map and select return generators, which json can't encode."""
     if isinstance(value, Iterator):
         return list(value)
     raise TypeError(f"{type(value).__name__} has no JSON form")

@@ -1,4 +1,4 @@
-"""A chat template whose special texts are known from those in the messages it renders."""
+"""A chat template that knows its own special texts from those in the messages it renders."""
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -15,12 +15,12 @@ from oruel.text.prompt.template import ChatTemplate
 from oruel.types import Message, Tool
 
 MAX_DEPTH = 32
-MAX_SCHEMA_DEPTH = 100  # more; whoever parsed it has bounded it
+MAX_SCHEMA_DEPTH = 100  # more are not examined; the parser has bounded them
 
 USER = Message("user", "Good day", name="Ada")
 ASSISTANT = Message("assistant", "Hello", reasoning_content="Greet")
 
-# Conversations that show, when the model is loaded, what special texts a template writes.
+# Conversations rendered when the model is loaded, to see which special texts a template writes.
 PROBES = (
     (USER,),
     (USER, ASSISTANT, USER),
@@ -29,10 +29,10 @@ PROBES = (
 
 
 class MarkedTemplate:
-    """`written`: the special texts, among `texts`, that the template can write.
+    """`written`: those special texts in `texts` that the template can write.
 
-    Most templates hold them whole, and then nothing that a message says can be taken for one. Some put them together,
-    as in `'<|' + message.role + '|>'`: those are recognised by their text, and guarded wherever a message holds them.
+    Most templates contain them as constants, and then nothing in a message can be mistaken for one. Some build them, as
+    in `'<|' + message.role + '|>'`; these are recognised by their text, and guarded wherever a message contains them.
     """
 
     def __init__(self, template: ChatTemplate, texts: Collection[str]) -> None:
@@ -41,7 +41,7 @@ class MarkedTemplate:
         special = alternatives(texts)
         assembled: set[str] = set()
         if not self._is_faithful(template):
-            # It looks at what it wrote: then no special text is marked, and all that it may write are guarded.
+            # The template inspects its own output: no special text is marked, and all that it may write are guarded.
             assembled = set(self._markup.texts)
             self._markup, self._template = PrivateUseMarks((), ""), template
         for plain in self._plain_segments():
@@ -58,7 +58,7 @@ class MarkedTemplate:
         *,
         limits: RenderLimits = WHOLE,
     ) -> Iterator[tuple[str, bool]]:
-        """What the template renders, in order: its special texts (True), and all other text (False)."""
+        """The rendered text in order: the template's special texts (True) and all other text (False)."""
         protected = {name: self._protect_value(value, f"chat_template_kwargs.{name}") for name, value in kwargs.items()}
         rendered = self._template.render(
             [self._protect_message(message) for message in messages],
@@ -73,7 +73,7 @@ class MarkedTemplate:
                 yield from self._split(text)
 
     def _split(self, text: str) -> Iterator[tuple[str, bool]]:
-        """Special texts that the template put together, and what is between them."""
+        """Splits off special texts that the template built."""
         end = 0
         for match in self._assembled.finditer(text):
             yield from self._plain(text[end : match.start()])
@@ -122,15 +122,15 @@ class MarkedTemplate:
         return self._guard(escaped) if self._guards else escaped
 
     def _guard(self, text: str) -> str:
-        """Cut inside each special text, and at both ends, where the template may put something before or after."""
+        """Splits the text inside each special text and at both ends, where the template may add something."""
         if not text.strip():
-            return text  # a template may ask whether a message says anything
+            return text  # a template may test whether a message is empty
         start, end = len(text) - len(text.lstrip()), len(text.rstrip())
         places = sorted({start, end, *(place + 1 for _, place in occurrences(self._assembled, text))})
         return GUARD.join(text[begin:until] for begin, until in pairwise([0, *places, len(text)]))
 
     def _is_faithful(self, template: ChatTemplate) -> bool:
-        """Whether the marks change nothing of what is rendered."""
+        """Whether the marks leave the rendered text unchanged."""
         return all(self._text(probe) == try_render(template, probe) for probe in PROBES)
 
     def _text(self, messages: Sequence[Message]) -> str | None:
@@ -153,7 +153,7 @@ def mark_template(template: ChatTemplate, markup: PrivateUseMarks) -> ChatTempla
 
 
 def try_render(template: ChatTemplate, messages: Sequence[Message]) -> str | None:
-    """None where the template refuses the messages."""
+    """None if the template rejects the messages."""
     try:
         return template.render(messages, {})
     except InvalidParameter:

@@ -1,6 +1,6 @@
-"""A chat template: messages to the text of a prompt that ends where the model's answer begins.
+"""A chat template: renders messages as the text of a prompt, up to where the model's answer begins.
 
-Templates come with the model file, so they are the operator's; messages and keyword arguments are the client's.
+Templates come from the model file, which the operator chose. Messages and keyword arguments come from clients.
 """
 
 import json
@@ -28,19 +28,18 @@ MAX_SOURCE = 2**18
 NO_PARAMETERS: Mapping[str, Any] = {"type": "object", "properties": {}}
 RESERVED = frozenset({"messages", "add_generation_prompt", "bos_token", "eos_token", "tools", "documents"})
 
-# How "no tools" is said: most templates take None, some only the name left out, some only an empty list.
+# Ways to pass "no tools": most templates expect None, some no variable, some an empty list.
 WITHOUT_TOOLS: tuple[Mapping[str, Any], ...] = ({"tools": None, "documents": None}, {}, {"tools": [], "documents": []})
 
-# What is rendered, when the model is loaded, to learn what the template takes.
+# Rendered when the model is loaded, to learn what the template supports.
 PROBE = "Speak like a pirate"
 USER = Message("user", "Good day")
 WITH_SYSTEM = (Message("system", PROBE), USER)
 
 
 class ChatTemplate:
-    """`bos_text` and `eos_text` are what the template sees as bos_token and eos_token.
-
-    `transform` may change the parsed template before it is compiled. Raises ModelLoadError for what is no template.
+    """`bos_text` and `eos_text` are the template's bos_token and eos_token. `transform` may change the parsed template
+    before it is compiled. Raises ModelLoadError for an invalid template.
     """
 
     def __init__(
@@ -79,8 +78,8 @@ class ChatTemplate:
         answers: bool = True,
         limits: RenderLimits = WHOLE,
     ) -> str:
-        """`answers`: the text goes on to where the model's answer begins. Raises InvalidParameter, with the template's
-        own words where it refuses the messages, TemplateTooCostly where it goes beyond the limits.
+        """If `answers`, the text ends where the model's answer begins. Raises InvalidParameter, with the template's own
+        message if it rejects the messages, and TemplateTooCostly if it exceeds the limits.
         """
         self._check(kwargs)
         taken = messages if self._takes_system else fold_system(messages)
@@ -122,7 +121,9 @@ class ChatTemplate:
                 raise InvalidParameter(f"{where} is set by the server. Leave it out.", param=where)
 
     def _probe(self) -> bool:
-        """Whether a system message is rendered. Where a user's message alone isn't either, folding wouldn't help."""
+        """Whether a system message is rendered. If a lone user message isn't rendered either, folding would
+        not help.
+        """
         rendered = self._attempt(WITH_SYSTEM, self._without_tools)
         if rendered is None:
             return self._attempt([USER], self._without_tools) is None
@@ -141,7 +142,7 @@ class ChatTemplate:
 
 
 def fold_system(messages: Sequence[Message]) -> list[Message]:
-    """For templates without a system role: its text goes before that of the next user message."""
+    """For templates without a system role: prepends its text to the next user message."""
     return list(_folded(messages))
 
 
@@ -172,7 +173,7 @@ def as_dict(message: Message) -> dict[str, Any]:
 
 
 def call_dict(call: ToolCall) -> dict[str, Any]:
-    """Templates take the arguments apart, so they get the object and not its text."""
+    """Arguments as an object, since templates take them apart."""
     function = {"name": call.name, "arguments": json.loads(call.arguments)}
     return {"id": call.id, "type": "function", "function": function}
 
@@ -187,6 +188,6 @@ def tool_dict(tool: Tool) -> dict[str, Any]:
 
 
 def reason(error: BaseException) -> str:
-    """What went wrong in a template, on one line, without the mark at its end: the sentence around it has its own."""
+    """What went wrong in a template, on one line, without trailing punctuation; the caller adds it."""
     text = " ".join(str(error).split()) or type(error).__name__
     return abbreviate(text, MAX_REASON).rstrip(".! ")
