@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from oruel.text.matching import alternatives
 from oruel.text.placeholders import CONSTRAIN, ID, INDEX, KIND, LOWER_ID, PLACEHOLDERS
@@ -48,6 +48,10 @@ class Lark:
 
 def quote(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
+
+
+def either(expressions: Iterable[str]) -> str:
+    return f"({' | '.join(expressions)})"
 
 
 def escape(text: str) -> str:

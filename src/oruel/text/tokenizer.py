@@ -8,7 +8,8 @@ from typing import Any
 
 from oruel.constraints.spec import ConstraintSpec
 from oruel.llama.vocabulary import Vocabulary
-from oruel.text.arguments.left_out import left_out_of_tags
+from oruel.text.arguments.json import JSON
+from oruel.text.arguments.left_out import left_out_of_syntax
 from oruel.text.dialect import AnswerReader, ChannelDialect, Dialect, PlainDialect
 from oruel.text.formats.calls import HERMES, ToolFormat
 from oruel.text.formats.detect import support
@@ -52,7 +53,7 @@ class Tokenizer:
         self._encoder = PromptEncoder(vocabulary, chat_template)
         known = self._known_formats(chat_template, family)
         self._generic = not known and describes_tools
-        self._tags = next((each.tagged for each in known if each.tagged), None)
+        self._arguments = known[0].arguments if known else JSON
         self.has_tools = bool(known) or describes_tools
         self._dialect = self._dialect_of(chat_template, family, known)
 
@@ -84,9 +85,9 @@ class Tokenizer:
 
         Raises InvalidParameter for a tool that this model can't call, UnsupportedParameter if the tool is strict.
         """
-        if self._tags is None or request.tool_choice.mode == "none":
+        if request.tool_choice.mode == "none":
             return ()
-        return left_out_of_tags(request.tools, self._tags)
+        return left_out_of_syntax(request.tools, self._arguments)
 
     def constraint(self, request: ChatRequest, state: State) -> ConstraintSpec | None:
         """What constrains the answer; None if nothing does."""

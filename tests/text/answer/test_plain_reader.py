@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oruel.text.answer.plain_reader import PlainReader, Segment
-from oruel.text.formats.calls import HERMES, TagSyntax, ToolFormat
+from oruel.text.arguments.tagged import TagSyntax
+from oruel.text.formats.calls import HERMES, ToolFormat
 from oruel.text.formats.reasoning import Markers, State
 from oruel.types import Tool
 

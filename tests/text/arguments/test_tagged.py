@@ -9,9 +9,9 @@ import pytest
 from oruel.constraints.tokens import TokenTable
 from oruel.errors import InvalidParameter, SchemaRefused, UnsupportedParameter
 from oruel.text.answer.plain_reader import PlainReader
-from oruel.text.arguments.left_out import left_out_of_tags
-from oruel.text.arguments.tagged import ToolArguments
-from oruel.text.formats.calls import TagSyntax, ToolFormat
+from oruel.text.arguments.left_out import left_out_of_syntax
+from oruel.text.arguments.tagged import TagSyntax, ToolArguments
+from oruel.text.formats.calls import ToolFormat
 from oruel.text.formats.reasoning import State
 from oruel.text.grammars.plain import PlainGrammars
 from oruel.text.placeholders import TYPE
@@ -19,9 +19,9 @@ from oruel.types import Tool
 from tests.text.vocabularies import ByteVocabulary
 
 TAGS = TagSyntax(">\n<parameter=", ">\n", "\n</parameter", ">\n")
-CODER = ToolFormat("<tool_call>\n<function=", "", ">\n</function>\n</tool_call>", tagged=TAGS)
-INLINE = ToolFormat("<call>", "", "</call>", tagged=TagSyntax("<key>", "</key><value>", "</value>", "</key><value>"))
-TYPED = ToolFormat("<call>", "", "</call>", tagged=TagSyntax("<a ", ' is="string">', "</a>", f' is="{TYPE}">'))
+CODER = ToolFormat("<tool_call>\n<function=", "", ">\n</function>\n</tool_call>", arguments=TAGS)
+INLINE = ToolFormat("<call>", "", "</call>", arguments=TagSyntax("<key>", "</key><value>", "</value>", "</key><value>"))
+TYPED = ToolFormat("<call>", "", "</call>", arguments=TagSyntax("<a ", ' is="string">', "</a>", f' is="{TYPE}">'))
 FORMATS = {"Qwen3-Coder": CODER, "one line": INLINE, "typed": TYPED}
 TOKENS = TokenTable(ByteVocabulary())
 
@@ -31,7 +31,8 @@ def schema(properties: dict[str, Any], required: list[str] | None = None, **more
 
 
 def written(form: ToolFormat, *pairs: tuple[str, str]) -> str:
-    tags = form.tagged
+    tags = form.arguments
+    assert isinstance(tags, TagSyntax)
     assert tags
     values = (f"{tags.before_key}{key}{tags.after_key_json}{value}{tags.after_value}" for key, value in pairs)
     return f"{form.begin}f{form.middle}{''.join(values)}{form.end}"
@@ -116,10 +117,10 @@ def test_what_a_text_cannot_be_held_to_is_written_as_json(
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_text_ends_at_the_first_tag_that_closes_it_even_where_it_has_to_be_longer(name: str) -> None:
     form = FORMATS[name]
-    assert form.tagged
+    assert isinstance(form.arguments, TagSyntax)
     for least in (0, 30):
         parameters = schema({"a": {"type": "string", "minLength": least}})
-        value = f"x{form.tagged.after_value}" + "y" * 40
+        value = f"x{form.arguments.after_value}" + "y" * 40
         assert not accepts(form, parameters, typed(form, written(form, ("a", value)), "string"))
 
 
@@ -143,7 +144,7 @@ def test_what_is_required_is_written_wherever_the_schema_says_so(
     assert not accepts(CODER, parameters, written(CODER))
     assert read(CODER, parameters, text) == value
     jsonschema.validate(value, parameters)
-    assert left_out_of_tags([Tool("f", "", parameters, strict=True)], TAGS) == ()
+    assert left_out_of_syntax([Tool("f", "", parameters, strict=True)], TAGS) == ()
 
 
 TWO = {"a": {"type": "integer"}, "b": {"type": "integer"}}
@@ -163,11 +164,11 @@ def test_what_no_tag_can_be_held_to_is_named_or_refused(keyword: str, more: dict
     parameters = schema(TWO, ["a"], **more)
     noted = ToolArguments(parameters).left_out
     assert noted == (keyword,)
-    for note in left_out_of_tags([Tool("f", "", parameters)], TAGS):
+    for note in left_out_of_syntax([Tool("f", "", parameters)], TAGS):
         # What JSON can't be held to either is named there.
         assert note == f"tools[0].function.parameters: {keyword}"
         with pytest.raises(UnsupportedParameter, match=keyword) as refused:
-            left_out_of_tags([Tool("f", "", parameters, strict=True)], TAGS)
+            left_out_of_syntax([Tool("f", "", parameters, strict=True)], TAGS)
         assert refused.value.param == "tools[0].function.parameters"
 
 
@@ -186,15 +187,15 @@ def test_counts_that_hold_anyway_are_not_left_out() -> None:
 )
 def test_what_cannot_be_written_at_all_is_refused_by_name(parameters: dict[str, Any]) -> None:
     with pytest.raises(InvalidParameter, match=r"tools\[0\]\.function\.parameters") as refused:
-        left_out_of_tags([Tool("f", "", parameters)], TAGS)
+        left_out_of_syntax([Tool("f", "", parameters)], TAGS)
     assert refused.value.param == "tools[0].function.parameters"
 
 
 def test_a_string_that_must_be_text_and_cannot_be_held_is_refused() -> None:
     described = ToolArguments(schema({"a": {"type": "string", "pattern": "^x$"}})).each
-    assert TYPED.tagged
+    assert isinstance(TYPED.arguments, TagSyntax)
     with pytest.raises(SchemaRefused, match='"a"'):
-        described[0].ways(TYPED.tagged)
+        described[0].value_syntaxes(TYPED.arguments)
 
 
 def test_schemas_that_refer_to_each_other_endlessly_take_bounded_work() -> None:

@@ -13,7 +13,10 @@ from oruel.constraints.grammar import GrammarConstraint
 from oruel.constraints.spec import RulesSpec
 from oruel.constraints.tokens import TokenTable
 from oruel.errors import InvalidParameter
-from oruel.text.arguments.quoted import PYTHON
+from oruel.text.arguments.elements import ElementSyntax
+from oruel.text.arguments.json import JsonSyntax
+from oruel.text.arguments.quoted import PYTHON, QuotedSyntax
+from oruel.text.arguments.tagged import TagSyntax
 from oruel.text.dialect import AnswerReader, ChannelDialect, Dialect, PlainDialect
 from oruel.text.formats.calls import ToolFormat
 from oruel.text.formats.detect import ToolSupport, support
@@ -234,11 +237,10 @@ def table() -> str:
 def kind(name: str, each: Known) -> str:
     if not each.found.is_whole:
         return f"not covered: {REASONS.get(name) or why(each.found)}"
-    if each.form.spelling:
-        return "Python" if each.form.spelling is PYTHON else "own quoting"
-    if each.form.elements:
-        return "elements"
-    return "tags" if each.form.tagged else "JSON"
+    if each.form.arguments is PYTHON:
+        return "Python"
+    names = {JsonSyntax: "JSON", TagSyntax: "tags", QuotedSyntax: "own quoting", ElementSyntax: "elements"}
+    return names[type(each.form.arguments)]
 
 
 def reasoning(each: Known) -> str:

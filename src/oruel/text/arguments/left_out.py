@@ -2,15 +2,13 @@
 
 from collections.abc import Iterable
 
-from oruel.constraints.schema import unenforceable_keywords
 from oruel.contract.kinds import abbreviate
 from oruel.errors import InvalidParameter, SchemaRefused, UnsupportedParameter
-from oruel.text.arguments.tagged import ToolArguments
-from oruel.text.formats.calls import TagSyntax
+from oruel.text.arguments.syntax import ArgumentSyntax
 from oruel.types import Tool
 
 
-def left_out_of_tags(tools: Iterable[Tool], tags: TagSyntax) -> tuple[str, ...]:
+def left_out_of_syntax(tools: Iterable[Tool], syntax: ArgumentSyntax) -> tuple[str, ...]:
     """Each as "parameter: keywords", without the keywords that JSON can't enforce either.
 
     Raises InvalidParameter if no such call can be written, UnsupportedParameter if the tool is strict.
@@ -18,7 +16,7 @@ def left_out_of_tags(tools: Iterable[Tool], tags: TagSyntax) -> tuple[str, ...]:
     notes: list[str] = []
     for index, tool in enumerate(tools):
         param = f"tools[{index}].function.parameters"
-        keywords = keywords_left_out(param, tool, tags)
+        keywords = keywords_left_out(param, tool, syntax)
         if keywords and tool.strict:
             raise UnsupportedParameter(
                 f"{param} is strict, but this model writes arguments as tags, which can't be held to these keywords: "
@@ -30,12 +28,8 @@ def left_out_of_tags(tools: Iterable[Tool], tags: TagSyntax) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def keywords_left_out(param: str, tool: Tool, tags: TagSyntax) -> list[str]:
+def keywords_left_out(param: str, tool: Tool, syntax: ArgumentSyntax) -> tuple[str, ...]:
     try:
-        arguments = ToolArguments(tool.parameters)
-        for way in (way for argument in arguments.each for way in argument.ways(tags)):
-            unenforceable_keywords(way.schema)
-        known = unenforceable_keywords(tool.parameters) if arguments.left_out else ()
+        return syntax.unenforced_keywords(tool.parameters)
     except SchemaRefused as error:
         raise InvalidParameter(f"{param} can't be enforced: {abbreviate(error.message, 400)}.", param=param) from error
-    return [keyword for keyword in arguments.left_out if keyword not in known]

@@ -1,17 +1,21 @@
-"""Arguments that are written as tags: which there are, what constrains each, and which are verbatim text."""
+"""Arguments written as tags, one for each key: strings are verbatim, other values are JSON."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import NoneType
 from typing import Any
 
 from oruel.constraints.schema import unenforceable_keywords
+from oruel.constraints.spec import embedded
 from oruel.errors import SchemaRefused
 from oruel.json_schema.extract import self_contained
 from oruel.json_schema.keywords import ANNOTATIONS, DEFINITIONS
 from oruel.json_schema.references import plain_references, resolve_pointer
-from oruel.text.formats.calls import TagSyntax
+from oruel.text.arguments.schema_checks import HELD, LENGTHS, TAGGED_KEY, check_keywords, refuse
+from oruel.text.arguments.syntax import ArgumentGrammar
+from oruel.text.lark import ANYTHING, Lark, either, escape, quote
 from oruel.text.placeholders import TYPE
 
 # Keywords that can be enforced on verbatim text.
@@ -34,8 +38,123 @@ TYPES: Mapping[str, type | tuple[type, ...]] = {
     "object": dict,
     "array": list,
 }
+STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 # Names of types in tags that differ from JSON Schema's.
 NAMES = {"integer": "number"}
+
+
+@dataclass(frozen=True, slots=True)
+class TagSyntax:
+    """(before_key KEY after_key VALUE after_value)*. Strings are verbatim and other values are JSON, after
+    `after_key_json` instead of `after_key`. If that contains TYPE, each tag names the type of its value.
+
+    `exact`: refuse a schema that tags can't enforce, instead of leaving out the keywords concerned.
+    """
+
+    before_key: str
+    after_key: str
+    after_value: str
+    after_key_json: str
+    exact: bool = False
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        return (self.before_key, self.after_key, self.after_value, self.after_key_json)
+
+    @property
+    def first(self) -> str:
+        return self.before_key
+
+    def unenforced_keywords(self, parameters: Mapping[str, Any]) -> tuple[str, ...]:
+        arguments = ToolArguments(parameters)
+        for value in (value for argument in arguments.each for value in argument.value_syntaxes(self)):
+            unenforceable_keywords(value.schema)
+        known = unenforceable_keywords(parameters) if arguments.left_out else ()
+        return tuple(keyword for keyword in arguments.left_out if keyword not in known)
+
+    def grammar(self, lark: Lark, schema: Mapping[str, Any], *, prefix: str, where: str) -> ArgumentGrammar:
+        if self.exact:
+            check_tagged(schema, where)
+        rules = TagRules(lark, self, prefix)
+        return ArgumentGrammar(rules.arguments(ToolArguments(schema)), rules.rules)
+
+    def reader(self, parameters: Mapping[str, Any], follows: re.Pattern[str]) -> "TagReader":
+        return TagReader(self, parameters, follows)
+
+
+class TagRules:
+    """Grammar rules for arguments in tags. The names of all rules begin with `prefix`."""
+
+    def __init__(self, lark: Lark, tags: TagSyntax, prefix: str) -> None:
+        self._lark = lark
+        self._tags = tags
+        self._prefix = prefix
+        self._lines: list[str] = []
+
+    @property
+    def rules(self) -> str:
+        return "".join(self._lines)
+
+    def arguments(self, arguments: "ToolArguments") -> str:
+        """An expression for the arguments in the schema's order."""
+        parts: list[str] = []
+        for place, argument in enumerate(arguments.each):
+            options: list[str] = []
+            for option, value in enumerate(argument.value_syntaxes(self._tags)):
+                name = f"{self._prefix}value_{place}_{option}"
+                self._lines.append(self._value(name, value))
+                options.append(f"{self._lark.literal(value.after_key)} {name}")
+            part = f"{self._lark.literal(self._tags.before_key)} {quote(argument.key)} {either(options)}"
+            parts.append(part if argument.is_required else f"({part})?")
+        return " ".join(parts)
+
+    def _value(self, name: str, value: "ValueSyntax") -> str:
+        if value.limits:
+            return self._text(name, value.limits)
+        return f"{name}: {embedded(value.schema)} {self._lark.literal(self._tags.after_value)}\n"
+
+    def _text(self, name: str, limits: "TextLimits") -> str:
+        end = self._tags.after_value
+        if limits.choices is not None:
+            return f"{name}: {either(map(quote, limits.choices))} {self._lark.literal(end)}\n"
+        terminal = f"{name}_text".upper()
+        length = f"/(.|\\n){{{limits.least},{'' if limits.most is None else limits.most}}}/"
+        # Without the exclusion, a text below minLength could continue after its closing tag.
+        return f"{terminal}: {length} & ~/{ANYTHING}{escape(end)}{ANYTHING}/\n" + self._lark.up_to(name, end, terminal)
+
+
+class TagReader:
+    """Reads arguments in tags. Implements ArgumentReader."""
+
+    def __init__(self, tags: TagSyntax, parameters: Mapping[str, Any], follows: re.Pattern[str]) -> None:
+        self._tags = tags
+        self._follows = follows
+        self._count = 0
+        # For each text that may precede a value: the key, and whether the value is verbatim.
+        self._heads = {
+            f"{tags.before_key}{argument.key}{value.after_key}": (argument.key, value.is_text)
+            for argument in ToolArguments(parameters).each
+            for value in argument.value_syntaxes(tags)
+        }
+        self.is_complete = False
+
+    def take(self, text: str) -> tuple[int, str] | None:
+        if not text.startswith(self._tags.before_key):
+            if not self._follows.match(text):
+                return None
+            self.is_complete = True
+            return 0, "}" if self._count else "{}"
+        head = next((head for head in self._heads if text.startswith(head)), "")
+        key, is_text = self._heads.get(head, ("", False))
+        end = value_end(text, len(head), self._tags.after_value, is_text) if head else -1
+        if end < 0:
+            return None
+        value = text[len(head) : end]
+        written = json.dumps(value, ensure_ascii=False) if is_text else value
+        opening = ", " if self._count else "{"
+        self._count += 1
+        fragment = f"{opening}{json.dumps(key, ensure_ascii=False)}: {written}"
+        return end + len(self._tags.after_value), fragment
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +175,11 @@ class ValueSyntax:
 
     after_key: str
     schema: dict[str, Any]
-    held: TextLimits | None = None
+    limits: TextLimits | None = None
 
     @property
     def is_text(self) -> bool:
-        return self.held is not None
+        return self.limits is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +190,7 @@ class ToolArgument:
     schema: dict[str, Any]
     is_required: bool
 
-    def ways(self, tags: TagSyntax) -> list[ValueSyntax]:
+    def value_syntaxes(self, tags: TagSyntax) -> list[ValueSyntax]:
         """One way, or one per type if the tag names the type. Raises SchemaRefused if there is none."""
         if TYPE not in tags.after_key_json:
             # A string whose schema verbatim text can't satisfy is written as JSON.
@@ -198,3 +317,27 @@ def applying_to(key: str, part: Mapping[str, Any]) -> Any:
     """What one schema of the object says about the value of `key`."""
     properties = part.get("properties") or {}
     return properties[key] if key in properties else part.get("additionalProperties", True)
+
+
+def check_tagged(schema: Mapping[str, Any], where: str) -> None:
+    """The same for arguments in tags, where strings are verbatim and other values are JSON."""
+    check_keywords(schema, "object", where)
+    properties = schema.get("properties") or {}
+    for key in schema.get("required", ()):
+        if key not in properties:
+            refuse(where, f"the required property {json.dumps(key)} without a schema")
+    for key, described in properties.items():
+        if not TAGGED_KEY.fullmatch(key):
+            refuse(where, f"the property {json.dumps(key, ensure_ascii=False)}")
+        if isinstance(described, Mapping) and "string" in described.get("type", ()):
+            for keyword in sorted(HELD["string"] - LENGTHS):
+                if keyword in described:
+                    refuse(f"{where}.{key}", keyword)
+
+
+def value_end(text: str, start: int, end: str, is_text: bool) -> int:
+    """The index of the `end` after a value; -1 if it hasn't arrived. Inside a JSON string it doesn't count."""
+    place = text.find(end, start)
+    while place >= 0 and not is_text and '"' in STRING.sub("", text[start:place]):
+        place = text.find(end, place + 1)
+    return place

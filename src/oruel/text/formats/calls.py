@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Collection
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, replace
 
-from oruel.text.arguments.elements import ElementSyntax
-from oruel.text.arguments.quoted import QuotedSyntax
+from oruel.text.arguments.json import JSON
+from oruel.text.arguments.syntax import ArgumentSyntax
 from oruel.text.matching import alternatives
 
 # A marker that only a call begins with.
@@ -13,33 +13,17 @@ MARKER = re.compile(r"<[^<>\s]+>|\[[A-Z_]+\]|<\|[^<>\s]+\|?>|functools\[|\]<\][a
 
 
 @dataclass(frozen=True, slots=True)
-class TagSyntax:
-    """Arguments as tags: (before_key KEY after_key VALUE after_value)*. Strings are written verbatim, other values as
-    JSON, with another tag if `after_key_json` is set; if that contains TYPE, the tag names the type of the value.
-    """
-
-    before_key: str
-    after_key: str
-    after_value: str
-    after_key_json: str
-
-
-@dataclass(frozen=True, slots=True)
 class ToolFormat:
-    """With `between` None, only one call is possible. The arguments are a JSON object unless `tagged`, `spelling` or
-    `elements` is set. `short_ids`: the template only accepts ids of nine letters and digits. `exact`: schemas that
-    can't be enforced are refused.
+    """`between` is None if an answer has one call at most. `short_ids`: the template accepts only ids of nine letters
+    and digits.
     """
 
     begin: str
     middle: str
     end: str
     between: str | None = None
-    tagged: TagSyntax | None = None
+    arguments: ArgumentSyntax = JSON
     short_ids: bool = False
-    spelling: QuotedSyntax | None = None
-    elements: ElementSyntax | None = None
-    exact: bool = False
 
     def before(self, ends: Collection[str]) -> "ToolFormat | None":
         """The format for a model that ends its turn with one of these texts; None if the model would stop inside a
@@ -54,15 +38,7 @@ class ToolFormat:
 
     @property
     def texts(self) -> tuple[str, ...]:
-        tags = astuple(self.tagged) if self.tagged else ()
-        return (
-            self.begin,
-            self.middle,
-            self.end,
-            self.between or "",
-            *tags,
-            self.spelling.quote if self.spelling else "",
-        )
+        return (self.begin, self.middle, self.end, self.between or "", *self.arguments.texts)
 
     @property
     def marker(self) -> str | None:

@@ -6,7 +6,8 @@ from dataclasses import astuple, dataclass, replace
 from typing import Any
 
 from oruel.errors import InvalidParameter
-from oruel.text.formats.calls import TagSyntax, ToolFormat, common_end, common_start
+from oruel.text.arguments.tagged import TagSyntax
+from oruel.text.formats.calls import ToolFormat, common_end, common_start
 from oruel.text.formats.families import Family
 from oruel.text.formats.reasoning import without_reasoning
 from oruel.text.placeholders import ID, INDEX
@@ -126,7 +127,7 @@ class _Probe:
             return None
         tags = TagSyntax(before_key, after_key, after_value, after_key_json)
         end = rest.removeprefix(after_value)
-        written = ToolFormat(one.begin, before.removesuffix(before_key), end, tagged=tags)
+        written = ToolFormat(one.begin, before.removesuffix(before_key), end, arguments=tags)
         call = one.after.removesuffix(end)
         second = call.replace(VALUE, OTHER_VALUE)
         if not (two and two.after.startswith(call) and two.after.endswith(second + end)):

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 
 from oruel.text.arguments.elements import ElementSyntax
 from oruel.text.arguments.quoted import GEMMA, PYTHON
-from oruel.text.formats.calls import TagSyntax, ToolFormat
+from oruel.text.arguments.tagged import TagSyntax
+from oruel.text.formats.calls import ToolFormat
 from oruel.text.formats.channels import ChannelPart, Channels
 from oruel.text.placeholders import INDEX, KIND, LOWER_ID, NAME_AGAIN, TYPE
 
@@ -123,8 +124,7 @@ MUSE = Family(
             f'<|message|><atem:function_calls>\n<atem:invoke name="{NAME_AGAIN}">\n',
             "</atem:invoke>\n</atem:function_calls><|eot|>",
             between="</atem:invoke>\n</atem:function_calls><|eom|><|start|>assistant to=",
-            exact=True,
-            tagged=TagSyntax('<atem:parameter name="', '">', "</atem:parameter>\n", '">'),
+            arguments=TagSyntax('<atem:parameter name="', '">', "</atem:parameter>\n", '">', exact=True),
         ),
     ),
     Channels(
@@ -143,12 +143,12 @@ KIMI_K3 = Family(
             f'" index="{INDEX}"<|sep|>',
             "<|close|>call<|sep|><|close|>tools<|sep|><|close|>message<|sep|><|end_of_msg|>",
             between='<|close|>call<|sep|><|open|>call tool="',
-            exact=True,
-            tagged=TagSyntax(
+            arguments=TagSyntax(
                 '<|open|>argument key="',
                 '" type="string"<|sep|>',
                 "<|close|>argument<|sep|>",
                 f'" type="{TYPE}"<|sep|>',
+                exact=True,
             ),
         ),
     ),
@@ -213,13 +213,13 @@ CALLS_AS_LIST = """
 LFM2 = Family(
     "LFM2",
     ("List of tools: ",),
-    (ToolFormat("<|tool_call_start|>[", "(", ")]<|tool_call_end|>", between="), ", spelling=PYTHON),),
+    (ToolFormat("<|tool_call_start|>[", "(", ")]<|tool_call_end|>", between="), ", arguments=PYTHON),),
     prelude=CALLS_IN_PYTHON,
 )
 GEMMA_4 = Family(
     "Gemma 4",
     ("<|tool_call>call:", '<|"|>'),
-    (ToolFormat("<|tool_call>call:", "{", "}<tool_call|>", between="}<tool_call|><|tool_call>call:", spelling=GEMMA),),
+    (ToolFormat("<|tool_call>call:", "{", "}<tool_call|>", between="}<tool_call|><|tool_call>call:", arguments=GEMMA),),
 )
 GRANITE_3 = Family(
     "Granite 3.3",
@@ -266,7 +266,7 @@ MINIMAX_M3 = Family(
             '">',
             f"{MINIMAX}</invoke>\n{MINIMAX}</tool_call>",
             between=f'{MINIMAX}</invoke>\n{MINIMAX}<invoke name="',
-            elements=ElementSyntax(MINIMAX),
+            arguments=ElementSyntax(MINIMAX),
         ),
     ),
 )

@@ -12,6 +12,7 @@ from oruel.constraints.spec import RulesSpec, rules_spec
 from oruel.constraints.tokens import TokenTable
 from oruel.errors import UnsupportedParameter
 from oruel.text.answer.plain_reader import PlainReader
+from oruel.text.arguments.tagged import TagSyntax
 from oruel.text.formats.families import GEMMA_4, KIMI_K3, LFM2, MINIMAX_M3, MUSE, Family
 from oruel.text.formats.reasoning import State
 from oruel.text.grammars.calls import CallGrammar
@@ -192,8 +193,8 @@ def test_strings_in_tags_keep_their_lengths_and_what_else_they_cannot_be_held_to
             {"type": "string", "minLength": 2, "maxLength": 3}
         )
         form = family.formats[0]
-        assert form.tagged
-        tag = f"{form.tagged.before_key}a{form.tagged.after_key}{text}{form.tagged.after_value}"
+        assert isinstance(form.arguments, TagSyntax)
+        tag = f"{form.arguments.before_key}a{form.arguments.after_key}{text}{form.arguments.after_value}"
         middle = form.middle.replace(NAME_AGAIN, "f").replace(INDEX, "1")
         held = GrammarConstraint(tokens, rules_spec(rules, "tools"), 500)
         written[text] = allows(held, f"f{middle}{tag}{form.end}".encode())

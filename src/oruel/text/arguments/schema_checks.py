@@ -1,0 +1,61 @@
+"""Which JSON Schema keywords the syntaxes other than JSON enforce, and the refusal of all others."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+from oruel.errors import SchemaRefused, UnsupportedParameter
+from oruel.json_schema.keywords import ANNOTATIONS, DEFINITIONS
+from oruel.json_schema.references import plain_references
+
+MAX_CHOICES = 1000
+TAGGED_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+
+LENGTHS = {"minLength", "maxLength"}
+NUMBERS = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"}
+# The keywords that are enforced for each type.
+HELD = {
+    "string": {"pattern", "format"} | LENGTHS,
+    "number": NUMBERS,
+    "integer": NUMBERS,
+    "boolean": set[str](),
+    "null": set[str](),
+    "array": {"items", "minItems", "maxItems"},
+    "object": {"properties", "required", "additionalProperties"},
+}
+# Keywords that restrict nothing, or that no syntax can enforce, which a response header reports.
+IGNORED = ANNOTATIONS | DEFINITIONS
+IGNORED |= {"type", "nullable", "strict", "uniqueItems", "contains", "not", "if", "then", "else", "discriminator"}
+
+
+def refuse(where: str, what: str) -> NoReturn:
+    raise UnsupportedParameter(
+        f"{where} has {what}, which can't be held in the way this model writes calls. Leave it out.", param="tools"
+    )
+
+
+def with_plain_references(schema: Mapping[str, Any], where: str) -> Mapping[str, Any]:
+    """Raises UnsupportedParameter for a reference to nothing in the schema."""
+    try:
+        return plain_references(schema)
+    except SchemaRefused as error:
+        raise UnsupportedParameter(f"{where} can't be enforced: {error.message}.", param="tools") from error
+
+
+def check_keywords(schema: Mapping[str, Any], named: str, where: str) -> None:
+    """Raises UnsupportedParameter for a keyword that isn't enforced for this type."""
+    for keyword in schema:
+        if keyword not in HELD.get(named, ()) and keyword not in IGNORED and not keyword.startswith(("x-", "$")):
+            refuse(where, keyword)
+    if named not in HELD:
+        refuse(where, f"type {named}")
+
+
+def conflict(schema: Mapping[str, Any], other: Any) -> str:
+    """A keyword that restricts values and has different values in both schemas; empty if there is none."""
+    both = [name for name in schema if isinstance(other, Mapping) and name in other and schema[name] != other[name]]
+    return next((name for name in both if name not in ANNOTATIONS), "")
+
+
+def pick(schema: Mapping[str, Any], names: set[str]) -> dict[str, Any]:
+    return {name: value for name, value in schema.items() if name in names}
