@@ -6,7 +6,8 @@ from typing import Protocol
 from oruel.constraints.spec import ConstraintSpec, DocumentOrCallsSpec
 from oruel.errors import UnsupportedParameter
 from oruel.text.answer.channel_reader import ChannelReader
-from oruel.text.answer.plain_reader import PlainReader, Segment
+from oruel.text.answer.plain_reader import PlainReader
+from oruel.text.answer.reader import Segment
 from oruel.text.formats.calls import ToolFormat
 from oruel.text.formats.channels import Channels
 from oruel.text.formats.reasoning import Markers, State, state_after

@@ -35,3 +35,14 @@ def occurrences(pattern: re.Pattern[str], text: str) -> Iterator[tuple[str, int]
     while match is not None:
         yield match[0], match.start()
         match = pattern.search(text, match.start() + 1)
+
+
+def overlap(text: str, *markers: str) -> int:
+    """How many of the last characters may be the beginning of a marker."""
+    longest = 0
+    for marker in markers:
+        length = min(len(text), len(marker) - 1)
+        while length > longest and not text.endswith(marker[:length]):
+            length -= 1
+        longest = max(longest, length)
+    return longest

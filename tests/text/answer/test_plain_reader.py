@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oruel.text.answer.plain_reader import PlainReader, Segment
+from oruel.text.answer.plain_reader import PlainReader
+from oruel.text.answer.reader import Segment
 from oruel.text.arguments.tagged import TagSyntax
 from oruel.text.formats.calls import HERMES, ToolFormat
 from oruel.text.formats.reasoning import Markers, State

@@ -22,6 +22,7 @@ from oruel.text.arguments.schema_checks import (
 )
 from oruel.text.arguments.syntax import ArgumentGrammar
 from oruel.text.lark import Lark, either, quote, without
+from oruel.text.matching import overlap
 
 MOST_REFERENCES = 20
 REFERRING = {"$ref", "anyOf", "oneOf", "allOf"}
@@ -236,8 +237,7 @@ class ElementReader:
             behind = CLOSING.match(text, len(self._mark))
             return self._close(behind.end()) if behind else None
         if end < 0:
-            lengths = range(len(self._mark) - 1, 0, -1)
-            end = len(text) - next((n for n in lengths if text.endswith(self._mark[:n])), 0)
+            end = len(text) - overlap(text, self._mark)
         is_text = self._stack[-1].schema["type"] == "string"
         return (end, json.dumps(text[:end], ensure_ascii=False)[1:-1] if is_text else text[:end]) if end else None
 

@@ -22,6 +22,7 @@ from oruel.text.arguments.schema_checks import (
 )
 from oruel.text.arguments.syntax import ArgumentGrammar
 from oruel.text.lark import Lark, either, quote, without
+from oruel.text.matching import overlap
 
 IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 APOSTROPHES = r"""/'([^'\\]|\\['"\\bfnrt])*'/"""
@@ -382,7 +383,7 @@ class QuotedReader:
     def _raw(self, text: str) -> tuple[int, str] | None:
         end = text.find(self._quote)
         if end < 0:
-            end = len(text) - next((n for n in range(len(self._quote) - 1, 0, -1) if text.endswith(self._quote[:n])), 0)
+            end = len(text) - overlap(text, self._quote)
         return (end, escape_json(text[:end])) if end else None
 
 
