@@ -53,13 +53,13 @@ class PlainDialect:
     def __init__(
         self,
         control: Mapping[str, int],
-        spelt: Callable[[str], list[int]],
+        tokenize: Callable[[str], list[int]],
         markers: Markers | None,
         tool_format: ToolFormat | None,
     ) -> None:
         self._markers = markers
         self._format = tool_format
-        self._forms = PlainGrammars(control, markers, spelt(markers.close if markers else ""))
+        self._grammars = PlainGrammars(control, markers, tokenize(markers.close if markers else ""))
 
     @property
     def texts(self) -> Collection[str]:
@@ -74,19 +74,19 @@ class PlainDialect:
         if choice.mode != "none" and self._format:
             must, several = choice.mode == "required" or answers_document(request), request.parallel_tool_calls
             if not answers_document(request):
-                return self._forms.calls(self._format, callable_tools(request), state, must=must, several=several)
+                return self._grammars.calls(self._format, callable_tools(request), state, must=must, several=several)
             if self._format.marker is None:
                 raise UnsupportedParameter(
-                    f"response_format is {request.response_format.type}, but calls of this model can't be told from "
-                    'JSON. Leave tools or response_format out, or send tool_choice "required" or "none".',
+                    f"response_format is {request.response_format.type}, but this model's calls look like JSON "
+                    'documents. Leave out tools or response_format, or send tool_choice "required" or "none".',
                     param="response_format",
                 )
             # As without tools, the model doesn't reason first unless the prompt has opened the reasoning.
             begun = State.TEXT if state is State.EITHER else state
-            calls = self._forms.calls(self._format, callable_tools(request), begun, must=must, several=several)
-            return DocumentOrCallsSpec(self._forms.document(request.response_format, begun), calls)
+            calls = self._grammars.calls(self._format, callable_tools(request), begun, must=must, several=several)
+            return DocumentOrCallsSpec(self._grammars.document(request.response_format, begun), calls)
         if request.response_format.type != "text":
-            return self._forms.document(request.response_format, state)
+            return self._grammars.document(request.response_format, state)
         return None
 
     def reader(self, request: ChatRequest, state: State) -> AnswerReader | None:
@@ -103,14 +103,14 @@ class ChannelDialect:
     def __init__(
         self,
         control: Mapping[str, int],
-        spelt: Callable[[str], list[int]],
+        tokenize: Callable[[str], list[int]],
         channels: Channels,
         formats: tuple[ToolFormat, ...],
     ) -> None:
         self._channels = channels
         self._formats = formats
-        leave = spelt(channels.reasoning.close if channels.reasoning else "")
-        self._forms = ChannelGrammars(control, channels, formats, leave)
+        leave = tokenize(channels.reasoning.close if channels.reasoning else "")
+        self._grammars = ChannelGrammars(control, channels, formats, leave)
 
     @property
     def texts(self) -> Collection[str]:
@@ -123,12 +123,12 @@ class ChannelDialect:
         choice = request.tool_choice
         if choice.mode != "none" and self._formats:
             must, several = choice.mode == "required" or answers_document(request), request.parallel_tool_calls
-            calls = self._forms.calls(callable_tools(request), state, must=must, several=several)
+            calls = self._grammars.calls(callable_tools(request), state, must=must, several=several)
             if not answers_document(request):
                 return calls
-            return DocumentOrCallsSpec(self._forms.document(request.response_format, state), calls)
+            return DocumentOrCallsSpec(self._grammars.document(request.response_format, state), calls)
         if request.response_format.type != "text":
-            return self._forms.document(request.response_format, state)
+            return self._grammars.document(request.response_format, state)
         return None
 
     def reader(self, request: ChatRequest, state: State) -> AnswerReader | None:

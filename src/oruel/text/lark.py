@@ -59,12 +59,12 @@ def escape(text: str) -> str:
     return re.escape(text).replace("\\\n", r"\n").replace("/", r"\/")
 
 
-def not_beginning_with(name: str, *texts: str) -> str:
+def terminal_not_starting_with(name: str, *texts: str) -> str:
     """A terminal for every text that begins with none of `texts`."""
     return f"{name}: /{ANYTHING}/" + "".join(f" & ~/{escape(text)}{ANYTHING}/" for text in texts) + "\n"
 
 
-def without(name: str, texts: Collection[str]) -> str:
+def terminal_without(name: str, texts: Collection[str]) -> str:
     """A terminal for every text that contains none of `texts`."""
     refused = "|".join(map(escape, texts))
     return f"{name}: /{ANYTHING}/" + (f" & ~/{ANYTHING}({refused}){ANYTHING}/" if texts else "") + "\n"

@@ -24,6 +24,6 @@ PATTERNS = {
 PLACEHOLDERS = re.compile(f"([{''.join(PATTERNS)}])")
 
 
-def pattern(text: str) -> str:
+def regex_for(text: str) -> str:
     """A regular expression for a text of a format."""
     return "".join(PATTERNS.get(part) or re.escape(part) for part in PLACEHOLDERS.split(text))

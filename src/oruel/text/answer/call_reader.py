@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from oruel.text.arguments.syntax import ArgumentReader
 from oruel.text.formats.calls import ToolFormat
-from oruel.text.placeholders import LOWER_ID, NAME, pattern
+from oruel.text.placeholders import LOWER_ID, NAME, regex_for
 from oruel.types import Tool, ToolCallDelta
 
 LETTERS = string.ascii_letters + string.digits
@@ -23,11 +23,11 @@ class CallReader:
         self._state: Callable[[str], tuple[int, list[ToolCallDelta]] | None] = self._name
         self._arguments: ArgumentReader | None = None
         first, end, between = tool_format.arguments.first, tool_format.end, tool_format.between
-        ahead = f"(?={'|'.join(map(pattern, [first, end, between or end]))})" if first else ""
-        self._named = re.compile(f"({NAME}){pattern(tool_format.middle)}{ahead}")
-        self._follows = re.compile("|".join(pattern(text) for text in (end, between) if text is not None))
-        self._end = re.compile(pattern(tool_format.end))
-        self._between = re.compile(pattern(tool_format.between)) if tool_format.between is not None else None
+        ahead = f"(?={'|'.join(map(regex_for, [first, end, between or end]))})" if first else ""
+        self._named = re.compile(f"({NAME}){regex_for(tool_format.middle)}{ahead}")
+        self._follows = re.compile("|".join(regex_for(text) for text in (end, between) if text is not None))
+        self._end = re.compile(regex_for(tool_format.end))
+        self._between = re.compile(regex_for(tool_format.between)) if tool_format.between is not None else None
         self.is_whole = False
         self.has_ended = False
 
@@ -45,7 +45,7 @@ class CallReader:
         return found.end(), [ToolCallDelta(self._index, self._call_id(), found[1])]
 
     def _call_id(self) -> str:
-        return lower_id() if LOWER_ID in self._format.begin else call_id(short=self._format.short_ids)
+        return new_lower_id() if LOWER_ID in self._format.begin else new_call_id(short=self._format.short_ids)
 
     def _read_arguments(self, text: str) -> tuple[int, list[ToolCallDelta]] | None:
         assert self._arguments is not None
@@ -64,19 +64,19 @@ class CallReader:
         rest = (self._format.between or "").removeprefix(self._format.end)
         if self._format.between is not None and self._format.between.startswith(self._format.end):
             # The end of the calls is also the beginning of the text between two.
-            behind = text[found.end() :]
-            self.is_whole = not behind.strip()
-            if not behind or rest.startswith(behind[: len(rest)]):
+            after = text[found.end() :]
+            self.is_whole = not after.strip()
+            if not after or rest.startswith(after[: len(rest)]):
                 return None
         self.is_whole = self.has_ended = True
         return found.end(), []
 
 
-def call_id(*, short: bool) -> str:
+def new_call_id(*, short: bool) -> str:
     if short:
         return "".join(secrets.choice(LETTERS) for _ in range(9))
     return f"call_{secrets.token_hex(12)}"
 
 
-def lower_id() -> str:
+def new_lower_id() -> str:
     return "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(10))

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from oruel.text.answer.call_reader import CallReader
 from oruel.text.answer.reader import BufferedReader, Segment
 from oruel.text.formats.calls import ToolFormat
-from oruel.text.formats.channels import Channels, marks
+from oruel.text.formats.channels import Channels, find_marks
 from oruel.text.formats.reasoning import State
 from oruel.text.matching import overlap
-from oruel.text.placeholders import PLACEHOLDERS, pattern
+from oruel.text.placeholders import PLACEHOLDERS, regex_for
 from oruel.types import Tool
 
 # A longer text is no header.
@@ -52,7 +52,7 @@ class ChannelReader(BufferedReader):
         self._between = [text for text in (channels.again, channels.final.close.removeprefix(aside)) if text]
         self._ends = {part.close for part in channels.parts if part.close} | set(filter(None, [channels.again]))
         texts = (*channels.texts, *(text for each in formats for text in each.texts))
-        self._marks = sorted(self._ends.union(marks(texts)), key=len, reverse=True)
+        self._marks = sorted(self._ends.union(find_marks(texts)), key=len, reverse=True)
         self._is_reasoning = state is State.REASONING
         self._goes_on = False
 
@@ -67,7 +67,7 @@ class ChannelReader(BufferedReader):
 
     def _part_headers(self) -> list[_Header]:
         kinds = [(self._channels.reasoning, True), (self._channels.aside, False), (self._channels.final, False)]
-        return [header(part.open, self._enter_text(reasons)) for part, reasons in kinds if part]
+        return [build_header(part.open, self._enter_text(reasons)) for part, reasons in kinds if part]
 
     def _enter_text(self, is_reasoning: bool) -> Callable[[], None]:
         def enter() -> None:
@@ -81,7 +81,7 @@ class ChannelReader(BufferedReader):
             self._calls = CallReader(tool_format, self._tools)
             self._state = self._call
 
-        return header(tool_format.begin, enter)
+        return build_header(tool_format.begin, enter)
 
     def _header(self, final: bool) -> bool:
         """Before a part."""
@@ -143,5 +143,5 @@ class ChannelReader(BufferedReader):
         return self._take_calls(self._gap)
 
 
-def header(text: str, enters: Callable[[], None]) -> _Header:
-    return _Header(PLACEHOLDERS.split(text)[0], re.compile(pattern(text)), enters)
+def build_header(text: str, enters: Callable[[], None]) -> _Header:
+    return _Header(PLACEHOLDERS.split(text)[0], re.compile(regex_for(text)), enters)

@@ -9,19 +9,19 @@ from typing import Any, NoReturn
 from oruel.constraints.spec import embedded
 from oruel.json_schema.references import plain_references, resolve_pointer
 from oruel.text.arguments.schema_checks import (
-    HELD,
+    ENFORCED,
     LENGTHS,
     MAX_CHOICES,
     NUMBERS,
     TAGGED_KEY,
     check_keywords,
-    conflict,
-    pick,
-    refuse,
-    with_plain_references,
+    conflicting_keyword,
+    pick_keywords,
+    refuse_schema,
+    require_plain_references,
 )
 from oruel.text.arguments.syntax import ArgumentGrammar
-from oruel.text.lark import Lark, either, quote, without
+from oruel.text.lark import Lark, either, quote, terminal_without
 from oruel.text.matching import overlap
 
 MOST_REFERENCES = 20
@@ -56,10 +56,10 @@ class ElementSyntax:
     def reader(self, parameters: Mapping[str, Any], follows: re.Pattern[str]) -> "ElementReader":
         return ElementReader(self, parameters)
 
-    def opened(self, key: str) -> str:
+    def opening_tag(self, key: str) -> str:
         return f"{self.mark}<{key}>"
 
-    def closed(self, key: str) -> str:
+    def closing_tag(self, key: str) -> str:
         return f"{self.mark}</{key}>"
 
 
@@ -72,7 +72,7 @@ class ElementRules:
         self._prefix = prefix
         self._where = where
         self._root: Mapping[str, Any] = {}
-        self._referred: dict[str, str] = {}
+        self._references: dict[str, str] = {}
         self._lines: list[str] = []
 
     @property
@@ -80,12 +80,12 @@ class ElementRules:
         return "".join(self._lines)
 
     def arguments(self, schema: Mapping[str, Any]) -> str:
-        schema = self._root = with_plain_references(schema, self._where)
+        schema = self._root = require_plain_references(schema, self._where)
         check_keywords(schema, "object", self._where)
         return self._members(schema, "")
 
     def _refuse(self, path: str, what: str) -> NoReturn:
-        refuse(self._where + path, what)
+        refuse_schema(self._where + path, what)
 
     def _rule(self, body: str) -> str:
         name = f"{self._prefix}e{len(self._lines)}"
@@ -102,8 +102,8 @@ class ElementRules:
 
     def _element(self, key: str, schema: Any, path: str) -> str:
         if not TAGGED_KEY.fullmatch(key):
-            self._refuse(path, f"the property {json.dumps(key, ensure_ascii=False)}")
-        return f"{self._lark.literal(self._elements.opened(key))} {self._closed(key, schema, path)}"
+            self._refuse(path, f"the property name {json.dumps(key, ensure_ascii=False)}")
+        return f"{self._lark.literal(self._elements.opening_tag(key))} {self._closed(key, schema, path)}"
 
     def _closed(self, key: str, schema: Any, path: str) -> str:
         """A value and its closing tag."""
@@ -111,16 +111,16 @@ class ElementRules:
             return self._rule(self._value(key, schema, path))
         # The schema may refer to itself.
         name = f"{key} {json.dumps(schema)}"
-        if name not in self._referred:
-            self._referred[name] = f"{self._prefix}r{len(self._referred)}"
+        if name not in self._references:
+            self._references[name] = f"{self._prefix}r{len(self._references)}"
             body = self._value(key, schema, path)
-            self._lines.append(f"{self._referred[name]}: {body}\n")
-        return self._referred[name]
+            self._lines.append(f"{self._references[name]}: {body}\n")
+        return self._references[name]
 
     def _value(self, key: str, schema: Any, path: str) -> str:
-        plain, close = single_type_schema(schema, self._root), self._lark.literal(self._elements.closed(key))
+        plain, close = single_type_schema(schema, self._root), self._lark.literal(self._elements.closing_tag(key))
         if plain is None:
-            self._refuse(path, ambiguity_of(schema))
+            self._refuse(path, describe_ambiguity(schema))
         named = plain["type"]
         if "enum" in plain or "const" in plain:
             return f"{self._choice(plain, path)} {close}"
@@ -131,31 +131,31 @@ class ElementRules:
             return f"{self._items(plain, path)} {close}"
         if named == "object":
             if not plain.get("properties") and plain.get("additionalProperties", True) is not False:
-                self._refuse(path, "properties without names")
+                self._refuse(path, "an object without declared properties")
             return f"{self._members(plain, path)} {close}"
         if named == "boolean":
             return f'("true" | "false") {close}'
-        number = self._rule(embedded({"type": named, **pick(plain, NUMBERS)}))
+        number = self._rule(embedded({"type": named, **pick_keywords(plain, NUMBERS)}))
         return f"{number} {close}"
 
     def _choice(self, schema: Mapping[str, Any], path: str) -> str:
         choices = [choice for choice in schema.get("enum", [schema.get("const")]) if choice is not None]
         if len(choices) > MAX_CHOICES:
-            self._refuse(path, f"{len(choices)} values to choose from, more than {MAX_CHOICES}")
+            self._refuse(path, f"{len(choices)} enum values, more than {MAX_CHOICES}")
         if schema["type"] not in ("string", "number", "integer", "boolean"):
-            self._refuse(path, f"a choice of {schema['type']}s")
+            self._refuse(path, f"an enum of type {schema['type']}")
         return either(quote(choice if isinstance(choice, str) else json.dumps(choice)) for choice in choices)
 
     def _text(self, schema: Mapping[str, Any], key: str, path: str) -> str:
-        for keyword in pick(schema, HELD["string"]):
+        for keyword in pick_keywords(schema, ENFORCED["string"]):
             if keyword not in LENGTHS:
                 self._refuse(path, keyword)
         least, most = schema.get("minLength", 0), schema.get("maxLength", "")
         terminal = f"{self._prefix}T{len(self._lines)}".upper()
         plain = [] if self._lark.is_control(self._elements.mark) else [self._elements.mark]
         held = f" & /(.|\\n){{{least},{most}}}/" if least or most != "" else ""
-        self._lines.append(without(terminal, plain).rstrip("\n") + f"{held}\n")
-        self._lines.append(self._lark.up_to(terminal.lower(), self._elements.closed(key), terminal))
+        self._lines.append(terminal_without(terminal, plain).rstrip("\n") + f"{held}\n")
+        self._lines.append(self._lark.up_to(terminal.lower(), self._elements.closing_tag(key), terminal))
         return terminal.lower()
 
     def _items(self, schema: Mapping[str, Any], path: str) -> str:
@@ -168,7 +168,7 @@ class ElementRules:
         return f"{item}{{{least},{'' if most is None else most}}}"
 
 
-def ambiguity_of(schema: Any) -> str:
+def describe_ambiguity(schema: Any) -> str:
     """Why no reader could tell the type of a value."""
     if isinstance(schema, Mapping) and "$ref" in schema:
         return f"$ref {schema['$ref']}"
@@ -207,10 +207,10 @@ class ElementReader:
         return self._leaf(text)
 
     def _tag(self, text: str) -> tuple[int, str] | None:
-        behind = text.removeprefix(self._mark)
-        if closing := CLOSING.match(behind):
-            return self._close(len(text) - len(behind) + closing.end())
-        opening = OPENING.match(behind)
+        tag = text.removeprefix(self._mark)
+        if closing := CLOSING.match(tag):
+            return self._close(len(text) - len(tag) + closing.end())
+        opening = OPENING.match(tag)
         if not text.startswith(self._mark) or not opening:
             return None
         top = self._stack[-1]
@@ -234,8 +234,8 @@ class ElementReader:
     def _leaf(self, text: str) -> tuple[int, str] | None:
         end = text.find(self._mark)
         if end == 0:
-            behind = CLOSING.match(text, len(self._mark))
-            return self._close(behind.end()) if behind else None
+            closing = CLOSING.match(text, len(self._mark))
+            return self._close(closing.end()) if closing else None
         if end < 0:
             end = len(text) - overlap(text, self._mark)
         is_text = self._stack[-1].schema["type"] == "string"
@@ -253,17 +253,17 @@ def single_type_schema(schema: Any, root: Mapping[str, Any]) -> dict[str, Any] |
         if "$ref" in schema:
             inner = resolve_pointer(root, schema["$ref"])
         elif keyword := next((name for name in ("anyOf", "oneOf", "allOf") if name in schema), None):
-            ways = [way for way in schema[keyword] if not is_null(way)]
-            inner = ways[0] if len(ways) == 1 else None
+            branches = [branch for branch in schema[keyword] if not is_null(branch)]
+            inner = branches[0] if len(branches) == 1 else None
         else:
-            return with_type(found)
-        if not isinstance(inner, Mapping) or conflict(found, inner):
+            return add_type(found)
+        if not isinstance(inner, Mapping) or conflicting_keyword(found, inner):
             return None
         schema = {**found, **inner}
     return None
 
 
-def with_type(schema: dict[str, Any]) -> dict[str, Any] | None:
+def add_type(schema: dict[str, Any]) -> dict[str, Any] | None:
     named = schema.get("type")
     if isinstance(named, list):
         others = [each for each in named if each != "null"]

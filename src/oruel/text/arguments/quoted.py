@@ -1,4 +1,4 @@
-"""Arguments quoted in another way than JSON's, as Python and Gemma write them."""
+"""Arguments in a quoted syntax other than JSON, such as Python's or Gemma's."""
 
 import json
 import re
@@ -9,19 +9,19 @@ from typing import Any, NoReturn
 from oruel.constraints.spec import embedded
 from oruel.json_schema.references import resolve_pointer
 from oruel.text.arguments.schema_checks import (
-    HELD,
+    ENFORCED,
     IGNORED,
     LENGTHS,
     MAX_CHOICES,
     NUMBERS,
     check_keywords,
-    conflict,
-    pick,
-    refuse,
-    with_plain_references,
+    conflicting_keyword,
+    pick_keywords,
+    refuse_schema,
+    require_plain_references,
 )
 from oruel.text.arguments.syntax import ArgumentGrammar
-from oruel.text.lark import Lark, either, quote, without
+from oruel.text.lark import Lark, either, quote, terminal_without
 from oruel.text.matching import overlap
 
 IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -77,13 +77,13 @@ class QuotedRules:
     names the schema in messages. Raises UnsupportedParameter for keywords that the syntax can't enforce.
     """
 
-    def __init__(self, lark: Lark, spelling: QuotedSyntax, prefix: str, where: str) -> None:
+    def __init__(self, lark: Lark, syntax: QuotedSyntax, prefix: str, where: str) -> None:
         self._lark = lark
-        self._spelling = spelling
+        self._syntax = syntax
         self._prefix = prefix
         self._where = where
         self._definitions: Mapping[str, Any] = {}
-        self._referred: dict[str, str] = {}
+        self._references: dict[str, str] = {}
         self._lines: list[str] = []
         self._any = ""
 
@@ -92,12 +92,12 @@ class QuotedRules:
         return "".join(self._lines)
 
     def arguments(self, schema: Mapping[str, Any]) -> str:
-        schema = self._definitions = with_plain_references(schema, self._where)
+        schema = self._definitions = require_plain_references(schema, self._where)
         self._check(schema, "object", "")
-        return self._members(schema, self._spelling.assign, "")
+        return self._members(schema, self._syntax.assign, "")
 
     def _refuse(self, path: str, what: str) -> NoReturn:
-        refuse(self._where + path, what)
+        refuse_schema(self._where + path, what)
 
     def _rule(self, body: str) -> str:
         name = f"{self._prefix}s{len(self._lines)}"
@@ -111,13 +111,13 @@ class QuotedRules:
             self._refuse(path, json.dumps(schema))
         if "$ref" in schema:
             for keyword in schema.keys() - IGNORED - {"$ref"}:
-                self._refuse(path, f"{keyword} beside $ref")
+                self._refuse(path, f"{keyword} next to $ref")
             return self._reference(schema["$ref"], path)
         if "enum" in schema or "const" in schema:
             return self._choice(schema.get("enum", [schema.get("const")]), path)
         for keyword in ("anyOf", "oneOf", "allOf"):
             if keyword in schema:
-                return self._combined(keyword, schema, path)
+                return self._combine(keyword, schema, path)
         named = schema.get("type") or infer_type(schema)
         if named is None:
             self._check(schema, "null", path)
@@ -126,26 +126,26 @@ class QuotedRules:
             return either(self._typed(name, keywords_of_type(schema, name), path) for name in named)
         return self._typed(named, schema, path)
 
-    def _combined(self, keyword: str, schema: Mapping[str, Any], path: str) -> str:
+    def _combine(self, keyword: str, schema: Mapping[str, Any], path: str) -> str:
         rest = {name: value for name, value in schema.items() if name != keyword}
         if keyword == "allOf" and len(schema[keyword]) != 1:
             self._refuse(path, keyword)
-        ways: list[str] = []
+        branches: list[str] = []
         for number, each in enumerate(schema[keyword]):
-            if both := conflict(rest, each):
-                self._refuse(path, f"{both} beside {keyword}")
+            if both := conflicting_keyword(rest, each):
+                self._refuse(path, f"{both} next to {keyword}")
             joined = {**rest, **each} if isinstance(each, Mapping) else each
-            ways.append(self._value(joined, f"{path}.{keyword}[{number}]"))
-        return either(ways)
+            branches.append(self._value(joined, f"{path}.{keyword}[{number}]"))
+        return either(branches)
 
     def _reference(self, reference: str, path: str) -> str:
-        if reference not in self._referred:
-            name = f"{self._prefix}r{len(self._referred)}"
-            self._referred[reference] = name
-            self._lines.append(f"{name}: {self._value(self._resolved(reference, path), path)}\n")
-        return self._referred[reference]
+        if reference not in self._references:
+            name = f"{self._prefix}r{len(self._references)}"
+            self._references[reference] = name
+            self._lines.append(f"{name}: {self._value(self._resolve(reference, path), path)}\n")
+        return self._references[reference]
 
-    def _resolved(self, reference: str, path: str) -> Any:
+    def _resolve(self, reference: str, path: str) -> Any:
         found = resolve_pointer(self._definitions, reference)
         if found is None:
             self._refuse(path, f"$ref {reference}")
@@ -156,7 +156,7 @@ class QuotedRules:
         if named == "string":
             return self._text(schema, path)
         if named in ("number", "integer"):
-            return self._rule(embedded({"type": named, **pick(schema, NUMBERS)}))
+            return self._rule(embedded({"type": named, **pick_keywords(schema, NUMBERS)}))
         if named in ("boolean", "null"):
             return self._words("null" if named == "null" else "true", "null" if named == "null" else "false")
         if named == "array":
@@ -167,8 +167,8 @@ class QuotedRules:
         check_keywords(schema, named, self._where + path)
 
     def _text(self, schema: Mapping[str, Any], path: str) -> str:
-        limits = pick(schema, HELD["string"])
-        if not self._spelling.quote:
+        limits = pick_keywords(schema, ENFORCED["string"])
+        if not self._syntax.quote:
             as_json = embedded({"type": "string", **limits})
             return self._rule(as_json) if limits else either([self._rule(as_json), self._apostrophes])
         for keyword in limits:
@@ -179,12 +179,12 @@ class QuotedRules:
     def _raw(self, least: int, most: int | str) -> str:
         """Text between two quotes, without escapes."""
         terminal = f"{self._prefix}T{len(self._lines)}".upper()
-        plain = [] if self._lark.is_control(self._spelling.quote) else [self._spelling.quote]
+        plain = [] if self._lark.is_control(self._syntax.quote) else [self._syntax.quote]
         held = f" & /(.|\\n){{{least},{most}}}/" if least or most != "" else ""
-        self._lines.append(without(terminal, plain).rstrip("\n") + f"{held}\n")
+        self._lines.append(terminal_without(terminal, plain).rstrip("\n") + f"{held}\n")
         rule = terminal.lower()
-        self._lines.append(self._lark.up_to(rule, self._spelling.quote, terminal))
-        return self._rule(f"{self._lark.literal(self._spelling.quote)} {rule}")
+        self._lines.append(self._lark.up_to(rule, self._syntax.quote, terminal))
+        return self._rule(f"{self._lark.literal(self._syntax.quote)} {rule}")
 
     @property
     def _apostrophes(self) -> str:
@@ -193,7 +193,7 @@ class QuotedRules:
         return terminal
 
     def _words(self, *wanted: str) -> str:
-        return either(quote(word) for word, meant in self._spelling.words.items() if meant in wanted)
+        return either(quote(word) for word, meant in self._syntax.words.items() if meant in wanted)
 
     def _array(self, schema: Mapping[str, Any], path: str) -> str:
         item = self._rule(self._value(schema.get("items", True), f"{path}.items"))
@@ -203,21 +203,21 @@ class QuotedRules:
         if most is not None and most < least:
             self._refuse(path, "maxItems below minItems")
         bounds = f"{{{max(least - 1, 0)},{'' if most is None else most - 1}}}"
-        items = f"{item} ({quote(self._spelling.comma)} {item}){bounds}"
+        items = f"{item} ({quote(self._syntax.comma)} {item}){bounds}"
         return self._rule(f'"[" {items if least else f"({items})?"} "]"')
 
     def _object(self, schema: Mapping[str, Any], path: str) -> str:
         more = schema.get("additionalProperties", True)
         if schema.get("properties") or more is False:
-            return self._rule(f'"{{" {self._members(schema, self._spelling.nested, path)} "}}"')
+            return self._rule(f'"{{" {self._members(schema, self._syntax.nested, path)} "}}"')
         value = self._rule(self._value(more, f"{path}.additionalProperties"))
-        pair = self._rule(f"{self._free_key} {quote(self._spelling.nested)} {value}")
-        pairs = f"{pair} ({quote(self._spelling.comma)} {pair})*"
+        pair = self._rule(f"{self._free_key} {quote(self._syntax.nested)} {value}")
+        pairs = f"{pair} ({quote(self._syntax.comma)} {pair})*"
         return self._rule(f'"{{" {pairs if schema.get("required") else f"({pairs})?"} "}}"')
 
     @property
     def _free_key(self) -> str:
-        if self._spelling.quotes_keys:
+        if self._syntax.quotes_keys:
             return self._rule(embedded({"type": "string"}))
         terminal = f"{self._prefix}T{len(self._lines)}".upper()
         self._lines.append(f"{terminal}: /{IDENTIFIER.pattern}/\n")
@@ -230,7 +230,7 @@ class QuotedRules:
         for key in required:
             if key not in properties:
                 self._refuse(path, f"the required property {json.dumps(key)} without a schema")
-        names = sorted(properties, key=str.lower) if self._spelling.sorts else list(properties)
+        names = sorted(properties, key=str.lower) if self._syntax.sorts else list(properties)
         members = [
             (
                 self._rule(f"{self._key(key, assign, path)} {self._value(properties[key], f'{path}.{key}')}"),
@@ -241,10 +241,10 @@ class QuotedRules:
         return self._chain(members)
 
     def _key(self, key: str, assign: str, path: str) -> str:
-        if self._spelling.quotes_keys and assign == self._spelling.nested:
+        if self._syntax.quotes_keys and assign == self._syntax.nested:
             return quote(json.dumps(key, ensure_ascii=False) + assign)
         if not IDENTIFIER.fullmatch(key):
-            self._refuse(path, f"the property {json.dumps(key, ensure_ascii=False)}")
+            self._refuse(path, f"the property name {json.dumps(key, ensure_ascii=False)}")
         return quote(key + assign)
 
     def _chain(self, members: Sequence[tuple[str, bool]]) -> str:
@@ -253,7 +253,7 @@ class QuotedRules:
         for place, (member, is_required) in reversed(list(enumerate(members))):
             if all(not needed for _, needed in members[:place]):
                 firsts.append(f"{member} {rest}")
-            following = f"{quote(self._spelling.comma)} {member}"
+            following = f"{quote(self._syntax.comma)} {member}"
             rest = self._rule(f"{following if is_required else f'({following})?'} {rest}")
         if not firsts:
             return ""
@@ -261,44 +261,44 @@ class QuotedRules:
 
     def _choice(self, choices: Sequence[Any], path: str) -> str:
         if len(choices) > MAX_CHOICES:
-            self._refuse(path, f"{len(choices)} values to choose from, more than {MAX_CHOICES}")
-        return self._rule(either(way for choice in choices for way in self._ways(choice)))
+            self._refuse(path, f"{len(choices)} enum values, more than {MAX_CHOICES}")
+        return self._rule(either(spelling for choice in choices for spelling in self._spellings(choice)))
 
-    def _ways(self, value: Any) -> list[str]:
+    def _spellings(self, value: Any) -> list[str]:
         """A given value, as one expression for each way to write it."""
-        if isinstance(value, str) and not self._spelling.quote:
+        if isinstance(value, str) and not self._syntax.quote:
             text = json.dumps(value, ensure_ascii=False)
             return [quote(text), *([quote(f"'{value}'")] if text[1:-1] == value and "'" not in value else [])]
         if value is None or isinstance(value, bool):
             return [self._words(json.dumps(value))]
-        return [self._lark.literal(self._written(value))]
+        return [self._lark.literal(self._write(value))]
 
-    def _written(self, value: Any) -> str:
-        spelling = self._spelling
-        if isinstance(value, str) and spelling.quote:
-            return f"{spelling.quote}{value}{spelling.quote}"
+    def _write(self, value: Any) -> str:
+        syntax = self._syntax
+        if isinstance(value, str) and syntax.quote:
+            return f"{syntax.quote}{value}{syntax.quote}"
         if value is None or isinstance(value, bool):
-            return next(word for word, meant in spelling.words.items() if meant == json.dumps(value))
+            return next(word for word, meant in syntax.words.items() if meant == json.dumps(value))
         if isinstance(value, list):
-            return f"[{spelling.comma.join(map(self._written, value))}]"
+            return f"[{syntax.comma.join(map(self._write, value))}]"
         if isinstance(value, dict):
-            keys = {key: json.dumps(key, ensure_ascii=False) if spelling.quotes_keys else key for key in value}
-            pairs = (f"{keys[key]}{spelling.nested}{self._written(item)}" for key, item in value.items())
-            return f"{{{spelling.comma.join(pairs)}}}"
+            keys = {key: json.dumps(key, ensure_ascii=False) if syntax.quotes_keys else key for key in value}
+            pairs = (f"{keys[key]}{syntax.nested}{self._write(item)}" for key, item in value.items())
+            return f"{{{syntax.comma.join(pairs)}}}"
         return json.dumps(value, ensure_ascii=False)
 
     @property
     def _anything(self) -> str:
         if not self._any:
             self._any = f"{self._prefix}any"
-            ways = [self._typed(named, {}, "") for named in ("string", "number", "boolean", "null", "array", "object")]
-            self._lines.append(f"{self._any}: {either(ways)}\n")
+            types = [self._typed(named, {}, "") for named in ("string", "number", "boolean", "null", "array", "object")]
+            self._lines.append(f"{self._any}: {either(types)}\n")
         return self._any
 
 
 def keywords_of_type(schema: Mapping[str, Any], named: str) -> dict[str, Any]:
     """The schema without the keywords of other types."""
-    others = {keyword for name, keywords in HELD.items() if name != named for keyword in keywords} - HELD.get(
+    others = {keyword for name, keywords in ENFORCED.items() if name != named for keyword in keywords} - ENFORCED.get(
         named, set()
     )
     return {name: value for name, value in schema.items() if name not in others}
@@ -306,15 +306,15 @@ def keywords_of_type(schema: Mapping[str, Any], named: str) -> dict[str, Any]:
 
 def infer_type(schema: Mapping[str, Any]) -> str | None:
     """The type that the keywords imply, if the schema doesn't say."""
-    return next((name for name, keywords in HELD.items() if keywords.intersection(schema)), None)
+    return next((name for name, keywords in ENFORCED.items() if keywords.intersection(schema)), None)
 
 
 class QuotedReader:
     """Is fed the text from the beginning of the arguments. `is_complete` once the bracket follows that ends them."""
 
-    def __init__(self, spelling: QuotedSyntax) -> None:
-        self._spelling = spelling
-        self._quotes = [spelling.quote] if spelling.quote else ['"', "'"]
+    def __init__(self, syntax: QuotedSyntax) -> None:
+        self._syntax = syntax
+        self._quotes = [syntax.quote] if syntax.quote else ['"', "'"]
         self._quote = ""  # quote of the current string
         self._depth = 0
         self._is_open = False
@@ -338,14 +338,14 @@ class QuotedReader:
             self._depth += 1
             return 1, text[0]
         if text[0] in ")}]":
-            return self._closed(text[0])
+            return self._close(text[0])
         if text[0] in ",:":
             return 1, f"{text[0]} "
         if text[0].isspace():
             return 1, ""
         return self._word(text)
 
-    def _closed(self, bracket: str) -> tuple[int, str]:
+    def _close(self, bracket: str) -> tuple[int, str]:
         if self._depth:
             self._depth -= 1
             return 1, bracket
@@ -359,13 +359,13 @@ class QuotedReader:
             return None
         if text[found.end()] in "=:":
             return found.end() + 1, f"{json.dumps(found[0], ensure_ascii=False)}: "
-        return found.end(), self._spelling.words.get(found[0], found[0])
+        return found.end(), self._syntax.words.get(found[0], found[0])
 
     def _in_string(self, text: str) -> tuple[int, str] | None:
         if text.startswith(self._quote):
             length, self._quote = len(self._quote), ""
             return length, '"'
-        if self._spelling.quote:
+        if self._syntax.quote:
             return self._raw(text)
         if self._quote == "'" and text[0] == "\\":
             return self._escape(text)

@@ -14,7 +14,7 @@ TAGGED_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 LENGTHS = {"minLength", "maxLength"}
 NUMBERS = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"}
 # The keywords that are enforced for each type.
-HELD = {
+ENFORCED = {
     "string": {"pattern", "format"} | LENGTHS,
     "number": NUMBERS,
     "integer": NUMBERS,
@@ -28,13 +28,14 @@ IGNORED = ANNOTATIONS | DEFINITIONS
 IGNORED |= {"type", "nullable", "strict", "uniqueItems", "contains", "not", "if", "then", "else", "discriminator"}
 
 
-def refuse(where: str, what: str) -> NoReturn:
+def refuse_schema(where: str, what: str) -> NoReturn:
+    """`where` names the schema, `what` the part that can't be enforced."""
     raise UnsupportedParameter(
-        f"{where} has {what}, which can't be held in the way this model writes calls. Leave it out.", param="tools"
+        f"{where} has {what}, which can't be enforced in this model's call format. Leave it out.", param="tools"
     )
 
 
-def with_plain_references(schema: Mapping[str, Any], where: str) -> Mapping[str, Any]:
+def require_plain_references(schema: Mapping[str, Any], where: str) -> Mapping[str, Any]:
     """Raises UnsupportedParameter for a reference to nothing in the schema."""
     try:
         return plain_references(schema)
@@ -45,17 +46,17 @@ def with_plain_references(schema: Mapping[str, Any], where: str) -> Mapping[str,
 def check_keywords(schema: Mapping[str, Any], named: str, where: str) -> None:
     """Raises UnsupportedParameter for a keyword that isn't enforced for this type."""
     for keyword in schema:
-        if keyword not in HELD.get(named, ()) and keyword not in IGNORED and not keyword.startswith(("x-", "$")):
-            refuse(where, keyword)
-    if named not in HELD:
-        refuse(where, f"type {named}")
+        if keyword not in ENFORCED.get(named, ()) and keyword not in IGNORED and not keyword.startswith(("x-", "$")):
+            refuse_schema(where, keyword)
+    if named not in ENFORCED:
+        refuse_schema(where, f"type {named}")
 
 
-def conflict(schema: Mapping[str, Any], other: Any) -> str:
+def conflicting_keyword(schema: Mapping[str, Any], other: Any) -> str:
     """A keyword that restricts values and has different values in both schemas; empty if there is none."""
     both = [name for name in schema if isinstance(other, Mapping) and name in other and schema[name] != other[name]]
     return next((name for name in both if name not in ANNOTATIONS), "")
 
 
-def pick(schema: Mapping[str, Any], names: set[str]) -> dict[str, Any]:
+def pick_keywords(schema: Mapping[str, Any], names: set[str]) -> dict[str, Any]:
     return {name: value for name, value in schema.items() if name in names}

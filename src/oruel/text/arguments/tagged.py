@@ -13,7 +13,7 @@ from oruel.errors import SchemaRefused
 from oruel.json_schema.extract import self_contained
 from oruel.json_schema.keywords import ANNOTATIONS, DEFINITIONS
 from oruel.json_schema.references import plain_references, resolve_pointer
-from oruel.text.arguments.schema_checks import HELD, LENGTHS, TAGGED_KEY, check_keywords, refuse
+from oruel.text.arguments.schema_checks import ENFORCED, LENGTHS, TAGGED_KEY, check_keywords, refuse_schema
 from oruel.text.arguments.syntax import ArgumentGrammar
 from oruel.text.lark import ANYTHING, Lark, either, escape, quote
 from oruel.text.placeholders import TYPE
@@ -74,7 +74,7 @@ class TagSyntax:
 
     def grammar(self, lark: Lark, schema: Mapping[str, Any], *, prefix: str, where: str) -> ArgumentGrammar:
         if self.exact:
-            check_tagged(schema, where)
+            check_exact(schema, where)
         rules = TagRules(lark, self, prefix)
         return ArgumentGrammar(rules.arguments(ToolArguments(schema)), rules.rules)
 
@@ -146,7 +146,7 @@ class TagReader:
             return 0, "}" if self._count else "{}"
         head = next((head for head in self._heads if text.startswith(head)), "")
         key, is_text = self._heads.get(head, ("", False))
-        end = value_end(text, len(head), self._tags.after_value, is_text) if head else -1
+        end = find_value_end(text, len(head), self._tags.after_value, is_text) if head else -1
         if end < 0:
             return None
         value = text[len(head) : end]
@@ -165,13 +165,13 @@ class TextLimits:
     least: int = 0
     most: int | None = None
 
-    def takes(self, value: str) -> bool:
+    def allows(self, value: str) -> bool:
         return self.least <= len(value) and (self.most is None or len(value) <= self.most)
 
 
 @dataclass(frozen=True, slots=True)
 class ValueSyntax:
-    """A way to write a value after `after_key`: verbatim if `held` is set, otherwise as JSON."""
+    """A way to write a value after `after_key`: verbatim if `limits` is set, otherwise as JSON."""
 
     after_key: str
     schema: dict[str, Any]
@@ -191,14 +191,17 @@ class ToolArgument:
     is_required: bool
 
     def value_syntaxes(self, tags: TagSyntax) -> list[ValueSyntax]:
-        """One way, or one per type if the tag names the type. Raises SchemaRefused if there is none."""
+        """The ways to write the value: one per type if the tag names the type, otherwise one.
+
+        Raises SchemaRefused if there is none.
+        """
         if TYPE not in tags.after_key_json:
             # A string whose schema verbatim text can't satisfy is written as JSON.
-            held = as_text(self.schema, tags.after_value)
-            return [ValueSyntax(tags.after_key if held else tags.after_key_json, self.schema, held)]
-        found = [way for name in types(self.schema) if (way := self._typed(name, tags))]
+            limits = text_limits(self.schema, tags.after_value)
+            return [ValueSyntax(tags.after_key if limits else tags.after_key_json, self.schema, limits)]
+        found = [value for name in allowed_types(self.schema) if (value := self._typed(name, tags))]
         if not found:
-            raise SchemaRefused(f"no text between this model's tags can be held to what {json.dumps(self.key)} may be")
+            raise SchemaRefused(f"this model's tags can't enforce the schema of {json.dumps(self.key)}")
         return found
 
     def _typed(self, name: str, tags: TagSyntax) -> ValueSyntax | None:
@@ -206,13 +209,13 @@ class ToolArgument:
         if "enum" in schema:
             schema["enum"] = [choice for choice in schema["enum"] if json_type(choice) == NAMES.get(name, name)]
         if name == "string":
-            held = as_text(schema, tags.after_value)
-            return ValueSyntax(tags.after_key, schema, held) if held else None
+            limits = text_limits(schema, tags.after_value)
+            return ValueSyntax(tags.after_key, schema, limits) if limits else None
         after_key = tags.after_key_json.replace(TYPE, NAMES.get(name, name))
-        return ValueSyntax(after_key, schema) if can_be_written(schema) else None
+        return ValueSyntax(after_key, schema) if is_enforceable(schema) else None
 
 
-def as_text(schema: Mapping[str, Any], end: str) -> TextLimits | None:
+def text_limits(schema: Mapping[str, Any], end: str) -> TextLimits | None:
     """The limits of verbatim text, up to the first `end`, for strings of this schema; None if it can't be enforced."""
     if not schema.keys() <= ANNOTATIONS | DEFINITIONS | TEXTUAL or schema.get("type", "string") != "string":
         return None
@@ -220,15 +223,17 @@ def as_text(schema: Mapping[str, Any], end: str) -> TextLimits | None:
     text = TextLimits(None, int(schema.get("minLength", 0)), None if most is None else int(most))
     if max(text.least, text.most or 0) > MAX_LENGTH:
         return None
-    values = choices(schema)
+    values = listed_values(schema)
     if values is None:
         return text if "type" in schema else None
-    if not values or not all(isinstance(value, str) and text.takes(value) and fits(value, end) for value in values):
+    if not values or not all(
+        isinstance(value, str) and text.allows(value) and is_unambiguous(value, end) for value in values
+    ):
         return None
     return TextLimits(tuple(values))
 
 
-def choices(schema: Mapping[str, Any]) -> list[Any] | None:
+def listed_values(schema: Mapping[str, Any]) -> list[Any] | None:
     """The possible values; None if they aren't enumerated."""
     listed: list[Any] | None = schema.get("enum")
     if "const" not in schema:
@@ -236,17 +241,17 @@ def choices(schema: Mapping[str, Any]) -> list[Any] | None:
     return [schema["const"]] if listed is None or schema["const"] in listed else []
 
 
-def fits(value: str, end: str) -> bool:
+def is_unambiguous(value: str, end: str) -> bool:
     """Whether the first `end` after the value is its end. Unprintable values are left to JSON."""
     return value.isprintable() and (value + end).find(end) == len(value)
 
 
-def types(schema: Mapping[str, Any]) -> list[str]:
+def allowed_types(schema: Mapping[str, Any]) -> list[str]:
     """The types that a value of this schema may have; all if the schema doesn't say."""
     named = schema.get("type")
     if named:
         return [named] if isinstance(named, str) else list(named)
-    listed = choices(schema)
+    listed = listed_values(schema)
     return sorted({json_type(choice) for choice in listed}) if listed else list(TYPES)
 
 
@@ -254,7 +259,7 @@ def json_type(value: Any) -> str:
     return next(name for name, kind in TYPES.items() if isinstance(value, kind))
 
 
-def can_be_written(schema: Mapping[str, Any]) -> bool:
+def is_enforceable(schema: Mapping[str, Any]) -> bool:
     try:
         unenforceable_keywords(schema)
     except SchemaRefused:
@@ -266,7 +271,7 @@ class ToolArguments:
     """The arguments of one function: those that its schema declares, in order, and other required ones. No others are
     ever written. `left_out`: the keywords that tags can't enforce, sorted.
 
-    Raises SchemaRefused for a required argument that can't exist, and for too large schemas.
+    Raises SchemaRefused for a required argument that can't exist, and if the schemas are too large.
     """
 
     def __init__(self, parameters: Mapping[str, Any]) -> None:
@@ -289,17 +294,19 @@ class ToolArguments:
                 waiting += [resolve_pointer(self._root, schema.get("$ref")), *(schema.get("allOf") or ())]
 
     def _argument(self, key: str) -> ToolArgument | None:
-        applying = [applying_to(key, part) for part in self._parts]
+        applying = [subschema_for(key, part) for part in self._parts]
         is_required = key in self._required
         if any(schema is False for schema in applying):
             if is_required:
-                raise SchemaRefused(f"{json.dumps(key)} is required, and nothing that it may be")
+                raise SchemaRefused(f"{json.dumps(key)} is required, but its schema allows no value")
             return None
-        held = [schema for schema in applying if isinstance(schema, Mapping) and schema]
-        schema = self_contained({"allOf": held} if len(held) > 1 else held[0] if held else {}, self._root)
+        schemas = [schema for schema in applying if isinstance(schema, Mapping) and schema]
+        schema = self_contained({"allOf": schemas} if len(schemas) > 1 else schemas[0] if schemas else {}, self._root)
         self._size += len(json.dumps(schema))
         if self._size > MAX_CHARACTERS:
-            raise SchemaRefused(f"its arguments refer to more than {MAX_CHARACTERS} characters of schemas")
+            raise SchemaRefused(
+                f"the schemas of its arguments, with their references, have more than {MAX_CHARACTERS} characters"
+            )
         return ToolArgument(key, schema, is_required)
 
     def _left_out(self) -> set[str]:
@@ -313,29 +320,29 @@ class ToolArguments:
         return named
 
 
-def applying_to(key: str, part: Mapping[str, Any]) -> Any:
+def subschema_for(key: str, part: Mapping[str, Any]) -> Any:
     """What one schema of the object says about the value of `key`."""
     properties = part.get("properties") or {}
     return properties[key] if key in properties else part.get("additionalProperties", True)
 
 
-def check_tagged(schema: Mapping[str, Any], where: str) -> None:
+def check_exact(schema: Mapping[str, Any], where: str) -> None:
     """The same for arguments in tags, where strings are verbatim and other values are JSON."""
     check_keywords(schema, "object", where)
     properties = schema.get("properties") or {}
     for key in schema.get("required", ()):
         if key not in properties:
-            refuse(where, f"the required property {json.dumps(key)} without a schema")
+            refuse_schema(where, f"the required property {json.dumps(key)} without a schema")
     for key, described in properties.items():
         if not TAGGED_KEY.fullmatch(key):
-            refuse(where, f"the property {json.dumps(key, ensure_ascii=False)}")
+            refuse_schema(where, f"the property name {json.dumps(key, ensure_ascii=False)}")
         if isinstance(described, Mapping) and "string" in described.get("type", ()):
-            for keyword in sorted(HELD["string"] - LENGTHS):
+            for keyword in sorted(ENFORCED["string"] - LENGTHS):
                 if keyword in described:
-                    refuse(f"{where}.{key}", keyword)
+                    refuse_schema(f"{where}.{key}", keyword)
 
 
-def value_end(text: str, start: int, end: str, is_text: bool) -> int:
+def find_value_end(text: str, start: int, end: str, is_text: bool) -> int:
     """The index of the `end` after a value; -1 if it hasn't arrived. Inside a JSON string it doesn't count."""
     place = text.find(end, start)
     while place >= 0 and not is_text and '"' in STRING.sub("", text[start:place]):

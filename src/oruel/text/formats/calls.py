@@ -59,10 +59,10 @@ HERMES = ToolFormat(
 )
 
 
-def common_start(one: str, other: str) -> str:
+def common_prefix(one: str, other: str) -> str:
     length = next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
     return one[:length]
 
 
-def common_end(one: str, other: str) -> str:
-    return common_start(one[::-1], other[::-1])[::-1]
+def common_suffix(one: str, other: str) -> str:
+    return common_prefix(one[::-1], other[::-1])[::-1]

@@ -55,6 +55,6 @@ class Channels:
         yield from (part for part in (self.reasoning, self.aside, self.final) if part)
 
 
-def marks(texts: Iterable[str]) -> list[str]:
+def find_marks(texts: Iterable[str]) -> list[str]:
     """The markers in these texts that are single tokens in most vocabularies."""
     return sorted({mark for text in texts for mark in MARK.findall(text.replace(KIND, CONSTRAIN))})

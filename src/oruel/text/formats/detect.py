@@ -7,7 +7,7 @@ from typing import Any
 
 from oruel.errors import InvalidParameter
 from oruel.text.arguments.tagged import TagSyntax
-from oruel.text.formats.calls import ToolFormat, common_end, common_start
+from oruel.text.formats.calls import ToolFormat, common_prefix, common_suffix
 from oruel.text.formats.families import Family
 from oruel.text.formats.reasoning import without_reasoning
 from oruel.text.placeholders import ID, INDEX
@@ -42,7 +42,7 @@ class ToolSupport:
         return bool(self.formats) and self.offers and self.takes_results
 
 
-def support(template: ChatTemplate, family: Family | None = None) -> ToolSupport:
+def detect_support(template: ChatTemplate, family: Family | None = None) -> ToolSupport:
     """`template` is of `family`, and includes its prelude."""
     probe = _Probe(template)
     formats = family.formats if family else ()
@@ -100,12 +100,12 @@ class _Probe:
 
     def _repeated(self, after: str, end: str) -> tuple[str | None, str | None]:
         """The texts between name and arguments and between two calls, in a rendering of three. Raises ValueError."""
-        first, second, third = split(after, SECOND, THIRD)
-        (middle, between), (middle_2, between_2) = around(first, VALUE), around(second, OTHER_VALUE)
-        middle_3, ending = around(third, VALUE)
-        if with_index(middle, middle_3) != with_index(middle, middle_2) or with_index(ending, end) != end:
+        first, second, third = split_at(after, SECOND, THIRD)
+        (middle, between), (middle_2, between_2) = split_around(first, VALUE), split_around(second, OTHER_VALUE)
+        middle_3, ending = split_around(third, VALUE)
+        if merge_index(middle, middle_3) != merge_index(middle, middle_2) or merge_index(ending, end) != end:
             return None, None
-        return with_index(middle, middle_2), with_index(between, between_2)
+        return merge_index(middle, middle_2), merge_index(between, between_2)
 
     def _tagged(self) -> ToolFormat | None:
         one, keys = self._parts({KEY: VALUE}), self._parts({KEY: VALUE, OTHER_KEY: OTHER_VALUE})
@@ -114,14 +114,14 @@ class _Probe:
         if not (one and keys and number and listed):
             return None
         try:
-            before, after_key, rest = split(one.after, KEY, VALUE)
-            _, _, further, _, _ = split(keys.after, KEY, VALUE, OTHER_KEY, OTHER_VALUE)
-            _, after_key_json, _ = split(number.after, KEY, str(NUMBER))
-            if split(listed.after, KEY, f"[{NUMBER}]")[1] != after_key_json:
+            before, after_key, rest = split_at(one.after, KEY, VALUE)
+            _, _, further, _, _ = split_at(keys.after, KEY, VALUE, OTHER_KEY, OTHER_VALUE)
+            _, after_key_json, _ = split_at(number.after, KEY, str(NUMBER))
+            if split_at(listed.after, KEY, f"[{NUMBER}]")[1] != after_key_json:
                 return None
         except ValueError:
             return None
-        before_key = common_end(before, further)
+        before_key = common_suffix(before, further)
         after_value = further.removesuffix(before_key)
         if not before_key or not after_value or not rest.startswith(after_value):
             return None
@@ -144,9 +144,9 @@ class _Probe:
         name = rendered.find(FIRST, rendered.find(USER.content))
         if name < 0:
             return None
-        shared = whole_tags(rendered, len(common_start(before, rendered[:name])))
+        shared = start_of_tag(rendered, len(common_prefix(before, rendered[:name])))
         rest = rendered[name + len(FIRST) :]
-        ending = common_end(rest, after)
+        ending = common_suffix(rest, after)
         if ending != after and ending not in ("", "\n"):
             # A cut tag belongs to the call.
             ending = ending[ending.find("<") :] if "<" in ending else ""
@@ -186,7 +186,7 @@ def find_object(text: str, wanted: dict[str, Any]) -> tuple[int, int] | None:
     return None
 
 
-def split(text: str, *marks: str) -> list[str]:
+def split_at(text: str, *marks: str) -> list[str]:
     """The texts between the marks, which come in this order. Raises ValueError."""
     parts: list[str] = []
     for mark in marks:
@@ -197,7 +197,7 @@ def split(text: str, *marks: str) -> list[str]:
     return [*parts, text]
 
 
-def around(text: str, value: str) -> tuple[str, str]:
+def split_around(text: str, value: str) -> tuple[str, str]:
     """The texts before and after the JSON object {KEY: value}. Raises ValueError."""
     found = find_object(text, {KEY: value})
     if not found:
@@ -205,17 +205,17 @@ def around(text: str, value: str) -> tuple[str, str]:
     return text[: found[0]], text[found[1] :]
 
 
-def with_index(one: str, other: str) -> str | None:
+def merge_index(one: str, other: str) -> str | None:
     """The common text, with INDEX where the two texts count calls; None if they differ in anything else."""
     if one == other:
         return one
-    start = len(common_start(one, other))
-    end = len(common_end(one[start:], other[start:]))
+    start = len(common_prefix(one, other))
+    end = len(common_suffix(one[start:], other[start:]))
     counts = one[start : len(one) - end], other[start : len(other) - end]
     return one[:start] + INDEX + one[len(one) - end :] if all(map(str.isdigit, counts)) else None
 
 
-def whole_tags(text: str, place: int) -> int:
+def start_of_tag(text: str, place: int) -> int:
     """The position itself, or the start of the tag that contains it."""
     opened = text.rfind("<", 0, place)
     return opened if opened > text.rfind(">", 0, place) else place

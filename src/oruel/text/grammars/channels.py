@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from oruel.constraints.spec import RulesSpec, embedded, rules_spec
 from oruel.errors import InvalidParameter
 from oruel.text.formats.calls import ToolFormat
-from oruel.text.formats.channels import ChannelPart, Channels, marks
+from oruel.text.formats.channels import ChannelPart, Channels, find_marks
 from oruel.text.formats.reasoning import State
 from oruel.text.grammars.calls import CallGrammar
 from oruel.text.grammars.plain import param_of
-from oruel.text.lark import TERMINALS, Lark, without
+from oruel.text.lark import TERMINALS, Lark, terminal_without
 from oruel.types import ResponseFormat, Tool
 
 
@@ -26,9 +26,11 @@ class ChannelGrammars:
         self._formats = formats
         self._leave = tuple(leave)
         texts = (*channels.texts, *(text for form in formats for text in form.texts))
-        plain = [mark for mark in marks(texts) if not self._lark.is_control(mark)]
+        plain = [mark for mark in find_marks(texts) if not self._lark.is_control(mark)]
         # Other tokens may contain a marker, too, so free text excludes them.
-        self._terminals = TERMINALS + without("FREE", plain) + without("FINAL", [*plain, *self._aside_close])
+        self._terminals = (
+            TERMINALS + terminal_without("FREE", plain) + terminal_without("FINAL", [*plain, *self._aside_close])
+        )
 
     def document(self, wanted: ResponseFormat, state: State) -> RulesSpec:
         """For an answer that begins in `state`. `wanted` is not text. A model that reasons does so once."""
@@ -70,8 +72,8 @@ class ChannelGrammars:
         heads = [form.begin + name + form.middle for form in self._formats]
         if any(head.startswith(part.open) for head in heads for part in self._channels.parts):
             raise InvalidParameter(
-                f'This model can\'t call a function named "{name}": the name means something else where calls stand. '
-                "Give the function another name.",
+                f'This model can\'t call a function named "{name}": in its answers, the name begins another part. '
+                "Rename the function.",
                 param="tools",
             )
 
@@ -101,7 +103,9 @@ class ChannelGrammars:
     def _aside_close(self) -> list[str]:
         """What would end the last text if it weren't the last."""
         aside = self._channels.aside
-        return [aside.close] if aside and not self._lark.is_control(aside.close) and not marks([aside.close]) else []
+        return (
+            [aside.close] if aside and not self._lark.is_control(aside.close) and not find_marks([aside.close]) else []
+        )
 
     def _grammar(self, start: str, *rules: str) -> str:
         return f"%llguidance {{}}\nstart: {start}\n{''.join(rules)}{self._terminals}"

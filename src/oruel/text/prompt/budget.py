@@ -66,7 +66,7 @@ class RenderBudget:
         if self._looks == 0:
             self._looks = STEPS_A_LOOK
             if time.thread_time() > self._deadline:
-                raise OverBudget(f"it computes for more than {self._limits.seconds:g} seconds")
+                raise OverBudget(f"it takes more than {self._limits.seconds:g} seconds of CPU time")
 
     def build(self, characters: int) -> None:
         """Charges for a text that was built, or is about to be."""
@@ -119,7 +119,7 @@ class RenderBudget:
             yield item
 
     def _too_much(self) -> OverBudget:
-        return OverBudget(f"it makes more than {self._allowed} characters of text on the way")
+        return OverBudget(f"it builds more than {self._allowed} characters of text")
 
 
 # Compiling a template evaluates its constants.

@@ -74,35 +74,35 @@ class MeteringTransformer(NodeTransformer):
 
     def visit_Add(self, node: nodes.Add) -> nodes.Node:  # noqa: N802
         self.generic_visit(node)
-        return wrap_filter("_add", node.left, node.right) if several((node.left, node.right)) else node
+        return wrap_filter("_add", node.left, node.right) if has_several((node.left, node.right)) else node
 
     def visit_Concat(self, node: nodes.Concat) -> nodes.Node:  # noqa: N802
         self.generic_visit(node)
-        return wrap_filter("_concat", nodes.List(node.nodes)) if several(node.nodes) else node
+        return wrap_filter("_concat", nodes.List(node.nodes)) if has_several(node.nodes) else node
 
     def visit_List(self, node: nodes.List) -> nodes.Node:  # noqa: N802
         self.generic_visit(node)
-        return wrap_filter("_weighed", node) if several(node.items) else node
+        return wrap_filter("_weighed", node) if has_several(node.items) else node
 
     def visit_Tuple(self, node: nodes.Tuple) -> nodes.Node:  # noqa: N802
         self.generic_visit(node)
-        return wrap_filter("_weighed", node) if node.ctx == "load" and several(node.items) else node
+        return wrap_filter("_weighed", node) if node.ctx == "load" and has_several(node.items) else node
 
     def visit_Dict(self, node: nodes.Dict) -> nodes.Node:  # noqa: N802
         self.generic_visit(node)
         values = [part for pair in node.items for part in (pair.key, pair.value)]
-        return wrap_filter("_weighed", node) if several(values) else node
+        return wrap_filter("_weighed", node) if has_several(values) else node
 
     def visit_Compare(self, node: nodes.Compare) -> nodes.Node:  # noqa: N802
         self.generic_visit(node)
-        if several([node.expr, *(operand.expr for operand in node.ops)]):
+        if has_several([node.expr, *(operand.expr for operand in node.ops)]):
             node.expr = wrap_filter("_weighed", node.expr)
             for operand in node.ops:
                 operand.expr = wrap_filter("_weighed", operand.expr)
         return node
 
 
-def several(parts: Iterable[nodes.Expr]) -> bool:
+def has_several(parts: Iterable[nodes.Expr]) -> bool:
     return sum(not is_small(part) for part in parts) > 1
 
 
@@ -119,7 +119,7 @@ def wrap_filter(name: str, node: nodes.Expr, *args: nodes.Expr) -> nodes.Filter:
 
 # pass_context keeps Jinja from evaluating these while it compiles the template.
 @pass_context
-def loop(context: Context, iterable: Any, cost: int) -> Any:
+def charge_loop(context: Context, iterable: Any, cost: int) -> Any:
     return budget().items(iterable, cost)
 
 
@@ -129,7 +129,7 @@ def charge_sum(context: Context, left: Any, right: Any) -> Any:
 
 
 @pass_context
-def concat(context: Context, parts: list[Any]) -> str:
+def charge_concat(context: Context, parts: list[Any]) -> str:
     budget().build(sum(map(budget().weigh, parts)))
     return "".join(map(str, parts))
 
@@ -142,9 +142,9 @@ def weigh_value(context: Context, value: Any) -> Any:
 
 
 OWN_FILTERS: dict[str, Callable[..., Any]] = {
-    "_loop": loop,
+    "_loop": charge_loop,
     "_add": charge_sum,
-    "_concat": concat,
+    "_concat": charge_concat,
     "_weighed": weigh_value,
 }
 
@@ -170,7 +170,7 @@ def charge_arguments(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -
         budget().step()
         return args
     if name not in CHEAP:
-        args = tuple([at_hand(name, items_of(value)) for value in args])
+        args = tuple([materialize(name, items_of(value)) for value in args])
     if name not in CHEAP and name not in SHALLOW:
         require_bounded(name, args[0], [*args[1:], *kwargs.values()])
     return args
@@ -184,7 +184,7 @@ def items_of(value: Any) -> Any:
     return budget().items(value)
 
 
-def at_hand(name: str, value: Any) -> Any:
+def materialize(name: str, value: Any) -> Any:
     """Makes an iterator that a function may consume more than once into a list, which can be weighed first."""
     known = isinstance(value, (str, list, tuple, dict)) or not isinstance(value, Iterable)
     return value if known or name in LINEAR or name in SHALLOW else list(value)
@@ -212,7 +212,7 @@ def require_small(number: int) -> int:
 
 def require_narrow(pattern: Any) -> None:
     if isinstance(pattern, str) and WIDE.search(pattern):
-        raise SecurityError("a format with a width of more than four digits, or with one from outside")
+        raise SecurityError("a format width of more than four digits, or one that is passed as an argument")
 
 
 def charge_result(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Finds the keywords of the tools' schemas that can't be enforced in arguments written as tags."""
+"""Finds the keywords of the tools' schemas that a model's call format can't enforce."""
 
 from collections.abc import Iterable
 
@@ -8,7 +8,7 @@ from oruel.text.arguments.syntax import ArgumentSyntax
 from oruel.types import Tool
 
 
-def left_out_of_syntax(tools: Iterable[Tool], syntax: ArgumentSyntax) -> tuple[str, ...]:
+def describe_unenforced(tools: Iterable[Tool], syntax: ArgumentSyntax) -> tuple[str, ...]:
     """Each as "parameter: keywords", without the keywords that JSON can't enforce either.
 
     Raises InvalidParameter if no such call can be written, UnsupportedParameter if the tool is strict.
@@ -16,11 +16,11 @@ def left_out_of_syntax(tools: Iterable[Tool], syntax: ArgumentSyntax) -> tuple[s
     notes: list[str] = []
     for index, tool in enumerate(tools):
         param = f"tools[{index}].function.parameters"
-        keywords = keywords_left_out(param, tool, syntax)
+        keywords = unenforced_keywords_of(param, tool, syntax)
         if keywords and tool.strict:
             raise UnsupportedParameter(
-                f"{param} is strict, but this model writes arguments as tags, which can't be held to these keywords: "
-                f"{', '.join(keywords)}. Leave them out, or say strict: false: then all the others are held to.",
+                f"{param} is strict, but this model's call format can't enforce these keywords: {', '.join(keywords)}. "
+                "Leave them out, or send strict: false to enforce all the others.",
                 param=param,
             )
         if keywords:
@@ -28,7 +28,7 @@ def left_out_of_syntax(tools: Iterable[Tool], syntax: ArgumentSyntax) -> tuple[s
     return tuple(notes)
 
 
-def keywords_left_out(param: str, tool: Tool, syntax: ArgumentSyntax) -> tuple[str, ...]:
+def unenforced_keywords_of(param: str, tool: Tool, syntax: ArgumentSyntax) -> tuple[str, ...]:
     try:
         return syntax.unenforced_keywords(tool.parameters)
     except SchemaRefused as error:
