@@ -201,7 +201,7 @@ class ToolArgument:
             return [ValueSyntax(tags.after_key if limits else tags.after_key_json, self.schema, limits)]
         found = [value for name in allowed_types(self.schema) if (value := self._typed(name, tags))]
         if not found:
-            raise SchemaRefused(f"this model's tags can't enforce the schema of {json.dumps(self.key)}")
+            raise SchemaRefused(f"the tags of this model can't express any value of {json.dumps(self.key)}")
         return found
 
     def _typed(self, name: str, tags: TagSyntax) -> ValueSyntax | None:

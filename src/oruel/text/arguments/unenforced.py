@@ -20,7 +20,7 @@ def describe_unenforced(tools: Iterable[Tool], syntax: ArgumentSyntax) -> tuple[
         if keywords and tool.strict:
             raise UnsupportedParameter(
                 f"{param} is strict, but this model's call format can't enforce these keywords: {', '.join(keywords)}. "
-                "Leave them out, or send strict: false to enforce all the others.",
+                "Leave them out, or set strict to false to enforce all others.",
                 param=param,
             )
         if keywords:
