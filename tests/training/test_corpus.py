@@ -91,7 +91,7 @@ def test_a_long_conversation_asks_once_for_what_nobody_says_in_it() -> None:
 
 def test_the_template_is_one_whose_tool_calls_the_server_reads_off() -> None:
     known = detect_support(ChatTemplate(TEMPLATE))
-    assert known.is_whole
+    assert known.is_complete
     assert known.formats == (HERMES,)
 
 

@@ -120,7 +120,7 @@ class Tokenizer:
 
     def _known_formats(self, template: ChatTemplate, family: Family | None) -> tuple[ToolFormat, ...]:
         supported = detect_support(template, family)
-        formats = [form.before(self._ends) for form in supported.formats] if supported.is_whole else []
+        formats = [form.before(self._ends) for form in supported.formats] if supported.is_complete else []
         return tuple(form for form in formats if form)
 
     def _build_dialect(self, template: ChatTemplate, family: Family | None, known: tuple[ToolFormat, ...]) -> Dialect:

@@ -84,7 +84,7 @@ def test_a_call_is_read_regardless_of_chunking(name: str, seed: int) -> None:
     reader, segments = read(ONE_CALL[name], seed, form=FORMATS[name])
     reasoning, content, [(called, arguments)] = parts(segments)
     assert (reasoning, content, called, json.loads(arguments)) == ("", "", "weather", ARGUMENTS)
-    assert reader.called
+    assert reader.has_complete_calls
 
 
 @pytest.mark.parametrize("name", TWO_CALLS)
@@ -93,7 +93,7 @@ def test_two_calls_are_read_as_two(name: str, seed: int) -> None:
     reader, segments = read(TWO_CALLS[name], seed, form=FORMATS[name])
     _, content, calls = parts(segments)
     assert [(called, json.loads(arguments)) for called, arguments in calls] == [("weather", ARGUMENTS), ("now", {})]
-    assert (content, reader.called) == ("", True)
+    assert (content, reader.has_complete_calls) == ("", True)
     ids = [piece.id for segment in segments for piece in segment.calls if piece.name]
     assert len(set(ids)) == 2
 
@@ -120,7 +120,7 @@ def test_a_cut_call_is_incomplete(name: str) -> None:
     for length in range(len(whole)):
         reader, segments = read(whole[:length], length, form=FORMATS[name])
         _, content, calls = parts(segments)
-        assert not reader.called or name == "Mistral"
+        assert not reader.has_complete_calls or name == "Mistral"
         assert content == "" or FORMATS[name].trigger.startswith(content)
         if calls and name != "Qwen3-Coder":
             assert json.dumps(ARGUMENTS).startswith(calls[0][1])
@@ -146,10 +146,10 @@ def test_a_call_inside_reasoning_is_reasoning(seed: int) -> None:
     for state, opening in [(State.REASONING, ""), (State.EITHER, "\n<think>")]:
         reader, segments = read(f"{opening}{thought}</think>\n\nHello <b>", seed, state)
         assert parts(segments) == (thought, "Hello <b>", [])
-        assert not reader.called
+        assert not reader.has_complete_calls
     reader, segments = read(f"{thought}</think>\n\n{ONE_CALL['Hermes']}", seed, State.REASONING)
     reasoning, content, calls = parts(segments)
-    assert (reasoning, content, len(calls), reader.called) == (thought, "", 1, True)
+    assert (reasoning, content, len(calls), reader.has_complete_calls) == (thought, "", 1, True)
 
 
 def test_an_answer_without_optional_reasoning_is_content() -> None:
@@ -170,7 +170,7 @@ def test_no_text_is_lost_without_a_call(text: str, seed: int, name: str) -> None
     reader, segments = read(text, seed, form=form)
     assert parts(segments) == ("", text, [])
     assert all(one.end <= other.end for one, other in pairwise(segments))
-    assert not reader.called
+    assert not reader.has_complete_calls
 
 
 @settings(deadline=None, max_examples=300)

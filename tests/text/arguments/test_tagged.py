@@ -52,7 +52,7 @@ def accepts(form: ToolFormat, parameters: dict[str, Any], text: str) -> bool:
 def read(form: ToolFormat, parameters: dict[str, Any], text: str) -> Any:
     reader = PlainReader(None, State.TEXT, form, {"f": Tool("f", "", parameters)})
     segments = [segment for character in text for segment in reader.feed(character)] + reader.finish()
-    assert reader.called
+    assert reader.has_complete_calls
     return json.loads("".join(piece.arguments for segment in segments for piece in segment.calls))
 
 

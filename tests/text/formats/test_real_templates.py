@@ -105,7 +105,7 @@ def known() -> dict[str, Known]:
 
 
 def covered() -> dict[str, Known]:
-    return {name: each for name, each in known().items() if each.found.is_whole}
+    return {name: each for name, each in known().items() if each.found.is_complete}
 
 
 def make_request(*, must: bool, several: bool) -> ChatRequest:
@@ -138,7 +138,7 @@ def test_no_derivable_format_is_listed_by_hand() -> None:
     for name, each in known().items():
         if each.is_by_hand and each.family:
             bare = ChatTemplate(templates()[name], bos_text="<s>", eos_text="</s>")
-            assert not detect_support(bare).is_whole, name
+            assert not detect_support(bare).is_complete, name
 
 
 @pytest.mark.parametrize("special", [False, True], ids=["plain markers", "control tokens"])
@@ -183,7 +183,7 @@ def given_back(body: str, reader: AnswerReader, chance: random.Random) -> list[t
                 calls.append((piece.name, ""))
             name, arguments = calls[piece.index]
             calls[piece.index] = (name, arguments + piece.arguments)
-    assert reader.called
+    assert reader.has_complete_calls
     return [(name, json.loads(arguments)) for name, arguments in calls]
 
 
@@ -227,7 +227,7 @@ def table() -> str:
     lines = ["| template | calls | read off or entered | several in one answer | reasoning |", "|---|---|---|---|---|"]
     for name, each in known().items():
         how, several = "", ""
-        if each.found.is_whole:
+        if each.found.is_complete:
             how = "entered by hand" if each.is_by_hand else "derived"
             several = "no" if each.form.between is None else "yes"
         lines.append(f"| {name} | {kind(name, each)} | {how} | {several} | {reasoning(each)} |")
@@ -235,7 +235,7 @@ def table() -> str:
 
 
 def kind(name: str, each: Known) -> str:
-    if not each.found.is_whole:
+    if not each.found.is_complete:
         return f"not covered: {REASONS.get(name) or why(each.found)}"
     if each.form.arguments is PYTHON:
         return "Python"
@@ -260,7 +260,7 @@ REASONS = {
 
 
 def why(found: ToolSupport) -> str:
-    if not found.offers:
+    if not found.renders_tools:
         return "the template shows no tools" if found.formats else "the template shows neither tools nor calls"
     return "the template shows no results" if found.formats else "its calls can't be read off"
 

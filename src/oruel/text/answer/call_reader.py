@@ -14,13 +14,13 @@ LETTERS = string.ascii_letters + string.digits
 
 
 class CallReader:
-    """Is fed the text after the format's beginning. `is_whole`: every call that has begun is complete."""
+    """Is fed the text after the format's beginning. `is_complete`: every call that has begun is complete."""
 
     def __init__(self, tool_format: ToolFormat, tools: Mapping[str, Tool]) -> None:
         self._format = tool_format
         self._tools = tools
         self._index = 0
-        self._state: Callable[[str], tuple[int, list[ToolCallDelta]] | None] = self._name
+        self._state: Callable[[str], tuple[int, list[ToolCallDelta]] | None] = self._in_name
         self._arguments: ArgumentReader | None = None
         first, end, between = tool_format.arguments.first, tool_format.end, tool_format.between
         ahead = f"(?={'|'.join(map(regex_for, [first, end, between or end]))})" if first else ""
@@ -28,36 +28,36 @@ class CallReader:
         self._follows = re.compile("|".join(regex_for(text) for text in (end, between) if text is not None))
         self._end = re.compile(regex_for(tool_format.end))
         self._between = re.compile(regex_for(tool_format.between)) if tool_format.between is not None else None
-        self.is_whole = False
+        self.is_complete = False
         self.has_ended = False
 
     def take(self, text: str) -> tuple[int, list[ToolCallDelta]] | None:
         """The number of characters of `text` consumed, and what they say; None if more text is needed."""
         return self._state(text)
 
-    def _name(self, text: str) -> tuple[int, list[ToolCallDelta]] | None:
+    def _in_name(self, text: str) -> tuple[int, list[ToolCallDelta]] | None:
         found = self._named.match(text)
         if not found:
             return None
         tool = self._tools.get(found[1])
         self._arguments = self._format.arguments.reader(tool.parameters if tool else {}, self._follows)
-        self._state, self.is_whole = self._read_arguments, False
+        self._state, self.is_complete = self._in_arguments, False
         return found.end(), [ToolCallDelta(self._index, self._call_id(), found[1])]
 
     def _call_id(self) -> str:
         return new_lower_id() if LOWER_ID in self._format.begin else new_call_id(short=self._format.short_ids)
 
-    def _read_arguments(self, text: str) -> tuple[int, list[ToolCallDelta]] | None:
+    def _in_arguments(self, text: str) -> tuple[int, list[ToolCallDelta]] | None:
         assert self._arguments is not None
         found = self._arguments.take(text)
         if self._arguments.is_complete:
-            self._state, self.is_whole = self._after, not self._format.end
+            self._state, self.is_complete = self._after_arguments, not self._format.end
         return found and (found[0], [ToolCallDelta(self._index, arguments=found[1])] if found[1] else [])
 
-    def _after(self, text: str) -> tuple[int, list[ToolCallDelta]] | None:
+    def _after_arguments(self, text: str) -> tuple[int, list[ToolCallDelta]] | None:
         if self._between and (found := self._between.match(text)):
             self._index += 1
-            self._state, self.is_whole = self._name, False
+            self._state, self.is_complete = self._in_name, False
             return found.end(), []
         if not (found := self._end.match(text)):
             return None
@@ -65,10 +65,10 @@ class CallReader:
         if self._format.between is not None and self._format.between.startswith(self._format.end):
             # The end of the calls is also the beginning of the text between two.
             after = text[found.end() :]
-            self.is_whole = not after.strip()
+            self.is_complete = not after.strip()
             if not after or rest.startswith(after[: len(rest)]):
                 return None
-        self.is_whole = self.has_ended = True
+        self.is_complete = self.has_ended = True
         return found.end(), []
 
 

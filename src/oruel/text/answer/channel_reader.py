@@ -22,8 +22,8 @@ class _Header:
     """A text that begins a part, and the method that reads the part."""
 
     start: str
-    whole: re.Pattern[str]
-    enters: Callable[[], None]
+    pattern: re.Pattern[str]
+    enter: Callable[[], None]
 
     def may_become(self, text: str) -> bool:
         if text.startswith(self.start):
@@ -43,7 +43,7 @@ class ChannelReader(BufferedReader):
         formats: Sequence[ToolFormat] = (),
         tools: Mapping[str, Tool] | None = None,
     ) -> None:
-        super().__init__(self._header if state is State.EITHER else self._text)
+        super().__init__(self._before_part if state is State.EITHER else self._in_part)
         self._channels = channels
         self._tools = tools or {}
         self._headers = [*self._part_headers(), *map(self._call_header, formats)]
@@ -54,15 +54,15 @@ class ChannelReader(BufferedReader):
         texts = (*channels.texts, *(text for each in formats for text in each.texts))
         self._marks = sorted(self._ends.union(find_marks(texts)), key=len, reverse=True)
         self._is_reasoning = state is State.REASONING
-        self._goes_on = False
+        self._continues_after_calls = False
 
     @property
-    def called(self) -> bool:
+    def has_complete_calls(self) -> bool:
         """Whether there were calls, all of them complete, with no further part."""
-        return self._calls is not None and self._calls.is_whole and not self._goes_on
+        return self._calls is not None and self._calls.is_complete and not self._continues_after_calls
 
     def finish(self, *, is_cut: bool = False) -> list[Segment]:
-        self._goes_on = is_cut and self._state != self._call and bool(self._held.strip())
+        self._continues_after_calls = is_cut and self._state != self._in_calls and bool(self._held.strip())
         return super().finish(is_cut=is_cut)
 
     def _part_headers(self) -> list[_Header]:
@@ -72,23 +72,23 @@ class ChannelReader(BufferedReader):
     def _enter_text(self, is_reasoning: bool) -> Callable[[], None]:
         def enter() -> None:
             self._is_reasoning = is_reasoning
-            self._state = self._text
+            self._state = self._in_part
 
         return enter
 
     def _call_header(self, tool_format: ToolFormat) -> _Header:
         def enter() -> None:
             self._calls = CallReader(tool_format, self._tools)
-            self._state = self._call
+            self._state = self._in_calls
 
         return build_header(tool_format.begin, enter)
 
-    def _header(self, final: bool) -> bool:
+    def _before_part(self, final: bool) -> bool:
         """Before a part."""
         for each in self._headers:
-            if found := each.whole.match(self._held):
+            if found := each.pattern.match(self._held):
                 self._take(found.end())
-                each.enters()
+                each.enter()
                 return True
             if each.may_become(self._held):
                 if final:
@@ -104,7 +104,7 @@ class ChannelReader(BufferedReader):
             self._take(len(mark))
         return bool(mark)
 
-    def _text(self, final: bool) -> bool:
+    def _in_part(self, final: bool) -> bool:
         """Inside a part, up to the first marker."""
         places = [place for mark in self._marks if (place := self._held.find(mark)) >= 0]
         if not places:
@@ -117,16 +117,16 @@ class ChannelReader(BufferedReader):
         if not final and any(len(end) > len(self._held) and end.startswith(self._held) for end in self._ends):
             return False
         if any(self._held.startswith(end) for end in self._ends):
-            self._state = self._gap
-        elif any(each.may_become(self._held) or each.whole.match(self._held) for each in self._headers if each.start):
-            self._state = self._header
+            self._state = self._after_part
+        elif any(each.may_become(self._held) or each.pattern.match(self._held) for each in self._headers if each.start):
+            self._state = self._before_part
             return True
         return self._drop_mark()
 
     def _pass_on(self, length: int) -> None:
         self._take(length, content=not self._is_reasoning, reasoning=self._is_reasoning)
 
-    def _gap(self, final: bool) -> bool:
+    def _after_part(self, final: bool) -> bool:
         """After a part."""
         for text in self._between:
             if self._held.startswith(text):
@@ -136,12 +136,12 @@ class ChannelReader(BufferedReader):
             if final:
                 self._take(len(self._held))
             return False
-        self._state = self._header
+        self._state = self._before_part
         return True
 
-    def _call(self, final: bool) -> bool:
-        return self._take_calls(self._gap)
+    def _in_calls(self, final: bool) -> bool:
+        return self._take_calls(self._after_part)
 
 
-def build_header(text: str, enters: Callable[[], None]) -> _Header:
-    return _Header(PLACEHOLDERS.split(text)[0], re.compile(regex_for(text)), enters)
+def build_header(text: str, enter: Callable[[], None]) -> _Header:
+    return _Header(PLACEHOLDERS.split(text)[0], re.compile(regex_for(text)), enter)

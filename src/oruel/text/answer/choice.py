@@ -110,7 +110,7 @@ class ChoiceText:
             return "stop"
         if output.finish is None:
             return None
-        if self._reader and self._reader.called:
+        if self._reader and self._reader.has_complete_calls:
             return "tool_calls"
         return "length" if output.finish == "length" else "stop"
 

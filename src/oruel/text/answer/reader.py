@@ -57,8 +57,8 @@ class BufferedReader:
         if length:
             self._segments.append(Segment(self._end, text if content else "", text if reasoning else ""))
 
-    def _take_calls(self, then: Callable[[bool], bool]) -> bool:
-        """Reads on in the calls, and changes to the state `then` at their end."""
+    def _take_calls(self, next_state: Callable[[bool], bool]) -> bool:
+        """Reads the next fragment of the calls; changes to `next_state` at their end."""
         assert self._calls is not None
         found = self._calls.take(self._held)
         if found is None:
@@ -68,5 +68,5 @@ class BufferedReader:
         self._end += length
         self._segments.append(Segment(self._end, calls=tuple(calls)))
         if self._calls.has_ended:
-            self._state = then
+            self._state = next_state
         return True

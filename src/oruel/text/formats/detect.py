@@ -34,12 +34,12 @@ class ToolSupport:
     """
 
     formats: tuple[ToolFormat, ...]
-    offers: bool
-    takes_results: bool
+    renders_tools: bool
+    renders_results: bool
 
     @property
-    def is_whole(self) -> bool:
-        return bool(self.formats) and self.offers and self.takes_results
+    def is_complete(self) -> bool:
+        return bool(self.formats) and self.renders_tools and self.renders_results
 
 
 def detect_support(template: ChatTemplate, family: Family | None = None) -> ToolSupport:
@@ -48,7 +48,7 @@ def detect_support(template: ChatTemplate, family: Family | None = None) -> Tool
     formats = family.formats if family else ()
     if not formats and (derived := probe.format()):
         formats = (derived,)
-    return ToolSupport(formats, probe.offers(), probe.takes_results())
+    return ToolSupport(formats, probe.renders_tools(), probe.renders_results())
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +63,14 @@ class _Probe:
     def __init__(self, template: ChatTemplate) -> None:
         self._template = template
         self._ids = LONG_IDS
-        if self._with_calls({KEY: VALUE}) is None:
+        if self._render_calls({KEY: VALUE}) is None:
             self._ids = SHORT_IDS
 
-    def offers(self) -> bool:
+    def renders_tools(self) -> bool:
         rendered = self._render([USER], answers=True)
         return rendered is not None and LISTED.name in rendered and LISTED.description in rendered
 
-    def takes_results(self) -> bool:
+    def renders_results(self) -> bool:
         call = ToolCall(self._ids[0], FIRST, json.dumps({KEY: VALUE}))
         result = Message("tool", RESULT, name=FIRST, tool_call_id=self._ids[0])
         rendered = self._render([USER, Message("assistant", "", tool_calls=(call,)), result], answers=True)
@@ -137,7 +137,7 @@ class _Probe:
 
     def _parts(self, *arguments: dict[str, Any]) -> _Parts | None:
         """What is rendered for calls with these arguments in place of a plain answer's text."""
-        plain, rendered = self._render([USER, Message("assistant", ANSWER)]), self._with_calls(*arguments)
+        plain, rendered = self._render([USER, Message("assistant", ANSWER)]), self._render_calls(*arguments)
         if plain is None or rendered is None or plain.count(ANSWER) != 1:
             return None
         before, after = plain.split(ANSWER)
@@ -157,7 +157,7 @@ class _Probe:
             text = text.replace(call_id, ID)
         return text
 
-    def _with_calls(self, *arguments: dict[str, Any]) -> str | None:
+    def _render_calls(self, *arguments: dict[str, Any]) -> str | None:
         calls = (
             ToolCall(call_id, name, json.dumps(given))
             for call_id, name, given in zip(self._ids, (FIRST, SECOND, THIRD), arguments, strict=False)
