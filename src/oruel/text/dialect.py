@@ -21,7 +21,9 @@ class AnswerReader(Protocol):
     """Splits an answer into its segments as it arrives."""
 
     @property
-    def has_complete_calls(self) -> bool: ...
+    def has_complete_calls(self) -> bool:
+        """Whether the answer ends with calls, all of them complete."""
+        ...
 
     def feed(self, text: str) -> list[Segment]: ...
 

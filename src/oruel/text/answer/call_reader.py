@@ -14,7 +14,9 @@ LETTERS = string.ascii_letters + string.digits
 
 
 class CallReader:
-    """Is fed the text after the format's beginning. `is_complete`: every call that has begun is complete."""
+    """Reads the text after the format's `begin`. `is_complete`: every call that has begun is complete. `has_ended`: no
+    other call can follow.
+    """
 
     def __init__(self, tool_format: ToolFormat, tools: Mapping[str, Tool]) -> None:
         self._format = tool_format
@@ -32,7 +34,10 @@ class CallReader:
         self.has_ended = False
 
     def take(self, text: str) -> tuple[int, list[ToolCallDelta]] | None:
-        """The number of characters of `text` consumed, and what they say; None if more text is needed."""
+        """Returns how many characters were read and their deltas; None if more text is needed.
+
+        `text` begins where the previous call stopped reading.
+        """
         return self._state(text)
 
     def _in_name(self, text: str) -> tuple[int, list[ToolCallDelta]] | None:

@@ -1,4 +1,4 @@
-"""Arguments written as nested elements: each value between two tags that its key names."""
+"""Arguments written as nested elements: each value between two tags with the name of its key."""
 
 import json
 import re
@@ -185,9 +185,7 @@ class _Open:
 
 
 class ElementReader:
-    """Is fed the text from the beginning of the arguments. `is_complete` once a tag follows that closes no open
-    element.
-    """
+    """Implements ArgumentReader. A closing tag without an open element ends the arguments."""
 
     def __init__(self, elements: ElementSyntax, schema: Mapping[str, Any]) -> None:
         self._mark = elements.mark
@@ -198,7 +196,6 @@ class ElementReader:
         self.is_complete = False
 
     def take(self, text: str) -> tuple[int, str] | None:
-        """The number of characters consumed, and their JSON; None if more text is needed."""
         if not self._has_begun:
             self._has_begun = True
             return 0, "{"

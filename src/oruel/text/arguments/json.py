@@ -36,7 +36,7 @@ JSON = JsonSyntax()
 
 
 class JsonReader:
-    """Passes a JSON object through and finds its end."""
+    """Implements ArgumentReader: passes a JSON object through and finds its end."""
 
     def __init__(self) -> None:
         self._depth = 0

@@ -37,8 +37,8 @@ PYTHON_WORDS = {"True": "true", "False": "false", "None": "null"}
 class QuotedSyntax:
     """(key assign value comma …). Inside objects, `nested` takes the place of `assign`, and keys are strings if
     `quotes_keys` is set. Strings are written without escapes between two `quote` texts; if `quote` is empty, they are
-    written as in JSON or between apostrophes. `words` maps JSON's words to those of the syntax. `sorts`: properties are
-    in order of their names.
+    written as in JSON or between apostrophes. `words` maps the words of the syntax, all of which may be written, to
+    JSON's. `sorts`: properties are in order of their names.
     """
 
     assign: str
@@ -310,7 +310,7 @@ def infer_type(schema: Mapping[str, Any]) -> str | None:
 
 
 class QuotedReader:
-    """Is fed the text from the beginning of the arguments. `is_complete` once the bracket follows that ends them."""
+    """Implements ArgumentReader. A closing bracket without an open one ends the arguments."""
 
     def __init__(self, syntax: QuotedSyntax) -> None:
         self._syntax = syntax
@@ -321,7 +321,6 @@ class QuotedReader:
         self.is_complete = False
 
     def take(self, text: str) -> tuple[int, str] | None:
-        """The number of characters consumed, and their JSON; None if more text is needed."""
         if not self._is_open:
             self._is_open = True
             return 0, "{"

@@ -23,7 +23,7 @@ ENFORCED = {
     "array": {"items", "minItems", "maxItems"},
     "object": {"properties", "required", "additionalProperties"},
 }
-# Keywords that restrict nothing, or that no syntax can enforce, which a response header reports.
+# Ignored: annotations, and keywords that no syntax can enforce, which a response header reports.
 IGNORED = ANNOTATIONS | DEFINITIONS
 IGNORED |= {"type", "nullable", "strict", "uniqueItems", "contains", "not", "if", "then", "else", "discriminator"}
 
@@ -36,7 +36,7 @@ def refuse_schema(where: str, what: str) -> NoReturn:
 
 
 def require_plain_references(schema: Mapping[str, Any], where: str) -> Mapping[str, Any]:
-    """Raises UnsupportedParameter for a reference to nothing in the schema."""
+    """Raises UnsupportedParameter for a reference that doesn't resolve within the schema."""
     try:
         return plain_references(schema)
     except SchemaRefused as error:

@@ -21,7 +21,7 @@ class ArgumentReader(Protocol):
 
     @property
     def is_complete(self) -> bool:
-        """Whether the arguments have ended. What ends the call is still to come."""
+        """Whether the arguments have ended. The end of the call is still unread."""
         ...
 
     def take(self, text: str) -> tuple[int, str] | None:
@@ -42,9 +42,7 @@ class ArgumentSyntax(Protocol):
 
     @property
     def first(self) -> str:
-        """The text before the first argument, for syntaxes in which only this text shows where the function's name
-        ends; otherwise "".
-        """
+        """The text before the first argument, if it is needed to see where the function's name ends; otherwise ""."""
         ...
 
     def unenforced_keywords(self, parameters: Mapping[str, Any]) -> tuple[str, ...]:

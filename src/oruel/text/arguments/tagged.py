@@ -124,7 +124,7 @@ class TagRules:
 
 
 class TagReader:
-    """Reads arguments in tags. Implements ArgumentReader."""
+    """Implements ArgumentReader."""
 
     def __init__(self, tags: TagSyntax, parameters: Mapping[str, Any], follows: re.Pattern[str]) -> None:
         self._tags = tags
@@ -327,7 +327,7 @@ def subschema_for(key: str, part: Mapping[str, Any]) -> Any:
 
 
 def check_exact(schema: Mapping[str, Any], where: str) -> None:
-    """The same for arguments in tags, where strings are verbatim and other values are JSON."""
+    """Raises UnsupportedParameter for what tags can't enforce, where strings are verbatim and other values are JSON."""
     check_keywords(schema, "object", where)
     properties = schema.get("properties") or {}
     for key in schema.get("required", ()):

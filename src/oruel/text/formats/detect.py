@@ -77,7 +77,7 @@ class _Probe:
         return rendered is not None and RESULT in rendered
 
     def format(self) -> ToolFormat | None:
-        """None where what is rendered doesn't show it."""
+        """None if the rendered text doesn't show it."""
         written = self._json() or self._tagged()
         if written is None or holds_probe(written):
             return None

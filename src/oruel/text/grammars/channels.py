@@ -88,7 +88,7 @@ class ChannelGrammars:
         return f"final | aside {rest}"
 
     def _up_to_close(self, rule: str, part: ChannelPart) -> str:
-        """A part's text, and what leads from it to the next header."""
+        """The rule for a part's text, its close, and the text before the next header."""
         again = self._lark.literal(self._channels.again)
         return f"{rule}: {rule}_text {again}\n{self._lark.up_to(f'{rule}_text', part.close, 'FREE')}"
 
@@ -101,7 +101,7 @@ class ChannelGrammars:
 
     @property
     def _aside_close(self) -> list[str]:
-        """What would end the last text if it weren't the last."""
+        """The close of an aside if it is plain text: the final content must not contain it."""
         aside = self._channels.aside
         return (
             [aside.close] if aside and not self._lark.is_control(aside.close) and not find_marks([aside.close]) else []

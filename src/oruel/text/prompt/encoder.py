@@ -47,8 +47,8 @@ class PromptVocabulary(Protocol):
 
 
 class PromptEncoder:
-    """Tokenises the whole rendered text with its special tokens parsed, except for special tokens in what a message or
-    a keyword argument says.
+    """Tokenises the whole rendered text with special tokens parsed, except that none is parsed from a message or a
+    keyword argument.
     """
 
     def __init__(self, vocabulary: PromptVocabulary, template: ChatTemplate) -> None:

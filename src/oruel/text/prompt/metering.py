@@ -33,23 +33,21 @@ LINEAR = frozenset(
     {"abs", "capitalize", "dictsort", "e", "escape", "float", "forceescape", "from_json", "groupby", "int", "lower"}
     | {"max", "min", "safe", "sort", "string", "striptags", "sum", "title", "trim", "truncate", "unique", "upper"}
     | {"urlencode", "wordcount", "raise_exception", "strftime_now", "namespace", "OpaqueNamespace", "Named", "dict"}
+    | {"range", "safe_range", "cycler", "Cycler", "joiner", "Joiner", "next", "reset", "append", "pop", "keys"}
+    | {"values", "get", "split", "rsplit", "splitlines", "strip", "lstrip", "rstrip", "startswith", "endswith", "find"}
+    | {"rfind", "index", "rindex", "copy", "casefold", "swapcase", "partition", "rpartition", "removeprefix"}
     | {
-        "range",
-        "safe_range",
-        "cycler",
-        "Cycler",
-        "joiner",
-        "Joiner",
-        "next",
-        "reset",
-        "append",
-        "pop",
-        "keys",
-        "values",
+        "removesuffix",
+        "isalnum",
+        "isalpha",
+        "isascii",
+        "isdecimal",
+        "isdigit",
+        "isidentifier",
+        "islower",
+        "isnumeric",
+        "isprintable",
     }
-    | {"get", "split", "rsplit", "splitlines", "strip", "lstrip", "rstrip", "startswith", "endswith", "find", "rfind"}
-    | {"index", "rindex", "copy", "casefold", "swapcase", "partition", "rpartition", "removeprefix", "removesuffix"}
-    | {"isalnum", "isalpha", "isascii", "isdecimal", "isdigit", "isidentifier", "islower", "isnumeric", "isprintable"}
     | {"isspace", "istitle", "isupper", "bit_length", "is_integer", "cycle", "changed", "call"}
 )
 # Removed: filters that loop over each character in Python, those for web pages and debugging, and random draws.
@@ -161,7 +159,7 @@ def meter(name: str, function: F) -> F:
             return charge_result(function(*args))
         return charge_result(function(*args[:first], *charge_arguments(name, args[first:], kwargs), **kwargs))
 
-    return run  # type: ignore[return-value]  # wraps gives it F's face
+    return run  # type: ignore[return-value]  # wraps gives it F's signature
 
 
 def charge_arguments(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
@@ -191,7 +189,7 @@ def materialize(name: str, value: Any) -> Any:
 
 
 def require_bounded(name: str, value: Any, others: Iterable[Any]) -> None:
-    """Raises SecurityError, OverBudget."""
+    """Raises SecurityError or OverBudget if the result could be too large."""
     weight, factor = budget().weigh(value), 1
     for other in others:
         if isinstance(other, int) and not isinstance(other, bool):

@@ -21,25 +21,8 @@ HEXADECIMAL = 5
 
 # Methods that search a text for their first argument. In a message's text they have to find what was really written.
 SEARCHES = frozenset(
-    {
-        "count",
-        "endswith",
-        "find",
-        "index",
-        "lstrip",
-        "partition",
-        "removeprefix",
-        "removesuffix",
-        "replace",
-        "rfind",
-        "rindex",
-        "rpartition",
-        "rsplit",
-        "rstrip",
-        "split",
-        "startswith",
-        "strip",
-    }
+    {"count", "endswith", "find", "index", "lstrip", "partition", "removeprefix", "removesuffix", "replace", "rfind"}
+    | {"rindex", "rpartition", "rsplit", "rstrip", "split", "startswith", "strip"}
 )
 
 

@@ -21,7 +21,7 @@ CHATML = (
     "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
-"""For models that bring no template."""
+"""For models without a template."""
 
 MAX_REASON = 400
 MAX_SOURCE = 2**18
