@@ -120,14 +120,14 @@ class Tokenizer:
 
     def _known_formats(self, template: ChatTemplate, family: Family | None) -> tuple[ToolFormat, ...]:
         supported = detect_support(template, family)
-        formats = [form.before(self._ends) for form in supported.formats] if supported.is_complete else []
+        formats = [form.truncate_at(self._ends) for form in supported.formats] if supported.is_complete else []
         return tuple(form for form in formats if form)
 
     def _build_dialect(self, template: ChatTemplate, family: Family | None, known: tuple[ToolFormat, ...]) -> Dialect:
         control = self._vocabulary.control_tokens
         formats = (HERMES,) if self._generic else known
         if family and family.channels:
-            return ChannelDialect(control, self._tokenize, family.channels.before(self._ends), formats)
+            return ChannelDialect(control, self._tokenize, family.channels.truncate_at(self._ends), formats)
         return PlainDialect(control, self._tokenize, find_markers(template.source), formats[0] if formats else None)
 
     @cached_property

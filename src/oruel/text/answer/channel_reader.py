@@ -49,8 +49,8 @@ class ChannelReader(BufferedReader):
         self._headers = [*self._part_headers(), *map(self._call_header, formats)]
         # The close of the last part may be the beginning of the text that ends the answer.
         aside = channels.aside.close if channels.aside else ""
-        self._between = [text for text in (channels.again, channels.final.close.removeprefix(aside)) if text]
-        self._ends = {part.close for part in channels.parts if part.close} | set(filter(None, [channels.again]))
+        self._between = [text for text in (channels.separator, channels.final.close.removeprefix(aside)) if text]
+        self._ends = {part.close for part in channels.parts if part.close} | set(filter(None, [channels.separator]))
         texts = (*channels.texts, *(text for each in formats for text in each.texts))
         self._marks = sorted(self._ends.union(find_marks(texts)), key=len, reverse=True)
         self._is_reasoning = state is State.REASONING

@@ -25,7 +25,7 @@ class ToolFormat:
     arguments: ArgumentSyntax = JSON
     short_ids: bool = False
 
-    def before(self, ends: Collection[str]) -> "ToolFormat | None":
+    def truncate_at(self, ends: Collection[str]) -> "ToolFormat | None":
         """The format for a model that ends its turn with one of these texts; None if the model would stop inside a
         call.
         """

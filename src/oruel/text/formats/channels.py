@@ -21,16 +21,16 @@ class ChannelPart:
 
 @dataclass(frozen=True, slots=True)
 class Channels:
-    """`aside` is content with more parts after it; `final` is content that ends the answer. `again` is the text between
-    a part's close and the next header.
+    """`aside` is content with more parts after it; `final` is content that ends the answer. `separator` is the text
+    between a part's close and the next header.
     """
 
     final: ChannelPart
     reasoning: ChannelPart | None = None
     aside: ChannelPart | None = None
-    again: str = ""
+    separator: str = ""
 
-    def before(self, ends: Collection[str]) -> "Channels":
+    def truncate_at(self, ends: Collection[str]) -> "Channels":
         """The channels of a model that ends its turn with one of these texts: a part closed by one is the last."""
         end = alternatives(ends)
         found = end.search(self.final.close)
@@ -48,7 +48,7 @@ class Channels:
 
     @property
     def texts(self) -> tuple[str, ...]:
-        return (*(text for part in self.parts for text in (part.open, part.close)), self.again)
+        return (*(text for part in self.parts for text in (part.open, part.close)), self.separator)
 
     @property
     def parts(self) -> Iterator[ChannelPart]:

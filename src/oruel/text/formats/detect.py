@@ -60,6 +60,8 @@ class _Parts:
 
 
 class _Probe:
+    """Renders conversations with made-up names and values, and finds what the template writes around them."""
+
     def __init__(self, template: ChatTemplate) -> None:
         self._template = template
         self._ids = LONG_IDS
@@ -86,6 +88,7 @@ class _Probe:
         return replace(written, begin=begin, short_ids=self._ids is SHORT_IDS) if begin.strip() else None
 
     def _json(self) -> ToolFormat | None:
+        """The format if the arguments are rendered as a JSON object."""
         one = self._parts({KEY: VALUE})
         found = one and find_object(one.after, {KEY: VALUE})
         if not one or not found:
@@ -108,21 +111,22 @@ class _Probe:
         return merge_index(middle, middle_2), merge_index(between, between_2)
 
     def _tagged(self) -> ToolFormat | None:
+        """The format if each argument is rendered between tags."""
         one, keys = self._parts({KEY: VALUE}), self._parts({KEY: VALUE, OTHER_KEY: OTHER_VALUE})
-        number, listed = self._parts({KEY: NUMBER}), self._parts({KEY: [NUMBER]})
+        number, array = self._parts({KEY: NUMBER}), self._parts({KEY: [NUMBER]})
         two = self._parts({KEY: VALUE}, {KEY: OTHER_VALUE})
-        if not (one and keys and number and listed):
+        if not (one and keys and number and array):
             return None
         try:
             before, after_key, rest = split_at(one.after, KEY, VALUE)
-            _, _, further, _, _ = split_at(keys.after, KEY, VALUE, OTHER_KEY, OTHER_VALUE)
+            _, _, between_arguments, _, _ = split_at(keys.after, KEY, VALUE, OTHER_KEY, OTHER_VALUE)
             _, after_key_json, _ = split_at(number.after, KEY, str(NUMBER))
-            if split_at(listed.after, KEY, f"[{NUMBER}]")[1] != after_key_json:
+            if split_at(array.after, KEY, f"[{NUMBER}]")[1] != after_key_json:
                 return None
         except ValueError:
             return None
-        before_key = common_suffix(before, further)
-        after_value = further.removesuffix(before_key)
+        before_key = common_suffix(before, between_arguments)
+        after_value = between_arguments.removesuffix(before_key)
         if not before_key or not after_value or not rest.startswith(after_value):
             return None
         tags = TagSyntax(before_key, after_key, after_value, after_key_json)

@@ -38,7 +38,7 @@ HARMONY_CHANNELS = Channels(
     final=ChannelPart(f"<|channel|>final{KIND}<|message|>", "<|return|>"),
     reasoning=ChannelPart("<|channel|>analysis<|message|>", "<|end|>"),
     aside=ChannelPart("<|channel|>commentary<|message|>", "<|end|>"),
-    again="<|start|>assistant",
+    separator="<|start|>assistant",
 )
 # The recipient is before or after the channel.
 HARMONY = (
@@ -67,7 +67,7 @@ SOLAR = Family(
     Channels(
         final=ChannelPart("<|content|>", "<|end|>"),
         reasoning=ChannelPart("<|think|>", "<|end|>"),
-        again="<|begin|>assistant",
+        separator="<|begin|>assistant",
     ),
     read_prelude("reasoning_renamed"),
 )
@@ -87,7 +87,7 @@ MUSE = Family(
         final=ChannelPart(" to=user<|message|>", "<|eot|>"),
         reasoning=ChannelPart(" to=self<|message|>", "<|eom|>"),
         aside=ChannelPart(" to=user<|message|>", "<|eom|>"),
-        again="<|start|>assistant",
+        separator="<|start|>assistant",
     ),
 )
 KIMI_K3 = Family(

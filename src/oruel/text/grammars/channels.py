@@ -84,13 +84,13 @@ class ChannelGrammars:
         if state is State.EITHER or not (aside := self._channels.aside):
             return rest
         if must:
-            return f"{self._lark.literal(aside.close + self._channels.again)} {rest}"
+            return f"{self._lark.literal(aside.close + self._channels.separator)} {rest}"
         return f"final | aside {rest}"
 
     def _up_to_close(self, rule: str, part: ChannelPart) -> str:
         """The rule for a part's text, its close, and the text before the next header."""
-        again = self._lark.literal(self._channels.again)
-        return f"{rule}: {rule}_text {again}\n{self._lark.up_to(f'{rule}_text', part.close, 'FREE')}"
+        separator = self._lark.literal(self._channels.separator)
+        return f"{rule}: {rule}_text {separator}\n{self._lark.up_to(f'{rule}_text', part.close, 'FREE')}"
 
     @property
     def _final(self) -> str:

@@ -82,10 +82,10 @@ class PromptEncoder:
 
     def encode_text(self, text: str) -> list[int]:
         """The ids of a client's text, without BOS. Special tokens are not parsed."""
-        tokens = self._spell(text, self._tag_pattern)
+        tokens = self._tokenize_split(text, self._tag_pattern)
         if not self._control.isdisjoint(tokens):
             # Some tokenizers merge plain characters into control tokens, whatever the options.
-            tokens = self._spell(text, self._special_pattern)
+            tokens = self._tokenize_split(text, self._special_pattern)
         if not self._control.isdisjoint(tokens):
             raise InvalidParameter(
                 "The text contains characters that this model can't distinguish from one of its control tokens. Leave "
@@ -94,13 +94,15 @@ class PromptEncoder:
             )
         return tokens
 
-    def _spell(self, text: str, pattern: re.Pattern[str]) -> list[int]:
+    def _tokenize_split(self, text: str, pattern: re.Pattern[str]) -> list[int]:
         """The tokens of `text`, split inside each match, so that no match becomes a special token."""
         cuts = [0, *(start + 1 for _, start in occurrences(pattern, text)), len(text)]
         first, *others = (text[start:end] for start, end in pairwise(cuts))
-        return self._vocabulary.tokenize(first) + [token for part in others for token in self._continue(part)]
+        return self._vocabulary.tokenize(first) + [
+            token for part in others for token in self._tokenize_continuation(part)
+        ]
 
-    def _continue(self, text: str) -> list[int]:
+    def _tokenize_continuation(self, text: str) -> list[int]:
         """The tokens of a text that continues another: without the space that some tokenizers prepend."""
         if not self._vocabulary.adds_space_prefix:
             return self._vocabulary.tokenize(text)
