@@ -101,9 +101,13 @@ class PlainReader(BufferedReader):
         return self._drop_rest(final)
 
     def _released_length(self, marker: str, final: bool) -> int:
-        """How many characters are released before `marker` has arrived."""
-        may_begin = overlap(self._held, marker) > 0
-        return settled_before(self._held, marker) if not final or (self._is_cut and may_begin) else len(self._held)
+        """How many characters can't be part of `marker`, or of white space before it. Once the answer has ended by
+        itself, that is all of them.
+        """
+        possible = overlap(self._held, marker)
+        if final and not (self._is_cut and possible):
+            return len(self._held)
+        return len(self._held[: len(self._held) - possible].rstrip(WHITESPACE))
 
     def _drop_rest(self, final: bool) -> bool:
         if final:
@@ -133,8 +137,3 @@ class PlainReader(BufferedReader):
         if self._held:
             self._state = self._in_final_content
         return bool(self._held)
-
-
-def settled_before(text: str, marker: str) -> int:
-    """How many characters can't be part of `marker`, or of white space before it."""
-    return len(text[: len(text) - overlap(text, marker)].rstrip(WHITESPACE))
