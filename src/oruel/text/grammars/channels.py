@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from oruel.constraints.spec import RulesSpec, embedded, rules_spec
 from oruel.errors import InvalidParameter
 from oruel.text.formats.calls import ToolFormat
-from oruel.text.formats.channels import ChannelPart, Channels, marks
+from oruel.text.formats.channels import ChannelPart, Channels, find_marks
 from oruel.text.formats.reasoning import State
 from oruel.text.grammars.calls import CallGrammar
 from oruel.text.grammars.plain import param_of
-from oruel.text.lark import TERMINALS, Lark, without
+from oruel.text.lark import TERMINALS, Lark, terminal_without
 from oruel.types import ResponseFormat, Tool
 
 
@@ -26,9 +26,11 @@ class ChannelGrammars:
         self._formats = formats
         self._leave = tuple(leave)
         texts = (*channels.texts, *(text for form in formats for text in form.texts))
-        plain = [mark for mark in marks(texts) if not self._lark.is_control(mark)]
+        plain = [mark for mark in find_marks(texts) if not self._lark.is_control(mark)]
         # Other tokens may contain a marker, too, so free text excludes them.
-        self._terminals = TERMINALS + without("FREE", plain) + without("FINAL", [*plain, *self._aside_close])
+        self._terminals = (
+            TERMINALS + terminal_without("FREE", plain) + terminal_without("FINAL", [*plain, *self._aside_close])
+        )
 
     def document(self, wanted: ResponseFormat, state: State) -> RulesSpec:
         """For an answer that begins in `state`. `wanted` is not text. A model that reasons does so once."""
@@ -82,13 +84,13 @@ class ChannelGrammars:
         if state is State.EITHER or not (aside := self._channels.aside):
             return rest
         if must:
-            return f"{self._lark.literal(aside.close + self._channels.again)} {rest}"
+            return f"{self._lark.literal(aside.close + self._channels.separator)} {rest}"
         return f"final | aside {rest}"
 
     def _up_to_close(self, rule: str, part: ChannelPart) -> str:
-        """A part's text, and what leads from it to the next header."""
-        again = self._lark.literal(self._channels.again)
-        return f"{rule}: {rule}_text {again}\n{self._lark.up_to(f'{rule}_text', part.close, 'FREE')}"
+        """The rule for a part's text, its close, and the text before the next header."""
+        separator = self._lark.literal(self._channels.separator)
+        return f"{rule}: {rule}_text {separator}\n{self._lark.up_to(f'{rule}_text', part.close, 'FREE')}"
 
     @property
     def _final(self) -> str:
@@ -99,9 +101,11 @@ class ChannelGrammars:
 
     @property
     def _aside_close(self) -> list[str]:
-        """What would end the last text if it weren't the last."""
+        """The close of an aside if it is plain text: the final content must not contain it."""
         aside = self._channels.aside
-        return [aside.close] if aside and not self._lark.is_control(aside.close) and not marks([aside.close]) else []
+        return (
+            [aside.close] if aside and not self._lark.is_control(aside.close) and not find_marks([aside.close]) else []
+        )
 
     def _grammar(self, start: str, *rules: str) -> str:
         return f"%llguidance {{}}\nstart: {start}\n{''.join(rules)}{self._terminals}"

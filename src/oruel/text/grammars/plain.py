@@ -6,7 +6,7 @@ from oruel.constraints.spec import DocumentSpec, JsonObjectSpec, RulesSpec, embe
 from oruel.text.formats.calls import ToolFormat
 from oruel.text.formats.reasoning import Markers, State
 from oruel.text.grammars.calls import CallGrammar
-from oruel.text.lark import TERMINALS, Lark, not_beginning_with
+from oruel.text.lark import TERMINALS, Lark, terminal_not_starting_with
 from oruel.types import ResponseFormat, Tool
 
 # White space after reasoning.
@@ -61,7 +61,7 @@ class PlainGrammars:
         unopened = self._text(tool_format, "UNOPENED", "unopened_")
         return (
             f"%llguidance {{}}\nstart: {self._opening} thought BLANK body | other\nbody: {text}other: {unopened}"
-            f"{self._thought}{not_beginning_with('UNOPENED', self._markers.open)}{TERMINALS}"
+            f"{self._thought}{terminal_not_starting_with('UNOPENED', self._markers.open)}{TERMINALS}"
         )
 
     def _text(self, tool_format: ToolFormat, terminal: str, prefix: str) -> str:
@@ -70,7 +70,7 @@ class PlainGrammars:
             plain = f"{prefix}plain".upper()
             refused = [tool_format.begin, *([self._markers.open] if prefix and self._markers else [])]
             begin = self._lark.literal(tool_format.begin)
-            return f"{plain} | {begin} calls\n" + not_beginning_with(plain, *refused)
+            return f"{plain} | {begin} calls\n" + terminal_not_starting_with(plain, *refused)
         rest = self._lark.literal(tool_format.begin.removeprefix(tool_format.trigger))
         head = self._lark.up_to(f"{prefix}head", tool_format.trigger, terminal)
         return f"{terminal} | {prefix}head {rest} calls\n{head}"
