@@ -1,4 +1,4 @@
-"""What a schema costs is bounded by the work that it asks for, not by its size."""
+"""The cost of a schema is bounded by the work of compiling it, not by its size."""
 
 import json
 import time
@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from oruel.constraints.grammar import GrammarConstraint, unclosable
+from oruel.constraints.grammar import GrammarConstraint, unclosable_keywords
 from oruel.constraints.schema import BYTES, unenforceable_keywords
 from oruel.constraints.spec import schema_spec
 from oruel.constraints.weight import check_weight
 from oruel.errors import SchemaRefused
 from oruel.sampling.constraint import MOST_WORK
 
-# Nothing here takes more than some tenths of a second: this only says that it doesn't hang.
+# No test here takes more than some tenths of a second; this limit only detects a hang.
 PATIENCE_CPU_SECONDS = 2.0
 
 
@@ -124,17 +124,17 @@ ORDINARY = {
 
 
 @pytest.mark.parametrize("name", [*SERVED, *ORDINARY])
-def test_a_schema_of_little_work_is_served_whatever_its_size(name: str) -> None:
+def test_a_cheap_schema_is_accepted_regardless_of_its_size(name: str) -> None:
     schema = (SERVED | ORDINARY)[name]
     began = time.process_time()
     unenforceable_keywords(schema)
-    unclosable(schema)
+    unclosable_keywords(schema)
     GrammarConstraint(BYTES, schema_spec(schema), 100)
     assert time.process_time() - began < PATIENCE_CPU_SECONDS
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_a_schema_of_too_much_work_is_refused_for_what_is_too_much(name: str) -> None:
+def test_a_schema_that_is_too_costly_is_refused_with_the_reason(name: str) -> None:
     schema, said = REFUSED[name]
     began = time.process_time()
     with pytest.raises(SchemaRefused, match=said):
@@ -144,33 +144,33 @@ def test_a_schema_of_too_much_work_is_refused_for_what_is_too_much(name: str) ->
 
 @pytest.mark.parametrize("name", ORDINARY)
 def test_ordinary_schemas_can_be_completed(name: str) -> None:
-    assert unclosable(ORDINARY[name]) == ()
+    assert unclosable_keywords(ORDINARY[name]) == ()
 
 
-def test_what_is_forced_is_searched_in_work_that_grows_with_its_length() -> None:
-    assert unclosable(SERVED["a long constant"]) == ()
+def test_the_search_work_for_forced_text_is_linear_in_its_length() -> None:
+    assert unclosable_keywords(SERVED["a long constant"]) == ()
 
 
-def test_a_search_that_the_library_gives_up_spoils_no_answer() -> None:
-    held = GrammarConstraint(BYTES, schema_spec(SERVED["a long string"]), 100)
-    assert not held.closes
+def test_a_search_that_fails_in_the_library_does_not_affect_the_matcher() -> None:
+    constraint = GrammarConstraint(BYTES, schema_spec(SERVED["a long string"]), 100)
+    assert not constraint.can_close
     for byte in b'{"a": "abc':
-        assert held.takes(byte)
-        held.accept(byte)
+        assert constraint.allows(byte)
+        constraint.accept(byte)
 
 
-def test_a_search_gives_up_after_counted_work() -> None:
-    assert unclosable(SERVED["a long string"]) == ("minLength",)
-    assert unclosable(SERVED["many items"]) == ("minItems",)
+def test_a_search_stops_at_its_work_limit() -> None:
+    assert unclosable_keywords(SERVED["a long string"]) == ("minLength",)
+    assert unclosable_keywords(SERVED["many items"]) == ("minItems",)
     assert MOST_WORK < 100_000
 
 
-def test_what_is_counted_does_not_grow_with_the_numbers_in_lengths() -> None:
+def test_the_weight_does_not_grow_with_the_values_of_length_keywords() -> None:
     for most in (10, 10**9):
         check_weight({"type": "array", "maxItems": most, "items": {"type": "string", "maxLength": most}})
 
 
-def test_a_few_schemas_may_be_too_much_only_together() -> None:
+def test_schemas_that_are_allowed_singly_can_be_refused_together() -> None:
     one = closed(many(300, {"type": "integer", "minimum": 0}))
     check_weight(one)
     with pytest.raises(SchemaRefused, match="too much work"):

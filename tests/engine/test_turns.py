@@ -1,4 +1,4 @@
-"""Accounts take turns, and the cheapest of an account's items goes first."""
+"""Accounts take turns, and within an account the item that is due first goes first."""
 
 from oruel.engine.turns import Turns
 
@@ -10,7 +10,7 @@ def taken(turns: Turns[str]) -> list[str]:
     return items
 
 
-def test_accounts_take_turns_however_much_one_of_them_asks_for() -> None:
+def test_accounts_take_turns_regardless_of_their_load() -> None:
     turns: Turns[str] = Turns()
     for number in range(100):
         turns.add(number, "greedy", 1, "g")
@@ -18,7 +18,7 @@ def test_accounts_take_turns_however_much_one_of_them_asks_for() -> None:
     assert taken(turns).index("m") == 1
 
 
-def test_the_cheapest_of_an_account_goes_first_and_equals_in_order() -> None:
+def test_items_of_an_account_go_by_due_time_then_in_order() -> None:
     turns: Turns[str] = Turns()
     for key, (cost, item) in enumerate([(5, "large"), (1, "small"), (1, "next"), (3, "middle")]):
         turns.add(key, "a", cost, item)
@@ -34,7 +34,7 @@ def test_an_account_that_had_its_turn_waits_for_the_others() -> None:
     assert taken(turns) == ["b1", "a2"]
 
 
-def test_what_was_removed_is_not_taken() -> None:
+def test_a_removed_item_is_not_returned() -> None:
     turns: Turns[str] = Turns()
     turns.add(1, "a", 1, "a1")
     turns.add(2, "a", 2, "a2")

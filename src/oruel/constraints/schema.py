@@ -15,7 +15,7 @@ from oruel.constraints.keywords import (
     unenforced_keywords,
     with_whole_counts,
 )
-from oruel.constraints.tokens import ByteVocabulary, TokenTable, panics_refused, plain
+from oruel.constraints.tokens import ByteVocabulary, TokenTable, panics_refused, plain_message
 from oruel.constraints.weight import check_weight
 from oruel.errors import SchemaRefused
 from oruel.json_schema.keywords import subschemas
@@ -94,7 +94,7 @@ def keywords(complaint: str, present: set[str]) -> list[str]:
         names: list[str] = json.loads(listed[1])
         return names
     about = next((keywords for part, keywords in COMPLAINTS.items() if part in complaint), [])
-    return [keyword for keyword in about if keyword in present] or [plain(complaint)]
+    return [keyword for keyword in about if keyword in present] or [plain_message(complaint)]
 
 
 def json_grammar(schema: Mapping[str, Any]) -> str:

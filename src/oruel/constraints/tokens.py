@@ -24,13 +24,13 @@ LIMITS = llguidance.LLParserLimits(
 # How the library reports that a limit was reached.
 TOO_WIDE = re.compile(r"row has \d+ items")
 TOO_MUCH = ("TooComplex", "limit", "too many", "too big", "too large", "fuel")
-PANICKED = "the library that holds answers to schemas fails on it: make it simpler"
+PANICKED = "the library that enforces schemas fails on it: make it simpler"
 UNREADABLE = {
     "Unable to determine if regex is empty": "its patterns, formats and lengths are too complex together",
     "panic:": PANICKED,
     "egex is empty": "no string fits its patterns, formats, lengths and values together",
 }
-# Only so much forced text is tokenised at once, since the library asks for all of it at every step.
+# The most forced text to tokenise at once, since the library asks for all of it at every step.
 MOST_FORCED_BYTES = 2048
 
 
@@ -87,12 +87,12 @@ class TokenTable:
         return self._compiled.get(grammar).deep_copy()
 
     def forget(self, grammar: str) -> None:
-        """Drops a compiled grammar. Matchers of one grammar share their lexer, so one that failed would make
-        all fail.
+        """Drops a compiled grammar. Matchers of one grammar share their lexer, so all of them fail
+        if one does.
         """
         self._compiled.forget(grammar)
 
-    def spelled(self, data: bytes) -> list[int] | None:
+    def spell(self, data: bytes) -> list[int] | None:
         """One token per byte; None if a byte has no token of its own."""
         found = [self.single.get(byte, -1) for byte in data]
         return None if -1 in found else found
@@ -116,7 +116,7 @@ class TokenTable:
     def _compile(self, grammar: str) -> llguidance.LLMatcher:
         matcher = llguidance.LLMatcher(self.tokenizer, grammar, log_level=0, limits=LIMITS)
         if matcher.is_error():
-            raise SchemaRefused(plain(matcher.get_error()))
+            raise SchemaRefused(plain_message(matcher.get_error()))
         # Only the first mask shows whether anything can be written at all; computing it here also caches its cost.
         bits = matcher.compute_bitmask()
         if matcher.is_error() or not any(bits):
@@ -125,22 +125,22 @@ class TokenTable:
 
 
 def refusal_of(matcher: llguidance.LLMatcher) -> SchemaRefused:
-    """Why the matcher failed, without the library's internal state."""
+    """The reason why the matcher failed, without the library's internal state."""
     complaint = f"{matcher.stop_reason()} {matcher.get_error()}".partition("\n")[0]
     return SchemaRefused(limit_reached(complaint) or "no document can be written that fits it")
 
 
 def limit_reached(complaint: str) -> str:
-    """In plain words; empty if the complaint is about something else."""
+    """The message for an exceeded limit; empty if the complaint is about something else."""
     if TOO_WIDE.search(complaint):
         return "too many properties or alternatives may come next at one place: require more properties, or use fewer"
     if any(sign in complaint for sign in TOO_MUCH):
-        return "the pattern, length or nesting that it asks for is too complex to be followed: make it simpler"
+        return "the pattern, length or nesting that it asks for is too complex to be enforced: make it simpler"
     return ""
 
 
-def plain(complaint: str) -> str:
-    """On one line, without the library's internal state."""
+def plain_message(complaint: str) -> str:
+    """The complaint on one line, without the library's internal state."""
     for part, said in UNREADABLE.items():
         if part in complaint:
             return said
@@ -148,7 +148,7 @@ def plain(complaint: str) -> str:
 
 
 class ByteVocabulary:
-    """A vocabulary with one token per byte and one end token, which is enough to see what a grammar allows."""
+    """One token per byte and one end token, which is enough to test what a grammar allows."""
 
     size = 257
 
@@ -181,7 +181,7 @@ class _TokenizerAdapter:
         return self._whole(text[:MOST_FORCED_BYTES].decode(errors="ignore").encode())[:-1]
 
     def _whole(self, text: bytes) -> list[int]:
-        """Some tokenizers put a space before every text; then each byte gets its own token."""
+        """Falls back to one token per byte, since some tokenizers put a space before every text."""
         found = self._vocabulary.tokenize(text.decode())
         if b"".join(self.tokens[token] for token in found) == text:
             return found

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
-# An engine that has answered for so long didn't fail at startup.
+# An engine that has answered for this long didn't fail at startup.
 HEALTHY_SECONDS = 60.0
 
 

@@ -56,7 +56,7 @@ class EngineProcess:
 
     @property
     def detail(self) -> str:
-        """What is wrong, in words; empty while the engine accepts work."""
+        """A sentence about what is wrong; empty while the engine accepts work."""
         match self.status:
             case "ok":
                 return ""
@@ -74,7 +74,7 @@ class EngineProcess:
     def send(self, message: ToEngine) -> None:
         """Raises EngineFailed while no engine accepts work."""
         if self.status != "ok":
-            raise EngineFailed(f"No engine takes work now. {self.detail}", retry_after=self._retry_after)
+            raise EngineFailed(f"No engine is available. {self.detail}", retry_after=self._retry_after)
         assert self._child is not None
         self._child.send(message)
 
@@ -86,7 +86,7 @@ class EngineProcess:
         self.status = "failed"
         if self._child:
             self._child.kill()
-            await self._child.bury()
+            await self._child.wait_for_exit()
         self._on_death(EngineFailed("The server stopped before the answer was complete. Send the request again."))
 
     async def _spawn(self) -> tuple[EngineChild, EngineReady]:
@@ -99,27 +99,27 @@ class EngineProcess:
 
     async def _supervise(self, child: EngineChild) -> None:
         while True:
-            ending = await self._attend(child)
+            ending = await self._wait_for_end(child)
             self._fail(ending, child.answered_seconds)
             self._on_death(
                 EngineFailed(
-                    f"The engine failed while it held this request ({ending}). Send it again.",
+                    f"The engine failed while it processed this request ({ending}). Send the request again.",
                     retry_after=self._retry_after,
                 )
             )
-            child = await self._replace()
+            child = await self._restart()
 
-    async def _attend(self, child: EngineChild) -> str:
+    async def _wait_for_end(self, child: EngineChild) -> str:
         """Watches the process until it ends. Returns how it ended."""
         watching = asyncio.create_task(child.watch(self.watchdog_seconds), name="engine watchdog")
         try:
-            await child.silence()
+            await child.wait_closed()
         finally:
             watching.cancel()
         self.status = "failed"
-        return await child.bury()
+        return await child.wait_for_exit()
 
-    async def _replace(self) -> EngineChild:
+    async def _restart(self) -> EngineChild:
         while True:
             await asyncio.sleep(self._pause_left)
             self.restarts += 1

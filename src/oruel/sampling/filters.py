@@ -9,7 +9,7 @@ from oruel.sampling.candidates import Candidates, Indices, Values, first_above, 
 
 NEGLIGIBLE = -50.0  # the exponent of a negligible weight
 COLD = 1e-6  # the lowest temperature for float32
-FEW = 1024  # up to so many candidates, float64 costs only a microsecond or two
+FEW = 1024  # up to this many candidates, float64 costs only a microsecond or two
 
 # The radix selection of top_p; the sizes were measured.
 SORTED_AT_ONCE = 1024

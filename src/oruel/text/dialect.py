@@ -51,13 +51,13 @@ class PlainDialect:
     def __init__(
         self,
         control: Mapping[str, int],
-        spelt: Callable[[str], list[int]],
+        tokenize: Callable[[str], list[int]],
         markers: Markers | None,
         tool_format: ToolFormat | None,
     ) -> None:
         self._markers = markers
         self._format = tool_format
-        self._forms = PlainGrammars(control, markers, spelt(markers.close if markers else ""))
+        self._forms = PlainGrammars(control, markers, tokenize(markers.close if markers else ""))
 
     @property
     def texts(self) -> Collection[str]:
@@ -75,8 +75,8 @@ class PlainDialect:
                 return self._forms.calls(self._format, callable_tools(request), state, must=must, several=several)
             if self._format.marker is None:
                 raise UnsupportedParameter(
-                    f"response_format is {request.response_format.type}, but calls of this model can't be told from "
-                    'JSON. Leave tools or response_format out, or send tool_choice "required" or "none".',
+                    f"response_format is {request.response_format.type}, but this model writes calls as bare JSON, "
+                    'like a document. Omit tools or response_format, or set tool_choice to "required" or "none".',
                     param="response_format",
                 )
             # As without tools, the model doesn't reason first unless the prompt has opened the reasoning.
@@ -101,14 +101,14 @@ class ChannelDialect:
     def __init__(
         self,
         control: Mapping[str, int],
-        spelt: Callable[[str], list[int]],
+        tokenize: Callable[[str], list[int]],
         channels: Channels,
         formats: tuple[ToolFormat, ...],
     ) -> None:
         self._channels = channels
         self._formats = formats
-        leave = spelt(channels.reasoning.close if channels.reasoning else "")
-        self._forms = ChannelGrammars(control, channels, formats, leave)
+        reasoning_end = tokenize(channels.reasoning.close if channels.reasoning else "")
+        self._forms = ChannelGrammars(control, channels, formats, reasoning_end)
 
     @property
     def texts(self) -> Collection[str]:

@@ -324,16 +324,18 @@ def test_a_document_comes_whole_behind_free_reasoning(spoken: Spoken, special: b
     model = Model(spoken, special=special)
     request = asked("none", wanted=wanted)
     document = json.dumps({"city": "Bern é", "days": 3}, ensure_ascii=False)
-    before = spoken.thinks(THOUGHT) if spoken.thinks and model.spec(request).leave else ""
+    before = spoken.thinks(THOUGHT) if spoken.thinks and model.spec(request).reasoning_end else ""
     held = model.held(request)
     assert allows(held, model.spelt(before + spoken.answers(document)))
     for budget in (160, 240):
         for seed in range(3):
             chance, tokens = random.Random(seed), list[int]()
             held = model.held(request, budget)
-            assert held.closes
+            assert held.can_close
             while len(tokens) < budget and not held.is_complete:
-                token = held.forced[0] if held.forced else held.settle(drawn(held, model.vocabulary.size, chance))
+                token = (
+                    held.forced[0] if held.forced else held.enforce_limits(drawn(held, model.vocabulary.size, chance))
+                )
                 if token == END:
                     break
                 held.accept(token)

@@ -128,7 +128,9 @@ def test_a_document_behind_reasoning_is_whole_within_the_budget(wanted: Response
     for _ in range(budget):
         if held.is_complete:
             break
-        token = held.forced[0] if held.forced else held.settle(ord("a") if held.mask()[12] >> 1 & 1 else ord('"'))
+        token = (
+            held.forced[0] if held.forced else held.enforce_limits(ord("a") if held.mask()[12] >> 1 & 1 else ord('"'))
+        )
         held.accept(token)
         written.append(token)
     _, closed, document = written.decode().partition("</think>")

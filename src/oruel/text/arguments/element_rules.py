@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from oruel.constraints.spec import embedded
+from oruel.constraints.spec import schema_expression
 from oruel.text.arguments.elements import ElementSyntax, single_type_schema
 from oruel.text.arguments.quoted_rules import (
     HELD,
@@ -95,7 +95,7 @@ class ElementRules:
             return f"{self._members(plain, path)} {close}"
         if named == "boolean":
             return f'("true" | "false") {close}'
-        number = self._rule(embedded({"type": named, **pick(plain, NUMBERS)}))
+        number = self._rule(schema_expression({"type": named, **pick(plain, NUMBERS)}))
         return f"{number} {close}"
 
     def _choice(self, schema: Mapping[str, Any], path: str) -> str:

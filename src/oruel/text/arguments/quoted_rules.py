@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
-from oruel.constraints.spec import embedded
+from oruel.constraints.spec import schema_expression
 from oruel.errors import SchemaRefused, UnsupportedParameter
 from oruel.json_schema.keywords import ANNOTATIONS, DEFINITIONS
 from oruel.json_schema.references import plain_references, resolve_pointer
@@ -119,7 +119,7 @@ class QuotedRules:
         if named == "string":
             return self._text(schema, path)
         if named in ("number", "integer"):
-            return self._rule(embedded({"type": named, **pick(schema, NUMBERS)}))
+            return self._rule(schema_expression({"type": named, **pick(schema, NUMBERS)}))
         if named in ("boolean", "null"):
             return self._words("null" if named == "null" else "true", "null" if named == "null" else "false")
         if named == "array":
@@ -132,7 +132,7 @@ class QuotedRules:
     def _text(self, schema: Mapping[str, Any], path: str) -> str:
         limits = pick(schema, HELD["string"])
         if not self._spelling.quote:
-            as_json = embedded({"type": "string", **limits})
+            as_json = schema_expression({"type": "string", **limits})
             return self._rule(as_json) if limits else either([self._rule(as_json), self._apostrophes])
         for keyword in limits:
             if keyword not in LENGTHS:
@@ -181,7 +181,7 @@ class QuotedRules:
     @property
     def _free_key(self) -> str:
         if self._spelling.quotes_keys:
-            return self._rule(embedded({"type": "string"}))
+            return self._rule(schema_expression({"type": "string"}))
         terminal = f"{self._prefix}T{len(self._lines)}".upper()
         self._lines.append(f"{terminal}: /{IDENTIFIER.pattern}/\n")
         return terminal

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from oruel.constraints.spec import embedded
+from oruel.constraints.spec import schema_expression
 from oruel.json_schema.keywords import ANNOTATIONS, DEFINITIONS
 from oruel.text.arguments.element_rules import ElementRules
 from oruel.text.arguments.quoted_rules import QuotedRules, check_tagged
@@ -36,17 +36,17 @@ class CallGrammar:
     def _arguments(self, number: int, tool: Tool, lines: list[str]) -> str:
         schema = call_schema(tool.parameters)
         prefix, where = f"{self._prefix}p{number}_", f"{tool.name}: parameters"
-        spelt: QuotedRules | ElementRules | None = None
+        rules: QuotedRules | ElementRules | None = None
         if self._format.spelling:
-            spelt = QuotedRules(self._lark, self._format.spelling, prefix, where)
+            rules = QuotedRules(self._lark, self._format.spelling, prefix, where)
         elif self._format.elements:
-            spelt = ElementRules(self._lark, self._format.elements, prefix, where)
-        if spelt:
-            expression = spelt.arguments(schema)
-            lines.append(spelt.rules)
+            rules = ElementRules(self._lark, self._format.elements, prefix, where)
+        if rules:
+            expression = rules.arguments(schema)
+            lines.append(rules.rules)
             return expression
         if self._format.tagged is None:
-            return embedded(schema)
+            return schema_expression(schema)
         if self._format.exact:
             check_tagged(schema, where)
         return self._tagged(self._format.tagged, number, ToolArguments(schema), lines)
@@ -66,28 +66,28 @@ class CallGrammar:
     def _value(self, name: str, way: ValueSyntax, end: str) -> str:
         if way.held:
             return self._text(name, way.held, end)
-        return f"{name}: {embedded(way.schema)} {self._lark.literal(end)}\n"
+        return f"{name}: {schema_expression(way.schema)} {self._lark.literal(end)}\n"
 
-    def _text(self, name: str, held: TextLimits, end: str) -> str:
-        if held.choices is not None:
-            return f"{name}: ({' | '.join(map(quote, held.choices))}) {self._lark.literal(end)}\n"
+    def _text(self, name: str, limits: TextLimits, end: str) -> str:
+        if limits.choices is not None:
+            return f"{name}: ({' | '.join(map(quote, limits.choices))}) {self._lark.literal(end)}\n"
         terminal = f"{name}_text".upper()
-        length = f"/(.|\\n){{{held.least},{'' if held.most is None else held.most}}}/"
-        # Otherwise a text that has to be longer could continue after its end.
+        length = f"/(.|\\n){{{limits.least},{'' if limits.most is None else limits.most}}}/"
+        # Without the exclusion, a text with a minimum length could continue after its end marker.
         return f"{terminal}: {length} & ~/{ANYTHING}{escape(end)}{ANYTHING}/\n" + self._lark.up_to(name, end, terminal)
 
 
 def call_schema(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """The schema that constrains the arguments of a function.
 
-    A function without parameters takes no arguments, as OpenAI defines it. The same goes for empty `properties` without
-    other keywords, which is how clients declare a function without arguments: as a JSON Schema it allows any keys, and
-    a model could spend its budget on inventing some. To allow free keys, leave `properties` out or set
+    A function without parameters takes no arguments, as OpenAI defines it. The same applies to empty `properties`
+    without other keywords, which is how clients declare a function without arguments: as a JSON Schema it allows any
+    keys, and a model could spend its budget on inventing some. To allow any keys, omit `properties` or set
     additionalProperties.
     """
     schema = {**parameters, "type": "object"}
-    says = schema.keys() - ANNOTATIONS - DEFINITIONS - {"type", "properties", "required"}
-    is_empty = not parameters or ("properties" in schema and not says)
+    others = schema.keys() - ANNOTATIONS - DEFINITIONS - {"type", "properties", "required"}
+    is_empty = not parameters or ("properties" in schema and not others)
     if is_empty and not schema.get("properties") and not schema.get("required"):
         schema["additionalProperties"] = False
     return schema
