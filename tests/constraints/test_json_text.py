@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oruel.constraints.json_text import CLOSING_BYTES, MOST_GROWTH, JsonTracker
+from oruel.constraints.json_text import CLOSING_BYTES, MAX_GROWTH, JsonTracker
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
@@ -44,7 +44,7 @@ def test_a_byte_lengthens_the_completion_by_at_most_the_bound(value: Any, layout
     text, before = JsonTracker(), 2
     for byte in json.dumps(value, **({"ensure_ascii": False} | layout)).encode("utf-8", "surrogatepass"):
         text.feed(bytes([byte]))
-        assert len(text.closing) <= before + MOST_GROWTH
+        assert len(text.closing) <= before + MAX_GROWTH
         assert set(text.closing) <= CLOSING_BYTES
         before = len(text.closing)
 

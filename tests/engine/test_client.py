@@ -50,7 +50,7 @@ async def tokens(client: EngineClient, sampling: SamplingParams, *, max_tokens: 
     return [output.token for output in collected]
 
 
-async def exhaust(generation: Generation) -> None:
+async def read_until_failure(generation: Generation) -> None:
     while True:
         await generation.outputs()
 
@@ -120,7 +120,7 @@ def test_a_killed_engine_fails_its_requests_and_is_restarted(model: Path) -> Non
                 assert client.process.pid
                 os.kill(client.process.pid, signal.SIGKILL)
                 with pytest.raises(EngineFailed):
-                    await exhaust(generation)
+                    await read_until_failure(generation)
             with pytest.raises(EngineFailed):
                 await tokens(client, SamplingParams(seed=9))
             while client.process.status != "ok":

@@ -179,7 +179,7 @@ def prompt(length: int, first: int = 1) -> list[int]:
     return [first + number % 7 for number in range(length)]
 
 
-def started(output: StepOutput) -> dict[int, int]:
+def cached_tokens(output: StepOutput) -> dict[int, int]:
     return {first.sequence: first.cached for first in output.started}
 
 
@@ -202,7 +202,7 @@ def test_the_next_turn_of_a_conversation_computes_only_new_tokens() -> None:
     before = context.rows
     under_test.submit(submit(1, [*first, *answer, 30, 31, 32], max_tokens=1), 1)
     # The last token of the answer was never computed, so it is the first new one.
-    assert started(under_test.step()) == {1: 202}
+    assert cached_tokens(under_test.step()) == {1: 202}
     assert context.rows - before == 4
     assert context.copies == 0, "it continues in the same slot"
 
@@ -213,7 +213,7 @@ def test_a_diverging_prompt_is_computed_from_the_first_difference() -> None:
     under_test.submit(submit(0, prompt(200), max_tokens=1), 0)
     run(under_test)
     under_test.submit(submit(1, [*prompt(150), 40, *prompt(49)], max_tokens=1), 1)
-    assert started(under_test.step()) == {1: 150}
+    assert cached_tokens(under_test.step()) == {1: 150}
 
 
 def test_a_fully_cached_prompt_still_computes_its_last_token() -> None:
@@ -222,7 +222,7 @@ def test_a_fully_cached_prompt_still_computes_its_last_token() -> None:
         under_test.submit(submit(number, prompt(100), max_tokens=1), number)
         last = under_test.step()
         run(under_test)
-    assert started(last) == {1: 99}
+    assert cached_tokens(last) == {1: 99}
 
 
 def test_prefixes_are_shared_within_a_cache_salt_only() -> None:
@@ -231,7 +231,7 @@ def test_prefixes_are_shared_within_a_cache_salt_only() -> None:
     for number, cache_salt in enumerate(("ada", "bob", "ada")):
         request = msgspec.structs.replace(submit(number, prompt(100), max_tokens=1), cache_salt=cache_salt)
         under_test.submit(request, number)
-        cached |= started(under_test.step())
+        cached |= cached_tokens(under_test.step())
         run(under_test)
     assert cached == {0: 0, 1: 0, 2: 99}
 
@@ -247,7 +247,7 @@ def test_the_least_recently_used_idle_slot_is_evicted() -> None:
     cached: dict[int, int] = {}
     for number, first in ((4, 40), (5, 20), (6, 1)):
         under_test.submit(submit(number, prompt(100, first), max_tokens=1), number)
-        cached |= started(under_test.step())
+        cached |= cached_tokens(under_test.step())
         run(under_test)
     assert cached == {4: 99, 5: 99, 6: 0}
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oruel.engine.crash_history import FIRST_PAUSE_SECONDS, HEALTHY_SECONDS, LONGEST_PAUSE_SECONDS, CrashHistory
+from oruel.engine.crash_history import HEALTHY_SECONDS, MAX_PAUSE_SECONDS, MIN_PAUSE_SECONDS, CrashHistory
 from oruel.engine.process import EngineProcess
 from oruel.engine.protocol import Start
 from oruel.errors import EngineFailed, ModelLoadError
@@ -26,7 +26,7 @@ WATCHDOG = 2.0
 def test_the_pause_never_shrinks_between_crashes_and_is_bounded(crashes: int, unhealthy_seconds: float) -> None:
     before = CrashHistory(crashes, "signal 9")
     after = before.after("signal 11", unhealthy_seconds)
-    assert FIRST_PAUSE_SECONDS <= before.pause <= after.pause <= LONGEST_PAUSE_SECONDS
+    assert MIN_PAUSE_SECONDS <= before.pause <= after.pause <= MAX_PAUSE_SECONDS
 
 
 def test_the_pause_doubles() -> None:
@@ -40,7 +40,7 @@ def test_the_pause_doubles() -> None:
 
 @given(crashes=st.integers(0, 100_000), healthy_seconds=st.floats(HEALTHY_SECONDS, 1e9))
 def test_a_healthy_period_resets_the_pause(crashes: int, healthy_seconds: float) -> None:
-    assert CrashHistory(crashes, "signal 9").after("signal 9", healthy_seconds).pause == FIRST_PAUSE_SECONDS
+    assert CrashHistory(crashes, "signal 9").after("signal 9", healthy_seconds).pause == MIN_PAUSE_SECONDS
 
 
 def test_a_crash_history_reads_as_a_sentence() -> None:

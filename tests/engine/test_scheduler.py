@@ -31,12 +31,12 @@ def sequence(
     )
 
 
-def empty(count: int) -> list[Slot]:
+def empty_slots(count: int) -> list[Slot]:
     return [Slot(number, [], computed=0, invariant=0, used=0, is_idle=True) for number in range(count)]
 
 
-def occupied(running: list[Sequence], count: int) -> list[Slot]:
-    slots = empty(count)
+def occupied_slots(running: list[Sequence], count: int) -> list[Slot]:
+    slots = empty_slots(count)
     for one in running:
         assert one.slot is not None
         slots[one.slot] = Slot(
@@ -51,61 +51,73 @@ def occupied(running: list[Sequence], count: int) -> list[Slot]:
     return slots
 
 
-def counts(plan: StepPlan) -> dict[int, int]:
+def token_counts(plan: StepPlan) -> dict[int, int]:
     chunks = (*plan.decoding, *plan.chunks)
     return {s.id: sum(chunk.count for chunk in chunks if chunk.sequence is s) for s in {c.sequence for c in chunks}}
 
 
 def test_a_lone_prompt_is_prefilled_in_several_chunks_per_step() -> None:
-    plan = schedule([sequence(0, [1] * 1000)], [], empty(4), LIMITS)
-    assert counts(plan) == {0: LIMITS.prefill_tokens}
+    plan = schedule([sequence(0, [1] * 1000)], [], empty_slots(4), LIMITS)
+    assert token_counts(plan) == {0: LIMITS.prefill_tokens}
     assert not any(chunk.yields for chunk in plan.chunks)
 
 
 def test_a_long_prompt_does_not_stall_decoding_sequences() -> None:
     decoding = sequence(0, [1] * 6, computed=5, slot=0)
-    plan = schedule([sequence(1, [2] * 1000)], [decoding], occupied([decoding], 4), LIMITS)
-    assert counts(plan) == {0: 1, 1: LIMITS.prefill_tokens_during_decode}
+    plan = schedule([sequence(1, [2] * 1000)], [decoding], occupied_slots([decoding], 4), LIMITS)
+    assert token_counts(plan) == {0: 1, 1: LIMITS.prefill_tokens_during_decode}
     assert plan.decoding[0].yields
 
 
 def test_the_last_chunk_of_a_prompt_yields_a_token() -> None:
     late = sequence(0, [1] * 20, computed=16, slot=0)
-    (chunk,) = schedule([], [late], occupied([late], 4), LIMITS).chunks
+    (chunk,) = schedule([], [late], occupied_slots([late], 4), LIMITS).chunks
     assert (chunk.start, chunk.count, chunk.yields) == (16, 4, True)
 
 
-def prefilling(number: int, missing: int, *, tier: Tier = "standard") -> Sequence:
+def prefilling_sequence(number: int, missing: int, *, tier: Tier = "standard") -> Sequence:
     return sequence(number, [number] * (missing + 4), computed=4, slot=number, tier=tier)
 
 
 def test_short_prompts_pass_a_long_one() -> None:
-    running = [prefilling(0, 3000), prefilling(1, 2000), prefilling(2, 100), prefilling(3, 90)]
+    running = [
+        prefilling_sequence(0, 3000),
+        prefilling_sequence(1, 2000),
+        prefilling_sequence(2, 100),
+        prefilling_sequence(3, 90),
+    ]
     half = LIMITS.prefill_tokens // 2
-    assert counts(schedule([], running, occupied(running, 4), LIMITS)) == {
+    assert token_counts(schedule([], running, occupied_slots(running, 4), LIMITS)) == {
         2: 100,
         3: 90,
         0: LIMITS.prefill_tokens - 190,
     }
-    many = [prefilling(0, 3000), *(prefilling(number, half - 20) for number in range(1, 4))]
-    assert counts(schedule([], many, occupied(many, 4), LIMITS)) == {1: half - 20, 0: half + 20}
+    many = [prefilling_sequence(0, 3000), *(prefilling_sequence(number, half - 20) for number in range(1, 4))]
+    assert token_counts(schedule([], many, occupied_slots(many, 4), LIMITS)) == {1: half - 20, 0: half + 20}
 
 
 def test_a_short_standard_prompt_does_not_pass_a_long_turbo_one() -> None:
-    running = [prefilling(0, 3000, tier="turbo"), prefilling(1, 20), prefilling(2, 30, tier="turbo")]
-    assert counts(schedule([], running, occupied(running, 4), LIMITS)) == {2: 30, 0: LIMITS.prefill_tokens - 30}
+    running = [
+        prefilling_sequence(0, 3000, tier="turbo"),
+        prefilling_sequence(1, 20),
+        prefilling_sequence(2, 30, tier="turbo"),
+    ]
+    assert token_counts(schedule([], running, occupied_slots(running, 4), LIMITS)) == {
+        2: 30,
+        0: LIMITS.prefill_tokens - 30,
+    }
 
 
 def test_a_single_remaining_token_joins_the_decode_batch() -> None:
-    plan = schedule([sequence(0, [1] * (INVARIANT_CHUNK_TOKENS + 1))], [], empty(4), LIMITS)
-    assert counts(plan) == {0: INVARIANT_CHUNK_TOKENS}
-    single = schedule([sequence(0, [1])], [], empty(4), LIMITS)
+    plan = schedule([sequence(0, [1] * (INVARIANT_CHUNK_TOKENS + 1))], [], empty_slots(4), LIMITS)
+    assert token_counts(plan) == {0: INVARIANT_CHUNK_TOKENS}
+    single = schedule([sequence(0, [1])], [], empty_slots(4), LIMITS)
     assert [chunk.count for chunk in single.decoding] == [1]
 
 
 def test_sequences_wait_while_every_slot_is_taken() -> None:
     running = [sequence(number, [number] * 5, computed=4, slot=number) for number in range(4)]
-    assert schedule([sequence(4, [9])], running, occupied(running, 6), LIMITS).placements == ()
+    assert schedule([sequence(4, [9])], running, occupied_slots(running, 6), LIMITS).placements == ()
 
 
 def test_turbo_outranks_standard_within_its_head_start_only() -> None:
@@ -116,7 +128,7 @@ def test_turbo_outranks_standard_within_its_head_start_only() -> None:
 
 def test_only_turbo_preempts_and_takes_the_youngest_standard_slot() -> None:
     running = [sequence(number, [number] * 5, computed=4, slot=number) for number in range(4)]
-    slots = occupied(running, 4)
+    slots = occupied_slots(running, 4)
     assert schedule([sequence(5, [9])], running, slots, LIMITS).preempted == ()
     plan = schedule([sequence(5, [9], tier="turbo")], running, slots, LIMITS)
     assert plan.preempted == (running[3],)
@@ -127,16 +139,16 @@ def test_turbo_does_not_preempt_while_it_waits_for_a_prefix() -> None:
     computing = sequence(0, LONG, computed=60, slot=0)
     running = [computing, *(sequence(number, [number] * 5, computed=4, slot=number) for number in range(1, 4))]
     waiting = sequence(5, [*LONG, 7], tier="turbo")
-    plan = schedule([waiting], running, occupied(running, 4), LIMITS)
+    plan = schedule([waiting], running, occupied_slots(running, 4), LIMITS)
     assert (plan.preempted, plan.placements) == ((), ())
 
 
 def test_turbo_never_preempts_turbo() -> None:
     running = [sequence(number, [number] * 5, computed=4, slot=number, tier="turbo") for number in range(4)]
-    assert schedule([sequence(5, [9], tier="turbo")], running, occupied(running, 4), LIMITS).preempted == ()
+    assert schedule([sequence(5, [9], tier="turbo")], running, occupied_slots(running, 4), LIMITS).preempted == ()
 
 
-def placed(wanted: list[int], *slots: Slot) -> Placement | None:
+def place_prompt(wanted: list[int], *slots: Slot) -> Placement | None:
     return place(sequence(9, wanted), slots)
 
 
@@ -145,7 +157,7 @@ LONG = [number % 9 for number in range(300)]
 
 def test_a_long_prefix_of_a_running_sequence_is_copied() -> None:
     running = Slot(0, [*LONG, 1, 2, 3], computed=303, invariant=303, used=5, is_idle=False)
-    placement = placed([*LONG, 7, 7], running, Slot(1, [], computed=0, invariant=0, used=0, is_idle=True))
+    placement = place_prompt([*LONG, 7, 7], running, Slot(1, [], computed=0, invariant=0, used=0, is_idle=True))
     assert placement
     assert (placement.slot, placement.source, placement.cached) == (1, 0, 300)
 
@@ -153,23 +165,23 @@ def test_a_long_prefix_of_a_running_sequence_is_copied() -> None:
 def test_a_prefix_that_is_cheaper_to_compute_is_not_copied() -> None:
     short = LONG[: WORTH_COPYING - 1]
     running = Slot(0, short, computed=len(short), invariant=len(short), used=5, is_idle=False)
-    placement = placed([*short, 7, 7], running, Slot(1, [], computed=0, invariant=0, used=0, is_idle=True))
+    placement = place_prompt([*short, 7, 7], running, Slot(1, [], computed=0, invariant=0, used=0, is_idle=True))
     assert placement
     assert (placement.slot, placement.source, placement.cached) == (1, 1, 0)
 
 
 def test_a_sequence_waits_for_a_long_prefix_that_is_being_computed() -> None:
     begun = Slot(0, LONG, computed=60, invariant=60, used=5, is_idle=False, reproducible=True)
-    assert placed([*LONG, 7], begun, Slot(1, [], computed=0, invariant=0, used=0, is_idle=True)) is None
+    assert place_prompt([*LONG, 7], begun, Slot(1, [], computed=0, invariant=0, used=0, is_idle=True)) is None
     nearly = replace(begun, computed=290, invariant=290)
-    placement = placed([*LONG, 7], nearly, Slot(1, [], computed=0, invariant=0, used=0, is_idle=True))
+    placement = place_prompt([*LONG, 7], nearly, Slot(1, [], computed=0, invariant=0, used=0, is_idle=True))
     assert placement
     assert placement.cached == 290
 
 
 def test_an_older_slot_is_evicted_before_a_shared_one_is_overwritten() -> None:
     branch = Slot(0, [*LONG, *[3] * 100], computed=400, invariant=400, used=5, is_idle=True)
-    placement = placed([*LONG, 7, 7], branch, Slot(1, [8] * 50, computed=50, invariant=50, used=2, is_idle=True))
+    placement = place_prompt([*LONG, 7, 7], branch, Slot(1, [8] * 50, computed=50, invariant=50, used=2, is_idle=True))
     assert placement
     assert (placement.slot, placement.source, placement.cached) == (1, 0, 300)
 
@@ -185,7 +197,7 @@ def test_a_reproducible_sequence_reuses_only_invariant_cells() -> None:
 
 def test_a_reproducible_sequence_does_not_wait_for_cells_it_cannot_reuse() -> None:
     free = Slot(0, LONG, computed=60, invariant=0, used=5, is_idle=False, reproducible=False)
-    assert placed([*LONG, 7], free, Slot(1, [], computed=0, invariant=0, used=0, is_idle=True)) is not None
+    assert place_prompt([*LONG, 7], free, Slot(1, [], computed=0, invariant=0, used=0, is_idle=True)) is not None
 
 
 def test_models_that_cannot_forget_share_no_prefixes() -> None:
@@ -219,7 +231,7 @@ def test_random_plans_keep_the_invariants(data: st.DataObject) -> None:
         tokens = data.draw(texts)
         computed = data.draw(st.integers(0, len(tokens) - 1))
         running.append(sequence(number, tokens, computed=computed, slot=number, tier=data.draw(tiers)))
-    slots = occupied(running, count)
+    slots = occupied_slots(running, count)
     for number in range(busy, count):
         tokens = data.draw(texts)
         slots[number] = Slot(

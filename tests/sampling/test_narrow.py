@@ -16,7 +16,9 @@ from oruel.types import SamplingParams
 SIZES = st.integers(WORTH_NARROWING, WORTH_NARROWING + 200)
 
 
-def penalised(row: NDArray[np.float32], output: list[int], bias: dict[int, float], params: Any) -> NDArray[np.float64]:
+def apply_penalties(
+    row: NDArray[np.float32], output: list[int], bias: dict[int, float], params: Any
+) -> NDArray[np.float64]:
     """Steps 1 to 3 of the order over the whole row, token by token."""
     logits = row.astype(np.float64)
     for token, value in bias.items():
@@ -50,10 +52,10 @@ def test_narrowing_keeps_the_largest_of_the_whole_row(
     sampler = Sampler(SamplingParams(top_k=count, logit_bias=bias, **params), 0, size)  # type: ignore[arg-type]  # by name, each of its type
     for token in output:
         sampler.accept(token)
-    expected = np.sort(np.lexsort((np.arange(size), -penalised(row, output, bias, params)))[:count])
+    expected = np.sort(np.lexsort((np.arange(size), -apply_penalties(row, output, bias, params)))[:count])
     kept = sampler.candidates(row)
     tokens = np.arange(size) if kept.ids is None else kept.ids
-    weighty = expected[penalised(row, output, bias, params)[expected] > -np.inf]
+    weighty = expected[apply_penalties(row, output, bias, params)[expected] > -np.inf]
     assert set(tokens[kept.values > 0]) <= set(weighty)
     assert len(tokens) <= count
 
@@ -69,7 +71,7 @@ def test_greedy_takes_the_largest_of_the_row_with_ties_to_the_lowest_id(
     sampler = Sampler(SamplingParams(temperature=0, **params), 0, size)  # type: ignore[arg-type]  # by name, each of its type
     for token in output:
         sampler.accept(token)
-    assert sampler.sample(row) == int(penalised(row, output, {}, params).argmax())
+    assert sampler.sample(row) == int(apply_penalties(row, output, {}, params).argmax())
 
 
 class Touched:

@@ -9,7 +9,7 @@ import llguidance
 import numpy as np
 
 from oruel.constraints.tokens import TokenTable
-from oruel.sampling.constraint import MOST_WORK, WorkBudget
+from oruel.sampling.constraint import MAX_WORK, WorkBudget
 
 # Bytes that may end a JSON value or begin a short one, the shortest ends first. Inside a string, only its end.
 OUTSIDE = b'}],0"tfn-1'
@@ -22,9 +22,9 @@ TOKENS_AT_ONCE = 100
 # How many forced tokens cost as much as one trial.
 FORCED_PER_WORK = 8
 # If the library fails within this many tokens, no document of the grammar can be written.
-NEAR = 100
+EARLY_FAILURE_TOKENS = 100
 # At how many positions of one string the hints are tried.
-MOST_HINTED_PLACES = 8
+MAX_HINTED_POSITIONS = 8
 
 
 # Tokens, and how many of them precede or are the quote that ends the string.
@@ -116,7 +116,7 @@ class ClosingSearch:
 
     def _run(self, taken: Sequence[int], known: Sequence[int]) -> Generator[bool, None, None]:
         for attempt in (known, ()) if known else ((),):
-            self._place, self._taken, self._hinted, self._last = self._start.copy(), [], 0, -1
+            self._place, self._taken, self._hinted_positions, self._last = self._start.copy(), [], 0, -1
             self._forced = []
             is_possible = self._take(taken)
             yield True
@@ -129,7 +129,7 @@ class ClosingSearch:
                 yield True
             if self._matcher.is_error():
                 # Further on, only this particular way may be too much for the library.
-                self.is_refused = len(self._taken) <= NEAR
+                self.is_refused = len(self._taken) <= EARLY_FAILURE_TOKENS
                 return
             has_arrived = is_possible and self._is_at_end and len(self._taken) - len(taken) <= self._most
             if has_arrived:
@@ -145,7 +145,7 @@ class ClosingSearch:
 
     def _advance(self) -> bool:
         """Takes one step. Returns False if no step is possible or the work limit is reached."""
-        if self._spent > MOST_WORK or len(self._taken) > self._most + 1 or self._matcher.is_error():
+        if self._spent > MAX_WORK or len(self._taken) > self._most + 1 or self._matcher.is_error():
             return False
         return self._force() or any(self._take(way, whole=whole) for way, whole in self._continuations())
 
@@ -175,8 +175,8 @@ class ClosingSearch:
 
     def _string_ends(self) -> Iterator[tuple[Sequence[int], bool]]:
         """Every hint that ends a string, from each of its positions on; then the last token once more."""
-        if self._hinted < MOST_HINTED_PLACES:
-            self._hinted += 1
+        if self._hinted_positions < MAX_HINTED_POSITIONS:
+            self._hinted_positions += 1
             for hint, end in self._hints:
                 yield from ((hint[start:], True) for start in range(end))
         if self._last >= 0:
@@ -193,7 +193,7 @@ class ClosingSearch:
         for token in wanted[:count]:
             self._taken.append(token)
             if b'"' in self._place.feed(token):
-                self._hinted, self._last = 0, -1
+                self._hinted_positions, self._last = 0, -1
         return count > 0 or (not wanted and whole)
 
 

@@ -23,8 +23,8 @@ from oruel.json_schema.references import plain_references
 from oruel.sampling.constraint import UNDECIDED, WorkBudget
 
 # More than any budget.
-MOST_TOKENS = 2**18
-REMEMBERED_ENDS = 32
+MAX_TOKENS = 2**18
+CACHED_SEARCHES = 32
 # The work of one piece of a search, some milliseconds, and the pause after it for other threads.
 WORK_AT_ONCE, PAUSE_SECONDS = 200, 0.0002
 
@@ -183,8 +183,8 @@ class FirstEndSearch:
         return self._found
 
 
-@lru_cache(REMEMBERED_ENDS)
-def first_end_search(tokens: TokenTable, spec: GrammarSpec, most: int = MOST_TOKENS) -> FirstEndSearch:
+@lru_cache(CACHED_SEARCHES)
+def first_end_search(tokens: TokenTable, spec: GrammarSpec, most: int = MAX_TOKENS) -> FirstEndSearch:
     """A search that all requests with the same constraint share. Raises SchemaRefused for a grammar that can't be
     compiled.
     """

@@ -18,8 +18,8 @@ from oruel.json_schema.keywords import Schema, subschemas
 # The lengths to try for a shortest string.
 LENGTHS = (0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 24, 32, 64, 128)
 SHAPES = {"pattern", "format", "minLength", "maxLength", "allOf"}
-MOST_HINTS = 64
-MOST_SAMPLES = 32
+MAX_HINTS = 64
+MAX_SAMPLES = 32
 # Tried before the samples of patterns, which may be longer than other strings have to be.
 SHORTEST = (b'a"', b'0"')
 
@@ -32,7 +32,7 @@ def hints(tokens: TokenTable, spec: GrammarSpec) -> Sequence[Hint]:
     schemas = spec.schemas
     keys = dict.fromkeys(key for schema in schemas for key in required_keys(schema))
     shapes = dict.fromkeys(shape for schema in schemas for shape in string_shapes(schema))
-    texts = [*list(keys)[:MOST_HINTS], *SHORTEST, *map(sample_string, list(shapes)[:MOST_SAMPLES])]
+    texts = [*list(keys)[:MAX_HINTS], *SHORTEST, *map(sample_string, list(shapes)[:MAX_SAMPLES])]
     return tuple([(spelled, text.rindex(b'"') + 1) for text in texts if text and (spelled := tokens.spell(text))])
 
 

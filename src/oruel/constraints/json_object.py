@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oruel.constraints.bounds import ParserBounds
-from oruel.constraints.json_text import MOST_GROWTH, JsonTracker
+from oruel.constraints.json_text import MAX_GROWTH, JsonTracker
 from oruel.constraints.tokens import TokenTable
 from oruel.sampling.constraint import WorkBudget
 
@@ -58,7 +58,7 @@ class JsonObjectConstraint:
             return token
         piece = self._tokens.pieces[token]
         if self._bounds.allow(piece):
-            if len(closing) + MOST_GROWTH * len(piece) < self._left:
+            if len(closing) + MAX_GROWTH * len(piece) < self._left:
                 return token
             after = self._text.copy()
             after.feed(piece)

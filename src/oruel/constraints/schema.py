@@ -30,7 +30,7 @@ SIMPLE_ESCAPES = {"json_allowed_escapes": 'nrbtf\\"'}
 
 REMEMBERED_SCHEMAS = 32
 # Their names go into a response header.
-MOST_LEFT_OUT = 100
+MAX_UNENFORCED = 100
 BYTES = TokenTable(ByteVocabulary())
 
 UNIMPLEMENTED = re.compile(r"Unimplemented keys: (\[.*\])")
@@ -79,7 +79,7 @@ def examine(schema: Mapping[str, Any]) -> tuple[str, ...]:
     present = {keyword for one in subschemas(schema) for keyword in one}
     named = {keyword for complaint in matcher.get_grammar_warnings() for keyword in keywords(complaint, present)}
     found = named | unenforced_keywords(schema)
-    if len(found) > MOST_LEFT_OUT:
+    if len(found) > MAX_UNENFORCED:
         raise SchemaRefused(f"{len(found):,} of its keywords are none, or can't be enforced: leave them out")
     return tuple(sorted(found))
 

@@ -1,4 +1,4 @@
-"""One engine process from start to end: its messages, and how long it may be silent."""
+"""One engine process from start to end: its messages and its watchdog."""
 
 import asyncio
 import os
@@ -52,7 +52,7 @@ class EngineChild:
         ours, theirs = os.pipe()
         try:
             await self._frames.read(ours)
-            # The last await: a process that no one holds yet would outlive a cancellation.
+            # This is the last await, since a cancellation after it would leak the process.
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",

@@ -24,10 +24,10 @@ from oruel.engine.protocol import (
 from oruel.errors import AnswerUnread, EngineFailed, InvalidParameter, Overloaded
 from oruel.types import SamplingParams, Tier
 
-LONGEST_RETRY_SECONDS = 60
+MAX_RETRY_SECONDS = 60
 
 # How many tokens of a request, over all choices, may wait for a client that doesn't read.
-MOST_UNREAD = 2**14
+MAX_UNREAD = 2**14
 
 Arrival = TokenOutput | SequenceFailed | EngineFailed | AnswerUnread
 
@@ -105,9 +105,9 @@ class Generation:
             self.start()
         self._arrived.append(arrival)
         self._changed.set()
-        if len(self._arrived) == MOST_UNREAD:
+        if len(self._arrived) == MAX_UNREAD:
             self.cancel_all()
-            self._arrived.append(AnswerUnread(f"{MOST_UNREAD} tokens of this answer were not read. Read it faster."))
+            self._arrived.append(AnswerUnread(f"{MAX_UNREAD} tokens of this answer were not read. Read it faster."))
 
 
 class EngineClient:
@@ -133,14 +133,14 @@ class EngineClient:
         )
         self.load = EngineLoad()
         self._max_waiting = max_waiting
-        self._most = max_waiting
+        self._capacity = max_waiting
         self._live: dict[int, Generation] = {}
         self._ids = itertools.count()
 
     async def start(self) -> EngineReady:
         """Raises ModelLoadError."""
         ready = await self.process.start()
-        self._most = ready.parallel + self._max_waiting
+        self._capacity = ready.parallel + self._max_waiting
         return ready
 
     async def close(self) -> None:
@@ -185,16 +185,16 @@ class EngineClient:
 
     def require_room(self, choices: int) -> None:
         """Raises Overloaded if the queue has no room for `choices` sequences now, InvalidParameter if it never will."""
-        if choices > self._most:
+        if choices > self._capacity:
             raise InvalidParameter(
-                f"n is {choices}, but this server accepts at most {self._most} choices at once, running or waiting. "
+                f"n is {choices}, but this server accepts at most {self._capacity} choices, running or waiting. "
                 "Request fewer.",
                 param="n",
             )
-        if len(self._live) + choices > self._most:
+        if len(self._live) + choices > self._capacity:
             seconds = self._retry_seconds()
             raise Overloaded(
-                f"The queue is full: {len(self._live)} sequences are running or waiting, of at most {self._most}. "
+                f"The queue is full: {len(self._live)} sequences are running or waiting, of at most {self._capacity}. "
                 f"Try again in {seconds} s.",
                 retry_after=seconds,
             )
@@ -208,7 +208,7 @@ class EngineClient:
     def _retry_seconds(self) -> int:
         """The time that the head of the queue has waited, which is about how long the queue takes to advance."""
         head = max((generation.age for generation in self._live.values() if generation.admission is None), default=0.0)
-        return min(max(1, math.ceil(head)), LONGEST_RETRY_SECONDS)
+        return min(max(1, math.ceil(head)), MAX_RETRY_SECONDS)
 
     def _deliver(self, step: StepOutput) -> None:
         self.load = step.load

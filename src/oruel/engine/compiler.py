@@ -12,7 +12,7 @@ from oruel.constraints.grammar import GrammarConstraint, first_end_search
 from oruel.constraints.json_object import JsonObjectConstraint
 from oruel.constraints.spec import DocumentOrCallsSpec, DocumentSpec, JsonObjectSpec
 from oruel.constraints.tokens import TokenTable, panics_refused
-from oruel.constraints.weight import MOST_WEIGHT_TOGETHER, SECONDS_PER_UNIT, check_weight
+from oruel.constraints.weight import MAX_TOTAL_WEIGHT, SECONDS_PER_UNIT, check_weight
 from oruel.engine.protocol import SequenceFailed, Submit
 from oruel.engine.turns import Turns
 from oruel.errors import SchemaRefused
@@ -21,7 +21,7 @@ from oruel.sampling.constraint import Constraint
 # Several times what the library needs for the deepest allowed schema.
 STACK_BYTES = 64 * 2**20
 # A piece that takes one second is postponed by this many seconds.
-POSTPONED = 10
+DELAY_FACTOR = 10
 # The duration of one piece of a search.
 SEARCH_SECONDS = 0.002
 
@@ -43,7 +43,7 @@ Compilation = Generator[float, None, Constraint | SequenceFailed]
 class GrammarCompiler:
     """Compiles in pieces, on a separate thread, where it calls `deliver` with each outcome. Everything else is called
     from one thread. Cache salts (accounts) take turns, one piece each. Within one, a costly piece is postponed, so that
-    cheap ones that arrive in the meantime go first. `window`: the most tokens of a sequence.
+    cheap ones that arrive in the meantime go first. `window`: the maximum length of a sequence in tokens.
     """
 
     def __init__(self, tokens: TokenTable, deliver: Callable[[CompiledRequest], None], window: int) -> None:
@@ -57,9 +57,9 @@ class GrammarCompiler:
             threading.Thread(target=self._run, name="compiler", daemon=True).start()
 
     def submit(self, request: Submit) -> None:
-        """For a request that has a constraint."""
+        """Queues a request, which has a constraint."""
         self._pending.add(request.sequence)
-        self._queue(request, compilation(self._tokens, request, self._window), 0)
+        self._queue(request, compile_request(self._tokens, request, self._window), 0)
 
     def release(self, sequence: int) -> bool:
         """Forgets a sequence. Returns whether its outcome was still pending."""
@@ -71,7 +71,7 @@ class GrammarCompiler:
 
     def _queue(self, request: Submit, work: Compilation, seconds: float) -> None:
         with self._changed:
-            due = time.monotonic() + POSTPONED * seconds
+            due = time.monotonic() + DELAY_FACTOR * seconds
             self._turns.add(request.sequence, request.cache_salt, due, (request, work))
             self._changed.notify()
 
@@ -106,13 +106,13 @@ def deep_stack() -> Iterator[None]:
         threading.stack_size(before)
 
 
-def compilation(tokens: TokenTable, request: Submit, window: int) -> Compilation:
-    """Compiles the constraint of a request. Returns the constraint, or a SequenceFailed with the reason."""
+def compile_request(tokens: TokenTable, request: Submit, window: int) -> Compilation:
+    """Compiles the constraint of a request, in pieces. Returns a SequenceFailed with the reason if that fails."""
     spec, budget = request.constraint, request.max_tokens
     assert spec is not None
     try:
         with panics_refused():
-            yield SECONDS_PER_UNIT * check_weight(*spec.schemas, most=MOST_WEIGHT_TOGETHER)
+            yield SECONDS_PER_UNIT * check_weight(*spec.schemas, most=MAX_TOTAL_WEIGHT)
             if isinstance(spec, DocumentOrCallsSpec):
                 document = yield from compile_document(tokens, spec.document, budget, window)
                 return DocumentOrCalls(document, GrammarConstraint(tokens, spec.calls, budget))

@@ -24,7 +24,7 @@ WORK_PER_STEP = 1500
 
 
 class DecodeContext(Protocol):
-    """What the engine needs of a loaded model. llama.context.Context implements it."""
+    """The interface of a loaded model to the engine. llama.context.Context implements it."""
 
     @property
     def window(self) -> int: ...
@@ -57,8 +57,8 @@ class IdleSlot:
 
 
 class Engine:
-    """Sees token ids only; `is_end` recognises the model's end tokens. Not thread-safe: one thread calls submit, cancel
-    and step.
+    """Processes token ids only; `is_end` recognises the model's end tokens. Not thread-safe: submit, cancel and step
+    must be called from one thread.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Engine:
         self._steps = self._preemptions = self._computed = self._cached = 0
 
     def step(self) -> StepOutput:
-        """Plan, run, sample, commit."""
+        """Plans a step, computes it, samples the next tokens and commits the result."""
         self._steps += 1
         tokens: list[TokenOutput] = []
         failures: list[SequenceFailed] = []
@@ -294,8 +294,8 @@ class Engine:
 
 
 def finish_reason_of(sequence: Sequence) -> Ending | None:
-    """How the sequence ends with its last token, which is text. A document closed by the budget ends like one cut by
-    it.
+    """The finish of a sequence whose last token is text; None if it continues. A document that the budget closed ends
+    with "length", like a truncated one.
     """
     constraint = sequence.sampler.constraint
     if constraint and constraint.is_complete:

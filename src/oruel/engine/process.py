@@ -22,7 +22,7 @@ LOADING_RETRY_SECONDS = 2
 
 
 class EngineProcess:
-    """Calls `on_step` with each step's output, and `on_death` with the reason when a process has died, both on the
+    """Calls `on_step` with each step's output, and `on_death` with the reason when a process dies, both on the
     event loop. `status` is "starting" while a process loads the model, and "failed" while there is none.
 
     `environment`: the variables of the engine process; None means those of this process.
@@ -79,7 +79,7 @@ class EngineProcess:
         self._child.send(message)
 
     async def close(self) -> None:
-        """Ends the process at once, since it has nothing to save. The requests that it holds fail."""
+        """Kills the process, since it has nothing to save. Its running requests fail."""
         if self._supervisor:
             self._supervisor.cancel()
             await asyncio.gather(self._supervisor, return_exceptions=True)

@@ -43,7 +43,7 @@ class SequenceChunk(msgspec.Struct, frozen=True):
 
 
 class StepPlan(msgspec.Struct, frozen=True):
-    """`decoding`: the sequences that miss a single token, which share a batch. `chunks`: parts of the others."""
+    """`decoding`: the sequences with a single token to compute, which share a batch. `chunks`: parts of the others."""
 
     preempted: tuple[Sequence, ...]
     placements: tuple[Placement, ...]
@@ -54,7 +54,7 @@ class StepPlan(msgspec.Struct, frozen=True):
 def schedule(
     waiting: Ordered[Sequence], running: Ordered[Sequence], slots: Ordered[Slot], limits: StepLimits
 ) -> StepPlan:
-    """`waiting` is in order of rank. No sequence passes one of lower rank, unless that one waits for a prefix that a
+    """`waiting` is in order of rank. A sequence passes one of lower rank only if that one waits for a prefix that a
     running sequence is computing.
     """
     preempted = preempt(waiting, running, slots, limits)

@@ -12,10 +12,10 @@ TOLERANCE = 1.1
 # More threads are tried only if this many cores are idle per added thread; the API process uses some, too.
 IDLE_PER_THREAD = 0.3
 # The pause in seconds before more threads are tried again. It doubles while such trials fail soon.
-SHORTEST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+MIN_PAUSE, MAX_PAUSE = 1.0, 60.0
 LASTING_SECONDS = 5.0
 # A stalled step counts as at most this many times the usual seconds, and the average moves by a fraction of that.
-LARGEST_RATIO, WEIGHT, WEIGHT_BELOW = 2.0, 1 / 16, 1 / 4
+MAX_RATIO, WEIGHT, WEIGHT_BELOW = 2.0, 1 / 16, 1 / 4
 
 Shape = tuple[int, int]
 """The class of a step: steps of one class take about as long as each other."""
@@ -69,7 +69,7 @@ class UsualSeconds:
     def record(self, threads: int, shape: Shape, seconds: float) -> None:
         """Adjusts the usual seconds by a step with `threads` threads that took `seconds`."""
         usual = self._seconds.get((threads, shape), seconds)
-        excess = min(seconds, LARGEST_RATIO * usual) - usual
+        excess = min(seconds, MAX_RATIO * usual) - usual
         self._seconds[threads, shape] = usual + excess * (WEIGHT if excess > 0 else WEIGHT_BELOW)
 
     def get(self, threads: int, shape: Shape) -> float | None:
@@ -102,7 +102,7 @@ class ThreadController:
         self._index = len(self._counts) - 1
         self._usual = UsualSeconds()
         self._window = StepWindow()
-        self._pause = SHORTEST_PAUSE
+        self._pause = MIN_PAUSE
         self._since = 0.0
         self._next_trial = self._pause
 
@@ -139,10 +139,10 @@ class ThreadController:
         if idle is None or idle >= IDLE_PER_THREAD * added:
             self._move(self._index + 1, now)
         else:
-            self._next_trial = now + SHORTEST_PAUSE
+            self._next_trial = now + MIN_PAUSE
 
     def _pause_after(self, lasted: float) -> float:
-        return SHORTEST_PAUSE if lasted >= LASTING_SECONDS else min(2 * self._pause, LONGEST_PAUSE)
+        return MIN_PAUSE if lasted >= LASTING_SECONDS else min(2 * self._pause, MAX_PAUSE)
 
     def _move(self, place: int, now: float) -> None:
         self._index, self._since, self._window = place, now, StepWindow()

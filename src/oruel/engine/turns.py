@@ -1,4 +1,4 @@
-"""A queue that is fair between accounts and, within an account, takes the item that is due first. Pure."""
+"""A queue that is fair between accounts. Within an account, the item that is due first goes first. Pure."""
 
 from collections import OrderedDict
 from typing import Generic, TypeVar

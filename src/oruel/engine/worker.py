@@ -41,11 +41,11 @@ from oruel.llama.context import Context
 from oruel.llama.library import load_library
 from oruel.llama.model import Model
 
-LONGEST_DEFAULT_CONTEXT = 8192
-LARGEST_DEFAULT_POOL = 32768
-MOST_DEFAULT_PLACES = 16
+MAX_DEFAULT_CONTEXT = 8192
+MAX_DEFAULT_POOL = 32768
+MAX_DEFAULT_PARALLEL = 16
 WARM_UP_TOKENS = 32
-LEAST_PREFILL_TOKENS = 16
+MIN_PREFILL_TOKENS = 16
 STEP_SECONDS = 2.0
 PAUSE_SECONDS = 0.02
 
@@ -140,8 +140,8 @@ def choose_places(start: Start, window: int) -> int:
     """How many sequences run at once: as many windows as fit into the pool, at most as many as requested."""
     if start.pool is None and start.parallel:
         return start.parallel
-    windows = (start.pool or LARGEST_DEFAULT_POOL) // window
-    return max(1, min(start.parallel or MOST_DEFAULT_PLACES, windows))
+    windows = (start.pool or MAX_DEFAULT_POOL) // window
+    return max(1, min(start.parallel or MAX_DEFAULT_PARALLEL, windows))
 
 
 def describe_kernels(*, invariant: bool) -> str:
@@ -169,15 +169,15 @@ def choose_limits(places: int, speed: float, *, shares: bool) -> StepLimits:
     While other sequences decode, it prefills as many as take about PAUSE_SECONDS, but at least a quarter of the former,
     since small chunks cost more per token.
     """
-    alone = max(LEAST_PREFILL_TOKENS, min(StepLimits.prefill_tokens, int(speed * STEP_SECONDS)))
-    during_decode = max(LEAST_PREFILL_TOKENS, alone // 4, min(alone, int(speed * PAUSE_SECONDS)))
+    alone = max(MIN_PREFILL_TOKENS, min(StepLimits.prefill_tokens, int(speed * STEP_SECONDS)))
+    during_decode = max(MIN_PREFILL_TOKENS, alone // 4, min(alone, int(speed * PAUSE_SECONDS)))
     return StepLimits(places, shares=shares, prefill_tokens=alone, prefill_tokens_during_decode=during_decode)
 
 
 def choose_window(start: Start, trained: int) -> int:
     """Raises ConfigError."""
     if start.context is None:
-        return min(trained, LONGEST_DEFAULT_CONTEXT, start.pool or LONGEST_DEFAULT_CONTEXT)
+        return min(trained, MAX_DEFAULT_CONTEXT, start.pool or MAX_DEFAULT_CONTEXT)
     if start.context > trained:
         raise ConfigError(
             f"ctx is {start.context}, but the model was trained for {trained} tokens and produces noise beyond "

@@ -1,4 +1,4 @@
-"""What the sampler needs of a constraint (JSON mode, a schema, tool calls); oruel.constraints implements it."""
+"""The interface of constraints (JSON mode, a schema, tool calls) to the sampler; oruel.constraints implements it."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 # The limit of one search, in tokens that a matcher accepts or rejects, 5 to 10 µs each.
-MOST_WORK = 60_000
+MAX_WORK = 60_000
 # Returned in place of a token if the work budget doesn't suffice to decide.
 UNDECIDED = -1
 
@@ -15,7 +15,7 @@ UNDECIDED = -1
 class WorkBudget:
     """The remaining work of this step. `left` may become negative."""
 
-    def __init__(self, left: int = MOST_WORK) -> None:
+    def __init__(self, left: int = MAX_WORK) -> None:
         self.left = left
 
 

@@ -49,7 +49,7 @@ class Penalties:
         self._counts = np.zeros(64, np.float64)
 
     @staticmethod
-    def active(params: SamplingParams) -> bool:
+    def are_active(params: SamplingParams) -> bool:
         return params.repetition_penalty != 1 or params.frequency_penalty != 0 or params.presence_penalty != 0
 
     def accept(self, token: int) -> None:

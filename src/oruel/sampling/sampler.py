@@ -45,7 +45,7 @@ class Sampler:
         self._undecided: int | None = None
         self.constraint = constraint
         self._greedy = params.temperature == 0 or params.top_k == 1
-        self._penalties = Penalties(params) if Penalties.active(params) else None
+        self._penalties = Penalties(params) if Penalties.are_active(params) else None
         touching: list[Bias | Penalties] = [
             *([Bias(params.logit_bias)] if params.logit_bias else []),
             *([self._penalties] if self._penalties else []),
