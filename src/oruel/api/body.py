@@ -1,4 +1,4 @@
-"""The bytes of a request to a JSON object: bounded before they are held, strict before they are believed."""
+"""Reads the body of a request as a JSON object: bounded before it is held in memory, and parsed strictly."""
 
 import json
 import re
@@ -10,14 +10,15 @@ from starlette.requests import Request
 from oruel.contract.kinds import abbreviate
 from oruel.errors import BodyTooLarge, InvalidBody, NotJSON
 
-# Bodies beyond these take more than some milliseconds to parse and check, which the event loop shouldn't wait for.
+# Larger bodies take more than some milliseconds to parse and check, which would block the event loop.
 SMALL_BYTES = 2**20
 SMALL_VALUES = 1000
 
 # int() of thousands of digits is slow or refused, and no field takes more than 20.
 MAX_DIGITS = 300
 
-# What the depth of JSON depends on; a name is a string before a colon. Nothing is tried twice, as the input is hostile.
+# The parts of JSON that its depth depends on; a name is a string before a colon. The pattern never backtracks, since
+# the input may be adversarial.
 TOKENS = re.compile(r'[{}\[\]]|"((?:[^"\\]++|\\.)*+)(?:"(\s*+:)?)?', re.DOTALL)
 
 
@@ -29,19 +30,19 @@ async def read_body(request: Request, max_bytes: int) -> bytes:
 
 
 def is_small(raw: bytes) -> bool:
-    """Whether it can be parsed on the event loop."""
+    """Whether the body can be parsed on the event loop."""
     return len(raw) <= SMALL_BYTES and raw.count(b'"') <= SMALL_BYTES // 64 and values_in(raw) <= SMALL_VALUES
 
 
 def values_in(raw: bytes) -> int:
-    """About how many values and names the JSON holds."""
+    """The approximate number of values and names in the JSON."""
     unescaped = raw.replace(rb"\\", b"").replace(rb"\"", b"") if b"\\" in raw else raw
     outside = b"".join(unescaped.split(b'"')[::2])
     return sum(map(outside.count, (b",", b"[", b"{")))
 
 
 async def read_bounded(request: Request, max_bytes: int) -> bytes:
-    """Refuses by the Content-Length before reading anything, and by count where there is none."""
+    """Refuses by Content-Length before reading anything, and by counting if there is none."""
     announced = request.headers.get("content-length", "")
     if announced.isascii() and announced.isdigit() and int(announced[:20]) > max_bytes:
         raise too_large(max_bytes)
@@ -56,7 +57,7 @@ async def read_bounded(request: Request, max_bytes: int) -> bytes:
 
 
 def require_json(request: Request) -> None:
-    # A browser can send other types to the loopback from any page, without asking first.
+    # From any page, a browser can send other content types to the loopback without a preflight request.
     content_type = request.headers.get("content-type", "")
     if content_type.partition(";")[0].strip().lower() != "application/json":
         sent = f'"{abbreviate(content_type)}"' if content_type else "missing"
@@ -67,8 +68,8 @@ def require_json(request: Request) -> None:
 
 
 def parse_object(raw: bytes) -> dict[str, Any]:
-    """The body's JSON object. NaN and numbers beyond float's range come through as floats that no kind takes,
-    so that the refusal can name their field. Raises InvalidBody.
+    """The body's JSON object. NaN and numbers beyond float's range become floats that no kind accepts, so that the
+    error can name their field. Raises InvalidBody.
     """
     try:
         value = json.loads(raw.decode(), object_pairs_hook=unique_fields, parse_int=parse_integer, parse_constant=float)
@@ -89,7 +90,7 @@ def parse_object(raw: bytes) -> dict[str, Any]:
 
 
 def deepest_field(text: str) -> str | None:
-    """The name of the body's field that is nested deepest, in JSON that is too deep to parse; None for an array's."""
+    """The name of the most deeply nested field in JSON that is too deep to parse; None inside arrays."""
     depth = deepest = 0
     name = found = None
     for token in TOKENS.finditer(text):
@@ -109,7 +110,7 @@ def unique_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(fields) < len(pairs):
         counts = Counter(name for name, _ in pairs)
         twice = abbreviate(counts.most_common(1)[0][0])
-        raise InvalidBody(f'The field "{twice}" is given more than once in one object.', param=twice)
+        raise InvalidBody(f'The field "{twice}" appears more than once in one object.', param=twice)
     return fields
 
 

@@ -1,4 +1,4 @@
-"""How long a request's body may take to arrive, as an ASGI wrapper."""
+"""ASGI middleware that limits how long the body of a request may take to arrive."""
 
 import asyncio
 import math
@@ -13,7 +13,7 @@ SLOWEST_BYTES_PER_SECOND = 2**14
 
 
 class LimitBodyPace:
-    """A body may take `seconds`, and a second more for each SLOWEST_BYTES_PER_SECOND received; x-request-timeout lowers
+    """A body may take `seconds`, plus a second for each SLOWEST_BYTES_PER_SECOND received; x-request-timeout lowers
     that. Reading a body that takes longer raises BodyTimedOut.
     """
 
@@ -49,7 +49,7 @@ class PacedBody:
             if not limit.expired():
                 raise
             raise BodyTimedOut(
-                f"The body was not complete within {allowed:.3g} seconds; {self._size} bytes came. Send it faster."
+                f"The body was not complete within {allowed:.3g} seconds; {self._size} bytes arrived. Send it faster."
             ) from None
         self._size += len(message.get("body", b""))
         self._is_whole = not message.get("more_body", False)

@@ -1,4 +1,4 @@
-"""The client's connection: work that ends when the client goes away."""
+"""Runs work that ends when the client disconnects."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -11,9 +11,8 @@ Result = TypeVar("Result")
 
 
 async def while_connected(receive: Receive, work: Coroutine[Any, Any, Result]) -> Result:
-    """What `work` returns or raises; the client leaving, or our own cancellation, cancels it and waits for its end.
-
-    The body must have been read to its end. Raises ClientDisconnect.
+    """The result of `work`. A disconnect, or cancellation, cancels the work and waits for its end. The body must have
+    been read completely. Raises ClientDisconnect, and what `work` raises.
     """
     limit = asyncio.timeout(None)
     watching = asyncio.create_task(end_when_left(receive, limit))

@@ -1,4 +1,4 @@
-"""How long a request may wait in the queue, for its first token, and for the whole answer."""
+"""Deadlines of a request: for the queue, the first token, and the whole answer."""
 
 import asyncio
 import math
@@ -19,7 +19,7 @@ MAX_SECONDS = 86400
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """`due` is a time of the event loop, `missed` what to tell a caller whose request is not there by then."""
+    """`due` is a time of the event loop. `missed` is the message for a request that misses it."""
 
     due: float
     missed: str
@@ -27,7 +27,7 @@ class Deadline:
 
 @dataclass(frozen=True, slots=True)
 class Deadlines:
-    """Seconds, infinite for no deadline: what the server allows, and `timeout`, which the caller allows the whole."""
+    """In seconds, infinite for no deadline: the server's limits, and `timeout`, the caller's limit for the whole."""
 
     queue: float = math.inf
     first_token: float = math.inf
@@ -35,15 +35,17 @@ class Deadlines:
     timeout: float = math.inf
 
     def of_queue(self, start: float) -> Deadline:
-        missed = f"No place came free within {self.queue:g} seconds, the queue_seconds of this server. Try again later."
+        missed = (
+            f"No slot became free within {self.queue:g} seconds, the queue_seconds of this server. Try again later."
+        )
         return Deadline(start + self.queue, missed)
 
     def of_first_token(self, start: float) -> Deadline:
-        missed = f"No token came within {self.first_token:g} seconds, the first_token_seconds of this server. "
+        missed = f"No token was generated within {self.first_token:g} seconds, the first_token_seconds of this server. "
         return Deadline(start + self.first_token, missed + "Shorten the messages, or try again later.")
 
     def of_whole(self, start: float) -> Deadline:
-        """A caller lowers what the server allows, and never raises it."""
+        """A caller can lower the server's limit, but not raise it."""
         if self.timeout < self.whole:
             limit, remedy = f"{self.timeout:g} seconds, the {HEADER} of this request", "allow it more time"
         else:
@@ -53,7 +55,7 @@ class Deadlines:
 
 
 def requested_timeout(headers: Headers) -> float:
-    """In seconds, infinite where the caller sets none. Raises InvalidParameter."""
+    """In seconds, infinite if the caller sets none. Raises InvalidParameter."""
     sent = headers.get(HEADER)
     if sent is None:
         return math.inf
@@ -72,7 +74,7 @@ def requested_timeout(headers: Headers) -> float:
 async def enforce_deadlines(
     deltas: AsyncGenerator[Delta, None], deadlines: Deadlines, arrival: float
 ) -> AsyncGenerator[Delta, None]:
-    """The same deltas, as long as they come in time. The queue's time starts now, the others' at the request's
+    """The same deltas, as long as they arrive in time. The queue's time starts now, the others at the request's
     `arrival`, a time of time.perf_counter. Raises DeadlineExceeded.
     """
     now, arrived = asyncio.get_running_loop().time(), on_loop(arrival)
@@ -85,13 +87,13 @@ async def enforce_deadlines(
 
 
 def on_loop(moment: float) -> float:
-    """A time of time.perf_counter as one of the running event loop."""
+    """Converts a time of time.perf_counter into one of the running event loop."""
     return asyncio.get_running_loop().time() - (time.perf_counter() - moment)
 
 
 async def next_before(deltas: AsyncGenerator[Delta, None], deadline: Deadline) -> Delta | None:
     """The next delta, None after the last. Raises DeadlineExceeded."""
-    # Around the wait alone: a timeout that spanned a yield would cancel whoever reads us.
+    # Only around the wait: a timeout that spans a yield would cancel the caller.
     limit = asyncio.timeout_at(deadline.due if math.isfinite(deadline.due) else None)
     try:
         async with limit:

@@ -1,4 +1,4 @@
-"""GET /docs: the parameter page, drawn from the declarations; one file, nothing fetched from elsewhere."""
+"""GET /docs: the parameter page, generated from the declarations. One file, which loads nothing from other hosts."""
 
 import base64
 import hashlib

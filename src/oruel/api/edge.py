@@ -16,9 +16,9 @@ from oruel.api.failures import error_headers, error_json
 from oruel.errors import AnswerUnread, HeadTimedOut, HeadTooLarge, InvalidRequestHead, OruelError, TooManyConnections
 
 MAX_HEAD_BYTES = 2**16
-# What chunk sizes, extensions and trailers may add to a body: single bytes come in chunks of six.
+# The overhead that chunk sizes, extensions and trailers may add to a body: single bytes come in chunks of six.
 FRAMING_RATIO = 8
-# How long the rest of a refused request is read, and how much of it, so that its client gets to read the answer: one
+# How long, and how much of, the rest of a refused request is read, so that the client can read the answer: a client
 # that still sends when its connection is closed may lose what it hasn't read.
 DRAIN_SECONDS = 2.0
 DRAINED_HEAD_BYTES, DRAINED_BODY_BYTES = 2**18, 2**24
@@ -31,8 +31,8 @@ MAX_REFUSED = 64
 
 @dataclass
 class EdgeLimits:
-    """`connections` in all and `per_address`; seconds for a request's head, between two requests, and for which a
-    client may leave what it was sent unread.
+    """`connections` in all, and `per_address`. Seconds: for the head of a request, between two requests, and for which
+    sent data may stay unread.
     """
 
     connections: int = 1024
@@ -44,7 +44,7 @@ class EdgeLimits:
 
 
 class EdgeConfig(uvicorn.Config):
-    """uvicorn's own, with the limits where each connection finds them. WebSockets are not served."""
+    """uvicorn's own, with limits that each connection can read. WebSockets are not supported."""
 
     def __init__(self, app: object, limits: EdgeLimits) -> None:
         super().__init__(
@@ -68,8 +68,8 @@ ABORTED_FOR = "oruel.aborted_for"
 
 
 class Phase(enum.Enum):
-    """REST: the response is complete, and the rest of the body, which nothing needs, still comes. DRAIN: the connection
-    was refused, and what still comes is thrown away.
+    """REST: the response is complete, while the rest of the body, which nothing needs, still arrives. DRAIN: the
+    connection was refused, and further data is discarded.
     """
 
     IDLE = enum.auto()
@@ -82,19 +82,19 @@ class Phase(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """`size` bytes that the client had not read at `since`, a time of time.monotonic."""
+    """`size` bytes were unread at `since`, a time of time.monotonic."""
 
     since: float
     size: int
 
     def is_read_too_slowly(self, now: float, size: int, seconds: float) -> bool:
-        """`size`: what is still unread. The client gets `seconds`, and more for what it has read."""
+        """`size`: the bytes that are still unread. The client gets `seconds`, and more for what it has read."""
         return now - self.since > seconds + (self.size - size) / SLOWEST_READ_BYTES_PER_SECOND
 
 
 class EdgeProtocol(HttpToolsProtocol):
-    """One connection. Refusals are answered here, in OpenAI's shape, before anything else is spent on them. An Upgrade
-    header is ignored, as RFC 9110 allows.
+    """One connection. Refuses requests here, in OpenAI's shape, before anything else is spent on them. Ignores Upgrade
+    headers, as RFC 9110 allows.
     """
 
     config: EdgeConfig
@@ -167,7 +167,7 @@ class EdgeProtocol(HttpToolsProtocol):
                 self._refuse(InvalidRequestHead("The body's chunks are mostly sizes, extensions or trailers."))
 
     def _go_on_without_upgrade(self, rest: bytes) -> None:
-        """The parser stops at the head of a request that asks for another protocol. Another parser reads its body."""
+        """The parser stops at the head of a request that asks for another protocol. A new parser reads its body."""
         framing = [
             name + b": " + value for name, value in self.headers if name in (b"content-length", b"transfer-encoding")
         ]
@@ -188,7 +188,7 @@ class EdgeProtocol(HttpToolsProtocol):
             super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        # In a body they are trailers, which nothing here reads.
+        # Headers in a body are trailers, which nothing here reads.
         if self._phase is Phase.HEAD and not self._is_replay:
             super().on_header(name, value)
 
@@ -212,7 +212,7 @@ class EdgeProtocol(HttpToolsProtocol):
         if self._phase is Phase.DRAIN:
             return
         if self.parser.should_upgrade() and self._has_body():
-            return  # It hasn't been read yet.
+            return  # The body hasn't been read yet.
         if self._phase is Phase.REST:
             self._enter(Phase.IDLE)
             self.timeout_keep_alive_task = self.loop.call_later(
@@ -226,7 +226,7 @@ class EdgeProtocol(HttpToolsProtocol):
         return any(name in (b"content-length", b"transfer-encoding") for name, _ in self.headers)
 
     def on_response_complete(self) -> None:
-        # With requests in the pipeline it is an earlier one that has its response.
+        # With pipelined requests, the response belongs to an earlier one.
         if self._phase is Phase.BODY and not self.pipeline:
             self._enter(Phase.REST)
         elif self._phase is Phase.RESPONSE and not self.pipeline:
@@ -274,7 +274,9 @@ class EdgeProtocol(HttpToolsProtocol):
         self._refuse(HeadTooLarge(f"The request line and headers must be at most {MAX_HEAD_BYTES} bytes together."))
 
     def _refuse(self, error: OruelError) -> None:
-        """Answers unless another answer is under way, and ends the connection once the client has had time to read."""
+        """Sends the error unless another response is in progress, and closes the connection once the client has had
+        time to read it.
+        """
         if self._phase is Phase.DRAIN:
             return
         self._enter(Phase.DRAIN)

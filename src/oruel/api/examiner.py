@@ -1,4 +1,4 @@
-"""Finds which keywords of a request's schemas can be enforced. Remembers what it finds; costly schemas go to a job."""
+"""Finds the keywords of a request's schemas that can't be enforced. Caches its findings; costly schemas go to a job."""
 
 import json
 import re
@@ -23,7 +23,7 @@ LARGE_NUMBER = re.compile("[0-9]{3}")
 
 
 class Written(msgspec.Struct, frozen=True):
-    """A schema as JSON. One that `closes` is that of a document, which is completed when its budget runs short."""
+    """A schema as JSON. If it `closes`, it is that of a document, which is completed before the budget ends."""
 
     schema: str
     closes: bool
@@ -33,14 +33,14 @@ EXAMPLE = Written('{"type": "object", "properties": {"a": {"type": "string"}, "b
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """The keywords that can't be enforced; `fault`: why there is no way to enforce the schema."""
+    """The keywords that can't be enforced. `fault`: why the schema can't be enforced at all."""
 
     keywords: tuple[str, ...] = ()
     fault: str = ""
 
 
 class Place(msgspec.Struct, frozen=True):
-    """Where a schema stands in a request. `strict`: all of it must be enforced."""
+    """A schema's place in the request. `strict`: every keyword must be enforced."""
 
     param: str
     strict: bool
@@ -53,9 +53,9 @@ class Examiner:
         self._found: AnswerCache[Finding] = AnswerCache()
 
     async def examine(self, request: ChatRequest) -> tuple[str, ...]:
-        """What of the schemas is not enforced, each as "parameter: keywords".
+        """The keywords that are not enforced, each as "parameter: keywords".
 
-        Raises InvalidParameter for what is no schema, UnsupportedParameter where all of one must be enforced and can't,
+        Raises InvalidParameter for an invalid schema, UnsupportedParameter for a strict schema that can't be enforced,
         and what Jobs.run raises.
         """
         places = list(places_in(request))
@@ -89,7 +89,7 @@ def places_in(request: ChatRequest) -> Iterator[Place]:
         yield Place("response_format.json_schema.schema", wanted.strict, Written(json.dumps(wanted.schema), True))
     for index, tool in enumerate(request.tools):
         if tool.parameters:
-            # Calls are never completed when their budget runs short.
+            # Calls are never completed when their budget ends.
             written = Written(json.dumps(tool.parameters), False)
             yield Place(f"tools[{index}].function.parameters", tool.strict, written)
 
@@ -105,15 +105,15 @@ def check_size(places: Sequence[Place]) -> None:
 
 
 def root(param: str) -> str:
-    """The field of the body that the parameter is part of."""
+    """The field of the body that contains the parameter."""
     return param.partition("[")[0].partition(".")[0]
 
 
 def are_light(schemas: Sequence[Written]) -> bool:
-    """Whether they take a millisecond or two together, less than another process would cost."""
+    """Whether the schemas take a millisecond or two together, less than a job would cost."""
     if sum(len(written.schema) for written in schemas) > LIGHT_CHARACTERS:
         return False
-    # Long strings and arrays are quick to compile, and slow to find an end for.
+    # Long strings and arrays compile quickly, but finding their end takes long.
     if any(LARGE_NUMBER.search(written.schema) for written in schemas):
         return False
     try:
@@ -135,9 +135,9 @@ def note_on(place: Place, finding: Finding) -> str:
         raise InvalidParameter(f"{place.param} can't be enforced: {finding.fault}.", param=place.param)
     if finding.keywords and place.strict:
         raise UnsupportedParameter(
-            f"{place.param} is strict, but of its keywords these can't be enforced, or not within max_tokens: "
+            f"{place.param} is strict, but these keywords can't be enforced, or not within max_tokens: "
             f"{', '.join(finding.keywords)}. Leave them out, "
-            "or say strict: false: then all the others are.",
+            "or set strict to false to enforce all others.",
             param=place.param,
         )
     return f"{place.param}: {' '.join(finding.keywords)}" if finding.keywords else ""

@@ -1,4 +1,4 @@
-"""The one place where an exception becomes an answer, in OpenAI's shape."""
+"""Translates exceptions into responses in OpenAI's shape. The only place that does."""
 
 from traceback import format_exception
 from typing import Any
@@ -30,9 +30,9 @@ class ErrorResponse(msgspec.Struct):
 
 
 def translate(error: Exception, record: RequestRecord) -> OruelError:
-    """The error as the caller may see it. What is ours to mend is logged with its traceback and shown without it."""
+    """The error as the caller may see it. Internal errors are logged with their traceback, and shown without it."""
     if not isinstance(error, OruelError):
-        # As text, because a renderer of exc_info may show local variables, and with them the prompt.
+        # As text, because a renderer of exc_info may show local variables, and thereby the prompt.
         log.error("unexpected exception", request_id=record.id, traceback="".join(format_exception(error)))
         error = ServerError(f"Something failed inside the server. It is logged under request id {record.id}.")
     record.error = error.code or error.type
@@ -46,7 +46,7 @@ def error_json(error: OruelError) -> bytes:
 
 
 def encodable(text: str) -> str:
-    """With a question mark for each lone surrogate, which no encoding can carry: an answer must not fail over one."""
+    """With a question mark for each lone surrogate, which can't be encoded."""
     return text.encode(errors="replace").decode()
 
 
@@ -65,7 +65,7 @@ def error_headers(error: OruelError) -> dict[str, str]:
 
 
 async def routing_failure(request: Request, error: Exception) -> Response:
-    """Starlette's own exceptions: an endpoint that doesn't exist, or a method that it doesn't take."""
+    """Starlette's own exceptions: an unknown endpoint, or a method that the endpoint doesn't support."""
     assert isinstance(error, HTTPException)
     endpoint = f"{abbreviate(request.method)} {abbreviate(request.url.path, 80)}"
     if error.status_code == 405:
@@ -77,7 +77,7 @@ async def routing_failure(request: Request, error: Exception) -> Response:
 
 
 def responses_schema(*statuses: int) -> dict[str, Any]:
-    """The error responses of an operation, for the OpenAPI page."""
+    """The error responses of an operation, for the OpenAPI document."""
     content = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorResponse"}}}
     return {str(status): {"description": DESCRIPTIONS[status], "content": content} for status in statuses}
 
@@ -87,7 +87,7 @@ DESCRIPTIONS = {
     401: "The API key is missing or unknown",
     403: "The Host header names another machine",
     404: "There is no such model",
-    408: "The request came too slowly",
+    408: "The request arrived too slowly",
     413: "The body is too large",
     415: "The body is not JSON",
     431: "The request line and headers are too long",

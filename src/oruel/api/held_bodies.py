@@ -1,17 +1,17 @@
-"""How many bytes of request bodies are held at once, over all connections."""
+"""Bounds the bytes of request bodies held in memory, over all connections."""
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from oruel.errors import Overloaded
 
 MOST_BYTES = 256 * 2**20
-# Of each body, so that large ones never keep small ones out.
+# Of each body, so that large bodies never block small ones.
 FREE_BYTES = 2**16
 
 
 class BoundHeldBodies:
-    """Refuses bodies that would bring all that are held above `most` bytes. A body is held until its request ends, as
-    its messages are; its first `free` bytes don't count.
+    """Refuses bodies that would bring the total above `most` bytes. A body counts until its request ends, since its
+    messages stay in memory; its first `free` bytes don't count.
     """
 
     def __init__(self, app: ASGIApp, most: int = MOST_BYTES, free: int = FREE_BYTES) -> None:

@@ -1,4 +1,4 @@
-"""GET /metrics: what was asked and answered, in Prometheus' text format."""
+"""GET /metrics: requests and answers, in Prometheus' text format."""
 
 import time
 
@@ -14,7 +14,7 @@ TOKEN_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.04, 0.05, 0.075, 0.1,
 
 
 class Metrics:
-    """Labels come from the catalog and from our own statuses, never from what a caller wrote."""
+    """Labels come from the catalog and from our own statuses, never from a caller."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         by_model = ["model", "tier"]

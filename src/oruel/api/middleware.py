@@ -1,4 +1,4 @@
-"""What surrounds every endpoint, outermost first: the record, the error edge, the host check, the key check."""
+"""The middleware around every endpoint, outermost first: request record, errors, host check, key check."""
 
 import hashlib
 import hmac
@@ -26,7 +26,7 @@ OPEN_PATHS = ("/health", "/docs", "/openapi.json")
 
 
 class RecordRequests:
-    """Gives each request an id, the caller's own where it is sane, and ends it with one log line and its metrics."""
+    """Gives each request an id, the caller's own if it is valid, and ends it with one log line and its metrics."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self.app = app
@@ -81,7 +81,7 @@ def write_line(scope: Scope, record: RequestRecord) -> None:
 
 
 class AnswerErrors:
-    """Whatever is raised before the headers went out becomes an answer; a client that left needs none."""
+    """Turns any exception before the headers were sent into a response. A client that disconnected needs none."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -108,7 +108,7 @@ class AnswerErrors:
 
 
 class HeadAsGet:
-    """Answers HEAD as GET. The server, which still knows what was asked, leaves the body out."""
+    """Answers HEAD like GET. The HTTP server leaves the body out."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -119,7 +119,9 @@ class HeadAsGet:
 
 
 class CheckHost:
-    """Refuses requests whose Host header names another machine: a web page could have rebound its own name to ours."""
+    """Refuses requests whose Host header names another machine, since a web page could have rebound its own name to
+    this one.
+    """
 
     def __init__(self, app: ASGIApp, allowed: tuple[str, ...]) -> None:
         self.app = app
@@ -151,7 +153,7 @@ def is_loopback(host: str) -> bool:
 
 
 class CheckKey:
-    """Takes `Authorization: Bearer KEY` where SHA-256(KEY) is among `hashes`; with no hashes, takes everybody."""
+    """Accepts `Authorization: Bearer KEY` if SHA-256(KEY) is among `hashes`. Without hashes, accepts every request."""
 
     def __init__(self, app: ASGIApp, hashes: tuple[bytes, ...]) -> None:
         self.app = app
@@ -162,13 +164,13 @@ class CheckKey:
             scheme, _, key = Headers(scope=scope).get("authorization", "").partition(" ")
             if scheme.lower() != "bearer" or not key.strip():
                 raise AuthenticationError("There is no API key. Send the header Authorization: Bearer KEY.")
-            # Headers are read as Latin-1, so this gives back the bytes that came.
+            # Headers are decoded as Latin-1, so this restores the original bytes.
             sent = hashlib.sha256(key.strip().encode("latin-1")).digest()
             if not self._knows(sent):
-                raise AuthenticationError("The API key is not known here. Ask the operator for one.")
+                raise AuthenticationError("The API key is not valid. Ask the operator for one.")
             record_in(scope).account = sent.hex()[:16]
         await self.app(scope, receive, send)
 
     def _knows(self, sent: bytes) -> bool:
-        # All are compared, so that the time taken says nothing about which came close.
+        # All hashes are compared, so that the time doesn't reveal which one came close.
         return sum(hmac.compare_digest(sent, known) for known in self.hashes) > 0

@@ -1,4 +1,4 @@
-"""GET /v1/models and /v1/models/{id}: the catalog, every name a model goes by; GET /v1/parameters: the contract."""
+"""GET /v1/models and /v1/models/{id}: the catalog, with every name of a model. GET /v1/parameters: the contract."""
 
 from dataclasses import asdict
 
@@ -26,7 +26,7 @@ def model_endpoint(catalog: Catalog) -> Endpoint:
 
 
 def model(name: str, card: ModelCard) -> dict[str, object]:
-    """OpenAI's model object; `root` is the model that really answers, lengths are in tokens."""
+    """OpenAI's model object. `root` is the model that answers; lengths are in tokens."""
     return {
         "id": name,
         "object": "model",

@@ -1,4 +1,6 @@
-"""GET /openapi.json: what every endpoint takes and gives, derived from the declarations that validate and answer."""
+"""GET /openapi.json: what every endpoint accepts and returns, derived from the declarations that validate and
+answer.
+"""
 
 from typing import Any
 
@@ -40,7 +42,9 @@ def openapi_document(api: FastAPI, *, needs_key: bool) -> dict[str, Any]:
 
 
 def chat_schema() -> JSONSchema:
-    """What JSON Schema can't say, such as that a named function has to be declared, is a 400 that names the field."""
+    """What JSON Schema can't express, such as that a named function has to be declared, is a 400 that names
+    the field.
+    """
     schema = CHAT_BODY.schema()
     stated = {p.name: schema["properties"][p.name] | annotations(p) for p in PARAMETERS}
     return schema | {"properties": schema["properties"] | stated, "allOf": BETWEEN_FIELDS}
@@ -161,7 +165,7 @@ def model_operation() -> dict[str, Any]:
 
 
 def without_key(operation: dict[str, Any]) -> dict[str, Any]:
-    """An operation that takes requests without a key even where the others need one."""
+    """An operation that needs no key even if the others do."""
     responses = {status: response for status, response in operation["responses"].items() if status != "401"}
     return operation | {"security": [], "responses": responses}
 

@@ -1,4 +1,4 @@
-"""What is known of one HTTP request by its end: the log line and the metrics are made of it, and of nothing else."""
+"""What is known of one HTTP request at its end. The log line and the metrics are made from it."""
 
 import time
 from collections.abc import Mapping
@@ -17,11 +17,9 @@ MAX_HEADER_CHARACTERS = 4096
 
 @dataclass
 class RequestRecord:
-    """`unenforced`: what of its schemas is not enforced, each as "parameter: keywords".
-
-    Times are in seconds of time.perf_counter, `queued` is the seconds that the request waited for a place.
-
-    `status` stays 499 when the client left before it had one.
+    """`unenforced`: the keywords of its schemas that are not enforced, each as "parameter: keywords". Times are in
+    seconds of time.perf_counter; `queued` is the seconds that the request waited in the queue. `status` stays 499 if
+    the client disconnected before it had one.
     """
 
     id: str
@@ -62,7 +60,7 @@ class RequestRecord:
 
     @property
     def per_token(self) -> float | None:
-        """Seconds between two tokens of one choice, on the average; None without an answer that has two in each."""
+        """Average seconds between two tokens of one choice; None unless each choice has at least two."""
         if self.usage is None or self.first_token is None or self.last_token is None:
             return None
         gaps = self.usage.completion_tokens / self.choices - 1
@@ -80,5 +78,5 @@ def record_in(scope: Scope) -> RequestRecord:
 
 
 def header_text(text: str) -> str:
-    """Header lines are ASCII, and not endless; what isn't ASCII shows as a question mark."""
+    """Printable ASCII of bounded length for a header; other characters become question marks."""
     return abbreviate(text, MAX_HEADER_CHARACTERS).encode("ascii", "replace").decode()

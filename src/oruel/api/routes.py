@@ -1,4 +1,4 @@
-"""Every endpoint and what surrounds it, on one screen."""
+"""Every endpoint and the middleware around it, on one screen."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -35,7 +35,7 @@ from oruel.api.tokenize import tokenize_endpoint
 
 
 class UnparsedRoute(APIRoute):
-    """An endpoint that reads its request itself: none of FastAPI's solving of dependencies comes before it."""
+    """An endpoint that reads its request itself, without FastAPI's dependency resolution."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         return self.endpoint
@@ -89,9 +89,9 @@ def get(
     *,
     needs_key: bool = True,
 ) -> None:
-    # FastAPI takes everything but its JSONResponse for text.
+    # FastAPI assumes text for every response class but its JSONResponse.
     kind = JSONResponse if media_type is None else type("TextResponse", (Response,), {"media_type": media_type})
-    # An operation without `security` has the page's, a key where the operator set one.
+    # An operation without `security` inherits the document's: a key if the operator set one.
     extra = operation if needs_key else without_key(operation)
     api.add_api_route(path, endpoint, methods=["GET"], response_class=kind, openapi_extra=extra)
 

@@ -1,4 +1,6 @@
-"""The HTTP server, and how it stops: one signal lets running requests finish for a while, a second ends it at once."""
+"""The HTTP server, and how it stops: one signal lets running requests finish for a while, a second one ends
+it at once.
+"""
 
 import asyncio
 import errno
@@ -17,15 +19,15 @@ from oruel.api.edge import EdgeConfig, EdgeLimits, sweep_connections
 
 log = structlog.get_logger("oruel.server")
 
-# What a request that was cut has to tell its client so.
+# The time in which an aborted request can tell its client why.
 LAST_WORDS_SECONDS = 2.0
 QUIET_SECONDS = 60.0
 OUT_OF_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 class Server(uvicorn.Server):
-    """Calls `started` once it takes requests, and `cut` for those that outlive the grace: it fails them, so that each
-    client is told. Ends quietly on signals, where uvicorn's own would raise them again once it is done.
+    """Calls `started` once it accepts requests, and `cut` for requests that outlive the grace period: it fails them, so
+    that each client gets an error. Ends quietly on signals, where uvicorn would raise them again.
     """
 
     def __init__(
@@ -64,7 +66,7 @@ class Server(uvicorn.Server):
         await self._cut()
 
     def _hush(self) -> None:
-        """uvicorn logs each request that is cancelled, with a traceback."""
+        """uvicorn logs each cancelled request with a traceback."""
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
 
     @contextmanager
@@ -83,8 +85,8 @@ class Server(uvicorn.Server):
 
 
 class LoopFailures:
-    """The event loop's exception handler. A full table of files, which asyncio reports once for every connection that
-    waits, is one line every QUIET_SECONDS; accepting goes on by itself as soon as files are free.
+    """The event loop's exception handler. asyncio reports a full file table once per waiting connection, which becomes
+    one line every QUIET_SECONDS; accepting resumes by itself as soon as files are free.
     """
 
     def __init__(self) -> None:
@@ -100,7 +102,7 @@ class LoopFailures:
 
 
 def on_signals(act: Callable[[], object]) -> None:
-    """From now on, SIGINT and SIGTERM do this on the running event loop."""
+    """From now on, SIGINT and SIGTERM call `act` on the running event loop."""
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, act)

@@ -1,4 +1,4 @@
-"""What the routes need to know and to reach, handed to them by app.py; the routes read nothing else."""
+"""What the routes depend on, provided by app.py. The routes use nothing else."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -18,8 +18,8 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 @dataclass(frozen=True)
 class Health:
-    """`restarts`: how often engine processes had to be started again; `detail`: what is wrong, in words;
-    `deployments`: whether each may be asked at the moment.
+    """`restarts`: how often engine processes were restarted. `detail`: what is wrong, in words. `deployments`: whether
+    each is available.
     """
 
     status: Literal["ok", "starting", "failed"]
@@ -30,13 +30,12 @@ class Health:
 
 @dataclass(frozen=True)
 class Services:
-    """`tokenizers`: under which name jobs have the tokenizer of a model, by the model's own name. `fingerprint`: the
-    system_fingerprint of what a deployment answers, None for another server, of whose kernels nothing is known here.
-
-    `api_key_hashes`: SHA-256 of each key that opens the endpoint; with none, it is open.
-    `allowed_hosts`: names beside the loopback's that the Host header may hold; "*" takes any.
-    `body_seconds`: how long a body may take to arrive, and more for a large one.
-    `unknown_fields`: what happens to a field that nobody declared. `log_prompts` writes messages to the log.
+    """`tokenizers`: the jobs' name for the tokenizer of each model. `fingerprint`: the system_fingerprint of a
+    deployment's answers, None for other servers, whose kernels are unknown.
+    `api_key_hashes`: SHA-256 of each valid key; without any, the endpoint is open.
+    `allowed_hosts`: names that the Host header may contain in addition to the loopback's; "*" allows any.
+    `body_seconds`: how long a body may take to arrive; large ones get more.
+    `unknown_fields`: what happens to undeclared fields. `log_prompts` writes messages to the log.
     """
 
     backend: Backend

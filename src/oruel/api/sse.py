@@ -1,5 +1,5 @@
-"""Server-sent events: headers with the first one, heartbeats while there is none, errors with a status while they
-can have one.
+"""Server-sent events: headers with the first event, heartbeats while there is none, and errors with a status as long as
+they can have one.
 """
 
 import asyncio
@@ -17,13 +17,13 @@ from oruel.api.failures import error_json, translate
 from oruel.api.record import record_in
 from oruel.errors import DeadlineExceeded
 
-# What a client gets to read the error event that tells it of a deadline.
+# How long a client gets to read the error event of a missed deadline.
 READ_SECONDS = 1.0
 HEARTBEAT = b": waiting\n\n"
 DONE = b"data: [DONE]\n\n"
 
-# They end no line of an event stream, but clients that split by str.splitlines take them for ends. JSON may hold them
-# within strings alone, where their escapes say the same.
+# These characters don't end a line of an event stream, but clients that use str.splitlines treat them as line ends.
+# JSON allows them only inside strings, where their escapes mean the same.
 LINE_BREAKS = {b"\xc2\x85": rb"\u0085", b"\xe2\x80\xa8": rb"\u2028", b"\xe2\x80\xa9": rb"\u2029"}
 
 
@@ -38,9 +38,9 @@ def without_line_breaks(json: bytes) -> bytes:
 
 
 class EventStream(Response):
-    """`events` are whole events; an empty one sends the headers alone. What `events` raises before the headers went
-    out is raised here, so that it has its own status; later it is an event of its own. Then comes [DONE]. `headers`
-    is asked when they go out. `due`: the deadline of the whole answer, a time of the event loop.
+    """`events` are complete events; an empty one sends only the headers. An exception of `events` is raised if the
+    headers weren't sent yet, so that it gets its own status; later it becomes an event. [DONE] follows. `headers` is
+    called when they are sent. `due`: the deadline of the whole answer, a time of the event loop.
     """
 
     media_type = "text/event-stream"
@@ -65,7 +65,7 @@ class EventStream(Response):
         try:
             async with self._while_read(scope):
                 await while_connected(receive, self._send_events(scope, outlet))
-                # Outside, because a finished response counts as a disconnection.
+                # Outside, because a finished response counts as a disconnect.
                 await outlet.write(DONE, last=True)
         finally:
             beating.cancel()
@@ -73,8 +73,8 @@ class EventStream(Response):
 
     @asynccontextmanager
     async def _while_read(self, scope: Scope) -> AsyncIterator[None]:
-        """`events` keep the deadline themselves, but are not asked for more while the client doesn't read what it has:
-        a moment after the deadline such a client is disconnected. Raises ClientDisconnect.
+        """`events` enforce the deadline themselves, but aren't resumed while the client doesn't read. Such a client is
+        disconnected shortly after the deadline. Raises ClientDisconnect.
         """
         limit = asyncio.timeout_at(self._due + READ_SECONDS if math.isfinite(self._due) else None)
         try:
@@ -104,7 +104,7 @@ class EventStream(Response):
 
 
 class EventWriter:
-    """The sending side of a stream. Writes are whole events, one after the other, the headers before the first."""
+    """The sending side of a stream. Writes complete events in order, the headers before the first."""
 
     def __init__(self, send: Send, headers: Callable[[], list[tuple[bytes, bytes]]]) -> None:
         self.open = False
@@ -122,7 +122,7 @@ class EventWriter:
             await self._send({"type": "http.response.body", "body": data, "more_body": not last})
 
     async def beat(self, seconds: float) -> None:
-        """A comment line whenever nothing was written for `seconds`, or up to twice that."""
+        """Writes a comment line when nothing was written for `seconds`, at the latest after twice that."""
         while True:
             before = self._written
             await asyncio.sleep(seconds)

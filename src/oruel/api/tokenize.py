@@ -1,4 +1,4 @@
-"""POST /tokenize: a text, or the prompt that messages make, as token ids with their text."""
+"""POST /tokenize: the token ids of a text, or of the prompt for some messages, with the text of each token."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,7 +19,7 @@ from oruel.router.catalog import Catalog, ModelCard
 from oruel.text.tokenizer import Tokenizer
 from oruel.types import Message
 
-# The answer is some fifty times the size of its tokens.
+# The answer is about fifty times the size of its tokens.
 MAX_TOKENS = 2**18
 
 TOKENIZE_BODY = Object(
@@ -33,7 +33,7 @@ TOKENIZE_BODY = Object(
 
 
 class TokenizeCall(msgspec.Struct, frozen=True):
-    """A validated body; either `text` or `messages` is given."""
+    """A validated body. Either `text` or `messages` is set."""
 
     model: str | None = None
     text: str | None = None
@@ -46,7 +46,7 @@ class TokenizeCall(msgspec.Struct, frozen=True):
 
 
 class TokenizeWork(msgspec.Struct, frozen=True):
-    """`model` is the name that the answer carries, `tokenizer` the one of the job's."""
+    """`model` is the name that the answer carries, `tokenizer` the name of the job's tokenizer."""
 
     tokenizer: str
     model: str
@@ -54,7 +54,7 @@ class TokenizeWork(msgspec.Struct, frozen=True):
 
 
 class Token(msgspec.Struct):
-    """`text` is `bytes` as text, or the vocabulary's own name for a control token, which has no bytes."""
+    """`text` is `bytes` as text, or the vocabulary's name of a control token, which has no bytes."""
 
     id: int
     text: str
@@ -82,7 +82,9 @@ async def answer(request: Request, raw: bytes, services: Services) -> Response:
     record.model = card.name
     check_template_kwargs(call.chat_template_kwargs, card)
     if card.name not in services.tokenizers:
-        raise UnsupportedParameter(f"{card.name} is served by others, whose tokens aren't known here.", param="model")
+        raise UnsupportedParameter(
+            f"{card.name} is served by other servers, whose tokens are not known here.", param="model"
+        )
     work = TokenizeWork(services.tokenizers[card.name], card.name, call)
     content = await services.jobs.run(tokenize_aside, work, kind="tokenize", account=record.account, param=call.field)
     return Response(content, media_type="application/json")
@@ -109,11 +111,11 @@ def check_tokenize_fields(given: dict[str, Any]) -> None:
     if ("text" in given) == ("messages" in given):
         raise InvalidParameter("Send either text or messages.", param="text")
     if "chat_template_kwargs" in given and "messages" not in given:
-        raise InvalidParameter("chat_template_kwargs needs messages beside it.", param="chat_template_kwargs")
+        raise InvalidParameter("chat_template_kwargs requires messages.", param="chat_template_kwargs")
 
 
 def chosen_model(name: str | None, catalog: Catalog) -> ModelCard:
-    """The only model there is may be left unnamed."""
+    """If there is only one model, its name may be left out."""
     if name is not None:
         return catalog.resolve(name)
     if len(catalog.cards) > 1:

@@ -1,10 +1,10 @@
-"""For operators whose clients send fields that nobody declared: what is known of a body, and what isn't."""
+"""Separates the unknown fields of a body from the known ones, for operators whose clients send undeclared fields."""
 
 from oruel.contract.kinds import Array, Kind, Object, StringOrArray, TaggedUnion, abbreviate
 
 
 def without_unknown(kind: Kind, value: object, path: str = "") -> tuple[object, tuple[str, ...]]:
-    """`value` less the fields that no Object within `kind` declares, and the paths of those fields."""
+    """`value` without the fields that no Object within `kind` declares, and the paths of those fields."""
     match kind, value:
         case Object(fields=fields), dict():
             prefix = f"{path}." if path else ""

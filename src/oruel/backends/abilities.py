@@ -1,8 +1,9 @@
-"""What each kind of server makes of a request: honoured exactly, differently from the contract, or not at all. Read
-from the source of vLLM 0.33, SGLang 0.5.23 and llama.cpp's server of October 2026, and from OpenAI's documentation.
+"""What each kind of server does with each parameter: honours it exactly, honours it differently from the contract, or
+doesn't support it. Based on the source of vLLM 0.33, SGLang 0.5.23 and llama.cpp's server of October 2026, and on
+OpenAI's documentation.
 
-Of tokens with the very same probability, servers keep or draw others than we do. What they were started without
-(slots for n, room for logprobs or for the prompt, a parser of calls) they refuse themselves, and that is passed on.
+Among tokens of equal probability, servers keep or draw different ones than we do. What a server was started without
+(slots for n, room for logprobs or for the prompt, a parser of calls) it refuses itself, and that error is passed on.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,7 +17,9 @@ Applies = Callable[[ChatRequest], bool]
 
 @dataclass(frozen=True, slots=True)
 class ParameterSupport:
-    """Parameters of one request by name: `differs` may be served where the catalog accepts it, `refused` may not."""
+    """Parameters of one request by name. Those in `differs` may be served if the catalog accepts it; those in `refused`
+    may not.
+    """
 
     differs: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
@@ -24,14 +27,16 @@ class ParameterSupport:
 
 @dataclass(frozen=True, slots=True)
 class SupportLimit:
-    """Of a parameter. `how`: when and in what, for docs/scaling.md; "" for always and altogether."""
+    """A limit of a parameter's support. `how` says when and in what, for docs/scaling.md; empty for always and
+    completely.
+    """
 
     applies: Applies
     how: str = ""
 
 
 def verdict(kind: UpstreamKind, request: ChatRequest) -> ParameterSupport:
-    """Only parameters that act on this request count; one that is refused doesn't differ too."""
+    """Only parameters that affect this request count. A refused parameter is not also listed as differing."""
     refused = tuple(name for name, limit in REFUSED[kind].items() if limit.applies(request))
     differs = (name for name, limit in DIFFERS[kind].items() if limit.applies(request))
     return ParameterSupport(tuple(name for name in differs if name not in refused), refused)
@@ -104,7 +109,7 @@ def stops_in_calls(request: ChatRequest) -> bool:
 
 
 def stops_overlap(request: ChatRequest) -> bool:
-    """Two may share characters of one text, so that it matters which of them the server takes."""
+    """Whether two stop strings may share characters of a text, so that it matters which one the server finds."""
     return any(
         other.startswith(one[start:]) or one.startswith(other, start)
         for one, other in permutations(request.stop, 2)

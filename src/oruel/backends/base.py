@@ -1,4 +1,4 @@
-"""The one seam: whatever answers a chat request is a Backend, and behaviour is added by wrapping one."""
+"""The protocol of everything that answers chat requests. Behaviour is added by wrapping a Backend."""
 
 from collections.abc import AsyncGenerator
 from typing import Protocol
@@ -10,5 +10,5 @@ class Backend(Protocol):
     def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
         """The answer, delta by delta. Closing the generator cancels the request; there is no other way to abort.
 
-        Raises RequestError before the first delta for what the caller can mend, ServerError at any time.
+        Raises RequestError before the first delta for what the caller can fix, ServerError at any time.
         """

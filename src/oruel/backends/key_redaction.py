@@ -1,4 +1,4 @@
-"""A Backend before one that was given a key: whatever the other server says, no error repeats it."""
+"""Wraps a Backend that uses a key, so that no error repeats the key, whatever the other server says."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -8,19 +8,19 @@ from oruel.errors import OruelError, UpstreamFailed
 from oruel.types import ChatRequest, Delta
 
 HIDDEN = "[key]"
-# Less of a key than this tells nobody anything, and may be any word.
+# A shorter part of a key reveals nothing, and may be an ordinary word.
 LEAST_SHOWN = 4
 
 
 class KeyRedaction:
-    """Servers quote the key that they refuse, and the operator's key is none of the caller's business."""
+    """Servers quote the key that they reject, and callers must not see the operator's key."""
 
     def __init__(self, backend: Backend, key: str) -> None:
         self._backend = backend
         self._key = key
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
-        """Raises what the backend does."""
+        """Raises what the backend raises."""
         try:
             async with aclosing(self._backend.stream(request)) as deltas:
                 async for delta in deltas:
@@ -31,12 +31,12 @@ class KeyRedaction:
             error.args = (error.message,)
             if isinstance(error, UpstreamFailed):
                 error.detail = without_key(error.detail, self._key)
-            # What it came from may hold the key too.
+            # The exception's cause may contain the key, too.
             raise error from None
 
 
 def without_key(text: str, key: str) -> str:
-    """Also without a key's beginning where the text was cut short."""
+    """Also removes the beginning of a key where the text was cut."""
     text = text.replace(key, HIDDEN)
     whole = text.removesuffix("…")
     for shown in range(min(len(key), len(whole)), LEAST_SHOWN - 1, -1):

@@ -23,7 +23,7 @@ from oruel.text.prompt.budget import SHORT
 from oruel.text.tokenizer import Tokenizer
 from oruel.types import ChatRequest, Delta, Usage
 
-# Longer conversations and schemas take milliseconds to prepare: that doesn't happen on the event loop.
+# Longer conversations and schemas take milliseconds to prepare, which must not happen on the event loop.
 INLINE_BYTES = 4096
 INLINE_MESSAGES = 64
 INLINE_SCHEMA_CHARACTERS = 2048
@@ -33,8 +33,8 @@ NO_TEMPLATE = "messages: the model has no chat template, so ChatML is used"
 
 
 class LocalBackend:
-    """Jobs have the same tokenizer under the name `tokenizer_name`. Computed prefixes are shared within an account;
-    with `shares_with_all`, which lets an account notice what others sent, across them.
+    """Jobs know the same tokenizer as `tokenizer_name`. Computed prefixes are shared within an account; with
+    `shares_with_all`, across accounts, which lets an account notice what others sent.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class LocalBackend:
         self._shares_with_all = shares_with_all
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
-        # Asked before the prompt is tokenised, so that a full server spends nothing on those it refuses.
+        # Checked before the prompt is tokenised, so that a full server spends nothing on requests that it refuses.
         self._engine.require_room(request.n)
         prepared = await self._prepare(request)
         max_tokens = self._clamp(request.max_tokens, len(prepared.tokens))
@@ -87,12 +87,12 @@ class LocalBackend:
 
     async def _prepare(self, request: ChatRequest) -> Prepared:
         size = message_bytes(request)
-        # Some tokenizers take seconds for a megabyte: what can't fit is refused before they see it.
+        # Some tokenizers take seconds per megabyte, so what can't fit is refused before.
         check_room(request, self._window, size // self._tokenizer.longest_piece, "at least ")
         return (self._prepare_inline(request) if size <= INLINE_BYTES else None) or await self._prepare_aside(request)
 
     def _prepare_inline(self, request: ChatRequest) -> Prepared | None:
-        """None where that takes longer than the event loop should wait."""
+        """None if it takes longer than the event loop should wait."""
         if len(request.messages) > INLINE_MESSAGES or not has_short_schemas(request):
             return None
         try:
@@ -110,7 +110,7 @@ class LocalBackend:
         return room if max_tokens is None else min(max_tokens, room)
 
     async def _next_pieces(self, generation: Generation, choices: list[ChoiceText]) -> list[tuple[int, ChoicePiece]]:
-        """What has arrived, as one piece per choice that has something to say or has just begun."""
+        """What has arrived, as one piece per choice that has output or has just started."""
         arrived: dict[int, list[TokenOutput]] = {}
         for index, output in await generation.outputs():
             arrived.setdefault(index, []).append(output)
@@ -144,5 +144,5 @@ def has_short_schemas(request: ChatRequest) -> bool:
 
 
 def count(prompt: list[int], choices: list[ChoiceText], place: Admission) -> Usage:
-    """The prompt counts once, however many choices share it; so does what of it was computed already."""
+    """The prompt counts once, however many choices share it, and so do its cached tokens."""
     return Usage(len(prompt), sum(choice.tokens for choice in choices), place.cached)

@@ -1,4 +1,4 @@
-"""What a request needs before the engine can take it: its prompt's tokens, and the form that its answer must have."""
+"""Prepares a request for the engine: the tokens of its prompt, and the constraint on its answer."""
 
 import json
 
@@ -14,14 +14,14 @@ from oruel.types import ChatRequest
 
 
 class ContextWindow(msgspec.Struct, frozen=True):
-    """Of one request, in tokens; `model` is the name that answers carry."""
+    """For one request, in tokens. `model` is the name that answers carry."""
 
     model: str
     tokens: int
 
 
 class PreparedConversation(msgspec.Struct, frozen=True):
-    """`tokenizer`: the one of the job's."""
+    """`tokenizer`: the name of the job's tokenizer."""
 
     tokenizer: str
     window: ContextWindow
@@ -29,8 +29,8 @@ class PreparedConversation(msgspec.Struct, frozen=True):
 
 
 class Prepared(msgspec.Struct, frozen=True):
-    """`state`: how the answer begins after the prompt's `tokens`. `left_out`: what of the tools' schemas the form
-    doesn't enforce, each as "parameter: keywords".
+    """`state`: how the answer begins after the prompt's `tokens`. `left_out`: the keywords of the tools' schemas that
+    aren't enforced, each as "parameter: keywords".
     """
 
     tokens: list[int]
@@ -57,7 +57,7 @@ def prepare(
 
 
 def check_room(request: ChatRequest, window: ContextWindow, prompt_tokens: int, accuracy: str = "") -> None:
-    """Raises ContextLengthExceeded where no token of an answer fits after the prompt."""
+    """Raises ContextLengthExceeded if no token of an answer fits after the prompt."""
     if prompt_tokens < window.tokens:
         return
     declared = tool_characters(request)
@@ -71,11 +71,11 @@ def check_room(request: ChatRequest, window: ContextWindow, prompt_tokens: int, 
 
 
 def message_bytes(request: ChatRequest) -> int:
-    """The bytes of what the messages say."""
+    """The bytes of the messages' text."""
     return sum(len((message.content + (message.reasoning_content or "")).encode()) for message in request.messages)
 
 
 def tool_characters(request: ChatRequest) -> int:
-    """The characters in which the tools that the model is shown are declared."""
+    """The characters of the declarations of all tools that the model is shown."""
     tools = request.tools if request.tool_choice.mode != "none" else ()
     return sum(len(tool.name + tool.description + json.dumps(tool.parameters)) for tool in tools)

@@ -1,11 +1,11 @@
-"""Server-sent events out of bytes as they arrive, as the WHATWG standard reads them."""
+"""Parses server-sent events from bytes as they arrive, as the WHATWG standard defines them."""
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class EventReader:
-    """`feed` gives the data of each event that is complete, in UTF-8. Comments, which servers send as heartbeats, and
-    other fields are passed over, and so is an event that the end of the stream cuts.
+    """`feed` returns the data of each complete event, in UTF-8. Ignores comments, which servers send as heartbeats,
+    other fields, and an event that the end of the stream cuts.
     """
 
     def __init__(self, longest_event: int) -> None:
@@ -15,10 +15,10 @@ class EventReader:
         self._after_return = False
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """The bytes may be cut anywhere between the chunks; lines end with LF, CRLF or CR. Raises ValueError for an
-        event of more bytes than `longest_event`.
+        """Chunks may be cut anywhere; lines end with LF, CRLF or CR. Raises ValueError for an event of more bytes than
+        `longest_event`.
         """
-        # A mark may be cut too: nothing is read before it can be told from an event.
+        # The byte order mark may be cut, too: nothing is read before it can be told from an event.
         looked_at = len(self._pending) - 1 if self._begun else 0
         self._pending += self._with_plain_lines(chunk)
         if not self._begun and len(self._pending) >= len(BYTE_ORDER_MARK):
@@ -46,9 +46,9 @@ class EventReader:
 
 
 def data_in(blocks: bytes) -> list[bytes]:
-    """The data of each event of several, which empty lines divide."""
+    """The data of each of several events, which empty lines separate."""
     if blocks.startswith(b"data: "):
-        # Nearly always each event is one line of data, and nothing else stands between them.
+        # Nearly always each event is one line of data with nothing in between.
         plain = blocks[6:].split(b"\n\ndata: ")
         if blocks.count(b"\n") == 2 * (len(plain) - 1):
             return plain
@@ -56,7 +56,7 @@ def data_in(blocks: bytes) -> list[bytes]:
 
 
 def data_of(block: bytes) -> bytes | None:
-    """The data of the lines of one event, None where there is none."""
+    """The data of one event's lines, None if there is none."""
     lines = [line.partition(b":") for line in block.split(b"\n")]
     data = [value.removeprefix(b" ") for field, _, value in lines if field == b"data"]
     return b"\n".join(data) if data else None

@@ -1,4 +1,4 @@
-"""Another OpenAI-compatible server as a Backend: its stream is passed on as it comes, and watched."""
+"""Another OpenAI-compatible server as a Backend: passes its stream on as it arrives, and checks it."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
@@ -18,11 +18,11 @@ from oruel.types import HOPS, ChatRequest, Delta, UpstreamKind
 T = TypeVar("T")
 
 MAX_ERROR_BYTES = 2**16
-# Most servers close a connection that was idle for five seconds: a request must not be sent just then.
+# Most servers close a connection after five idle seconds, and a request must not be sent just then.
 KEPT_SECONDS = 4.0
 RESENDS, STALE_SECONDS = 2, 0.05
-# What a server may take behind its last token: for the usage and [DONE], and to end its answer once all is sent, so
-# that the connection can be used again.
+# The seconds a server may take after its last token for the usage and [DONE], and to end the response, so that its
+# connection can be reused.
 USAGE_SECONDS = 1.0
 END_SECONDS = 0.005
 HEADERS = {"content-type": "application/json", "accept": "text/event-stream", "accept-encoding": "identity"}
@@ -32,7 +32,7 @@ encode = msgspec.json.Encoder().encode
 
 
 def upstream_client() -> aiohttp.ClientSession:
-    """As many connections as there are requests; each request has deadlines of its own."""
+    """Without a limit of connections; each request has its own deadlines."""
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEPT_SECONDS),
         timeout=aiohttp.ClientTimeout(total=None),
@@ -43,7 +43,7 @@ def upstream_client() -> aiohttp.ClientSession:
 
 @dataclass(frozen=True, slots=True)
 class UpstreamTimeouts:
-    """Seconds: to connect, for the first token, between two events."""
+    """In seconds: to connect, for the first token, and between two events."""
 
     connect: float = 5.0
     first_token: float = 60.0
@@ -51,7 +51,7 @@ class UpstreamTimeouts:
 
 
 class UpstreamBackend:
-    """`model` is the name that answers carry, `upstream_model` the one that the other server knows."""
+    """`model` is the name that answers carry, `upstream_model` the name that the other server knows."""
 
     def __init__(
         self,
@@ -73,10 +73,10 @@ class UpstreamBackend:
         self._patience = patience
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
-        """What arrives together is one delta a choice. Raises UpstreamFailed, Overloaded, or what the other server says
-        that the caller did wrong: InvalidParameter, ContextLengthExceeded.
+        """Events that arrive together become one delta per choice. Raises UpstreamFailed, Overloaded, or the other
+        server's verdict on the caller's mistake: InvalidParameter, ContextLengthExceeded.
         """
-        # There is no queue of ours before another server.
+        # There is no queue of ours in front of another server.
         yield self._out_of_queue(request)
         answer = UpstreamStream(request, self._model)
         wait = EventTimeout(self._patience.first_token)
@@ -95,14 +95,14 @@ class UpstreamBackend:
 
     @asynccontextmanager
     async def _answer(self, request: ChatRequest, wait: "EventTimeout") -> AsyncIterator[aiohttp.ClientResponse]:
-        """A stream that has begun. Leaving it aborts what isn't at its end."""
+        """A stream that has begun. Leaving the context aborts it unless it is at its end."""
         body = encode(upstream_body(request, self._kind, self._upstream_model))
         try:
             with unreadable_as_failure():
                 response = await wait.of(self._sent(body, request.hops + 1))
         except (aiohttp.ClientError, OSError) as error:
             raise UpstreamUnavailable(
-                "The server behind this model can't be reached, or broke off before it answered.",
+                "The server behind this model can't be reached, or closed the connection before it answered.",
                 detail=one_line(error) or type(error).__name__,
             ) from error
         try:
@@ -110,12 +110,14 @@ class UpstreamBackend:
                 await check_response(response, wait)
             yield response
         except (aiohttp.ClientError, OSError) as error:
-            raise UpstreamFailed("The server behind this model broke off.", detail=one_line(error)) from error
+            raise UpstreamFailed(
+                "The server behind this model closed the connection.", detail=one_line(error)
+            ) from error
         finally:
             response.close()
 
     async def _sent(self, body: bytes, hops: int) -> aiohttp.ClientResponse:
-        """Sent again where a kept connection turns out to be closed, which shows at once."""
+        """Retries if a kept connection turns out to be closed, which shows at once."""
         loop = asyncio.get_running_loop()
         for _ in range(RESENDS):
             begun = loop.time()
@@ -138,14 +140,14 @@ class UpstreamBackend:
         )
 
     def _next_wait(self, wait: "EventTimeout", answer: UpstreamStream) -> "EventTimeout":
-        """Until the first token nothing else prolongs the wait for it; behind the last, nothing does."""
+        """Until the first token, nothing but the token resets the timeout; after the last one, nothing does."""
         if answer.has_ended:
             return wait if wait.is_last else EventTimeout(USAGE_SECONDS, is_last=True)
         return EventTimeout(self._patience.idle) if answer.heard and answer.has_begun else wait
 
 
 class EventTimeout:
-    """For something that has to be there within `seconds` from now."""
+    """The timeout of one event: `seconds` from now."""
 
     def __init__(self, seconds: float, *, is_last: bool = False) -> None:
         self.is_last = is_last
@@ -153,7 +155,7 @@ class EventTimeout:
         self._due = asyncio.get_running_loop().time() + seconds
 
     async def of(self, awaited: Awaitable[T]) -> T:
-        """Raises UpstreamTimedOut where it takes longer."""
+        """Raises UpstreamTimedOut after the timeout."""
         limit = asyncio.timeout_at(self._due)
         try:
             async with limit:
@@ -162,12 +164,12 @@ class EventTimeout:
             if not limit.expired():
                 raise
             raise UpstreamTimedOut(
-                f"The server behind this model said nothing for {self._seconds:g} seconds."
+                f"The server behind this model sent nothing for {self._seconds:g} seconds."
             ) from None
 
 
 async def arrival(response: aiohttp.ClientResponse, wait: EventTimeout, answer: UpstreamStream) -> bytes:
-    """What came next, nothing at the end. An answer that is whole needs no good end."""
+    """The next bytes, empty at the end. A complete answer may end in any way."""
     try:
         return await wait.of(more(response))
     except (UpstreamTimedOut, aiohttp.ClientError, OSError):
@@ -177,16 +179,16 @@ async def arrival(response: aiohttp.ClientResponse, wait: EventTimeout, answer: 
 
 
 async def more(response: aiohttp.ClientResponse) -> bytes:
-    """What came next of the body, nothing at its end. Raises aiohttp.ClientError, OSError."""
+    """The next bytes of the body, empty at its end. Raises aiohttp.ClientError, OSError."""
     try:
         return await response.content.readany()
     except RuntimeError as error:
-        # aiohttp says so that it closed the connection over bytes that are no HTTP.
+        # aiohttp reports this way that it closed the connection because of bytes that aren't HTTP.
         raise aiohttp.ClientPayloadError(str(error)) from error
 
 
 async def drain(response: aiohttp.ClientResponse) -> None:
-    """Reads to the end of the answer, where that is near: only then its connection is kept."""
+    """Drains a nearly finished response, so that its connection is reused."""
     if response.content.at_eof():
         return
     try:
@@ -194,24 +196,24 @@ async def drain(response: aiohttp.ClientResponse) -> None:
             while await more(response):
                 pass
     except (TimeoutError, aiohttp.ClientError, OSError):
-        # The answer is whole: how the connection ends is nobody's concern.
+        # The answer is complete, so it doesn't matter how the connection ends.
         response.close()
 
 
 async def check_response(response: aiohttp.ClientResponse, wait: EventTimeout) -> None:
-    """Raises what the answer means where it isn't a stream."""
+    """Raises the error that a response other than a stream means."""
     if response.status != 200:
         body = await read_beginning(response, wait)
         raise upstream_error(response.status, response.headers.get("retry-after", ""), body)
     kind = response.headers.get("content-type", "")
     if kind.partition(";")[0].strip().lower() != "text/event-stream":
-        raise UpstreamFailed("The server behind this model answered with no stream.", detail=f"It sent {kind!r}.")
+        raise UpstreamFailed("The server behind this model answered without a stream.", detail=f"It sent {kind!r}.")
     if response.headers.get("content-encoding", "identity") != "identity":
-        raise UpstreamFailed("The server behind this model compressed its stream, which nobody asked it to.")
+        raise UpstreamFailed("The server behind this model compressed its stream without being asked to.")
 
 
 async def read_beginning(response: aiohttp.ClientResponse, wait: EventTimeout) -> bytes:
-    """Of a body, MAX_ERROR_BYTES at most."""
+    """At most MAX_ERROR_BYTES of a body."""
     body = b""
     while len(body) < MAX_ERROR_BYTES and (part := await wait.of(more(response))):
         body += part
@@ -219,9 +221,9 @@ async def read_beginning(response: aiohttp.ClientResponse, wait: EventTimeout) -
 
 
 def differs_of(response: aiohttp.ClientResponse) -> tuple[str, ...]:
-    """The parameters that another Oru'el behind this one honours differently. What of a schema it leaves out, named
-    with a colon, is what this one leaves out too. Raises UpstreamFailed where the header isn't printable ASCII, which
-    no Oru'el sends.
+    """The parameters that another Oru'el behind this one honours differently. Entries with a colon are keywords that it
+    left out of a schema, as this one does. Raises UpstreamFailed if the header isn't printable ASCII, which no Oru'el
+    sends.
     """
     header = response.headers.get(DIFFERS, "")
     if not (header.isascii() and header.isprintable()):

@@ -1,4 +1,4 @@
-"""A request as another server wants it: OpenAI's shape, what that kind names otherwise, and its edges mended."""
+"""Translates a request for another kind of server: OpenAI's shape, other names, and repaired edge cases."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,17 +7,17 @@ from oruel.backends.abilities import has_seed, is_greedy
 from oruel.types import ChatRequest, Message, ResponseFormat, SamplingParams, Tool, ToolChoice, UpstreamKind
 
 MAX_CHOICES = 8
-# The steps of llama-server's sampler in the contract's order: left alone, it takes the temperature last.
+# llama-server's sampling steps in the contract's order. By default, it applies the temperature last.
 SAMPLERS = ("penalties", "temperature", "top_k", "top_p", "min_p")
-# Its penalties look no further back than it is told: at all that max_tokens allows.
+# By default, its penalties look back only so far; they have to cover all that max_tokens allows.
 WINDOW = 131072
-# Below this it divides logits to infinity. Already at this, no two that differ are drawn from.
+# Below this temperature it divides logits to infinity. At this one, only equal logits can be drawn.
 LEAST_TEMPERATURE = 1e-30
 SEEDS: Mapping[UpstreamKind, int] = {"vllm": 2**63 - MAX_CHOICES, "llama-server": 2**32 - MAX_CHOICES}
 
 
 def upstream_body(request: ChatRequest, kind: UpstreamKind, model: str) -> dict[str, Any]:
-    """Always streamed. Everything that has a default of its own on the other side is sent."""
+    """Always streamed. Sets every parameter that has a default on the other side."""
     body = {
         "model": model,
         "messages": [message_body(message, kind) for message in request.messages],
@@ -51,14 +51,14 @@ def message_body(message: Message, kind: UpstreamKind) -> dict[str, Any]:
 
 
 def takes_stops(kind: UpstreamKind) -> bool:
-    """Whether the server is told of the stop strings. The engines search all text for them, reasoning and calls too,
-    where only content counts; their answers are left at the match instead.
+    """Whether to send the stop strings. The engines search all text for them, including reasoning and calls, but only
+    content counts; their answers are cut at the match instead.
     """
     return kind in ("openai", "oruel")
 
 
 def usage_body(request: ChatRequest, kind: UpstreamKind) -> dict[str, Any]:
-    """An answer that may be left early has to say with each chunk what it has used so far."""
+    """An answer that may be cut early has to report its usage with each chunk."""
     options = {"include_usage": True}
     if not request.stop or takes_stops(kind):
         return {"stream_options": options}
@@ -83,13 +83,15 @@ def sampling_body(request: ChatRequest, kind: UpstreamKind) -> dict[str, Any]:
     if sampling.logit_bias:
         body["logit_bias"] = {str(token): bias for token, bias in sampling.logit_bias.items()}
     if sampling.logprobs is not None:
-        # llama-server takes 0 alternatives for no log-probabilities.
+        # For llama-server, 0 alternatives means no log-probabilities.
         body |= {"logprobs": True, "top_logprobs": max(sampling.logprobs, 1 if kind == "llama-server" else 0)}
     return body
 
 
 def greedy_body(request: ChatRequest, kind: UpstreamKind) -> dict[str, Any]:
-    """Every server takes temperature 0 for one token left; some refuse a top_p of 0, vLLM temperature 0 where n > 1."""
+    """Every server supports temperature 0 for greedy decoding. Some refuse top_p 0, and vLLM refuses temperature 0 with
+    n > 1.
+    """
     if kind == "vllm" and request.n > 1:
         return {"temperature": 1.0, "top_p": 1.0, "top_k": 1, "min_p": 0.0}
     return {"temperature": 0.0, "top_p": 1.0} | ({} if kind == "openai" else {"top_k": unset_top_k(kind), "min_p": 0.0})
@@ -110,8 +112,8 @@ def unset_top_k(kind: UpstreamKind) -> int:
 
 
 def seed_for(kind: UpstreamKind, seed: int) -> int:
-    """One that the server keeps to, as do the seeds behind it, which go to further choices: to vLLM -1 is no seed, to
-    llama-server all 32 bits set.
+    """A seed that the server honours, as it does the following ones, which go to further choices. vLLM ignores -1,
+    llama-server ignores 32 set bits.
     """
     return seed % SEEDS[kind] if kind in SEEDS else seed
 
@@ -127,7 +129,7 @@ def tools_body(request: ChatRequest, kind: UpstreamKind) -> dict[str, Any]:
     if choice.mode == "none":
         return {}
     if kind == "llama-server":
-        # It takes a named function for "auto": required of that one alone comes closest.
+        # It treats a named function as "auto", so "required" with only this function comes closest.
         tools = tuple(tool for tool in tools if tool.name in choice.names)
     return {
         "tools": [tool_body(tool) for tool in tools],

@@ -1,4 +1,4 @@
-"""The fragments of calls that another server streams, made whole: one index a call, its id and name first."""
+"""Assembles the call fragments that another server streams: one index per call, its id and name first."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -26,10 +26,11 @@ class CallFragment(msgspec.Struct):
 
 
 class CallAssembler:
-    """The calls of one choice, to functions that `names` declares.
+    """The calls of one choice to the declared functions `names`.
 
-    A fragment belongs to the call that its index began, without one to the latest; another id begins another call.
-    Servers cut names too: a call is held until its first argument, the next call or the end shows its name whole.
+    A fragment belongs to the call that its index began, and without an index to the latest one; another id begins
+    another call. Servers split names, too, so a call is held until its first argument, the next call or the end shows
+    its complete name.
     """
 
     def __init__(self, names: frozenset[str]) -> None:
@@ -38,7 +39,7 @@ class CallAssembler:
         self._current: AssembledCall | None = None
 
     def feed(self, fragments: Iterable[CallFragment]) -> Iterator[ToolCallDelta]:
-        """Raises UpstreamFailed for what no call can be made of."""
+        """Raises UpstreamFailed for fragments that form no call."""
         for fragment in fragments:
             if self._begins_another(fragment):
                 yield from self.finish()
@@ -46,7 +47,7 @@ class CallAssembler:
             yield from self._take(fragment.function or CallFunction())
 
     def finish(self) -> Iterator[ToolCallDelta]:
-        """What is held of the latest call."""
+        """The held part of the latest call."""
         if self._current and not self._current.is_shown:
             yield self._shown(self._current)
 
@@ -62,7 +63,7 @@ class CallAssembler:
             return True
         if fragment.id:
             return fragment.id != current.id
-        # Whole calls, one after the other, without ids or indexes.
+        # Complete calls, one after the other, without ids or indexes.
         return fragment.index is None and current.is_shown and bool(fragment.function and fragment.function.name)
 
     def _begin(self, fragment: CallFragment) -> None:
@@ -74,7 +75,7 @@ class CallAssembler:
     def _take(self, function: CallFunction) -> Iterator[ToolCallDelta]:
         call = self._current
         assert call is not None, "a fragment belongs to a call"
-        # Some repeat the whole name with every fragment.
+        # Some servers repeat the whole name with every fragment.
         if function.name and not call.is_shown and function.name != call.name:
             call.name = (call.name + function.name)[: MAX_NAME + 1]
         if function.arguments:
@@ -101,5 +102,5 @@ class AssembledCall:
 
 
 def text_of(arguments: Any) -> str:
-    """Some servers send the object and not its text."""
+    """Some servers send an object instead of its text."""
     return arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)

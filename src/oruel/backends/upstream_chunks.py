@@ -1,5 +1,5 @@
-"""The chunks of another server's stream, read leniently and made whole: its fragments of calls, stop strings that it
-left in, usage that it forgot.
+"""Reads the chunks of another server's stream leniently, and completes them: fragments of calls, stop strings that it
+left in, usage that it didn't send.
 """
 
 from collections.abc import Iterable, Iterator
@@ -17,9 +17,9 @@ from oruel.types import Alternative, ChatRequest, Delta, FinishReason, TokenLogp
 
 DONE = b"[DONE]"
 MAX_COUNT = 2**31
-# Of one answer: twice what 131,072 tokens of a usual vocabulary come to, for each of 8 choices.
+# Limits of one answer: twice what 131,072 tokens of a usual vocabulary need, for each of 8 choices.
 MAX_CHARACTERS = 2**23
-# Of each choice: twice as many as an answer may have tokens.
+# Per choice: twice as many as an answer may have tokens.
 MAX_PIECES = 2**18
 
 
@@ -60,7 +60,7 @@ class UpstreamUsage(msgspec.Struct):
 
 
 class LlamaTimings(msgspec.Struct):
-    """llama.cpp's server counts with them: tokens of the prompt found and computed, tokens generated so far."""
+    """Usage as llama.cpp's server reports it: tokens of the prompt found and computed, tokens generated so far."""
 
     cache_n: Any = 0
     prompt_n: Any = 0
@@ -80,7 +80,7 @@ decode = msgspec.json.Decoder(UpstreamChunk).decode
 
 
 class ChoiceContent(NamedTuple):
-    """What some chunks of a choice say, in the order of a Delta's fields."""
+    """The content of some chunks of a choice, in the order of a Delta's fields."""
 
     text: str
     reasoning: str
@@ -97,7 +97,7 @@ class ChoiceReader:
         self._calls = CallAssembler(frozenset(tool.name for tool in request.tools))
         self._alternatives = request.sampling.logprobs
         self.finish: FinishReason | None = None
-        # As the server says with its chunks; where it doesn't, a chunk counts as a token.
+        # As the server reports with its chunks; otherwise each chunk counts as a token.
         self.used: Usage | None = None
         self._chunks = 0
 
@@ -107,11 +107,11 @@ class ChoiceReader:
 
     @property
     def has_stopped(self) -> bool:
-        """At a stop string, behind which nothing counts."""
+        """At a stop string, after which nothing counts."""
         return self._scanner.matched is not None
 
     def read(self, chunks: Iterable[UpstreamChoice]) -> ChoiceContent:
-        """Up to the choice's end, which may come before that of the chunks."""
+        """Up to the choice's end, which may come before the last chunk."""
         text: list[str] = []
         reasoning: list[str] = []
         calls: list[ToolCallDelta] = []
@@ -139,7 +139,7 @@ class ChoiceReader:
 
 
 class ChunkReader:
-    """Chunks to deltas. Raises UpstreamFailed for what is no chunk, or an error in place of one."""
+    """Turns chunks into deltas. Raises UpstreamFailed for anything else, and for an error in place of a chunk."""
 
     def __init__(self, request: ChatRequest, model: str) -> None:
         self.has_begun = False
@@ -153,16 +153,16 @@ class ChunkReader:
 
     @property
     def has_ended(self) -> bool:
-        """Whether every choice has; the usage may still come."""
+        """Whether every choice has ended; the usage may still follow."""
         return all(choice.finish for choice in self._choices)
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing more is to come, or nothing that counts: a server may write past a stop string."""
+        """Whether nothing more is expected, or nothing that counts: a server may continue after a stop string."""
         return self._is_done or (self.has_ended and any(choice.has_stopped for choice in self._choices))
 
     def feed(self, events: list[bytes]) -> list[Delta]:
-        """The events that arrived together, as one delta for each choice in turn that says something."""
+        """The events that arrived together, as one delta for each choice with content."""
         given = groupby(self._taken(events), key=attrgetter("index"))
         read = [self._delta(index, chunks) for index, chunks in given if not self._choice(index).finish]
         deltas = [delta for delta in read if says_something(delta)]
@@ -170,7 +170,7 @@ class ChunkReader:
         if deltas and self.has_ended:
             last = self._last = deltas.pop()
             if not self._is_done:
-                # Only the end waits for the usage, which comes in a chunk behind it.
+                # Only the end waits for the usage, which comes in a later chunk.
                 self._last = Delta(last.choice, last.model, last.tier, finish=last.finish)
                 if says_something(last := replace(last, finish=None)):
                     deltas.append(last)
@@ -178,18 +178,18 @@ class ChunkReader:
         return deltas
 
     def finish(self) -> Delta:
-        """The last delta, with the usage. Raises UpstreamFailed where a choice has no end."""
+        """The last delta, with the usage. Raises UpstreamFailed if a choice has no end."""
         if self._last is None:
             raise UpstreamFailed("The server behind this model ended its stream before the answer had ended.")
         return replace(self._last, usage=self._usage())
 
     def _usage(self) -> Usage:
-        """What the server said at the end; where a stop string ended the answer before that, what it said with the last
+        """The usage reported at the end; if a stop string ended the answer earlier, the usage reported with the last
         chunk that counts.
         """
         said = [choice.used for choice in self._choices if choice.used]
         if self._totals and not any(choice.has_stopped for choice in self._choices):
-            # Some say it once a choice.
+            # Some servers report it once per choice.
             totals = self._totals if len(self._totals) == len(self._choices) else self._totals[-1:]
             completion = sum(total.completion_tokens for total in totals)
         else:
@@ -207,7 +207,7 @@ class ChunkReader:
                 return
             chunk = chunk_of(event)
             if (usage := usage_in(chunk)) and not chunk.choices:
-                # One more than there are choices shows that the server says it more often than once a choice.
+                # More reports than choices show that the server reports more often than once per choice.
                 self._totals = [*self._totals[-len(self._choices) :], usage]
             for choice in chunk.choices or ():
                 reader = self._choice(choice.index)
@@ -217,7 +217,7 @@ class ChunkReader:
 
     @property
     def _most_tokens(self) -> int:
-        """Nobody pays for more than was asked for."""
+        """No one pays for more tokens than requested."""
         return (self._request.max_tokens or MAX_COUNT) * self._request.n
 
     def _choice(self, index: int) -> ChoiceReader:
@@ -231,11 +231,11 @@ class ChunkReader:
 
 
 class AnswerSize:
-    """How much of one answer has come, so that memory stays bounded whatever a server sends."""
+    """Counts the size of one answer, so that memory stays bounded whatever a server sends."""
 
     def __init__(self, request: ChatRequest) -> None:
         alternatives = request.sampling.logprobs
-        # Each token comes again with its log-probability, and with so many others.
+        # Each token is repeated with its log-probability, and with so many alternatives.
         self._most_characters = MAX_CHARACTERS * (1 if alternatives is None else 2 + alternatives)
         self._most_pieces = MAX_PIECES * request.n
         self._characters = 0
@@ -278,21 +278,20 @@ def chunk_of(event: bytes) -> UpstreamChunk:
 
 
 def finish_of(reason: str, *, has_calls: bool) -> FinishReason:
-    """OpenAI ends a call that was asked for by name with stop; some servers name the token that ended the text.
-
-    Raises UpstreamFailed where the server gave up.
+    """OpenAI ends a call that was required by name with "stop"; some servers name the token that ended the text. Raises
+    UpstreamFailed if the server gave up.
     """
     match reason:
         case "length" | "content_filter":
             return reason
         case "abort" | "error":
-            raise UpstreamFailed("The server behind this model gave the answer up.", detail=f"It ended with {reason}.")
+            raise UpstreamFailed("The server behind this model aborted the answer.", detail=f"It ended with {reason}.")
         case _:
             return "tool_calls" if has_calls else "stop"
 
 
 def usage_in(chunk: UpstreamChunk) -> Usage | None:
-    """Within reason, whatever the server says."""
+    """Within plausible bounds, whatever the server reports."""
     if counts := chunk.usage:
         prompt, details = count_of(counts.prompt_tokens), counts.prompt_tokens_details
         cached = min(count_of(details.cached_tokens) if details else 0, prompt)
@@ -304,12 +303,12 @@ def usage_in(chunk: UpstreamChunk) -> Usage | None:
 
 
 def count_of(given: Any) -> int:
-    """0 for what is no number."""
+    """0 for anything but a number."""
     return int(min(max(0, given), MAX_COUNT)) if isinstance(given, (int, float)) and given == given else 0
 
 
 def entries_of(choice: UpstreamChoice, content: str) -> list[UpstreamLogprob]:
-    """Some give the end token an entry too, which has no text in the content."""
+    """Some servers include an entry for the end token, whose text isn't in the content."""
     entries = (choice.logprobs and choice.logprobs.content) or []
     if choice.finish_reason == "stop" and "".join(entry.token for entry in entries) != content:
         return entries[:-1]
@@ -317,8 +316,8 @@ def entries_of(choice: UpstreamChoice, content: str) -> list[UpstreamLogprob]:
 
 
 def logprob_of(given: UpstreamLogprob, alternatives: int) -> TokenLogprob:
-    """Other servers name no ids, and some need to be asked for an alternative where none was wanted. Rounding may lift
-    the logarithm of a probability above 0.
+    """Other servers send no ids, and some require an alternative where none was requested. Rounding may lift the
+    logarithm of a probability above 0.
     """
     others = tuple(
         Alternative(-1, bytes_of(other), min(other.logprob, 0.0)) for other in (given.top_logprobs or ())[:alternatives]

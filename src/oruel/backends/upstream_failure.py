@@ -1,4 +1,4 @@
-"""What an answer that is no stream means: whose fault it is, and what our caller may be told of it."""
+"""Interprets a response that is no stream: whose fault it is, and what the caller may be told."""
 
 import json
 from typing import Any
@@ -24,8 +24,8 @@ MAX_DIGITS = 18
 
 
 def upstream_error(status: int, retry_after: str, body: bytes) -> OruelError:
-    """For an answer with such a status, Retry-After and body. What the other server says of our caller's request is
-    passed on; what it says of itself is for the log.
+    """The error for a response with this status, Retry-After and body. What the other server says about the caller's
+    request is passed on; what it says about itself goes to the log only.
     """
     error = error_in(body)
     said = one_line(error.get("message", "")) or "nothing"
@@ -45,7 +45,7 @@ def refusal(error: dict[str, Any], message: str) -> InvalidParameter | ContextLe
 
 
 def error_in(body: bytes) -> dict[str, Any]:
-    """OpenAI's object, also where it lies bare, as SGLang's does; any other text as its message."""
+    """OpenAI's error object, also without its envelope, as SGLang sends it; other text becomes its message."""
     text = body.decode(errors="replace")
     try:
         said = json.loads(text)
@@ -56,7 +56,7 @@ def error_in(body: bytes) -> dict[str, Any]:
 
 
 def wait(retry_after: str) -> int:
-    """Seconds; a date, or nothing, counts as one."""
+    """Seconds. A date, or no header, counts as one."""
     if not (retry_after.isascii() and retry_after.isdigit()):
         return 1
     return min(max(1, int(retry_after)), LONGEST_WAIT) if len(retry_after) <= MAX_DIGITS else LONGEST_WAIT
@@ -67,5 +67,7 @@ def one_line(text: object) -> str:
 
 
 def printable(text: str) -> str:
-    """With a question mark for each character that no terminal or JSON text should be given: controls, surrogates."""
+    """With a question mark in place of characters that must not reach a terminal or JSON text: control characters,
+    surrogates.
+    """
     return text if text.isprintable() else "".join(each if each.isprintable() else "?" for each in text)

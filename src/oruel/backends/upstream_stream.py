@@ -1,4 +1,4 @@
-"""The body of another server's stream, as bytes to deltas. Whatever the bytes are, the only error is typed."""
+"""The body of another server's stream, from bytes to deltas. Whatever the bytes are, the only error is typed."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,10 +16,10 @@ MAX_EVENT = 2**20
 
 @contextmanager
 def unreadable_as_failure() -> Iterator[None]:
-    """Raises UpstreamFailed for any exception that reading causes, apart from typed errors and those of the connection.
+    """Raises UpstreamFailed for any exception while reading, except for typed errors and connection errors.
 
-    What another server sends can't be foreseen: a parser that gives up on it in a new way must not look like a fault of
-    this server, and has to count against that one.
+    What another server sends is unpredictable: a parser that fails on it in a new way must count as a failure of that
+    server, not of this one.
     """
     try:
         yield
@@ -46,12 +46,12 @@ class UpstreamStream:
 
     @property
     def has_ended(self) -> bool:
-        """Whether every choice has; the usage may still come."""
+        """Whether every choice has ended; the usage may still follow."""
         return self._answer.has_ended
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing more is to come, or nothing that counts."""
+        """Whether nothing more is expected, or nothing that counts."""
         return self._answer.is_over
 
     def feed(self, data: bytes) -> list[Delta]:
@@ -69,6 +69,6 @@ class UpstreamStream:
             raise UpstreamFailed(message) from error
 
     def finish(self) -> Delta:
-        """The last delta, with the usage. Raises UpstreamFailed where a choice has no end."""
+        """The last delta, with the usage. Raises UpstreamFailed if a choice has no end."""
         with unreadable_as_failure():
             return self._answer.finish()

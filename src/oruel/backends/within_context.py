@@ -1,4 +1,4 @@
-"""A Backend before one that refuses a max_tokens for which its context has no room: it asks for what there is."""
+"""Wraps a Backend that refuses a max_tokens larger than its context has room for: requests as much as fits instead."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -12,8 +12,8 @@ from oruel.types import ChatRequest, Delta, ResponseFormat
 
 
 class WithinContext:
-    """`context` is the window of the model behind `backend`, in tokens. Only where a request was refused is the length
-    of its prompt asked for, by a request for one token.
+    """`context` is the window of the backend's model, in tokens. The length of the prompt is determined only after a
+    refusal, by a request for one token.
     """
 
     def __init__(self, backend: Backend, context: int) -> None:
@@ -21,7 +21,7 @@ class WithinContext:
         self._context = context
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
-        """Raises what the backend does."""
+        """Raises what the backend raises."""
         try:
             async with aclosing(self._backend.stream(self._within(request, prompt_tokens=1))) as deltas:
                 async for delta in deltas:
@@ -44,7 +44,7 @@ class WithinContext:
         return replace(request, max_tokens=room)
 
     async def _prompt_tokens(self, request: ChatRequest) -> int:
-        """Raises what the backend does: where it refuses this too, it was for something else."""
+        """Raises what the backend raises: if it refuses this, too, the first refusal had another reason."""
         probe = replace(request, max_tokens=1, n=1, response_format=ResponseFormat())
         used = 0
         async with aclosing(self._backend.stream(probe)) as deltas:
@@ -54,5 +54,5 @@ class WithinContext:
 
 
 def most_prompt_tokens(request: ChatRequest) -> int:
-    """A token stands for a byte at least; what a template adds to messages and tools is less than JSON adds."""
+    """An upper bound: a token stands for at least one byte, and a template adds less than JSON does."""
     return len(msgspec.json.encode((request.messages, request.tools)))

@@ -136,7 +136,7 @@ def limit_reached(complaint: str) -> str:
     if TOO_WIDE.search(complaint):
         return "too many properties or alternatives may come next at one place: require more properties, or use fewer"
     if any(sign in complaint for sign in LIMIT_SIGNS):
-        return "the pattern, length or nesting that it asks for is too complex to be enforced: make it simpler"
+        return "its patterns, lengths or nesting are too complex to enforce: make it simpler"
     return ""
 
 

@@ -1,4 +1,6 @@
-"""The kinds of tools and of tool_choice. What other APIs and newer versions send there is told what to send instead."""
+"""The kinds of tools and of tool_choice. For values of other APIs or later versions, the error says what to send
+instead.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -25,7 +27,7 @@ SCHEMA = FreeObject(10_000, maximum_values=10_000, maximum_depth=64)
 
 @dataclass(frozen=True)
 class ArgumentsSchema(FreeObject):
-    """The JSON Schema of a call's arguments, which have names: its type is object, or left out."""
+    """The JSON Schema of a call's arguments. Arguments have names, so its type is object, or left out."""
 
     def schema(self) -> JSONSchema:
         return super().schema() | {"properties": {"type": {"const": "object"}}}
@@ -33,7 +35,7 @@ class ArgumentsSchema(FreeObject):
 
 @dataclass(frozen=True)
 class StringOrObject:
-    """One of some strings, or an object. `elsewhere`: what other APIs' strings are called here."""
+    """One of some strings, or an object. `elsewhere` maps strings of other APIs to ours."""
 
     values: tuple[str, ...]
     other: TaggedUnion
@@ -60,7 +62,7 @@ class StringOrObject:
 
 @dataclass(frozen=True)
 class ReplacedField(Unsupported):
-    """What is done in another way here: the reason says how."""
+    """A feature that works differently here; the reason says how."""
 
     @property
     def advice(self) -> str:

@@ -1,4 +1,4 @@
-"""Kinds of JSON value: each parses strictly or raises a typed error naming the place, and states its own schema."""
+"""Kinds of JSON value. Each parses strictly or raises a typed error naming the field, and has a JSON Schema."""
 
 import difflib
 import json
@@ -15,13 +15,13 @@ JSONSchema = dict[str, Any]
 
 class Kind(Protocol):
     def parse(self, value: object, path: str) -> Any:
-        """The value in our own terms. Raises InvalidParameter, UnknownParameter or UnsupportedParameter."""
+        """The value as a Python object. Raises InvalidParameter, UnknownParameter or UnsupportedParameter."""
 
     def schema(self) -> JSONSchema:
-        """JSON Schema of what `parse` takes."""
+        """The JSON Schema of what `parse` accepts."""
 
     def __str__(self) -> str:
-        """What is allowed, in words that fit after 'must be'."""
+        """What is allowed, in words that fit after "must be"."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Number:
     maximum: float
 
     def parse(self, value: object, path: str) -> float:
-        # Compared before the conversion, because an integer of a thousand digits has no float; NaN fails too.
+        # Compared before the conversion, because an integer of a thousand digits has no float. NaN fails, too.
         if isinstance(value, (int, float)) and not isinstance(value, bool) and self.minimum <= value <= self.maximum:
             return float(value)
         raise invalid_value(self, value, path)
@@ -94,7 +94,7 @@ class StringEnum:
 
 @dataclass(frozen=True)
 class String:
-    """Lengths are in Unicode code points; lone surrogates, which no encoding can carry, are refused."""
+    """Lengths are in Unicode code points. Lone surrogates, which can't be encoded, are refused."""
 
     minimum: int = 0
     maximum: int | None = None
@@ -106,7 +106,7 @@ class String:
         if len(value) < self.minimum or (self.maximum is not None and len(value) > self.maximum):
             raise InvalidParameter(f"{path} must be {self}, but has {len(value)}.", param=path)
         if not value.isascii() and not is_encodable(value):
-            raise InvalidParameter(f"{path} holds half of a surrogate pair; send whole characters.", param=path)
+            raise InvalidParameter(f"{path} contains half of a surrogate pair; send whole characters.", param=path)
         return value
 
     def schema(self) -> JSONSchema:
@@ -147,7 +147,7 @@ class Array:
 
 @dataclass(frozen=True)
 class StringOrArray:
-    """A string kind or an array kind, told apart by the JSON type; the result is always a tuple."""
+    """A string or an array, told apart by the JSON type. The result is always a tuple."""
 
     one: String
     many: Array
@@ -168,7 +168,7 @@ class StringOrArray:
 
 @dataclass(frozen=True)
 class TokenMap:
-    """An object from token ids, as decimal strings, to numbers. Whether the vocabulary has the id isn't known here."""
+    """An object from token ids, as decimal strings, to numbers. Whether the vocabulary has the ids is checked later."""
 
     value: Number
     maximum: int
@@ -207,7 +207,7 @@ class TokenMap:
 @dataclass(frozen=True)
 class Object:
     """An object of declared fields. null counts as absent; unknown fields are refused with the nearest name, or with
-    what `elsewhere` says of one. The result holds only what was given; `build` turns it into something else.
+    what `elsewhere` says about them. The result has only the given fields; `build` converts it.
     """
 
     fields: Mapping[str, Kind]
@@ -269,7 +269,7 @@ class TaggedUnion:
 
 @dataclass(frozen=True)
 class FreeObject:
-    """An object that somebody else will read: any fields, up to a number of them, of bounded size and depth."""
+    """An object that is passed on: any fields, of bounded number, size and depth."""
 
     maximum: int
     maximum_values: int = 1000
@@ -278,7 +278,7 @@ class FreeObject:
     def parse(self, value: object, path: str) -> dict[str, Any]:
         if not isinstance(value, dict) or len(value) > self.maximum:
             raise invalid_value(self, value, path)
-        # Level by level and not by recursion, so that the depth of the input is not the depth of our stack.
+        # Level by level instead of recursively, so that deep input doesn't exhaust the stack.
         level: list[object] = [value]
         for _ in range(self.maximum_depth):
             for item in level:
@@ -288,7 +288,7 @@ class FreeObject:
                 break
         if level:
             raise InvalidParameter(
-                f"{path} holds too much: at most {self.maximum_values} values, {self.maximum_depth} deep.", param=path
+                f"{path} is too large: at most {self.maximum_values} values, {self.maximum_depth} deep.", param=path
             )
         return value
 
@@ -301,7 +301,7 @@ class FreeObject:
 
 @dataclass(frozen=True)
 class Unsupported:
-    """What this server doesn't do. The neutral values, which ask for nothing, are taken and mean unset."""
+    """A field that is not supported. Neutral values, which have no effect, are accepted and mean unset."""
 
     reason: str
     neutral: tuple[Any, ...] = ()
@@ -337,13 +337,13 @@ def unknown_field(name: str, path: str, known: Mapping[str, Any], instead: str |
 
 
 def nearest(value: object, names: tuple[str, ...]) -> str:
-    """' Did you mean X?', or nothing. Short strings alone are compared: difflib is quadratic, the input hostile."""
+    """' Did you mean X?', or nothing. Compares only short strings, since difflib is quadratic."""
     close = difflib.get_close_matches(value.lower(), names, n=1) if isinstance(value, str) and len(value) < 64 else []
     return f' Did you mean "{close[0]}"?' if close else ""
 
 
 def describe(value: object) -> str:
-    """A value from JSON in a few words, whatever its size."""
+    """A JSON value in a few words, whatever its size."""
     match value:
         case None | bool():
             return json.dumps(value)
@@ -362,7 +362,7 @@ def describe(value: object) -> str:
 
 
 def abbreviate(text: str, limit: int = 40) -> str:
-    """At most `limit` characters, printable and encodable, to be quoted in a message."""
+    """At most `limit` characters, printable and encodable, for quoting in a message."""
     shown = text if len(text) <= limit else text[:limit] + "…"
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in shown)
 
@@ -376,16 +376,16 @@ def is_encodable(text: str) -> bool:
 
 
 def children(value: object) -> list[object]:
-    """What a JSON value holds directly, names included."""
+    """The values directly inside a JSON value, names included."""
     if isinstance(value, dict):
         return [*value.keys(), *value.values()]
     return value if isinstance(value, list) else []
 
 
 def refuse_unsendable(value: object, path: str) -> None:
-    """Raises InvalidParameter for a number or string that JSON text can't carry: NaN, infinities, lone surrogates."""
+    """Raises InvalidParameter for what JSON text can't represent: NaN, infinities, lone surrogates."""
     if isinstance(value, float) and not math.isfinite(value):
-        raise InvalidParameter(f"{path} holds a number that is not finite.", param=path)
+        raise InvalidParameter(f"{path} contains a number that is not finite.", param=path)
     if isinstance(value, str):
         String().parse(value, path)
 

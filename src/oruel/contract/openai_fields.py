@@ -1,4 +1,4 @@
-"""Fields of OpenAI's API beside our parameters: recorded, inert, or refused by name unless they ask for nothing."""
+"""Fields of OpenAI's API that aren't our parameters: recorded, without effect, or refused by name unless neutral."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,13 +34,13 @@ class StringMap:
         return f"an object of at most {self.maximum} strings"
 
 
-# They don't change the text, and go to the log with the request.
+# They don't change the text, and are logged with the request.
 RECORDED: Mapping[str, Kind] = {
     "user": String(0, 1024),
     "metadata": StringMap(String(1, 64), String(0, 512), maximum=16),
     "safety_identifier": String(0, 1024),
 }
-# They change nothing, by their own definition.
+# They change nothing, by definition.
 INERT: Mapping[str, Kind] = {
     "store": Unsupported("answers are not stored.", neutral=(False,)),
     "service_tier": Unsupported('tier chooses between "standard" and "turbo" here.', neutral=("auto", "default")),
@@ -48,7 +48,7 @@ INERT: Mapping[str, Kind] = {
     "prompt_cache_retention": StringEnum(("in_memory", "in-memory", "24h")),
 }
 
-# They would change the text; each with the values that ask for nothing.
+# They would change the text. Each with its neutral values.
 REFUSED: Mapping[str, Kind] = {
     "audio": Unsupported("this model answers in text only."),
     "function_call": ReplacedField("it was replaced by tool_choice. Send that.", neutral=("none", "auto")),
@@ -57,9 +57,9 @@ REFUSED: Mapping[str, Kind] = {
     ),
     "modalities": Unsupported("this model answers in text only.", neutral=(["text"],)),
     "moderation": Unsupported("this server doesn't moderate."),
-    "prediction": Unsupported("this server takes no predicted output."),
+    "prediction": Unsupported("this server does not support predicted output."),
     "prompt_cache_options": Unsupported("prompts are cached by themselves.", neutral=({"mode": "implicit"},)),
     "reasoning_effort": Unsupported("this model doesn't reason.", neutral=("none",)),
-    "verbosity": Unsupported("this model has no such setting; say it in a message.", neutral=("medium",)),
+    "verbosity": Unsupported("this model has no such setting; ask for it in a message.", neutral=("medium",)),
     "web_search_options": Unsupported("this server doesn't search the web."),
 }

@@ -1,5 +1,5 @@
-"""The contract: one declaration per parameter. Validation, the OpenAPI page, `oruel params` and GET /v1/parameters
-all derive from it, so adding a parameter means adding one declaration here and the code that acts on it.
+"""The contract: one declaration per parameter. Validation, the OpenAPI document, `oruel params` and GET /v1/parameters
+derive from it, so a new parameter needs one declaration here and the code that acts on it.
 """
 
 from dataclasses import dataclass
@@ -40,8 +40,8 @@ MAX_STOP_CHARACTERS = 256
 
 @dataclass(frozen=True)
 class Parameter:
-    """`default` None means not set; `default_note` says in words what that amounts to.
-    `details` are the edges and what typical values do.
+    """`default` None means not set; `default_note` says in words what that means. `details` describe the limits and
+    what typical values do.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Parameter:
         return not isinstance(self.kind, Unsupported)
 
     def as_json(self) -> dict[str, Any]:
-        """The declaration as GET /v1/parameters states it."""
+        """The declaration as GET /v1/parameters returns it."""
         return {
             "name": self.name,
             "group": self.group,

@@ -187,7 +187,7 @@ class EngineClient:
         """Raises Overloaded if the queue has no room for `choices` sequences now, InvalidParameter if it never will."""
         if choices > self._capacity:
             raise InvalidParameter(
-                f"n is {choices}, but this server accepts at most {self._capacity} choices, running or waiting. "
+                f"n is {choices}, but this server allows at most {self._capacity} choices, running or waiting. "
                 "Request fewer.",
                 param="n",
             )

@@ -1,4 +1,4 @@
-"""What work has found out before, so that asking again costs nothing."""
+"""A cache of answers that jobs found before."""
 
 from collections import OrderedDict
 from typing import Generic, TypeVar
@@ -10,7 +10,7 @@ MOST_CHARACTERS = 2**22
 
 
 class AnswerCache(Generic[V]):
-    """The values of the texts that were asked for last; at most `most`, of at most so many `characters` together."""
+    """Keeps the answers of the `most` latest texts, which have at most so many `characters` together."""
 
     def __init__(self, most: int = MOST, characters: int = MOST_CHARACTERS) -> None:
         self._most = most

@@ -1,4 +1,4 @@
-"""Work that runs in a process of its own, within limits: what a caller asks for, and who does it."""
+"""Work that runs in a process of its own, within limits."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, Protocol, TypeVar
@@ -20,11 +20,11 @@ and answer are of types that msgspec reads and writes as JSON, or bytes; its ann
 
 
 class Jobs(Protocol):
-    """Runs work of several accounts at once, each kind in places of its own, with fair turns between accounts."""
+    """Runs work for several accounts at once. Each kind of work has its own slots, with fair turns between accounts."""
 
     async def run(self, work: Work[Q, A], question: Q, *, kind: Kind, account: str = "", param: str | None = None) -> A:
-        """What `work` returns for `question`. A caller who is cancelled ends the work. `param` names the field of the
+        """The result of `work` for `question`. Cancelling the caller ends the work. `param` names the field of the
         request that the work is for.
 
-        Raises what the work raises; TooCostly where it takes more time or memory than it may; Overloaded.
+        Raises what the work raises; TooCostly if it exceeds its limits of time or memory; Overloaded.
         """

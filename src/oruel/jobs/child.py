@@ -32,7 +32,9 @@ def do_job(
     limits: Limits,
     close_others: Callable[[socket.socket], None],
 ) -> NoReturn:
-    """In a process that was just forked. `close_others` closes what it shares with its parent but this connection."""
+    """Runs in a process that was just forked. `close_others` closes what it shares with its parent, except for
+    `connection`.
+    """
     status = 1
     try:
         close_others(connection)
@@ -47,7 +49,7 @@ def do_job(
 
 
 def limit(limits: Limits) -> None:
-    """The kernel ends the process with SIGPROF once it has used its CPU time, whatever it is doing then."""
+    """The kernel ends the process with SIGPROF once it has used its CPU time, whatever it is doing."""
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
@@ -56,7 +58,7 @@ def limit(limits: Limits) -> None:
     if own := usage_of(os.getpid()):
         most = own.virtual + limits.memory
         with suppress(ValueError, OSError):
-            # Where the system sets a lower limit, that one holds.
+            # A lower limit of the system stays.
             resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
@@ -86,14 +88,14 @@ def work_named(name: str) -> Callable[..., Any]:
 
 @cache
 def types_of(work: Callable[..., Any]) -> tuple[Any, Any]:
-    """Of the question and of the answer."""
+    """The types of the question and of the answer."""
     hints = get_type_hints(work)
     answered = hints.pop("return")
     return list(hints.values())[1], answered
 
 
 def encode(value: object) -> bytes:
-    """As JSON, whose integers have no largest one."""
+    """As JSON, since its integers have no maximum."""
     return value if isinstance(value, bytes) else msgspec.json.encode(value)
 
 

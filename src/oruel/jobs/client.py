@@ -1,4 +1,4 @@
-"""The API process's side of the job server: starts it, gives it work, and replaces it when it dies."""
+"""The API process's side of the job server: starts it, sends it work, and replaces it when it dies."""
 
 import asyncio
 import itertools
@@ -25,8 +25,8 @@ ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_
 
 
 class JobClient:
-    """Used on one event loop. `works`: the functions that may be run; one that gets faster by having run before has a
-    question that it is asked at the start. `environment`: the job server's variables.
+    """Belongs to one event loop. `works` maps the functions that may run to a warm-up question, if warming up helps.
+    `environment`: the job server's variables.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class JobClient:
 
     @property
     def is_open(self) -> bool:
-        """Whether jobs can be run."""
+        """Whether jobs can run."""
         return self._connection is not None and self._connection.is_open
 
     async def launch(self) -> None:
@@ -58,7 +58,7 @@ class JobClient:
         self._connection = await Connection.launch(self._environment)
 
     async def open(self, tokenizers: Iterable[TokenizerSource]) -> None:
-        """Returns when work can be run with these tokenizers. Raises StartupError."""
+        """Returns when work can run with these tokenizers. Raises StartupError."""
         self._order = msgspec.structs.replace(self._order, tokenizers=list(tokenizers))
         if self._connection is None:
             await self.launch()
@@ -67,7 +67,7 @@ class JobClient:
         self._supervisor = asyncio.create_task(self._supervise(), name="job server supervisor")
 
     async def close(self) -> None:
-        """Ends the process and all jobs; their callers get PreparationFailed."""
+        """Ends the process and all jobs. Their callers get PreparationFailed."""
         if self._supervisor:
             self._supervisor.cancel()
             await asyncio.gather(self._supervisor, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""One process of the job server as the API process sees it, from its start to its end."""
+"""The API process's view of one job server process, from start to end."""
 
 import asyncio
 import os
@@ -42,7 +42,7 @@ class Connection:
 
     @classmethod
     async def launch(cls, environment: Mapping[str, str]) -> "Connection":
-        """Raises StartupError where the system has no room for it."""
+        """Raises StartupError if the system can't start a process."""
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         try:
@@ -54,7 +54,8 @@ class Connection:
                 stdin=asyncio.subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(),),
                 env=environment,
-                # A Ctrl-C goes to the whole process group. In a session of its own, its niceness would count for less.
+                # Ctrl-C reaches the whole process group. In a session of its own, the process's niceness would count
+                # for less.
                 process_group=0,
             )
         except OSError as error:
@@ -73,7 +74,7 @@ class Connection:
         return self._first.done() and not self._ended.done()
 
     async def open(self, order: Open) -> None:
-        """Returns when jobs can be run. Raises StartupError."""
+        """Returns when jobs can run. Raises StartupError."""
         with suppress(ConnectionError):
             await asyncio.get_running_loop().sock_sendall(self._control, frame(order))
         match await self._first:
@@ -86,9 +87,9 @@ class Connection:
 
     @contextmanager
     def job(self, run: Run) -> Iterator[socket.socket]:
-        """The socket for the question and the answer of a job that starts. Leaving the context ends the job.
+        """The socket for the question and the answer of a starting job. Leaving the context ends the job.
 
-        Raises Overloaded where the system or the job server has no room for it.
+        Raises Overloaded if the system or the job server has no room for it.
         """
         try:
             ours, theirs = socket.socketpair()
@@ -105,7 +106,7 @@ class Connection:
             self._endings.pop(run.job).cancel()
 
     async def ending(self, number: int) -> Ended:
-        """Of a job that will not answer. Raises PreparationFailed where the job server itself has ended."""
+        """How a job ended without an answer. Raises PreparationFailed if the job server itself has ended."""
         return await self._endings[number]
 
     def _send(self, run: Run, theirs: socket.socket) -> None:
@@ -117,7 +118,7 @@ class Connection:
         except OSError as error:
             raise server_died() from error
         if sent < len(data):
-            # What follows half a message makes no sense, so another server has to be started.
+            # After half a message nothing can be read, so the server has to be replaced.
             self.kill()
             raise server_died()
 
@@ -145,7 +146,7 @@ class Connection:
         for ending in self._endings.values():
             if not ending.done():
                 ending.set_exception(server_died())
-                # Not every caller waits for it.
+                # Not every caller waits for this.
                 ending.exception()
 
     async def ended(self) -> float:
@@ -155,7 +156,7 @@ class Connection:
         return time.monotonic() - self._ready_at
 
     def kill(self) -> None:
-        # By its number, since Process.kill may reap the process before asyncio's own watcher does.
+        # By its pid, since Process.kill may reap the process before asyncio's own watcher does.
         if self._process.returncode is None:
             with suppress(ProcessLookupError):
                 os.kill(self._process.pid, signal.SIGKILL)
@@ -167,7 +168,7 @@ class Connection:
 
 
 async def ask_job(connection: socket.socket, question: bytes) -> bytes | None:
-    """The answer of a job; None where it ended without one."""
+    """The answer of a job; None if it ended without one."""
     loop = asyncio.get_running_loop()
     try:
         await loop.sock_sendall(connection, LENGTH.pack(len(question)) + question)
@@ -178,7 +179,7 @@ async def ask_job(connection: socket.socket, question: bytes) -> bytes | None:
 
 
 async def receive_exactly(connection: socket.socket, length: int) -> bytes | None:
-    """None where the other end closes first."""
+    """None if the other end closes first."""
     loop = asyncio.get_running_loop()
     data = bytearray(length)
     view, at = memoryview(data), 0

@@ -1,4 +1,4 @@
-"""How work that gave no answer ended, as the error that its caller sees."""
+"""Turns the ending of work without an answer into the error that its caller sees."""
 
 from collections.abc import Iterator, Mapping
 

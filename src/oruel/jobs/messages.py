@@ -1,4 +1,4 @@
-"""What the API process and the job server tell each other: frames of msgpack, each after its length."""
+"""The messages between the API process and the job server: msgpack frames, each preceded by its length."""
 
 from collections.abc import Iterator
 from typing import Generic, Literal, TypeVar
@@ -14,9 +14,9 @@ M = TypeVar("M")
 
 
 class Limits(msgspec.Struct, frozen=True, array_like=True):
-    """Of one job: `seconds` of CPU time; `memory`, the bytes by which it may outgrow the job server; `longest`, the
-    seconds from its start to its end. Of all jobs together: `total_memory` bytes. Of each kind: `places`, the jobs that
-    run at once; `waiting`, those that wait for a place.
+    """Per job: `seconds` of CPU time; `memory`, the bytes that it may use in addition to the job server's; `longest`,
+    the seconds from its start to its end. For all jobs: `total_memory` bytes. Per kind: `places`, the jobs that run at
+    once, and `waiting`, the jobs that wait.
     """
 
     seconds: float = 2.0
@@ -28,7 +28,7 @@ class Limits(msgspec.Struct, frozen=True, array_like=True):
 
 
 class TokenizerSource(msgspec.Struct, frozen=True, array_like=True):
-    """The arguments of a Tokenizer, from a model file and with a libllama library."""
+    """The arguments of a Tokenizer for a model file and a libllama library."""
 
     path: str
     library: str | None
@@ -47,7 +47,7 @@ class Rehearsal(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Open(JobMessage, frozen=True):
-    """The first message: what to load, and to do, before the first job. `works` are those that will be run."""
+    """The first message: what to load and to warm up before the first job. `works` are the functions that will run."""
 
     works: list[str]
     rehearsals: list[Rehearsal]
@@ -56,8 +56,8 @@ class Open(JobMessage, frozen=True):
 
 
 class Run(JobMessage, frozen=True):
-    """Starts a job, or lets it wait. A socket comes with the message: the job reads its question from it, and writes
-    its answer to it. Closing the other end of the socket ends the job. `work` is "module:function".
+    """Starts or queues a job. A socket comes with the message: the job reads its question from it and writes its answer
+    to it. Closing the other end of the socket ends the job. `work` is "module:function".
     """
 
     job: int
@@ -67,11 +67,11 @@ class Run(JobMessage, frozen=True):
 
 
 class ServerReady(JobMessage, frozen=True):
-    """Sent once, when jobs can be run."""
+    """Sent once, when jobs can run."""
 
 
 class Refused(JobMessage, frozen=True):
-    """Sent instead of Ready: `message` says why no job can be run."""
+    """Sent instead of ServerReady: `message` says why no job can run."""
 
     message: str
 
@@ -86,8 +86,8 @@ class Ended(JobMessage, frozen=True):
 
 
 class Failed(msgspec.Struct, frozen=True):
-    """An error that the work raised: the class in errors.py, or "" for an unexpected one, whose traceback is the
-    message.
+    """An error that the work raised: its class in errors.py, or "" for an unexpected one, whose message is the
+    traceback.
     """
 
     error: str
@@ -108,7 +108,7 @@ def frame(message: JobMessage) -> bytes:
 
 
 class Inbox(Generic[M]):
-    """Bytes in, whole messages out."""
+    """Bytes in, complete messages out."""
 
     def __init__(self, decoder: msgspec.msgpack.Decoder[M]) -> None:
         self._decoder = decoder

@@ -1,4 +1,6 @@
-"""Which job runs next, which gives way, and which is refused: fair between accounts. No clock, no I/O."""
+"""Decides which job runs next, which one gives way, and which one is refused: fair between accounts. No
+clock, no I/O.
+"""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -6,13 +8,13 @@ from dataclasses import dataclass
 
 from oruel.jobs.base import Kind
 
-# A job that has run for less CPU time than this doesn't give way.
+# A job that has used less CPU time than this doesn't give way.
 SHORT_SECONDS = 0.25
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """`number` rises with each arrival."""
+    """`number` increases with each arrival."""
 
     number: int
     kind: Kind
@@ -20,7 +22,7 @@ class Job:
 
 
 class Schedule:
-    """For each kind at most `places` jobs run at once, and at most `waiting` jobs wait."""
+    """For each kind, at most `places` jobs run at once and at most `waiting` jobs wait."""
 
     def __init__(self, places: int, waiting: int) -> None:
         self._places = places
@@ -30,7 +32,7 @@ class Schedule:
         self._ending: set[int] = set()
 
     def arrive(self, job: Job) -> Job | None:
-        """The job that is refused because too many wait: the newest one of the account that has the most."""
+        """Returns the job to refuse because too many wait: the newest one of the account that has the most."""
         self._waiting[job.number] = job
         waiting = of_kind(self._waiting, job.kind)
         if len(waiting) <= self._room or self._has_place(job.kind):
@@ -41,13 +43,13 @@ class Schedule:
         return refused
 
     def leave(self, number: int) -> None:
-        """The job has ended, or is no longer wanted."""
+        """The job has ended, or is no longer needed."""
         self._running.pop(number, None)
         self._waiting.pop(number, None)
         self._ending.discard(number)
 
     def start(self) -> Iterator[Job]:
-        """The jobs that start now: those of the account with the fewest running jobs first, then the oldest."""
+        """Returns the jobs that start now: first those of the account with the fewest running jobs, then the oldest."""
         while ready := [job for job in self._waiting.values() if self._has_place(job.kind)]:
             running = Counter((job.kind, job.account) for job in self._running.values())
             job = min(ready, key=lambda job: (running[job.kind, job.account], job.number))
@@ -55,8 +57,8 @@ class Schedule:
             yield job
 
     def giving_way(self, seconds: Mapping[int, float]) -> list[Job]:
-        """The running jobs that end so that waiting ones can start: of the account with the most running jobs the one
-        that has run longest, by the CPU `seconds` that each has taken.
+        """The running jobs to end so that waiting ones can start: of the account with the most running jobs, the one
+        that has used most of the CPU `seconds`.
         """
         kinds = Counter(job.kind for job in self._waiting.values())
         found = [job for kind, waiting in kinds.items() for job in self._longest(kind, waiting, seconds)]

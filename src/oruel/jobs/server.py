@@ -1,6 +1,6 @@
 """The job server: one thread that forks a process for each job, watches it, and ends it at its limits.
 
-It loads what jobs need before the first of them, so that each starts within milliseconds and shares that memory. It
+It loads what jobs need before the first one, so that each job starts within milliseconds and shares that memory. It
 ends when the API process does.
 """
 
@@ -40,20 +40,20 @@ from oruel.llama.library import load_library
 from oruel.llama.model import Model
 from oruel.text.tokenizer import Tokenizer
 
-# The API process and the engines come before all jobs, and a job that has just begun before those that take long.
+# The API process and the engines have priority over all jobs, and new jobs over long ones.
 NICENESS, LATE_NICENESS = 5, 19
 LATE_SECONDS = 0.1
 
 WATCH_SECONDS = 0.02
 MESSAGE_BYTES = 2**16
 MOST_SOCKETS = 64
-# A job that a signal ended with this much of its memory in use, or more, is taken to have run out of it.
+# A job ended by a signal while using at least this share of its memory is assumed to have run out of memory.
 NEARLY_ALL = 0.5
 
 
 @dataclass(slots=True)
 class Task:
-    """A job that runs or waits; `process` is 0 while it waits."""
+    """A running or waiting job. `process` is 0 while it waits."""
 
     job: Job
     work: str
@@ -102,7 +102,7 @@ class JobServer:
         return [task for task in self._tasks.values() if task.process]
 
     def _take(self, events: list[tuple[int, int]]) -> bool:
-        """Whether the API process is still there."""
+        """Returns whether the API process is still there."""
         for descriptor, _ in events:
             if descriptor == self._control.fileno():
                 if not self._hear():
@@ -125,7 +125,7 @@ class JobServer:
     def _add(self, message: Run, connection: socket.socket) -> None:
         task = Task(Job(message.job, message.kind, message.account), message.work, connection)
         self._tasks[message.job] = self._by_socket[connection.fileno()] = task
-        # Nothing but the closing of the other end is waited for.
+        # Waits only for the other end to close.
         self._poll.register(connection, 0)
         if refused := self._schedule.arrive(task.job):
             self._end(self._tasks[refused.number], "no room")
@@ -141,14 +141,14 @@ class JobServer:
         task.started = time.monotonic()
 
     def _close_others(self, connection: socket.socket) -> None:
-        """In a job's own process: what it holds of other jobs would keep them from seeing their end."""
+        """Called in a job's process, which would otherwise keep the sockets of other jobs open."""
         self._control.close()
         for task in self._tasks.values():
             if task.connection is not connection:
                 task.connection.close()
 
     def _forget(self, task: Task) -> None:
-        """The client has left."""
+        """The client has disconnected."""
         self._poll.unregister(task.connection)
         if task.process:
             task.kill()
@@ -190,7 +190,7 @@ class JobServer:
                 self._remove(task)
 
     def _reason(self, task: Task, code: int, kilobytes: int) -> tuple[Reason | None, str]:
-        """Why a job ended without an answer, None where it has given one; and how its process ended."""
+        """Why a job ended without an answer, None if it answered; and how its process ended."""
         if code == 0:
             return None, ""
         if task.reason:
@@ -214,13 +214,13 @@ class JobServer:
         task.connection.close()
 
     def _say(self, message: JobMessage) -> None:
-        # The API process may have gone, which the next turn shows.
+        # The API process may have ended, which the next turn shows.
         with suppress(BrokenPipeError, ConnectionError):
             self._control.sendall(frame(message))
 
 
 def watch_deaths() -> socket.socket:
-    """Readable once a process of a job has ended."""
+    """Readable once a job's process has ended."""
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     theirs.setblocking(False)
@@ -230,7 +230,7 @@ def watch_deaths() -> socket.socket:
 
 
 def main() -> None:
-    # When to stop is the API process's decision.
+    # The API process decides when to stop.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     os.nice(NICENESS)
@@ -238,12 +238,12 @@ def main() -> None:
         inbox = Inbox[Any](decode_to_server)
         if order := first_message(control, inbox):
             serve(control, inbox, order)
-    # Not by Python's own way, which would free what the system frees faster.
+    # Python's regular exit would free memory that the system frees faster.
     os._exit(0)
 
 
 def serve(control: socket.socket, inbox: Inbox[Any], order: Open) -> None:
-    """Returns when the API process has gone, or could not be given what it needs."""
+    """Returns when the API process has ended, or when it could not be given what it needs."""
     try:
         tokenizers = open_resources(order)
     except StartupError as error:
@@ -255,7 +255,7 @@ def serve(control: socket.socket, inbox: Inbox[Any], order: Open) -> None:
 
 
 def first_message(control: socket.socket, inbox: Inbox[Any]) -> Open | None:
-    """None where the API process has gone."""
+    """None if the API process has ended."""
     while data := control.recv(MESSAGE_BYTES):
         for message in inbox.feed(data):
             assert isinstance(message, Open)
@@ -264,13 +264,13 @@ def first_message(control: socket.socket, inbox: Inbox[Any]) -> Open | None:
 
 
 def open_resources(order: Open) -> Tokenizers:
-    """Loads all that jobs need. Raises StartupError."""
+    """Loads everything that jobs need. Raises StartupError."""
     for work in order.works:
         work_named(work)
     tokenizers = {source.path: open_tokenizer(source) for source in order.tokenizers}
     for rehearsal in order.rehearsals:
         outcome(rehearsal.work, rehearsal.question, tokenizers)
-    # What never changes stays in memory that all jobs share.
+    # Objects that never change stay in memory that all jobs share.
     gc.collect()
     gc.freeze()
     return tokenizers
@@ -285,7 +285,7 @@ def open_tokenizer(source: TokenizerSource) -> Tokenizer:
 
 
 def silence() -> None:
-    """Libraries print what hostile input makes them complain of."""
+    """Libraries print complaints about adversarial input."""
     with open(os.devnull, "wb") as nowhere:
         os.dup2(nowhere.fileno(), 1)
         os.dup2(nowhere.fileno(), 2)

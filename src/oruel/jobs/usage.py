@@ -1,4 +1,4 @@
-"""What a process has used so far."""
+"""The resources that a process has used."""
 
 import os
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class JobUsage:
 
 
 def usage_of(process: int) -> JobUsage | None:
-    """None where the system doesn't tell, as on macOS, or the process has gone.
+    """None if the system doesn't say, as on macOS, or if the process has ended.
 
     Fields: https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
     """

@@ -24,22 +24,24 @@ FAILURES = {
 
 
 class Context:
-    """Holds up to `sequences` sequences of up to `window` tokens, each in cells of its own, and runs batches of at most
+    """Holds up to `sequences` sequences of up to `window` tokens, each in its own cells, and runs batches of at most
     `batch` tokens.
 
-    Cells of their own keep a sequence's cells in the order of its positions, which its sums depend on. One thread at a
-    time. `window` may come out larger than asked for: llama.cpp rounds up to 256.
+    Separate cells keep a sequence's cells in order of position, which its sums depend on. Not thread-safe. `window` may
+    be larger than requested: llama.cpp rounds up to a multiple of 256.
     """
 
     def __init__(self, model: Model, *, window: int, sequences: int, batch: int, threads: int) -> None:
-        """All counts are at least 1. Raises ConfigError over 256 sequences, ModelLoadError where memory is short."""
+        """All counts are at least 1. Raises ConfigError for more than 256 sequences, ModelLoadError if memory
+        is short.
+        """
         assert min(window, sequences, batch, threads) >= 1, (window, sequences, batch, threads)
         if sequences > bindings.MAX_SEQUENCES:
-            raise ConfigError(f"{sequences} parallel sequences were asked for; llama.cpp runs up to 256.")
+            raise ConfigError(f"{sequences} parallel sequences were requested; llama.cpp supports up to 256.")
         self.model = model
         self._lib, self._ffi = model.library.lib, model.library.ffi
         self._pointer = self._create(window, sequences, batch, threads)
-        # The finalizer holds the model, so that it outlives the context whichever is collected first.
+        # The finalizer references the model, so that it outlives the context whichever is collected first.
         self._free = weakref.finalize(self, _free, self._pointer, model)
         model.contexts.add(self)
         self.window = int(self._lib.llama_n_ctx(self._pointer)) // sequences
@@ -70,13 +72,13 @@ class Context:
         return pointer
 
     def _make_batch(self) -> None:
-        """One batch for the context's life, its arrays in numpy; each token belongs to one sequence."""
+        """One batch for the lifetime of the context, with NumPy arrays. Each token belongs to one sequence."""
         self._tokens = np.zeros(self.batch, np.int32)
         self._positions = np.zeros(self.batch, np.int32)
         self._sequence_ids = np.zeros(self.batch, np.int32)
         self._outputs = np.zeros(self.batch, np.int8)
         self._sequence_counts = np.ones(self.batch, np.int32)
-        # C wants a pointer per token to that token's sequence ids: here each points into the one array.
+        # C needs a pointer per token to the token's sequence ids; here each points into one array.
         stride = self._sequence_ids.itemsize
         self._sequence_pointers = self._sequence_ids.ctypes.data + stride * np.arange(self.batch, dtype=np.uintp)
         self._batch = self._ffi.new("llama_batch *")
@@ -92,11 +94,13 @@ class Context:
     def decode(
         self, tokens: Integers, positions: Integers, sequence_ids: Integers, outputs: Flags
     ) -> npt.NDArray[np.float32]:
-        """Compute one step and return the logits of the tokens whose `outputs` is true, in the order of the batch.
+        """Computes one step and returns the logits of the tokens whose `outputs` is true, in batch order.
 
-        The four have one length, from 1 to `batch`. Token i enters its sequence at its position, which follows the
-        sequence's last. Returns a view, shape (number of outputs, vocabulary), valid until the next call.
-        Raises EngineFailed with llama.cpp's return code where the step can't be computed.
+        The four arguments have the same length, from 1 to `batch`. Token i is appended to its sequence at its position,
+        which follows the sequence's last. Returns a view of shape (number of outputs, vocabulary), valid until the next
+        call.
+
+        Raises EngineFailed with llama.cpp's return code if the step can't be computed.
         """
         count = len(tokens)
         assert 1 <= count <= self.batch, (count, self.batch)
@@ -123,6 +127,9 @@ class Context:
 
     @threads.setter
     def threads(self, count: int) -> None:
+        """The number of compute threads, which may be set between steps. No bit of a step that follows the rules of
+        docs/determinism.md depends on it.
+        """
         assert count >= 1, count
         self._lib.llama_set_n_threads(self.pointer, count, count)
         self._threads = count
@@ -135,11 +142,11 @@ class Context:
         return np.frombuffer(memory, np.float32).reshape(rows, columns)
 
     def wait(self) -> None:
-        """Return when what was decoded is computed: a GPU only starts on it, until logits are read."""
+        """Returns when everything decoded is computed. A GPU computes asynchronously until logits are read."""
         self._lib.llama_synchronize(self.pointer)
 
     def forget(self, sequence_id: int, from_position: int = 0) -> None:
-        """Free the cells of a sequence from a position on; without one, all of them."""
+        """Frees the cells of a sequence from a position on; without a position, all of them."""
         assert 0 <= sequence_id < self.sequences, sequence_id
         assert from_position >= 0, from_position
         memory = self._lib.llama_get_memory(self.pointer)
@@ -147,7 +154,7 @@ class Context:
             raise EngineFailed(f"This model can't forget part of a sequence (from position {from_position}).")
 
     def copy(self, source: int, target: int) -> None:
-        """Replace what `target` holds by what `source` holds, at the cost of copying a whole window."""
+        """Replaces the content of `target` by that of `source`, at the cost of copying a whole window."""
         assert 0 <= source < self.sequences, source
         assert 0 <= target < self.sequences, target
         assert source != target
@@ -155,12 +162,12 @@ class Context:
 
     @property
     def pointer(self) -> Any:
-        """The `llama_context *`; for this folder only."""
+        """The `llama_context *`, for this folder only."""
         assert self._free.alive, "the context is closed"
         return self._pointer
 
     def close(self) -> None:
-        """Free the cells; closing twice is harmless."""
+        """Frees the cells. Closing twice is harmless."""
         self._free()
         self.model.contexts.discard(self)
 

@@ -1,4 +1,4 @@
-"""Reads what a GGUF file says about itself, in bounded time and memory: its values, arrays and tensors, no weights.
+"""Reads the metadata of a GGUF file in bounded time and memory: values, arrays and tensors, but no weights.
 
 Layout: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 """
@@ -16,12 +16,12 @@ LENGTH = struct.Struct("<Q")
 KIND = struct.Struct("<I")
 VERSIONS = (2, 3)
 MAX_ENTRIES = 2**20
-MAX_METADATA_BYTES = 2**27  # several times the largest vocabularies
+MAX_METADATA_BYTES = 2**27  # several times the size of the largest vocabularies
 MAX_KEY_BYTES = 2**16 - 1
 MAX_TENSOR_NAME_BYTES = 63
 MAX_DIMENSIONS = 4
 
-# The numbers of types, and how numbers of each are stored.
+# The ids of types, and how numbers of each type are stored.
 UINT32, STRING, ARRAY, UINT64 = 4, 8, 9, 10
 FORMATS = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<B", 10: "<Q", 11: "<q", 12: "<d"}
 NUMBERS = {kind: struct.Struct(layout) for kind, layout in FORMATS.items()}
@@ -48,7 +48,7 @@ class Contents:
     tensors: dict[bytes, int] = field(default_factory=dict)
 
     def text(self, key: str) -> str | None:
-        """None where the file has no string for `key`."""
+        """None if the file has no string for `key`."""
         value = self.values.get(key)
         return value.decode(errors="replace") if isinstance(value, bytes) else None
 
@@ -70,7 +70,7 @@ class Damaged(ValueError):
 
 
 def read_gguf(path: Path) -> Contents:
-    """Raises ModelLoadError where the file can't be read, isn't GGUF or isn't whole."""
+    """Raises ModelLoadError if the file can't be read, isn't GGUF or is incomplete."""
     try:
         with path.open("rb") as file:
             return _Reader(file, path.stat().st_size).contents()
@@ -83,7 +83,7 @@ def read_gguf(path: Path) -> Contents:
 
 
 class _Reader:
-    """Never asks for more bytes than the file has left, so that no length in it can cost memory."""
+    """Never requests more bytes than the file has left, so that no length in the file can cost memory."""
 
     def __init__(self, file: BinaryIO, size: int) -> None:
         self._read = file.read
@@ -97,7 +97,7 @@ class _Reader:
         for _ in range(pairs):
             key = self._key()
             if key in contents.values:
-                raise Damaged(f"is damaged: it holds the key {key!r} twice. Fetch the file again.")
+                raise Damaged(f"is damaged: it contains the key {key!r} twice. Fetch the file again.")
             contents.values[key] = self._value(key, self._integer(UINT32))
         for _ in range(tensors):
             self._tensor(contents.tensors)
@@ -148,7 +148,7 @@ class _Reader:
         return NumberArray(kind, count)
 
     def _strings(self, key: str, count: int) -> list[bytes]:
-        """A loop of its own, since vocabularies have hundreds of thousands of entries."""
+        """A separate loop, since vocabularies have hundreds of thousands of entries."""
         read, unpack, left = self._read, LENGTH.unpack, self._left
         texts: list[bytes] = []
         if count > left // LENGTH.size:
@@ -167,7 +167,7 @@ class _Reader:
     def _tensor(self, tensors: dict[bytes, int]) -> None:
         name = self._string("tensor name", MAX_TENSOR_NAME_BYTES)
         if name in tensors:
-            raise Damaged(f"is damaged: it holds the tensor {name!r} twice. Fetch the file again.")
+            raise Damaged(f"is damaged: it contains the tensor {name!r} twice. Fetch the file again.")
         dimensions = self._integer(UINT32)
         if dimensions > MAX_DIMENSIONS:
             raise Damaged(f"is damaged: the tensor {name!r} has {dimensions} dimensions. Fetch the file again.")
@@ -208,6 +208,6 @@ class _Reader:
     def _beyond(self, what: str) -> Damaged:
         if self._size > MAX_METADATA_BYTES:
             return Damaged(
-                f"is damaged: it holds more than {MAX_METADATA_BYTES} bytes of metadata. Choose another file."
+                f"is damaged: it contains more than {MAX_METADATA_BYTES} bytes of metadata. Choose another file."
             )
         return Damaged(f"is incomplete: {what!r} reaches beyond its {self._size} bytes. Fetch the file again.")

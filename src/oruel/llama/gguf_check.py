@@ -17,12 +17,12 @@ NO_TOKEN = 2**32 - 1
 ENCODER_TOKENIZERS = ("bert", "t5")
 NO_TOKENIZER = ("no_vocab", "none")
 RWKV_ESCAPES = {ord("\t"): b"\\t", ord("\n"): b"\\n", ord("\r"): b"\\r", ord("\\"): b"\\\\", ord("'"): b"\\'"}
-# With a wrong one of these the model never ends its answer, or ends it at a word.
+# With a wrong id here, the model never ends its answer, or ends it at an ordinary word.
 BEGINNINGS_AND_ENDS = ("bos", "eos", "eot", "eom")
 
 
 def check_gguf(path: Path) -> None:
-    """Raises ModelLoadError with the first fault."""
+    """Raises ModelLoadError for the first fault."""
     contents = read_gguf(path)
     for fault in faults(contents):
         raise ModelLoadError(f"{path} can't be used: {fault}. Fetch the file again, or choose another.")
@@ -56,12 +56,12 @@ def token_faults(tokens: list[bytes]) -> Iterator[str]:
     joined = b"\n".join(tokens)
     if b"\0" in joined:
         token = next(token for token, text in enumerate(tokens) if b"\0" in text)
-        yield f"token {token} of its vocabulary contains a NUL, where llama.cpp takes it to end"
-    # A line feed ends any unfinished character, so that one test covers each token by itself.
+        yield f"token {token} of its vocabulary contains a NUL, at which llama.cpp would cut it"
+    # A newline ends any unfinished character, so that one test covers each token by itself.
     if not is_utf8(joined):
         token = next(token for token, text in enumerate(tokens) if not is_utf8(text))
         yield f"token {token} of its vocabulary, {tokens[token][:40]!r}, is not UTF-8"
-    # As llama.cpp names empty ones.
+    # llama.cpp's name for empty ones.
     named = [text or b"[EMPTY_%d]" % token for token, text in enumerate(tokens)] if b"" in tokens else tokens
     if len(set(named)) < len(named):
         first, second = first_repetition(named)
@@ -109,12 +109,12 @@ def rwkv_byte(byte: int) -> tuple[bytes, ...]:
     return b"\\x%02x" % byte, plain, RWKV_ESCAPES.get(byte, plain)
 
 
-# By tokenizer, how the vocabulary may write a token that is one byte.
+# By tokenizer: the spellings of a token that is one byte.
 BYTE_SPELLINGS = {"llama": sentence_piece_byte, "rwkv": rwkv_byte}
 
 
 def byte_faults(tokens: list[bytes], spellings: Callable[[int], tuple[bytes, ...]]) -> Iterator[str]:
-    """These tokenizers spell what they don't know in bytes; without a token for one they abort, or never return."""
+    """These tokenizers spell unknown text in bytes. Without a token for each byte, they abort or never return."""
     known = set(tokens)
     missing = [spellings(byte)[0].decode() for byte in range(256) if known.isdisjoint(spellings(byte))]
     if missing:

@@ -1,4 +1,4 @@
-"""Opens libllama and checks, before any model is touched, that it is the build whose layout `bindings` declares."""
+"""Opens libllama and checks, before any model is used, that it has the layout that `bindings` declares."""
 
 import ctypes
 import functools
@@ -27,7 +27,7 @@ REBUILD = "point LIBLLAMA at a shared build of llama.cpp b11549"
 
 @dataclass(frozen=True, slots=True)
 class Library:
-    """An open libllama that passed every check. `lib` holds the C functions, `ffi` makes and reads C values."""
+    """An open libllama that passed every check. `lib` has the C functions, `ffi` makes and reads C values."""
 
     path: Path
     ffi: Any
@@ -47,11 +47,11 @@ class Library:
 
 @functools.cache
 def load_library(path: str | None = None) -> Library:
-    """The libllama inside the installed xllamacpp wheel, or the one at `path`; opened once per process and path.
+    """The libllama of the installed xllamacpp wheel, or the one at `path`. Opened once per process and path.
 
-    Raises LibraryError where the file is missing or can't be opened, lacks a function, needs instructions that this
-    CPU doesn't have, or is of another version or layout. The checks run in that order: none calls more than the
-    ones before it have shown to be safe.
+    Raises LibraryError if the file is missing or can't be opened, lacks a function, needs instructions that this CPU
+    doesn't have, or has another version or layout. The checks run in this order: each only calls what the earlier ones
+    have shown to be safe.
     """
     file = installed_library() if path is None else Path(path)
     ffi = cffi.FFI()
@@ -77,7 +77,7 @@ def installed_library() -> Path:
     folder = Path(spec.submodule_search_locations[0])
     file = next(folder.glob("xllamacpp*.so"), None)
     if file is None:
-        raise LibraryError(f"{folder} holds no xllamacpp*.so, the library of this platform's wheel. {INSTALL}.")
+        raise LibraryError(f"{folder} contains no xllamacpp*.so, the library of this platform's wheel. {INSTALL}.")
     return file
 
 
@@ -90,7 +90,7 @@ def missing_cpu_features(required: set[str], cpu_info: str) -> set[str]:
 def _open(ffi: Any, file: Path) -> Any:
     if not file.is_file():
         raise LibraryError(f"There is no libllama at {file}. {INSTALL}, or {REBUILD}.")
-    # Before it aborts, llama.cpp would run a debugger on this process; Python's own `os.environ` needn't know.
+    # Before it aborts, llama.cpp would run a debugger on this process. Python's os.environ doesn't need this variable.
     os.putenv("GGML_NO_BACKTRACE", "1")
     _share_cpp_runtime()
     try:
@@ -100,10 +100,10 @@ def _open(ffi: Any, file: Path) -> Any:
 
 
 def _share_cpp_runtime() -> None:
-    """Make one libstdc++ visible to all libraries.
+    """Makes one libstdc++ visible to all libraries.
 
-    NumPy loads it for itself alone. A libllama with a static copy, as some CUDA toolchains make, would then use parts
-    of both, and crash as it writes a number to a stream.
+    NumPy loads it privately. A libllama with a static copy, as some CUDA toolchains build it, would then use parts of
+    both, and crash when it writes a number to a stream.
     """
     if sys.platform == "linux":
         with suppress(OSError):
@@ -149,7 +149,7 @@ def _check_layout(lib: Any, file: Path) -> None:
 
 
 def _check_defaults(struct: str, values: Any, defaults: Mapping[str, object], file: Path) -> None:
-    """`values` is a view: the caller holds the struct that it is part of."""
+    """`values` is a view: the caller keeps the struct alive that it is part of."""
     wrong = {name: getattr(values, name) for name in defaults if getattr(values, name) != defaults[name]}
     if wrong:
         name, value = next(iter(wrong.items()))

@@ -1,4 +1,4 @@
-"""Carries the library's own log to the Python logger "oruel.llama": one record a line, nothing on stdout or stderr."""
+"""Carries the library's log to the Python logger "oruel.llama": one record per line, nothing on stdout or stderr."""
 
 import logging
 import threading
@@ -9,9 +9,9 @@ from typing import Any
 from oruel.llama import bindings
 
 logger = logging.getLogger("oruel.llama")
-logger.addHandler(logging.NullHandler())  # else Python writes warnings to stderr where nobody has set up logging
+logger.addHandler(logging.NullHandler())  # otherwise Python writes warnings to stderr if no logging is configured
 
-# What llama.cpp calls info is hundreds of lines per model: every key, buffer and size.
+# llama.cpp's info level is hundreds of lines per model: every key, buffer and size.
 LEVELS = {
     bindings.LOG_DEBUG: logging.DEBUG,
     bindings.LOG_INFO: logging.DEBUG,
@@ -21,7 +21,7 @@ LEVELS = {
 
 
 class LibraryLog:
-    """Receives llama.cpp's messages from any thread; `errors` keeps the last ones, to explain a failed call."""
+    """Receives llama.cpp's messages from any thread. `errors` keeps the last ones, to explain a failed call."""
 
     def __init__(self, ffi: Any, lib: Any) -> None:
         self.errors: deque[str] = deque(maxlen=4)
@@ -32,12 +32,12 @@ class LibraryLog:
             "ggml_log_callback", lambda level, text, _: self.write(level, ffi.string(text).decode(errors="replace"))
         )
         lib.llama_log_set(self._callback, ffi.NULL)
-        # A C destructor that runs after Python is gone must not enter the callback. Finalizers run newest first at
-        # exit, so models and contexts, made later, are freed while the callback still stands.
+        # A C destructor that runs after Python has ended must not call the callback. Finalizers run newest first at
+        # exit, so models and contexts, which are created later, are freed while the callback still exists.
         weakref.finalize(self, lib.llama_log_set, ffi.NULL, ffi.NULL)
 
     def write(self, level: int, text: str) -> None:
-        """Take a message or a piece of one: a line ends at its newline, or where a new message begins."""
+        """Takes a message or a part of one. A line ends at its newline, or where a new message begins."""
         with self._lock:
             if level != bindings.LOG_CONTINUED:
                 self._emit()

@@ -1,4 +1,4 @@
-"""A GGUF model, loaded. Files that llama.cpp would abort on are refused before it reads them."""
+"""A loaded GGUF model. Files that llama.cpp would abort on are refused before it reads them."""
 
 import os
 import weakref
@@ -15,7 +15,7 @@ METADATA_BYTES = 256
 
 
 class Model:
-    """Owns a loaded model. Closing it waits for nobody: its contexts must be closed first."""
+    """Owns a loaded model. Its contexts have to be closed before it is."""
 
     def __init__(
         self,
@@ -25,10 +25,10 @@ class Model:
         vocabulary_only: bool = False,
         library: Library | None = None,
     ) -> None:
-        """Load the GGUF file at `path`, its weights too unless `vocabulary_only`.
+        """Loads the GGUF file at `path`, including its weights unless `vocabulary_only`.
 
-        Raises ModelLoadError where the file can't be read, isn't GGUF, is damaged, or isn't a decoder with a
-        vocabulary; ConfigError where `gpu_layers` > 0 and the library has no GPU.
+        Raises ModelLoadError if the file can't be read, isn't GGUF, is damaged, or isn't a decoder with a vocabulary;
+        ConfigError if `gpu_layers` > 0 and the library has no GPU support.
         """
         self.path = Path(path)
         self.library = library or load_library()
@@ -55,10 +55,10 @@ class Model:
         params = self.library.model_params()
         params.n_gpu_layers = gpu_layers
         params.vocab_only = vocabulary_only
-        # A list ends at its first NULL. The model keeps a pointer to this one, and so this object has to hold it.
+        # A NULL ends the list. The model keeps a pointer to the list, so this object has to keep it alive.
         self._no_devices = ffi.new("void *[1]")
         if gpu_layers == 0:
-            # Without a list, llama.cpp would compute large batches on a GPU that it finds.
+            # Without a list, llama.cpp would compute large batches on any GPU that it finds.
             params.devices = self._no_devices
         self.library.log.errors.clear()
         pointer = lib.llama_model_load_from_file(os.fsencode(self.path), params[0])
@@ -80,11 +80,11 @@ class Model:
                 "Choose a decoder-only chat model, such as a Llama, Qwen, Gemma or Mistral GGUF."
             )
         if self.vocabulary.size == 0:
-            raise ModelLoadError(f"{self.path} holds no vocabulary. Choose a GGUF file with a tokenizer.")
+            raise ModelLoadError(f"{self.path} contains no vocabulary. Choose a GGUF file with a tokenizer.")
 
     @property
     def pointer(self) -> Any:
-        """The `llama_model *`; for this folder only."""
+        """The `llama_model *`, for this folder only."""
         assert self._free.alive, "the model is closed"
         return self._pointer
 
@@ -94,13 +94,13 @@ class Model:
 
     @property
     def context_length(self) -> int:
-        """The number of tokens that the model was trained to see at once; 0 where the file doesn't say."""
-        # Asked of the file: the library knows it only where the weights are loaded too.
+        """The number of tokens that the model was trained on; 0 if the file doesn't say."""
+        # Read from the file: the library knows it only if the weights are loaded, too.
         return int(self.metadata(f"{self.metadata('general.architecture')}.context_length") or 0)
 
     @property
     def can_forget(self) -> bool:
-        """Whether the end of a sequence can be cut off again; recurrent models hold no tokens, only a state."""
+        """Whether the end of a sequence can be removed. Recurrent models have only a state, not a cell per token."""
         lib = self.library.lib
         return not (lib.llama_model_is_recurrent(self.pointer) or lib.llama_model_is_hybrid(self.pointer))
 
@@ -113,7 +113,7 @@ class Model:
         return bytes(self.library.ffi.string(template)).decode(errors="replace")
 
     def metadata(self, key: str) -> str | None:
-        """The value that the file holds for `key`, written as text; None where it holds none or an array."""
+        """The value of `key` in the file, as text; None if there is none, or if it is an array."""
         lib, ffi = self.library.lib, self.library.ffi
         size = METADATA_BYTES
         while True:
@@ -124,7 +124,7 @@ class Model:
             size = length + 1
 
     def close(self) -> None:
-        """Free the weights; closing twice is harmless."""
+        """Frees the weights. Closing twice is harmless."""
         assert not self.contexts, "close the model's contexts first"
         self._free()
 

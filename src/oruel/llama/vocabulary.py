@@ -1,4 +1,4 @@
-"""Text to token ids and back, as the model's own tokenizer does it. Safe to use from several threads."""
+"""Text to token ids and back, with the model's own tokenizer. Thread-safe."""
 
 from functools import cached_property
 from typing import Any, Protocol
@@ -24,7 +24,7 @@ class VocabularyOwner(Protocol):
 
 
 class Vocabulary:
-    """The tokens of one model; it lives as long as the model, which it holds."""
+    """The tokens of one model. It keeps the model alive."""
 
     def __init__(self, model: VocabularyOwner) -> None:
         self._model = model
@@ -41,15 +41,14 @@ class Vocabulary:
         return self._lib.llama_model_get_vocab(self._model.pointer)
 
     def tokenize(self, text: str, *, special: bool = False) -> list[int]:
-        """The ids of `text`, without BOS or EOS. Only with `special` do control tokens written in it become tokens.
-
-        `text` holds no lone surrogates. Raises ContextLengthExceeded where C can't count its bytes or tokens.
+        """The ids of `text`, without BOS or EOS. Control tokens written in it are parsed only if `special`. `text` has
+        no lone surrogates. Raises ContextLengthExceeded if C can't count its bytes or tokens.
         """
         parts = cut_text(text) if self._cuts else [text]
         tokens = [token for part in parts for token in self._tokenize(part.encode(), special)]
         if special or self._controls.isdisjoint(tokens):
             return tokens
-        # llama.cpp's merges may arrive at a control token by way of normal ones, such as "[IN" and "ST]".
+        # llama.cpp's merges may produce a control token from normal ones, such as "[IN" and "ST]".
         return [part for token in tokens for part in (self._spell(token) if token in self._controls else [token])]
 
     def _spell(self, token: int) -> list[int]:
@@ -85,7 +84,7 @@ class Vocabulary:
             room = -count
 
     def piece(self, token: int) -> bytes:
-        """The bytes that `token` adds to a text, which needn't be whole characters; empty for a control token."""
+        """The bytes that `token` adds to a text, not necessarily whole characters; empty for a control token."""
         assert 0 <= token < self.size, token
         piece = self._pieces[token]
         if piece is None:
@@ -102,7 +101,7 @@ class Vocabulary:
             room = -length
 
     def token_text(self, token: int) -> str:
-        """How the vocabulary itself writes `token`: `<|im_end|>` for a control token, `Ġthe` for a byte-level one."""
+        """The vocabulary's own spelling of `token`: `<|im_end|>` for a control token, `Ġthe` for a byte-level one."""
         assert 0 <= token < self.size, token
         text = self._ffi.string(self._lib.llama_vocab_get_text(self._pointer, token))
         return bytes(text).decode(errors="replace")
@@ -114,12 +113,12 @@ class Vocabulary:
 
     @cached_property
     def control_tokens(self) -> dict[str, int]:
-        """Tokens that mean something to the model and nothing to its reader, from text to id."""
+        """Tokens that control the model and have no text for its reader, from text to id."""
         return self._with_attribute(bindings.TOKEN_CONTROL)
 
     @cached_property
     def user_defined_tokens(self) -> dict[str, int]:
-        """Tokens that are matched whole in any text, whether special or not, from text to id."""
+        """Tokens that are matched whole in any text, special or not, from text to id."""
         return self._with_attribute(bindings.TOKEN_USER_DEFINED)
 
     def _with_attribute(self, attribute: int) -> dict[str, int]:
@@ -136,12 +135,12 @@ class Vocabulary:
 
     @cached_property
     def adds_bos(self) -> bool:
-        """Whether the model wants its prompts to begin with BOS."""
+        """Whether the model expects its prompts to begin with BOS."""
         return bool(self._lib.llama_vocab_get_add_bos(self._pointer))
 
     @cached_property
     def adds_space_prefix(self) -> bool:
-        """Whether `tokenize` puts a space before the text: the tokenizer is asked, since its rule has exceptions."""
+        """Whether `tokenize` puts a space before the text. Determined by calling it, since the rule has exceptions."""
         return b"".join(map(self.piece, self.tokenize("a"))) == b" a"
 
     def _token_or_none(self, token: int) -> int | None:

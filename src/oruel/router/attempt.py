@@ -1,4 +1,4 @@
-"""One attempt at a request: a deployment's answer, counted, timed, and under its name."""
+"""One attempt to answer a request by one deployment: counted, timed, and labelled."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
@@ -40,7 +40,7 @@ class Attempt:
                     yield delta
             use.succeed()
         except RequestError:
-            # The caller's fault, which the deployment was well enough to see.
+            # The caller's fault, so the deployment is healthy.
             use.succeed()
             raise
         except (GeneratorExit, asyncio.CancelledError):

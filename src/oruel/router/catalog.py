@@ -1,4 +1,4 @@
-"""Which models this endpoint offers, under which names."""
+"""The models that this endpoint offers, and their names."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,12 +11,11 @@ from oruel.types import Tier
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
-    """What a request may ask of a model. `name` is what answers call it; `aliases` are other names it goes by.
-
-    `context` and `vocabulary_size` are in tokens, None where only other servers know; `max_tokens` is the default of
-    that parameter; `created` is in seconds since the epoch. One that `writes_json` has a token for each byte that JSON
-    needs; one that `calls_tools` supports tools. `chat_template` is the model's own, or ChatML for a model without
-    one; None where only other servers know.
+    """What a request may use of a model. `name` is the model's name in answers; `aliases` are other names that requests
+    may use. `context` and `vocabulary_size` are in tokens, None if only other servers know. `max_tokens` is the default
+    of that parameter. `created` is in seconds since the epoch. `writes_json`: the vocabulary has a token for each byte
+    that JSON needs. `calls_tools`: the model supports tools. `chat_template` is the model's own, or ChatML for a model
+    without one; None if only other servers know.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The operator's catalog in TOML, read strictly: what is wrong is named with its line."""
+"""Reads the operator's catalog in TOML, strictly: errors name the line."""
 
 import re
 import tomllib
@@ -24,7 +24,7 @@ SECONDS = Number(0.001, 86400)
 
 @dataclass(frozen=True)
 class LabelName:
-    """What labels, headers, tables and log lines can show as it is."""
+    """A name that labels, headers, tables and log lines can show unchanged."""
 
     maximum: int = 128
     spaces: bool = True
@@ -45,11 +45,11 @@ class LabelName:
 
 @dataclass(frozen=True)
 class EnvironmentVariable:
-    """The name of an environment variable. Its errors don't repeat what stands there: it might be the key itself."""
+    """The name of an environment variable. Errors don't repeat the value, which might be the key itself."""
 
     def parse(self, value: object, path: str) -> str:
         if not isinstance(value, str) or not re.fullmatch("[A-Z_][A-Z0-9_]{0,127}", value):
-            raise InvalidParameter(f"{path} must be {self}; what stands there is not.", param=path)
+            raise InvalidParameter(f"{path} must be {self}; the value is not.", param=path)
         return value
 
     def schema(self) -> JSONSchema:
@@ -61,7 +61,7 @@ class EnvironmentVariable:
 
 @dataclass(frozen=True)
 class UniqueArray:
-    """An array that holds nothing twice."""
+    """An array without duplicates."""
 
     array: Array
 
@@ -120,14 +120,14 @@ class CatalogFile:
     models: tuple[CatalogModel, ...]
 
     def require_keys(self, key_in: Callable[[str], str | None]) -> None:
-        """Raises ConfigError where a key isn't there or can't be sent. `key_in` says what a variable holds."""
+        """Raises ConfigError if a key is missing or can't be sent. `key_in` returns the value of a variable."""
         with placed_in(self.text):
             for path, deployment in deployments_of(self.models):
                 refuse_key(f"{path}.key_variable", deployment, key_in)
 
 
 def read_catalog(data: bytes) -> CatalogFile:
-    """Raises ConfigError, its message beginning with the line where there is one."""
+    """Raises ConfigError, whose message begins with the line if there is one."""
     if len(data) > MAX_BYTES:
         raise ConfigError(f"The catalog has more than {MAX_BYTES} bytes.")
     try:
@@ -135,7 +135,7 @@ def read_catalog(data: bytes) -> CatalogFile:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise ConfigError(f"Line {line} of the catalog holds bytes that are not UTF-8.") from error
+        raise ConfigError(f"Line {line} of the catalog contains bytes that are not UTF-8.") from error
     given = toml(text)
     with placed_in(text):
         return CatalogFile(text, build_models(FILE.parse(given, "")))
@@ -150,13 +150,13 @@ def toml(text: str) -> dict[str, Any]:
     except RecursionError as error:
         raise ConfigError("The catalog nests brackets too deeply to be read.") from error
     except ValueError as error:
-        # Of integers, whose digits Python bounds.
-        raise ConfigError("The catalog holds a number of thousands of digits.") from error
+        # Python bounds the digits of integers.
+        raise ConfigError("The catalog contains a number of thousands of digits.") from error
 
 
 @contextmanager
 def placed_in(text: str) -> Iterator[None]:
-    """What is refused within is refused with its line."""
+    """Adds the line to errors raised inside."""
     try:
         yield
     except RequestError as error:
@@ -164,7 +164,7 @@ def placed_in(text: str) -> Iterator[None]:
 
 
 def line_of(text: str, path: str) -> int:
-    """The line of the deepest part of `path` that has one of its own, such as models[1].deployments[0].kind."""
+    """The line of the deepest part of `path` that has one, such as models[1].deployments[0].kind."""
     lines: dict[str, int] = {}
     for place, line in places(text):
         lines.setdefault(path_text(place), line)
@@ -174,7 +174,7 @@ def line_of(text: str, path: str) -> int:
 
 
 def path_text(path: Path) -> str:
-    """As the errors of kinds spell it."""
+    """In the spelling of the errors of contract.kinds."""
     parts = (f"[{part}]" if isinstance(part, int) else "." + (abbreviate(part) or '""') for part in path)
     return "".join(parts).removeprefix(".")
 
@@ -192,7 +192,7 @@ def names_of(model: CatalogModel, path: str) -> list[tuple[str, str]]:
 
 
 def deployments_of(models: tuple[CatalogModel, ...]) -> Iterator[tuple[str, Deployment]]:
-    """Each with its path."""
+    """Each deployment with its path."""
     for i, model in enumerate(models):
         for j, deployment in enumerate(model.deployments):
             yield f"models[{i}].deployments[{j}]", deployment
@@ -225,7 +225,9 @@ def check_lengths(model: CatalogModel, path: str) -> None:
 
 
 def check_prices(model: CatalogModel, path: str) -> None:
-    """A model without any price is free; one that has some is never free in one tier by an oversight."""
+    """A model without any price is free. A model with some prices needs all of them, so that no tier is free by
+    mistake.
+    """
     for tier in model.prices:
         if tier not in model.tiers:
             raise InvalidParameter(
@@ -234,8 +236,8 @@ def check_prices(model: CatalogModel, path: str) -> None:
     for tier in model.tiers:
         if model.prices and tier not in model.prices:
             raise InvalidParameter(
-                f"{path}.prices has nothing for {tier}, which a deployment serves. Give its price, 0 where it is "
-                "free, or say in tiers which deployment serves what.",
+                f"{path}.prices has nothing for {tier}, which a deployment serves. Give its price, 0 if it is "
+                "free, or use tiers to say which deployment serves it.",
                 param=f"{path}.prices",
             )
 
@@ -245,8 +247,8 @@ def check_costs(deployments: Sequence[Mapping[str, Any]], path: str) -> None:
     for index, one in enumerate(deployments):
         if costly and "cost" not in one:
             raise InvalidParameter(
-                f"{path}.deployments[{index}] has no cost, but {costly[0]} has: it would always be asked first. Give "
-                "it one, 0 where it costs nothing.",
+                f"{path}.deployments[{index}] has no cost, but {costly[0]} has: it would always be chosen first. "
+                "Give it one, 0 if it costs nothing.",
                 param=f"{path}.deployments[{index}]",
             )
 
@@ -269,7 +271,7 @@ def source_of(given: dict[str, Any], path: str) -> EmbeddedSource | UpstreamSour
             if name in given:
                 raise InvalidParameter(
                     f"{path}.{name} is for other servers, but engine is given too: leave one of them out. An engine "
-                    "honours every parameter, and has the deadlines that oruel serve is given.",
+                    "honours every parameter, and uses the deadlines of oruel serve.",
                     param=f"{path}.{name}",
                 )
         return EmbeddedSource(given["engine"])
@@ -283,7 +285,7 @@ def source_of(given: dict[str, Any], path: str) -> EmbeddedSource | UpstreamSour
 
 
 def price_of(given: dict[str, Decimal]) -> Price:
-    """Cached input costs what input does, where it isn't given."""
+    """Cached input costs as much as input unless its price is given."""
     return Price(given["input"], given.get("cached_input", given["input"]), given["output"])
 
 

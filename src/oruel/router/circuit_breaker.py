@@ -1,24 +1,26 @@
-"""When a deployment is left alone after failures, and when it is tried again. Pure: whoever calls has the clock."""
+"""Decides when a deployment gets no requests after failures, and when it is tried again. Pure: callers pass
+the time.
+"""
 
 import math
 from dataclasses import dataclass
 
-TOLERATED = 3  # failures in a row
+TOLERATED = 3  # consecutive failures
 PAUSE_SECONDS = 5.0
 LONGEST_PAUSE_SECONDS = 120.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BreakerTrial:
-    """One request on its way to the deployment; `began` is a time of whoever calls."""
+    """One request sent to the deployment. `began` is the caller's time."""
 
     began: float
 
 
 @dataclass(slots=True)
 class CircuitBreaker:
-    """Closed until TOLERATED failures in a row, then open for a pause that doubles with each failed probe. After the
-    pause one request goes through as a probe: its first token lets others follow, its whole answer forgets what was.
+    """Closed until TOLERATED consecutive failures, then open for a pause that doubles with each failed probe. After the
+    pause, one request is the probe: its first token lets others follow, and its complete answer resets the breaker.
     """
 
     failures: int = 0
@@ -34,14 +36,16 @@ class CircuitBreaker:
         return min(PAUSE_SECONDS * 2.0 ** max(0, self.failures - TOLERATED), LONGEST_PAUSE_SECONDS)
 
     def begin(self, now: float) -> BreakerTrial:
-        """A request is sent, which `allows` has permitted."""
+        """Records a request that `allows` permitted."""
         trial = BreakerTrial(now)
         if self.is_open:
             self.probe = trial
         return trial
 
     def answer(self, trial: BreakerTrial) -> None:
-        """The first token came. One that fails behind it still counts, and sooner than the first time."""
+        """The first token arrived. A later failure of the request still counts, and reopens sooner than the
+        first time.
+        """
         if trial is self.probe:
             self.is_open, self.probe = False, None
 
@@ -51,7 +55,7 @@ class CircuitBreaker:
             self.failures = 0
 
     def fail(self, trial: BreakerTrial, now: float) -> None:
-        """Requests that began before it opened tell of the same outage, which has been counted."""
+        """A request that began before the breaker opened reports the same outage, which has been counted."""
         self.leave(trial)
         if trial.began <= self.opened:
             return
@@ -60,6 +64,6 @@ class CircuitBreaker:
             self.is_open, self.opened = True, now
 
     def leave(self, trial: BreakerTrial) -> None:
-        """Nothing more will be known of this request: another may be the probe."""
+        """The outcome of this request stays unknown; another may be the probe."""
         if trial is self.probe:
             self.probe = None

@@ -1,4 +1,4 @@
-"""What the catalog holds: models, what they cost whoever uses them, and the deployments that answer for them."""
+"""The content of the catalog: models, their prices, and the deployments that serve them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,14 +9,14 @@ from oruel.types import Tier, UpstreamKind
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedSource:
-    """An engine process of our own. `model` as the setting of that name."""
+    """An embedded engine process. `model` is as in the setting of that name."""
 
     model: str
 
 
 @dataclass(frozen=True, slots=True)
 class UpstreamSource:
-    """Another server. `model` is its name there; `key_variable` the environment variable that holds its key."""
+    """Another server. `model` is its name there; `key_variable` is the environment variable with its key."""
 
     base_url: str
     kind: UpstreamKind
@@ -26,8 +26,8 @@ class UpstreamSource:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """`cost` is what it costs the operator; `accepts` names the parameters that it may honour differently. Timeouts
-    are in seconds: to connect, for the first token, between two pieces of an answer.
+    """`cost` is what it costs the operator. `accepts` names the parameters that it may honour differently. Timeouts are
+    in seconds: to connect, for the first token, and between two chunks.
     """
 
     name: str
@@ -53,6 +53,6 @@ class CatalogModel:
 
     @property
     def tiers(self) -> tuple[Tier, ...]:
-        """Those that some deployment serves."""
+        """The tiers that at least one deployment serves."""
         known: tuple[Tier, ...] = ("standard", "turbo")
         return tuple(tier for tier in known if any(tier in one.tiers for one in self.deployments))

@@ -1,4 +1,4 @@
-"""An engine of our own among the deployments of a model, of which others may be able to do more."""
+"""An embedded engine among the deployments of a model, some of which may support more."""
 
 from dataclasses import dataclass
 
@@ -9,9 +9,7 @@ from oruel.types import ChatRequest
 
 @dataclass(slots=True, kw_only=True)
 class EngineRoute(Route):
-    """Honours exactly what it can do: it `writes_json` that has tokens for it, `calls_tools` that can be told of them,
-    and knows `vocabulary_size` tokens.
-    """
+    """Honours exactly what it supports: JSON if `writes_json`, tools if `calls_tools`, and `vocabulary_size` tokens."""
 
     vocabulary_size: int
     writes_json: bool

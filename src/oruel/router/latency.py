@@ -1,4 +1,4 @@
-"""How soon a deployment gives its first token: a mean that forgets. Pure: whoever calls has the clock."""
+"""The expected time to first token of a deployment: an average that decays. Pure: callers pass the time."""
 
 from dataclasses import dataclass
 
@@ -8,20 +8,22 @@ MOST_WEIGHT = 20.0
 
 @dataclass(slots=True)
 class FirstTokenLatency:
-    """Seconds of a request that is alone: what was measured behind others is divided among them."""
+    """In seconds, for a lone request: times measured under load are divided by the number of requests."""
 
     mean: float | None = None
     weight: float = 0.0
     measured: float = 0.0
 
     def measure(self, seconds: float, running: int, now: float) -> None:
-        """`running`: requests that were there before. What was measured earlier weighs half after HALF_LIFE_SECONDS."""
+        """`running`: the requests that were there before. Earlier measurements count half after HALF_LIFE_SECONDS."""
         left = self.weight * self._left(now)
         self.mean = ((self.mean or 0.0) * left + seconds / (1 + running)) / (left + 1)
         self.weight, self.measured = min(left + 1, MOST_WEIGHT), now
 
     def expected(self, now: float) -> float | None:
-        """None before the first. One that isn't asked is thought ever quicker, so that a bad moment is not forever."""
+        """None before the first measurement. Decays while idle, so that a slow spell doesn't exclude a deployment for
+        ever.
+        """
         return None if self.mean is None else self.mean * self._left(now)
 
     def _left(self, now: float) -> float:

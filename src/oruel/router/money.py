@@ -1,4 +1,4 @@
-"""Amounts of money as the operator writes them in TOML, read to the last digit."""
+"""Amounts of money in TOML, read to the last digit."""
 
 import re
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ DECIMALS = 12
 
 
 class WrittenDecimal(float):
-    """A number with a point, and the text that it was written as."""
+    """A decimal number with the text it was written as."""
 
     text: str
 
@@ -24,7 +24,7 @@ class WrittenDecimal(float):
 
 @dataclass(frozen=True)
 class Money:
-    """A number or a string, of bounded digits, so that sums of it can be exact."""
+    """A number or a string with a bounded number of digits, so that sums of it can be exact."""
 
     def parse(self, value: object, path: str) -> Decimal:
         """`value` is as TOML has it, its floats Written."""

@@ -1,4 +1,4 @@
-"""In which order deployments are asked. Pure: what is known of each goes in, an order comes out."""
+"""Ranks the deployments of a model for a request. Pure: what is known of each goes in, an order comes out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,16 +7,16 @@ from hashlib import blake2b
 from oruel.router.deployment import Deployment
 from oruel.types import Tier
 
-# Loads that differ by no more than this many requests count as equal, so that a prefix stays where it is computed.
+# Loads that differ by at most so many requests count as equal, so that a prefix stays where it is cached.
 AFFINITY_SLACK = 2
-# What a first token is thought to take behind each request of a deployment that was never measured.
+# The assumed seconds to a first token, per request of a deployment that was never measured.
 UNMEASURED_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """What is known of a deployment: `running` requests, `first_token` seconds expected where it is idle, None for
-    never measured; whether it may be asked at all, and what it would honour differently from the contract.
+    """What is known of a deployment: its `running` requests; `first_token`, the expected seconds when idle, None if
+    never measured; whether it is available; and what it would honour differently from the contract.
     """
 
     deployment: Deployment
@@ -27,10 +27,10 @@ class Candidate:
 
 
 def rank(candidates: Sequence[Candidate], tier: Tier, prefix: bytes = b"") -> list[Candidate]:
-    """Those that serve `tier`, are healthy and differ in nothing that the catalog doesn't accept, best first.
+    """The deployments that serve `tier`, are healthy, and differ only in what the catalog accepts, best first.
 
-    Standard: the cheapest, then the one that honours most, then the least loaded. Turbo: the soonest first token.
-    Among equals, requests with the same `prefix` go to the same one.
+    Standard: the cheapest, then the one that honours most, then the least loaded. Turbo: the one with the soonest first
+    token. Among equals, requests with the same `prefix` go to the same deployment.
     """
     able = [one for one in candidates if is_able(one, tier) and one.is_healthy]
     if tier == "turbo":
@@ -52,12 +52,14 @@ def is_able(candidate: Candidate, tier: Tier) -> bool:
 
 
 def expected_wait(candidate: Candidate) -> float:
-    """Seconds to a first token, behind those that run. One that was never measured is tried first, by one request."""
+    """Seconds to a first token, after the running requests. A deployment that was never measured is tried first, by one
+    request.
+    """
     if candidate.first_token is None:
         return candidate.running * UNMEASURED_SECONDS
     return candidate.first_token * (1 + candidate.running)
 
 
 def affinity(candidate: Candidate, prefix: bytes) -> bytes:
-    """Rendezvous hashing: taking a deployment away moves only its own prefixes."""
+    """Rendezvous hashing: removing a deployment moves only its own prefixes."""
     return blake2b(prefix, key=candidate.deployment.name.encode()[:64], digest_size=8).digest()

@@ -1,4 +1,4 @@
-"""What a request is told that no deployment of its model can honour."""
+"""The errors for requests that no deployment of their model can honour."""
 
 from collections.abc import Sequence
 
@@ -8,13 +8,13 @@ from oruel.types import ChatRequest
 
 
 def not_served(request: ChatRequest, routes: Sequence[Route]) -> UnsupportedParameter:
-    """Names the parameters that stand in the way, as few as one of the deployments needs."""
+    """Names the parameters that prevent it, as few as one deployment needs."""
     blocking = [blocked_error(request, route) for route in routes if request.tier in route.deployment.tiers]
     return not_honoured(min(blocking, key=len, default=("tier",)), request.model)
 
 
 def blocked_error(request: ChatRequest, route: Route) -> tuple[str, ...]:
-    """The parameters for which this deployment can't have the request."""
+    """Names the parameters that this deployment does not support."""
     found = route.verdict(request)
     return (*found.refused, *(name for name in found.differs if name not in route.deployment.accepts))
 

@@ -1,14 +1,16 @@
-"""How many requests may be tried again elsewhere, so that a fleet in trouble isn't asked twice as much."""
+"""The retry budget: how many requests may be retried elsewhere, so that a fleet in trouble doesn't get twice
+the load.
+"""
 
 from dataclasses import dataclass
 
-SHARE = 0.2  # of the requests
+SHARE = 0.2  # a share of the requests
 MOST = 10.0
 
 
 @dataclass(slots=True)
 class RetryBudget:
-    """Each request adds a fifth of a retry; ten are kept at most."""
+    """Each request adds a fifth of a retry; at most ten are kept."""
 
     left: float = MOST
 
@@ -16,7 +18,7 @@ class RetryBudget:
         self.left = min(MOST, self.left + SHARE)
 
     def spend(self) -> bool:
-        """Whether there was one left."""
+        """Returns whether a retry was left."""
         if self.left < 1:
             return False
         self.left -= 1

@@ -1,4 +1,4 @@
-"""A deployment that is in use: its backend, and what the router has seen of it."""
+"""A deployment in use: its backend, and what the router has observed."""
 
 from dataclasses import dataclass, field
 
@@ -15,9 +15,8 @@ NOTHING = ParameterSupport()
 
 @dataclass(slots=True)
 class Route:
-    """`running`: requests that it has and that haven't ended; `asked` and `failed` count all there ever were.
-
-    Failures of an engine of our own are left to whoever watches its process; those of other servers open the breaker.
+    """`running`: requests in flight. `asked` and `failed` count all requests since the start. The process supervisor
+    handles failures of an embedded engine; failures of other servers open the circuit breaker.
     """
 
     deployment: Deployment
@@ -29,7 +28,7 @@ class Route:
     failed: int = 0
 
     def verdict(self, request: ChatRequest) -> ParameterSupport:
-        """An engine of our own honours all that its model's card has let through."""
+        """An embedded engine honours everything that the model's card allows."""
         source = self.deployment.source
         return verdict(source.kind, request) if isinstance(source, UpstreamSource) else NOTHING
 
@@ -43,7 +42,7 @@ class Route:
         )
 
     def use(self, now: float) -> "Use":
-        """A request is sent there."""
+        """Records that a request is sent."""
         use = Use(self, self.breaker.begin(now), self.running)
         self.running += 1
         self.asked += 1
@@ -52,7 +51,7 @@ class Route:
 
 @dataclass(slots=True)
 class Use:
-    """One request of a route, sent `behind` so many others. Whatever comes of it, `end` ends it."""
+    """One request of a route, sent while `behind` others were running. `end` has to be called, whatever the outcome."""
 
     route: Route
     trial: BreakerTrial
@@ -60,7 +59,7 @@ class Use:
     has_begun: bool = False
 
     def begin(self, now: float) -> None:
-        """The first token came."""
+        """The first token arrived."""
         self.has_begun = True
         self._waited(now)
         self.route.breaker.answer(self.trial)
@@ -74,8 +73,8 @@ class Use:
             self.route.breaker.fail(self.trial, now)
 
     def abandon(self, now: float) -> None:
-        """The caller left, or ran out of time. Where no token had come, it wasn't quicker than that; and after half
-        of what the deployment is given for its first token, it counts as failed.
+        """The caller left, or a deadline passed. Without a token, the latency is at least the time that passed; after
+        half of the deployment's time for a first token, the request counts as failed.
         """
         if self.has_begun:
             return

@@ -1,4 +1,4 @@
-"""Which deployment answers a request; another one where that fails before its first token."""
+"""Chooses the deployment that answers a request, and another one if it fails before its first token."""
 
 import math
 import time
@@ -25,9 +25,9 @@ from oruel.router.route import Route
 from oruel.types import ChatRequest, Delta
 
 PREFIX_CHARACTERS = 1024
-# What another deployment may do better: a server with a shorter context, or one that differs where this one doesn't.
+# Errors that another deployment may not have: a server with a shorter context, or one that differs where others don't.
 BETTER_ELSEWHERE = (ContextLengthExceeded, UnsupportedParameter)
-# Nothing was computed: to ask elsewhere costs the fleet no more than to have asked there at first.
+# Nothing was computed, so a retry elsewhere costs the fleet nothing extra.
 FREE_TO_RETRY = (*BETTER_ELSEWHERE, UpstreamUnavailable, Overloaded)
 TO_RETRY = (*FREE_TO_RETRY, UpstreamFailed)
 
@@ -35,10 +35,9 @@ log = structlog.get_logger("oruel.router")
 
 
 class Router:
-    """A Backend over the deployments of each model, by its own name. `clock` gives seconds that don't run backwards.
+    """A Backend over the deployments of each model. `clock` returns seconds that don't run backwards.
 
-    Raises ModelNotFound for names that the catalog doesn't hold, UnsupportedParameter for what none of the model's
-    deployments can do.
+    Raises ModelNotFound for unknown names, UnsupportedParameter for what none of the model's deployments supports.
     """
 
     def __init__(
@@ -72,7 +71,9 @@ class Router:
         raise failure or self._all_left_alone([route for route, _ in able])
 
     def _able(self, request: ChatRequest, routes: Sequence[Route]) -> list[tuple[Route, Candidate]]:
-        """Those that can honour the request, healthy or not. Raises UnsupportedParameter where there are none."""
+        """The deployments that can honour the request, healthy or not. Raises UnsupportedParameter if there
+        are none.
+        """
         now = self._clock()
         candidates = [(one, one.candidate(request, now)) for one in routes if not one.verdict(request).refused]
         able = [(route, candidate) for route, candidate in candidates if is_able(candidate, request.tier)]
@@ -81,7 +82,7 @@ class Router:
         return able
 
     def _order(self, request: ChatRequest, able: list[tuple[Route, Candidate]]) -> Iterator[tuple[Route, Candidate]]:
-        """The best first; whether one may be asked is looked at again when its turn comes."""
+        """Best first. Whether a deployment is available is checked again at its turn."""
         by_name = {route.deployment.name: route for route, _ in able}
         for one in rank([candidate for _, candidate in able], request.tier, prefix_of(request)):
             route = by_name[one.deployment.name]
@@ -109,6 +110,6 @@ def note(request: ChatRequest, route: Route, error: OruelError) -> None:
 
 
 def prefix_of(request: ChatRequest) -> bytes:
-    """What requests that may share computed tokens have in common, cheaply: how their conversation begins."""
+    """A cheap key for requests that may share a prefix: how their conversation begins."""
     begin = "".join(f"{message.role}{message.content[:PREFIX_CHARACTERS]}" for message in request.messages[:2])
     return f"{request.account}\0{begin[:PREFIX_CHARACTERS]}".encode(errors="replace")

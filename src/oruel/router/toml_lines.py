@@ -1,4 +1,4 @@
-"""Where in a TOML document each key and each item of an array is written, which tomllib doesn't tell."""
+"""The lines of the keys and array items of a TOML document, which tomllib doesn't report."""
 
 import re
 import tomllib
@@ -11,7 +11,7 @@ Place = tuple[Path, int]
 
 BETWEEN = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*+")
 NAME = re.compile(r"""[A-Za-z0-9_-]+|"(?:[^"\\]|\\.)*+"|'[^']*+'""")
-# A string, or all up to what ends a number, a date or a boolean.
+# A string, or everything up to the end of a number, a date or a boolean.
 SCALAR = re.compile(
     r'''"""(?:[^"\\]|\\.|"(?!""))*+"{3,5}'''
     r"""|'''(?:[^']|'(?!''))*+'{3,5}"""
@@ -23,8 +23,8 @@ SCALAR = re.compile(
 
 
 def places(text: str) -> Iterator[Place]:
-    """Paths with their lines, from 1, in the order of the document, for one that tomllib reads. A table's first line
-    is the first that names it, be it in the header of a table within.
+    """Paths with their lines, from 1, in document order, for a document that tomllib accepts. A table's line is the
+    first that names it, even in the header of a table inside.
     """
     reader = TomlReader(text)
     table: Path = ()
@@ -41,7 +41,9 @@ def places(text: str) -> Iterator[Place]:
 
 
 def table_header(names: list[str], latest: dict[Path, int], *, is_item: bool) -> list[Path]:
-    """What a header names, the table that it begins last. `latest`: the last item of each array of tables."""
+    """The paths that a header names; the last one is the table that begins. `latest`: the last index of each array of
+    tables.
+    """
     path: Path = ()
     named: list[Path] = []
     for depth, name in enumerate(names):
@@ -57,14 +59,14 @@ def table_header(names: list[str], latest: dict[Path, int], *, is_item: bool) ->
 
 @dataclass(slots=True)
 class TomlContainer:
-    """An array or inline table that is being read; `items` counts those of an array so far, None in a table."""
+    """An array or inline table that is being read. `items` counts those of an array so far, None in a table."""
 
     path: Path
     items: int | None
 
 
 class TomlReader:
-    """Moves over a document that is known to be right."""
+    """Reads a document that is known to be valid."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -80,7 +82,7 @@ class TomlReader:
         return self._at == len(self._text)
 
     def take(self, mark: str) -> bool:
-        """Whether `mark` comes next; then it is behind us."""
+        """Skips `mark` if it comes next, and returns whether it did."""
         self._match(BETWEEN)
         found = self._text.startswith(mark, self._at)
         self._at += len(mark) * found
@@ -97,7 +99,9 @@ class TomlReader:
             self._at += 1
 
     def assignment(self, table: Path) -> Iterator[Place]:
-        """A key and all within its value. Without recursion: the depth of a document is not that of our stack."""
+        """Reads a key and its whole value. Without recursion, since the depth of a document may exceed that of the
+        stack.
+        """
         path = yield from self._assigned(table)
         within: list[TomlContainer] = []
         while True:
@@ -115,7 +119,7 @@ class TomlReader:
                 yield path, self.line
 
     def _assigned(self, table: Path) -> Generator[Place, None, Path]:
-        """Each part of a key; returns the path of the whole."""
+        """Reads each part of a key; returns the whole path."""
         self._match(BETWEEN)
         line = self.line
         path = table
@@ -126,7 +130,7 @@ class TomlReader:
         return path
 
     def _open(self, path: Path, within: list[TomlContainer]) -> None:
-        """Passes a scalar, or enters an array or a table."""
+        """Skips a scalar, or enters an array or a table."""
         if self.take("["):
             within.append(TomlContainer(path, 0))
         elif self.take("{"):

@@ -1,4 +1,4 @@
-"""The key that another server wants to see, as an environment variable holds it."""
+"""The key for another server, as an environment variable holds it."""
 
 import re
 
@@ -6,8 +6,8 @@ MAX_CHARACTERS = 8192
 
 
 def fault_of(key: str | None) -> str:
-    """Why it can't be sent in a header, in words that follow the variable's name and never repeat the key; nothing
-    where it can.
+    """Why it can't be sent in a header, in words that follow the variable's name and never repeat the key; empty if it
+    can be.
     """
     if not key:
         return "is not set"
@@ -16,5 +16,5 @@ def fault_of(key: str | None) -> str:
     if key.endswith(("\n", "\r")):
         return "ends with a line break, which belongs to no key"
     if not re.fullmatch("[!-~]+", key):
-        return "holds a space or another character that no header can carry"
+        return "contains a space or another character that no header can carry"
     return ""

@@ -1,4 +1,6 @@
-"""The body of POST /v1/chat/completions: every field in one Object, the rules between fields, the request they make."""
+"""The body of POST /v1/chat/completions: its fields in one Object, the rules between them, and the request
+they form.
+"""
 
 import secrets
 from collections.abc import Mapping
@@ -36,9 +38,8 @@ CHAT_BODY = Object(FIELDS, required=("model", "messages"))
 
 @dataclass(frozen=True)
 class ChatCall:
-    """A validated body: the request itself, and how its answer is to be delivered.
-
-    `ignored`: paths of unknown fields that were not acted on. `recorded`: what the caller says about itself.
+    """A validated body: the request, and how to deliver its answer. `ignored`: the paths of unknown fields that were
+    ignored. `recorded`: what the caller says about itself.
     """
 
     request: ChatRequest
@@ -49,7 +50,7 @@ class ChatCall:
 
 
 class Terms(msgspec.Struct, frozen=True):
-    """What a chat body is parsed with, apart from its bytes."""
+    """What parsing a chat body depends on, apart from its bytes."""
 
     models: tuple[ModelCard, ...]
     account: str = ""
@@ -58,14 +59,14 @@ class Terms(msgspec.Struct, frozen=True):
 
 
 def parse_raw_chat(raw: bytes, terms: Terms, catalog: Catalog) -> ChatCall:
-    """`catalog` has the models of the terms. Raises RequestError, its `param` naming the field."""
+    """`catalog` contains the models of the terms. Raises RequestError whose `param` names the field."""
     return parse_chat(
         parse_object(raw), catalog, account=terms.account, hops=terms.hops, report_unknown=terms.report_unknown
     )
 
 
 def parse_chat_aside(tokenizers: Tokenizers, question: bytes) -> ChatCall:
-    """The question is the terms as JSON, then the body on the next line."""
+    """The question is the terms as JSON, and the body from the next line on."""
     head, _, raw = question.partition(b"\n")
     terms = msgspec.json.decode(head, type=Terms)
     return parse_raw_chat(raw, terms, Catalog(terms.models))
@@ -74,7 +75,7 @@ def parse_chat_aside(tokenizers: Tokenizers, question: bytes) -> ChatCall:
 def parse_chat(
     body: object, catalog: Catalog, *, account: str = "", hops: int = 0, report_unknown: bool = False
 ) -> ChatCall:
-    """Raises RequestError, its `param` naming the field."""
+    """Raises RequestError whose `param` names the field."""
     body, ignored = without_unknown(CHAT_BODY, body) if report_unknown else (body, ())
     given = CHAT_BODY.parse(body, "")
     check_fields_together(given)
@@ -132,7 +133,7 @@ def sampling_params(values: Mapping[str, Any]) -> SamplingParams:
 
 
 def check_fields_together(given: Mapping[str, Any]) -> None:
-    """The rules between fields, whatever the model."""
+    """The rules between fields that hold for every model."""
     old, new = given.get("max_tokens"), given.get("max_completion_tokens")
     if old is not None and new is not None and old != new:
         raise InvalidParameter(
@@ -140,15 +141,15 @@ def check_fields_together(given: Mapping[str, Any]) -> None:
             param="max_completion_tokens",
         )
     if given.get("top_logprobs") and not given.get("logprobs"):
-        raise InvalidParameter("top_logprobs needs logprobs: true beside it.", param="top_logprobs")
+        raise InvalidParameter("top_logprobs requires logprobs: true.", param="top_logprobs")
     if wants_json(given) and not any("json" in message.content.lower() for message in given["messages"]):
         raise InvalidParameter(
-            "response_format is json_object, but none of the messages mentions JSON. Ask for it there too: a model "
-            "that isn't told fills the object with anything.",
+            "response_format is json_object, but none of the messages mentions JSON. Ask for it there, "
+            "too: otherwise the model fills the object with anything.",
             param="messages",
         )
     if "stream_options" in given and not given.get("stream"):
-        raise InvalidParameter("stream_options needs stream: true beside it.", param="stream_options")
+        raise InvalidParameter("stream_options requires stream: true.", param="stream_options")
 
 
 def check_tools(request: ChatRequest, card: ModelCard) -> None:
@@ -156,8 +157,8 @@ def check_tools(request: ChatRequest, card: ModelCard) -> None:
     uses_tools = any(message.tool_calls or message.role == "tool" for message in request.messages)
     if (request.tool_choice.mode != "none" or uses_tools) and not card.calls_tools:
         raise UnsupportedParameter(
-            f"{card.name} can't be told of tools: its chat template has no place for them, or none that could be read. "
-            "Leave tools out, or have the operator set tool_prompt to generic.",
+            f"{card.name} does not support tools: its chat template cannot describe them. Leave tools out, or have the "
+            "operator set tool_prompt to generic.",
             param="tools" if request.tools else "messages",
         )
 
@@ -167,7 +168,7 @@ def wants_json(given: Mapping[str, Any]) -> bool:
 
 
 def check_model(given: Mapping[str, Any], card: ModelCard) -> None:
-    """What this one model can't do."""
+    """What this particular model does not support."""
     tier = given.get("tier", DEFAULTS["tier"])
     if tier not in card.tiers:
         raise InvalidParameter(f'tier is "{tier}", but {card.name} has {" and ".join(card.tiers)}.', param="tier")

@@ -1,4 +1,4 @@
-"""The kinds of messages: a union of objects told apart by their role, each parsed into a Message."""
+"""The kinds of messages: a union of objects that their role tells apart. Each is parsed into a Message."""
 
 import json
 from dataclasses import dataclass, replace
@@ -26,7 +26,7 @@ from oruel.types import Message, Role, ToolCall
 MAX_MESSAGES = 4096
 MAX_PARTS = 4096
 
-text_only = "this model takes text only."
+text_only = "this model supports text only."
 no_functions = "function calls in this form were replaced by tool_calls, and their results by messages of role tool."
 
 text_part = Object(
@@ -67,7 +67,7 @@ def message_kind(sent_as: Role | Literal["developer"], extra: dict[str, Kind], r
 
 
 class AssistantMessage(Object):
-    """`content` may be left out where the message says something in another way, as answers do."""
+    """`content` may be left out if another field has content, as in answers."""
 
     def parse(self, value: object, path: str) -> Message:
         message: Message = super().parse(value, path)
@@ -106,10 +106,10 @@ def build_call(given: dict[str, Any]) -> ToolCall:
 
 @dataclass(frozen=True)
 class JsonObjectString:
-    """A string that holds a JSON object, as models write the arguments of a call."""
+    """A string that contains a JSON object, as models write the arguments of a call."""
 
     def parse(self, value: object, path: str) -> str:
-        # Some servers write nothing where a function takes nothing.
+        # Some servers write nothing for a function without arguments.
         text = String().parse(value, path).strip() or "{}"
         try:
             arguments = json.loads(text)
@@ -173,15 +173,15 @@ MESSAGES = Array(
 
 @dataclass(frozen=True, slots=True)
 class PendingCall:
-    """A call that waits for its result, and where its id stands."""
+    """A call that waits for its result, and the path of its id."""
 
     name: str
     path: str
 
 
 def match_tool_results(messages: tuple[Message, ...]) -> tuple[Message, ...]:
-    """The same, each tool's message with the name of the function it answers for. Raises InvalidParameter where calls
-    and results don't match: all results of a message's calls follow it, one for each.
+    """The same messages, each tool message with the name of its function. Raises InvalidParameter if calls and results
+    don't match: all results of a message's calls have to follow it, one per call.
     """
     waiting: dict[str, PendingCall] = {}
     told: list[Message] = []
@@ -197,7 +197,7 @@ def match_tool_results(messages: tuple[Message, ...]) -> tuple[Message, ...]:
 
 
 def pending_calls(message: Message, path: str) -> dict[str, PendingCall]:
-    """The message's calls by their ids. Raises InvalidParameter where two have the same."""
+    """The message's calls by id. Raises InvalidParameter for a duplicate id."""
     calls: dict[str, PendingCall] = {}
     for number, call in enumerate(message.tool_calls):
         where = f"{path}.tool_calls[{number}].id"
@@ -211,7 +211,7 @@ def pending_calls(message: Message, path: str) -> dict[str, PendingCall]:
 
 
 def result(message: Message, waiting: dict[str, PendingCall], path: str) -> Message:
-    """The tool's message, with the name of its function; the call no longer waits."""
+    """The tool message with the name of its function. Removes the call from `waiting`."""
     assert message.tool_call_id is not None
     call = waiting.pop(message.tool_call_id, None)
     if call is None:

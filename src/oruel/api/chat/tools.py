@@ -1,4 +1,4 @@
-"""tools, tool_choice and response_format as a request gives them."""
+"""The fields tools, tool_choice and response_format of a request."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from oruel.types import ResponseFormat, Tool, ToolChoice, ToolMode
 
 
 def build_tools(values: Mapping[str, Any]) -> tuple[Tool, ...]:
-    """Raises InvalidParameter for a name that is given twice, and for arguments that are no object."""
+    """Raises InvalidParameter for a duplicate name, and for arguments that are no object."""
     functions = [tool["function"] for tool in values["tools"] or ()]
     tools = tuple(
         Tool(f["name"], f.get("description", ""), f.get("parameters", {}), f.get("strict", False)) for f in functions
@@ -28,7 +28,7 @@ def build_tools(values: Mapping[str, Any]) -> tuple[Tool, ...]:
 
 
 def build_choice(values: Mapping[str, Any], tools: tuple[Tool, ...]) -> ToolChoice:
-    """Raises InvalidParameter where it asks for a function that isn't declared."""
+    """Raises InvalidParameter for a function that isn't declared."""
     names = tuple(tool.name for tool in tools)
     given: Any = values["tool_choice"] or ("auto" if tools else "none")
     if isinstance(given, dict):
@@ -44,7 +44,7 @@ def build_choice(values: Mapping[str, Any], tools: tuple[Tool, ...]) -> ToolChoi
         raise InvalidParameter(
             "tool_choice is required, but there are no tools. Declare them in tools.", param="tool_choice"
         )
-    mode: ToolMode = given  # its kind has made sure
+    mode: ToolMode = given  # the kind has validated it
     return ToolChoice(mode, names) if tools else ToolChoice()
 
 
