@@ -1,4 +1,4 @@
-"""How one model writes its answers: how an answer begins, what constrains it, and what parses it."""
+"""The answer format of one model: how an answer begins, its constraint and its parser."""
 
 from collections.abc import Callable, Collection, Mapping
 from typing import Protocol
@@ -41,7 +41,7 @@ class Dialect(Protocol):
         ...
 
     def constraint(self, request: ChatRequest, state: State) -> ConstraintSpec | None:
-        """What constrains the answer; None if nothing does."""
+        """The constraint of the answer; None if there is none."""
         ...
 
     def reader(self, request: ChatRequest, state: State) -> AnswerReader | None:

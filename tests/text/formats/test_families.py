@@ -322,19 +322,19 @@ def test_a_document_after_free_reasoning_is_complete(spoken: Spoken, special: bo
     model = Model(spoken, special=special)
     request = make_request("none", wanted=wanted)
     document = json.dumps({"city": "Bern é", "days": 3}, ensure_ascii=False)
-    before = spoken.thinks(THOUGHT) if spoken.thinks and model.spec(request).leave else ""
+    before = spoken.thinks(THOUGHT) if spoken.thinks and model.spec(request).reasoning_end else ""
     constraint = model.constraint(request)
     assert allows(constraint, model.tokenize(before + spoken.answers(document)))
     for budget in (160, 240):
         for seed in range(3):
             chance, tokens = random.Random(seed), list[int]()
             constraint = model.constraint(request, budget)
-            assert constraint.closes
+            assert constraint.can_close
             while len(tokens) < budget and not constraint.is_complete:
                 token = (
                     constraint.forced[0]
                     if constraint.forced
-                    else constraint.settle(drawn(constraint, model.vocabulary.size, chance))
+                    else constraint.enforce_limits(drawn(constraint, model.vocabulary.size, chance))
                 )
                 if token == END:
                     break

@@ -131,7 +131,7 @@ def test_a_document_after_reasoning_is_complete_within_the_budget(wanted: Respon
         token = (
             constraint.forced[0]
             if constraint.forced
-            else constraint.settle(ord("a") if constraint.mask()[12] >> 1 & 1 else ord('"'))
+            else constraint.enforce_limits(ord("a") if constraint.mask()[12] >> 1 & 1 else ord('"'))
         )
         constraint.accept(token)
         written.append(token)

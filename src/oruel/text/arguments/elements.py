@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from oruel.constraints.spec import embedded
+from oruel.constraints.spec import schema_expression
 from oruel.json_schema.references import plain_references, resolve_pointer
 from oruel.text.arguments.schema_checks import (
     ENFORCED,
@@ -135,7 +135,7 @@ class ElementRules:
             return f"{self._members(plain, path)} {close}"
         if named == "boolean":
             return f'("true" | "false") {close}'
-        number = self._rule(embedded({"type": named, **pick_keywords(plain, NUMBERS)}))
+        number = self._rule(schema_expression({"type": named, **pick_keywords(plain, NUMBERS)}))
         return f"{number} {close}"
 
     def _choice(self, schema: Mapping[str, Any], path: str) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from oruel.constraints.spec import embedded
+from oruel.constraints.spec import schema_expression
 from oruel.text.arguments.syntax import ArgumentGrammar
 from oruel.text.lark import Lark
 
@@ -26,7 +26,7 @@ class JsonSyntax:
         return ()
 
     def grammar(self, lark: Lark, schema: Mapping[str, Any], *, prefix: str, where: str) -> ArgumentGrammar:
-        return ArgumentGrammar(embedded(schema))
+        return ArgumentGrammar(schema_expression(schema))
 
     def reader(self, parameters: Mapping[str, Any], follows: re.Pattern[str]) -> "JsonReader":
         return JsonReader()

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from oruel.constraints.spec import embedded
+from oruel.constraints.spec import schema_expression
 from oruel.json_schema.references import resolve_pointer
 from oruel.text.arguments.schema_checks import (
     ENFORCED,
@@ -156,7 +156,7 @@ class QuotedRules:
         if named == "string":
             return self._text(schema, path)
         if named in ("number", "integer"):
-            return self._rule(embedded({"type": named, **pick_keywords(schema, NUMBERS)}))
+            return self._rule(schema_expression({"type": named, **pick_keywords(schema, NUMBERS)}))
         if named in ("boolean", "null"):
             return self._words("null" if named == "null" else "true", "null" if named == "null" else "false")
         if named == "array":
@@ -169,7 +169,7 @@ class QuotedRules:
     def _text(self, schema: Mapping[str, Any], path: str) -> str:
         limits = pick_keywords(schema, ENFORCED["string"])
         if not self._syntax.quote:
-            as_json = embedded({"type": "string", **limits})
+            as_json = schema_expression({"type": "string", **limits})
             return self._rule(as_json) if limits else either([self._rule(as_json), self._apostrophes])
         for keyword in limits:
             if keyword not in LENGTHS:
@@ -218,7 +218,7 @@ class QuotedRules:
     @property
     def _free_key(self) -> str:
         if self._syntax.quotes_keys:
-            return self._rule(embedded({"type": "string"}))
+            return self._rule(schema_expression({"type": "string"}))
         terminal = f"{self._prefix}T{len(self._lines)}".upper()
         self._lines.append(f"{terminal}: /{IDENTIFIER.pattern}/\n")
         return terminal

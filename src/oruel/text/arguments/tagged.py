@@ -8,7 +8,7 @@ from types import NoneType
 from typing import Any
 
 from oruel.constraints.schema import unenforceable_keywords
-from oruel.constraints.spec import embedded
+from oruel.constraints.spec import schema_expression
 from oruel.errors import SchemaRefused
 from oruel.json_schema.extract import self_contained
 from oruel.json_schema.keywords import ANNOTATIONS, DEFINITIONS
@@ -111,7 +111,7 @@ class TagRules:
     def _value(self, name: str, value: "ValueSyntax") -> str:
         if value.limits:
             return self._text(name, value.limits)
-        return f"{name}: {embedded(value.schema)} {self._lark.literal(self._tags.after_value)}\n"
+        return f"{name}: {schema_expression(value.schema)} {self._lark.literal(self._tags.after_value)}\n"
 
     def _text(self, name: str, limits: "TextLimits") -> str:
         end = self._tags.after_value

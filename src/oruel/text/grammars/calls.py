@@ -44,14 +44,14 @@ class CallGrammar:
 def call_schema(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """The schema that constrains the arguments of a function.
 
-    A function without parameters takes no arguments, as OpenAI defines it. The same goes for empty `properties` without
-    other keywords, which is how clients declare a function without arguments: as a JSON Schema it allows any keys, and
-    a model could spend its budget on inventing some. To allow free keys, leave `properties` out or set
+    A function without parameters takes no arguments, as OpenAI defines it. The same applies to empty `properties`
+    without other keywords, which is how clients declare a function without arguments: as a JSON Schema it allows any
+    keys, and a model could spend its budget on inventing some. To allow any keys, omit `properties` or set
     additionalProperties.
     """
     schema = {**parameters, "type": "object"}
-    says = schema.keys() - ANNOTATIONS - DEFINITIONS - {"type", "properties", "required"}
-    is_empty = not parameters or ("properties" in schema and not says)
+    others = schema.keys() - ANNOTATIONS - DEFINITIONS - {"type", "properties", "required"}
+    is_empty = not parameters or ("properties" in schema and not others)
     if is_empty and not schema.get("properties") and not schema.get("required"):
         schema["additionalProperties"] = False
     return schema

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from oruel.constraints.spec import DocumentSpec, JsonObjectSpec, RulesSpec, embedded, rules_spec, schema_spec
+from oruel.constraints.spec import DocumentSpec, JsonObjectSpec, RulesSpec, rules_spec, schema_expression, schema_spec
 from oruel.text.formats.calls import ToolFormat
 from oruel.text.formats.reasoning import Markers, State
 from oruel.text.grammars.calls import CallGrammar
@@ -13,24 +13,24 @@ from oruel.types import ResponseFormat, Tool
 BLANK = "BLANK: /[ \\n]{0,4}/\n"
 
 
-def param_of(wanted: ResponseFormat) -> str:
+def format_param(wanted: ResponseFormat) -> str:
     return "response_format.json_schema.schema" if wanted.type == "json_schema" else "response_format"
 
 
 class PlainGrammars:
-    """The grammars of one model. `leave` are the tokens of the marker that ends its reasoning."""
+    """The grammars of one model. `reasoning_end` are the tokens of the marker that ends its reasoning."""
 
-    def __init__(self, control: Mapping[str, int], markers: Markers | None, leave: Sequence[int]) -> None:
+    def __init__(self, control: Mapping[str, int], markers: Markers | None, reasoning_end: Sequence[int]) -> None:
         self._lark = Lark(control)
         self._markers = markers
-        self._leave = tuple(leave)
+        self._reasoning_end = tuple(reasoning_end)
 
     def document(self, wanted: ResponseFormat, state: State) -> DocumentSpec:
         """For an answer that begins in `state`. `wanted` is not text."""
         if state is State.REASONING:
             schema = wanted.schema if wanted.type == "json_schema" else {"type": "object"}
-            rules = self._after_reasoning(state, embedded(schema))
-            return rules_spec(rules, param_of(wanted), closes=True, leave=self._leave)
+            rules = self._after_reasoning(state, schema_expression(schema))
+            return rules_spec(rules, format_param(wanted), must_close=True, reasoning_end=self._reasoning_end)
         # If reasoning is optional, the answer begins with the document.
         return JsonObjectSpec() if wanted.type == "json_object" else schema_spec(wanted.schema)
 
