@@ -1,4 +1,4 @@
-"""Deadlines of a request: for the queue, the first token, and the whole answer."""
+"""Deadlines of a request: for waiting in the queue, for the first token, and for the whole answer."""
 
 import asyncio
 import math
@@ -19,7 +19,7 @@ MAX_SECONDS = 86400
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """`due` is a time of the event loop. `missed` is the message for a request that misses it."""
+    """`due` is a time of the event loop. `missed` is the error message for a request that misses the deadline."""
 
     due: float
     missed: str
@@ -27,7 +27,7 @@ class Deadline:
 
 @dataclass(frozen=True, slots=True)
 class Deadlines:
-    """In seconds, infinite for no deadline: the server's limits, and `timeout`, the caller's limit for the whole."""
+    """The server's limits, and `timeout`, the caller's limit for the whole answer; in seconds, infinite for none."""
 
     queue: float = math.inf
     first_token: float = math.inf
@@ -35,11 +35,13 @@ class Deadlines:
     timeout: float = math.inf
 
     def of_queue(self, start: float) -> Deadline:
-        missed = f"No place came free within {self.queue:g} seconds, the queue_seconds of this server. Try again later."
+        missed = (
+            f"The request waited longer than {self.queue:g} seconds, the queue_seconds of this server. Try again later."
+        )
         return Deadline(start + self.queue, missed)
 
     def of_first_token(self, start: float) -> Deadline:
-        missed = f"No token came within {self.first_token:g} seconds, the first_token_seconds of this server. "
+        missed = f"No token was generated within {self.first_token:g} seconds, the first_token_seconds of this server. "
         return Deadline(start + self.first_token, missed + "Shorten the messages, or try again later.")
 
     def of_whole(self, start: float) -> Deadline:
@@ -53,7 +55,7 @@ class Deadlines:
 
 
 def requested_timeout(headers: Headers) -> float:
-    """In seconds, infinite if the caller sets none. Raises InvalidParameter."""
+    """The value of the x-request-timeout header in seconds, infinite if absent. Raises InvalidParameter."""
     sent = headers.get(HEADER)
     if sent is None:
         return math.inf
@@ -63,7 +65,7 @@ def requested_timeout(headers: Headers) -> float:
         seconds = math.nan
     if not 0 < seconds <= MAX_SECONDS:
         raise InvalidParameter(
-            f'{HEADER} must be a number of seconds above 0, at most {MAX_SECONDS}, but is "{abbreviate(sent)}".',
+            f'{HEADER} must be a number of seconds above 0 and at most {MAX_SECONDS}, but is "{abbreviate(sent)}".',
             param=HEADER,
         )
     return seconds
