@@ -28,7 +28,7 @@ OruelError
 │   ├── PreparationFailed       503  the job server died while it held the request
 │   ├── UpstreamFailed          502  another server let the request down
 │   │   ├── UpstreamUnavailable      it never took the request
-│   │   └── UpstreamTimedOut    504  it said nothing for too long
+│   │   └── UpstreamTimedOut    504  it sent nothing for too long
 │   ├── RoutedInCircles         508  the request has passed through too many of us
 │   └── DeadlineExceeded        504  timeout_error
 │       └── AnswerUnread             the client left too much of its answer unread

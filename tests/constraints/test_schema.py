@@ -58,7 +58,7 @@ def test_characters_that_json_can_only_escape_can_be_written(schema: dict[str, A
 def test_a_schema_that_needs_escapes_where_they_would_get_round_it_is_refused() -> None:
     for value in ("\x1b", "\x7f"):
         schema = {"type": "object", "properties": {"a": {"enum": ["x", value]}}}
-        with pytest.raises(SchemaRefused, match="additionalProperties: false"):
+        with pytest.raises(SchemaRefused, match="set additionalProperties to false"):
             unenforceable_keywords(schema)
         assert unenforceable_keywords(schema | {"additionalProperties": False}) == ()
     assert unenforceable_keywords({"type": "object", "properties": {"a": {"const": "\n\t \u0123"}}}) == ()

@@ -102,7 +102,7 @@ class UpstreamBackend:
                 response = await wait.of(self._sent(body, request.hops + 1))
         except (aiohttp.ClientError, OSError) as error:
             raise UpstreamUnavailable(
-                "The server behind this model can't be reached, or broke off before it answered.",
+                "The server behind this model can't be reached, or closed the connection before it answered.",
                 detail=one_line(error) or type(error).__name__,
             ) from error
         try:
@@ -110,7 +110,9 @@ class UpstreamBackend:
                 await check_response(response, wait)
             yield response
         except (aiohttp.ClientError, OSError) as error:
-            raise UpstreamFailed("The server behind this model broke off.", detail=one_line(error)) from error
+            raise UpstreamFailed(
+                "The server behind this model closed the connection.", detail=one_line(error)
+            ) from error
         finally:
             response.close()
 
@@ -162,7 +164,7 @@ class EventTimeout:
             if not limit.expired():
                 raise
             raise UpstreamTimedOut(
-                f"The server behind this model said nothing for {self._seconds:g} seconds."
+                f"The server behind this model sent nothing for {self._seconds:g} seconds."
             ) from None
 
 
@@ -205,9 +207,9 @@ async def check_response(response: aiohttp.ClientResponse, wait: EventTimeout) -
         raise upstream_error(response.status, response.headers.get("retry-after", ""), body)
     kind = response.headers.get("content-type", "")
     if kind.partition(";")[0].strip().lower() != "text/event-stream":
-        raise UpstreamFailed("The server behind this model answered with no stream.", detail=f"It sent {kind!r}.")
+        raise UpstreamFailed("The server behind this model answered without a stream.", detail=f"It sent {kind!r}.")
     if response.headers.get("content-encoding", "identity") != "identity":
-        raise UpstreamFailed("The server behind this model compressed its stream, which nobody asked it to.")
+        raise UpstreamFailed("The server behind this model compressed its stream without being asked to.")
 
 
 async def read_beginning(response: aiohttp.ClientResponse, wait: EventTimeout) -> bytes:

@@ -285,7 +285,7 @@ def finish_of(reason: str, *, has_calls: bool) -> FinishReason:
         case "length" | "content_filter":
             return reason
         case "abort" | "error":
-            raise UpstreamFailed("The server behind this model gave the answer up.", detail=f"It ended with {reason}.")
+            raise UpstreamFailed("The server behind this model aborted the answer.", detail=f"It ended with {reason}.")
         case _:
             return "tool_calls" if has_calls else "stop"
 

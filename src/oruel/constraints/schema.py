@@ -72,8 +72,8 @@ def examine(schema: Mapping[str, Any]) -> tuple[str, ...]:
         raise SchemaRefused("it refers to itself without an end: no finite document fits it")
     if not_both(schema):
         raise SchemaRefused(
-            "it spells out control characters, and has keys that are free beside keys that are named, which can't both "
-            "be had: say additionalProperties: false"
+            "it contains control characters, and allows other keys besides the named ones, which can't both be "
+            "enforced: set additionalProperties to false"
         )
     matcher = BYTES.matcher(json_grammar(schema))
     present = {keyword for one in subschemas(schema) for keyword in one}

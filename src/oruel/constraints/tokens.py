@@ -24,7 +24,7 @@ LIMITS = llguidance.LLParserLimits(
 # How the library reports that a limit was reached.
 TOO_WIDE = re.compile(r"row has \d+ items")
 TOO_MUCH = ("TooComplex", "limit", "too many", "too big", "too large", "fuel")
-PANICKED = "the library that holds answers to schemas fails on it: make it simpler"
+PANICKED = "the library that enforces schemas fails on it: make it simpler"
 UNREADABLE = {
     "Unable to determine if regex is empty": "its patterns, formats and lengths are too complex together",
     "panic:": PANICKED,
@@ -135,7 +135,7 @@ def limit_reached(complaint: str) -> str:
     if TOO_WIDE.search(complaint):
         return "too many properties or alternatives may come next at one place: require more properties, or use fewer"
     if any(sign in complaint for sign in TOO_MUCH):
-        return "the pattern, length or nesting that it asks for is too complex to be followed: make it simpler"
+        return "its patterns, lengths or nesting are too complex to enforce: make it simpler"
     return ""
 
 

@@ -234,7 +234,7 @@ def text_weight(schema: Schema) -> float:
     count = sum(1 for one in every if isinstance(one, Mapping) and ("pattern" in one or "format" in one))
     if count > MOST_PATTERNS_TOGETHER:
         raise SchemaRefused(
-            f"it holds one string to {count} patterns, of which {MOST_PATTERNS_TOGETHER} are allowed: use fewer"
+            f"one of its strings has {count} patterns, of which {MOST_PATTERNS_TOGETHER} are allowed: use fewer"
         )
     return weight
 

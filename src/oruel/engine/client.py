@@ -183,7 +183,7 @@ class EngineClient:
         """Raises Overloaded if the queue has no room for `choices` sequences now, InvalidParameter if it never will."""
         if choices > self._most:
             raise InvalidParameter(
-                f"n is {choices}, but this server holds at most {self._most} choices at once, running or waiting. "
+                f"n is {choices}, but this server allows at most {self._most} choices at once, running or waiting. "
                 "Ask for fewer.",
                 param="n",
             )

@@ -89,7 +89,7 @@ class GrammarCompiler:
             self._deliver(CompiledRequest(request, ended.value))
         except Exception:
             log.exception("a format could not be compiled")
-            failure = SequenceFailed(request.sequence, "The format that was asked for can't be compiled.")
+            failure = SequenceFailed(request.sequence, "The requested format can't be compiled.")
             self._deliver(CompiledRequest(request, failure))
         else:
             if request.sequence in self._pending:

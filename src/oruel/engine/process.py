@@ -74,7 +74,7 @@ class EngineProcess:
     def send(self, message: ToEngine) -> None:
         """Raises EngineFailed while no engine accepts work."""
         if self.status != "ok":
-            raise EngineFailed(f"No engine takes work now. {self.detail}", retry_after=self._retry_after)
+            raise EngineFailed(f"No engine is available now. {self.detail}", retry_after=self._retry_after)
         assert self._child is not None
         self._child.send(message)
 

@@ -37,7 +37,7 @@ class Context:
         """
         assert min(window, sequences, batch, threads) >= 1, (window, sequences, batch, threads)
         if sequences > bindings.MAX_SEQUENCES:
-            raise ConfigError(f"{sequences} parallel sequences were asked for; llama.cpp runs up to 256.")
+            raise ConfigError(f"{sequences} parallel sequences were requested; llama.cpp supports up to 256.")
         self.model = model
         self._lib, self._ffi = model.library.lib, model.library.ffi
         self._pointer = self._create(window, sequences, batch, threads)

@@ -97,7 +97,7 @@ class _Reader:
         for _ in range(pairs):
             key = self._key()
             if key in contents.values:
-                raise Damaged(f"is damaged: it holds the key {key!r} twice. Fetch the file again.")
+                raise Damaged(f"is damaged: it contains the key {key!r} twice. Fetch the file again.")
             contents.values[key] = self._value(key, self._integer(UINT32))
         for _ in range(tensors):
             self._tensor(contents.tensors)
@@ -167,7 +167,7 @@ class _Reader:
     def _tensor(self, tensors: dict[bytes, int]) -> None:
         name = self._string("tensor name", MAX_TENSOR_NAME_BYTES)
         if name in tensors:
-            raise Damaged(f"is damaged: it holds the tensor {name!r} twice. Fetch the file again.")
+            raise Damaged(f"is damaged: it contains the tensor {name!r} twice. Fetch the file again.")
         dimensions = self._integer(UINT32)
         if dimensions > MAX_DIMENSIONS:
             raise Damaged(f"is damaged: the tensor {name!r} has {dimensions} dimensions. Fetch the file again.")
@@ -208,6 +208,6 @@ class _Reader:
     def _beyond(self, what: str) -> Damaged:
         if self._size > MAX_METADATA_BYTES:
             return Damaged(
-                f"is damaged: it holds more than {MAX_METADATA_BYTES} bytes of metadata. Choose another file."
+                f"is damaged: it contains more than {MAX_METADATA_BYTES} bytes of metadata. Choose another file."
             )
         return Damaged(f"is incomplete: {what!r} reaches beyond its {self._size} bytes. Fetch the file again.")

@@ -56,7 +56,7 @@ def token_faults(tokens: list[bytes]) -> Iterator[str]:
     joined = b"\n".join(tokens)
     if b"\0" in joined:
         token = next(token for token, text in enumerate(tokens) if b"\0" in text)
-        yield f"token {token} of its vocabulary contains a NUL, where llama.cpp takes it to end"
+        yield f"token {token} of its vocabulary contains a NUL, at which llama.cpp would cut it"
     # A newline ends any unfinished character, so that one test covers each token by itself.
     if not is_utf8(joined):
         token = next(token for token, text in enumerate(tokens) if not is_utf8(text))

@@ -77,7 +77,7 @@ def installed_library() -> Path:
     folder = Path(spec.submodule_search_locations[0])
     file = next(folder.glob("xllamacpp*.so"), None)
     if file is None:
-        raise LibraryError(f"{folder} holds no xllamacpp*.so, the library of this platform's wheel. {INSTALL}.")
+        raise LibraryError(f"{folder} contains no xllamacpp*.so, the library of this platform's wheel. {INSTALL}.")
     return file
 
 

@@ -80,7 +80,7 @@ class Model:
                 "Choose a decoder-only chat model, such as a Llama, Qwen, Gemma or Mistral GGUF."
             )
         if self.vocabulary.size == 0:
-            raise ModelLoadError(f"{self.path} holds no vocabulary. Choose a GGUF file with a tokenizer.")
+            raise ModelLoadError(f"{self.path} contains no vocabulary. Choose a GGUF file with a tokenizer.")
 
     @property
     def pointer(self) -> Any:

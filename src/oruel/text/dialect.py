@@ -75,8 +75,8 @@ class PlainDialect:
                 return self._forms.calls(self._format, callable_tools(request), state, must=must, several=several)
             if self._format.marker is None:
                 raise UnsupportedParameter(
-                    f"response_format is {request.response_format.type}, but calls of this model can't be told from "
-                    'JSON. Leave tools or response_format out, or send tool_choice "required" or "none".',
+                    f"response_format is {request.response_format.type}, but this model's calls can't be distinguished "
+                    'from JSON. Leave tools or response_format out, or send tool_choice "required" or "none".',
                     param="response_format",
                 )
             # As without tools, the model doesn't reason first unless the prompt has opened the reasoning.

@@ -136,7 +136,9 @@ def hops_of(header: str) -> int:
     """Raises RoutedInCircles."""
     hops = int(header[:4]) if header.isascii() and header.isdigit() else 0
     if hops > MAX_HOPS:
-        raise RoutedInCircles(f"This request came through {hops} others of us; at most {MAX_HOPS} are taken.")
+        raise RoutedInCircles(
+            f"This request has already passed through {hops} Oru'el instances; at most {MAX_HOPS} are allowed."
+        )
     return hops
 
 

@@ -21,8 +21,8 @@ def left_out_of_tags(tools: Iterable[Tool], tags: TagSyntax) -> tuple[str, ...]:
         keywords = keywords_left_out(param, tool, tags)
         if keywords and tool.strict:
             raise UnsupportedParameter(
-                f"{param} is strict, but this model writes arguments as tags, which can't be held to these keywords: "
-                f"{', '.join(keywords)}. Leave them out, or say strict: false: then all the others are held to.",
+                f"{param} is strict, but this model writes arguments as tags, for which these keywords can't be "
+                f"enforced: {', '.join(keywords)}. Leave them out, or set strict to false to enforce all others.",
                 param=param,
             )
         if keywords:

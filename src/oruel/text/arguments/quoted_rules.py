@@ -261,7 +261,7 @@ class QuotedRules:
 
 def refuse(where: str, what: str) -> NoReturn:
     raise UnsupportedParameter(
-        f"{where} has {what}, which can't be held in the way this model writes calls. Leave it out.", param="tools"
+        f"{where} has {what}, which can't be enforced in this model's call format. Leave it out.", param="tools"
     )
 
 

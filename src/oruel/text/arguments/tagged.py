@@ -78,7 +78,7 @@ class ToolArgument:
             return [ValueSyntax(tags.after_key if held else tags.after_key_json, self.schema, held)]
         found = [way for name in types(self.schema) if (way := self._typed(name, tags))]
         if not found:
-            raise SchemaRefused(f"no text between this model's tags can be held to what {json.dumps(self.key)} may be")
+            raise SchemaRefused(f"the tags of this model can't express any value of {json.dumps(self.key)}")
         return found
 
     def _typed(self, name: str, tags: TagSyntax) -> ValueSyntax | None:

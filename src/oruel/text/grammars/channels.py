@@ -70,7 +70,7 @@ class ChannelGrammars:
         heads = [form.begin + name + form.middle for form in self._formats]
         if any(head.startswith(part.open) for head in heads for part in self._channels.parts):
             raise InvalidParameter(
-                f'This model can\'t call a function named "{name}": the name means something else where calls stand. '
+                f'This model can\'t call a function named "{name}": the name has another meaning in its call format. '
                 "Give the function another name.",
                 param="tools",
             )

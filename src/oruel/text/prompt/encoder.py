@@ -88,7 +88,8 @@ class PromptEncoder:
             tokens = self._spell(text, self._special_pattern)
         if not self._control.isdisjoint(tokens):
             raise InvalidParameter(
-                "The text holds characters that this model can't tell from one of its control tokens. Leave them out.",
+                "The text contains characters that this model can't distinguish from one of its control tokens. Leave "
+                "them out.",
                 param="messages",
             )
         return tokens
