@@ -25,7 +25,7 @@ def never() -> asyncio.Event:
 
 
 MISSED: list[tuple[Deadlines, tuple[Step, ...], str]] = [
-    (replace(GENEROUS, queue=SHORT), (), "No slot became free within 0.05 seconds, the queue_seconds"),
+    (replace(GENEROUS, queue=SHORT), (), "The request waited longer than 0.05 seconds, the queue_seconds"),
     (replace(GENEROUS, first_token=SHORT), (), "No token was generated within 0.05 seconds, the first_token_seconds"),
     (replace(GENEROUS, first_token=SHORT), (STARTED,), "the first_token_seconds"),
     (replace(GENEROUS, whole=SHORT), (), "took longer than 0.05 seconds, the total_seconds"),

@@ -1,4 +1,4 @@
-"""Deadlines of a request: for the queue, the first token, and the whole answer."""
+"""Deadlines of a request: for waiting in the queue, for the first token, and for the whole answer."""
 
 import asyncio
 import math
@@ -18,7 +18,7 @@ MAX_SECONDS = 86400
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """`due` is a time of the event loop. `missed` is the message for a request that misses it."""
+    """`due` is a time of the event loop. `missed` is the error message for a request that misses the deadline."""
 
     due: float
     missed: str
@@ -26,7 +26,7 @@ class Deadline:
 
 @dataclass(frozen=True, slots=True)
 class Deadlines:
-    """In seconds, infinite for no deadline: the server's limits, and `timeout`, the caller's limit for the whole."""
+    """The server's limits, and `timeout`, the caller's limit for the whole answer; in seconds, infinite for none."""
 
     queue: float = math.inf
     first_token: float = math.inf
@@ -35,7 +35,7 @@ class Deadlines:
 
     def of_queue(self, start: float) -> Deadline:
         missed = (
-            f"No slot became free within {self.queue:g} seconds, the queue_seconds of this server. Try again later."
+            f"The request waited longer than {self.queue:g} seconds, the queue_seconds of this server. Try again later."
         )
         return Deadline(start + self.queue, missed)
 
@@ -54,7 +54,7 @@ class Deadlines:
 
 
 def requested_timeout(headers: Headers) -> float:
-    """In seconds, infinite if the caller sets none. Raises InvalidParameter."""
+    """The value of the x-request-timeout header in seconds, infinite if absent. Raises InvalidParameter."""
     sent = headers.get(HEADER)
     if sent is None:
         return math.inf
@@ -64,7 +64,7 @@ def requested_timeout(headers: Headers) -> float:
         seconds = math.nan
     if not 0 < seconds <= MAX_SECONDS:
         raise InvalidParameter(
-            f'{HEADER} must be a number of seconds above 0, at most {MAX_SECONDS}, but is "{abbreviate(sent)}".',
+            f'{HEADER} must be a number of seconds above 0 and at most {MAX_SECONDS}, but is "{abbreviate(sent)}".',
             param=HEADER,
         )
     return seconds

@@ -1,4 +1,4 @@
-"""What is known of one HTTP request at its end. The log line and the metrics are made from it."""
+"""The record of one HTTP request, from which its log line and metrics are written."""
 
 import time
 from collections.abc import Mapping
@@ -57,7 +57,7 @@ class RequestRecord:
 
     @property
     def per_token(self) -> float | None:
-        """Average seconds between two tokens of one choice; None unless each choice has at least two."""
+        """Mean seconds between two tokens of a choice. None if the answer is incomplete or a choice has one token."""
         if self.usage is None or self.first_token is None or self.last_token is None:
             return None
         gaps = self.usage.completion_tokens / self.choices - 1
@@ -75,5 +75,5 @@ def record_in(scope: Scope) -> RequestRecord:
 
 
 def header_text(text: str) -> str:
-    """Printable ASCII of bounded length for a header; other characters become question marks."""
+    """Makes text safe for a header: bounded in length, printable, with a question mark for each non-ASCII character."""
     return abbreviate(text, MAX_HEADER_CHARACTERS).encode("ascii", "replace").decode()

@@ -1,5 +1,5 @@
-"""Server-sent events: headers with the first event, heartbeats while there is none, and errors with a status as long as
-they can have one.
+"""Server-sent events. Headers are sent with the first event or heartbeat. An error before that has its own status; a
+later error is sent as an event.
 """
 
 import asyncio
@@ -17,13 +17,13 @@ from oruel.api.failures import error_json, translate
 from oruel.api.record import record_in
 from oruel.errors import DeadlineExceeded
 
-# How long a client gets to read the error event of a missed deadline.
+# How long a client has to read the error event after a missed deadline.
 READ_SECONDS = 1.0
 HEARTBEAT = b": waiting\n\n"
 DONE = b"data: [DONE]\n\n"
 
-# These characters don't end a line of an event stream, but clients that use str.splitlines treat them as line ends.
-# JSON allows them only inside strings, where their escapes mean the same.
+# These characters don't end a line of an event stream, but clients that use str.splitlines treat them as line breaks.
+# In JSON they occur only inside strings, where they can be escaped.
 LINE_BREAKS = {b"\xc2\x85": rb"\u0085", b"\xe2\x80\xa8": rb"\u2028", b"\xe2\x80\xa9": rb"\u2029"}
 
 
@@ -65,7 +65,7 @@ class EventStream(Response):
         try:
             async with self._while_read(scope):
                 await while_connected(receive, self._send_events(scope, outlet))
-                # Outside, because a finished response counts as a disconnect.
+                # Outside while_connected, because a completed response counts as a disconnect.
                 await outlet.write(DONE, last=True)
         finally:
             beating.cancel()
@@ -73,8 +73,8 @@ class EventStream(Response):
 
     @asynccontextmanager
     async def _while_read(self, scope: Scope) -> AsyncIterator[None]:
-        """`events` enforce the deadline themselves, but aren't resumed while the client doesn't read. Such a client is
-        disconnected shortly after the deadline. Raises ClientDisconnect.
+        """Disconnects a client that doesn't read, shortly after the deadline: `events` enforces the deadline itself,
+        but is suspended while a write waits for the client. Raises ClientDisconnect.
         """
         limit = asyncio.timeout_at(self._due + READ_SECONDS if math.isfinite(self._due) else None)
         try:
@@ -107,7 +107,7 @@ class EventStream(Response):
 
 
 class EventWriter:
-    """The sending side of a stream. Writes complete events in order, the headers before the first."""
+    """Writes complete events in order, and the headers before the first of them."""
 
     def __init__(self, send: Send, headers: list[tuple[bytes, bytes]]) -> None:
         self.open = False
@@ -125,7 +125,7 @@ class EventWriter:
             await self._send({"type": "http.response.body", "body": data, "more_body": not last})
 
     async def beat(self, seconds: float) -> None:
-        """Writes a comment line when nothing was written for `seconds`, at the latest after twice that."""
+        """Writes a comment line whenever nothing has been written for between `seconds` and twice that."""
         while True:
             before = self._written
             await asyncio.sleep(seconds)
