@@ -1,4 +1,4 @@
-"""The protocol of everything that answers chat requests. Behaviour is added by wrapping a Backend."""
+"""The protocol that everything that answers chat requests implements. To add behaviour, wrap a Backend."""
 
 from collections.abc import AsyncGenerator
 from typing import Protocol
@@ -8,7 +8,7 @@ from oruel.types import ChatRequest, Delta
 
 class Backend(Protocol):
     def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
-        """The answer, delta by delta. Closing the generator cancels the request; there is no other way to abort.
+        """Yields the deltas of the answer. To cancel the request, close the generator.
 
-        Raises RequestError before the first delta for what the caller can fix, ServerError at any time.
+        Raises RequestError before the first delta if the request is invalid, ServerError at any time.
         """

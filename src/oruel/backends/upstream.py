@@ -1,4 +1,4 @@
-"""Another OpenAI-compatible server as a Backend: passes its stream on as it arrives, and checks it."""
+"""Another OpenAI-compatible server as a Backend: validates its stream and forwards it as it arrives."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
@@ -18,11 +18,10 @@ from oruel.types import HOPS, ChatRequest, Delta, UpstreamKind
 T = TypeVar("T")
 
 MAX_ERROR_BYTES = 2**16
-# Most servers close a connection after five idle seconds, and a request must not be sent just then.
+# Most servers close a connection after five idle seconds; stop reusing it before that.
 KEPT_SECONDS = 4.0
 RESENDS, STALE_SECONDS = 2, 0.05
-# The seconds a server may take after its last token for the usage and [DONE], and to end the response, so that its
-# connection can be reused.
+# After the last token, a server has this long to send the usage and [DONE], and then this long to end the response.
 USAGE_SECONDS = 1.0
 END_SECONDS = 0.005
 HEADERS = {"content-type": "application/json", "accept": "text/event-stream", "accept-encoding": "identity"}
@@ -32,7 +31,7 @@ encode = msgspec.json.Encoder().encode
 
 
 def upstream_client() -> aiohttp.ClientSession:
-    """Without a limit of connections; each request has its own deadlines."""
+    """Has no limit on connections and no timeouts; each request sets its own."""
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEPT_SECONDS),
         timeout=aiohttp.ClientTimeout(total=None),
@@ -43,7 +42,7 @@ def upstream_client() -> aiohttp.ClientSession:
 
 @dataclass(frozen=True, slots=True)
 class UpstreamTimeouts:
-    """In seconds: to connect, for the first token, and between two events."""
+    """In seconds: to connect, to the first token, and between two events."""
 
     connect: float = 5.0
     first_token: float = 60.0
@@ -51,7 +50,7 @@ class UpstreamTimeouts:
 
 
 class UpstreamBackend:
-    """`model` is the name that answers carry, `upstream_model` the name that the other server knows."""
+    """`model` is the name reported in answers, `upstream_model` the name sent to the other server."""
 
     def __init__(
         self,
@@ -73,10 +72,10 @@ class UpstreamBackend:
         self._patience = patience
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
-        """Events that arrive together become one delta per choice. Raises UpstreamFailed, Overloaded, or the other
-        server's verdict on the caller's mistake: InvalidParameter, ContextLengthExceeded.
+        """Merges events that arrive together into one delta per choice. Raises UpstreamFailed, UpstreamUnavailable,
+        Overloaded, and InvalidParameter or ContextLengthExceeded if the other server rejects the request as invalid.
         """
-        # There is no queue of ours in front of another server.
+        # Requests to other servers are not queued here.
         yield self._out_of_queue(request)
         answer = UpstreamStream(request, self._model)
         wait = EventTimeout(self._patience.first_token)
@@ -95,7 +94,7 @@ class UpstreamBackend:
 
     @asynccontextmanager
     async def _answer(self, request: ChatRequest, wait: "EventTimeout") -> AsyncIterator[aiohttp.ClientResponse]:
-        """A stream that has begun. Leaving the context aborts it unless it is at its end."""
+        """Sends the request and checks the response head. On exit, aborts the response unless it is complete."""
         body = encode(upstream_body(request, self._kind, self._upstream_model))
         try:
             with unreadable_as_failure():
@@ -117,7 +116,7 @@ class UpstreamBackend:
             response.close()
 
     async def _sent(self, body: bytes, hops: int) -> aiohttp.ClientResponse:
-        """Retries if a kept connection turns out to be closed, which shows at once."""
+        """Retries if a reused connection turns out to be closed, which fails immediately."""
         loop = asyncio.get_running_loop()
         for _ in range(RESENDS):
             begun = loop.time()
@@ -140,14 +139,14 @@ class UpstreamBackend:
         )
 
     def _next_wait(self, wait: "EventTimeout", answer: UpstreamStream) -> "EventTimeout":
-        """Until the first token, nothing but the token resets the timeout; after the last one, nothing does."""
+        """Comments and empty chunks don't reset the first token's timeout; nothing resets the one after the end."""
         if answer.has_ended:
             return wait if wait.is_last else EventTimeout(USAGE_SECONDS, is_last=True)
         return EventTimeout(self._patience.idle) if answer.heard and answer.has_begun else wait
 
 
 class EventTimeout:
-    """The timeout of one event: `seconds` from now."""
+    """The timeout of one event, `seconds` after construction."""
 
     def __init__(self, seconds: float, *, is_last: bool = False) -> None:
         self.is_last = is_last
@@ -169,7 +168,7 @@ class EventTimeout:
 
 
 async def arrival(response: aiohttp.ClientResponse, wait: EventTimeout, answer: UpstreamStream) -> bytes:
-    """The next bytes, empty at the end. A complete answer may end in any way."""
+    """The next bytes, empty at the end. Ignores timeouts and connection errors once the answer is complete."""
     try:
         return await wait.of(more(response))
     except (UpstreamTimedOut, aiohttp.ClientError, OSError):
@@ -183,12 +182,12 @@ async def more(response: aiohttp.ClientResponse) -> bytes:
     try:
         return await response.content.readany()
     except RuntimeError as error:
-        # aiohttp reports this way that it closed the connection because of bytes that aren't HTTP.
+        # aiohttp raises RuntimeError after it closed the connection because of invalid HTTP.
         raise aiohttp.ClientPayloadError(str(error)) from error
 
 
 async def drain(response: aiohttp.ClientResponse) -> None:
-    """Drains a nearly finished response, so that its connection is reused."""
+    """Drains a nearly finished response so that its connection is reused."""
     if response.content.at_eof():
         return
     try:
@@ -201,7 +200,7 @@ async def drain(response: aiohttp.ClientResponse) -> None:
 
 
 async def check_response(response: aiohttp.ClientResponse, wait: EventTimeout) -> None:
-    """Raises the error that a response other than a stream means."""
+    """Raises an OruelError unless the response is an uncompressed event stream."""
     if response.status != 200:
         body = await read_beginning(response, wait)
         raise upstream_error(response.status, response.headers.get("retry-after", ""), body)
@@ -213,7 +212,7 @@ async def check_response(response: aiohttp.ClientResponse, wait: EventTimeout) -
 
 
 async def read_beginning(response: aiohttp.ClientResponse, wait: EventTimeout) -> bytes:
-    """At most MAX_ERROR_BYTES of a body."""
+    """Reads at most MAX_ERROR_BYTES of a body."""
     body = b""
     while len(body) < MAX_ERROR_BYTES and (part := await wait.of(more(response))):
         body += part
@@ -221,9 +220,8 @@ async def read_beginning(response: aiohttp.ClientResponse, wait: EventTimeout) -
 
 
 def differs_of(response: aiohttp.ClientResponse) -> tuple[str, ...]:
-    """The parameters that another Oru'el behind this one honours differently. Entries with a colon are keywords that it
-    left out of a schema, as this one does. Raises UpstreamFailed if the header isn't printable ASCII, which no Oru'el
-    sends.
+    """The parameters that an upstream Oru'el honours differently. Skips entries with a colon: they name schema keywords
+    that aren't enforced, which this instance reports itself. Raises UpstreamFailed if the header isn't printable ASCII.
     """
     header = response.headers.get(DIFFERS, "")
     if not (header.isascii() and header.isprintable()):

@@ -1,5 +1,5 @@
-"""Reads the chunks of another server's stream leniently, and completes them: fragments of calls, stop strings that it
-left in, usage that it didn't send.
+"""Parses the chunks of another server's stream leniently and repairs them: assembles fragments of calls, cuts the text
+at stop strings that the server missed, and counts usage that it didn't report.
 """
 
 from collections.abc import Iterable, Iterator
@@ -17,9 +17,9 @@ from oruel.types import Alternative, ChatRequest, Delta, FinishReason, TokenLogp
 
 DONE = b"[DONE]"
 MAX_COUNT = 2**31
-# Limits of one answer: twice what 131,072 tokens of a usual vocabulary need, for each of 8 choices.
+# Per answer: twice the length of 131,072 typical tokens, for each of 8 choices.
 MAX_CHARACTERS = 2**23
-# Per choice: twice as many as an answer may have tokens.
+# Per choice: twice the maximum number of tokens.
 MAX_PIECES = 2**18
 
 
@@ -60,7 +60,7 @@ class UpstreamUsage(msgspec.Struct):
 
 
 class LlamaTimings(msgspec.Struct):
-    """Usage as llama.cpp's server reports it: tokens of the prompt found and computed, tokens generated so far."""
+    """Usage as llama.cpp's server reports it: cached and computed tokens of the prompt, tokens generated so far."""
 
     cache_n: Any = 0
     prompt_n: Any = 0
@@ -80,7 +80,7 @@ decode = msgspec.json.Decoder(UpstreamChunk).decode
 
 
 class ChoiceContent(NamedTuple):
-    """The content of some chunks of a choice, in the order of a Delta's fields."""
+    """The content of consecutive chunks of a choice, in the order of the fields of Delta."""
 
     text: str
     reasoning: str
@@ -97,7 +97,7 @@ class ChoiceReader:
         self._calls = CallAssembler(frozenset(tool.name for tool in request.tools))
         self._alternatives = request.sampling.logprobs
         self.finish: FinishReason | None = None
-        # As the server reports with its chunks; otherwise each chunk counts as a token.
+        # As reported with the last chunk. Without reports, each chunk with content counts as one token.
         self.used: Usage | None = None
         self._chunks = 0
 
@@ -107,11 +107,11 @@ class ChoiceReader:
 
     @property
     def has_stopped(self) -> bool:
-        """At a stop string, after which nothing counts."""
+        """Whether a stop string ended the choice; what follows it is ignored."""
         return self._scanner.matched is not None
 
     def read(self, chunks: Iterable[UpstreamChoice]) -> ChoiceContent:
-        """Up to the choice's end, which may come before the last chunk."""
+        """Ignores the chunks after the end of the choice."""
         text: list[str] = []
         reasoning: list[str] = []
         calls: list[ToolCallDelta] = []
@@ -139,7 +139,7 @@ class ChoiceReader:
 
 
 class ChunkReader:
-    """Turns chunks into deltas. Raises UpstreamFailed for anything else, and for an error in place of a chunk."""
+    """Converts chunks into deltas. Raises UpstreamFailed for invalid chunks and for reported errors."""
 
     def __init__(self, request: ChatRequest, model: str) -> None:
         self.has_begun = False
@@ -158,11 +158,11 @@ class ChunkReader:
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing more is expected, or nothing that counts: a server may continue after a stop string."""
+        """Whether the rest of the stream can be ignored: a server may continue after a stop string."""
         return self._is_done or (self.has_ended and any(choice.has_stopped for choice in self._choices))
 
     def feed(self, events: list[bytes]) -> list[Delta]:
-        """The events that arrived together, as one delta for each choice with content."""
+        """Merges events that arrived together into one delta for each choice with content."""
         given = groupby(self._taken(events), key=attrgetter("index"))
         read = [self._delta(index, chunks) for index, chunks in given if not self._choice(index).finish]
         deltas = [delta for delta in read if says_something(delta)]
@@ -170,7 +170,7 @@ class ChunkReader:
         if deltas and self.has_ended:
             last = self._last = deltas.pop()
             if not self._is_done:
-                # Only the end waits for the usage, which comes in a later chunk.
+                # Usage comes in a later chunk. Hold back only the finish reason until then.
                 self._last = Delta(last.choice, last.model, last.tier, finish=last.finish)
                 if says_something(last := replace(last, finish=None)):
                     deltas.append(last)
@@ -184,12 +184,12 @@ class ChunkReader:
         return replace(self._last, usage=self._usage())
 
     def _usage(self) -> Usage:
-        """The usage reported at the end; if a stop string ended the answer earlier, the usage reported with the last
-        chunk that counts.
+        """The usage reported at the end. If a stop string ended the answer earlier, the usage reported with the last
+        chunk before the stop string.
         """
         said = [choice.used for choice in self._choices if choice.used]
         if self._totals and not any(choice.has_stopped for choice in self._choices):
-            # Some servers report it once per choice.
+            # Some servers report usage once per choice.
             totals = self._totals if len(self._totals) == len(self._choices) else self._totals[-1:]
             completion = sum(total.completion_tokens for total in totals)
         else:
@@ -207,7 +207,7 @@ class ChunkReader:
                 return
             chunk = chunk_of(event)
             if (usage := usage_in(chunk)) and not chunk.choices:
-                # More reports than choices show that the server reports more often than once per choice.
+                # Keep one more report than choices: enough to tell that the server doesn't report once per choice.
                 self._totals = [*self._totals[-len(self._choices) :], usage]
             for choice in chunk.choices or ():
                 reader = self._choice(choice.index)
@@ -217,7 +217,7 @@ class ChunkReader:
 
     @property
     def _most_tokens(self) -> int:
-        """No one pays for more tokens than requested."""
+        """Limits the reported usage: callers never pay for more tokens than they requested."""
         return (self._request.max_tokens or MAX_COUNT) * self._request.n
 
     def _choice(self, index: int) -> ChoiceReader:
@@ -231,18 +231,18 @@ class ChunkReader:
 
 
 class AnswerSize:
-    """Counts the size of one answer, so that memory stays bounded whatever a server sends."""
+    """Limits the size of one answer, so that a server can't exhaust memory."""
 
     def __init__(self, request: ChatRequest) -> None:
         alternatives = request.sampling.logprobs
-        # Each token is repeated with its log-probability, and with so many alternatives.
+        # With log-probabilities, each token is sent again together with its alternatives.
         self._most_characters = MAX_CHARACTERS * (1 if alternatives is None else 2 + alternatives)
         self._most_pieces = MAX_PIECES * request.n
         self._characters = 0
         self._pieces = 0
 
     def add(self, deltas: Iterable[Delta]) -> None:
-        """Raises UpstreamFailed."""
+        """Raises UpstreamFailed if the answer is too large."""
         for delta in deltas:
             self._characters += characters_in(delta)
             self._pieces += max(1, len(delta.tool_calls), len(delta.logprobs))
@@ -255,7 +255,7 @@ class AnswerSize:
 
 
 def characters_in(delta: Delta) -> int:
-    """Bytes of tokens count as characters."""
+    """Counts each byte of a token as a character."""
     calls = sum(len(piece.id) + len(piece.arguments) for piece in delta.tool_calls)
     tokens = sum(len(token.bytes) + sum(len(one.bytes) for one in token.alternatives) for token in delta.logprobs)
     return len(delta.text) + len(delta.reasoning) + calls + tokens
@@ -270,7 +270,7 @@ def chunk_of(event: bytes) -> UpstreamChunk:
         chunk = decode(event)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UpstreamFailed(
-            "The server behind this model sent an event that is no chunk.", detail=str(error)
+            "The server behind this model sent an event that isn't a chunk.", detail=str(error)
         ) from error
     if chunk.error:
         raise UpstreamFailed("The server behind this model reported an error.", detail=str(chunk.error)[:400])
@@ -278,8 +278,9 @@ def chunk_of(event: bytes) -> UpstreamChunk:
 
 
 def finish_of(reason: str, *, has_calls: bool) -> FinishReason:
-    """OpenAI ends a call that was required by name with "stop"; some servers name the token that ended the text. Raises
-    UpstreamFailed if the server gave up.
+    """Maps unknown reasons to "stop": some servers report the token that ended the text. If there are calls, returns
+    "tool_calls" instead: OpenAI reports "stop" for a call that was required by name. Raises UpstreamFailed if the
+    server aborted the answer.
     """
     match reason:
         case "length" | "content_filter":
@@ -291,7 +292,7 @@ def finish_of(reason: str, *, has_calls: bool) -> FinishReason:
 
 
 def usage_in(chunk: UpstreamChunk) -> Usage | None:
-    """Within plausible bounds, whatever the server reports."""
+    """Clamps the reported counts to plausible values."""
     if counts := chunk.usage:
         prompt, details = count_of(counts.prompt_tokens), counts.prompt_tokens_details
         cached = min(count_of(details.cached_tokens) if details else 0, prompt)
@@ -303,12 +304,12 @@ def usage_in(chunk: UpstreamChunk) -> Usage | None:
 
 
 def count_of(given: Any) -> int:
-    """0 for anything but a number."""
+    """Returns 0 unless `given` is a number."""
     return int(min(max(0, given), MAX_COUNT)) if isinstance(given, (int, float)) and given == given else 0
 
 
 def entries_of(choice: UpstreamChoice, content: str) -> list[UpstreamLogprob]:
-    """Some servers include an entry for the end token, whose text isn't in the content."""
+    """Removes the entry of the end token, which some servers include although it isn't part of the content."""
     entries = (choice.logprobs and choice.logprobs.content) or []
     if choice.finish_reason == "stop" and "".join(entry.token for entry in entries) != content:
         return entries[:-1]
@@ -316,8 +317,8 @@ def entries_of(choice: UpstreamChoice, content: str) -> list[UpstreamLogprob]:
 
 
 def logprob_of(given: UpstreamLogprob, alternatives: int) -> TokenLogprob:
-    """Other servers send no ids, and some require an alternative where none was requested. Rounding may lift the
-    logarithm of a probability above 0.
+    """Sets ids to -1, as other servers don't send them. Drops alternatives that weren't requested: some servers can't
+    send none. Clamps to 0 what rounding lifted above it.
     """
     others = tuple(
         Alternative(-1, bytes_of(other), min(other.logprob, 0.0)) for other in (given.top_logprobs or ())[:alternatives]
