@@ -235,7 +235,7 @@ def is_up(route: Route) -> float:
 
 
 def pace_of(route: Route) -> float:
-    return route.pace.expected(time.monotonic()) or 0.0
+    return route.latency.expected(time.monotonic()) or 0.0
 
 
 def load_of(engine: RunningEngine, quantity: str) -> float:

@@ -14,8 +14,7 @@ from oruel.backends.base import Backend
 from oruel.backends.key_redaction import KeyRedaction
 from oruel.backends.local import LocalBackend
 from oruel.backends.preparation import ContextWindow
-from oruel.backends.upstream import UpstreamBackend, upstream_client
-from oruel.backends.upstream import UpstreamTimeouts as UpstreamPatience
+from oruel.backends.upstream import UpstreamBackend, UpstreamTimeouts, upstream_client
 from oruel.backends.within_context import WithinContext
 from oruel.config import Settings, engine_environment, secret_in
 from oruel.engine.client import EngineClient
@@ -152,7 +151,7 @@ class Fleet:
             model=model.name,
             upstream_model=source.model,
             key=key,
-            patience=UpstreamPatience(
+            timeouts=UpstreamTimeouts(
                 deployment.connect_seconds, deployment.first_token_seconds, deployment.idle_seconds
             ),
         )

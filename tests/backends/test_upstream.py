@@ -53,7 +53,7 @@ async def answered(
 ) -> list[Delta]:
     async with upstream_client() as client:
         backend = UpstreamBackend(
-            client, stub.base_url, kind, model="mine", upstream_model="theirs", key=key, patience=QUICK
+            client, stub.base_url, kind, model="mine", upstream_model="theirs", key=key, timeouts=QUICK
         )
         return [delta async for delta in backend.stream(request) if delta.queued is None]
 

@@ -77,7 +77,7 @@ class LocalBackend:
             while ended < request.n:
                 for index, piece in await self._next_pieces(generation, choices):
                     ended += piece.finish is not None
-                    usage = count(prepared.tokens, choices, place) if ended == request.n else None
+                    usage = count_usage(prepared.tokens, choices, place) if ended == request.n else None
                     yield self._delta(request, index, piece, usage)
 
     def _choice(self, request: ChatRequest, state: State) -> ChoiceText:
@@ -143,6 +143,6 @@ def has_short_schemas(request: ChatRequest) -> bool:
     return sum(len(json.dumps(schema)) for schema in schemas) <= INLINE_SCHEMA_CHARACTERS
 
 
-def count(prompt: list[int], choices: list[ChoiceText], place: Admission) -> Usage:
+def count_usage(prompt: list[int], choices: list[ChoiceText], place: Admission) -> Usage:
     """The prompt and its cached tokens count once, even if several choices share them."""
     return Usage(len(prompt), sum(choice.tokens for choice in choices), place.cached)

@@ -61,7 +61,7 @@ class UpstreamBackend:
         model: str,
         upstream_model: str,
         key: str | None = None,
-        patience: UpstreamTimeouts = UpstreamTimeouts(),
+        timeouts: UpstreamTimeouts = UpstreamTimeouts(),
     ) -> None:
         self._client = client
         self._url = f"{base_url}/chat/completions"
@@ -69,36 +69,36 @@ class UpstreamBackend:
         self._model = model
         self._upstream_model = upstream_model
         self._headers = HEADERS | ({"authorization": f"Bearer {key}"} if key else {})
-        self._patience = patience
+        self._timeouts = timeouts
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
         """Merges events that arrive together into one delta per choice. Raises UpstreamFailed, UpstreamUnavailable,
         Overloaded, and InvalidParameter or ContextLengthExceeded if the other server rejects the request as invalid.
         """
         # Requests to other servers are not queued here.
-        yield self._out_of_queue(request)
+        yield self._queue_delta(request)
         answer = UpstreamStream(request, self._model)
-        wait = EventTimeout(self._patience.first_token)
-        async with self._answer(request, wait) as response:
+        wait = EventTimeout(self._timeouts.first_token)
+        async with self._open_response(request, wait) as response:
             if differs := differs_of(response):
-                yield self._out_of_queue(request, differs)
-            while not answer.is_over and (data := await arrival(response, wait, answer)):
+                yield self._queue_delta(request, differs)
+            while not answer.is_over and (data := await next_bytes(response, wait, answer)):
                 for delta in answer.feed(data):
                     yield delta
                 wait = self._next_wait(wait, answer)
             yield answer.finish()
             await drain(response)
 
-    def _out_of_queue(self, request: ChatRequest, differs: tuple[str, ...] = ()) -> Delta:
+    def _queue_delta(self, request: ChatRequest, differs: tuple[str, ...] = ()) -> Delta:
         return Delta(0, self._model, request.tier, queued=0.0, differs=differs)
 
     @asynccontextmanager
-    async def _answer(self, request: ChatRequest, wait: "EventTimeout") -> AsyncIterator[aiohttp.ClientResponse]:
+    async def _open_response(self, request: ChatRequest, wait: "EventTimeout") -> AsyncIterator[aiohttp.ClientResponse]:
         """Sends the request and checks the response head. On exit, aborts the response unless it is complete."""
         body = encode(upstream_body(request, self._kind, self._upstream_model))
         try:
             with unreadable_as_failure():
-                response = await wait.of(self._sent(body, request.hops + 1))
+                response = await wait.enforce(self._send(body, request.hops + 1))
         except (aiohttp.ClientError, OSError) as error:
             raise UpstreamUnavailable(
                 "The server behind this model can't be reached, or closed the connection before it answered.",
@@ -115,7 +115,7 @@ class UpstreamBackend:
         finally:
             response.close()
 
-    async def _sent(self, body: bytes, hops: int) -> aiohttp.ClientResponse:
+    async def _send(self, body: bytes, hops: int) -> aiohttp.ClientResponse:
         """Retries if a reused connection turns out to be closed, which fails immediately."""
         loop = asyncio.get_running_loop()
         for _ in range(RESENDS):
@@ -134,7 +134,7 @@ class UpstreamBackend:
             self._url,
             data=body,
             headers=self._headers | {HOPS: str(hops)},
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._patience.connect),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._timeouts.connect),
             allow_redirects=False,
         )
 
@@ -142,7 +142,7 @@ class UpstreamBackend:
         """Comments and empty chunks don't reset the first token's timeout; nothing resets the one after the end."""
         if answer.has_ended:
             return wait if wait.is_last else EventTimeout(USAGE_SECONDS, is_last=True)
-        return EventTimeout(self._patience.idle) if answer.heard and answer.has_begun else wait
+        return EventTimeout(self._timeouts.idle) if answer.heard and answer.has_begun else wait
 
 
 class EventTimeout:
@@ -153,7 +153,7 @@ class EventTimeout:
         self._seconds = seconds
         self._due = asyncio.get_running_loop().time() + seconds
 
-    async def of(self, awaited: Awaitable[T]) -> T:
+    async def enforce(self, awaited: Awaitable[T]) -> T:
         """Raises UpstreamTimedOut after the timeout."""
         limit = asyncio.timeout_at(self._due)
         try:
@@ -167,17 +167,17 @@ class EventTimeout:
             ) from None
 
 
-async def arrival(response: aiohttp.ClientResponse, wait: EventTimeout, answer: UpstreamStream) -> bytes:
+async def next_bytes(response: aiohttp.ClientResponse, wait: EventTimeout, answer: UpstreamStream) -> bytes:
     """The next bytes, empty at the end. Ignores timeouts and connection errors once the answer is complete."""
     try:
-        return await wait.of(more(response))
+        return await wait.enforce(read_available(response))
     except (UpstreamTimedOut, aiohttp.ClientError, OSError):
         if answer.has_ended:
             return b""
         raise
 
 
-async def more(response: aiohttp.ClientResponse) -> bytes:
+async def read_available(response: aiohttp.ClientResponse) -> bytes:
     """The next bytes of the body, empty at its end. Raises aiohttp.ClientError, OSError."""
     try:
         return await response.content.readany()
@@ -192,7 +192,7 @@ async def drain(response: aiohttp.ClientResponse) -> None:
         return
     try:
         async with asyncio.timeout(END_SECONDS):
-            while await more(response):
+            while await read_available(response):
                 pass
     except (TimeoutError, aiohttp.ClientError, OSError):
         # The answer is complete, so it doesn't matter how the connection ends.
@@ -214,7 +214,7 @@ async def check_response(response: aiohttp.ClientResponse, wait: EventTimeout) -
 async def read_beginning(response: aiohttp.ClientResponse, wait: EventTimeout) -> bytes:
     """Reads at most MAX_ERROR_BYTES of a body."""
     body = b""
-    while len(body) < MAX_ERROR_BYTES and (part := await wait.of(more(response))):
+    while len(body) < MAX_ERROR_BYTES and (part := await wait.enforce(read_available(response))):
         body += part
     return body[:MAX_ERROR_BYTES]
 

@@ -126,14 +126,14 @@ class ChoiceReader:
                 calls += self._calls.feed(delta.tool_calls)
             self._chunks += bool(content or thought or delta.tool_calls)
             if choice.logprobs is not None and self._alternatives is not None:
-                logprobs += [logprob_of(one, self._alternatives) for one in entries_of(choice, content or "")]
+                logprobs += [build_logprob(one, self._alternatives) for one in logprob_entries(choice, content or "")]
             if self._scanner.matched is not None:
                 self.finish = "stop"
                 break
             if choice.finish_reason:
                 text.append(self._scanner.finish())
                 calls += self._calls.finish()
-                self.finish = finish_of(choice.finish_reason, has_calls=self._calls.has_calls)
+                self.finish = parse_finish(choice.finish_reason, has_calls=self._calls.has_calls)
                 break
         return ChoiceContent("".join(text), "".join(reasoning), tuple(calls), tuple(logprobs), self.finish)
 
@@ -163,16 +163,16 @@ class ChunkReader:
 
     def feed(self, events: list[bytes]) -> list[Delta]:
         """Merges events that arrived together into one delta for each choice with content."""
-        given = groupby(self._taken(events), key=attrgetter("index"))
+        given = groupby(self._parse_events(events), key=attrgetter("index"))
         read = [self._delta(index, chunks) for index, chunks in given if not self._choice(index).finish]
-        deltas = [delta for delta in read if says_something(delta)]
+        deltas = [delta for delta in read if has_content(delta)]
         self._size.add(deltas)
         if deltas and self.has_ended:
             last = self._last = deltas.pop()
             if not self._is_done:
                 # Usage comes in a later chunk. Hold back only the finish reason until then.
                 self._last = Delta(last.choice, last.model, last.tier, finish=last.finish)
-                if says_something(last := replace(last, finish=None)):
+                if has_content(last := replace(last, finish=None)):
                     deltas.append(last)
         self.has_begun = self.has_begun or bool(deltas)
         return deltas
@@ -200,13 +200,13 @@ class ChunkReader:
         cached = min(total.cached_tokens for total in totals)
         return Usage(totals[-1].prompt_tokens, min(completion, self._most_tokens), cached)
 
-    def _taken(self, events: list[bytes]) -> Iterator[UpstreamChoice]:
+    def _parse_events(self, events: list[bytes]) -> Iterator[UpstreamChoice]:
         for event in events:
             if event == DONE:
                 self._is_done = True
                 return
-            chunk = chunk_of(event)
-            if (usage := usage_in(chunk)) and not chunk.choices:
+            chunk = parse_chunk(event)
+            if (usage := parse_usage(chunk)) and not chunk.choices:
                 # Keep one more report than choices: enough to tell that the server doesn't report once per choice.
                 self._totals = [*self._totals[-len(self._choices) :], usage]
             for choice in chunk.choices or ():
@@ -261,11 +261,11 @@ def characters_in(delta: Delta) -> int:
     return len(delta.text) + len(delta.reasoning) + calls + tokens
 
 
-def says_something(delta: Delta) -> bool:
+def has_content(delta: Delta) -> bool:
     return bool(delta.text or delta.reasoning or delta.tool_calls or delta.logprobs or delta.finish)
 
 
-def chunk_of(event: bytes) -> UpstreamChunk:
+def parse_chunk(event: bytes) -> UpstreamChunk:
     try:
         chunk = decode(event)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -277,7 +277,7 @@ def chunk_of(event: bytes) -> UpstreamChunk:
     return chunk
 
 
-def finish_of(reason: str, *, has_calls: bool) -> FinishReason:
+def parse_finish(reason: str, *, has_calls: bool) -> FinishReason:
     """Maps unknown reasons to "stop": some servers report the token that ended the text. If there are calls, returns
     "tool_calls" instead: OpenAI reports "stop" for a call that was required by name. Raises UpstreamFailed if the
     server aborted the answer.
@@ -291,24 +291,24 @@ def finish_of(reason: str, *, has_calls: bool) -> FinishReason:
             return "tool_calls" if has_calls else "stop"
 
 
-def usage_in(chunk: UpstreamChunk) -> Usage | None:
+def parse_usage(chunk: UpstreamChunk) -> Usage | None:
     """Clamps the reported counts to plausible values."""
     if counts := chunk.usage:
-        prompt, details = count_of(counts.prompt_tokens), counts.prompt_tokens_details
-        cached = min(count_of(details.cached_tokens) if details else 0, prompt)
-        return Usage(prompt, count_of(counts.completion_tokens), cached)
+        prompt, details = parse_count(counts.prompt_tokens), counts.prompt_tokens_details
+        cached = min(parse_count(details.cached_tokens) if details else 0, prompt)
+        return Usage(prompt, parse_count(counts.completion_tokens), cached)
     if timings := chunk.timings:
-        cached = count_of(timings.cache_n)
-        return Usage(cached + count_of(timings.prompt_n), count_of(timings.predicted_n), cached)
+        cached = parse_count(timings.cache_n)
+        return Usage(cached + parse_count(timings.prompt_n), parse_count(timings.predicted_n), cached)
     return None
 
 
-def count_of(given: Any) -> int:
+def parse_count(given: Any) -> int:
     """Returns 0 unless `given` is a number."""
     return int(min(max(0, given), MAX_COUNT)) if isinstance(given, (int, float)) and given == given else 0
 
 
-def entries_of(choice: UpstreamChoice, content: str) -> list[UpstreamLogprob]:
+def logprob_entries(choice: UpstreamChoice, content: str) -> list[UpstreamLogprob]:
     """Removes the entry of the end token, which some servers include although it isn't part of the content."""
     entries = (choice.logprobs and choice.logprobs.content) or []
     if choice.finish_reason == "stop" and "".join(entry.token for entry in entries) != content:
@@ -316,17 +316,18 @@ def entries_of(choice: UpstreamChoice, content: str) -> list[UpstreamLogprob]:
     return entries
 
 
-def logprob_of(given: UpstreamLogprob, alternatives: int) -> TokenLogprob:
+def build_logprob(given: UpstreamLogprob, alternatives: int) -> TokenLogprob:
     """Sets ids to -1, as other servers don't send them. Drops alternatives that weren't requested: some servers can't
     send none. Clamps to 0 what rounding lifted above it.
     """
     others = tuple(
-        Alternative(-1, bytes_of(other), min(other.logprob, 0.0)) for other in (given.top_logprobs or ())[:alternatives]
+        Alternative(-1, token_bytes(other), min(other.logprob, 0.0))
+        for other in (given.top_logprobs or ())[:alternatives]
     )
-    return TokenLogprob(-1, bytes_of(given), min(given.logprob, 0.0), others)
+    return TokenLogprob(-1, token_bytes(given), min(given.logprob, 0.0), others)
 
 
-def bytes_of(given: UpstreamLogprob) -> bytes:
+def token_bytes(given: UpstreamLogprob) -> bytes:
     if given.bytes is not None and all(0 <= byte < 256 for byte in given.bytes):
         return bytes(given.bytes)
     return given.token.encode(errors="replace")

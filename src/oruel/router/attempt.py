@@ -1,4 +1,4 @@
-"""One attempt to answer a request by one deployment: counted, timed, and labelled."""
+"""One attempt to answer a request with one deployment."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
@@ -13,7 +13,7 @@ from oruel.types import ChatRequest, Delta
 
 
 class Attempt:
-    """`has_begun`: somebody was shown something of the answer."""
+    """Records the outcome on the route. `has_begun`: part of the answer was yielded, so it can't be retried."""
 
     def __init__(self, route: Route, candidate: Candidate, clock: Callable[[], float]) -> None:
         self.has_begun = False
@@ -22,7 +22,7 @@ class Attempt:
         self._clock = clock
 
     async def deltas(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
-        """The first says that the request left the queue, and for which deployment."""
+        """The answer, preceded by deltas with `queued`, `deployment` and `differs`. Raises what the backend raises."""
         use = self._route.use(self._clock())
         is_named = False
         try:
@@ -30,32 +30,33 @@ class Attempt:
                 async for delta in deltas:
                     if delta.queued is not None:
                         is_named = True
-                        yield self._named(delta)
+                        yield self._add_deployment(delta)
                         continue
                     if not self.has_begun:
                         use.begin(self._clock())
                         if not is_named:
-                            yield self._named(Delta(delta.choice, delta.model, delta.tier, queued=0.0))
+                            yield self._add_deployment(Delta(delta.choice, delta.model, delta.tier, queued=0.0))
                         self.has_begun = True
                     yield delta
             use.succeed()
         except RequestError:
-            # The caller's fault, so the deployment is healthy.
+            # The request is invalid; the deployment is healthy.
             use.succeed()
             raise
         except (GeneratorExit, asyncio.CancelledError):
             use.abandon(self._clock())
             raise
         except Exception:
-            # Unexpected exceptions count as failures of the deployment, too.
+            # Unexpected exceptions also count as failures of the deployment.
             use.fail(self._clock())
             raise
         finally:
             use.end()
 
-    def _named(self, delta: Delta) -> Delta:
-        """Raises UnsupportedParameter where a server says that it differs in what isn't accepted of it. What is left
-        out of a schema that isn't strict comes with a colon, and needs nobody's acceptance.
+    def _add_deployment(self, delta: Delta) -> Delta:
+        """Adds the deployment to the delta. Raises UnsupportedParameter if the server differs in a parameter that the
+        catalog doesn't accept. Entries with a colon name unenforced keywords of a schema that isn't strict: they need
+        no acceptance.
         """
         deployment = self._candidate.deployment
         parameters = [name for name in delta.differs if ":" not in name]

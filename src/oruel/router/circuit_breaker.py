@@ -1,6 +1,4 @@
-"""Decides when a deployment gets no requests after failures, and when it is tried again. Pure: callers pass
-the time.
-"""
+"""The circuit breaker of a deployment. Pure: callers pass the time."""
 
 import math
 from dataclasses import dataclass
@@ -12,7 +10,7 @@ LONGEST_PAUSE_SECONDS = 120.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BreakerTrial:
-    """One request sent to the deployment. `began` is the caller's time."""
+    """One request to the deployment, which began at the time `began`."""
 
     began: float
 
@@ -43,8 +41,8 @@ class CircuitBreaker:
         return trial
 
     def answer(self, trial: BreakerTrial) -> None:
-        """The first token arrived. A later failure of the request still counts, and reopens sooner than the
-        first time.
+        """Records the first token, which closes the breaker if the request is the probe. The failures are not reset, so
+        that a later failure of the request opens the breaker again at once.
         """
         if trial is self.probe:
             self.is_open, self.probe = False, None
@@ -55,7 +53,7 @@ class CircuitBreaker:
             self.failures = 0
 
     def fail(self, trial: BreakerTrial, now: float) -> None:
-        """A request that began before the breaker opened reports the same outage, which has been counted."""
+        """Ignores requests that began before the breaker opened: they belong to the same outage."""
         self.leave(trial)
         if trial.began <= self.opened:
             return
@@ -64,6 +62,6 @@ class CircuitBreaker:
             self.is_open, self.opened = True, now
 
     def leave(self, trial: BreakerTrial) -> None:
-        """The outcome of this request stays unknown; another may be the probe."""
+        """Records a request without an outcome. If it was the probe, the next request becomes the probe."""
         if trial is self.probe:
             self.probe = None

@@ -1,4 +1,4 @@
-"""A deployment in use: its backend, and what the router has observed."""
+"""A deployment with its backend and the statistics that the router keeps."""
 
 from dataclasses import dataclass, field
 
@@ -15,20 +15,20 @@ NOTHING = ParameterSupport()
 
 @dataclass(slots=True)
 class Route:
-    """`running`: requests in flight. `asked` and `failed` count all requests since the start. The process supervisor
-    handles failures of an embedded engine; failures of other servers open the circuit breaker.
+    """`running` is the number of requests in flight; `asked` and `failed` count requests since the start. Only failures
+    of other servers open the circuit breaker: an embedded engine is restarted by its supervisor.
     """
 
     deployment: Deployment
     backend: Backend
     breaker: CircuitBreaker = field(default_factory=CircuitBreaker)
-    pace: FirstTokenLatency = field(default_factory=FirstTokenLatency)
+    latency: FirstTokenLatency = field(default_factory=FirstTokenLatency)
     running: int = 0
     asked: int = 0
     failed: int = 0
 
     def verdict(self, request: ChatRequest) -> ParameterSupport:
-        """An embedded engine honours everything that the model's card allows."""
+        """Empty for an embedded engine, which honours everything that the model's card allows."""
         source = self.deployment.source
         return verdict(source.kind, request) if isinstance(source, UpstreamSource) else NOTHING
 
@@ -37,12 +37,12 @@ class Route:
             self.deployment,
             is_healthy=self.breaker.allows(now),
             running=self.running,
-            first_token=self.pace.expected(now),
+            first_token=self.latency.expected(now),
             differs=self.verdict(request).differs,
         )
 
     def use(self, now: float) -> "Use":
-        """Records that a request is sent."""
+        """Records that a request starts."""
         use = Use(self, self.breaker.begin(now), self.running)
         self.running += 1
         self.asked += 1
@@ -51,7 +51,7 @@ class Route:
 
 @dataclass(slots=True)
 class Use:
-    """One request of a route, sent while `behind` others were running. `end` has to be called, whatever the outcome."""
+    """One request of a route, started while `behind` others were running. Call `end` after every outcome."""
 
     route: Route
     trial: BreakerTrial
@@ -59,9 +59,9 @@ class Use:
     has_begun: bool = False
 
     def begin(self, now: float) -> None:
-        """The first token arrived."""
+        """Records the first token."""
         self.has_begun = True
-        self._waited(now)
+        self._measure(now)
         self.route.breaker.answer(self.trial)
 
     def succeed(self) -> None:
@@ -73,14 +73,14 @@ class Use:
             self.route.breaker.fail(self.trial, now)
 
     def abandon(self, now: float) -> None:
-        """The caller left, or a deadline passed. Without a token, the latency is at least the time that passed; after
-        half of the deployment's time for a first token, the request counts as failed.
+        """Records that the caller disconnected or a deadline passed. Before the first token, the time waited is a lower
+        bound of the latency, and the request counts as failed if it exceeds half of the first token timeout.
         """
         if self.has_begun:
             return
         waited = now - self.trial.began
-        if waited > (self.route.pace.expected(now) or 0.0) * (1 + self.behind):
-            self._waited(now)
+        if waited > (self.route.latency.expected(now) or 0.0) * (1 + self.behind):
+            self._measure(now)
         if 2 * waited > self.route.deployment.first_token_seconds:
             self.fail(now)
 
@@ -88,5 +88,5 @@ class Use:
         self.route.breaker.leave(self.trial)
         self.route.running -= 1
 
-    def _waited(self, now: float) -> None:
-        self.route.pace.measure(now - self.trial.began, self.behind, now)
+    def _measure(self, now: float) -> None:
+        self.route.latency.measure(now - self.trial.began, self.behind, now)
