@@ -55,7 +55,7 @@ async def answered(
 ) -> list[Delta]:
     async with upstream_client() as client:
         backend = UpstreamBackend(
-            client, stub.base_url, kind, model="mine", upstream_model="theirs", key=key, patience=QUICK
+            client, stub.base_url, kind, model="mine", upstream_model="theirs", key=key, timeouts=QUICK
         )
         return await deltas_of(backend.stream(request))
 
@@ -184,11 +184,11 @@ FAILURES: list[tuple[str, list[Any], type[UpstreamFailed], str]] = [
     ("resets before an answer", [None], UpstreamUnavailable, "closed the connection before it answered"),
     ("resets in the middle", [CHUNKED, b"fff\r\n" + chunk("a"), 0.01, None], UpstreamFailed, "closed the connection"),
     ("ends in the middle", [HEAD, chunk("a")], UpstreamFailed, "ended its stream before the answer"),
-    ("sends garbage", [HEAD, b"data: {not json\n\n"], UpstreamFailed, "no chunk"),
+    ("sends garbage", [HEAD, b"data: {not json\n\n"], UpstreamFailed, "isn't a chunk"),
     ("sends bytes that are no text", [HEAD, b'data: {"choices": [{"delta": {"content": "\xff"}}]}\n\n'],
-     UpstreamFailed, "no chunk"),
-    ("sends another shape", [HEAD, event({"choices": "many"})], UpstreamFailed, "no chunk"),
-    ("sends a list", [HEAD, event([1, 2])], UpstreamFailed, "no chunk"),
+     UpstreamFailed, "isn't a chunk"),
+    ("sends another shape", [HEAD, event({"choices": "many"})], UpstreamFailed, "isn't a chunk"),
+    ("sends a list", [HEAD, event([1, 2])], UpstreamFailed, "isn't a chunk"),
     ("sends a choice that nobody asked for", [HEAD, chunk("a", index=3)], UpstreamFailed, "choice 3 of 1"),
     ("calls what nobody declared", [HEAD, chunk(tool_calls=[{"id": "c", "function": {"name": "rm"}}], finish="stop")],
      UpstreamFailed, "function that tools doesn't declare"),
@@ -199,7 +199,7 @@ FAILURES: list[tuple[str, list[Any], type[UpstreamFailed], str]] = [
     ("has nobody behind it", status(502, "bad gateway", "text/plain"), UpstreamUnavailable, "status 502"),
     ("wants another key", status(401, '{"detail": "no"}'), UpstreamFailed, "status 401"),
     ("sends us elsewhere", status(307, ""), UpstreamFailed, "status 307"),
-    ("nests an event 100,000 deep", [HEAD, b'data: {"error": ' + b"[" * 100_000 + b"\n\n"], UpstreamFailed, "no chunk"),
+    ("nests 100,000 deep", [HEAD, b'data: {"error": ' + b"[" * 100_000 + b"\n\n"], UpstreamFailed, "isn't a chunk"),
     ("nests what it calls an error", [HEAD, b'data: {"error": ' + b"[" * 900 + b"]" * 900 + b"}\n\n"],
      UpstreamFailed, "server behind this model"),
     ("sends an event without end", [HEAD, *([b"x" * 2**18] * 8), HANG], UpstreamFailed, "an event of more than"),

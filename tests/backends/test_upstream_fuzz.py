@@ -291,7 +291,7 @@ ONE = replace(REQUEST, n=1, tools=(), tool_choice=ToolChoice(), stop=(), samplin
 @pytest.mark.parametrize("script", HOSTILE.values(), ids=HOSTILE)
 async def test_a_hostile_server_is_counted_as_failed_and_another_one_answers(script: list[bytes]) -> None:
     async with stub_server(script) as stub, upstream_client() as client:
-        bad = UpstreamBackend(client, stub.base_url, "oruel", model="m", upstream_model="m", patience=QUICK)
+        bad = UpstreamBackend(client, stub.base_url, "oruel", model="m", upstream_model="m", timeouts=QUICK)
         routes = [route("bad", bad, stub.base_url, "1"), route("good", FakeBackend(saying("ok")), "http://x", "2")]
         router = Router(Catalog((ModelCard(name="m", context=512, vocabulary_size=100, created=0),)), {"m": routes})
         deltas = await deltas_of(router.stream(ONE))

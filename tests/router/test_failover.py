@@ -113,7 +113,7 @@ def test_with_none_left_the_caller_is_told_to_come_again() -> None:
     for _ in range(TOLERATED):
         with pytest.raises(UpstreamFailed):
             answer(under_test)
-    with pytest.raises(Overloaded, match="left alone") as refused:
+    with pytest.raises(Overloaded, match="is paused") as refused:
         answer(under_test)
     assert refused.value.retry_after >= 1
 

@@ -1,4 +1,4 @@
-"""Wraps a Backend that refuses a max_tokens larger than its context has room for: requests as much as fits instead."""
+"""Wraps a Backend that refuses a max_tokens that exceeds its context: lowers max_tokens to what fits."""
 
 from contextlib import aclosing
 from dataclasses import replace
@@ -11,8 +11,8 @@ from oruel.types import Answer, ChatRequest, Delta, ResponseFormat
 
 
 class WithinContext:
-    """`context` is the window of the backend's model, in tokens. The length of the prompt is determined only after a
-    refusal, by a request for one token.
+    """`context` is the context length of the backend's model, in tokens. The prompt is counted only after a refusal,
+    with a request for one token.
     """
 
     def __init__(self, backend: Backend, context: int) -> None:
@@ -43,7 +43,7 @@ class WithinContext:
         return replace(request, max_tokens=room)
 
     async def _prompt_tokens(self, request: ChatRequest) -> int:
-        """Raises what the backend raises: if it refuses this, too, the first refusal had another reason."""
+        """Raises what the backend raises: a refusal here means that max_tokens was not the reason for the first one."""
         probe = replace(request, max_tokens=1, n=1, response_format=ResponseFormat())
         used = 0
         async with aclosing(self._backend.stream(probe)) as answer:
@@ -54,5 +54,5 @@ class WithinContext:
 
 
 def most_prompt_tokens(request: ChatRequest) -> int:
-    """An upper bound: a token stands for at least one byte, and a template adds less than JSON does."""
+    """An upper bound: each token has at least one byte, and templates add less than JSON encoding does."""
     return len(msgspec.json.encode((request.messages, request.tools)))

@@ -1,4 +1,4 @@
-"""One attempt to answer a request by one deployment: counted, timed, and labelled."""
+"""One attempt to answer a request with one deployment."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,6 +1,4 @@
-"""Decides when a deployment gets no requests after failures, and when it is tried again. Pure: callers pass
-the time.
-"""
+"""The circuit breaker of a deployment. Pure: callers pass the time."""
 
 import math
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""A deployment in use: its backend, and what the router has observed."""
+"""A deployment with its backend and the statistics that the router keeps."""
 
 from dataclasses import dataclass, field
 
@@ -15,20 +15,20 @@ NOTHING = ParameterSupport()
 
 @dataclass(slots=True)
 class Route:
-    """`running`: requests in flight. `asked` and `failed` count all requests since the start. The process supervisor
-    handles failures of an embedded engine; failures of other servers open the circuit breaker.
+    """`running` is the number of requests in flight; `asked` and `failed` count requests since the start. Only failures
+    of other servers open the circuit breaker: an embedded engine is restarted by its supervisor.
     """
 
     deployment: Deployment
     backend: Backend
     breaker: CircuitBreaker = field(default_factory=CircuitBreaker)
-    pace: FirstTokenLatency = field(default_factory=FirstTokenLatency)
+    latency: FirstTokenLatency = field(default_factory=FirstTokenLatency)
     running: int = 0
     asked: int = 0
     failed: int = 0
 
     def verdict(self, request: ChatRequest) -> ParameterSupport:
-        """An embedded engine honours everything that the model's card allows."""
+        """Empty for an embedded engine, which honours everything that the model's card allows."""
         source = self.deployment.source
         return verdict(source.kind, request) if isinstance(source, UpstreamSource) else NOTHING
 
@@ -37,7 +37,7 @@ class Route:
             self.deployment,
             is_healthy=self.breaker.allows(now),
             running=self.running,
-            first_token=self.pace.expected(now),
+            first_token=self.latency.expected(now),
             differs=self.verdict(request).differs,
         )
 
