@@ -238,7 +238,7 @@ def is_up(route: Route) -> float:
 
 
 def expected_first_token(route: Route) -> float:
-    return route.pace.expected(time.monotonic()) or 0.0
+    return route.latency.expected(time.monotonic()) or 0.0
 
 
 def read_engine_load(engine: RunningEngine, quantity: str) -> float:

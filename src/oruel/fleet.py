@@ -161,7 +161,7 @@ class Fleet:
             model=model.name,
             upstream_model=source.model,
             key=key,
-            patience=UpstreamTimeouts(
+            timeouts=UpstreamTimeouts(
                 deployment.connect_seconds, deployment.first_token_seconds, deployment.idle_seconds
             ),
         )

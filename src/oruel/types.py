@@ -95,6 +95,11 @@ class SamplingParams:
     logprobs: int | None = None
     reproducible: bool = True
 
+    @property
+    def is_greedy(self) -> bool:
+        """Whether only one token is left to draw from."""
+        return self.temperature == 0 or self.top_k == 1 or self.top_p == 0
+
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
@@ -118,6 +123,24 @@ class ChatRequest:
     account: str = ""
     chat_template_kwargs: Mapping[str, Any] = field(default_factory=dict)
     hops: int = 0
+
+    @property
+    def calls_tools(self) -> bool:
+        """Whether the answer may call functions."""
+        return self.tool_choice.mode != "none"
+
+    @property
+    def callable_tools(self) -> tuple[Tool, ...]:
+        return tuple(tool for tool in self.tools if tool.name in self.tool_choice.names)
+
+    @property
+    def answers_json(self) -> bool:
+        """Whether the answer has to be a JSON document, unless it consists of calls."""
+        return self.response_format.type != "text"
+
+    @property
+    def answers_document_or_calls(self) -> bool:
+        return self.answers_json and self.tool_choice.mode == "auto"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ refuses the request, and its error is passed on.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import permutations
+from operator import attrgetter
 
 from oruel.types import ChatRequest, UpstreamKind
 
@@ -43,18 +44,13 @@ def verdict(kind: UpstreamKind, request: ChatRequest) -> ParameterSupport:
     return ParameterSupport(tuple(name for name in differs if name not in refused), refused)
 
 
-def is_greedy(request: ChatRequest) -> bool:
-    """Whether each token is the most probable one, without a random draw."""
-    sampling = request.sampling
-    return sampling.temperature == 0 or sampling.top_k == 1 or sampling.top_p == 0
+CALLS_TOOLS: Applies = attrgetter("calls_tools")
+ANSWERS_JSON: Applies = attrgetter("answers_json")
+ANSWERS_DOCUMENT_OR_CALLS: Applies = attrgetter("answers_document_or_calls")
 
 
 def has_seed(request: ChatRequest) -> bool:
-    return request.sampling.reproducible and not is_greedy(request)
-
-
-def calls_tools(request: ChatRequest) -> bool:
-    return request.tool_choice.mode != "none"
+    return request.sampling.reproducible and not request.sampling.is_greedy
 
 
 def requires_call(request: ChatRequest) -> bool:
@@ -62,11 +58,11 @@ def requires_call(request: ChatRequest) -> bool:
 
 
 def calls_at_most_once(request: ChatRequest) -> bool:
-    return calls_tools(request) and not request.parallel_tool_calls
+    return request.calls_tools and not request.parallel_tool_calls
 
 
 def is_colder_than(least: float) -> Applies:
-    return lambda request: 0 < request.sampling.temperature < least and not is_greedy(request)
+    return lambda request: 0 < request.sampling.temperature < least and not request.sampling.is_greedy
 
 
 def has_repetition_penalty(request: ChatRequest) -> bool:
@@ -82,23 +78,15 @@ def has_presence_penalty(request: ChatRequest) -> bool:
 
 
 def limits_top_p(request: ChatRequest) -> bool:
-    return request.sampling.top_p < 1 and not is_greedy(request)
+    return request.sampling.top_p < 1 and not request.sampling.is_greedy
 
 
 def limits_top_k(request: ChatRequest) -> bool:
-    return request.sampling.top_k > 1 and not is_greedy(request)
+    return request.sampling.top_k > 1 and not request.sampling.is_greedy
 
 
 def limits_min_p(request: ChatRequest) -> bool:
-    return request.sampling.min_p > 0 and not is_greedy(request)
-
-
-def wants_json(request: ChatRequest) -> bool:
-    return request.response_format.type != "text"
-
-
-def answers_json_or_calls(request: ChatRequest) -> bool:
-    return wants_json(request) and request.tool_choice.mode == "auto"
+    return request.sampling.min_p > 0 and not request.sampling.is_greedy
 
 
 def wants_logprobs(request: ChatRequest) -> bool:
@@ -106,7 +94,7 @@ def wants_logprobs(request: ChatRequest) -> bool:
 
 
 def stops_in_calls(request: ChatRequest) -> bool:
-    return bool(request.stop) and calls_tools(request)
+    return bool(request.stop) and request.calls_tools
 
 
 def stops_overlap(request: ChatRequest) -> bool:
@@ -128,11 +116,12 @@ LATE = "applied one token late; also counts the last token of the prompt"
 PROMPT = "also counts the tokens of the prompt"
 
 EITHER = SupportLimit(
-    answers_json_or_calls, "with tool_choice auto: only OpenAI documents an answer that is either a document or calls"
+    ANSWERS_DOCUMENT_OR_CALLS,
+    "with tool_choice auto: only OpenAI documents an answer that is either a document or calls",
 )
 SEED = SupportLimit(has_seed, "uses its own random numbers; results may also depend on concurrent requests")
 RESPONSE_FORMAT = SupportLimit(
-    wants_json, "a document cut by max_tokens is not closed; whitespace and unknown keywords are up to the server"
+    ANSWERS_JSON, "a document cut by max_tokens is not closed; whitespace and unknown keywords are up to the server"
 )
 TEXT_SO_FAR = 'counts "the text so far"; not documented whether that includes the prompt'
 
@@ -149,7 +138,7 @@ DIFFERS: Mapping[UpstreamKind, Mapping[str, SupportLimit]] = {
             wants_logprobs, "computed after the grammar mask; a character's bytes are reported with its last token"
         ),
         "response_format": RESPONSE_FORMAT,
-        "tools": SupportLimit(calls_tools, UNSURE_CALLS),
+        "tools": SupportLimit(CALLS_TOOLS, UNSURE_CALLS),
         "tool_choice": SupportLimit(requires_call, UNSURE_CHOICE),
     },
     "sglang": {
@@ -173,7 +162,7 @@ DIFFERS: Mapping[UpstreamKind, Mapping[str, SupportLimit]] = {
             "with repetition_penalty: added after the penalty, not before it",
         ),
         "response_format": RESPONSE_FORMAT,
-        "tools": SupportLimit(calls_tools, UNSURE_CALLS),
+        "tools": SupportLimit(CALLS_TOOLS, UNSURE_CALLS),
         "tool_choice": SupportLimit(requires_call, ONE_SHOWN),
         "parallel_tool_calls": SupportLimit(calls_at_most_once, SEVERAL_CALLS),
     },
@@ -187,7 +176,7 @@ DIFFERS: Mapping[UpstreamKind, Mapping[str, SupportLimit]] = {
             lambda request: bool(request.sampling.logit_bias), "ids outside the vocabulary are ignored, not refused"
         ),
         "response_format": RESPONSE_FORMAT,
-        "tools": SupportLimit(calls_tools, UNSURE_CALLS),
+        "tools": SupportLimit(CALLS_TOOLS, UNSURE_CALLS),
         "tool_choice": SupportLimit(requires_call, ONE_SHOWN),
         "parallel_tool_calls": SupportLimit(calls_at_most_once, SEVERAL_CALLS),
     },
@@ -207,7 +196,7 @@ DIFFERS: Mapping[UpstreamKind, Mapping[str, SupportLimit]] = {
         "response_format": RESPONSE_FORMAT,
         "tools": SupportLimit(
             lambda request: (
-                calls_tools(request) and (request.parallel_tool_calls or not all(tool.strict for tool in request.tools))
+                request.calls_tools and (request.parallel_tool_calls or not all(tool.strict for tool in request.tools))
             ),
             "unless every function is strict and parallel_tool_calls is false: arguments may not match their schemas",
         ),
@@ -223,7 +212,7 @@ REFUSED: Mapping[UpstreamKind, Mapping[str, SupportLimit]] = {
     },
     "llama-server": {
         "response_format": EITHER,
-        "logprobs": SupportLimit(lambda request: wants_logprobs(request) and calls_tools(request), "with tools"),
+        "logprobs": SupportLimit(lambda request: wants_logprobs(request) and request.calls_tools, "with tools"),
     },
     "openai": {
         "top_k": SupportLimit(limits_top_k, "above 1"),

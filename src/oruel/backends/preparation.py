@@ -77,5 +77,5 @@ def message_bytes(request: ChatRequest) -> int:
 
 def tool_characters(request: ChatRequest) -> int:
     """The characters of the declarations of all tools that the model is shown."""
-    tools = request.tools if request.tool_choice.mode != "none" else ()
+    tools = request.tools if request.calls_tools else ()
     return sum(len(tool.name + tool.description + json.dumps(tool.parameters)) for tool in tools)

@@ -82,7 +82,7 @@ class UpstreamBackend:
         async with self._open_response(request, wait) as response:
             if differs := differs_of(response):
                 yield Accepted(differs=differs)
-            while not answer.is_over and (data := await arrival(response, wait, answer)):
+            while not answer.is_over and (data := await next_bytes(response, wait, answer)):
                 for delta in answer.feed(data):
                     yield delta
                 wait = self._next_wait(wait, answer)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from oruel.backends.abilities import has_seed, is_greedy
+from oruel.backends.abilities import has_seed
 from oruel.types import ChatRequest, Message, ResponseFormat, SamplingParams, Tool, ToolChoice, UpstreamKind
 
 MAX_CHOICES = 8
@@ -72,7 +72,7 @@ def sampling_body(request: ChatRequest, kind: UpstreamKind) -> dict[str, Any]:
     body: dict[str, Any] = {
         "frequency_penalty": sampling.frequency_penalty,
         "presence_penalty": sampling.presence_penalty,
-        **(greedy_body(request, kind) if is_greedy(request) else drawing_body(sampling, kind)),
+        **(greedy_body(request, kind) if sampling.is_greedy else drawing_body(sampling, kind)),
     }
     if kind != "openai":
         body["repeat_penalty" if kind == "llama-server" else "repetition_penalty"] = sampling.repetition_penalty

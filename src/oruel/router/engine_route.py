@@ -21,9 +21,9 @@ class EngineRoute(Route):
     def _refused(self, request: ChatRequest) -> list[str]:
         refused = []
         has_called = any(message.tool_calls or message.role == "tool" for message in request.messages)
-        if not self.calls_tools and (has_called or request.tool_choice.mode != "none"):
+        if not self.calls_tools and (has_called or request.calls_tools):
             refused.append("tools" if request.tools else "messages")
-        if not self.writes_json and request.response_format.type != "text":
+        if not self.writes_json and request.answers_json:
             refused.append("response_format")
         if max(request.sampling.logit_bias, default=0) >= self.vocabulary_size:
             refused.append("logit_bias")

@@ -44,7 +44,7 @@ class Sampler:
         self._position = 0
         self._undecided: int | None = None
         self.constraint = constraint
-        self._greedy = params.temperature == 0 or params.top_k == 1
+        self._greedy = params.is_greedy
         self._penalties = Penalties(params) if Penalties.are_active(params) else None
         touching: list[Bias | Penalties] = [
             *([Bias(params.logit_bias)] if params.logit_bias else []),

@@ -14,7 +14,7 @@ from oruel.text.formats.reasoning import Markers, State, state_after
 from oruel.text.grammars.channels import ChannelGrammars
 from oruel.text.grammars.plain import PlainGrammars
 from oruel.text.placeholders import CONSTRAIN
-from oruel.types import ChatRequest, Tool
+from oruel.types import ChatRequest
 
 
 class AnswerReader(Protocol):
@@ -73,10 +73,10 @@ class PlainDialect:
 
     def constraint(self, request: ChatRequest, state: State) -> ConstraintSpec | None:
         choice = request.tool_choice
-        if choice.mode != "none" and self._format:
-            must, several = choice.mode == "required" or answers_document(request), request.parallel_tool_calls
-            if not answers_document(request):
-                return self._grammars.calls(self._format, callable_tools(request), state, must=must, several=several)
+        if request.calls_tools and self._format:
+            must, several = choice.mode == "required" or request.answers_document_or_calls, request.parallel_tool_calls
+            if not request.answers_document_or_calls:
+                return self._grammars.calls(self._format, request.callable_tools, state, must=must, several=several)
             if self._format.marker is None:
                 raise UnsupportedParameter(
                     f"response_format is {request.response_format.type}, but this model's calls can't be distinguished "
@@ -85,18 +85,18 @@ class PlainDialect:
                 )
             # As without tools, the model doesn't reason first unless the prompt has opened the reasoning.
             begun = State.TEXT if state is State.EITHER else state
-            calls = self._grammars.calls(self._format, callable_tools(request), begun, must=must, several=several)
+            calls = self._grammars.calls(self._format, request.callable_tools, begun, must=must, several=several)
             return DocumentOrCallsSpec(self._grammars.document(request.response_format, begun), calls)
-        if request.response_format.type != "text":
+        if request.answers_json:
             return self._grammars.document(request.response_format, state)
         return None
 
     def reader(self, request: ChatRequest, state: State) -> AnswerReader | None:
-        calls = self._format if request.tool_choice.mode != "none" else None
+        calls = self._format if request.calls_tools else None
         if state is State.TEXT and calls is None:
             return None
         tools = {tool.name: tool for tool in request.tools}
-        return PlainReader(self._markers, state, calls, tools, begins_with_calls=answers_document(request))
+        return PlainReader(self._markers, state, calls, tools, begins_with_calls=request.answers_document_or_calls)
 
 
 class ChannelDialect:
@@ -123,26 +123,16 @@ class ChannelDialect:
 
     def constraint(self, request: ChatRequest, state: State) -> ConstraintSpec | None:
         choice = request.tool_choice
-        if choice.mode != "none" and self._formats:
-            must, several = choice.mode == "required" or answers_document(request), request.parallel_tool_calls
-            calls = self._grammars.calls(callable_tools(request), state, must=must, several=several)
-            if not answers_document(request):
+        if request.calls_tools and self._formats:
+            must, several = choice.mode == "required" or request.answers_document_or_calls, request.parallel_tool_calls
+            calls = self._grammars.calls(request.callable_tools, state, must=must, several=several)
+            if not request.answers_document_or_calls:
                 return calls
             return DocumentOrCallsSpec(self._grammars.document(request.response_format, state), calls)
-        if request.response_format.type != "text":
+        if request.answers_json:
             return self._grammars.document(request.response_format, state)
         return None
 
     def reader(self, request: ChatRequest, state: State) -> AnswerReader | None:
-        formats = self._formats if request.tool_choice.mode != "none" else ()
+        formats = self._formats if request.calls_tools else ()
         return ChannelReader(self._channels, state, formats, {tool.name: tool for tool in request.tools})
-
-
-def callable_tools(request: ChatRequest) -> list[Tool]:
-    """The tools that the request allows to be called."""
-    return [tool for tool in request.tools if tool.name in request.tool_choice.names]
-
-
-def answers_document(request: ChatRequest) -> bool:
-    """Whether the answer must be a document unless it consists of calls."""
-    return request.tool_choice.mode == "auto" and request.response_format.type != "text"

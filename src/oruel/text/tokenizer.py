@@ -63,7 +63,7 @@ class Tokenizer:
 
     def encode_request(self, request: ChatRequest, *, limits: RenderLimits = WHOLE) -> Prompt:
         """Raises InvalidParameter if the template rejects the request, TemplateTooCostly."""
-        offered = request.tools if request.tool_choice.mode != "none" else ()
+        offered = request.tools if request.calls_tools else ()
         messages: Sequence[Message] = request.messages
         if self._generic:
             messages, offered = with_tools(messages, offered), ()
@@ -85,7 +85,7 @@ class Tokenizer:
 
         Raises InvalidParameter for a tool that this model can't call, UnsupportedParameter if the tool is strict.
         """
-        if request.tool_choice.mode == "none":
+        if not request.calls_tools:
             return ()
         return describe_unenforced(request.tools, self._arguments)
 

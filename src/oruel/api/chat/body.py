@@ -4,7 +4,7 @@ they form.
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -117,7 +117,7 @@ def chat_request(values: Mapping[str, Any], card: ModelCard, account: str, hops:
 
 def sampling_params(values: Mapping[str, Any]) -> SamplingParams:
     seed = values["seed"]
-    return SamplingParams(
+    params = SamplingParams(
         temperature=values["temperature"],
         top_p=values["top_p"],
         top_k=values["top_k"] or 0,
@@ -128,8 +128,8 @@ def sampling_params(values: Mapping[str, Any]) -> SamplingParams:
         repetition_penalty=values["repetition_penalty"],
         logit_bias=values["logit_bias"] or {},
         logprobs=values["top_logprobs"] if values["logprobs"] else None,
-        reproducible=seed is not None or values["temperature"] == 0 or values["top_k"] == 1,
     )
+    return replace(params, reproducible=seed is not None or params.is_greedy)
 
 
 def check_fields_together(given: Mapping[str, Any]) -> None:
@@ -160,7 +160,7 @@ def check_fields_together(given: Mapping[str, Any]) -> None:
 def check_tools(request: ChatRequest, card: ModelCard) -> None:
     """Raises UnsupportedParameter."""
     uses_tools = any(message.tool_calls or message.role == "tool" for message in request.messages)
-    if (request.tool_choice.mode != "none" or uses_tools) and not card.calls_tools:
+    if (request.calls_tools or uses_tools) and not card.calls_tools:
         raise UnsupportedParameter(
             f"{card.name} does not support tools: its chat template cannot describe them. Leave tools out, or ask the "
             "operator to set tool_prompt to generic.",
