@@ -1,4 +1,4 @@
-"""The nouns everyone shares: what a chat request asks for, and the deltas that answer it."""
+"""The shared data types: a chat request, and the deltas of its answer."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,13 +11,13 @@ UpstreamKind = Literal["vllm", "sglang", "llama-server", "openai", "oruel"]
 ToolMode = Literal["none", "auto", "required"]
 
 
-# The header by which Oru'els tell one another how many of them a request has passed through.
+# The header that counts the Oru'el instances a request has passed through.
 HOPS = "x-oruel-hops"
 
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A function that the model may call. `parameters` is a JSON Schema of an object; `strict`: all of it holds."""
+    """A function that the model may call. `parameters` is a JSON Schema of type object; `strict` enforces all of it."""
 
     name: str
     description: str = ""
@@ -36,7 +36,7 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class ToolChoice:
-    """Whether functions are called; `names` are those that may be, all declared ones unless one was named."""
+    """Whether the model calls functions. `names` are the callable ones: all declared functions unless one was named."""
 
     mode: ToolMode = "none"
     names: tuple[str, ...] = ()
@@ -44,7 +44,7 @@ class ToolChoice:
 
 @dataclass(frozen=True, slots=True)
 class ResponseFormat:
-    """All but the type belongs to json_schema; `name` and `description` are for servers that show them to a model."""
+    """All fields but `type` are those of json_schema. `name` and `description` are only forwarded to other servers."""
 
     type: Literal["text", "json_object", "json_schema"] = "text"
     schema: Mapping[str, Any] = field(default_factory=dict)
@@ -55,9 +55,10 @@ class ResponseFormat:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn of the conversation; `developer` has become `system`, text parts have been joined.
+    """One message of the conversation. The role `developer` is stored as `system`; text parts are joined.
 
-    `tool_calls` are an assistant's; a tool's message answers the call `tool_call_id` of the function `name`.
+    Only assistant messages have `tool_calls`. A tool message is the result of the call `tool_call_id` of the function
+    `name`.
     """
 
     role: Role
@@ -70,11 +71,11 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class SamplingParams:
-    """How one token is chosen. Each field's default makes its step inactive, except temperature 1.
+    """How a token is sampled. The defaults leave the model's distribution unchanged.
 
-    `seed` is always set (fresh entropy where the caller gave none) and signed 64-bit.
-    `logprobs` is the number of alternatives to report beside each token, None for no log-probabilities.
-    `reproducible`: the caller counts on getting the same again, by a seed or by leaving nothing to chance.
+    `seed` is a signed 64-bit integer, random if the caller sent none.
+    `logprobs` is the number of alternatives to report per token, None for no log-probabilities.
+    `reproducible`: the caller sent a seed or parameters that make sampling greedy, and expects the same answer again.
     """
 
     temperature: float = 1.0
@@ -92,8 +93,8 @@ class SamplingParams:
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """One validated request. `max_tokens` None: as many as the context leaves room for. `account`: who pays, by a name
-    that betrays no key; "" where the endpoint asks for none. `hops`: other Oru'els that it came through.
+    """A validated request. `max_tokens` None: as many as fit in the context. `account` identifies the API key without
+    revealing it; "" if no key is required. `hops`: the number of Oru'el instances that it has passed through.
     """
 
     id: str
@@ -115,7 +116,7 @@ class ChatRequest:
 
 @dataclass(frozen=True, slots=True)
 class Alternative:
-    """A token that the model could have chosen; `logprob` is natural, of the model's own distribution."""
+    """A candidate for a token. `logprob` is a natural logarithm, of the model's own distribution."""
 
     id: int
     bytes: bytes
@@ -124,7 +125,7 @@ class Alternative:
 
 @dataclass(frozen=True, slots=True)
 class TokenLogprob:
-    """A token that was chosen, with the most probable tokens at its place, best first."""
+    """A sampled token, with the most probable tokens at its position, best first."""
 
     id: int
     bytes: bytes
@@ -134,9 +135,9 @@ class TokenLogprob:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Token counts of a whole request, over all its choices.
+    """Token counts of a request, over all choices.
 
-    `cached_tokens` are part of `prompt_tokens`: those that were computed already when its first choice started.
+    `cached_tokens` is the part of `prompt_tokens` that was found in the prefix cache when the first choice started.
     """
 
     prompt_tokens: int
@@ -146,7 +147,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class ToolCallDelta:
-    """A piece of the call `index` of its choice. `id` and `name` are set on its first, which has no arguments yet."""
+    """A piece of the call `index` of a choice. Only the first piece has `id` and `name`; it has no arguments."""
 
     index: int
     id: str = ""
@@ -156,12 +157,12 @@ class ToolCallDelta:
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """A piece of one choice. `finish` is set once per choice, on its last delta; `usage` only on the last
-    delta of the request. `model` is the model that answered, `tier` the tier that served.
+    """A piece of one choice. `finish` is set on the last delta of each choice, `usage` on the last delta of the
+    request. `model` is the model that answered, `tier` the tier that served. The first token of a choice yields a delta
+    even if its text is held back.
 
-    `queued` is set on a delta that says nothing else, first of its request: after so many seconds it left the queue,
-    for the `deployment` that answers, which honours the parameters in `differs` otherwise than the contract says.
-    The delta of a choice's first token comes even where its text is still held back.
+    Deltas with `queued` precede the answer and have no content. They report that the request left the queue after
+    `queued` seconds, the `deployment` that answers, and the parameters that it honours differently, `differs`.
     """
 
     choice: int

@@ -1,6 +1,4 @@
-"""The body of POST /v1/chat/completions: its fields in one Object, the rules between them, and the request
-they form.
-"""
+"""Parses and validates the body of POST /v1/chat/completions."""
 
 import secrets
 from collections.abc import Mapping
@@ -38,8 +36,8 @@ CHAT_BODY = Object(FIELDS, required=("model", "messages"))
 
 @dataclass(frozen=True)
 class ChatCall:
-    """A validated body: the request, and how to deliver its answer. `ignored`: the paths of unknown fields that were
-    ignored. `recorded`: what the caller says about itself.
+    """A validated body: the request, and how to deliver its answer. `ignored`: the paths of unknown fields.
+    `recorded`: the fields that are only logged.
     """
 
     request: ChatRequest
@@ -50,7 +48,7 @@ class ChatCall:
 
 
 class Terms(msgspec.Struct, frozen=True):
-    """What parsing a chat body depends on, apart from its bytes."""
+    """What parsing a body depends on, in addition to its bytes."""
 
     models: tuple[ModelCard, ...]
     account: str = ""
@@ -59,14 +57,14 @@ class Terms(msgspec.Struct, frozen=True):
 
 
 def parse_raw_chat(raw: bytes, terms: Terms, catalog: Catalog) -> ChatCall:
-    """`catalog` contains the models of the terms. Raises RequestError whose `param` names the field."""
+    """`catalog` contains the models of `terms`. Raises RequestError, whose `param` names the field."""
     return parse_chat(
         parse_object(raw), catalog, account=terms.account, hops=terms.hops, report_unknown=terms.report_unknown
     )
 
 
 def parse_chat_aside(tokenizers: Tokenizers, question: bytes) -> ChatCall:
-    """The question is the terms as JSON, and the body from the next line on."""
+    """Parses a body in a job. `question` is the terms as JSON, a line break, and the body."""
     head, _, raw = question.partition(b"\n")
     terms = msgspec.json.decode(head, type=Terms)
     return parse_raw_chat(raw, terms, Catalog(terms.models))
@@ -75,7 +73,7 @@ def parse_chat_aside(tokenizers: Tokenizers, question: bytes) -> ChatCall:
 def parse_chat(
     body: object, catalog: Catalog, *, account: str = "", hops: int = 0, report_unknown: bool = False
 ) -> ChatCall:
-    """Raises RequestError whose `param` names the field."""
+    """Raises RequestError, whose `param` names the field."""
     body, ignored = without_unknown(CHAT_BODY, body) if report_unknown else (body, ())
     given = CHAT_BODY.parse(body, "")
     check_fields_together(given)
@@ -133,7 +131,7 @@ def sampling_params(values: Mapping[str, Any]) -> SamplingParams:
 
 
 def check_fields_together(given: Mapping[str, Any]) -> None:
-    """The rules between fields that hold for every model."""
+    """Checks the rules between fields that don't depend on the model."""
     old, new = given.get("max_tokens"), given.get("max_completion_tokens")
     if old is not None and new is not None and old != new:
         raise InvalidParameter(
@@ -153,7 +151,7 @@ def check_fields_together(given: Mapping[str, Any]) -> None:
 
 
 def check_tools(request: ChatRequest, card: ModelCard) -> None:
-    """Raises UnsupportedParameter."""
+    """Raises UnsupportedParameter if the request uses tools and the model does not support them."""
     uses_tools = any(message.tool_calls or message.role == "tool" for message in request.messages)
     if (request.tool_choice.mode != "none" or uses_tools) and not card.calls_tools:
         raise UnsupportedParameter(
@@ -168,7 +166,7 @@ def wants_json(given: Mapping[str, Any]) -> bool:
 
 
 def check_model(given: Mapping[str, Any], card: ModelCard) -> None:
-    """What this particular model does not support."""
+    """Raises RequestError for parameters that this model does not support."""
     tier = given.get("tier", DEFAULTS["tier"])
     if tier not in card.tiers:
         raise InvalidParameter(f'tier is "{tier}", but {card.name} has {" and ".join(card.tiers)}.', param="tier")

@@ -1,4 +1,4 @@
-"""Deltas to the chunks of a stream."""
+"""Converts deltas into the chunks of a stream."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -17,11 +17,11 @@ from oruel.api.chat.completion import (
 from oruel.types import Delta
 
 Fingerprint = Callable[[], str | None]
-"""Of the deployment that answers, which is known once it does."""
+"""Returns the fingerprint of the deployment that answers; call it after the first delta."""
 
 
 class Chunks:
-    """The chunks of one answer. Each choice's first carries its role, its last its finish_reason; then the usage."""
+    """The chunks of one answer. The first chunk of a choice has its role, the last its finish_reason."""
 
     def __init__(self, call: ChatCall, fingerprint: Fingerprint) -> None:
         self._call = call

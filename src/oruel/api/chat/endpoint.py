@@ -1,4 +1,4 @@
-"""POST /v1/chat/completions: a body to a ChatRequest, the backend's deltas to an answer, whole or streamed."""
+"""POST /v1/chat/completions."""
 
 import time
 from collections.abc import AsyncGenerator
@@ -27,7 +27,7 @@ from oruel.types import HOPS, ChatRequest, Delta
 log = structlog.get_logger("oruel.api")
 encode = msgspec.json.Encoder().encode
 
-# As many paths of ignored fields as a header line can bear.
+# The most entries listed in one header.
 MAX_IGNORED_NAMED = 32
 MAX_HOPS = 8
 
@@ -51,14 +51,14 @@ def chat_endpoint(services: Services) -> Endpoint:
             log.info("prompt", request_id=record.id, messages=[[m.role, m.content] for m in call.request.messages])
         deadlines = replace(services.deadlines, timeout=requested_timeout(request.headers))
         deltas = enforce_deadlines(
-            answer_deltas(call.request, services.backend, examiner, record), deadlines, record.started
+            stream_answer(call.request, services.backend, examiner, record), deadlines, record.started
         )
         deltas = record_deltas(deltas, record)
         if call.stream:
             events = stream_events(call, deltas, fingerprint)
             due = deadlines.of_whole(on_loop(record.started)).due
             return EventStream(events, services.heartbeat_seconds, headers, due)
-        answer = await while_connected(request.receive, whole_answer(call, deltas, fingerprint))
+        answer = await while_connected(request.receive, build_completion(call, deltas, fingerprint))
         return Response(encode(answer), headers=headers(), media_type="application/json")
 
     return create_chat_completion
@@ -69,7 +69,7 @@ async def read_call(request: Request, raw: bytes, services: Services) -> ChatCal
     terms = Terms(
         services.catalog.cards,
         record_of(request).account,
-        hops_of(request.headers.get(HOPS, "")),
+        parse_hops(request.headers.get(HOPS, "")),
         services.unknown_fields == "report",
     )
     if is_small(raw):
@@ -79,10 +79,10 @@ async def read_call(request: Request, raw: bytes, services: Services) -> ChatCal
     return await while_connected(request.receive, job)
 
 
-def answer_deltas(
+def stream_answer(
     request: ChatRequest, backend: Backend, examiner: Examiner, record: RequestRecord
 ) -> AsyncGenerator[Delta, None]:
-    """The backend's deltas, after the request's schemas were examined."""
+    """Examines the schemas of the request, if any, before it reaches the backend."""
     return examine_then_answer(request, backend, examiner, record) if has_schemas(request) else backend.stream(request)
 
 
@@ -95,7 +95,9 @@ async def examine_then_answer(
             yield delta
 
 
-async def whole_answer(call: ChatCall, deltas: AsyncGenerator[Delta, None], fingerprint: Fingerprint) -> ChatCompletion:
+async def build_completion(
+    call: ChatCall, deltas: AsyncGenerator[Delta, None], fingerprint: Fingerprint
+) -> ChatCompletion:
     choices: dict[int, list[Delta]] = {index: [] for index in range(call.request.n)}
     async with aclosing(deltas):
         async for delta in deltas:
@@ -116,7 +118,7 @@ async def whole_answer(call: ChatCall, deltas: AsyncGenerator[Delta, None], fing
 async def stream_events(
     call: ChatCall, deltas: AsyncGenerator[Delta, None], fingerprint: Fingerprint
 ) -> AsyncGenerator[bytes, None]:
-    """The events of each delta, together; none for a delta that shows nothing yet."""
+    """Yields the events of each delta as one block of bytes, empty if the delta shows nothing yet."""
     chunks = Chunks(call, fingerprint)
     async with aclosing(deltas):
         async for delta in deltas:
@@ -124,7 +126,7 @@ async def stream_events(
 
 
 async def record_deltas(deltas: AsyncGenerator[Delta, None], record: RequestRecord) -> AsyncGenerator[Delta, None]:
-    """The same deltas, less the one that only says that the request left the queue: no caller is shown it."""
+    """Records each delta. Drops the one that only reports `queued`, which has no content for the caller."""
     async with aclosing(deltas):
         async for delta in deltas:
             record.answered(delta)
@@ -132,7 +134,7 @@ async def record_deltas(deltas: AsyncGenerator[Delta, None], record: RequestReco
                 yield delta
 
 
-def hops_of(header: str) -> int:
+def parse_hops(header: str) -> int:
     """Raises RoutedInCircles."""
     hops = int(header[:4]) if header.isascii() and header.isdigit() else 0
     if hops > MAX_HOPS:
