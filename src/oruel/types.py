@@ -1,6 +1,6 @@
-"""The shared data types: a chat request, and the deltas of its answer."""
+"""The types that the whole package shares: a chat request, and the deltas of its answer."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -11,13 +11,15 @@ UpstreamKind = Literal["vllm", "sglang", "llama-server", "openai", "oruel"]
 ToolMode = Literal["none", "auto", "required"]
 
 
-# The header that counts the Oru'el instances a request has passed through.
+# The header that counts the Oru'el instances that a request has passed through.
 HOPS = "x-oruel-hops"
 
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A function that the model may call. `parameters` is a JSON Schema of type object; `strict` enforces all of it."""
+    """A function that the model may call. `parameters` is the JSON Schema of its arguments, an object. With `strict`,
+    the arguments satisfy every keyword of the schema.
+    """
 
     name: str
     description: str = ""
@@ -36,7 +38,9 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class ToolChoice:
-    """Whether the model calls functions. `names` are the callable ones: all declared functions unless one was named."""
+    """Whether the model may or must call functions. `names` are the functions that it may call: all declared ones, or
+    the one that the request names.
+    """
 
     mode: ToolMode = "none"
     names: tuple[str, ...] = ()
@@ -44,7 +48,9 @@ class ToolChoice:
 
 @dataclass(frozen=True, slots=True)
 class ResponseFormat:
-    """All fields but `type` are those of json_schema. `name` and `description` are only forwarded to other servers."""
+    """Every field but `type` belongs to json_schema. `name` and `description` are for upstream servers, which may show
+    them to their model.
+    """
 
     type: Literal["text", "json_object", "json_schema"] = "text"
     schema: Mapping[str, Any] = field(default_factory=dict)
@@ -55,10 +61,9 @@ class ResponseFormat:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message of the conversation. The role `developer` is stored as `system`; text parts are joined.
+    """One message of the conversation. A `developer` message is already a `system` message, and text parts are joined.
 
-    Only assistant messages have `tool_calls`. A tool message is the result of the call `tool_call_id` of the function
-    `name`.
+    Only assistant messages have `tool_calls`. A tool message answers the call `tool_call_id` of the function `name`.
     """
 
     role: Role
@@ -71,11 +76,11 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class SamplingParams:
-    """How a token is sampled. The defaults leave the model's distribution unchanged.
+    """How one token is chosen. The defaults leave the model's distribution unchanged.
 
-    `seed` is a signed 64-bit integer, random if the caller sent none.
-    `logprobs` is the number of alternatives to report per token, None for no log-probabilities.
-    `reproducible`: the caller sent a seed or parameters that make sampling greedy, and expects the same answer again.
+    `seed` is a signed 64-bit integer, random if the caller gave none.
+    `logprobs` is the number of alternatives to report for each token; None disables log-probabilities.
+    `reproducible` is true if the caller gave a seed or chose greedy sampling, and so expects the same text again.
     """
 
     temperature: float = 1.0
@@ -93,8 +98,9 @@ class SamplingParams:
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """A validated request. `max_tokens` None: as many as fit in the context. `account` identifies the API key without
-    revealing it; "" if no key is required. `hops`: the number of Oru'el instances that it has passed through.
+    """One validated request. `max_tokens` None means as many as fit into the context window. `account` identifies the
+    caller without revealing the key; it is "" on an endpoint without keys. `hops` counts the Oru'el instances that the
+    request has passed through.
     """
 
     id: str
@@ -116,7 +122,9 @@ class ChatRequest:
 
 @dataclass(frozen=True, slots=True)
 class Alternative:
-    """A candidate for a token. `logprob` is a natural logarithm, of the model's own distribution."""
+    """A token that the model could have chosen. `logprob` is its natural log-probability in the model's own
+    distribution.
+    """
 
     id: int
     bytes: bytes
@@ -125,7 +133,7 @@ class Alternative:
 
 @dataclass(frozen=True, slots=True)
 class TokenLogprob:
-    """A sampled token, with the most probable tokens at its position, best first."""
+    """A chosen token, with the most probable tokens at its position, best first."""
 
     id: int
     bytes: bytes
@@ -135,9 +143,9 @@ class TokenLogprob:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Token counts of a request, over all choices.
+    """Token counts of a whole request, over all its choices.
 
-    `cached_tokens` is the part of `prompt_tokens` that was found in the prefix cache when the first choice started.
+    `cached_tokens` are the `prompt_tokens` that were already in the KV cache when the first choice started.
     """
 
     prompt_tokens: int
@@ -147,7 +155,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class ToolCallDelta:
-    """A piece of the call `index` of a choice. Only the first piece has `id` and `name`; it has no arguments."""
+    """A piece of call number `index` of a choice. The first piece of a call has `id` and `name` and no arguments."""
 
     index: int
     id: str = ""
@@ -156,13 +164,22 @@ class ToolCallDelta:
 
 
 @dataclass(frozen=True, slots=True)
-class Delta:
-    """A piece of one choice. `finish` is set on the last delta of each choice, `usage` on the last delta of the
-    request. `model` is the model that answered, `tier` the tier that served. The first token of a choice yields a delta
-    even if its text is held back.
+class Accepted:
+    """The beginning of an answer: the request has left the queue after `queued` seconds, and `deployment` answers it,
+    which honours the parameters in `differs` differently from the contract. If that deployment fails before its first
+    delta, the next one's Accepted follows.
+    """
 
-    Deltas with `queued` precede the answer and have no content. They report that the request left the queue after
-    `queued` seconds, the `deployment` that answers, and the parameters that it honours differently, `differs`.
+    queued: float = 0.0
+    deployment: str = ""
+    differs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """A part of one choice. `finish` is set once per choice, on its last delta; `usage` only on the last delta of the
+    request. `model` is the model that answered, `tier` the tier that served. The delta of a choice's first token comes
+    even if its text is still held back.
     """
 
     choice: int
@@ -174,6 +191,7 @@ class Delta:
     logprobs: tuple[TokenLogprob, ...] = ()
     finish: FinishReason | None = None
     usage: Usage | None = None
-    queued: float | None = None
-    deployment: str = ""
-    differs: tuple[str, ...] = ()
+
+
+Answer = AsyncGenerator[Accepted | Delta, None]
+"""Begins with an Accepted; deltas follow."""

@@ -20,6 +20,7 @@ from oruel.errors import (
     UpstreamUnavailable,
 )
 from oruel.types import (
+    Accepted,
     ChatRequest,
     Delta,
     Message,
@@ -29,6 +30,7 @@ from oruel.types import (
     UpstreamKind,
     Usage,
 )
+from tests.fakes import deltas_of
 from tests.stub_server import DONE, HANG, HEAD, Stub, chunk, event, saying, status, stub_server, usage
 
 pytestmark = pytest.mark.anyio
@@ -55,7 +57,7 @@ async def answered(
         backend = UpstreamBackend(
             client, stub.base_url, kind, model="mine", upstream_model="theirs", key=key, timeouts=QUICK
         )
-        return [delta async for delta in backend.stream(request) if delta.queued is None]
+        return await deltas_of(backend.stream(request))
 
 
 def text(deltas: list[Delta]) -> str:
@@ -296,10 +298,11 @@ async def test_the_last_text_does_not_wait_for_the_usage(stub: Stub) -> None:
     begun = asyncio.get_running_loop().time()
     async with upstream_client() as client:
         backend = UpstreamBackend(client, stub.base_url, "vllm", model="mine", upstream_model="theirs")
-        async for delta in backend.stream(REQUEST):
-            if delta.text:
+        async for item in backend.stream(REQUEST):
+            if isinstance(item, Delta) and item.text:
                 assert asyncio.get_running_loop().time() - begun < 0.5
-    assert delta.usage == Usage(3, 1)
+    assert isinstance(item, Delta)
+    assert item.usage == Usage(3, 1)
 
 
 @pytest.mark.parametrize(
@@ -381,7 +384,7 @@ async def test_differences_of_an_upstream_oruel_are_forwarded(stub: Stub) -> Non
     stub.script = [head, *saying("a")[1:]]
     async with upstream_client() as client:
         backend = UpstreamBackend(client, stub.base_url, "oruel", model="mine", upstream_model="theirs")
-        told = [delta.differs async for delta in backend.stream(REQUEST) if delta.queued is not None]
+        told = [item.differs async for item in backend.stream(REQUEST) if isinstance(item, Accepted)]
     assert told == [(), ("seed", "top_p")]
 
 
@@ -408,7 +411,7 @@ async def test_a_connection_is_reused_until_the_server_closes_it(answers: int | 
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
         backend = UpstreamBackend(client, url, "vllm", model="mine", upstream_model="theirs")
         for _ in range(5):
-            assert text([delta async for delta in backend.stream(REQUEST)]) == "a"
+            assert text(await deltas_of(backend.stream(REQUEST))) == "a"
         assert served == connections
 
 
@@ -448,8 +451,10 @@ async def test_closing_the_stream_aborts_the_upstream_request(stub: Stub) -> Non
     async with upstream_client() as client:
         backend = UpstreamBackend(client, stub.base_url, "vllm", model="mine", upstream_model="theirs")
         stream = backend.stream(REQUEST)
-        assert (await anext(stream)).queued == 0
-        assert (await anext(stream)).text == "a"
+        assert await anext(stream) == Accepted()
+        delta = await anext(stream)
+        assert isinstance(delta, Delta)
+        assert delta.text == "a"
         await stream.aclose()
     for _ in range(100):
         if stub.left:

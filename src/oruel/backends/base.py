@@ -1,14 +1,13 @@
 """The protocol that everything that answers chat requests implements. To add behaviour, wrap a Backend."""
 
-from collections.abc import AsyncGenerator
 from typing import Protocol
 
-from oruel.types import ChatRequest, Delta
+from oruel.types import Answer, ChatRequest
 
 
 class Backend(Protocol):
-    def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
-        """Yields the deltas of the answer. To cancel the request, close the generator.
+    def stream(self, request: ChatRequest) -> Answer:
+        """The answer: Accepted, then deltas. Closing the generator cancels the request; there is no other way to abort.
 
         Raises RequestError before the first delta if the request is invalid, ServerError at any time.
         """

@@ -1,7 +1,6 @@
 """The embedded engine as a Backend: tokenizes messages, generates tokens, and converts them into deltas."""
 
 import json
-from collections.abc import AsyncGenerator
 
 from oruel.backends.preparation import (
     ContextWindow,
@@ -21,7 +20,7 @@ from oruel.text.answer.choice import ChoicePiece, ChoiceText
 from oruel.text.formats.reasoning import State
 from oruel.text.prompt.budget import SHORT
 from oruel.text.tokenizer import Tokenizer
-from oruel.types import ChatRequest, Delta, Usage
+from oruel.types import Accepted, Answer, ChatRequest, Delta, Usage
 
 # Longer conversations and schemas take milliseconds to prepare, which would block the event loop.
 INLINE_BYTES = 4096
@@ -54,8 +53,8 @@ class LocalBackend:
         self._window = window
         self._shares_with_all = shares_with_all
 
-    async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
-        # Checked before tokenizing the prompt, so that a full server does no work for requests that it refuses.
+    async def stream(self, request: ChatRequest) -> Answer:
+        # Checked before the prompt is tokenised, so that a full server spends nothing on requests that it refuses.
         self._engine.require_room(request.n)
         prepared = await self._prepare(request)
         max_tokens = self._clamp(request.max_tokens, len(prepared.tokens))
@@ -72,7 +71,7 @@ class LocalBackend:
         ) as generation:
             place = await generation.started()
             differs = prepared.left_out if self._tokenizer.has_template else (NO_TEMPLATE, *prepared.left_out)
-            yield Delta(0, self._window.model, request.tier, queued=place.queued, differs=differs)
+            yield Accepted(place.queued, differs=differs)
             ended = 0
             while ended < request.n:
                 for index, piece in await self._next_pieces(generation, choices):

@@ -1,7 +1,7 @@
 """Another OpenAI-compatible server as a Backend: validates its stream and forwards it as it arrives."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TypeVar
@@ -13,7 +13,7 @@ from oruel.backends.upstream_body import upstream_body
 from oruel.backends.upstream_failure import one_line, upstream_error
 from oruel.backends.upstream_stream import UpstreamStream, unreadable_as_failure
 from oruel.errors import UpstreamFailed, UpstreamTimedOut, UpstreamUnavailable
-from oruel.types import HOPS, ChatRequest, Delta, UpstreamKind
+from oruel.types import HOPS, Accepted, Answer, ChatRequest, UpstreamKind
 
 T = TypeVar("T")
 
@@ -71,26 +71,23 @@ class UpstreamBackend:
         self._headers = HEADERS | ({"authorization": f"Bearer {key}"} if key else {})
         self._timeouts = timeouts
 
-    async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
-        """Merges events that arrive together into one delta per choice. Raises UpstreamFailed, UpstreamUnavailable,
-        Overloaded, and InvalidParameter or ContextLengthExceeded if the other server rejects the request as invalid.
+    async def stream(self, request: ChatRequest) -> Answer:
+        """Events that arrive together become one delta per choice. Raises UpstreamFailed, Overloaded, or the other
+        server's verdict on the caller's mistake: InvalidParameter, ContextLengthExceeded.
         """
-        # Requests to other servers are not queued here.
-        yield self._queue_delta(request)
+        # There is no queue of ours in front of another server.
+        yield Accepted()
         answer = UpstreamStream(request, self._model)
         wait = EventTimeout(self._timeouts.first_token)
         async with self._open_response(request, wait) as response:
             if differs := differs_of(response):
-                yield self._queue_delta(request, differs)
+                yield Accepted(differs=differs)
             while not answer.is_over and (data := await next_bytes(response, wait, answer)):
                 for delta in answer.feed(data):
                     yield delta
                 wait = self._next_wait(wait, answer)
             yield answer.finish()
             await drain(response)
-
-    def _queue_delta(self, request: ChatRequest, differs: tuple[str, ...] = ()) -> Delta:
-        return Delta(0, self._model, request.tier, queued=0.0, differs=differs)
 
     @asynccontextmanager
     async def _open_response(self, request: ChatRequest, wait: "EventTimeout") -> AsyncIterator[aiohttp.ClientResponse]:

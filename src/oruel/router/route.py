@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from oruel.backends.abilities import ParameterSupport, verdict
 from oruel.backends.base import Backend
-from oruel.router.circuit_breaker import BreakerTrial, CircuitBreaker
+from oruel.router.circuit_breaker import CircuitBreaker, InFlight
 from oruel.router.deployment import Deployment, UpstreamSource
 from oruel.router.latency import FirstTokenLatency
 from oruel.router.ranking import Candidate
@@ -41,52 +41,40 @@ class Route:
             differs=self.verdict(request).differs,
         )
 
-    def use(self, now: float) -> "Use":
-        """Records that a request starts."""
-        use = Use(self, self.breaker.begin(now), self.running)
+    def send(self, now: float) -> InFlight:
+        """Records a request. `end` has to be called for it, whatever the outcome."""
+        sent = self.breaker.begin(now)
+        sent.behind = self.running
         self.running += 1
         self.asked += 1
-        return use
+        return sent
 
+    def begin(self, sent: InFlight, now: float) -> None:
+        """The first token arrived."""
+        sent.has_begun = True
+        self._measure(sent, now)
+        self.breaker.answer(sent)
 
-@dataclass(slots=True)
-class Use:
-    """One request of a route, started while `behind` others were running. Call `end` after every outcome."""
+    def fail(self, sent: InFlight, now: float) -> None:
+        self.failed += 1
+        if isinstance(self.deployment.source, UpstreamSource):
+            self.breaker.fail(sent, now)
 
-    route: Route
-    trial: BreakerTrial
-    behind: int
-    has_begun: bool = False
-
-    def begin(self, now: float) -> None:
-        """Records the first token."""
-        self.has_begun = True
-        self._measure(now)
-        self.route.breaker.answer(self.trial)
-
-    def succeed(self) -> None:
-        self.route.breaker.succeed(self.trial)
-
-    def fail(self, now: float) -> None:
-        self.route.failed += 1
-        if isinstance(self.route.deployment.source, UpstreamSource):
-            self.route.breaker.fail(self.trial, now)
-
-    def abandon(self, now: float) -> None:
-        """Records that the caller disconnected or a deadline passed. Before the first token, the time waited is a lower
-        bound of the latency, and the request counts as failed if it exceeds half of the first token timeout.
+    def abandon(self, sent: InFlight, now: float) -> None:
+        """The caller left, or a deadline passed. Without a token, the latency is at least the time that passed; after
+        half of the deployment's time for a first token, the request counts as failed.
         """
-        if self.has_begun:
+        if sent.has_begun:
             return
-        waited = now - self.trial.began
-        if waited > (self.route.latency.expected(now) or 0.0) * (1 + self.behind):
-            self._measure(now)
-        if 2 * waited > self.route.deployment.first_token_seconds:
-            self.fail(now)
+        waited = now - sent.began
+        if waited > (self.latency.expected(now) or 0.0) * (1 + sent.behind):
+            self._measure(sent, now)
+        if 2 * waited > self.deployment.first_token_seconds:
+            self.fail(sent, now)
 
-    def end(self) -> None:
-        self.route.breaker.leave(self.trial)
-        self.route.running -= 1
+    def end(self, sent: InFlight) -> None:
+        self.breaker.leave(sent)
+        self.running -= 1
 
-    def _measure(self, now: float) -> None:
-        self.route.latency.measure(now - self.trial.began, self.behind, now)
+    def _measure(self, sent: InFlight, now: float) -> None:
+        self.latency.measure(now - sent.began, sent.behind, now)

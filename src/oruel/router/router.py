@@ -3,7 +3,7 @@
 import math
 import time
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 
 import structlog
@@ -22,7 +22,7 @@ from oruel.router.ranking import Candidate, is_able, rank
 from oruel.router.refusals import not_served
 from oruel.router.retries import RetryBudget
 from oruel.router.route import Route
-from oruel.types import ChatRequest, Delta
+from oruel.types import Answer, ChatRequest
 
 PREFIX_CHARACTERS = 1024
 # Errors that depend on the deployment: its context may be too short, or it may differ in a parameter.
@@ -48,7 +48,7 @@ class Router:
         self._clock = clock
         self._retries: defaultdict[str, RetryBudget] = defaultdict(RetryBudget)
 
-    async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
+    async def stream(self, request: ChatRequest) -> Answer:
         model = self._catalog.resolve(request.model).name
         able = self._able_routes(request, self._routes[model])
         budget = self._retries[model]
@@ -59,9 +59,9 @@ class Router:
                 break
             attempt = Attempt(route, candidate, self._clock)
             try:
-                async with aclosing(attempt.deltas(request)) as deltas:
-                    async for delta in deltas:
-                        yield delta
+                async with aclosing(attempt.answer(request)) as answer:
+                    async for item in answer:
+                        yield item
                 return
             except TO_RETRY as error:
                 log_failure(request, route, error)

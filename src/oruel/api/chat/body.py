@@ -1,4 +1,6 @@
-"""Parses and validates the body of POST /v1/chat/completions."""
+"""The body of POST /v1/chat/completions: the kinds of its fields, the rules between fields, and the ChatRequest that
+they form.
+"""
 
 import secrets
 from collections.abc import Mapping
@@ -36,8 +38,8 @@ CHAT_BODY = Object(FIELDS, required=("model", "messages"))
 
 @dataclass(frozen=True)
 class ChatCall:
-    """A validated body: the request, and how to deliver its answer. `ignored`: the paths of unknown fields.
-    `recorded`: the fields that are only logged.
+    """A validated body: the request, and how to deliver its answer. `ignored`: the paths of unknown fields that were
+    ignored. `recorded`: fields to log with the request, such as user.
     """
 
     request: ChatRequest
@@ -48,7 +50,7 @@ class ChatCall:
 
 
 class Terms(msgspec.Struct, frozen=True):
-    """What parsing a body depends on, in addition to its bytes."""
+    """What parsing a chat body depends on besides its bytes."""
 
     models: tuple[ModelCard, ...]
     account: str = ""
@@ -64,7 +66,7 @@ def parse_raw_chat(raw: bytes, terms: Terms, catalog: Catalog) -> ChatCall:
 
 
 def parse_chat_aside(tokenizers: Tokenizers, question: bytes) -> ChatCall:
-    """Parses a body in a job. `question` is the terms as JSON, a line break, and the body."""
+    """`question`: the Terms as JSON on the first line, then the body."""
     head, _, raw = question.partition(b"\n")
     terms = msgspec.json.decode(head, type=Terms)
     return parse_raw_chat(raw, terms, Catalog(terms.models))
@@ -131,32 +133,37 @@ def sampling_params(values: Mapping[str, Any]) -> SamplingParams:
 
 
 def check_fields_together(given: Mapping[str, Any]) -> None:
-    """Checks the rules between fields that don't depend on the model."""
+    """The rules between fields that hold for every model."""
     old, new = given.get("max_tokens"), given.get("max_completion_tokens")
     if old is not None and new is not None and old != new:
         raise InvalidParameter(
-            f"max_tokens is {old} and max_completion_tokens is {new}; they are one parameter. Send one of them.",
+            f"max_tokens is {old} and max_completion_tokens is {new}; they are the same parameter. Send one of them.",
             param="max_completion_tokens",
         )
     if given.get("top_logprobs") and not given.get("logprobs"):
-        raise InvalidParameter("top_logprobs requires logprobs: true.", param="top_logprobs")
+        raise InvalidParameter(
+            "top_logprobs requires logprobs: true. Send it as well, or leave top_logprobs out.", param="top_logprobs"
+        )
     if wants_json(given) and not any("json" in message.content.lower() for message in given["messages"]):
         raise InvalidParameter(
-            "response_format is json_object, but none of the messages mentions JSON. Ask for it there, "
-            "too: otherwise the model fills the object with anything.",
+            "response_format is json_object, but no message mentions JSON. Instruct the model to output JSON in a "
+            "message; otherwise it fills the object with anything.",
             param="messages",
         )
     if "stream_options" in given and not given.get("stream"):
-        raise InvalidParameter("stream_options requires stream: true.", param="stream_options")
+        raise InvalidParameter(
+            "stream_options requires stream: true. Send it as well, or leave stream_options out.",
+            param="stream_options",
+        )
 
 
 def check_tools(request: ChatRequest, card: ModelCard) -> None:
-    """Raises UnsupportedParameter if the request uses tools and the model does not support them."""
+    """Raises UnsupportedParameter."""
     uses_tools = any(message.tool_calls or message.role == "tool" for message in request.messages)
     if (request.tool_choice.mode != "none" or uses_tools) and not card.calls_tools:
         raise UnsupportedParameter(
-            f"{card.name} does not support tools: its chat template cannot describe them. Leave tools out, or have the "
-            "operator set tool_prompt to generic.",
+            f"{card.name} does not support tools: its chat template cannot describe them. Leave tools out, or ask the "
+            "operator to set tool_prompt to generic.",
             param="tools" if request.tools else "messages",
         )
 
@@ -166,21 +173,22 @@ def wants_json(given: Mapping[str, Any]) -> bool:
 
 
 def check_model(given: Mapping[str, Any], card: ModelCard) -> None:
-    """Raises RequestError for parameters that this model does not support."""
+    """Raises InvalidParameter or UnsupportedParameter for what this model does not support."""
     tier = given.get("tier", DEFAULTS["tier"])
     if tier not in card.tiers:
-        raise InvalidParameter(f'tier is "{tier}", but {card.name} has {" and ".join(card.tiers)}.', param="tier")
+        raise InvalidParameter(f'tier is "{tier}", but {card.name} supports {" and ".join(card.tiers)}.', param="tier")
     foreign = max(given.get("logit_bias", ()), default=0)
     if card.vocabulary_size is not None and foreign >= card.vocabulary_size:
         raise InvalidParameter(
-            f"logit_bias names token {foreign}, but the last token of {card.name} is {card.vocabulary_size - 1}. "
-            "POST /tokenize shows the ids of a text.",
+            f"logit_bias names token {foreign}, but the highest token id of {card.name} is {card.vocabulary_size - 1}. "
+            "POST /tokenize returns the ids of a text.",
             param="logit_bias",
         )
     wanted = given.get("response_format", DEFAULTS["response_format"])["type"]
     if wanted != "text" and not card.writes_json:
         raise UnsupportedParameter(
-            f"response_format is {wanted}, but {card.name} lacks tokens that JSON needs.", param="response_format"
+            f"response_format is {wanted}, but the vocabulary of {card.name} lacks tokens that JSON needs. Send text.",
+            param="response_format",
         )
     check_template_kwargs(given.get("chat_template_kwargs", {}), card)
 
@@ -190,7 +198,7 @@ def check_template_kwargs(kwargs: Mapping[str, Any], card: ModelCard) -> None:
         if name not in card.template_kwargs:
             allowed = ", ".join(card.template_kwargs) or "none"
             raise UnsupportedParameter(
-                f"chat_template_kwargs.{abbreviate(name)} can't be honoured: {card.name} allows {allowed}."
+                f"chat_template_kwargs.{abbreviate(name)} is not supported. {card.name} allows {allowed}."
                 f"{nearest(name, card.template_kwargs)}",
                 param=f"chat_template_kwargs.{abbreviate(name)}",
             )

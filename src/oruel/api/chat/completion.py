@@ -1,4 +1,4 @@
-"""The JSON of answers and chunks: OpenAI's, with the additional field `tier`."""
+"""The shapes of answers: OpenAI's, with `tier` beside `model`."""
 
 from collections.abc import Iterable
 from typing import Any, Literal
@@ -8,7 +8,7 @@ from msgspec import UNSET, UnsetType
 
 from oruel.types import Alternative, Delta, FinishReason, Tier, TokenLogprob, ToolCallDelta, Usage
 
-# OpenAI reports this value for very small probabilities; JSON has no infinity.
+# OpenAI's number for a probability too small to state; JSON has no infinity.
 LOWEST_LOGPROB = -9999.0
 
 
@@ -19,7 +19,7 @@ class TopLogprob(msgspec.Struct):
 
 
 class ContentLogprob(msgspec.Struct):
-    """`token` is `bytes` as text. `logprob` is a natural logarithm, of the model's own distribution."""
+    """`token` is `bytes` as text; `logprob` is natural, of the model's own distribution."""
 
     token: str
     logprob: float
@@ -55,7 +55,7 @@ class AnswerCall(msgspec.Struct, kw_only=True):
 
 
 class AnswerMessage(msgspec.Struct, kw_only=True):
-    """`content` is null if the answer has only calls. `annotations` is part of OpenAI's format and always empty."""
+    """`content` is null in an answer that is nothing but calls. `annotations` are OpenAI's, of which there are none."""
 
     role: Literal["assistant"] = "assistant"
     content: str | None
@@ -91,7 +91,7 @@ class ChunkFunction(msgspec.Struct):
 
 
 class ChunkCall(msgspec.Struct):
-    """Only the first chunk of a call has `id`, `type` and the function's name."""
+    """`id`, `type` and the function's name come with the first of a call."""
 
     index: int
     function: ChunkFunction
@@ -114,7 +114,7 @@ class ChunkChoice(msgspec.Struct):
 
 
 class ChatCompletionChunk(msgspec.Struct, kw_only=True):
-    """With include_usage, `usage` is null except on the last chunk. Without, only the last chunk has it."""
+    """`usage` is absent, null or set, as stream_options.include_usage asks."""
 
     id: str
     object: Literal["chat.completion.chunk"] = "chat.completion.chunk"
@@ -149,7 +149,7 @@ def top_logprob(token: TokenLogprob | Alternative) -> TopLogprob:
 
 
 def answer_message(deltas: list[Delta]) -> AnswerMessage:
-    calls = join_calls(piece for delta in deltas for piece in delta.tool_calls)
+    calls = joined_calls(piece for delta in deltas for piece in delta.tool_calls)
     content = "".join(delta.text for delta in deltas)
     reasoning = "".join(delta.reasoning for delta in deltas)
     return AnswerMessage(
@@ -159,7 +159,7 @@ def answer_message(deltas: list[Delta]) -> AnswerMessage:
     )
 
 
-def join_calls(pieces: Iterable[ToolCallDelta]) -> list[AnswerCall]:
+def joined_calls(pieces: Iterable[ToolCallDelta]) -> list[AnswerCall]:
     calls: list[AnswerCall] = []
     for piece in pieces:
         if piece.name:
@@ -175,7 +175,7 @@ def chunk_call(piece: ToolCallDelta) -> ChunkCall:
 
 
 def answer_choice(index: int, deltas: list[Delta], *, with_logprobs: bool) -> AnswerChoice:
-    """Builds a choice of an unstreamed answer from all its deltas, of which the last has `finish`."""
+    """One choice of an unstreamed answer, from all its deltas; the last of them carries `finish`."""
     finish = deltas[-1].finish
     assert finish is not None, "a choice ends with the delta that carries its finish"
     tokens = [token for delta in deltas for token in delta.logprobs]
