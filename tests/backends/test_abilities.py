@@ -1,5 +1,5 @@
 """For every parameter of the contract and every kind of server: exact, different or refused. `python -m
-tests.backends.test_abilities` rewrites the table of docs/scaling.md from what the code knows.
+tests.backends.test_abilities` regenerates the table of docs/scaling.md.
 """
 
 import re
@@ -137,7 +137,7 @@ ROWS: list[tuple[Fields, str]] = [
 ]
 
 NOT_SERVED: list[Fields] = [{"trace": {"top": 1}}]
-"""Refused at the door, whatever stands behind it."""
+"""Refused by validation, for every kind of server."""
 
 CASES = [
     pytest.param(kind, fields, OF_SIGN[sign], id=f"{kind}-{str(fields)[:60]}")
@@ -156,30 +156,30 @@ def judged(found: ParameterSupport, name: str) -> str:
 
 
 @pytest.mark.parametrize(("kind", "fields", "expected"), CASES)
-def test_what_a_kind_makes_of_a_parameter(kind: UpstreamKind, fields: Fields, expected: str) -> None:
+def test_each_kind_supports_each_parameter_as_listed(kind: UpstreamKind, fields: Fields, expected: str) -> None:
     assert judged(verdict(kind, request_of(**fields)), next(iter(fields))) == expected
 
 
 @pytest.mark.parametrize("fields", [fields for fields, _ in ROWS], ids=lambda fields: str(fields)[:60])
-def test_nothing_is_named_that_a_request_does_not_ask_for(fields: Fields) -> None:
+def test_only_parameters_of_the_request_are_listed(fields: Fields) -> None:
     for kind in KINDS:
         found = verdict(kind, request_of(**fields))
         assert fields.keys() >= {*found.differs, *found.refused}
         assert not set(found.differs) & set(found.refused)
 
 
-def test_no_parameter_of_the_contract_lacks_a_row() -> None:
+def test_every_parameter_of_the_contract_has_a_row() -> None:
     assert {next(iter(fields)) for fields, _ in ROWS} == {one.name for one in PARAMETERS if one.served}
     assert {next(iter(fields)) for fields in NOT_SERVED} == {one.name for one in PARAMETERS if not one.served}
 
 
 @pytest.mark.parametrize("fields", NOT_SERVED, ids=str)
-def test_what_this_version_does_not_serve_reaches_no_server(fields: Fields) -> None:
+def test_unsupported_fields_reach_no_server(fields: Fields) -> None:
     with pytest.raises(UnsupportedParameter, match=next(iter(fields))):
         request_of(**fields)
 
 
-def test_every_limit_is_met_by_a_row_and_names_a_parameter() -> None:
+def test_every_limit_names_a_parameter_and_has_a_row() -> None:
     met = {
         (kind, outcome, name)
         for fields, _ in ROWS
@@ -193,7 +193,7 @@ def test_every_limit_is_met_by_a_row_and_names_a_parameter() -> None:
 
 
 def lines(name: str) -> Iterator[str]:
-    """Of the table: what holds for several kinds is said once."""
+    """Rows of the table. Kinds with the same limit share a row."""
     kinds_of: dict[str, list[str]] = {}
     for of, outcome in ((DIFFERS, ""), (REFUSED, "refused")):
         for kind in KINDS:
@@ -208,7 +208,7 @@ def table() -> str:
     return "\n".join(["| parameter | kind | when, and what differs |", "|---|---|---|", *rows, ""])
 
 
-def test_the_table_of_kinds_is_what_the_code_knows() -> None:
+def test_the_documented_table_matches_the_code() -> None:
     assert TABLE.findall(SCALING.read_text()) == [table()], "rewrite it: python -m tests.backends.test_abilities"
 
 

@@ -1,4 +1,4 @@
-"""A real server in front of hostile ones: each failure is counted, another server answers, and the client sees JSON."""
+"""A server in front of adversarial ones: each failure counts, another server answers, and errors are JSON."""
 
 import re
 from collections.abc import AsyncIterator
@@ -60,7 +60,7 @@ async def failures(client: httpx2.AsyncClient, deployment: str) -> float:
 
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES.keys())
-async def test_another_server_answers_instead_of_a_hostile_one(client: httpx2.AsyncClient, name: str) -> None:
+async def test_another_server_answers_instead_of_an_adversarial_one(client: httpx2.AsyncClient, name: str) -> None:
     whole = await asked(client, name)
     assert (whole.status_code, whole.json()["choices"][0]["message"]["content"]) == (200, "fine")
     streamed = await asked(client, name, stream=True)
@@ -71,7 +71,7 @@ async def test_another_server_answers_instead_of_a_hostile_one(client: httpx2.As
 
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES.keys())
-async def test_a_hostile_server_alone_is_left_alone_after_three_failures(client: httpx2.AsyncClient, name: str) -> None:
+async def test_an_adversarial_server_is_paused_after_three_failures(client: httpx2.AsyncClient, name: str) -> None:
     answers = [await asked(client, f"{name}-alone", stream=stream) for stream in (False, True, False, True)]
     for answer in answers:
         assert answer.headers["content-type"] == "application/json"

@@ -1,4 +1,4 @@
-"""The embedded engine behind the one seam: what a request's deltas add up to, over a random-weights model."""
+"""The embedded engine as a backend, with a model of random weights."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -23,7 +23,7 @@ from tests.gguf_models import llama_model
 pytestmark = pytest.mark.model
 
 CONTEXT = 256
-# The random model's ends, biased away, so that texts are as long as they are asked to be.
+# Excludes the end tokens of the random model, so that texts reach max_tokens.
 ENDLESS = SamplingParams(temperature=1.2, seed=3, logit_bias={376: -100.0, 378: -100.0}, logprobs=0)
 REQUEST = ChatRequest("id", "llama", (Message("user", "Hello"),), ENDLESS, max_tokens=80)
 
@@ -71,7 +71,7 @@ def text(deltas: list[Delta], choice: int = 0) -> str:
     return "".join(delta.text for delta in deltas if delta.choice == choice)
 
 
-def test_every_choice_finishes_once_and_the_last_delta_alone_has_the_usage(path: Path) -> None:
+def test_every_choice_finishes_once_and_only_the_last_delta_has_usage(path: Path) -> None:
     (deltas,) = answers(path, replace(REQUEST, n=3))
     assert sorted(delta.choice for delta in deltas if delta.finish) == [0, 1, 2]
     assert [delta.usage is not None for delta in deltas] == [False] * (len(deltas) - 1) + [True]
@@ -80,14 +80,14 @@ def test_every_choice_finishes_once_and_the_last_delta_alone_has_the_usage(path:
     assert len({text(deltas, choice) for choice in range(3)}) == 3
 
 
-def test_a_stop_cuts_the_text_before_it_and_usage_ends_with_the_token_that_completed_it(path: Path) -> None:
+def test_a_stop_cuts_the_text_and_usage_ends_with_its_last_token(path: Path) -> None:
     (whole,) = answers(path, REQUEST)
     pieces = [entry.bytes for delta in whole for entry in delta.logprobs]
     assert len(pieces) == 80
     full = text(whole)
     stop = full[20:23]
     start = full.index(stop)
-    # The shortest run of tokens whose text holds the whole stop, by brute force.
+    # The fewest tokens whose text contains the whole stop string, by brute force.
     needed = next(n for n in range(81) if stop in b"".join(pieces[:n]).decode(errors="replace"))
     (stopped,) = answers(path, replace(REQUEST, stop=("never said", stop)))
     assert text(stopped) == full[:start]
@@ -104,7 +104,7 @@ def test_an_answer_that_fills_the_window_ends_with_length(path: Path) -> None:
     assert deltas[-1].finish == "length"
 
 
-def test_a_prompt_that_leaves_room_for_one_token_is_answered_and_one_longer_is_refused(path: Path) -> None:
+def test_the_longest_prompt_leaves_room_for_one_token(path: Path) -> None:
     def says(characters: int) -> ChatRequest:
         return replace(REQUEST, messages=(Message("user", "\x01" * characters),), max_tokens=5)
 
@@ -118,7 +118,7 @@ def test_a_prompt_that_leaves_room_for_one_token_is_answered_and_one_longer_is_r
         answers(path, says(CONTEXT - around))
 
 
-def test_a_prompt_that_tools_make_too_long_is_blamed_on_the_tools(path: Path) -> None:
+def test_if_tools_make_a_prompt_too_long_the_error_names_tools(path: Path) -> None:
     tools = (Tool("f", "A long description. " * 100), Tool("g"))
     asking = replace(REQUEST, tools=tools, tool_choice=ToolChoice("auto", ("f", "g")))
     with pytest.raises(ContextLengthExceeded, match=r"messages and tools come to \d+ tokens.*fewer tools") as caught:
@@ -164,7 +164,7 @@ async def scripted_backend(
         yield local(engine, tokenizer), process, tokenizer
 
 
-def test_the_first_token_makes_a_delta_even_while_its_text_is_held_back(
+def test_the_first_token_yields_a_delta_even_if_its_text_is_held_back(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     request = replace(REQUEST, sampling=SamplingParams(), stop=("AAB",))
@@ -204,9 +204,7 @@ def test_the_tier_of_a_request_reaches_the_engine(path: Path, monkeypatch: pytes
 
 
 @pytest.mark.parametrize("shares_with_all", [False, True])
-def test_cached_tokens_tell_nothing_of_another_accounts_prompts_unless_the_operator_allows_it(
-    path: Path, shares_with_all: bool
-) -> None:
+def test_accounts_share_cached_tokens_only_if_the_operator_allows_it(path: Path, shares_with_all: bool) -> None:
     async def cached(*accounts: str) -> list[int]:
         found = []
         async with local_backend(path, shares_with_all=shares_with_all) as (backend, _):
@@ -228,7 +226,7 @@ NEVER_ENDS = (
 NEVER_ENDS += "{% for b in range(99999) %}{% endfor %}{% endfor %}{% endif %}{% endfor %}"
 
 
-def test_a_template_that_never_ends_is_refused_by_the_models_name(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_endless_template_is_refused_with_the_name_of_its_model(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def run() -> None:
         engine, process = await scripted_engine(monkeypatch)
         with Model(path, vocabulary_only=True) as model:
@@ -242,7 +240,7 @@ def test_a_template_that_never_ends_is_refused_by_the_models_name(path: Path, mo
     asyncio.run(run())
 
 
-def test_what_takes_a_template_long_is_rendered_by_a_job(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_template_is_rendered_in_a_job(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     turns = "{% for message in messages %}{% for a in range(9999) %}{% endfor %}{{ message.content }}{% endfor %}"
 
     async def run() -> InProcessJobs:

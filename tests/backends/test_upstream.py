@@ -1,4 +1,4 @@
-"""Another server as a backend: what it sends is passed on, what can be mended is, and what can't is a clear error."""
+"""Another server as a backend: its stream is forwarded, repaired if possible, or fails with a clear error."""
 
 import asyncio
 import json
@@ -64,7 +64,7 @@ def text(deltas: list[Delta]) -> str:
     return "".join(delta.text for delta in deltas)
 
 
-async def test_a_stream_is_passed_on_under_our_name(stub: Stub) -> None:
+async def test_a_stream_is_forwarded_with_the_catalog_name_of_the_model(stub: Stub) -> None:
     stub.script = saying("Hel", "lo €", "!")
     deltas = await answered(stub, key="secret")
     assert text(deltas) == "Hello €!"
@@ -76,7 +76,7 @@ async def test_a_stream_is_passed_on_under_our_name(stub: Stub) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7])
-async def test_chunks_may_be_cut_anywhere(stub: Stub, size: int) -> None:
+async def test_chunks_may_be_split_anywhere(stub: Stub, size: int) -> None:
     data = b"".join(part for part in saying("a", "é€", "\U0001f600")[1:] if isinstance(part, bytes)).replace(
         b"\n\n", b"\r\n\r\n"
     )
@@ -89,14 +89,14 @@ MENDED: list[tuple[str, list[Any], ChatRequest, str]] = [
     ("text held for a stop that never came", saying("one S", "T"), replace(REQUEST, stop=("STOP",)), "one ST"),
     ("comments and other fields", [HEAD, b": hello\n\nid: 1\nevent: x\n", *saying("a")[1:]], REQUEST, "a"),
     ("no [DONE]", saying("a", "b")[:-1], REQUEST, "ab"),
-    ("fields nobody knows", [HEAD, event({"x": [1], "choices": [{"delta": {"content": "a", "y": 1}}]}), *saying()[1:]],
+    ("unknown fields", [HEAD, event({"x": [1], "choices": [{"delta": {"content": "a", "y": 1}}]}), *saying()[1:]],
      REQUEST, "a"),
     ("an unknown finish", [HEAD, chunk("a"), chunk(finish="eos_token"), DONE], REQUEST, "a"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("name", "script", "request_", "expected"), MENDED, ids=[row[0] for row in MENDED])
-async def test_what_can_be_mended_is(
+async def test_repairable_streams_are_repaired(
     stub: Stub, name: str, script: list[Any], request_: ChatRequest, expected: str
 ) -> None:
     stub.script = script
@@ -106,7 +106,7 @@ async def test_what_can_be_mended_is(
     assert deltas[-1].usage is not None
 
 
-async def test_forgotten_usage_is_counted_and_lies_are_bounded(stub: Stub) -> None:
+async def test_missing_usage_is_counted_and_false_usage_is_bounded(stub: Stub) -> None:
     stub.script = [HEAD, chunk("a"), chunk("b"), chunk(finish="stop"), DONE]
     assert (await answered(stub))[-1].usage == Usage(0, 2)
     stub.script = [HEAD, chunk("a", finish="stop"), usage(5, 10**30), DONE]
@@ -115,12 +115,12 @@ async def test_forgotten_usage_is_counted_and_lies_are_bounded(stub: Stub) -> No
     assert (await answered(stub))[-1].usage == Usage(0, 7, 0)
 
 
-async def test_a_server_that_writes_on_without_end_is_left_at_the_stop_string(stub: Stub) -> None:
+async def test_reading_ends_at_a_stop_string_even_if_the_server_continues(stub: Stub) -> None:
     stub.script = [HEAD, chunk("one STOP"), *([chunk("x" * 1000)] * 2000), HANG]
     assert text(await answered(stub, replace(REQUEST, stop=("STOP",)))) == "one "
 
 
-async def test_fragments_of_calls_are_made_whole(stub: Stub) -> None:
+async def test_fragments_of_calls_are_assembled(stub: Stub) -> None:
     fragments = [
         [{"index": 0, "id": "c1", "function": {"name": "f", "arguments": ""}}],
         [{"index": 0, "function": {"arguments": '{"a"'}}],
@@ -157,7 +157,7 @@ async def test_fragments_of_calls_are_made_whole(stub: Stub) -> None:
     ],
     ids=["the name after the id", "a name in two", "a name repeated", "one index for two", "no index 0", "no index"],
 )  # fmt: skip
-async def test_calls_are_whole_however_they_are_cut_and_numbered(
+async def test_calls_are_assembled_from_any_fragments_and_indices(
     stub: Stub, fragments: list[dict[str, Any]], calls: list[tuple[str | None, str, str]]
 ) -> None:
     request = replace(REQUEST, tools=tuple(map(Tool, ("f", "g", "get_weather"))), tool_choice=ToolChoice("auto"))
@@ -170,7 +170,7 @@ async def test_calls_are_whole_however_they_are_cut_and_numbered(
         assert piece.name == name
         assert piece.id == id_ if id_ else piece.id
         assert "".join(one.arguments for one in pieces if one.index == piece.index) == arguments
-    assert deltas[-1].finish == "tool_calls", "also where the server ends with stop"
+    assert deltas[-1].finish == "tool_calls", "even if the server reports stop"
 
 
 CHUNKED = HEAD.replace(b"connection: close", b"transfer-encoding: chunked")
@@ -189,14 +189,14 @@ FAILURES: list[tuple[str, list[Any], type[UpstreamFailed], str]] = [
      UpstreamFailed, "isn't a chunk"),
     ("sends another shape", [HEAD, event({"choices": "many"})], UpstreamFailed, "isn't a chunk"),
     ("sends a list", [HEAD, event([1, 2])], UpstreamFailed, "isn't a chunk"),
-    ("sends a choice that nobody asked for", [HEAD, chunk("a", index=3)], UpstreamFailed, "choice 3 of 1"),
-    ("calls what nobody declared", [HEAD, chunk(tool_calls=[{"id": "c", "function": {"name": "rm"}}], finish="stop")],
+    ("sends a choice that was not requested", [HEAD, chunk("a", index=3)], UpstreamFailed, "choice 3 of 1"),
+    ("calls an undeclared function", [HEAD, chunk(tool_calls=[{"id": "c", "function": {"name": "rm"}}], finish="stop")],
      UpstreamFailed, "function that tools doesn't declare"),
     ("gives up", [HEAD, chunk("a"), chunk(finish="abort"), DONE], UpstreamFailed, "aborted the answer"),
     ("reports an error in its stream", [HEAD, event({"error": {"message": "out of memory"}})], UpstreamFailed, "error"),
     ("sends a page", status(200, "<html>", "text/html"), UpstreamFailed, "without a stream"),
     ("fails", status(500, '{"error": {"message": "boom"}}'), UpstreamFailed, "status 500"),
-    ("has nobody behind it", status(502, "bad gateway", "text/plain"), UpstreamUnavailable, "status 502"),
+    ("has no server behind its gateway", status(502, "bad gateway", "text/plain"), UpstreamUnavailable, "status 502"),
     ("wants another key", status(401, '{"detail": "no"}'), UpstreamFailed, "status 401"),
     ("sends us elsewhere", status(307, ""), UpstreamFailed, "status 307"),
     ("nests 100,000 deep", [HEAD, b'data: {"error": ' + b"[" * 100_000 + b"\n\n"], UpstreamFailed, "isn't a chunk"),
@@ -208,7 +208,7 @@ FAILURES: list[tuple[str, list[Any], type[UpstreamFailed], str]] = [
 
 
 @pytest.mark.parametrize(("name", "script", "kind", "words"), FAILURES, ids=[row[0] for row in FAILURES])
-async def test_what_cannot_be_mended_is_a_clear_error(
+async def test_an_unrepairable_stream_raises_a_clear_error(
     stub: Stub, name: str, script: list[Any], kind: type[UpstreamFailed], words: str
 ) -> None:
     stub.script = script
@@ -219,7 +219,7 @@ async def test_what_cannot_be_mended_is_a_clear_error(
 
 
 @pytest.mark.parametrize("code", [429, 503])
-async def test_a_server_that_is_too_busy_says_when_to_come_again(stub: Stub, code: int) -> None:
+async def test_the_retry_after_of_a_busy_server_is_forwarded(stub: Stub, code: int) -> None:
     head = f"HTTP/1.1 {code} X\r\nretry-after: 17\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
     stub.script = [head.encode()]
     with pytest.raises(Overloaded) as busy:
@@ -227,26 +227,26 @@ async def test_a_server_that_is_too_busy_says_when_to_come_again(stub: Stub, cod
     assert busy.value.retry_after == 17
 
 
-async def test_a_retry_after_of_thousands_of_digits_is_an_hour(stub: Stub) -> None:
+async def test_a_huge_retry_after_is_limited_to_an_hour(stub: Stub) -> None:
     stub.script = [b"HTTP/1.1 503 X\r\nretry-after: " + b"9" * 6000 + b"\r\ncontent-length: 0\r\n\r\n"]
     with pytest.raises(Overloaded) as busy:
         await answered(stub)
     assert busy.value.retry_after == 3600
 
 
-async def test_what_a_server_says_has_no_control_character_and_no_lone_surrogate(stub: Stub) -> None:
+async def test_messages_of_a_server_lose_control_characters_and_surrogates(stub: Stub) -> None:
     stub.script = status(400, r'{"error": {"message": "no\ud800\u001b[31m", "param": "to\ud800p_k"}}')
     with pytest.raises(InvalidParameter, match=r"refused the request: no\?\?\[31m$") as refused:
         await answered(stub)
     assert refused.value.param == "to?p_k"
 
 
-async def test_nobody_is_shown_an_address_or_what_a_server_says_of_itself(stub: Stub) -> None:
+async def test_errors_hide_addresses_and_internal_details_of_a_server(stub: Stub) -> None:
     for code in (400, 401, 500):
         stub.script = status(code, '{"error": {"message": "out of memory of http://10.0.0.9 at /srv/model"}}')
         with pytest.raises(OruelError) as failed:
             await answered(stub)
-        assert ("10.0.0.9" in failed.value.message) == (code == 400), "what a request did wrong is for its caller"
+        assert ("10.0.0.9" in failed.value.message) == (code == 400), "only messages about the request are forwarded"
     async with stub_server() as gone:
         pass
     with pytest.raises(UpstreamFailed) as failed:
@@ -264,7 +264,7 @@ async def test_nobody_is_shown_an_address_or_what_a_server_says_of_itself(stub: 
     ],
     ids=["is silent", "writes on", "resets", "forgets [DONE]"],
 )
-async def test_an_answer_that_is_whole_counts_whatever_comes_behind_it(stub: Stub, end: list[Any]) -> None:
+async def test_errors_after_a_complete_answer_are_ignored(stub: Stub, end: list[Any]) -> None:
     stub.script = [HEAD, chunk("a"), *end]
     deltas = await asyncio.wait_for(answered(stub), 4)
     assert text(deltas) == "ab"
@@ -278,7 +278,7 @@ async def test_an_answer_that_is_whole_counts_whatever_comes_behind_it(stub: Stu
     ids=["no size", "a size below 0", "a size beyond 64 bits", "no line's end", "a long trailer", "many trailers",
          "a trailer of noise"],
 )  # fmt: skip
-async def test_an_answer_that_is_whole_counts_although_its_last_bytes_are_not_http(stub: Stub, end: bytes) -> None:
+async def test_invalid_http_after_a_complete_answer_is_ignored(stub: Stub, end: bytes) -> None:
     whole = chunk("a") + chunk(finish="stop")
     stub.script = [CHUNKED, b"%x\r\n" % len(whole) + whole + b"\r\n", 0.05, end]
     assert text(await answered(stub)) == "a"
@@ -287,10 +287,10 @@ async def test_an_answer_that_is_whole_counts_although_its_last_bytes_are_not_ht
         assert text(await answered(stub)) == "a"
 
 
-async def test_a_slow_answer_is_waited_for_as_long_as_it_goes_on(stub: Stub) -> None:
+async def test_a_slow_answer_has_no_total_timeout(stub: Stub) -> None:
     drip = [part for word in ["one", "two", "three", "four"] for part in (chunk(word), 0.15)]
     stub.script = [HEAD, *drip, chunk(finish="stop"), usage(3, 4), DONE]
-    assert text(await answered(stub)) == "onetwothreefour", "although it took longer than any one wait may"
+    assert text(await answered(stub)) == "onetwothreefour", "the total may exceed the timeout of one event"
 
 
 async def test_the_last_text_does_not_wait_for_the_usage(stub: Stub) -> None:
@@ -309,17 +309,17 @@ async def test_the_last_text_does_not_wait_for_the_usage(stub: Stub) -> None:
     ("reason", "finish"),
     [("stop", "stop"), ("length", "length"), ("content_filter", "content_filter"), ("eos_token", "stop")],
 )
-async def test_the_reason_of_the_end_is_passed_on(stub: Stub, reason: str, finish: str) -> None:
+async def test_the_finish_reason_is_forwarded(stub: Stub, reason: str, finish: str) -> None:
     stub.script = [HEAD, chunk("a"), chunk(finish=reason), DONE]
     assert (await answered(stub))[-1].finish == finish
 
 
-async def test_what_a_server_says_when_it_refuses_is_shown(stub: Stub) -> None:
+async def test_the_message_of_a_refusal_is_forwarded(stub: Stub) -> None:
     stub.script = [HEAD, chunk(refusal="I can't do that."), chunk(finish="stop"), DONE]
     assert text(await answered(stub)) == "I can't do that."
 
 
-async def test_usage_that_is_no_number_is_none_and_nobody_pays_for_more_than_was_asked_for(stub: Stub) -> None:
+async def test_invalid_usage_counts_as_zero_and_is_limited_to_max_tokens(stub: Stub) -> None:
     stub.script = [HEAD, chunk("a", finish="stop"), event({"choices": [], "usage": {"prompt_tokens": None}}), DONE]
     assert (await answered(stub))[-1].usage == Usage(0, 0)
     stub.script = [HEAD, chunk("a", finish="stop"), usage(4.0, 10**12), DONE]
@@ -331,7 +331,7 @@ def timings(found: int, computed: int, generated: int) -> dict[str, Any]:
 
 
 def counted(content: str, index: int = 0, **more: Any) -> bytes:
-    """A chunk that says what was used so far, as vLLM and llama.cpp's server do where they are asked to."""
+    """A chunk with usage so far, as vLLM and llama.cpp's server report it on request."""
     return event({"choices": [{"index": index, "delta": {"content": content}}], **more})
 
 
@@ -340,7 +340,7 @@ def used(prompt: int, completion: int) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("together", [True, False])
-async def test_an_answer_cut_at_a_stop_string_costs_what_was_used_up_to_there(stub: Stub, together: bool) -> None:
+async def test_usage_ends_at_a_stop_string(stub: Stub, together: bool) -> None:
     request = replace(REQUEST, stop=("STOP",), max_tokens=500)
     running = [counted("a b", **used(7, 2)), counted(" ST", **used(7, 3)), counted("OP", **used(7, 5))]
     rest = [counted(" more", **used(7, 9)), usage(7, 30), DONE]
@@ -352,7 +352,7 @@ async def test_an_answer_cut_at_a_stop_string_costs_what_was_used_up_to_there(st
     assert (await answered(stub, request))[-1].usage == Usage(7, 3, 4)
 
 
-async def test_usage_is_that_of_all_choices_however_the_server_says_it(stub: Stub) -> None:
+async def test_usage_is_summed_over_choices_in_any_form_of_report(stub: Stub) -> None:
     request = replace(REQUEST, n=2)
     ends = [chunk(finish="stop", index=index) for index in (0, 1)]
     said = [counted("a", 0), counted("b", 1), *ends]
@@ -365,7 +365,7 @@ async def test_usage_is_that_of_all_choices_however_the_server_says_it(stub: Stu
     assert (await answered(stub, request))[-1].usage == Usage(7, 5)
 
 
-async def test_logprobs_are_those_of_the_content_and_as_many_as_were_asked_for(stub: Stub) -> None:
+async def test_logprobs_match_the_content_and_the_requested_number(stub: Stub) -> None:
     def entry(token: str) -> dict[str, Any]:
         return {"token": token, "logprob": -0.5, "top_logprobs": [{"token": token, "logprob": -0.5}]}
 
@@ -379,7 +379,7 @@ async def test_logprobs_are_those_of_the_content_and_as_many_as_were_asked_for(s
     assert [(token.bytes, token.alternatives) for token in tokens] == [(b"a", ()), (b"b", ()), (b"c", ())]
 
 
-async def test_what_another_of_us_differs_in_is_passed_on(stub: Stub) -> None:
+async def test_differences_of_an_upstream_oruel_are_forwarded(stub: Stub) -> None:
     head = HEAD.replace(b"\r\n\r\n", b"\r\nx-oruel-differs: response_format: x; seed; top_p\r\n\r\n")
     stub.script = [head, *saying("a")[1:]]
     async with upstream_client() as client:
@@ -388,16 +388,14 @@ async def test_what_another_of_us_differs_in_is_passed_on(stub: Stub) -> None:
     assert told == [(), ("seed", "top_p")]
 
 
-async def test_a_request_carries_how_many_of_us_it_came_through(stub: Stub) -> None:
+async def test_a_request_carries_its_number_of_hops(stub: Stub) -> None:
     stub.script = saying("a")
     await answered(stub, replace(REQUEST, hops=3))
     assert b"x-oruel-hops: 4\r\n" in stub.heads[0].lower()
 
 
 @pytest.mark.parametrize(("answers", "connections"), [(None, [5]), (2, [2, 2, 1])])
-async def test_a_connection_is_used_again_until_the_server_closes_it(
-    answers: int | None, connections: list[int]
-) -> None:
+async def test_a_connection_is_reused_until_the_server_closes_it(answers: int | None, connections: list[int]) -> None:
     body = b"".join(part for part in saying("a")[1:] if isinstance(part, bytes))
     head = f"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: {len(body)}\r\n\r\n"
     served: list[int] = []
@@ -417,7 +415,7 @@ async def test_a_connection_is_used_again_until_the_server_closes_it(
         assert served == connections
 
 
-async def test_a_server_that_is_not_there_is_a_clear_error() -> None:
+async def test_an_unreachable_server_raises_a_clear_error() -> None:
     async with stub_server() as gone:
         pass
     with pytest.raises(UpstreamUnavailable, match="can't be reached"):
@@ -433,9 +431,7 @@ async def test_a_server_that_is_not_there_is_a_clear_error() -> None:
         ("top_k is wrong", None),
     ],
 )
-async def test_a_request_that_the_other_server_refuses_is_the_callers_to_mend(
-    stub: Stub, body: str, param: str | None
-) -> None:
+async def test_a_refusal_by_the_other_server_is_a_request_error(stub: Stub, body: str, param: str | None) -> None:
     stub.script = status(400, body)
     with pytest.raises(InvalidParameter, match="refused the request: top_k is wrong") as refused:
         await answered(stub)
@@ -443,14 +439,14 @@ async def test_a_request_that_the_other_server_refuses_is_the_callers_to_mend(
 
 
 @pytest.mark.parametrize("name", ['"code": "context_length_exceeded"', '"type": "exceed_context_size_error"'])
-async def test_a_prompt_beyond_the_other_servers_context_is_named_as_that(stub: Stub, name: str) -> None:
+async def test_exceeding_the_other_servers_context_is_reported_as_such(stub: Stub, name: str) -> None:
     stub.script = status(400, f'{{"error": {{"message": "9000 tokens, 4096 fit", {name}}}}}')
     with pytest.raises(ContextLengthExceeded, match="9000 tokens, 4096 fit") as refused:
         await answered(stub)
     assert (refused.value.code, refused.value.param) == ("context_length_exceeded", "messages")
 
 
-async def test_who_leaves_takes_the_request_away(stub: Stub) -> None:
+async def test_closing_the_stream_aborts_the_upstream_request(stub: Stub) -> None:
     stub.script = [HEAD, chunk("a"), HANG]
     async with upstream_client() as client:
         backend = UpstreamBackend(client, stub.base_url, "vllm", model="mine", upstream_model="theirs")

@@ -133,7 +133,7 @@ def flipped(data: bytes, source: random.Random) -> bytes:
 
 
 def changed(data: bytes, source: random.Random) -> bytes:
-    """One value of the event's JSON is another, or raw bytes that may be no JSON."""
+    """Replaces one value of the event's JSON, possibly with bytes that aren't JSON."""
     try:
         value = json.loads(data.removeprefix(b"data: "))
     except (ValueError, RecursionError):
@@ -158,7 +158,7 @@ def containers(value: Any) -> Any:
 
 
 def cut(data: bytes, source: random.Random) -> list[bytes]:
-    """As it might arrive."""
+    """Splits the stream into the pieces in which it might arrive."""
     ends = sorted({source.randrange(len(data) + 1) for _ in range(source.choice((0, 1, 5)))} | {len(data)})
     return [data[start:end] for start, end in zip([0, *ends], ends, strict=False)]
 
@@ -173,7 +173,7 @@ def read(parts: list[bytes]) -> list[Delta]:
 
 
 def check(deltas: list[Delta]) -> None:
-    """What every reader of deltas counts on."""
+    """Asserts the guarantees that readers of deltas rely on."""
     finished: set[int] = set()
     begun: list[list[str]] = [[] for _ in range(REQUEST.n)]
     for delta in deltas:
@@ -199,7 +199,7 @@ def check(deltas: list[Delta]) -> None:
 
 
 def check_piece(piece: ToolCallDelta, begun: list[str]) -> None:
-    """The id and the name begin a call, calls are numbered in order, and arguments belong to one that has begun."""
+    """Asserts that calls start with id and name, are numbered in order, and get arguments only after they started."""
     if piece.name:
         assert piece.name in ("f", "g")
         assert piece.id
@@ -232,11 +232,11 @@ def outcome(parts: list[bytes]) -> str:
 
 
 @pytest.mark.parametrize("kind", RECORDED)
-def test_the_recorded_streams_are_read_whole(kind: str) -> None:
+def test_the_recorded_streams_are_read_completely(kind: str) -> None:
     check(read([b"".join(RECORDED[kind])]))
 
 
-def test_mutated_streams_give_deltas_of_the_contract_or_a_typed_error() -> None:
+def test_mutated_streams_yield_valid_deltas_or_a_typed_error() -> None:
     seed = random.randrange(2**32)
     print(f"seed {seed}")
     source = random.Random(seed)
@@ -261,7 +261,7 @@ ENDLESS: dict[str, list[bytes]] = {
 
 
 @pytest.mark.parametrize("events", ENDLESS.values(), ids=ENDLESS)
-def test_an_answer_that_goes_on_for_ever_is_refused(events: list[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_endless_answer_is_refused(events: list[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("oruel.backends.upstream_chunks.MAX_PIECES", 5000)
     stream = UpstreamStream(REQUEST, "m")
     with pytest.raises(UpstreamFailed, match=r"more than \d+ (characters|pieces|calls)"):
@@ -273,7 +273,7 @@ def feed_for_ever(stream: UpstreamStream, events: list[bytes]) -> None:
         stream.feed(one)
 
 
-def test_usage_that_is_repeated_for_ever_takes_no_memory() -> None:
+def test_endless_usage_reports_take_no_memory() -> None:
     stream, many = UpstreamStream(REQUEST, "m"), usage() * 1000
     tracemalloc.start()
     for _ in range(50):
@@ -289,7 +289,7 @@ ONE = replace(REQUEST, n=1, tools=(), tool_choice=ToolChoice(), stop=(), samplin
 @pytest.mark.anyio
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 @pytest.mark.parametrize("script", HOSTILE.values(), ids=HOSTILE)
-async def test_a_hostile_server_is_counted_as_failed_and_another_one_answers(script: list[bytes]) -> None:
+async def test_an_adversarial_server_counts_as_failed_and_another_answers(script: list[bytes]) -> None:
     async with stub_server(script) as stub, upstream_client() as client:
         bad = UpstreamBackend(client, stub.base_url, "oruel", model="m", upstream_model="m", timeouts=QUICK)
         routes = [route("bad", bad, stub.base_url, "1"), route("good", FakeBackend(saying("ok")), "http://x", "2")]

@@ -1,4 +1,4 @@
-"""A max_tokens that leaves no room in the context is asked for as what there is room for, never refused for it."""
+"""A max_tokens that exceeds the context is lowered to what fits, and never the reason for a refusal."""
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field, replace
@@ -23,7 +23,7 @@ def anyio_backend() -> str:
 
 @dataclass
 class Strict:
-    """Refuses what SGLang does: a prompt and max_tokens that come to more than the context."""
+    """Like SGLang, refuses requests whose prompt and max_tokens exceed the context."""
 
     refuses_all: bool = False
     asked: list[int | None] = field(default_factory=list)
@@ -45,25 +45,25 @@ async def answered(server: Strict, max_tokens: int | None) -> Delta:
 
 
 @pytest.mark.parametrize("max_tokens", [71, 99, 100, 131072])
-async def test_what_goes_beyond_the_context_is_cut_to_the_room_that_the_prompt_leaves(max_tokens: int) -> None:
+async def test_max_tokens_is_lowered_to_what_fits_after_the_prompt(max_tokens: int) -> None:
     last = await answered(Strict(), max_tokens)
     assert (last.finish, last.usage) == ("length", Usage(PROMPT, 2 * (CONTEXT - PROMPT)))
 
 
 @pytest.mark.parametrize("max_tokens", [None, 1, 70])
-async def test_what_has_room_is_asked_for_once_and_as_it_is(max_tokens: int | None) -> None:
+async def test_a_request_that_fits_is_sent_once_and_unchanged(max_tokens: int | None) -> None:
     server = Strict()
     await answered(server, max_tokens)
     assert server.asked == [max_tokens]
 
 
 @pytest.mark.parametrize("max_tokens", [None, 70, 99])
-async def test_a_request_refused_for_something_else_stays_refused(max_tokens: int | None) -> None:
+async def test_a_request_refused_for_another_reason_stays_refused(max_tokens: int | None) -> None:
     with pytest.raises(InvalidParameter, match="too many tokens"):
         await answered(Strict(refuses_all=True), max_tokens)
 
 
-async def test_what_must_fit_is_never_asked_for_twice() -> None:
+async def test_a_request_that_must_fit_is_never_sent_twice() -> None:
     server = Strict(refuses_all=True)
     backend = WithinContext(server, 4096)
     with pytest.raises(InvalidParameter):

@@ -1,4 +1,4 @@
-"""Requests that fail before their first token are tried elsewhere, later ones not; a fleet in trouble is spared."""
+"""Failover before the first token, circuit breakers and the retry budget."""
 
 import asyncio
 from decimal import Decimal
@@ -70,7 +70,7 @@ def accepted(items: list[Item]) -> Accepted:
     return found
 
 
-def test_the_next_one_answers_where_the_first_fails_before_its_first_token() -> None:
+def test_another_deployment_answers_after_a_failure_before_the_first_token() -> None:
     for failure in (FAILED, EngineFailed("It died."), Overloaded("Its queue is full.")):
         bad, good = FakeBackend(doing(failure)), FakeBackend(saying("fine"))
         items = answer(router(route("bad", bad, "0.1"), route("good", good)))
@@ -79,24 +79,24 @@ def test_the_next_one_answers_where_the_first_fails_before_its_first_token() -> 
         assert (len(bad.requests), len(good.requests)) == (1, 1)
 
 
-def test_once_something_was_shown_nobody_else_is_asked() -> None:
+def test_nothing_is_retried_after_the_first_content() -> None:
     bad, good = FakeBackend(doing(delta("half"), FAILED)), FakeBackend(saying("fine"))
     with pytest.raises(UpstreamFailed):
         answer(router(route("bad", bad, "0.1"), route("good", good)))
     assert good.requests == []
 
 
-def test_what_the_caller_did_wrong_is_tried_nowhere_else() -> None:
+def test_an_invalid_request_is_not_retried() -> None:
     strict, good = FakeBackend(doing(InvalidParameter("No.", param="x"))), FakeBackend(saying("fine"))
     routes = [route("strict", strict, "0.1"), route("good", good)]
     for _ in range(TOLERATED + 2):
         with pytest.raises(InvalidParameter):
             answer(router(*routes))
     assert good.requests == []
-    assert routes[0].breaker.allows(0), "and says nothing against the deployment"
+    assert routes[0].breaker.allows(0), "the deployment stays healthy"
 
 
-def test_one_that_fails_again_and_again_is_left_alone_then_probed() -> None:
+def test_repeated_failures_open_the_circuit_breaker_until_a_probe() -> None:
     clock = Clock()
     bad, good = FakeBackend(doing(FAILED)), FakeBackend(saying("fine"))
     under_test = router(route("bad", bad, "0.1"), route("good", good), clock=clock)
@@ -108,7 +108,7 @@ def test_one_that_fails_again_and_again_is_left_alone_then_probed() -> None:
     assert [text(answer(under_test)) for _ in range(3)] == ["back"] * 3
 
 
-def test_with_none_left_the_caller_is_told_to_come_again() -> None:
+def test_if_every_deployment_is_paused_the_error_has_a_retry_after() -> None:
     under_test = router(route("bad", FakeBackend(doing(FAILED))))
     for _ in range(TOLERATED):
         with pytest.raises(UpstreamFailed):
@@ -118,7 +118,7 @@ def test_with_none_left_the_caller_is_told_to_come_again() -> None:
     assert refused.value.retry_after >= 1
 
 
-def test_a_fleet_in_trouble_is_not_asked_twice_as_much() -> None:
+def test_the_retry_budget_limits_the_load_of_a_failing_fleet() -> None:
     clock, asked = Clock(), [FakeBackend(doing(FAILED)) for _ in range(40)]
     under_test = router(*(route(f"d{number}", one) for number, one in enumerate(asked)), clock=clock)
     requests = 60
@@ -128,7 +128,7 @@ def test_a_fleet_in_trouble_is_not_asked_twice_as_much() -> None:
     assert sum(len(one.requests) for one in asked) <= requests * 1.2 + 10
 
 
-def test_one_that_takes_no_request_costs_no_retry_and_loses_none() -> None:
+def test_an_unreachable_deployment_uses_no_retry_budget() -> None:
     gone, good = FakeBackend(doing(0.01, UpstreamUnavailable("It is gone."))), FakeBackend(saying("fine"))
     under_test = router(route("gone", gone, "0.1"), route("good", good))
 
@@ -141,7 +141,7 @@ def test_one_that_takes_no_request_costs_no_retry_and_loses_none() -> None:
     assert asyncio.run(herd()) == ["fine"] * 64
 
 
-def test_a_prompt_too_long_for_one_is_tried_where_there_is_more_room() -> None:
+def test_a_prompt_too_long_for_one_deployment_is_tried_on_another() -> None:
     small = FakeBackend(doing(ContextLengthExceeded("Too long.", param="messages")))
     small_route = route("small", small, "0.1")
     assert text(answer(router(small_route, route("large", FakeBackend(saying("fine")))))) == "fine"
@@ -161,7 +161,7 @@ def test_what_another_of_us_differs_in_is_served_only_where_it_is_accepted_of_it
     assert (text(accepting), accepted(accepting).differs) == ("other", ("seed",))
 
 
-def test_one_that_breaks_off_again_and_again_is_left_alone() -> None:
+def test_repeated_failures_in_midstream_open_the_circuit_breaker() -> None:
     bad, good = FakeBackend(doing(delta("half"), FAILED)), FakeBackend(saying("fine"))
     clock = Clock()
     under_test = router(route("bad", bad, "0.1"), route("good", good), clock=clock)
@@ -172,7 +172,7 @@ def test_one_that_breaks_off_again_and_again_is_left_alone() -> None:
     assert text(answer(under_test)) == "fine"
 
 
-def test_one_that_callers_wait_for_in_vain_is_left_alone() -> None:
+def test_callers_who_give_up_waiting_open_the_circuit_breaker() -> None:
     clock = Clock()
     hung, good = FakeBackend(doing(3600.0)), FakeBackend(saying("fine"))
     slow = route("hung", hung, "0.1", first_token_seconds=10.0)
@@ -187,14 +187,14 @@ def test_one_that_callers_wait_for_in_vain_is_left_alone() -> None:
 
     for _ in range(TOLERATED):
         asyncio.run(leave_after(1.0))
-    assert slow.breaker.allows(clock.now), "who leaves soon says nothing against it"
+    assert slow.breaker.allows(clock.now), "callers who leave early don't count as failures"
     for _ in range(TOLERATED):
         asyncio.run(leave_after(6.0))
     assert text(answer(under_test)) == "fine"
     assert slow.running == 0
 
 
-def test_with_all_left_alone_the_caller_is_told_when_one_is_tried_again() -> None:
+def test_retry_after_is_the_time_until_the_next_probe() -> None:
     clock = Clock()
     under_test = router(route("bad", FakeBackend(doing(FAILED))), clock=clock)
     for _ in range(TOLERATED):
@@ -207,7 +207,7 @@ def test_with_all_left_alone_the_caller_is_told_when_one_is_tried_again() -> Non
     assert refused.value.retry_after == PAUSE_SECONDS - 1
 
 
-def test_what_differs_is_served_only_where_it_is_accepted_and_is_named() -> None:
+def test_differences_must_be_accepted_and_are_reported() -> None:
     backend = FakeBackend(saying("a"))
     with pytest.raises(UnsupportedParameter, match="repetition_penalty can't be honoured exactly") as refused:
         answer(router(route("v", backend, kind="vllm")), request(repetition_penalty=1.2))
@@ -217,7 +217,7 @@ def test_what_differs_is_served_only_where_it_is_accepted_and_is_named() -> None
     assert accepted(answer(router(accepting), request())).differs == ()
 
 
-def test_what_nobody_can_do_is_refused_by_name_whatever_is_accepted() -> None:
+def test_unsupported_parameters_are_refused_even_if_accepted() -> None:
     backend = FakeBackend(saying("a"))
     every = frozenset({"top_k", "min_p", "seed"})
     with pytest.raises(UnsupportedParameter, match="top_k") as refused:
@@ -227,7 +227,7 @@ def test_what_nobody_can_do_is_refused_by_name_whatever_is_accepted() -> None:
     assert text(answer(router(route("o", backend, kind="openai", accepts=every), exact), request(top_k=50))) == "own"
 
 
-def test_who_leaves_early_is_counted_out() -> None:
+def test_a_cancelled_request_no_longer_counts_as_running() -> None:
     only = route("a", FakeBackend(saying("one", "two")))
 
     async def leave() -> None:
@@ -240,7 +240,7 @@ def test_who_leaves_early_is_counted_out() -> None:
     assert only.running == 0
 
 
-def test_an_engine_of_our_own_is_asked_again_at_once_whatever_failed_before() -> None:
+def test_an_embedded_engine_has_no_circuit_breaker() -> None:
     backend = FakeBackend(doing(EngineFailed("It died.")))
     own = Route(Deployment("own", EmbeddedSource("demo")), backend)
     for _ in range(2 * TOLERATED):

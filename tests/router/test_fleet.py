@@ -1,6 +1,4 @@
-"""One Oru'el in front of three others and a llama-server, each a process of its own, under load: one is killed, one is
-slow, and no request is lost that had not begun to answer.
-"""
+"""An Oru'el that routes to three others and a llama-server, all separate processes, under load and with failures."""
 
 import asyncio
 import os
@@ -67,7 +65,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
 
 
 async def ask(client: openai.AsyncOpenAI, **fields: Any) -> tuple[str, str, str]:
-    """Text, deployment, what differs."""
+    """Text, deployment and differences."""
     raw = await client.chat.completions.with_raw_response.create(**{"model": "m", "messages": HELLO, **fields})
     answer = raw.parse()
     return (
@@ -81,7 +79,7 @@ def client_of(fleet: Fleet) -> openai.AsyncOpenAI:
     return openai.AsyncOpenAI(base_url=fleet.front.base_url, api_key="x", max_retries=0, timeout=60)
 
 
-async def test_requests_go_to_the_cheapest_and_say_who_served_them(fleet: Fleet) -> None:
+async def test_requests_go_to_the_cheapest_deployment_and_report_it(fleet: Fleet) -> None:
     async with client_of(fleet) as client:
         raw = await client.chat.completions.with_raw_response.create(model="other", messages=HELLO, seed=5)
         answer = raw.parse()
@@ -94,7 +92,7 @@ async def test_requests_go_to_the_cheapest_and_say_who_served_them(fleet: Fleet)
         assert {one for one, _, _ in again} == {answer.choices[0].message.content}
 
 
-async def test_the_parameters_of_the_contract_hold_through_the_front(fleet: Fleet) -> None:
+async def test_a_front_honours_the_parameters_of_the_contract(fleet: Fleet) -> None:
     async with client_of(fleet) as client:
         stream = await client.chat.completions.create(
             model="m", messages=HELLO, seed=1, stream=True, logprobs=True, top_logprobs=2, stop=["zq"], temperature=1.5,
@@ -123,17 +121,17 @@ async def test_the_parameters_of_the_contract_hold_through_the_front(fleet: Flee
         assert deployment.startswith("o")
 
 
-async def test_a_llama_server_answers_too_and_what_differs_is_named(fleet: Fleet) -> None:
+async def test_a_llama_server_answers_and_differences_are_reported(fleet: Fleet) -> None:
     async with client_of(fleet) as client:
-        # Turbo tries whoever was never measured before it compares.
+        # Turbo first tries deployments that were never measured.
         answers = [await ask(client, temperature=1, seed=3, extra_body={"tier": "turbo"}) for _ in range(6)]
         served = {deployment: differs for _, deployment, differs in answers}
         assert served["llama"] == "seed"
-        assert set(served) > {"llama"}, "once it was measured, the soonest first token counts"
+        assert set(served) > {"llama"}, "after measurements, the fastest first token wins"
         assert {differs for deployment, differs in served.items() if deployment != "llama"} == {""}
 
 
-async def test_health_and_metrics_tell_of_each_deployment(fleet: Fleet) -> None:
+async def test_health_and_metrics_cover_each_deployment(fleet: Fleet) -> None:
     async with httpx2.AsyncClient(base_url=fleet.front.url) as client:
         assert (await client.get("/health")).json()["deployments"].keys() == {"o0", "o1", "o2", "llama"}
         metrics = (await client.get("/metrics")).text
@@ -142,13 +140,13 @@ async def test_health_and_metrics_tell_of_each_deployment(fleet: Fleet) -> None:
         assert [one["id"] for one in models] == ["m", "other"] or [one["id"] for one in models] == ["other", "m"]
 
 
-async def test_no_request_is_lost_that_had_not_begun_when_one_server_is_killed_and_one_hangs(fleet: Fleet) -> None:
+async def test_no_waiting_request_is_lost_if_one_server_dies_and_one_hangs(fleet: Fleet) -> None:
     served: Counter[str] = Counter()
     cut: list[str] = []
 
     async def one(number: int) -> None:
         await asyncio.sleep(0.05 * number)
-        # Each begins otherwise, so that they don't all go where their prefix is.
+        # Different prefixes, so that the requests don't all go to one deployment.
         asked: list[Any] = [{"role": "user", "content": f"{number} times hello"}]
         begun = ""
         try:
@@ -182,7 +180,7 @@ async def test_no_request_is_lost_that_had_not_begun_when_one_server_is_killed_a
     assert float(failed["o1"]) > 0, "its requests went elsewhere after first_token_seconds"
 
 
-async def test_a_request_that_goes_in_circles_is_refused(fleet: Fleet) -> None:
+async def test_a_routing_loop_is_refused(fleet: Fleet) -> None:
     async with client_of(fleet) as client:
         assert await ask(client, extra_headers={"x-oruel-hops": "3"})
         with pytest.raises(openai.InternalServerError) as refused:
@@ -191,7 +189,7 @@ async def test_a_request_that_goes_in_circles_is_refused(fleet: Fleet) -> None:
         assert refused.value.code == "routed_in_circles"
 
 
-def test_embedded_models_run_side_by_side_each_with_an_engine_of_its_own(tmp_path: Path) -> None:
+def test_each_embedded_model_has_its_own_engine(tmp_path: Path) -> None:
     engines = {"one": "demo", "two": str(llama_model(tmp_path))}
     file = tmp_path / "catalog.toml"
     file.write_text(
@@ -213,7 +211,7 @@ def test_embedded_models_run_side_by_side_each_with_an_engine_of_its_own(tmp_pat
         assert {name for name, count in steps if float(count) > 0} == {"one", "two"}
 
 
-async def test_a_stream_is_not_held_back(tmp_path: Path) -> None:
+async def test_a_stream_is_not_buffered(tmp_path: Path) -> None:
     async with stub_server([HEAD, chunk("first"), 1.5, chunk("second"), chunk(finish="stop"), usage()]) as stub:
         file = tmp_path / "catalog.toml"
         deployment = f'name = "s"\nbase_url = "{stub.base_url}"\nkind = "vllm"\nmodel = "x"\n'

@@ -1,4 +1,4 @@
-"""A real server whose models have engines of its own beside other servers: each does what it can, and says who did."""
+"""A server that has both embedded engines and other servers as deployments."""
 
 import asyncio
 import json
@@ -109,7 +109,7 @@ def served_by(response: httpx2.Response) -> str:
     return str(response.headers["x-oruel-deployment"])
 
 
-async def test_what_the_cheapest_cant_do_goes_to_one_that_can(mixed: Mixed) -> None:
+async def test_unsupported_requests_go_to_a_deployment_that_supports_them(mixed: Mixed) -> None:
     assert served_by(await mixed.ask("mixed")) == "plain"
     assert served_by(await mixed.ask("mixed", tools=TOOLS)) == "stub"
     assert mixed.stub.bodies[-1]["tools"][0]["function"]["name"] == "look"
@@ -117,21 +117,21 @@ async def test_what_the_cheapest_cant_do_goes_to_one_that_can(mixed: Mixed) -> N
     assert served_by(await mixed.ask("engines", tools=TOOLS, tool_choice="required")) == "tools"
 
 
-async def test_what_no_deployment_can_do_is_refused_by_name(mixed: Mixed) -> None:
+async def test_what_no_deployment_supports_is_refused_by_name(mixed: Mixed) -> None:
     refused = await mixed.ask("alone", tools=TOOLS)
     assert (refused.status_code, refused.json()["error"]["param"]) == (400, "tools")
     refused = await mixed.ask("engines", logit_bias={"999999": 1})
     assert (refused.status_code, refused.json()["error"]["param"]) == (400, "logit_bias")
 
 
-async def test_template_arguments_reach_a_model_that_only_other_servers_have(mixed: Mixed) -> None:
+async def test_template_arguments_reach_a_model_on_other_servers(mixed: Mixed) -> None:
     served_by(await mixed.ask("away", chat_template_kwargs={"think": True}))
     assert mixed.stub.bodies[-1]["chat_template_kwargs"] == {"think": True}
     refused = await mixed.ask("away", chat_template_kwargs={"thnk": True})
     assert (refused.status_code, refused.json()["error"]["param"]) == (400, "chat_template_kwargs.thnk")
 
 
-async def test_the_fingerprint_is_that_of_the_engine_that_answered(mixed: Mixed) -> None:
+async def test_the_fingerprint_belongs_to_the_engine_that_answered(mixed: Mixed) -> None:
     answers = {
         name: (await mixed.ask(model, **fields)).json()
         for name, model, fields in (
@@ -156,7 +156,7 @@ async def test_the_fingerprint_is_that_of_the_engine_that_answered(mixed: Mixed)
 @pytest.mark.parametrize(
     ("kernels", "same"), [("llama.cpp x batch-invariant", True), ("llama.cpp x batch-dependent", False)]
 )
-def test_the_fingerprint_tells_modes_of_determinism_apart(tmp_path: Path, kernels: str, same: bool) -> None:
+def test_the_fingerprint_depends_on_the_determinism_mode(tmp_path: Path, kernels: str, same: bool) -> None:
     def engine(kernels: str) -> Any:
         return SimpleNamespace(path=path, ready=EngineReady(64, 64, 1, kernels))
 
@@ -165,23 +165,21 @@ def test_the_fingerprint_tells_modes_of_determinism_apart(tmp_path: Path, kernel
     assert (fingerprint(engine(kernels)) == fingerprint(engine("llama.cpp x batch-invariant"))) is same
 
 
-async def test_the_context_of_the_catalog_is_that_of_its_engine(mixed: Mixed) -> None:
+async def test_the_engine_uses_the_context_from_the_catalog(mixed: Mixed) -> None:
     models = {one["id"]: one for one in (await mixed.client.get("/v1/models")).json()["data"]}
     assert {name: one["context_length"] for name, one in models.items()} == {
         "mixed": 300, "engines": 2048, "alone": 300, "away": None,
     }  # fmt: skip
     long = [{"role": "user", "content": "x" * 400}]
     assert (await mixed.ask("engines", messages=long)).status_code == 200
-    assert served_by(await mixed.ask("mixed", messages=long)) == "stub", "which may have more room"
+    assert served_by(await mixed.ask("mixed", messages=long)) == "stub", "whose context may be longer"
     refused = await mixed.ask("alone", messages=long)
     assert refused.json()["error"]["code"] == "context_length_exceeded"
     assert "300" in refused.json()["error"]["message"]
 
 
 @pytest.mark.parametrize(("flags", "words"), [((), "trained for 2048"), (("--kv", "4000"), "kv is 4000")])
-def test_a_context_that_an_engine_cant_have_is_refused_at_start_by_name(
-    flags: tuple[str, ...], words: str, tmp_path: Path
-) -> None:
+def test_an_impossible_context_is_refused_at_start_by_name(flags: tuple[str, ...], words: str, tmp_path: Path) -> None:
     own = f'[[models.deployments]]\nname = "own"\nengine = "{llama_model(tmp_path)}"\n'
     (tmp_path / "catalog.toml").write_text(f'[[models]]\nname = "m"\ncontext = 5000\n{own}')
     started = oruel_serve("--catalog", str(tmp_path / "catalog.toml"), *flags)
@@ -198,7 +196,7 @@ REFUSALS = [
 ]
 
 
-async def test_a_key_is_sent_to_its_server_and_shown_to_nobody_else(mixed: Mixed) -> None:
+async def test_an_upstream_key_is_sent_only_to_its_server(mixed: Mixed) -> None:
     fine, answers, asked = mixed.stub.script, [], len(mixed.stub.heads)
     for code, body in REFUSALS:
         mixed.stub.script = status(code, body if isinstance(body, str) else json.dumps(body))

@@ -1,4 +1,4 @@
-"""Where requests go, by simulation: skewed load, a slow deployment, a flapping one, a thundering herd."""
+"""Ranking, latency, circuit breaker and retry budget, with simulated time."""
 
 from collections import Counter
 from dataclasses import replace
@@ -24,7 +24,7 @@ def names(order: list[Candidate]) -> list[str]:
     return [one.deployment.name for one in order]
 
 
-def test_standard_goes_to_the_cheapest_that_is_healthy_and_able() -> None:
+def test_standard_prefers_the_cheapest_healthy_and_able_deployment() -> None:
     cheap, dear = candidate("cheap", cost="0.1"), candidate("dear", cost="9")
     assert names(rank([dear, cheap], "standard")) == ["cheap", "dear"]
     assert names(rank([dear, replace(cheap, is_healthy=False)], "standard")) == ["dear"]
@@ -34,20 +34,20 @@ def test_standard_goes_to_the_cheapest_that_is_healthy_and_able() -> None:
     assert names(rank([dear, accepting], "standard")) == ["cheap", "dear"]
 
 
-def test_among_equals_the_one_that_honours_most_goes_first() -> None:
+def test_at_equal_cost_the_deployment_with_fewest_differences_wins() -> None:
     exact, other = candidate("exact"), replace(candidate("a", accepts=("seed",)), differs=("seed",))
     for prefix in (b"1", b"2", b"3"):
         assert names(rank([other, exact], "standard", prefix)) == ["exact", "a"]
 
 
-def test_turbo_goes_to_the_soonest_first_token_behind_its_queue() -> None:
+def test_turbo_prefers_the_shortest_wait_for_a_first_token() -> None:
     slow, quick = replace(candidate("slow"), first_token=2.0), replace(candidate("quick"), first_token=0.2)
     assert names(rank([slow, quick], "turbo")) == ["quick", "slow"]
     assert names(rank([slow, replace(quick, running=20)], "turbo")) == ["slow", "quick"]
     assert names(rank([slow, quick, candidate("new")], "turbo"))[0] == "new"
 
 
-def test_the_same_prefix_stays_where_it_is_until_that_one_is_busier_than_the_others() -> None:
+def test_a_prefix_keeps_its_deployment_until_that_is_busier_than_others() -> None:
     fleet = [candidate(f"d{number}") for number in range(4)]
     homes = Counter(names(rank(fleet, "standard", f"prefix {number}".encode()))[0] for number in range(4000))
     assert all(800 < count < 1200 for count in homes.values())
@@ -60,7 +60,7 @@ def test_the_same_prefix_stays_where_it_is_until_that_one_is_busier_than_the_oth
     assert names(rank(fewer, "standard", b"other"))[0] == names(rank(fleet, "standard", b"other"))[0]
 
 
-def test_a_thundering_herd_spreads_over_equals() -> None:
+def test_a_thundering_herd_spreads_over_equal_deployments() -> None:
     running = Counter({f"d{number}": 0 for number in range(5)})
     for _ in range(500):
         fleet = [replace(candidate(name), running=count) for name, count in running.items()]
@@ -68,7 +68,7 @@ def test_a_thundering_herd_spreads_over_equals() -> None:
     assert max(running.values()) - min(running.values()) <= AFFINITY_SLACK + 1
 
 
-def test_turbo_avoids_a_slow_one_and_finds_it_again_when_it_is_quick() -> None:
+def test_turbo_avoids_a_slow_deployment_until_it_recovers() -> None:
     paces = {"a": FirstTokenLatency(), "b": FirstTokenLatency()}
 
     def ask(now: float, seconds: dict[str, float]) -> str:
@@ -84,7 +84,7 @@ def test_turbo_avoids_a_slow_one_and_finds_it_again_when_it_is_quick() -> None:
     assert late[-1] == "b"
 
 
-def test_one_bad_moment_is_not_forever() -> None:
+def test_a_single_slow_measurement_decays() -> None:
     steady, cold = FirstTokenLatency(), FirstTokenLatency()
     cold.measure(30.0, 0, now=0)
     asked = Counter[str]()
@@ -96,10 +96,10 @@ def test_one_bad_moment_is_not_forever() -> None:
         chosen = names(rank(fleet, "turbo"))[0]
         (steady if chosen == "steady" else cold).measure(0.2 if chosen == "steady" else 0.1, 0, now)
         asked[chosen] += 1
-    assert asked["cold"] > asked["steady"], "it has long been the quicker one"
+    assert asked["cold"] > asked["steady"], "it has become the faster one"
 
 
-def test_a_turbo_herd_spreads_also_where_nothing_was_measured() -> None:
+def test_a_turbo_herd_spreads_over_unmeasured_deployments() -> None:
     for first_token in (None, 0.5):
         running = Counter({"a": 0, "b": 0, "c": 0})
         for _ in range(300):
@@ -110,14 +110,14 @@ def test_a_turbo_herd_spreads_also_where_nothing_was_measured() -> None:
         assert max(running.values()) - min(running.values()) <= 1
 
 
-def test_what_was_waited_behind_others_is_not_counted_twice() -> None:
+def test_queueing_time_is_not_counted_twice() -> None:
     alone, crowd = FirstTokenLatency(), FirstTokenLatency()
     alone.measure(0.5, 0, now=0)
     crowd.measure(5.0, 9, now=0)
     assert alone.expected(0) == crowd.expected(0)
 
 
-def test_a_flapping_deployment_is_left_alone_ever_longer_and_probed_by_one_request() -> None:
+def test_the_pause_of_a_flapping_deployment_grows() -> None:
     breaker, now, asked = CircuitBreaker(), 0.0, 0
     while now < 1000:
         if breaker.allows(now):
@@ -137,7 +137,7 @@ def failed(breaker: CircuitBreaker, now: float) -> None:
     breaker.fail(breaker.begin(now), now + 0.01)
 
 
-def test_a_single_failure_and_a_caller_who_leaves_a_probe_close_nothing() -> None:
+def test_one_failure_or_an_abandoned_probe_pauses_nothing() -> None:
     breaker = CircuitBreaker()
     failed(breaker, 0)
     assert breaker.allows(0.1)
@@ -151,7 +151,7 @@ def test_a_single_failure_and_a_caller_who_leaves_a_probe_close_nothing() -> Non
     assert breaker.allows(later)
 
 
-def test_many_that_fail_together_are_one_outage() -> None:
+def test_simultaneous_failures_count_as_one_outage() -> None:
     breaker = CircuitBreaker()
     together = [breaker.begin(0) for _ in range(50)]
     for trial in together:
@@ -160,7 +160,7 @@ def test_many_that_fail_together_are_one_outage() -> None:
     assert breaker.allows(1.0 + PAUSE_SECONDS)
 
 
-def test_an_older_request_that_ends_is_no_probe() -> None:
+def test_an_older_request_is_not_the_probe() -> None:
     breaker = CircuitBreaker()
     old = breaker.begin(0)
     for now in range(1, 1 + TOLERATED):
@@ -168,10 +168,10 @@ def test_an_older_request_that_ends_is_no_probe() -> None:
     breaker.begin(breaker.opened + breaker.pause)
     breaker.succeed(old)
     breaker.leave(old)
-    assert not breaker.allows(breaker.opened + breaker.pause + 1), "the probe is still on its way"
+    assert not breaker.allows(breaker.opened + breaker.pause + 1), "the probe is still running"
 
 
-def test_one_that_begins_to_answer_and_never_ends_is_left_alone_too() -> None:
+def test_incomplete_answers_open_the_circuit_breaker() -> None:
     breaker = CircuitBreaker()
     for now in range(TOLERATED):
         trial = breaker.begin(now)
@@ -186,7 +186,7 @@ def test_one_that_begins_to_answer_and_never_ends_is_left_alone_too() -> None:
     assert breaker.pause == 2 * pause
 
 
-def test_retries_are_a_fifth_of_the_requests_in_the_long_run() -> None:
+def test_the_retry_budget_is_a_fifth_of_the_requests() -> None:
     budget, retried = RetryBudget(), 0
     for _ in range(1000):
         budget.earn()

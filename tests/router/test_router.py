@@ -1,4 +1,4 @@
-"""Names to models, and requests to the backend that serves the model."""
+"""Resolving names of models, and routing to their backends."""
 
 import asyncio
 
@@ -17,20 +17,20 @@ SMALL = ModelCard(name="small", context=512, vocabulary_size=100, created=0, ali
 LARGE = ModelCard(name="large", context=4096, vocabulary_size=100, created=0)
 
 
-def test_a_model_answers_to_its_name_and_to_its_aliases() -> None:
+def test_a_model_is_found_by_its_name_and_its_aliases() -> None:
     catalog = Catalog((SMALL, LARGE))
     assert catalog.resolve("small") is catalog.resolve("tiny") is catalog.resolve("llama-4-maverick") is SMALL
     assert catalog.resolve("large") is LARGE
 
 
-def test_an_unknown_model_is_refused_with_the_nearest_name_and_where_to_look() -> None:
+def test_an_unknown_model_is_refused_with_the_nearest_name() -> None:
     with pytest.raises(ModelNotFound, match=r'Did you mean "large"\?.*GET /v1/models') as refused:
         Catalog((SMALL, LARGE)).resolve("larg")
     assert refused.value.param == "model"
     assert refused.value.status == 404
 
 
-def test_a_hostile_name_is_cut_short_in_the_message() -> None:
+def test_a_long_model_name_is_abbreviated_in_the_message() -> None:
     with pytest.raises(ModelNotFound) as refused:
         Catalog((SMALL,)).resolve("\ud800x" * 10_000)
     assert len(refused.value.message.encode()) < 300
@@ -44,7 +44,7 @@ def request(model: str) -> ChatRequest:
     return ChatRequest("id", model, (Message("user", "Hello"),), SamplingParams())
 
 
-def test_a_request_goes_to_the_backend_of_its_model_alone() -> None:
+def test_a_request_goes_only_to_the_backend_of_its_model() -> None:
     small, large = FakeBackend(saying("small")), FakeBackend(saying("large"))
     router = Router(Catalog((SMALL, LARGE)), {"small": [route("a", small)], "large": [route("b", large)]})
 

@@ -1,6 +1,4 @@
-"""The router's decisions together, in simulated time: under skewed load, beside a slow deployment, a flapping one or a
-dead one, and when a herd arrives.
-"""
+"""The router in simulated time: skewed load, slow, flapping and dead deployments, and a thundering herd."""
 
 import heapq
 from collections import Counter
@@ -21,16 +19,17 @@ UPSTREAM = UpstreamSource("http://x", "oruel", "m")
 ANSWER_SECONDS = 1.0
 
 FirstToken = Callable[[float, int], float | None]
-"""Seconds to the first token at a time, behind so many others; None: it fails at once."""
+"""Seconds to first token, given the time and the number of running requests; None if it fails at once."""
 
 
 Act = Callable[[float], None]
 
 
 class Simulation:
-    """Requests arrive, are sent to the best deployment, to the next where that fails, and take a second to answer.
+    """A request goes to the best deployment, or to the next after a failure. It ends a second after its first token.
 
-    `asked` counts what each was sent, `most` what it had at once, `waits` are seconds to first tokens.
+    Per deployment, `asked` counts requests and `most` is the maximum of concurrent ones. `waits` are seconds to first
+    token.
     """
 
     def __init__(self, servers: dict[str, FirstToken], tier: Tier = "standard") -> None:
@@ -57,11 +56,11 @@ class Simulation:
     def _arrive(self, prefix: bytes, now: float) -> None:
         candidates = [route.candidate(REQUEST, now) for route in self._routes.values()]
         for one in rank(candidates, self._tier, prefix):
-            if self._taken(one.deployment.name, now):
+            if self._send(one.deployment.name, now):
                 return
         self.lost += 1
 
-    def _taken(self, name: str, now: float) -> bool:
+    def _send(self, name: str, now: float) -> bool:
         route = self._routes[name]
         wait = self.servers[name](now, route.running)
         sent = route.send(now)
@@ -95,14 +94,14 @@ def every(seconds: float, requests: int, prefixes: Callable[[int], bytes]) -> It
 def test_skewed_load_spreads_and_still_keeps_prefixes_together() -> None:
     random = Random(7)
     sim = Simulation({name: steady(0.01) for name in "abcd"})
-    # Half of the requests begin alike.
+    # Half of the requests share a prefix.
     sim.run(every(0.02, 5000, lambda number: b"hot" if random.random() < 0.5 else str(random.random()).encode()))
     assert sim.lost == 0
     assert max(sim.most.values()) <= 2 * min(sim.most.values()), sim.most
     assert max(sim.asked.values()) < 0.4 * 5000, sim.asked
 
 
-def test_turbo_leaves_a_slow_one_alone_and_comes_back_when_it_is_quick() -> None:
+def test_turbo_returns_to_a_slow_deployment_after_it_recovers() -> None:
     sim = Simulation(
         {"steady": steady(0.1), "slow": lambda now, behind: (2.0 if now < 100 else 0.01) * (1 + behind)}, tier="turbo"
     )
@@ -114,24 +113,24 @@ def test_turbo_leaves_a_slow_one_alone_and_comes_back_when_it_is_quick() -> None
     assert again.asked["slow"] - before > 1000
 
 
-def test_a_flapping_one_costs_few_failures_and_nobody_is_lost() -> None:
-    # Ten seconds up, ten seconds down.
+def test_a_flapping_deployment_causes_few_failures() -> None:
+    # Up for ten seconds, then down for ten.
     sim = Simulation({"flapping": lambda now, behind: 0.05 if now % 20 < 10 else None, "good": steady(0.05)})
     sim.run(every(0.1, 6000, lambda number: str(number).encode()))
     assert sim.lost == 0
     failures = sim.asked["flapping"] + sim.asked["good"] - 6000
     assert failures < 0.05 * 6000, failures
-    assert sim.asked["flapping"] > 500, "and it is used while it is up"
+    assert sim.asked["flapping"] > 500, "it gets requests while it is up"
 
 
-def test_a_dead_one_is_asked_a_handful_of_times() -> None:
+def test_a_dead_deployment_gets_only_a_few_requests() -> None:
     sim = Simulation({"dead": lambda now, behind: None, "good": steady(0.05), "other": steady(0.05)})
     sim.run(every(0.05, 6000, lambda number: str(number).encode()))
     assert sim.lost == 0
     assert sim.asked["dead"] <= 12, sim.asked
 
 
-def test_a_herd_that_arrives_at_once_is_shared_whatever_the_tier() -> None:
+def test_a_simultaneous_herd_is_spread_in_both_tiers() -> None:
     for tier in ("standard", "turbo"):
         sim = Simulation({name: steady(0.05) for name in "abc"}, tier=tier)
         sim.run((0.0, b"all the same") for _ in range(300))
@@ -139,7 +138,7 @@ def test_a_herd_that_arrives_at_once_is_shared_whatever_the_tier() -> None:
         assert sim.lost == 0
 
 
-def test_turbo_waits_no_longer_than_where_requests_go_in_turn() -> None:
+def test_turbo_waits_no_longer_than_round_robin() -> None:
     servers = {"quick": steady(0.02), "middle": steady(0.1), "slow": steady(0.5)}
     turbo = Simulation(servers, tier="turbo")
     turbo.run(every(0.1, 3000, lambda number: str(number).encode()))

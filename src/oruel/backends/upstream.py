@@ -72,10 +72,10 @@ class UpstreamBackend:
         self._timeouts = timeouts
 
     async def stream(self, request: ChatRequest) -> Answer:
-        """Events that arrive together become one delta per choice. Raises UpstreamFailed, Overloaded, or the other
-        server's verdict on the caller's mistake: InvalidParameter, ContextLengthExceeded.
+        """Merges events that arrive together into one delta per choice. Raises UpstreamFailed, UpstreamUnavailable,
+        Overloaded, and InvalidParameter or ContextLengthExceeded if the other server rejects the request as invalid.
         """
-        # There is no queue of ours in front of another server.
+        # Requests to other servers are not queued here.
         yield Accepted()
         answer = UpstreamStream(request, self._model)
         wait = EventTimeout(self._timeouts.first_token)

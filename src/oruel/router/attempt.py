@@ -28,30 +28,30 @@ class Attempt:
                 async for item in answer:
                     if isinstance(item, Accepted):
                         is_accepted = True
-                        yield self._labelled(item, request.model)
+                        yield self._label(item, request.model)
                         continue
                     if not self.has_begun:
                         route.begin(sent, self._clock())
                         if not is_accepted:
-                            yield self._labelled(Accepted(), request.model)
+                            yield self._label(Accepted(), request.model)
                         self.has_begun = True
                     yield item
             route.breaker.succeed(sent)
         except RequestError:
-            # The caller's fault, so the deployment is healthy.
+            # The request is invalid; the deployment is healthy.
             route.breaker.succeed(sent)
             raise
         except (GeneratorExit, asyncio.CancelledError):
             route.abandon(sent, self._clock())
             raise
         except Exception:
-            # Unexpected exceptions count as failures of the deployment, too.
+            # Unexpected exceptions also count as failures of the deployment.
             route.fail(sent, self._clock())
             raise
         finally:
             route.end(sent)
 
-    def _labelled(self, accepted: Accepted, model: str) -> Accepted:
+    def _label(self, accepted: Accepted, model: str) -> Accepted:
         """Raises UnsupportedParameter if the server reports a difference that the catalog doesn't accept. Entries with
         a colon are keywords left out of a schema that isn't strict, which need no acceptance.
         """
