@@ -170,7 +170,7 @@ async def test_bodies_that_are_held_at_once_are_bounded_in_all() -> None:
 
     held = [request(3000), request(2000), request(1000)]
     await until(lambda: bound.held == 3000)
-    with pytest.raises(Overloaded, match="3000 bytes at once"):
+    with pytest.raises(Overloaded, match="3000 bytes in total"):
         await request(2000)
     assert bound.held == 3000
     small = request(1000)
