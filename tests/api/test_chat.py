@@ -1,4 +1,4 @@
-"""Answers: their shape, what the backend is asked, and that a stream says what the whole answer says."""
+"""Answers: their shape, the requests the backend gets, and that streams join to the whole answer."""
 
 import json
 from typing import Any
@@ -60,7 +60,7 @@ async def test_an_answer_has_exactly_openais_shape_and_the_tier(client: Client) 
     }
 
 
-async def test_a_request_that_sets_nothing_gets_the_defaults_of_the_page(client: Client, backend: FakeBackend) -> None:
+async def test_a_request_without_parameters_gets_the_defaults_of_the_page(client: Client, backend: FakeBackend) -> None:
     request = await asked(client, backend)
     seed = request.sampling.seed
     assert request.sampling == SamplingParams(temperature=0.7, seed=seed, reproducible=False)
@@ -116,7 +116,7 @@ EDGES: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("fields", EDGES, ids=lambda fields: str(fields)[:60])
-async def test_every_value_at_the_edge_of_its_range_is_taken(client: Client, fields: dict[str, Any]) -> None:
+async def test_the_limits_of_each_range_are_accepted(client: Client, fields: dict[str, Any]) -> None:
     await ask(client, **fields)
 
 
@@ -130,7 +130,7 @@ OPENAIS = [
 
 
 @pytest.mark.parametrize("fields", OPENAIS, ids=str)
-async def test_openais_fields_that_ask_for_nothing_are_taken(client: Client, fields: dict[str, Any]) -> None:
+async def test_neutral_values_of_openais_fields_are_accepted(client: Client, fields: dict[str, Any]) -> None:
     assert (await client.post(URL, json=chat(**fields))).status_code == 200
 
 
@@ -140,7 +140,7 @@ async def test_an_unset_seed_is_fresh_for_every_request(client: Client, backend:
     assert all(-(2**63) <= seed < 2**63 for seed in seeds)
 
 
-async def test_an_alias_is_answered_by_the_model_behind_it(client: Client, backend: FakeBackend) -> None:
+async def test_an_alias_is_answered_by_its_model(client: Client, backend: FakeBackend) -> None:
     answer = await ask(client, model="llama-4-maverick")
     assert (answer["model"], backend.requests[-1].model) == (MODEL, MODEL)
 
@@ -187,13 +187,13 @@ MESSAGES: list[tuple[dict[str, Any], Message]] = [
 
 
 @pytest.mark.parametrize(("sent", "understood"), MESSAGES, ids=str)
-async def test_each_role_and_content_is_understood(
+async def test_each_role_and_kind_of_content_is_parsed(
     client: Client, backend: FakeBackend, sent: dict[str, Any], understood: Message
 ) -> None:
     assert (await asked(client, backend, messages=[sent])).messages == (understood,)
 
 
-async def test_the_message_of_an_answer_is_taken_back_as_it_came(client: Client, backend: FakeBackend) -> None:
+async def test_the_message_of_an_answer_is_accepted_unchanged(client: Client, backend: FakeBackend) -> None:
     message = (await ask(client))["choices"][0]["message"]
     history = [{"role": "user", "content": "hi"}, message, {"role": "user", "content": "more"}]
     assert (await asked(client, backend, messages=history)).messages[1] == Message("assistant", "Hello world")
@@ -209,9 +209,7 @@ def result(id: str) -> dict[str, Any]:
     return {"role": "tool", "content": f"{id} done", "tool_call_id": id}
 
 
-async def test_results_come_in_any_order_and_a_later_turn_may_use_an_id_again(
-    client: Client, backend: FakeBackend
-) -> None:
+async def test_results_may_come_in_any_order_and_later_turns_reuse_ids(client: Client, backend: FakeBackend) -> None:
     hi = {"role": "user", "content": "hi"}
     history = [hi, calling(a="{}", b="{}"), result("b"), result("a"), calling(a='{"x": 1}'), result("a"), hi]
     messages = (await asked(client, backend, messages=history)).messages
@@ -226,7 +224,7 @@ async def test_a_call_of_a_function_without_parameters_may_have_empty_arguments(
     assert request.messages[0].tool_calls[0].arguments == "{}"
 
 
-async def test_4096_messages_are_taken(client: Client, backend: FakeBackend) -> None:
+async def test_4096_messages_are_accepted(client: Client, backend: FakeBackend) -> None:
     request = await asked(client, backend, messages=[{"role": "user", "content": "x"}] * 4096)
     assert len(request.messages) == 4096
 
@@ -305,7 +303,7 @@ async def test_held_back_text_makes_no_empty_chunks(client: Client, backend: Fak
     assert [c["choices"][0]["delta"] for c in streamed] == [{"role": "assistant", "content": ""}, {"content": "x"}, {}]
 
 
-async def test_unknown_fields_are_named_in_a_header_where_the_operator_says_so(
+async def test_ignored_fields_are_named_in_a_header_with_unknown_fields_report(
     serve: Serve, backend: FakeBackend
 ) -> None:
     client = serve(unknown_fields="report")

@@ -35,7 +35,7 @@ MISSED: list[tuple[Deadlines, tuple[Step, ...], str]] = [
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize(("deadlines", "steps", "said"), MISSED)
-async def test_a_deadline_that_passes_before_the_first_token_is_504_and_names_itself(
+async def test_a_deadline_missed_before_the_first_token_is_a_504_that_names_it(
     serve: Serve, backend: FakeBackend, deadlines: Deadlines, steps: tuple[Step, ...], said: str, stream: bool
 ) -> None:
     backend.script = doing(*steps, never())
@@ -46,14 +46,14 @@ async def test_a_deadline_that_passes_before_the_first_token_is_504_and_names_it
     assert (backend.open, backend.cut_short) == (0, 1)
 
 
-async def test_a_deadline_that_was_met_is_not_felt_again(serve: Serve, backend: FakeBackend) -> None:
+async def test_a_deadline_that_was_met_does_not_apply_again(serve: Serve, backend: FakeBackend) -> None:
     """The queue is left, the first token comes, and both deadlines pass while the rest is still to come."""
     backend.script = doing(STARTED, delta("a"), 0.3, delta("b"), FINISH)
     response = await serve(deadlines=Deadlines(queue=0.2, first_token=0.2, whole=100)).post(CHAT, json=chat())
     assert response.json()["choices"][0]["message"]["content"] == "ab"
 
 
-async def test_without_deadlines_an_answer_may_take_its_time(client: Client, backend: FakeBackend) -> None:
+async def test_without_deadlines_an_answer_may_take_any_time(client: Client, backend: FakeBackend) -> None:
     backend.script = doing(0.1, STARTED, 0.1, delta("a"), 0.1, FINISH)
     assert (await client.post(CHAT, json=chat())).status_code == 200
 
@@ -68,7 +68,7 @@ async def test_without_deadlines_an_answer_may_take_its_time(client: Client, bac
         (replace(GENEROUS, first_token=SHORT), "250", "the first_token_seconds"),
     ],
 )
-async def test_a_callers_timeout_lowers_the_deadlines_and_never_raises_them(
+async def test_the_timeout_header_lowers_deadlines_and_never_raises_them(
     serve: Serve, backend: FakeBackend, deadlines: Deadlines, sent: str, said: str
 ) -> None:
     backend.script = doing(never())
@@ -78,12 +78,12 @@ async def test_a_callers_timeout_lowers_the_deadlines_and_never_raises_them(
     assert backend.open == 0
 
 
-async def test_an_answer_in_time_does_not_feel_its_deadlines(serve: Serve) -> None:
+async def test_an_answer_in_time_is_unaffected_by_deadlines(serve: Serve) -> None:
     response = await serve(deadlines=GENEROUS).post(CHAT, json=chat(), headers={"x-request-timeout": "60"})
     assert response.status_code == 200
 
 
-async def test_a_deadline_that_passes_in_midstream_is_an_error_event(serve: Serve, backend: FakeBackend) -> None:
+async def test_a_deadline_missed_in_midstream_is_an_error_event(serve: Serve, backend: FakeBackend) -> None:
     backend.script = doing(STARTED, delta("partial"), never())
     response = await serve(deadlines=replace(GENEROUS, whole=0.2)).post(CHAT, json=chat(stream=True))
     *before, error, done, end = response.text.split("\n\n")
@@ -95,7 +95,7 @@ async def test_a_deadline_that_passes_in_midstream_is_an_error_event(serve: Serv
 
 
 @pytest.mark.parametrize("deadlines", [Deadlines(queue=0.5), Deadlines(first_token=0.5), Deadlines(whole=0.5)], ids=str)
-async def test_a_deadline_that_passes_after_a_heartbeat_is_an_error_event(
+async def test_a_deadline_missed_after_a_heartbeat_is_an_error_event(
     serve: Serve, backend: FakeBackend, deadlines: Deadlines
 ) -> None:
     backend.script = doing(never())
@@ -106,20 +106,18 @@ async def test_a_deadline_that_passes_after_a_heartbeat_is_an_error_event(
     assert backend.open == 0
 
 
-async def test_leaving_the_queue_sends_nothing_so_that_what_fails_then_has_its_own_status(
-    client: Client, backend: FakeBackend
-) -> None:
+async def test_an_error_after_leaving_the_queue_has_its_own_status(client: Client, backend: FakeBackend) -> None:
     backend.script = doing(STARTED, Overloaded("The engine died."))
     assert (await client.post(CHAT, json=chat(stream=True))).status_code == 503
 
 
 @pytest.mark.parametrize("sent", ["0", "-1", "nan", "inf", "soon", "", "1e9"])
-async def test_a_timeout_that_is_no_time_is_refused(client: Client, backend: FakeBackend, sent: str) -> None:
+async def test_an_invalid_timeout_is_refused(client: Client, backend: FakeBackend, sent: str) -> None:
     response = await client.post(CHAT, json=chat(), headers={"x-request-timeout": sent})
     assert (response.status_code, response.json()["error"]["param"]) == (400, "x-request-timeout")
     assert backend.requests == []
 
 
-async def test_a_timeout_of_the_backends_own_is_not_taken_for_a_deadline(serve: Serve, backend: FakeBackend) -> None:
+async def test_a_timeout_within_the_backend_is_not_a_missed_deadline(serve: Serve, backend: FakeBackend) -> None:
     backend.script = doing(TimeoutError("something inside"))
     assert (await serve(deadlines=GENEROUS).post(CHAT, json=chat())).status_code == 500

@@ -1,4 +1,4 @@
-"""Streams when things go slowly or wrong: heartbeats, errors before and after the headers, headers themselves."""
+"""Streams that are slow or fail: heartbeats, errors before and after the headers, and the headers."""
 
 import asyncio
 import json
@@ -27,7 +27,7 @@ async def events(client: Client, **fields: Any) -> list[str]:
     return response.text.removesuffix("\n\n").split("\n\n")
 
 
-async def test_a_stream_is_neither_cached_nor_held_back_by_proxies(client: Client) -> None:
+async def test_a_stream_is_not_cached_or_buffered_by_proxies(client: Client) -> None:
     headers = (await client.post(URL, json=chat(stream=True))).headers
     assert headers["content-type"].startswith("text/event-stream")
     assert (headers["cache-control"], headers["x-accel-buffering"]) == ("no-store", "no")
@@ -43,7 +43,7 @@ FAILURES = [
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize(("failure", "status"), FAILURES, ids=lambda value: str(value))
-async def test_what_fails_before_the_first_delta_has_its_own_status(
+async def test_an_error_before_the_first_delta_has_its_own_status(
     client: Client, backend: FakeBackend, failure: Exception, status: int, stream: bool
 ) -> None:
     backend.script = doing(failure)
@@ -54,16 +54,14 @@ async def test_what_fails_before_the_first_delta_has_its_own_status(
     assert backend.open == 0
 
 
-async def test_an_overload_says_when_to_try_again(client: Client, backend: FakeBackend) -> None:
+async def test_an_overload_has_retry_after(client: Client, backend: FakeBackend) -> None:
     backend.script = doing(Overloaded("Too many requests wait.", retry_after=7))
     response = await client.post(URL, json=chat())
     assert response.headers["retry-after"] == "7"
     assert response.json()["error"]["type"] == "overloaded_error"
 
 
-async def test_an_unexpected_failure_shows_the_request_id_and_nothing_of_the_inside(
-    client: Client, backend: FakeBackend
-) -> None:
+async def test_an_unexpected_error_shows_only_the_request_id(client: Client, backend: FakeBackend) -> None:
     backend.script = doing(ValueError("secret path"))
     with capture_logs() as logs:
         response = await client.post(URL, json=chat(), headers={"x-request-id": "mine-1"})
@@ -76,7 +74,7 @@ async def test_an_unexpected_failure_shows_the_request_id_and_nothing_of_the_ins
 
 
 @pytest.mark.parametrize("failure", [EngineFailed("The engine stopped."), ValueError("secret path")], ids=str)
-async def test_a_failure_in_midstream_is_an_error_event_and_then_done(
+async def test_an_error_in_midstream_is_an_error_event_and_then_done(
     client: Client, backend: FakeBackend, failure: Exception
 ) -> None:
     backend.script = doing(delta("partial"), failure)
@@ -88,9 +86,7 @@ async def test_a_failure_in_midstream_is_an_error_event_and_then_done(
     assert backend.open == 0
 
 
-async def test_while_nothing_comes_the_headers_go_out_with_comments_as_heartbeat(
-    serve: Serve, backend: FakeBackend
-) -> None:
+async def test_heartbeats_are_sent_while_there_is_no_delta(serve: Serve, backend: FakeBackend) -> None:
     gate = asyncio.Event()
     backend.script = doing(gate, delta("late"), FINISH)
     first, *rest = await converse(serve(heartbeat_seconds=0.02), gate, b": waiting")
@@ -118,9 +114,7 @@ async def test_a_stream_without_waiting_has_no_heartbeat(client: Client) -> None
     assert not any(event.startswith(":") for event in await events(client))
 
 
-async def test_a_delta_is_sent_when_it_comes_and_not_when_the_next_one_does(
-    client: Client, backend: FakeBackend
-) -> None:
+async def test_a_delta_is_sent_without_waiting_for_the_next(client: Client, backend: FakeBackend) -> None:
     gate = asyncio.Event()
     backend.script = doing(delta("first"), gate, delta("second"), FINISH)
     assert any("second" in event for event in await converse(client, gate, b"first"))
@@ -137,7 +131,7 @@ async def test_a_failure_names_the_deployment_that_failed_last(
     assert (response.status_code, response.headers["x-oruel-deployment"]) == (502, "second")
 
 
-async def test_what_waits_at_another_server_is_not_in_a_queue_of_ours(serve: Serve, backend: FakeBackend) -> None:
+async def test_waiting_at_an_upstream_server_does_not_count_as_queueing(serve: Serve, backend: FakeBackend) -> None:
     backend.script = doing(delta(queued=0.0, deployment="far"), 0.3, delta("late"), FINISH)
     client = serve(deadlines=Deadlines(queue=0.1, first_token=5, whole=5))
     assert (await client.post(URL, json=chat())).status_code == 200
@@ -148,7 +142,7 @@ LINE_ENDS = [chr(code) for code in range(sys.maxunicode + 1) if len(f"a{chr(code
 
 
 @pytest.mark.parametrize("fails", [False, True], ids=["text", "error"])
-async def test_a_client_that_splits_lines_as_python_does_reads_every_event_whole(
+async def test_clients_that_use_splitlines_read_every_event_whole(
     client: Client, backend: FakeBackend, fails: bool
 ) -> None:
     assert {"\x85", "\u2028", "\u2029"} < set(LINE_ENDS)
