@@ -8,13 +8,13 @@ import pytest
 
 from oruel.api.deadline import Deadlines
 from oruel.errors import Overloaded
-from oruel.types import Usage
+from oruel.types import Accepted, Usage
 from tests.api.conftest import CHAT, Client, Serve, chat, converse
 from tests.fakes import FakeBackend, Step, delta, doing
 
 pytestmark = pytest.mark.anyio
 
-STARTED = delta(queued=0.25)
+STARTED = Accepted(queued=0.25)
 FINISH = delta(finish="stop", usage=Usage(1, 2))
 SHORT = 0.05
 GENEROUS = Deadlines(queue=100, first_token=200, whole=300)

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from oruel.api.deadline import Deadlines
 from oruel.errors import ContextLengthExceeded, EngineFailed, Overloaded, UpstreamFailed
-from oruel.types import Usage
+from oruel.types import Accepted, Usage
 from tests.api.conftest import Client, Serve, chat, converse
 from tests.fakes import FakeBackend, delta, doing
 
@@ -124,15 +124,13 @@ async def test_a_delta_is_sent_without_waiting_for_the_next(client: Client, back
 async def test_a_failure_names_the_deployment_that_failed_last(
     client: Client, backend: FakeBackend, stream: bool
 ) -> None:
-    backend.script = doing(
-        delta(queued=0.0, deployment="first"), delta(queued=0.0, deployment="second"), UpstreamFailed("It broke off.")
-    )
+    backend.script = doing(Accepted(deployment="first"), Accepted(deployment="second"), UpstreamFailed("It broke off."))
     response = await client.post(URL, json=chat(stream=stream))
     assert (response.status_code, response.headers["x-oruel-deployment"]) == (502, "second")
 
 
 async def test_waiting_at_an_upstream_server_does_not_count_as_queueing(serve: Serve, backend: FakeBackend) -> None:
-    backend.script = doing(delta(queued=0.0, deployment="far"), 0.3, delta("late"), FINISH)
+    backend.script = doing(Accepted(deployment="far"), 0.3, delta("late"), FINISH)
     client = serve(deadlines=Deadlines(queue=0.1, first_token=5, whole=5))
     assert (await client.post(URL, json=chat())).status_code == 200
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from oruel.text.formats.calls import HERMES
-from oruel.text.formats.detect import support
+from oruel.text.formats.detect import detect_support
 from oruel.text.prompt.template import ChatTemplate
 from oruel.types import Message, Tool, ToolCall
 from training import corpus
@@ -90,8 +90,8 @@ def test_a_long_conversation_asks_once_for_what_nobody_says_in_it() -> None:
 
 
 def test_the_template_is_one_whose_tool_calls_the_server_reads_off() -> None:
-    known = support(ChatTemplate(TEMPLATE))
-    assert known.is_whole
+    known = detect_support(ChatTemplate(TEMPLATE))
+    assert known.is_complete
     assert known.formats == (HERMES,)
 
 

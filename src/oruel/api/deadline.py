@@ -3,7 +3,6 @@
 import asyncio
 import math
 import time
-from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -11,7 +10,7 @@ from starlette.datastructures import Headers
 
 from oruel.contract.kinds import abbreviate
 from oruel.errors import DeadlineExceeded, InvalidParameter
-from oruel.types import Delta
+from oruel.types import Accepted, Answer, Delta
 
 HEADER = "x-request-timeout"
 MAX_SECONDS = 86400
@@ -71,19 +70,17 @@ def requested_timeout(headers: Headers) -> float:
     return seconds
 
 
-async def enforce_deadlines(
-    deltas: AsyncGenerator[Delta, None], deadlines: Deadlines, arrival: float
-) -> AsyncGenerator[Delta, None]:
-    """The same deltas, as long as they arrive in time. The queue's time starts now, the others at the request's
+async def enforce_deadlines(answer: Answer, deadlines: Deadlines, arrival: float) -> Answer:
+    """The same items, as long as they arrive in time. The queue's time starts now, the others at the request's
     `arrival`, a time of time.perf_counter. Raises DeadlineExceeded.
     """
     now, arrived = asyncio.get_running_loop().time(), on_loop(arrival)
     whole, first_token = deadlines.of_whole(arrived), deadlines.of_first_token(arrived)
     ahead = [whole, first_token, deadlines.of_queue(now)]
-    async with aclosing(deltas):
-        while (delta := await next_before(deltas, min(ahead, key=lambda deadline: deadline.due))) is not None:
-            ahead = [whole] if delta.queued is None else [whole, first_token]
-            yield delta
+    async with aclosing(answer):
+        while (item := await next_before(answer, min(ahead, key=lambda deadline: deadline.due))) is not None:
+            ahead = [whole, first_token] if isinstance(item, Accepted) else [whole]
+            yield item
 
 
 def on_loop(moment: float) -> float:
@@ -91,13 +88,13 @@ def on_loop(moment: float) -> float:
     return asyncio.get_running_loop().time() - (time.perf_counter() - moment)
 
 
-async def next_before(deltas: AsyncGenerator[Delta, None], deadline: Deadline) -> Delta | None:
-    """The next delta, None after the last. Raises DeadlineExceeded."""
+async def next_before(answer: Answer, deadline: Deadline) -> Accepted | Delta | None:
+    """The next item, None after the last. Raises DeadlineExceeded."""
     # Only around the wait: a timeout that spans a yield would cancel the caller.
     limit = asyncio.timeout_at(deadline.due if math.isfinite(deadline.due) else None)
     try:
         async with limit:
-            return await anext(deltas, None)
+            return await anext(answer, None)
     except TimeoutError:
         if not limit.expired():
             raise

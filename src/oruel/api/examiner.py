@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from oruel.constraints.grammar import unclosable
+from oruel.constraints.grammar import unclosable_keywords
 from oruel.constraints.schema import unenforceable_keywords
 from oruel.constraints.weight import weights_of
 from oruel.contract.kinds import abbreviate
@@ -153,7 +153,7 @@ def examine_schema(written: Written) -> Finding:
     try:
         keywords = unenforceable_keywords(schema)
         if written.closes:
-            keywords = tuple(sorted({*keywords, *unclosable(schema)}))
+            keywords = tuple(sorted({*keywords, *unclosable_keywords(schema)}))
     except SchemaRefused as error:
         return Finding(fault=abbreviate(error.message, 400))
     return Finding(keywords)

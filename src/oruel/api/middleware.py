@@ -2,7 +2,6 @@
 
 import hashlib
 import hmac
-import ipaddress
 import re
 import secrets
 import time
@@ -12,6 +11,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from oruel.addresses import is_loopback
 from oruel.api.edge import ABORTED_FOR
 from oruel.api.failures import error_response, translate
 from oruel.api.metrics import Metrics
@@ -143,13 +143,6 @@ def host_name(header: str) -> str:
     """The host in lower case, without the port and without the brackets of IPv6."""
     name = header.partition("]")[0][1:] if header.startswith("[") else header.rpartition(":")[0] or header
     return name.lower().removesuffix(".")
-
-
-def is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class CheckKey:
