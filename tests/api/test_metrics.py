@@ -58,7 +58,7 @@ async def test_the_time_per_token_is_that_between_tokens_of_one_choice(
     choices: int, tokens: int, seconds: float | None
 ) -> None:
     record = RequestRecord("id", first_token=11.0, last_token=14.0, usage=Usage(1, tokens))
-    record.asked(ChatRequest("id", "demo", (), SamplingParams(), n=choices), {})
+    record.note_request(ChatRequest("id", "demo", (), SamplingParams(), n=choices), {})
     assert record.per_token == seconds
 
 
