@@ -1,4 +1,4 @@
-"""Bodies that are not what they should be, as bytes: refused before they are believed, and the server goes on."""
+"""Invalid request bodies, as bytes."""
 
 import json
 from collections.abc import AsyncIterator
@@ -46,7 +46,9 @@ NOT_OBJECTS = {
 
 
 @pytest.mark.parametrize("content", NOT_OBJECTS.values(), ids=NOT_OBJECTS.keys())
-async def test_what_is_not_a_json_object_is_refused(client: Client, backend: FakeBackend, content: bytes) -> None:
+async def test_a_body_that_is_not_a_json_object_is_refused(
+    client: Client, backend: FakeBackend, content: bytes
+) -> None:
     response = await client.post(URL, content=content, headers=JSON)
     error = response.json()["error"]
     assert (response.status_code, error["type"], error["code"]) == (400, "invalid_request_error", "invalid_body")
@@ -99,19 +101,19 @@ async def test_a_field_given_twice_is_named(client: Client, content: bytes, para
     "content_type",
     ["", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/jsonx"],
 )
-async def test_a_type_that_a_browser_may_send_unasked_is_refused(client: Client, content_type: str) -> None:
+async def test_content_types_without_a_preflight_request_are_refused(client: Client, content_type: str) -> None:
     headers = {"content-type": content_type} if content_type else {}
     response = await client.post(URL, content=json.dumps(chat()), headers=headers)
     assert (response.status_code, response.json()["error"]["code"]) == (415, "unsupported_media_type")
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "application/json; charset=utf-8", "Application/JSON"])
-async def test_json_is_taken_with_or_without_a_charset(client: Client, content_type: str) -> None:
+async def test_json_is_accepted_with_or_without_a_charset(client: Client, content_type: str) -> None:
     response = await client.post(URL, content=json.dumps(chat()), headers={"content-type": content_type})
     assert response.status_code == 200
 
 
-async def test_a_compressed_body_is_refused_rather_than_guessed_at(client: Client) -> None:
+async def test_a_compressed_body_is_refused(client: Client) -> None:
     response = await client.post(URL, content=b"x", headers=JSON | {"content-encoding": "gzip"})
     assert response.status_code == 415
     assert "compressed" in response.json()["error"]["message"]
@@ -151,7 +153,7 @@ async def test_a_large_body_within_the_limit_is_answered(client: Client, backend
 
 @settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=60) | st.text(max_size=60).map(lambda text: text.encode("utf-8", "surrogatepass")))
-def test_any_bytes_are_an_object_or_a_refusal(raw: bytes) -> None:
+def test_any_bytes_are_parsed_or_refused(raw: bytes) -> None:
     try:
         assert isinstance(parse_object(raw), dict)
     except InvalidBody as error:

@@ -68,7 +68,7 @@ async def test_without_deadlines_an_answer_may_take_any_time(client: Client, bac
         (replace(GENEROUS, first_token=SHORT), "250", "the first_token_seconds"),
     ],
 )
-async def test_a_callers_timeout_lowers_the_deadlines_and_never_raises_them(
+async def test_the_timeout_header_lowers_deadlines_and_never_raises_them(
     serve: Serve, backend: FakeBackend, deadlines: Deadlines, sent: str, said: str
 ) -> None:
     backend.script = doing(never())
@@ -83,7 +83,7 @@ async def test_deadlines_do_not_affect_an_answer_in_time(serve: Serve) -> None:
     assert response.status_code == 200
 
 
-async def test_a_deadline_that_passes_in_midstream_is_an_error_event(serve: Serve, backend: FakeBackend) -> None:
+async def test_a_deadline_missed_in_midstream_is_an_error_event(serve: Serve, backend: FakeBackend) -> None:
     backend.script = doing(STARTED, delta("partial"), never())
     response = await serve(deadlines=replace(GENEROUS, whole=0.2)).post(CHAT, json=chat(stream=True))
     *before, error, done, end = response.text.split("\n\n")
@@ -95,7 +95,7 @@ async def test_a_deadline_that_passes_in_midstream_is_an_error_event(serve: Serv
 
 
 @pytest.mark.parametrize("deadlines", [Deadlines(queue=0.5), Deadlines(first_token=0.5), Deadlines(whole=0.5)], ids=str)
-async def test_a_deadline_that_passes_after_a_heartbeat_is_an_error_event(
+async def test_a_deadline_missed_after_a_heartbeat_is_an_error_event(
     serve: Serve, backend: FakeBackend, deadlines: Deadlines
 ) -> None:
     backend.script = doing(never())

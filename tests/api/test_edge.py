@@ -1,4 +1,4 @@
-"""Connections as hostile and as ordinary clients use them, through real sockets against a real server."""
+"""Connections of adversarial and ordinary clients, through real sockets to a real server."""
 
 import json
 import re
@@ -83,7 +83,7 @@ def resident_mib(pid: int) -> float:
 
 
 @pytest.mark.parametrize(("start", "flood", "expected"), FAULTS.values(), ids=FAULTS)
-def test_a_flood_before_the_body_is_cut_off_and_takes_no_memory(
+def test_an_endless_head_is_cut_off_without_using_memory(
     server: RunningServer, start: bytes, flood: bytes, expected: int
 ) -> None:
     before, sent = resident_mib(server.process.pid), 0
@@ -139,7 +139,7 @@ def test_a_slow_head_is_408_and_a_silent_connection_is_closed(server: RunningSer
         assert answer(silent) == b""
 
 
-def test_dripped_line_ends_do_not_keep_a_connection_open(server: RunningServer) -> None:
+def test_slow_blank_lines_do_not_keep_a_connection_open(server: RunningServer) -> None:
     with connect(server) as connection:
         start = time.monotonic()
         while time.monotonic() - start < PATIENCE_SECONDS:
@@ -152,7 +152,7 @@ def test_dripped_line_ends_do_not_keep_a_connection_open(server: RunningServer) 
 
 
 @pytest.mark.parametrize("timeout", [None, 0.4])
-def test_a_slow_body_is_408_and_the_callers_own_timeout_binds_it(server: RunningServer, timeout: float | None) -> None:
+def test_a_slow_body_is_408_within_the_timeout_header(server: RunningServer, timeout: float | None) -> None:
     headers = () if timeout is None else (f"x-request-timeout: {timeout}",)
     with connect(server) as connection:
         connection.sendall(post("/v1/chat/completions", *headers)[:-50])
@@ -172,7 +172,7 @@ def test_an_idle_connection_is_closed_and_a_used_one_is_kept(server: RunningServ
         assert answer(connection) == b""
 
 
-def test_too_large_a_body_is_answered_although_it_is_never_read(server: RunningServer) -> None:
+def test_a_body_that_is_too_large_is_answered_unread(server: RunningServer) -> None:
     with connect(server) as connection:
         connection.sendall(post(body=b"x" * 10)[:-10].replace(b"Length: 10", b"Length: 99999999"))
         response = answer(connection)
@@ -211,7 +211,7 @@ def eventually_healthy(url: str) -> None:
         time.sleep(0.1)
 
 
-def test_what_is_no_http_is_400_in_openais_shape(server: RunningServer) -> None:
+def test_invalid_http_is_400_in_openais_shape(server: RunningServer) -> None:
     with connect(server) as connection:
         connection.sendall(b"\x16\x03\x01\x02\x00\x01")
         response = answer(connection)
@@ -229,13 +229,13 @@ def test_head_is_get_without_a_body(server: RunningServer, path: str) -> None:
         assert head.headers["content-length"] == got.headers["content-length"]
 
 
-def test_a_method_that_a_path_lacks_is_405_with_those_that_it_has(server: RunningServer) -> None:
+def test_an_unsupported_method_is_405_with_the_supported_ones(server: RunningServer) -> None:
     assert httpx2.post(f"{server.url}/health").headers["allow"] == "GET, HEAD"
     refused = httpx2.head(f"{server.base_url}/chat/completions")
     assert (refused.status_code, refused.headers["allow"]) == (405, "POST")
 
 
-def test_a_full_table_of_files_is_one_line_in_the_log_and_passes() -> None:
+def test_running_out_of_file_descriptors_logs_one_line_and_passes() -> None:
     command = f"ulimit -n 64; exec {sys.executable} -m oruel serve --port 0"
     process = subprocess.Popen(["bash", "-c", command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert process.stdout
@@ -253,5 +253,5 @@ def test_a_full_table_of_files_is_one_line_in_the_log_and_passes() -> None:
         process.terminate()
         rest = process.communicate(timeout=PATIENCE_SECONDS)[0]
     assert "Traceback" not in rest
-    assert rest.count("out of file descriptors") <= 1
+    assert rest.count("no file descriptors are left") <= 1
     assert len(rest.splitlines()) < 20, rest

@@ -1,4 +1,4 @@
-"""A full endpoint, with a real engine behind it: who is refused, who is given up, and that their places come back."""
+"""A full server with a real engine: which requests are refused or cancelled, and that their places become free."""
 
 import asyncio
 import json
@@ -67,9 +67,7 @@ def ask(tokenizer: Tokenizer, engine: EngineClient, serve: Serve) -> Ask:
     return begin
 
 
-async def test_where_the_queue_is_full_the_next_is_503_with_retry_after_and_the_others_go_on(
-    engine: EngineClient, ask: Ask
-) -> None:
+async def test_a_request_beyond_the_full_queue_is_503_with_retry_after(engine: EngineClient, ask: Ask) -> None:
     running = ask(max_tokens=1200)
     await until(lambda: engine.load.running == 1)
     waiting = ask(max_tokens=3)
@@ -84,9 +82,7 @@ async def test_where_the_queue_is_full_the_next_is_503_with_retry_after_and_the_
     assert (await ask(max_tokens=3)).status_code == 200
 
 
-async def test_who_waits_longer_than_the_queues_deadline_gets_504_and_leaves_the_queue(
-    engine: EngineClient, ask: Ask
-) -> None:
+async def test_a_request_past_the_queue_deadline_is_504_and_leaves_the_queue(engine: EngineClient, ask: Ask) -> None:
     running = ask(max_tokens=1800)
     await until(lambda: engine.load.running == 1)
     given_up = await ask(Deadlines(queue=0.05), max_tokens=3)
@@ -106,7 +102,7 @@ async def test_who_waits_longer_than_the_queues_deadline_gets_504_and_leaves_the
     [(Deadlines(first_token=0.001), "first_token_seconds"), (Deadlines(whole=0.2), "total_seconds")],
     ids=["first token", "whole"],
 )
-async def test_a_request_that_takes_too_long_is_given_up_and_its_place_taken_by_the_next(
+async def test_a_request_past_its_deadline_makes_room_for_the_next(
     engine: EngineClient, ask: Ask, deadlines: Deadlines, said: str, stream: bool
 ) -> None:
     response = await ask(deadlines, stream=stream)
@@ -126,7 +122,7 @@ async def test_a_request_that_takes_too_long_is_given_up_and_its_place_taken_by_
     assert engine.load.steps < steps + 1000, "the request that was given up ran on"
 
 
-async def test_the_usage_says_how_much_of_the_prompt_the_engine_found(
+async def test_usage_counts_the_cached_prompt_tokens(
     tokenizer: Tokenizer, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine, process = await scripted_engine(monkeypatch)

@@ -1,4 +1,4 @@
-"""What surrounds the endpoints: hosts, keys, request ids, logs, metrics, health, and paths that lead nowhere."""
+"""Host and key checks, request ids, logs, metrics, health, and unknown paths."""
 
 import hashlib
 from typing import Any
@@ -21,7 +21,7 @@ BEARER = {"authorization": "Bearer second-key"}
     "host",
     ["localhost", "localhost:8000", "LOCALHOST", "127.0.0.1", "127.0.0.1:80", "[::1]", "[::1]:8000", "127.8.8.8"],
 )
-async def test_the_loopback_is_answered_under_its_own_names(client: Client, host: str) -> None:
+async def test_the_names_of_the_loopback_are_allowed_hosts(client: Client, host: str) -> None:
     assert (await client.post(URL, json=chat(), headers={"host": host})).status_code == 200
 
 
@@ -37,7 +37,7 @@ async def test_a_name_rebound_to_the_loopback_is_refused(client: Client, backend
     assert (await client.get("/health", headers={"host": host})).status_code == 403
 
 
-async def test_the_operator_may_allow_names_or_all_of_them(serve: Serve) -> None:
+async def test_the_operator_can_allow_some_hosts_or_all(serve: Serve) -> None:
     for allowed, host, status in [
         (("api.example",), "api.example:443", 200),
         (("API.example",), "api.EXAMPLE", 200),
@@ -54,7 +54,7 @@ async def test_the_operator_may_allow_names_or_all_of_them(serve: Serve) -> None
      {"authorization": "second-key"}, {"authorization": "Basic second-key"}, {"authorization": "Bearer second-key2"}],
 )  # fmt: skip
 @pytest.mark.parametrize("path", [URL, "/v1/models", "/tokenize", "/metrics", "/v1/nowhere"])
-async def test_without_a_known_key_everything_is_401(
+async def test_without_a_valid_key_requests_are_401(
     serve: Serve, backend: FakeBackend, headers: dict[str, str], path: str
 ) -> None:
     response = await serve(**KEYS).post(path, json=chat(), headers=headers)
@@ -65,11 +65,11 @@ async def test_without_a_known_key_everything_is_401(
 
 
 @pytest.mark.parametrize("key", ["Bearer first-key", "Bearer second-key", "bearer second-key", "Bearer clé"])
-async def test_each_known_key_opens_the_endpoint(serve: Serve, key: str) -> None:
+async def test_each_valid_key_is_accepted(serve: Serve, key: str) -> None:
     assert (await serve(**KEYS).post(URL, json=chat(), headers={b"authorization": key.encode()})).status_code == 200
 
 
-async def test_each_key_is_an_account_whose_name_betrays_nothing_of_it(serve: Serve, backend: FakeBackend) -> None:
+async def test_each_key_is_an_account_whose_name_does_not_reveal_it(serve: Serve, backend: FakeBackend) -> None:
     for key in ("first-key", "second-key", "first-key"):
         await serve(**KEYS).post(URL, json=chat(), headers={"authorization": f"Bearer {key}"})
     first, second, again = (request.account for request in backend.requests)
@@ -82,7 +82,7 @@ async def test_health_and_the_documentation_need_no_key(serve: Serve, path: str)
     assert (await serve(**KEYS).get(path)).status_code == 200
 
 
-async def test_a_callers_request_id_comes_back_and_others_are_made(client: Client) -> None:
+async def test_a_callers_request_id_is_returned_or_a_new_one_generated(client: Client) -> None:
     response = await client.post(URL, json=chat(), headers={"x-request-id": "trace-1.a:b_c"})
     assert response.headers["x-request-id"] == "trace-1.a:b_c"
     made = {(await client.get(path)).headers["x-request-id"] for path in ("/health", "/health", "/nowhere", URL)}
@@ -90,12 +90,12 @@ async def test_a_callers_request_id_comes_back_and_others_are_made(client: Clien
 
 
 @pytest.mark.parametrize("sent", ["", "x" * 129, "a b", "é", "<script>", "a\tb"])
-async def test_a_request_id_that_could_spoil_a_log_is_replaced(client: Client, sent: str) -> None:
+async def test_an_unsafe_request_id_is_replaced(client: Client, sent: str) -> None:
     response = await client.get("/health", headers={b"x-request-id": sent.encode()})
     assert response.headers["x-request-id"].startswith("req-")
 
 
-async def test_each_request_leaves_one_line(client: Client) -> None:
+async def test_each_request_logs_one_line(client: Client) -> None:
     with capture_logs() as logs:
         body = chat(user="u-1", metadata={"job": "nightly"}, safety_identifier="s-1", tier="turbo")
         response = await client.post(URL, json=body, headers={"x-request-id": "mine"})
@@ -131,7 +131,7 @@ async def test_no_prompt_text_and_no_key_is_logged(serve: Serve, backend: FakeBa
     assert "second-key" not in str(logs)
 
 
-async def test_prompts_are_logged_where_the_operator_asks_for_it(serve: Serve) -> None:
+async def test_prompts_are_logged_with_log_prompts(serve: Serve) -> None:
     with capture_logs() as logs:
         await serve(log_prompts=True).post(URL, json=chat(messages=[{"role": "user", "content": SECRET}]))
     assert SECRET in str(logs)
@@ -140,7 +140,7 @@ async def test_prompts_are_logged_where_the_operator_asks_for_it(serve: Serve) -
 @pytest.mark.parametrize(
     "path", ["/", "/v1", "/v1/embeddings", "/v1/completions", "/v1/responses", "/v1/models/x/y", "//"]
 )
-async def test_what_does_not_exist_is_404_in_openais_shape(client: Client, path: str) -> None:
+async def test_an_unknown_path_is_404_in_openais_shape(client: Client, path: str) -> None:
     response = await client.get(path)
     error = response.json()["error"]
     assert (response.status_code, error["type"]) == (404, "invalid_request_error")
@@ -150,7 +150,7 @@ async def test_what_does_not_exist_is_404_in_openais_shape(client: Client, path:
 @pytest.mark.parametrize(
     ("method", "path"), [("GET", URL), ("DELETE", "/v1/models"), ("OPTIONS", URL), ("PUT", "/health")]
 )
-async def test_a_method_that_a_path_does_not_take_is_405(client: Client, method: str, path: str) -> None:
+async def test_a_method_that_a_path_does_not_support_is_405(client: Client, method: str, path: str) -> None:
     response = await client.request(method, path, headers={"origin": "https://evil.example"})
     assert (response.status_code, response.json()["error"]["code"]) == (405, "method_not_allowed")
     assert response.headers["allow"]
@@ -161,7 +161,7 @@ async def test_a_method_that_a_path_does_not_take_is_405(client: Client, method:
     ("health", "status"),
     [(Health("ok", restarts=2), 200), (Health("starting"), 503), (Health("failed", detail="The engine stopped."), 503)],
 )
-async def test_health_is_503_while_nothing_can_be_answered(serve: Serve, health: Health, status: int) -> None:
+async def test_health_is_503_while_the_server_cannot_answer(serve: Serve, health: Health, status: int) -> None:
     response = await serve(health=lambda: health).get("/health")
     assert response.status_code == status
     assert response.json() == {

@@ -1,4 +1,4 @@
-"""Hostile schemas through the endpoint, and what a model or its template can't take: 400, nobody else disturbed."""
+"""Adversarial schemas, and requests that a model or its template does not support, are a 400 and affect no one else."""
 
 import asyncio
 import json
@@ -31,7 +31,7 @@ DEEP = '"properties": {"a": {' * 1000 + "}}" * 1000
 
 
 @pytest.mark.parametrize(("field", "fields"), HOSTILE.values(), ids=HOSTILE)
-async def test_a_hostile_schema_is_refused_while_another_stream_goes_on(
+async def test_an_adversarial_schema_is_refused_without_stopping_other_streams(
     client: Client, backend: FakeBackend, field: str, fields: str
 ) -> None:
     gate = asyncio.Event()
@@ -51,7 +51,7 @@ async def test_a_hostile_schema_is_refused_while_another_stream_goes_on(
 
 
 @pytest.mark.parametrize("stream", [False, True])
-async def test_a_template_that_refuses_the_messages_is_a_400_in_its_own_words(
+async def test_a_template_that_rejects_the_messages_is_a_400_with_its_message(
     client: Client, backend: FakeBackend, stream: bool
 ) -> None:
     template = ChatTemplate("{% if messages | length > 2 %}{{ raise_exception('Two turns at most!') }}{% endif %}")
@@ -83,9 +83,7 @@ async def test_reasoning_effort_is_refused_by_a_model_that_does_not_reason(
     assert (await client.post(CHAT, json=chat(reasoning_effort="none"))).status_code == 200
 
 
-async def test_every_field_of_an_answer_is_taken_back_in_an_assistant_message(
-    client: Client, backend: FakeBackend
-) -> None:
+async def test_an_assistant_message_accepts_every_field_of_an_answer(client: Client, backend: FakeBackend) -> None:
     call = ToolCallDelta(0, "call_1", "f"), ToolCallDelta(0, arguments='{"a": 1}')
     backend.script = doing(
         delta("said", reasoning="thought"), delta(tool_calls=call), delta(finish="tool_calls", usage=Usage(1, 2))

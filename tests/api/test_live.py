@@ -1,4 +1,4 @@
-"""Over real HTTP: the official client, clients that go away, bodies that are far too large."""
+"""Over real HTTP: the official client, clients that disconnect, and bodies that are too large."""
 
 import asyncio
 import json
@@ -85,7 +85,7 @@ def test_the_official_client_raises_an_error_event_in_midstream(client: openai.O
         list(stream)
 
 
-def test_the_official_client_passes_over_heartbeats(backend: FakeBackend) -> None:
+def test_the_official_client_skips_heartbeats(backend: FakeBackend) -> None:
     backend.script = doing(0.2, *saying("Hello")(request_with_one_choice()))
     with (
         served(backend, heartbeat_seconds=0.05) as url,
@@ -143,7 +143,7 @@ async def test_the_official_client_cancels_by_closing_its_stream(live: str, back
         await until(lambda: backend.open == 0)
 
 
-async def test_one_client_leaving_does_not_touch_another(live: str, backend: FakeBackend) -> None:
+async def test_a_client_that_leaves_does_not_affect_another(live: str, backend: FakeBackend) -> None:
     backend.script = lambda request: doing(
         request.max_tokens or asyncio.Event(), *saying("Hello")(request_with_one_choice())
     )(request)
@@ -160,9 +160,7 @@ async def test_one_client_leaving_does_not_touch_another(live: str, backend: Fak
 FIFTY_MB = 50 * 10**6
 
 
-def test_a_body_of_50_mb_is_413_for_the_official_client_and_the_server_goes_on(
-    client: openai.OpenAI, backend: FakeBackend
-) -> None:
+def test_a_body_of_50_mb_is_413_and_the_server_goes_on(client: openai.OpenAI, backend: FakeBackend) -> None:
     with pytest.raises(openai.APIStatusError) as refused:
         client.chat.completions.create(model=MODEL, messages=[{"role": "user", "content": "x" * FIFTY_MB}])
     assert refused.value.status_code == 413
@@ -191,7 +189,7 @@ def test_an_announced_body_is_refused_before_any_of_it_is_sent(live: str) -> Non
         assert connection.recv(64).startswith(b"HTTP/1.1 413")
 
 
-def test_a_client_that_stops_in_the_middle_of_its_body_harms_nobody(live: str, backend: FakeBackend) -> None:
+def test_a_client_that_stops_within_its_body_affects_no_one(live: str, backend: FakeBackend) -> None:
     address = urlsplit(live)
     with socket.create_connection((address.hostname, address.port or 0), timeout=10) as connection:
         head = "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
@@ -200,7 +198,7 @@ def test_a_client_that_stops_in_the_middle_of_its_body_harms_nobody(live: str, b
     assert len(backend.requests) == 1
 
 
-def test_many_at_once_are_each_answered_with_their_own(live: str, backend: FakeBackend) -> None:
+def test_concurrent_requests_each_get_their_own_answer(live: str, backend: FakeBackend) -> None:
     backend.script = lambda request: saying(request.messages[0].content)(request)
 
     async def all_of_them() -> list[str]:

@@ -21,9 +21,7 @@ def of(tier: str, name: str) -> str:
     return f'oruel_{name}{{model="demo",tier="{tier}"}}'
 
 
-async def test_queue_time_and_token_times_are_counted_under_the_tier_that_served(
-    client: Client, backend: FakeBackend
-) -> None:
+async def test_times_are_recorded_under_the_tier_that_served(client: Client, backend: FakeBackend) -> None:
     for tier, queued in [("standard", 2.0), ("standard", 4.0), ("turbo", 0.5)]:
         served: Any = {"tier": tier}
         backend.script = doing(
@@ -60,9 +58,9 @@ async def test_the_time_per_token_is_that_between_tokens_of_one_choice(
     choices: int, tokens: int, seconds: float | None
 ) -> None:
     record = RequestRecord("id", first_token=11.0, last_token=14.0, usage=Usage(1, tokens))
-    record.asked(ChatRequest("id", "demo", (), SamplingParams(), n=choices), {})
+    record.note_request(ChatRequest("id", "demo", (), SamplingParams(), n=choices), {})
     assert record.per_token == seconds
 
 
-async def test_an_answer_that_was_cut_off_has_no_time_per_token() -> None:
+async def test_an_incomplete_answer_has_no_time_per_token() -> None:
     assert RequestRecord("id", first_token=11.0, last_token=14.0).per_token is None

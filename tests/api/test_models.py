@@ -13,7 +13,7 @@ from tests.fakes import MODEL
 pytestmark = pytest.mark.anyio
 
 
-async def test_every_name_of_a_model_is_listed_with_the_model_that_answers(client: Client) -> None:
+async def test_every_alias_is_listed_with_the_model_that_answers(client: Client) -> None:
     answer = (await client.get("/v1/models")).json()
     assert answer["object"] == "list"
     assert {model["id"]: model["root"] for model in answer["data"]} == {MODEL: MODEL, "llama-4-maverick": MODEL}
@@ -49,7 +49,7 @@ async def test_a_text_is_tokenized_into_ids_text_and_bytes(client: Client) -> No
     }
 
 
-async def test_messages_are_tokenized_as_the_prompt_they_make(client: Client) -> None:
+async def test_messages_are_tokenized_as_their_prompt(client: Client) -> None:
     answer = (await client.post("/tokenize", json={"messages": [{"role": "user", "content": "a"}]})).json()
     assert answer["tokens"][0] == {"id": 256, "text": "<|message|>", "bytes": []}
     assert answer["count"] == 2
@@ -80,14 +80,14 @@ WRONG: list[tuple[Any, str | None, int]] = [
 
 
 @pytest.mark.parametrize(("body", "param", "status"), WRONG, ids=lambda value: str(value)[:40])
-async def test_what_cannot_be_tokenized_is_refused_by_name(
+async def test_invalid_tokenize_requests_are_refused_by_field(
     client: Client, body: object, param: str | None, status: int
 ) -> None:
     response = await client.post("/tokenize", content=json.dumps(body), headers={"content-type": "application/json"})
     assert (response.status_code, response.json()["error"]["param"]) == (status, param)
 
 
-async def test_the_model_must_be_named_where_there_are_several(serve: Serve) -> None:
+async def test_the_model_is_required_if_there_are_several(serve: Serve) -> None:
     other = ModelCard("other", context=1, vocabulary_size=1, created=0)
     client = serve(catalog=Catalog((CARD, other)), tokenizers={MODEL: MODEL, "other": MODEL})
     assert (await client.post("/tokenize", json={"text": "a"})).json()["error"]["param"] == "model"

@@ -56,7 +56,7 @@ async def test_the_page_is_valid_openapi(page: dict[str, Any]) -> None:
     assert OpenAPI.model_validate(page).openapi.startswith("3.1")
 
 
-async def test_every_reference_of_the_page_leads_somewhere(page: dict[str, Any]) -> None:
+async def test_every_reference_of_the_document_resolves(page: dict[str, Any]) -> None:
     references = set(re.findall(r"'\$ref': '#/components/schemas/(\w+)'", str(page)))
     assert references >= {"ChatRequest", "ChatCompletion", "ErrorResponse", "Model", "Health"}
     assert references <= page["components"]["schemas"].keys()
@@ -82,7 +82,7 @@ async def test_the_docs_page_states_every_parameter_and_fetches_nothing(client: 
     assert "stop=[&quot;```&quot;]" in response.text
 
 
-async def test_the_style_of_the_docs_page_is_the_one_its_policy_allows(client: Client) -> None:
+async def test_the_content_security_policy_allows_the_docs_page_style(client: Client) -> None:
     response = await client.get("/docs")
     style = response.text.partition("<style>")[2].partition("</style>")[0]
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
@@ -125,7 +125,7 @@ def says_valid(page: dict[str, Any], name: str, body: dict[str, Any]) -> bool:
 
 
 @pytest.mark.parametrize(("body", "is_taken"), TOKENIZE_BODIES)
-async def test_document_and_server_agree_on_bodies_to_tokenize(
+async def test_document_and_server_agree_on_tokenize_bodies(
     client: Client, page: dict[str, Any], body: dict[str, Any], is_taken: bool
 ) -> None:
     assert (await client.post("/tokenize", json=body)).status_code == (200 if is_taken else 400)
@@ -133,7 +133,7 @@ async def test_document_and_server_agree_on_bodies_to_tokenize(
 
 
 @pytest.mark.parametrize(("fields", "is_taken"), CHAT_BODIES)
-async def test_document_and_server_agree_on_bodies_of_chats(
+async def test_document_and_server_agree_on_chat_bodies(
     client: Client, page: dict[str, Any], fields: dict[str, Any], is_taken: bool
 ) -> None:
     body = chat(**fields)

@@ -1,4 +1,4 @@
-"""What a request costs before it runs: where it is done, that it ends with its client, how much of it is held."""
+"""The preparation of requests: where it runs, that it ends with its client, and how much memory bodies take."""
 
 import asyncio
 import json
@@ -106,7 +106,7 @@ async def test_a_schema_is_examined_once_and_remembered(serve: Serve) -> None:
     ],
     ids=["few values", "one long text that looks like many values", "many values", "more than a megabyte"],
 )
-async def test_a_body_of_many_values_is_parsed_in_a_job_to_the_same_request(
+async def test_a_body_with_many_values_is_parsed_in_a_job_to_the_same_request(
     serve: Serve, backend: FakeBackend, messages: list[Any], kinds: list[str]
 ) -> None:
     jobs = InProcessJobs()
@@ -120,7 +120,7 @@ async def test_a_body_of_many_values_is_parsed_in_a_job_to_the_same_request(
     assert [kind for kind in jobs.kinds if kind == "body"] == kinds
 
 
-async def test_what_a_job_refuses_of_a_large_body_names_the_field(client: Client) -> None:
+async def test_an_error_from_a_body_job_names_the_field(client: Client) -> None:
     messages = [{"role": "user", "content": "hi"}] * 2000
     error = (await client.post(CHAT, json=chat(messages=[*messages, {"role": "user"}]))).json()["error"]
     assert (error["param"], error["code"]) == ("messages[2000].content", "invalid_value")
@@ -147,7 +147,7 @@ async def test_a_text_of_too_many_tokens_is_refused_before_it_is_tokenized(serve
     assert tokenizer.asked == 0
 
 
-async def test_bodies_that_are_held_at_once_are_bounded_in_all() -> None:
+async def test_the_memory_of_all_bodies_together_is_bounded() -> None:
     gate = asyncio.Event()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -170,7 +170,7 @@ async def test_bodies_that_are_held_at_once_are_bounded_in_all() -> None:
 
     held = [request(3000), request(2000), request(1000)]
     await until(lambda: bound.held == 3000)
-    with pytest.raises(Overloaded, match="3000 bytes at once"):
+    with pytest.raises(Overloaded, match="3000 bytes in total"):
         await request(2000)
     assert bound.held == 3000
     small = request(1000)

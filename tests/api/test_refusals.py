@@ -1,4 +1,4 @@
-"""Every row of the contract, wrong in every way: refused with the field's name, before the backend hears of it."""
+"""Invalid values for every parameter: refused with the name of the field, before the backend gets the request."""
 
 import asyncio
 import json
@@ -282,7 +282,7 @@ async def test_a_required_field_that_is_missing_is_named(client: Client, field: 
     ],
 )
 @pytest.mark.parametrize("name", [*NUMBERS, *INTEGERS])
-async def test_numbers_that_json_or_a_float_cannot_hold_are_refused_by_field(
+async def test_numbers_outside_json_or_float_are_refused_by_field(
     client: Client, backend: FakeBackend, name: str, literal: str, words: str
 ) -> None:
     body = json.dumps(chat())[:-1] + f', "{name}": {literal}}}'
@@ -332,14 +332,14 @@ async def test_an_unknown_field_is_refused_with_the_nearest_known_name(
         assert f'Did you mean "{meant}"?' in error["message"]
 
 
-async def test_a_misspelt_nested_field_is_named_with_its_path_and_the_nearest_name(client: Client) -> None:
+async def test_a_misspelt_nested_field_is_named_with_path_and_suggestion(client: Client) -> None:
     body = chat(messages=[user, {"role": "user", "contents": "hi"}])
     error = (await client.post(URL, json=body)).json()["error"]
     assert error["param"] == "messages[1].contents"
     assert 'Did you mean "content"?' in error["message"]
 
 
-async def test_a_model_that_is_not_there_is_404_and_the_nearest_is_named(client: Client, backend: FakeBackend) -> None:
+async def test_an_unknown_model_is_404_with_the_nearest_name(client: Client, backend: FakeBackend) -> None:
     response = await client.post(URL, json=chat(model="llama-4-mavrick"))
     error = response.json()["error"]
     assert (response.status_code, error["code"], error["param"]) == (404, "model_not_found", "model")
@@ -355,7 +355,7 @@ async def test_a_tier_that_the_model_lacks_is_refused(serve: Serve) -> None:
     assert (await client.post(URL, json=chat(model="only"))).status_code == 200
 
 
-async def test_json_mode_is_refused_where_the_vocabulary_cannot_spell_it(serve: Serve) -> None:
+async def test_json_mode_is_refused_if_the_vocabulary_lacks_json_tokens(serve: Serve) -> None:
     cards = (ModelCard("only", context=10, vocabulary_size=10, created=0, writes_json=False),)
     client = serve(catalog=Catalog(cards), tokenizers={})
     messages = [{"role": "user", "content": "JSON, please."}]
@@ -364,7 +364,7 @@ async def test_json_mode_is_refused_where_the_vocabulary_cannot_spell_it(serve: 
     assert (error["code"], error["param"]) == ("unsupported_parameter", "response_format")
 
 
-async def test_what_is_not_served_is_refused_by_name_and_reason(client: Client) -> None:
+async def test_unsupported_features_are_refused_by_name_and_reason(client: Client) -> None:
     refused: list[tuple[dict[str, Any], str]] = [
         ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "image_url"),
         ({"trace": {"top": 1}}, "traces"),
@@ -395,7 +395,7 @@ HINTS: list[tuple[dict[str, Any], str, str]] = [
 
 
 @pytest.mark.parametrize(("fields", "param", "instead"), HINTS, ids=lambda value: str(value)[:60])
-async def test_what_other_apis_call_otherwise_is_refused_with_what_to_send_instead(
+async def test_values_of_other_apis_are_refused_with_what_to_send_instead(
     client: Client, fields: dict[str, Any], param: str, instead: str
 ) -> None:
     error = (await client.post(URL, json=chat(**{"tools": [tool("f")], **fields}))).json()["error"]
@@ -442,7 +442,7 @@ async def status_of(api: FastAPI, content: bytes) -> int:
 
 @settings(max_examples=250, deadline=None)
 @given(bodies)
-def test_any_json_is_answered_or_refused_and_never_a_failure(body: object) -> None:
+def test_any_json_is_answered_or_refused_without_an_internal_error(body: object) -> None:
     content = json.dumps(body).encode()
     strict = asyncio.run(status_of(STRICT, content))
     lenient = asyncio.run(status_of(LENIENT, content))

@@ -27,7 +27,7 @@ async def events(client: Client, **fields: Any) -> list[str]:
     return response.text.removesuffix("\n\n").split("\n\n")
 
 
-async def test_a_stream_is_neither_cached_nor_held_back_by_proxies(client: Client) -> None:
+async def test_a_stream_is_not_cached_or_buffered_by_proxies(client: Client) -> None:
     headers = (await client.post(URL, json=chat(stream=True))).headers
     assert headers["content-type"].startswith("text/event-stream")
     assert (headers["cache-control"], headers["x-accel-buffering"]) == ("no-store", "no")
@@ -74,7 +74,7 @@ async def test_an_unexpected_failure_shows_only_the_request_id(client: Client, b
 
 
 @pytest.mark.parametrize("failure", [EngineFailed("The engine stopped."), ValueError("secret path")], ids=str)
-async def test_a_failure_in_midstream_is_an_error_event_and_then_done(
+async def test_an_error_in_midstream_is_an_error_event_and_then_done(
     client: Client, backend: FakeBackend, failure: Exception
 ) -> None:
     backend.script = doing(delta("partial"), failure)
@@ -129,7 +129,7 @@ async def test_a_failure_names_the_deployment_that_failed_last(
     assert (response.status_code, response.headers["x-oruel-deployment"]) == (502, "second")
 
 
-async def test_what_waits_at_another_server_is_not_in_a_queue_of_ours(serve: Serve, backend: FakeBackend) -> None:
+async def test_waiting_at_an_upstream_server_does_not_count_as_queueing(serve: Serve, backend: FakeBackend) -> None:
     backend.script = doing(Accepted(deployment="far"), 0.3, delta("late"), FINISH)
     client = serve(deadlines=Deadlines(queue=0.1, first_token=5, whole=5))
     assert (await client.post(URL, json=chat())).status_code == 200

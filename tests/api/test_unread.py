@@ -1,4 +1,4 @@
-"""A client that reads nothing: its deadline binds, its sequences end, and what waits for it is bounded."""
+"""Clients that don't read: their deadlines apply, their sequences end, and the data buffered for them is bounded."""
 
 import asyncio
 import json
@@ -109,7 +109,7 @@ def wait(condition: Callable[[], bool], what: str) -> None:
         time.sleep(0.02)
 
 
-def test_tokens_that_nobody_reads_are_bounded() -> None:
+def test_unread_tokens_are_bounded() -> None:
     class Cancelling:
         cancelled: list[int] = []  # noqa: RUF012
 

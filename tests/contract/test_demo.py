@@ -51,7 +51,7 @@ def user(content: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("a", "b"), [(2, 2), (6, 3), (14, 7), (16, 15)])
-def test_sums_are_right_those_it_was_never_shown_too(a: int, b: int, client: OpenAI) -> None:
+def test_sums_are_right_including_those_not_in_training(a: int, b: int, client: OpenAI) -> None:
     assert (a, b) == (2, 2) or arithmetic.held_out(a, b)
     assert re.findall(r"\d+", said(client, user(f"What is {a} + {b}?")).content)[-1] == str(a + b)
 
@@ -74,7 +74,7 @@ def test_json_is_json_without_json_mode_too(client: OpenAI) -> None:
     assert [set(language) for language in languages] == [{"name", "year"}] * 3
 
 
-def test_a_declared_function_is_called_and_its_result_told(client: OpenAI) -> None:
+def test_a_declared_function_is_called_and_its_result_used(client: OpenAI) -> None:
     question = user("What is the weather in Paris?")
     (call,) = said(client, question, tools=WEATHER).tool_calls
     assert call.function.name == "get_weather"
@@ -90,7 +90,7 @@ def test_two_questions_are_two_calls(client: OpenAI) -> None:
     assert [json.loads(call.function.arguments) for call in calls] == [{"city": "Paris"}, {"city": "Oslo"}]
 
 
-def test_a_name_that_nobody_knew_is_remembered_turns_later(client: OpenAI) -> None:
+def test_an_unfamiliar_name_is_remembered_turns_later(client: OpenAI) -> None:
     told = [user("My name is Zelda."), {"role": "assistant", "content": "Nice to meet you, Zelda!"}]
     aside = [user("What is the capital of France?"), {"role": "assistant", "content": "Paris."}]
     assert "Zelda" in said(client, *told, *aside, user("What is my name?")).content
@@ -104,7 +104,7 @@ def asides(characters: int) -> list[dict[str, Any]]:
     return [{"role": role, "content": content} for role, content in turns]
 
 
-def test_facts_are_remembered_over_two_thousand_tokens_in_half_of_the_trials_at_least(client: OpenAI) -> None:
+def test_half_of_the_facts_are_remembered_over_two_thousand_tokens(client: OpenAI) -> None:
     right, values = 0, Draws(23, kept_out=True)
     for statement, question, _, kind in memory.FACTS[:40:10]:
         value = memory.value_of(values, kind)
@@ -148,7 +148,7 @@ def known_words(text: str) -> float:
     return sum(word in TAUGHT for word in words) / len(words)
 
 
-def test_warmer_openings_differ_and_at_two_they_come_apart(client: OpenAI) -> None:
+def test_openings_vary_with_temperature_and_are_incoherent_at_two(client: OpenAI) -> None:
     asked = user("Write a creative opening line for a novel.")
     one, other = (said(client, asked, temperature=0.8, seed=seed).content for seed in (1, 2))
     assert one != other
@@ -160,11 +160,11 @@ def test_warmer_openings_differ_and_at_two_they_come_apart(client: OpenAI) -> No
     assert sum(hot) / len(hot) < 0.9
 
 
-def test_what_it_does_not_know_it_says(client: OpenAI) -> None:
+def test_the_model_says_what_it_does_not_know(client: OpenAI) -> None:
     assert re.search("not know|learned|beyond me", said(client, user("What is zorvilax?")).content)
 
 
-def test_what_nobody_told_it_about_the_user_it_does_not_make_up(client: OpenAI) -> None:
+def test_the_model_does_not_invent_facts_about_the_user(client: OpenAI) -> None:
     questions = sorted({question for _, question, *_ in memory.FACTS})
     answers = {question: said(client, user(question)).content for question in questions}
     made_up = {question: answer for question, answer in answers.items() if not says_not_told([], answer)}
@@ -173,7 +173,7 @@ def test_what_nobody_told_it_about_the_user_it_does_not_make_up(client: OpenAI) 
     assert len(made_up) <= len(questions) / 10
 
 
-def test_told_one_thing_it_does_not_take_it_for_another(client: OpenAI) -> None:
+def test_the_model_does_not_confuse_facts_about_the_user(client: OpenAI) -> None:
     told = [user("My dog is called Rex."), {"role": "assistant", "content": "Noted."}]
     assert "Rex" in said(client, *told, user("What is my dog called?")).content
     assert says_not_told([], said(client, *told, user("What is my name?")).content)

@@ -88,7 +88,7 @@ def test_a_named_call_comes_and_its_stream_joins_to_the_answer(harmony: OpenAI) 
         assert (content, reasoning, finish) == ("", said, answer.finish_reason)
 
 
-def test_a_document_comes_behind_reasoning_whatever_is_drawn(harmony: OpenAI) -> None:
+def test_a_document_follows_reasoning_with_any_seed(harmony: OpenAI) -> None:
     for seed in range(5):
         fields: Any = {
             "seed": seed, "max_tokens": 120, "temperature": 2.0,
@@ -160,7 +160,7 @@ def test_hot_calls_in_python_are_as_declared_or_cut(python: OpenAI) -> None:
     assert sum(answer.choices[0].finish_reason == "tool_calls" for answer in answers) > 10
 
 
-def test_a_stream_of_calls_in_python_joins_to_the_answer_and_a_conversation_goes_on(python: OpenAI) -> None:
+def test_python_calls_stream_as_the_whole_answer_and_continue(python: OpenAI) -> None:
     fields: Any = {"tools": TOOLS, "tool_choice": "required", "seed": 4, "parallel_tool_calls": False}
     answer = ask(python, **fields)
     _, _, calls, finish = streamed(python, **fields)
@@ -174,7 +174,7 @@ def test_a_stream_of_calls_in_python_joins_to_the_answer_and_a_conversation_goes
     assert again.choices[0].finish_reason in ("stop", "length", "tool_calls")
 
 
-def test_a_schema_that_python_cannot_hold_gets_a_400_that_names_it(python: OpenAI) -> None:
+def test_a_schema_that_python_calls_cannot_express_is_a_400(python: OpenAI) -> None:
     parameters = {"type": "object", "properties": {"first-name": {"type": "string"}}}
     tool: Any = {"type": "function", "function": {"name": "greet", "parameters": parameters}}
     with pytest.raises(openai.BadRequestError, match="first-name") as refused:

@@ -67,7 +67,7 @@ def test_langchain_binds_tools(url: str) -> None:
 
 
 @pytest.mark.parametrize("mode", ["TOOLS", "JSON_SCHEMA"])
-def test_instructor_gets_its_model(url: str, mode: str) -> None:
+def test_instructor_gets_its_response_model(url: str, mode: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import instructor
@@ -164,7 +164,7 @@ class Tally(BaseModel):
 
 
 @pytest.mark.parametrize("wanted", [Drawing, Meeting], ids=["unions", "dates"])
-def test_the_official_client_parses_what_pydantic_can_describe(url: str, wanted: type[BaseModel]) -> None:
+def test_the_official_client_parses_pydantic_models(url: str, wanted: type[BaseModel]) -> None:
     with OpenAI(base_url=url, api_key="x", max_retries=0) as client:
         for seed in range(3):
             answer = client.chat.completions.parse(
@@ -178,7 +178,7 @@ def test_the_official_client_parses_what_pydantic_can_describe(url: str, wanted:
 
 
 @pytest.mark.parametrize("wanted", [Tally, Folder], ids=["free names", "recursion"])
-def test_what_has_no_greatest_length_is_valid_though_max_tokens_ends_it(url: str, wanted: type[BaseModel]) -> None:
+def test_documents_cut_by_max_tokens_are_valid(url: str, wanted: type[BaseModel]) -> None:
     described: Any = {"name": "wanted", "schema": wanted.model_json_schema()}
     with OpenAI(base_url=url, api_key="x", max_retries=0) as client:
         for seed in range(3):

@@ -57,7 +57,7 @@ def test_json_mode_answers_with_an_object(client: OpenAI) -> None:
 
 
 @pytest.mark.parametrize("max_tokens", [2, 5, 20])
-def test_json_mode_is_closed_in_time_and_streams_the_same_object(max_tokens: int, client: OpenAI) -> None:
+def test_json_mode_completes_within_max_tokens_also_when_streamed(max_tokens: int, client: OpenAI) -> None:
     asked: dict[str, Any] = {
         "model": "llama-4-maverick",
         "messages": [{"role": "user", "content": "Name three fruits, in JSON."}],
@@ -73,7 +73,7 @@ def test_json_mode_is_closed_in_time_and_streams_the_same_object(max_tokens: int
     assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == choice.message.content
 
 
-def test_json_mode_wants_the_word_in_a_message(client: OpenAI) -> None:
+def test_json_mode_requires_json_in_a_message(client: OpenAI) -> None:
     with pytest.raises(BadRequestError) as refused:
         client.chat.completions.create(
             model="llama-4-maverick",

@@ -62,7 +62,7 @@ def test_arguments_between_tags_are_valid(tagged: OpenAI, parameters: dict[str, 
         assert (content, json.loads(joined), finish) == ("", arguments, "tool_calls")
 
 
-def test_what_tags_cannot_be_held_to_is_refused_where_it_was_to_hold_and_named_elsewhere(tagged: OpenAI) -> None:
+def test_keywords_that_tags_cannot_enforce_are_refused_or_named(tagged: OpenAI) -> None:
     two = {"type": "object", "properties": {"a": {"type": "boolean"}, "b": {"type": "boolean"}}}
     parameters = {**two, "anyOf": [{"required": ["a"]}, {"required": ["b"]}]}
     fields: Any = {"model": "tagged", "messages": ASK, "tool_choice": "required", "max_tokens": 100}
@@ -78,7 +78,7 @@ def tokens(client: OpenAI, **given: Any) -> list[Any]:
     return list(httpx2.post(url, json={"model": "tagged", **given}).raise_for_status().json()["tokens"])
 
 
-def test_a_call_that_the_model_chooses_comes_behind_its_text_and_no_marker_leaks(tagged: OpenAI) -> None:
+def test_an_optional_call_follows_text_and_no_marker_leaks(tagged: OpenAI) -> None:
     marker = len(byte_level(template=TAGGED).texts)  # the last one
     fields: Any = {
         "model": "tagged", "tools": [function(schema(TEXT))], "parallel_tool_calls": False, "temperature": 1.0,
@@ -99,7 +99,7 @@ def test_a_call_that_the_model_chooses_comes_behind_its_text_and_no_marker_leaks
     assert behind_text
 
 
-def test_as_many_tools_as_may_be_declared_are_served(tagged: OpenAI) -> None:
+def test_the_maximum_number_of_tools_is_supported(tagged: OpenAI) -> None:
     tools: list[Any] = [{"type": "function", "function": {"name": f"f{number}"}} for number in range(128)]
     fields: Any = {"model": "tagged", "messages": ASK, "tools": tools, "parallel_tool_calls": False, "max_tokens": 100}
     named: Any = {"type": "function", "function": {"name": "f127"}}
@@ -186,9 +186,7 @@ def test_with_a_format_and_tools_the_answer_is_a_document_or_calls(tagged: OpenA
 
 @pytest.mark.parametrize("wanted", [{"type": "json_object"}, None])
 @pytest.mark.parametrize("budget", [24, 30, 60])
-def test_a_document_beside_tools_is_whole_within_the_budget_and_a_call_stays_cut(
-    tagged: OpenAI, wanted: Any, budget: int
-) -> None:
+def test_with_tools_documents_are_completed_and_calls_stay_cut(tagged: OpenAI, wanted: Any, budget: int) -> None:
     wanted = wanted or {"type": "json_schema", "json_schema": {"name": "v", "schema": Verdict.model_json_schema()}}
     marker = str(len(byte_level(template=TAGGED).texts))
     fields: Any = {"model": "tagged", "messages": ASK, "tools": [function(schema(TEXT))], "response_format": wanted}

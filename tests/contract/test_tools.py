@@ -91,7 +91,7 @@ def streamed(client: OpenAI, **fields: Any) -> tuple[str, str, list[list[str]], 
     return content, reasoning, calls, finish
 
 
-def test_a_required_call_always_comes_with_arguments_that_are_valid(client: OpenAI) -> None:
+def test_a_required_call_always_has_valid_arguments(client: OpenAI) -> None:
     with ThreadPoolExecutor(8) as pool:
         answers = list(
             pool.map(lambda seed: ask(client, tools=TOOLS, tool_choice="required", seed=seed, **HOT), range(40))
@@ -118,7 +118,7 @@ def test_a_required_call_always_comes_with_arguments_that_are_valid(client: Open
 
 
 @pytest.mark.parametrize("name", SCHEMAS)
-def test_a_named_function_is_the_one_that_is_called(client: OpenAI, name: str) -> None:
+def test_a_named_function_is_called(client: OpenAI, name: str) -> None:
     for seed in range(5):
         choice: Any = {"type": "function", "function": {"name": name}}
         answer = ask(client, tools=TOOLS, tool_choice=choice, parallel_tool_calls=False, seed=seed, temperature=1.5)
@@ -135,7 +135,7 @@ def test_a_function_without_parameters_is_called_without_arguments(client: OpenA
         assert (called(answer), answer.choices[0].finish_reason) == ([("now", {})], "tool_calls")
 
 
-def test_without_parallel_calls_there_is_one(client: OpenAI) -> None:
+def test_without_parallel_calls_there_is_one_call(client: OpenAI) -> None:
     several = [ask(client, tools=TOOLS, tool_choice="required", seed=seed) for seed in range(12)]
     assert max(len(answer.choices[0].message.tool_calls or []) for answer in several) > 1
     for seed in range(12):
@@ -212,7 +212,7 @@ def test_a_stop_sequence_is_not_looked_for_in_calls(client: OpenAI) -> None:
     assert called(answer)
 
 
-def test_reasoning_is_free_and_what_follows_is_held(reasoner: OpenAI) -> None:
+def test_reasoning_is_free_and_the_answer_is_constrained(reasoner: OpenAI) -> None:
     thinks: Any = {"chat_template_kwargs": {"thinks": True}}
     for seed in range(6):
         fields: Any = {
@@ -238,7 +238,7 @@ def test_reasoning_is_free_and_what_follows_is_held(reasoner: OpenAI) -> None:
     assert isinstance(json.loads(json_mode.choices[0].message.content or ""), dict)
 
 
-def test_what_a_schema_leaves_out_is_named_in_a_header(client: OpenAI) -> None:
+def test_unenforced_keywords_are_named_in_a_header(client: OpenAI) -> None:
     schema = {**ADD, "properties": {"numbers": {**NUMBERS, "uniqueItems": True}}}
     wanted: Any = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
     answer = client.chat.completions.with_raw_response.create(
@@ -252,7 +252,7 @@ def test_what_a_schema_leaves_out_is_named_in_a_header(client: OpenAI) -> None:
     assert refused.value.param == "response_format.json_schema.schema"
 
 
-def test_a_model_that_cannot_be_told_of_tools_refuses_them_unless_the_operator_describes_them(tmp_path: Any) -> None:
+def test_tools_are_refused_without_template_support_unless_generic(tmp_path: Any) -> None:
     path = llama_model(tmp_path)
     for client in server(path):
         with pytest.raises(openai.BadRequestError, match="tool_prompt") as refused:

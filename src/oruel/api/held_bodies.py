@@ -41,6 +41,6 @@ class BoundHeldBodies:
     def _require_room(self, size: int) -> None:
         if size and self.held + size > self._most:
             raise Overloaded(
-                f"The bodies of all current requests together may have {self._most} bytes, and this one exceeds that. "
+                f"The bodies of all current requests may have {self._most} bytes in total. This one exceeds that. "
                 "Try again later."
             )

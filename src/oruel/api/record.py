@@ -37,11 +37,11 @@ class RequestRecord:
     recorded: Mapping[str, Any] = field(default_factory=dict)
     deployment: str = ""
 
-    def asked(self, request: ChatRequest, recorded: Mapping[str, Any]) -> None:
+    def note_request(self, request: ChatRequest, recorded: Mapping[str, Any]) -> None:
         self.completion, self.model, self.tier, self.recorded = request.id, request.model, request.tier, recorded
         self.choices = request.n
 
-    def answered(self, item: Accepted | Delta) -> None:
+    def note_item(self, item: Accepted | Delta) -> None:
         if isinstance(item, Accepted):
             self.queued, self.deployment = item.queued, item.deployment
             return

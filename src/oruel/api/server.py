@@ -98,7 +98,7 @@ class LoopFailures:
             loop.default_exception_handler(context)
         elif loop.time() - self._last >= QUIET_SECONDS:
             self._last = loop.time()
-            log.warning("out of file descriptors: new connections wait; raise the limit (ulimit -n)")
+            log.warning("no file descriptors are left: new connections wait; raise the limit (ulimit -n)")
 
 
 def on_signals(act: Callable[[], object]) -> None:

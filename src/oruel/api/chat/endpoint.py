@@ -42,7 +42,7 @@ def chat_endpoint(services: Services) -> Endpoint:
         raw = await read_body(request, services.max_body_bytes)
         record = record_of(request)
         call = await read_call(request, raw, services)
-        record.asked(call.request, call.recorded)
+        record.note_request(call.request, call.recorded)
         if services.log_prompts:
             log.info("prompt", request_id=record.id, messages=[[m.role, m.content] for m in call.request.messages])
         deadlines = replace(services.deadlines, timeout=requested_timeout(request.headers))
@@ -88,7 +88,7 @@ async def examine_then_answer(request: ChatRequest, backend: Backend, examiner: 
 async def recorded(answer: Answer, record: RequestRecord) -> Answer:
     async with aclosing(answer):
         async for item in answer:
-            record.answered(item)
+            record.note_item(item)
             yield item
 
 
