@@ -23,7 +23,7 @@ from training.phrases import Conversation
 GREEDY = SamplingParams(temperature=0.0)
 
 
-def request_of(conversation: Conversation) -> ChatRequest:
+def build_request(conversation: Conversation) -> ChatRequest:
     """The conversation as the server takes it."""
     messages, tools = messages_and_tools(conversation)
     taken = [Message(message["role"], message["content"]) for message in messages]
@@ -37,7 +37,7 @@ def request_of(conversation: Conversation) -> ChatRequest:
     return ChatRequest("", "", tuple(taken), GREEDY, tools=declared, tool_choice=choice)
 
 
-class Exported:
+class ExportedModel:
     """The GGUF file, one conversation at a time."""
 
     def __init__(self, path: Path) -> None:
@@ -49,11 +49,11 @@ class Exported:
         self.size = len(self.context.decode([0], [0], [0], [True])[0])
 
     def prompt(self, conversation: Conversation) -> list[int]:
-        return self.tokenizer.encode_request(request_of(conversation)).tokens
+        return self.tokenizer.encode_request(build_request(conversation)).tokens
 
     def held_to_declarations(self, conversation: Conversation, limit: int) -> Constraint:
         """What the server holds calls of the declared functions to; free text stays free."""
-        form = self.tokenizer.form(request_of(conversation), State.TEXT)
+        form = self.tokenizer.form(build_request(conversation), State.TEXT)
         constraint = constraint_of(self.tokens, Submit(0, [], 0, limit, GREEDY, form=form))
         assert not isinstance(constraint, SequenceFailed), constraint
         return constraint
@@ -87,7 +87,7 @@ class Exported:
         return b"".join(pieces).decode(errors="replace")
 
 
-class Trained:
+class TorchModel:
     """The checkpoint in torch, as the reference for the exported file."""
 
     def __init__(self, checkpoint: Path) -> None:

@@ -52,13 +52,13 @@ TEMPLATE = """\
 """
 
 
-def compiled() -> Any:
+def compile_template() -> Any:
     environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
     environment.filters["tojson"] = lambda value: json.dumps(value, ensure_ascii=False)
     return environment.from_string(TEMPLATE)
 
 
-RENDERER = compiled()
+RENDERER = compile_template()
 
 
 def messages_and_tools(conversation: Conversation) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -76,7 +76,7 @@ def messages_and_tools(conversation: Conversation) -> tuple[list[dict[str, Any]]
     return messages, tools
 
 
-def rendered(conversation: Conversation, answers: bool = False) -> str:
+def render(conversation: Conversation, answers: bool = False) -> str:
     """The text of a conversation; where the model `answers` next, up to where its answer begins."""
     messages, tools = messages_and_tools(conversation)
     text: str = RENDERER.render(messages=messages, tools=tools, add_generation_prompt=answers)
@@ -85,10 +85,10 @@ def rendered(conversation: Conversation, answers: bool = False) -> str:
 
 def prompt_text(conversation: Conversation) -> str:
     """The text after which the model writes the assistant's next message."""
-    return rendered(conversation, answers=True)
+    return render(conversation, answers=True)
 
 
-def pieces(text: str) -> list[tuple[str, bool]]:
+def split_answers(text: str) -> list[tuple[str, bool]]:
     """A rendered text cut where answers begin and end, and for each piece whether the assistant writes it."""
     first, *others = text.split(ANSWER_START)
     cut = [(first, False)]

@@ -10,9 +10,9 @@ from pathlib import Path
 from tokenizers import Tokenizer
 
 from training import corpus
-from training.answers import GREEDY, Exported, Trained
+from training.answers import GREEDY, ExportedModel, TorchModel
 from training.invented import Draws
-from training.rows import encoded
+from training.rows import encode_conversation
 
 ODD_TEXTS = [
     "",
@@ -31,18 +31,18 @@ ODD_TEXTS = [
 GREEDY_TOKENS, LEAST_EQUAL = 60, 0.97
 
 
-def same_tokens(exported: Exported, tokenizer: Tokenizer, seed: int) -> bool:
+def check_token_ids(exported: ExportedModel, tokenizer: Tokenizer, seed: int) -> bool:
     """Whether libllama reads fresh texts and odd ones as the training tokenizer does, and whole conversations through
     the file's template as the rows of the training.
     """
     random = Draws(seed)
-    conversations = [corpus.conversation(random, corpus.MIX)[1] for _ in range(300)]
+    conversations = [corpus.draw_conversation(random, corpus.MIX)[1] for _ in range(300)]
     texts = ODD_TEXTS + [content for conversation in conversations for _, content in conversation]
     different = [text for text in texts if exported.vocabulary.tokenize(text) != tokenizer.encode(text).ids]
     print(f"token ids: {len(texts) - len(different)} of {len(texts)} texts equal; {different[:3]}")
     other = []
     for conversation in conversations:
-        prompt, row = exported.prompt(conversation), encoded(tokenizer, conversation)[0]
+        prompt, row = exported.prompt(conversation), encode_conversation(tokenizer, conversation)[0]
         # The row ends with the boundary, the prompt with the beginning of an answer.
         if prompt[: len(row) - 1] != row[:-1]:
             other.append(conversation)
@@ -50,7 +50,7 @@ def same_tokens(exported: Exported, tokenizer: Tokenizer, seed: int) -> bool:
     return not different and not other
 
 
-def same_greedy_answers(exported: Exported, trained: Trained) -> bool:
+def check_greedy_tokens(exported: ExportedModel, trained: TorchModel) -> bool:
     """Whether nearly all tokens of the file are those that torch would choose, in F32."""
     gaps: list[float] = []
     for question in corpus.PAGE:
@@ -66,9 +66,9 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="folder of checkpoint and tokenizer")
     parser.add_argument("--model", type=Path, required=True, help="the exported GGUF file")
     arguments = parser.parse_args()
-    exported = Exported(arguments.model)
-    fine = same_tokens(exported, Tokenizer.from_file(str(arguments.work / "tokenizer.json")), seed=2)
-    fine &= same_greedy_answers(exported, Trained(arguments.work / "checkpoint.pt"))
+    exported = ExportedModel(arguments.model)
+    fine = check_token_ids(exported, Tokenizer.from_file(str(arguments.work / "tokenizer.json")), seed=2)
+    fine &= check_greedy_tokens(exported, TorchModel(arguments.work / "checkpoint.pt"))
     sys.exit(0 if fine else "The file and the training disagree: see above.")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from oruel.types import SamplingParams
 from training import memory_trials
-from training.answers import Exported
+from training.answers import ExportedModel
 from training.corpus import PAGE
 from training.families import FAMILIES, Family
 from training.phrases import Conversation
@@ -23,7 +23,7 @@ SYSTEMS = {"List 3 programming languages with their year of creation.": "Output 
 SEEDS = range(1, 21)
 
 
-def scored(exported: Exported, family: Family) -> tuple[int, int, list[str]]:
+def score_family(exported: ExportedModel, family: Family) -> tuple[int, int, list[str]]:
     """Right answers, questions asked, and the first wrong answers."""
     right, asked, wrong = 0, 0, []
     for conversation in family.questions():
@@ -36,18 +36,18 @@ def scored(exported: Exported, family: Family) -> tuple[int, int, list[str]]:
     return right, asked, wrong
 
 
-def table(exported: Exported, shown: int, only: str) -> None:
+def print_table(exported: ExportedModel, shown: int, only: str) -> None:
     """One line a family, those with a goal of 90% marked, and `shown` wrong answers of each."""
     for family in FAMILIES:
         if only not in family.name:
             continue
-        right, asked, wrong = scored(exported, family)
+        right, asked, wrong = score_family(exported, family)
         print(f"| {family.name}{' (goal: 90%)' if family.goal else ''} | {right} of {asked} | {right / asked:.0%} |")
         for line in wrong[:shown]:
             print(f"    {line}")
 
 
-def context(exported: Exported) -> None:
+def print_context(exported: ExportedModel) -> None:
     """Facts asked for thousands of tokens after they were said."""
     for tokens in memory_trials.DISTANCES:
         asked = list(memory_trials.conversations(exported, tokens))
@@ -61,7 +61,7 @@ def repeated_share(tokens: list[int], length: int) -> float:
     return 1 - len(Counter(runs)) / len(runs) if runs else 0.0
 
 
-def repetition(exported: Exported, penalty: float) -> None:
+def print_repetition(exported: ExportedModel, penalty: float) -> None:
     """How much a long essay repeats itself at its beginning, at temperature 0 and over some seeds at 0.7."""
     prompt = exported.prompt(ESSAY)
     settings = [SamplingParams(temperature=0.0, frequency_penalty=penalty)]
@@ -75,7 +75,7 @@ def repetition(exported: Exported, penalty: float) -> None:
     )
 
 
-def samples(exported: Exported) -> None:
+def print_samples(exported: ExportedModel) -> None:
     """What the parameter page asks, at temperature 0; two openings at 0.8, and what is left of one at 2.0."""
     for prompt in PAGE:
         system = [("system", SYSTEMS[prompt])] if prompt in SYSTEMS else []
@@ -91,14 +91,14 @@ def main() -> None:
     parser.add_argument("--wrong", type=int, default=1, help="how many wrong answers to show for each family")
     parser.add_argument("--only", default="", help="families with this in their name, and nothing else")
     arguments = parser.parse_args()
-    exported = Exported(arguments.model)
-    table(exported, arguments.wrong, arguments.only)
+    exported = ExportedModel(arguments.model)
+    print_table(exported, arguments.wrong, arguments.only)
     if arguments.only:
         return
-    context(exported)
+    print_context(exported)
     for penalty in (0.0, 0.5):
-        repetition(exported, penalty)
-    samples(exported)
+        print_repetition(exported, penalty)
+    print_samples(exported)
 
 
 if __name__ == "__main__":

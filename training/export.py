@@ -91,7 +91,7 @@ def add_weights(writer: GGUFWriter, weights: dict[str, torch.Tensor], precision:
             writer.add_tensor(tensor_name(parameter), quantize(values, kind), raw_dtype=kind)
 
 
-def write(checkpoint: Path, tokenizer: Path, target: Path, precision: str) -> None:
+def write_gguf(checkpoint: Path, tokenizer: Path, target: Path, precision: str) -> None:
     """Writes `target` whole or not at all."""
     state = torch.load(checkpoint, map_location="cpu")
     partial = target.with_suffix(".partial")
@@ -115,7 +115,7 @@ def main() -> None:
     parser.add_argument("--precision", choices=("F16", "Q8_0"), default="F16", help="of the matrices")
     arguments = parser.parse_args()
     work = arguments.work
-    write(work / "checkpoint.pt", work / "tokenizer.json", arguments.target, arguments.precision)
+    write_gguf(work / "checkpoint.pt", work / "tokenizer.json", arguments.target, arguments.precision)
     print(f"{arguments.target}: {arguments.target.stat().st_size / 1e6:.1f} MB")
 
 

@@ -20,7 +20,7 @@ LOUDER = 8.0
 NOTE_SIZE, ASIDE_SIZE, ANSWER_SIZE = 0.06, 0.03, 0.1  # of what is noted and copied, for values of norm 14
 
 
-def spread(embedding: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
+def embedding_statistics(embedding: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
     """Mean, [width], and covariance, [width, width], of the normalised embeddings, [tokens, width]."""
     rows = nn.functional.rms_norm(embedding, (embedding.shape[1],))
     weights = (counts / counts.sum() + 1 / len(counts)) / 2
@@ -29,7 +29,7 @@ def spread(embedding: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
     return mean, centred.mT @ centred
 
 
-def usual_direction(mean: Tensor, covariance: Tensor) -> Tensor:
+def common_direction(mean: Tensor, covariance: Tensor) -> Tensor:
     """A unit vector along which the embeddings are nearly all alike."""
     direction = torch.linalg.solve(covariance + 0.05 * torch.eye(len(mean)), mean)
     return direction / direction.norm()
@@ -39,7 +39,7 @@ class Circuit:
     """The two layers. Tokens are told apart where their embeddings differ most; notes go where they differ least."""
 
     def __init__(self, shape: Shape, size: float, mean: Tensor, covariance: Tensor) -> None:
-        self.shape, self.size, self.usual = shape, size, usual_direction(mean, covariance)
+        self.shape, self.size, self.usual = shape, size, common_direction(mean, covariance)
         self.head = shape.head_width
         slow = self.head - 2 * SLOW
         variances, directions = torch.linalg.eigh(covariance)
@@ -90,7 +90,7 @@ class Circuit:
 
 
 @torch.no_grad()
-def louder(model: Llama, times: float) -> None:
+def scale_residual_stream(model: Llama, times: float) -> None:
     """The same model with everything that layers add up made larger: then a step of the new layers' matrices, which
     Muon makes equally large for all, doesn't drown what the old ones read.
     """
@@ -101,14 +101,14 @@ def louder(model: Llama, times: float) -> None:
         block.feed_forward.down.weight.mul_(times)
 
 
-def with_copying(model: Llama, counts: Tensor, trained: bool) -> Llama:
+def add_copying_layers(model: Llama, counts: Tensor, trained: bool) -> Llama:
     """The model with the circuit's layers before its own; `counts` says how often each token occurs."""
     size = LOUDER if trained else 1.0
-    louder(model, size)
+    scale_residual_stream(model, size)
     shape = replace(model.shape, layers=model.shape.layers + 2)
     deeper = Llama(shape)
     deeper.embedding, deeper.norm = model.embedding, model.norm
-    circuit = Circuit(shape, size, *spread(model.embedding.weight.detach(), counts))
+    circuit = Circuit(shape, size, *embedding_statistics(model.embedding.weight.detach(), counts))
     previous, following = deeper.blocks[:2]
     circuit.previous(previous)
     circuit.following(following)

@@ -31,7 +31,7 @@ def rotation(length: int, shape: Shape, device: torch.device) -> Tensor:
     return torch.stack((angles.cos(), angles.sin()))
 
 
-def rotated(x: Tensor, turns: Tensor) -> Tensor:
+def rotate(x: Tensor, turns: Tensor) -> Tensor:
     """Rotates neighbouring pairs of the last dimension, as llama.cpp does for the architecture `llama`."""
     even, odd = x.unflatten(-1, (-1, 2)).unbind(-1)
     cosine, sine = turns
@@ -52,7 +52,7 @@ class Attention(nn.Module):
         query, key, value = (
             layer(x).view(rows, length, self.heads, -1).transpose(1, 2) for layer in (self.query, self.key, self.value)
         )
-        query, key = rotated(query, turns), rotated(key, turns)
+        query, key = rotate(query, turns), rotate(key, turns)
         mixed = functional.scaled_dot_product_attention(query, key, value, is_causal=True)
         return self.output(mixed.transpose(1, 2).reshape(rows, length, width))
 
@@ -88,7 +88,7 @@ class Llama(nn.Module):
         self.embedding = nn.Embedding(shape.vocabulary, shape.width)
         self.blocks = nn.ModuleList(Block(shape) for _ in range(shape.layers))
         self.norm = nn.RMSNorm(shape.width, eps=shape.norm_epsilon)
-        self.apply(start_small)
+        self.apply(initialise)
         for block in self.blocks:
             nn.init.zeros_(block.attention.output.weight)
             nn.init.zeros_(block.feed_forward.down.weight)
@@ -105,7 +105,7 @@ class Llama(nn.Module):
         return functional.linear(features, self.embedding.weight)
 
 
-def start_small(module: nn.Module) -> None:
+def initialise(module: nn.Module) -> None:
     if isinstance(module, nn.Linear):
         nn.init.normal_(module.weight, std=0.5 * module.in_features**-0.5)
     if isinstance(module, nn.Embedding):

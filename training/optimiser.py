@@ -16,7 +16,7 @@ MOMENTUM = 0.95
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # quintic of Jordan et al., "Muon", 2024
 
 
-def orthogonalised(matrices: Tensor, steps: int = 5) -> Tensor:
+def orthogonalise(matrices: Tensor, steps: int = 5) -> Tensor:
     """[count, rows, columns] to matrices of the same singular vectors with singular values near 1."""
     a, b, c = NEWTON_SCHULZ
     tall = matrices.shape[-2] > matrices.shape[-1]
@@ -46,7 +46,7 @@ class Muon:
             ahead = gradient.lerp(momentum, MOMENTUM)
             updates = torch.zeros_like(ahead)
             share = slice(self.team.rank, None, self.team.size)
-            updates[share] = orthogonalised(ahead[share])
+            updates[share] = orthogonalise(ahead[share])
             self.team.add([updates])
             rows, columns = updates.shape[1:]
             for matrix, update in zip(group, updates, strict=True):

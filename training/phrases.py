@@ -21,22 +21,22 @@ def fill(random: Random, template: str, **values: object) -> str:
     return SLOT.sub(lambda match: str(values.get(match.group(1), match.group(0))), text)
 
 
-def sketch(random: Random, templates: Sequence[str], **values: object) -> str:
+def fill_one(random: Random, templates: Sequence[str], **values: object) -> str:
     """Expands one of the templates."""
     return fill(random, random.choice(templates), **values)
 
 
-def table(text: str) -> list[list[str]]:
+def parse_table(text: str) -> list[list[str]]:
     """Reads one record a line, fields divided by ` : `; empty lines are left out."""
     return [[field.strip() for field in line.split(" : ")] for line in text.strip().splitlines() if line.strip()]
 
 
-def in_order(random: Random, items: Sequence[Item], count: int) -> list[Item]:
+def sample_in_order(random: Random, items: Sequence[Item], count: int) -> list[Item]:
     """`count` of the items in the order in which they stand, so that none can follow itself."""
     return [items[index] for index in sorted(random.sample(range(len(items)), count))]
 
 
-def capitalised(text: str) -> str:
+def capitalise(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
@@ -44,12 +44,12 @@ def with_article(noun: str) -> str:
     return f"{'an' if noun[0] in 'aeiouAEIOU' else 'a'} {noun}"
 
 
-def joined(items: Sequence[str]) -> str:
+def join_words(items: Sequence[str]) -> str:
     """`a, b and c`."""
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
 
 
-def casually(random: Random, prompt: str) -> str:
+def vary_prompt(random: Random, prompt: str) -> str:
     """Writes a prompt as people do: now and then with a please, without capitals or without its last mark."""
     if random.random() < 0.08 and prompt[0].isupper() and prompt.split()[0] not in {"I", "I'm", "My"}:
         prompt = fill(random, "[Please|Please,|Can you help me?|Hi!|Hey,] ") + prompt
@@ -62,4 +62,4 @@ def casually(random: Random, prompt: str) -> str:
 
 def exchange(random: Random, prompt: str, answer: str) -> Conversation:
     """One question and its answer."""
-    return [("user", casually(random, prompt)), ("assistant", answer)]
+    return [("user", vary_prompt(random, prompt)), ("assistant", answer)]

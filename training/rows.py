@@ -15,7 +15,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from training.chatml import CONTEXT_LENGTH, END, END_OF_TEXT, SPECIAL_TOKENS, START, pieces, rendered
+from training.chatml import CONTEXT_LENGTH, END, END_OF_TEXT, SPECIAL_TOKENS, START, render, split_answers
 from training.phrases import Conversation
 from training.team import Team
 
@@ -27,11 +27,11 @@ SPECIAL = re.compile("(" + "|".join(map(re.escape, SPECIAL_TOKENS)) + ")")
 Batch = tuple[Tensor, Tensor]  # token ids and marks, [rows, length] of int64 and uint8
 
 
-def encoded(tokenizer: Tokenizer, conversation: Conversation) -> tuple[list[int], list[int]]:
+def encode_conversation(tokenizer: Tokenizer, conversation: Conversation) -> tuple[list[int], list[int]]:
     """Token ids of one conversation, its boundary last, and for each whether the assistant writes it."""
     tokens: list[int] = []
     marks: list[int] = []
-    for text, answer in pieces(rendered(conversation)):
+    for text, answer in split_answers(render(conversation)):
         for part in filter(None, SPECIAL.split(text)):
             ids = [tokenizer.token_to_id(part)] if part in SPECIAL_TOKENS else tokenizer.encode(part).ids
             tokens += ids
@@ -39,14 +39,14 @@ def encoded(tokenizer: Tokenizer, conversation: Conversation) -> tuple[list[int]
     return [*tokens, tokenizer.token_to_id(END_OF_TEXT)], [*marks, OTHER]
 
 
-def packed(work: Path, name: str, tokenizer: Tokenizer) -> tuple[numpy.ndarray, numpy.ndarray]:
+def load_encoded(work: Path, name: str, tokenizer: Tokenizer) -> tuple[numpy.ndarray, numpy.ndarray]:
     """The conversations of `name`.jsonl as one row of ids (uint16) and one of marks (uint8), encoded once and kept."""
     kept = work / f"{name}.npz"
     if not kept.exists():
         tokens, marks = array("H"), bytearray()
         with (work / f"{name}.jsonl").open(encoding="utf-8") as lines:
             for line in lines:
-                ids, kinds = encoded(tokenizer, json.loads(line))
+                ids, kinds = encode_conversation(tokenizer, json.loads(line))
                 tokens.extend(ids)
                 marks.extend(kinds)
         numpy.savez(kept, tokens=numpy.frombuffer(tokens, numpy.uint16), marks=numpy.frombuffer(marks, numpy.uint8))
@@ -54,7 +54,7 @@ def packed(work: Path, name: str, tokenizer: Tokenizer) -> tuple[numpy.ndarray, 
     return loaded["tokens"], loaded["marks"]
 
 
-def padded(rows: Iterable[tuple[Tensor, Tensor]]) -> Batch:
+def pad_rows(rows: Iterable[tuple[Tensor, Tensor]]) -> Batch:
     listed = list(rows)
     longest = max(len(tokens) for tokens, _ in listed)
     tokens = torch.zeros(len(listed), longest, dtype=torch.int64)
@@ -74,7 +74,7 @@ class Conversations:
         self, work: Path, name: str, tokenizer: Tokenizer, seed: int, team: Team, size: int, longest: int = LONGEST
     ) -> None:
         self.team, self.size = team, size
-        tokens, marks = packed(work, name, tokenizer)
+        tokens, marks = load_encoded(work, name, tokenizer)
         ends = numpy.flatnonzero(tokens == tokenizer.token_to_id(END_OF_TEXT)) + 1
         starts = numpy.concatenate([[0], ends[:-1]])
         self.tokens, self.marks = torch.from_numpy(tokens.astype(numpy.int16)), torch.from_numpy(marks)
@@ -156,4 +156,4 @@ class Recall:
             make = self.repeated if self.random.random() < 0.5 else self.looked_up
             tokens, marks = make(length)
             rows.append((torch.tensor(tokens), torch.tensor(marks, dtype=torch.uint8)))
-        return padded(rows)
+        return pad_rows(rows)

@@ -48,7 +48,7 @@ class Team:
         return float(shared)
 
 
-def member(rank: int, size: int, meeting: Path, work: Callable[[Team], None]) -> None:
+def run_member(rank: int, size: int, meeting: Path, work: Callable[[Team], None]) -> None:
     torch.set_num_threads(1)
     distributed.init_process_group("gloo", init_method=f"file://{meeting.resolve()}", rank=rank, world_size=size)
     work(Team(rank, size))
@@ -56,11 +56,11 @@ def member(rank: int, size: int, meeting: Path, work: Callable[[Team], None]) ->
     distributed.destroy_process_group()
 
 
-def run(size: int, meeting: Path, work: Callable[[Team], None]) -> None:
+def run_team(size: int, meeting: Path, work: Callable[[Team], None]) -> None:
     """Calls `work` in each of `size` processes, which meet through the file; forked, so that all have one name."""
     if size == 1:
         torch.set_num_threads(1 if torch.cuda.is_available() else os.cpu_count() or 1)
         work(Team())
         return
     meeting.unlink(missing_ok=True)
-    start_processes(member, args=(size, meeting, work), nprocs=size, start_method="fork")
+    start_processes(run_member, args=(size, meeting, work), nprocs=size, start_method="fork")

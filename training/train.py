@@ -20,11 +20,11 @@ from tokenizers import Tokenizer
 from torch.nn import functional
 
 from training import imported, probe
-from training.induction import with_copying
+from training.induction import add_copying_layers
 from training.model import Llama, Shape
 from training.optimiser import Optimiser
-from training.rows import ANSWER, OTHER, PADDING, Batch, Conversations, Recall, long_rows, packed
-from training.team import Team, run
+from training.rows import ANSWER, OTHER, PADDING, Batch, Conversations, Recall, load_encoded, long_rows
+from training.team import Team, run_team
 
 OTHERS_SHARE = 0.08  # share of the tokens outside answers that are learnt too
 BEGINNING = 0.06  # of the budget, where the model begins from nothing
@@ -36,19 +36,19 @@ BATCH_TOKENS = {"cpu": 2048, "cuda": 65_536}  # of each process, padding include
 REPORTS, SAVE_SECONDS = 40, 60
 
 
-def sent(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+def to_device(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
     """The tensor on the device, which need not have finished what it does for that."""
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
 
 
-def loss_of(model: Llama, tokens: torch.Tensor, learnt: torch.Tensor) -> torch.Tensor:
+def mean_loss(model: Llama, tokens: torch.Tensor, learnt: torch.Tensor) -> torch.Tensor:
     """Mean cross-entropy, in nats a token, of the tokens whose mark in `learnt` is set."""
     device = model.embedding.weight.device
     chosen = learnt[:, 1:].flatten().nonzero()[:, 0]
     targets = tokens[:, 1:].flatten()[chosen]
-    features = model.features(sent(tokens[:, :-1].contiguous(), device)).flatten(0, 1)
-    logits = model.logits(features[sent(chosen, device)])
-    return functional.cross_entropy(logits.float(), sent(targets, device))
+    features = model.features(to_device(tokens[:, :-1].contiguous(), device)).flatten(0, 1)
+    logits = model.logits(features[to_device(chosen, device)])
+    return functional.cross_entropy(logits.float(), to_device(targets, device))
 
 
 def rate_scale(progress: float) -> float:
@@ -96,16 +96,16 @@ class Rows:
         self.all.position, self.copying.position, self.long.position = places
 
 
-def beginning(work: Path, tokenizer: Tokenizer, start: Path | None) -> Llama:
+def initial_model(work: Path, tokenizer: Tokenizer, start: Path | None) -> Llama:
     """The model of the file `start`, or one that knows nothing; with the layers for copying where it has none yet."""
     shape = Shape(vocabulary=tokenizer.get_vocab_size())
     without = replace(shape, layers=shape.layers - 2)
-    model = imported.load(start, work / "tokenizer.json") if start else Llama(without)
+    model = imported.load_gguf(start, work / "tokenizer.json") if start else Llama(without)
     if model.shape.layers == shape.layers:
         return model
-    tokens, _ = packed(work, "corpus", tokenizer)
+    tokens, _ = load_encoded(work, "corpus", tokenizer)
     counts = torch.bincount(torch.from_numpy(tokens.astype("int64")), minlength=shape.vocabulary)
-    return with_copying(model, counts.float(), trained=start is not None)
+    return add_copying_layers(model, counts.float(), trained=start is not None)
 
 
 class Training:
@@ -116,7 +116,7 @@ class Training:
         self.team, self.peak = team, peak
         tokenizer = Tokenizer.from_file(str(work / "tokenizer.json"))
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.model = beginning(work, tokenizer, start).to(self.device)
+        self.model = initial_model(work, tokenizer, start).to(self.device)
         if self.device.type == "cuda":
             torch.set_float32_matmul_precision("high")
             torch.backends.cuda.enable_cudnn_sdp(False)  # it plans for 10 ms whenever the shape is a new one
@@ -132,7 +132,7 @@ class Training:
             block.compile(dynamic=True)
         for tokens, marks in (self.rows.all.batch(), self.rows.long.batch(), self.rows.recall.batch()):
             with self.precision():
-                loss_of(self.model, tokens, marks == ANSWER).backward()
+                mean_loss(self.model, tokens, marks == ANSWER).backward()
         self.model.zero_grad(set_to_none=True)
 
     def save(self) -> None:
@@ -161,7 +161,7 @@ class Training:
         tokens, marks = self.rows.batch(progress)
         learnt = (marks == ANSWER) | ((marks == OTHER) & (torch.rand(marks.shape) < OTHERS_SHARE))
         with self.precision():
-            loss = loss_of(self.model, tokens, learnt)
+            loss = mean_loss(self.model, tokens, learnt)
         loss.backward()
         self.team.average(self.model.parameters())
         self.optimiser.step(self.peak * rate_scale(progress))
@@ -173,7 +173,7 @@ class Training:
     def held_out_loss(self) -> float:
         """Mean loss of the answers in conversations that are never trained on."""
         tokens, marks = self.rows.all.held_out()
-        return loss_of(self.model, tokens, marks == ANSWER).item()
+        return mean_loss(self.model, tokens, marks == ANSWER).item()
 
     def run(self, budget: Budget) -> Iterator[tuple[float, torch.Tensor]]:
         """Yields the share used and the loss of each step until the budget, earlier sittings included, is used."""
@@ -185,7 +185,7 @@ class Training:
     def report(self, loss: float) -> None:
         """Prints a line, and adds it to the curve in the work folder."""
         with torch.compiler.set_stance("force_eager"):  # a few odd shapes aren't worth compiling for
-            found, held_out = probe.shares(self.model, self.questions), self.held_out_loss()
+            found, held_out = probe.correct_shares(self.model, self.questions), self.held_out_loss()
         fields = [f"{self.seconds / 60:.1f}", f"{self.steps}", f"{self.seen / 1e6:.2f}", f"{loss:.3f}"]
         fields += [f"{held_out:.3f}", *(f"{share:.2f}" for share in found.values())]
         if not self.curve.exists():
@@ -230,8 +230,8 @@ def main() -> None:
     if not (arguments.minutes or arguments.tokens):
         parser.error("name --tokens, --minutes or both")
     for name in ("corpus", "copying", "long"):
-        packed(arguments.work, name, Tokenizer.from_file(str(arguments.work / "tokenizer.json")))
-    run(arguments.processes, arguments.work / "meeting", partial(train, arguments))
+        load_encoded(arguments.work, name, Tokenizer.from_file(str(arguments.work / "tokenizer.json")))
+    run_team(arguments.processes, arguments.work / "meeting", partial(train, arguments))
 
 
 if __name__ == "__main__":

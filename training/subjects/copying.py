@@ -2,12 +2,12 @@
 
 from training import texts
 from training.invented import Draws
-from training.phrases import Conversation, sketch
+from training.phrases import Conversation, fill_one
 
 TEMPLATES = texts.lines("copying")
 
 
-def some(random: Draws, most: int = 6) -> list[str]:
+def some_words(random: Draws, most: int = 6) -> list[str]:
     """Up to `most` things of one kind or of several."""
     count = random.randint(1, most)
     if random.random() < 0.4:
@@ -16,16 +16,16 @@ def some(random: Draws, most: int = 6) -> list[str]:
     return [make() for _ in range(count)]
 
 
-def words_repeated(random: Draws) -> Conversation:
+def repeated_words(random: Draws) -> Conversation:
     """One or two texts to repeat, exactly."""
     conversation: Conversation = []
     for _ in range(random.choice((1, 1, 2))):
-        text = " ".join(some(random))
-        conversation += [("user", sketch(random, TEMPLATES["repeat"], text=text)), ("assistant", text)]
+        text = " ".join(some_words(random))
+        conversation += [("user", fill_one(random, TEMPLATES["repeat"], text=text)), ("assistant", text)]
     return conversation
 
 
-def words_listed(random: Draws) -> Conversation:
+def listed_words(random: Draws) -> Conversation:
     """The words of a line as a numbered list, as a list of dashes or divided by commas."""
     words = [random.anything() for _ in range(random.randint(2, 6))]
     form = random.choice(("numbered list", "bullet list", "list with commas"))
@@ -33,10 +33,10 @@ def words_listed(random: Draws) -> Conversation:
         answer = "\n".join(f"{number}. {word}" for number, word in enumerate(words, start=1))
     else:
         answer = "\n".join(f"- {word}" for word in words) if form == "bullet list" else ", ".join(words)
-    return [("user", sketch(random, TEMPLATES["as a list"], form=form, text=" ".join(words))), ("assistant", answer)]
+    return [("user", fill_one(random, TEMPLATES["as a list"], form=form, text=" ".join(words))), ("assistant", answer)]
 
 
-def value_looked_up(random: Draws) -> Conversation:
+def value_lookup(random: Draws) -> Conversation:
     """Pairs in the prompt; then one to three of them are asked for."""
     count = random.randint(2, 7)
     keys = list(dict.fromkeys(random.anything() for _ in range(count)))
@@ -49,7 +49,7 @@ def value_looked_up(random: Draws) -> Conversation:
     first = True
     conversation: Conversation = []
     for index in asked:
-        question = sketch(random, TEMPLATES["look up"], key=keys[index])
+        question = fill_one(random, TEMPLATES["look up"], key=keys[index])
         conversation += [("user", f"{pairs}\n\n{question}" if first else question), ("assistant", values[index])]
         first = False
     return conversation
@@ -59,11 +59,11 @@ def word_at_place(random: Draws) -> Conversation:
     """The first or the last of some words."""
     words = [random.anything() for _ in range(random.randint(2, 6))]
     place, index = random.choice((("first", 0), ("last", -1)))
-    question = sketch(random, TEMPLATES["at a place"], place=place, text=" ".join(words))
+    question = fill_one(random, TEMPLATES["at a place"], place=place, text=" ".join(words))
     return [("user", question), ("assistant", words[index])]
 
 
-def sentence_filled(random: Draws) -> Conversation:
+def filled_sentence(random: Draws) -> Conversation:
     """A sentence of the user's with a word put in the place of another."""
     template, question, answer = random.choice(texts.tables("copying")["sentences"])
     values = {
@@ -73,6 +73,6 @@ def sentence_filled(random: Draws) -> Conversation:
         "n": random.number(1, 2),
     }
     return [
-        ("user", sketch(random, [f"{template} {question}"], **values)),
-        ("assistant", sketch(random, [answer], **values)),
+        ("user", fill_one(random, [f"{template} {question}"], **values)),
+        ("assistant", fill_one(random, [answer], **values)),
     ]
