@@ -1,7 +1,7 @@
-"""Writes the corpus: conversations of all subjects, mixed by weight, one JSON list of messages a line.
+"""Writes the corpus: conversations on all subjects, mixed by weight, one JSON list of messages per line.
 
-What is kept out for the evaluation: invented words by their hash, pairs of numbers, and an eighth of all questions,
-also by their hash.
+Held out for the evaluation are an eighth of all invented words and of all questions, selected by hash, and some pairs of
+numbers.
 """
 
 import argparse
@@ -92,7 +92,7 @@ MIX: dict[Subject, float] = COPYING | {
     longer.tutorial_request: 2,
     longer.explanation_request: 4,
 }
-# For the last tokens: more of what is still hard when all of the others are spent.
+# The mix for the end of training: more of what the model still gets wrong.
 FINISHING: dict[Subject, float] = MIX | {
     tools.calls_without_parameter_names: 24,
     longer.essay_request: 0,
@@ -103,9 +103,9 @@ FINISHING: dict[Subject, float] = MIX | {
     foreign.foreign_answer: 7,
     chat.translation: 8,
 }
-# What may stand between a fact and the question about it: nothing that says it otherwise.
+# Subjects that may come between a fact and the question about it. None of them may contradict the fact.
 ASIDES = {subject: weight for subject, weight in MIX.items() if subject is not memory.fact_questions}
-# Nor that it wasn't said; found when the bundled model's first tokens had been spent.
+# None of them may claim that the fact wasn't told either. `ASIDES` stays as it was for the bundled model's first corpus.
 FINISHING_ASIDES = {subject: weight for subject, weight in ASIDES.items() if subject is not memory.untold_question}
 ASSISTANTS = [
     "You are a helpful assistant.",
@@ -135,12 +135,12 @@ LONG_CHARACTERS = (700, 13_000)
 
 
 def is_held_out(conversation: Conversation) -> bool:
-    """Whether one of its questions belongs to the evaluation; those of the parameter page never do."""
+    """Whether one of the questions belongs to the evaluation. Questions of the parameter page never do."""
     return any(role == "user" and content not in PAGE and held_out(content) for role, content in conversation)
 
 
 def draw_turns(random: Draws, mix: dict[Subject, float]) -> tuple[str, Conversation]:
-    """The name of a subject and a conversation of it that the corpus may hold."""
+    """A subject's name and a conversation on it that isn't held out."""
     subjects, weights = list(mix), list(mix.values())
     while True:
         subject = random.choices(subjects, weights)[0]
@@ -150,7 +150,7 @@ def draw_turns(random: Draws, mix: dict[Subject, float]) -> tuple[str, Conversat
 
 
 def draw_later_turns(random: Draws, longest: int = 600, mix: dict[Subject, float] = MIX) -> Conversation:
-    """A conversation without system message and functions, to follow another one."""
+    """Turns to append to another conversation, without a system message or functions."""
     while True:
         _, messages = draw_turns(random, mix)
         if messages[0][0] == "user" and sum(len(content) for _, content in messages) < longest:
@@ -158,7 +158,7 @@ def draw_later_turns(random: Draws, longest: int = 600, mix: dict[Subject, float
 
 
 def draw_conversation(random: Draws, mix: dict[Subject, float]) -> tuple[str, Conversation]:
-    """The name of the subject and a conversation of it, sometimes under a plain system message."""
+    """A subject's name and a conversation on it, sometimes with a plain system message or further turns."""
     name, messages = draw_turns(random, mix)
     if messages[0][0] not in ("tools", "system") and random.random() < 0.1:
         messages = [*messages, *draw_later_turns(random)]
@@ -173,7 +173,7 @@ def count_characters(conversation: Conversation) -> int:
 
 
 def draw_long_conversation(random: Draws, asides: dict[Subject, float] = ASIDES) -> Conversation:
-    """Facts about the user, spread over thousands of tokens, and asked for again much later, the first one last."""
+    """Facts about the user over thousands of tokens, with questions about them at the end. The first fact comes last."""
     told: list[tuple[str, str, str]] = []
     messages: Conversation = []
     target = random.randint(*LONG_CHARACTERS)
@@ -196,7 +196,7 @@ def draw_long_conversation(random: Draws, asides: dict[Subject, float] = ASIDES)
 
 
 def draw_long_conversation_with_untold(random: Draws) -> Conversation:
-    """The same, and somewhere in it a question about what is never said, in words that others ask for what was."""
+    """A long conversation with one question about a fact that the user never tells."""
     messages = draw_long_conversation(random, FINISHING_ASIDES)
     place = random.randrange(0, len(messages), 2)
     untold = random.choice(memory.untold_questions(messages))
@@ -204,7 +204,7 @@ def draw_long_conversation_with_untold(random: Draws) -> Conversation:
 
 
 def write_conversations(target: Path, count: int, make: Callable[[], tuple[str, Conversation]]) -> Counter[str]:
-    """Writes `count` conversations; returns how many characters each subject took."""
+    """Writes `count` conversations. Returns the number of characters for each subject."""
     sizes = Counter[str]()
     with target.open("w", encoding="utf-8") as lines:
         for _ in range(count):
@@ -215,7 +215,10 @@ def write_conversations(target: Path, count: int, make: Callable[[], tuple[str, 
 
 
 def write_corpus(work: Path, counts: tuple[int, int, int], seed: int, *, finishing: bool = False) -> Counter[str]:
-    """Writes `copying.jsonl`, `corpus.jsonl` and `long.jsonl`; returns the sizes of the second."""
+    """Writes `copying.jsonl`, `corpus.jsonl` and `long.jsonl` with `counts` conversations each.
+
+    Returns the number of characters for each subject in `corpus.jsonl`.
+    """
     mix, make_long = (FINISHING, draw_long_conversation_with_untold) if finishing else (MIX, draw_long_conversation)
     work.mkdir(parents=True, exist_ok=True)
     copies, all_subjects, long = (Draws(seed + number) for number in range(3))
@@ -227,9 +230,9 @@ def write_corpus(work: Path, counts: tuple[int, int, int], seed: int, *, finishi
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--work", type=Path, required=True, help="folder to write into")
+    parser.add_argument("--work", type=Path, required=True, help="output folder")
     parser.add_argument("--conversations", type=int, default=1_200_000)
-    parser.add_argument("--finishing", action="store_true", help="more of what is hard, for the last tokens")
+    parser.add_argument("--finishing", action="store_true", help="the mix for the end of training")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     count = arguments.conversations

@@ -1,7 +1,7 @@
-"""The families of the evaluation: held-out conversations that end with the answer, and what counts as right.
+"""The families of the evaluation: held-out conversations that end with the expected answer, and functions that judge the
+model's answers.
 
-Nothing asked here is in the corpus: the words are made up and hash to the other side, the pairs of numbers are kept
-out, or the question itself is.
+No question is in the corpus: its made-up words, its pair of numbers or its wording is held out.
 """
 
 import json
@@ -31,19 +31,19 @@ from training.subjects import (
     verses,
 )
 
-Judge = Callable[[Conversation, str], bool]  # the conversation with the expected answer, and what was answered
+Judge = Callable[[Conversation, str], bool]  # the conversation with the expected answer, and the model's answer
 Questions = Iterator[Conversation]
 
 
 @dataclass(frozen=True)
 class Family:
-    """`goal`: whether 90% were asked of it. `is_held`: calls are held to the declared functions, as in the server."""
+    """`goal`: the target is 90%. `is_constrained`: calls are constrained to the declared functions, as in the server."""
 
     name: str
     questions: Callable[[], Questions]
-    right: Judge
+    is_right: Judge
     goal: bool = False
-    is_held: bool = False
+    is_constrained: bool = False
 
 
 def expected_answer(conversation: Conversation) -> str:
@@ -59,7 +59,7 @@ def is_same_number(conversation: Conversation, answer: str) -> bool:
 
 
 def is_right_list(conversation: Conversation, answer: str) -> bool:
-    """As many numbered lines as asked for, all different, all of the right kind."""
+    """Whether the answer has the requested number of numbered lines, all different and all of the right kind."""
     wanted = [line for line in expected_answer(conversation).splitlines() if line[:1].isdigit()]
     found = [line.split(". ", 1) for line in answer.splitlines() if line[:1].isdigit()]
     kind = next(
@@ -82,7 +82,7 @@ def is_same_json(conversation: Conversation, answer: str) -> bool:
 
 
 def has_same_shape(conversation: Conversation, answer: str) -> bool:
-    """An object with the same keys, and the same number of items where these are lists."""
+    """Whether the answer is an object with the same keys in the same order, and with lists of the same lengths."""
     wanted, found = parse_json(expected_answer(conversation)), parse_json(answer)
     if not isinstance(wanted, dict) or not isinstance(found, dict) or list(wanted) != list(found):
         return False
@@ -116,13 +116,13 @@ def has_no_call(conversation: Conversation, answer: str) -> bool:
 
 
 def says_unknown(conversation: Conversation, answer: str) -> bool:
-    """Says that it doesn't know, and of what."""
+    """Whether the answer says that the model doesn't know."""
     humble = ("do not know", "more than I have learned", "beyond me", "learned nothing", "learned too little")
     return any(words in answer for words in humble)
 
 
 def contains_fact(conversation: Conversation, answer: str) -> bool:
-    """The sentence that the question is about, whatever the manner puts around it."""
+    """Whether the answer contains the longest sentence of the expected answer, which is the fact itself."""
     sentences = re.split(r"(?<=[.!?]) ", expected_answer(conversation))
     return max(sentences, key=len) in answer
 
@@ -132,7 +132,7 @@ def says_not_told(conversation: Conversation, answer: str) -> bool:
 
 
 def contains_function(conversation: Conversation, answer: str) -> bool:
-    """The function of the task, whatever stands around it."""
+    """Whether the answer contains the expected function."""
     return (
         max(re.findall(r"def \w+\(.*?(?=\n```)", expected_answer(conversation), re.DOTALL), key=len, default="?")
         in answer
@@ -140,7 +140,7 @@ def contains_function(conversation: Conversation, answer: str) -> bool:
 
 
 def questions_on(subject: Callable[[Draws], Conversation], count: int, seed: int = 11) -> Callable[[], Questions]:
-    """Conversations of a subject, each with an answer of the model's at its end."""
+    """Held-out conversations on a subject, each ending with the expected answer."""
 
     def questions() -> Questions:
         random = Draws(seed, kept_out=True)
@@ -154,7 +154,7 @@ def questions_on(subject: Callable[[Draws], Conversation], count: int, seed: int
 def held_out_questions_on(
     subject: Callable[[Draws], Conversation], count: int, seed: int = 12
 ) -> Callable[[], Questions]:
-    """Short conversations whose last question is kept out of the corpus, word for word."""
+    """Short conversations on a subject whose last question is held out by its wording."""
 
     def questions() -> Questions:
         random = Draws(seed, kept_out=False)
@@ -185,14 +185,14 @@ def differences() -> Questions:
 
 
 def name_question(random: Draws) -> Conversation:
-    """A name, then something else, then the question."""
+    """A name, small talk, then the question about the name."""
     name = random.name()
     told = [("user", f"My name is {name}."), ("assistant", f"Nice to meet you, {name}!")]
     return [*told, *chat.small_talk(random), ("user", "What is my name?"), ("assistant", f"Your name is {name}.")]
 
 
 def untold_question_after_name(random: Draws) -> Conversation:
-    """A name was told, and something else is asked for."""
+    """A name, then a question about another fact, which wasn't told."""
     name = random.name()
     told = [("user", f"My name is {name}."), ("assistant", f"Nice to meet you, {name}!")]
     question = random.choice([question for statement, question, *_ in memory.FACTS if not memory.tells_name(statement)])
@@ -200,7 +200,7 @@ def untold_question_after_name(random: Draws) -> Conversation:
 
 
 def untold_question(random: Draws) -> Conversation:
-    """A question about what was never said, and in no other conversation either."""
+    """A question about a fact that wasn't told, in words that occur with no fact of the corpus."""
     while True:
         conversation = memory.varied_untold_question(random)
         if not any(question.strip(".?").lower() in conversation[-2][1].lower() for _, question, *_ in memory.FACTS):
@@ -230,7 +230,7 @@ def known_call(random: Draws) -> Conversation:
 
 
 def unknown_theme(subject: Callable[[Draws], Conversation]) -> Callable[[Draws], Conversation]:
-    """Conversations of the subject that name an unknown word."""
+    """Conversations on the subject whose theme is a held-out word."""
 
     def made(random: Draws) -> Conversation:
         while True:
@@ -242,48 +242,48 @@ def unknown_theme(subject: Callable[[Draws], Conversation]) -> Callable[[Draws],
 
 
 def theme_of(conversation: Conversation) -> str:
-    """The word that a poem or story is asked to be about."""
+    """The word that the requested poem or story is about."""
     about = conversation[0][1].split(" about ")[1].strip(".?!")
     return re.split(" named | called ", about)[0].split()[-1].lower()
 
 
 def is_about_theme(conversation: Conversation, answer: str) -> bool:
-    """Speaks of what was asked for, in several lines or sentences."""
+    """Whether the answer mentions the theme and has more than 15 words."""
     return theme_of(conversation) in answer.lower() and len(answer.split()) > 15
 
 
 FAMILIES = [
-    Family("sums to 20 + 20, both orders kept out", sums, is_same_number, goal=True),
+    Family("sums to 20 + 20, both orders held out", sums, is_same_number, goal=True),
     Family("differences to 20", differences, is_same_number, goal=True),
-    Family("numbered lists: as many as asked", questions_on(lists.list_request, 40), is_right_list, goal=True),
+    Family("numbered lists of the requested length", questions_on(lists.list_request, 40), is_right_list, goal=True),
     Family("JSON shape: lists", questions_on(structured.json_list_request, 40), has_same_shape, goal=True),
     Family("JSON shape: fields of a sentence", questions_on(structured.json_extraction, 40), has_same_shape, goal=True),
     Family("JSON values: fields of a sentence", questions_on(structured.json_extraction, 40), is_same_json),
     Family("JSON values: keys and values named", questions_on(structured.json_object_request, 40), is_same_json),
     Family("tool names, made up", questions_on(made_up_call, 40), is_same_tool, goal=True),
     Family("tool names and arguments, made up", questions_on(made_up_call, 40), is_same_call, goal=True),
-    Family("the same, held to the declarations as served", questions_on(made_up_call, 40), is_same_call, is_held=True),
+    Family("the same, constrained as in the server", questions_on(made_up_call, 40), is_same_call, is_constrained=True),
     Family("tool calls, known functions, new values", questions_on(known_call, 40), is_same_call),
     Family("answers from tool results", questions_on(tools.answer_from_result, 40), is_same_text),
-    Family("no call where none is needed", questions_on(tools.no_call_needed, 30), has_no_call),
+    Family("no call when none is needed", questions_on(tools.no_call_needed, 30), has_no_call),
     Family("names said two turns earlier, made up", questions_on(name_question, 40), is_same_text, goal=True),
-    Family("names, real but never seen", real_name_questions, is_same_text, goal=True),
+    Family("names, real but not in the corpus", real_name_questions, is_same_text, goal=True),
     Family("facts said earlier", questions_on(memory.fact_questions, 40), is_same_text, goal=True),
-    Family("not told, asked in words kept out: says so", held_out_questions_on(untold_question, 40), says_not_told),
-    Family("not told, after a name that was: says so", questions_on(untold_question_after_name, 40), says_not_told),
+    Family("facts not told, held-out wording: says so", held_out_questions_on(untold_question, 40), says_not_told),
+    Family("facts not told, after a name: says so", questions_on(untold_question_after_name, 40), says_not_told),
     Family("words repeated", questions_on(copying.repeated_words, 40), is_same_text),
     Family("values looked up by key", questions_on(copying.value_lookup, 40), is_same_text),
     Family("sentences: who, where, what", questions_on(copying.filled_sentence, 40), is_same_text),
-    Family("facts, in words kept out", held_out_questions_on(facts.question_of_fact, 60), is_same_text),
-    Family("one label of several", questions_on(labels.topic_label, 40), is_same_text),
+    Family("facts, held-out wording", held_out_questions_on(facts.question_of_fact, 60), is_same_text),
+    Family("classification with one of several labels", questions_on(labels.topic_label, 40), is_same_text),
     Family("sentiment", held_out_questions_on(chat.sentiment, 40), is_same_text),
-    Family("translations, asked in words kept out", held_out_questions_on(chat.translation, 40), is_same_text),
+    Family("translations, held-out wording", held_out_questions_on(chat.translation, 40), is_same_text),
     Family("summaries", questions_on(summaries.summary, 30), is_same_text),
     Family("answers in French, Spanish, German", held_out_questions_on(foreign.foreign_answer, 40), is_same_text),
-    Family("manners: brief, pirate, butler, JSON", held_out_questions_on(attitudes.attitude, 40), contains_fact),
+    Family("styles: brief, pirate, butler, JSON", held_out_questions_on(attitudes.attitude, 40), contains_fact),
     Family("unknown things: says so", held_out_questions_on(unknown.humble_answer, 30), says_unknown),
     Family(
-        "functions in Python, asked in words kept out",
+        "functions in Python, held-out wording",
         held_out_questions_on(code.function_request, 20),
         contains_function,
     ),

@@ -1,4 +1,4 @@
-"""The weights of an exported file, to go on training from; it may have other tokens."""
+"""Loads the weights of an exported file, to continue training from them. The file may have a different vocabulary."""
 
 import json
 from pathlib import Path
@@ -35,7 +35,10 @@ def read_token_ids(path: Path) -> dict[str, int]:
 
 
 def convert_embedding(rows: torch.Tensor, old: Tokenizer, new: Tokenizer, ids: dict[str, int]) -> torch.Tensor:
-    """Rows for the new tokens: those of the same token in the old ones, else the mean of its pieces there."""
+    """The embedding, [tokens, width], for the new vocabulary `ids`.
+
+    A token that the old vocabulary has keeps its row. Any other token gets the mean of the rows that spell it.
+    """
     embedding = torch.empty(len(ids), rows.shape[1])
     for token, index in ids.items():
         same = old.token_to_id(token)
@@ -46,7 +49,7 @@ def convert_embedding(rows: torch.Tensor, old: Tokenizer, new: Tokenizer, ids: d
 
 
 def load_gguf(path: Path, tokenizer: Path) -> Llama:
-    """The file's model, with rows for the tokens of `tokenizer`."""
+    """Loads the model of a GGUF file and converts its embedding to the vocabulary of `tokenizer`."""
     reader = GGUFReader(path)
     weights = {
         parameter_name(tensor.name): torch.from_numpy(

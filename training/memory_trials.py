@@ -1,4 +1,4 @@
-"""Conversations in which a fact is asked for thousands of tokens after it was said."""
+"""Conversations with a question about a fact that was told up to thousands of tokens earlier."""
 
 from collections.abc import Iterator
 
@@ -13,7 +13,7 @@ TRIALS = 20
 
 
 def conversations(exported: ExportedModel, tokens: int) -> Iterator[Conversation]:
-    """Each ends with the answer; at least `tokens` tokens lie between the fact and the question."""
+    """Conversations that end with the answer, with at least `tokens` tokens between the fact and the question."""
     values, filler = Draws(21, kept_out=True), Draws(22)
     facts = [entry for entry in memory.FACTS if entry[3] in ("names", "cities", "words", "codes", "numbers")]
     for _ in range(TRIALS):

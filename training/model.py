@@ -1,4 +1,4 @@
-"""The network: a Llama decoder with tied embeddings, whose weights llama.cpp reads without permutation."""
+"""The network: a Llama decoder with tied embeddings. llama.cpp can use its weights without permuting them."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from torch.nn import functional
 
 @dataclass(frozen=True)
 class Shape:
-    """Sizes of the network; widths are multiples of 32, so that every row can be stored as Q8_0."""
+    """Sizes of the network. Widths must be multiples of 32, so that every row can be stored as Q8_0."""
 
     vocabulary: int
     layers: int = 7
@@ -32,7 +32,7 @@ def rotation(length: int, shape: Shape, device: torch.device) -> Tensor:
 
 
 def rotate(x: Tensor, turns: Tensor) -> Tensor:
-    """Rotates neighbouring pairs of the last dimension, as llama.cpp does for the architecture `llama`."""
+    """Rotates adjacent pairs of the last dimension, as llama.cpp does for the architecture `llama`."""
     even, odd = x.unflatten(-1, (-1, 2)).unbind(-1)
     cosine, sine = turns
     return torch.stack((even * cosine - odd * sine, even * sine + odd * cosine), dim=-1).flatten(-2)
@@ -94,7 +94,7 @@ class Llama(nn.Module):
             nn.init.zeros_(block.feed_forward.down.weight)
 
     def features(self, tokens: Tensor) -> Tensor:
-        """[rows, length] token ids to [rows, length, width] final features."""
+        """The final features, [rows, length, width], of token ids, [rows, length]."""
         turns = rotation(tokens.shape[1], self.shape, tokens.device)
         x = self.embedding(tokens)
         for block in self.blocks:
@@ -109,5 +109,5 @@ def initialise(module: nn.Module) -> None:
     if isinstance(module, nn.Linear):
         nn.init.normal_(module.weight, std=0.5 * module.in_features**-0.5)
     if isinstance(module, nn.Embedding):
-        # The mean does nothing to the choice between tokens, and gives induction.py a direction that all share.
+        # A common mean doesn't affect the choice between tokens. It gives induction.py a direction that all share.
         nn.init.normal_(module.weight, mean=0.05, std=0.05)

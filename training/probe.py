@@ -1,4 +1,4 @@
-"""Held-out items asked during training: whether every token of the last answer is the first choice."""
+"""Measures accuracy on held-out items during training: whether every token of the last answer is the first choice."""
 
 import torch
 from tokenizers import Tokenizer
@@ -21,7 +21,7 @@ ROWS = 24
 
 
 def questions(tokenizer: Tokenizer, seed: int) -> dict[str, Batch]:
-    """Held-out conversations that end with an answer."""
+    """A batch of held-out conversations for each subject. Each conversation ends with an answer."""
     batches = {}
     for name, subject in SUBJECTS.items():
         random = Draws(seed, kept_out=True)
@@ -34,7 +34,7 @@ def questions(tokenizer: Tokenizer, seed: int) -> dict[str, Batch]:
 
 
 def last_answer(marks: Tensor) -> Tensor:
-    """Which marks of a row, [length], belong to its last answer."""
+    """A mask, [length], of the positions in a row's last answer."""
     chosen = marks == ANSWER
     end = int(chosen.nonzero()[-1])
     gaps = (~chosen[:end]).nonzero()
@@ -44,7 +44,7 @@ def last_answer(marks: Tensor) -> Tensor:
 
 @torch.no_grad()
 def correct_shares(model: Llama, batches: dict[str, Batch]) -> dict[str, float]:
-    """For each subject, the share of rows whose last answer greedy decoding would give, token by token."""
+    """For each subject, the share of rows whose last answer is what greedy decoding would generate."""
     found = {}
     for name, (tokens, marks) in batches.items():
         device = model.embedding.weight.device

@@ -1,4 +1,4 @@
-"""Trains the byte-level BPE on the corpus, with the pre-tokenisation that llama.cpp calls `qwen2`."""
+"""Trains a byte-level BPE tokenizer on the corpus, with the pre-tokenizer that llama.cpp calls `qwen2`."""
 
 import argparse
 import json
@@ -43,7 +43,7 @@ def train_tokenizer(texts: Iterator[str]) -> Tokenizer:
 
 
 def contents(corpus: Path, limit: int) -> Iterator[str]:
-    """The first `limit` conversations as the template writes them, without special tokens."""
+    """The rendered text of the first `limit` conversations, without special tokens."""
     with corpus.open(encoding="utf-8") as lines:
         for _, line in zip(range(limit), lines, strict=False):
             for text, _ in split_answers(render(json.loads(line))):
@@ -52,7 +52,7 @@ def contents(corpus: Path, limit: int) -> Iterator[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--work", type=Path, required=True, help="folder that holds corpus.jsonl")
+    parser.add_argument("--work", type=Path, required=True, help="folder with corpus.jsonl")
     work = parser.parse_args().work
     tokenizer = train_tokenizer(contents(work / "corpus.jsonl", limit=30_000))
     tokenizer.save(str(work / "tokenizer.json"))

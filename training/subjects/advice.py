@@ -45,7 +45,7 @@ def recipe(random: Draws) -> Conversation:
 
 
 def letter(random: Draws) -> Conversation:
-    name, (task, body) = random.mixed("names"), random.choice(list(LETTERS.items()))
+    name, (task, body) = random.known_or_invented("names"), random.choice(list(LETTERS.items()))
     greeting = fill(random, "[Dear|Dear|Hi|Hello] {name},", name=name)
     end = fill(random, "[Best wishes|Kind regards|Best regards|See you soon]")
     answer = f"{greeting}\n\n{fill(random, body)}\n\n{end}"

@@ -11,7 +11,7 @@ def some_words(random: Draws, most: int = 6) -> list[str]:
     """Up to `most` things of one kind or of several."""
     count = random.randint(1, most)
     if random.random() < 0.4:
-        return [random.anything() for _ in range(count)]
+        return [random.any_value() for _ in range(count)]
     make = random.choice((random.word, random.word, random.name, random.letters, random.code))
     return [make() for _ in range(count)]
 
@@ -27,7 +27,7 @@ def repeated_words(random: Draws) -> Conversation:
 
 def listed_words(random: Draws) -> Conversation:
     """The words of a line as a numbered list, as a list of dashes or divided by commas."""
-    words = [random.anything() for _ in range(random.randint(2, 6))]
+    words = [random.any_value() for _ in range(random.randint(2, 6))]
     form = random.choice(("numbered list", "bullet list", "list with commas"))
     if form == "numbered list":
         answer = "\n".join(f"{number}. {word}" for number, word in enumerate(words, start=1))
@@ -39,8 +39,8 @@ def listed_words(random: Draws) -> Conversation:
 def value_lookup(random: Draws) -> Conversation:
     """Pairs in the prompt; then one to three of them are asked for."""
     count = random.randint(2, 7)
-    keys = list(dict.fromkeys(random.anything() for _ in range(count)))
-    values = [random.anything() for _ in keys]
+    keys = list(dict.fromkeys(random.any_value() for _ in range(count)))
+    values = [random.any_value() for _ in keys]
     sign = random.choice((": ", " = ", " is ", " -> "))
     pairs = random.choice(("\n", ", ", "; ")).join(
         f"{key}{sign}{value}" for key, value in zip(keys, values, strict=True)
@@ -57,7 +57,7 @@ def value_lookup(random: Draws) -> Conversation:
 
 def word_at_place(random: Draws) -> Conversation:
     """The first or the last of some words."""
-    words = [random.anything() for _ in range(random.randint(2, 6))]
+    words = [random.any_value() for _ in range(random.randint(2, 6))]
     place, index = random.choice((("first", 0), ("last", -1)))
     question = fill_one(random, TEMPLATES["at a place"], place=place, text=" ".join(words))
     return [("user", question), ("assistant", words[index])]
@@ -67,9 +67,9 @@ def filled_sentence(random: Draws) -> Conversation:
     """A sentence of the user's with a word put in the place of another."""
     template, question, answer = random.choice(texts.tables("copying")["sentences"])
     values = {
-        "a": random.mixed("names"),
-        "b": random.mixed("cities"),
-        "c": random.mixed("nouns"),
+        "a": random.known_or_invented("names"),
+        "b": random.known_or_invented("cities"),
+        "c": random.known_or_invented("nouns"),
         "n": random.number(1, 2),
     }
     return [

@@ -20,7 +20,7 @@ def foreign_answer(random: Draws) -> Conversation:
             a, sign, b, c = operands(random)
             question, answer = f"What is {a} {sign} {b}?", fill_one(random, MANNERS[f"sum in {language}"], c=c)
         else:
-            entry, values = random.choice(SENTENCES), {"Name": random.mixed("names")}
+            entry, values = random.choice(SENTENCES), {"Name": random.known_or_invented("names")}
             question = vary_prompt(random, fill_one(random, entry[:1], **values))
             answer = fill_one(random, [entry[1 + LANGUAGES.index(language)]], **values)
         conversation += [("user", question), ("assistant", answer)]

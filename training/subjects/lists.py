@@ -74,7 +74,7 @@ def list_request(random: Draws) -> Conversation:
 
 def pick_words(random: Draws) -> tuple[str, list[str], list[str]]:
     """How the question speaks of the first or the last few of some words, those words, and the ones meant."""
-    words = list(dict.fromkeys(random.anything() for _ in range(random.randint(3, 9))))
+    words = list(dict.fromkeys(random.any_value() for _ in range(random.randint(3, 9))))
     count = random.randint(1, len(words) - 1)
     place = random.choice(("first", "first", "last"))
     spoken = f"{place} {random.choice((str(count), WORDS[count]))}"

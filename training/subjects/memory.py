@@ -19,7 +19,7 @@ def draw_value(random: Draws, kind: str) -> str:
         return random.code()
     if kind in ("days", "months"):
         return random.choice(WORDS[kind])
-    return random.mixed(kind, known=0.3)
+    return random.known_or_invented(kind, known=0.3)
 
 
 def tells_name(statement: str) -> bool:

@@ -11,11 +11,11 @@ SUBJECTS = WORDS["subjects"]
 
 
 def theme(random: Draws) -> str:
-    return random.mixed("themes", known=0.6)
+    return random.known_or_invented("themes", known=0.6)
 
 
 def hero(random: Draws) -> str:
     """A hero such as `a brave mouse`."""
-    noun = random.mixed("nouns", known=0.6)
+    noun = random.known_or_invented("nouns", known=0.6)
     words = [random.choice(ADJECTIVES), noun] if random.random() < 0.6 else [noun]
     return f"{'an' if words[0][0] in 'aeiou' else 'a'} {' '.join(words)}"

@@ -69,7 +69,7 @@ def json_object_request(random: Draws) -> Conversation:
         random.choice(WORDS["fields"]) if random.random() < 0.6 else random.word() for _ in range(random.randint(1, 4))
     )
     answer: dict[str, Any] = {
-        key: int(random.number(1, 2, 3)) if random.random() < 0.3 else random.anything() for key in keys
+        key: int(random.number(1, 2, 3)) if random.random() < 0.3 else random.any_value() for key in keys
     }
     sign = random.choice((" ", " = ", ": "))
     pairs = [f"{key}{sign}{value}" for key, value in answer.items()]

@@ -13,9 +13,9 @@ MANNERS = texts.lines("manners")
 
 def sentences(random: Draws) -> list[str]:
     values = {
-        "Place": random.mixed("cities"),
-        "Other": random.mixed("cities"),
-        "Name": random.mixed("names"),
+        "Place": random.known_or_invented("cities"),
+        "Other": random.known_or_invented("cities"),
+        "Name": random.known_or_invented("names"),
         "day": random.choice(WORDS["days"]),
         "day2": random.choice(WORDS["days"]),
         "month": random.choice(WORDS["months"]),

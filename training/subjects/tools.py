@@ -53,7 +53,7 @@ def snake_name(random: Draws) -> str:
         verb = random.choice(WORDS["verbs"]) if random.random() < 0.7 else random.word()
         return "_".join([verb, *(part() for _ in range(random.choice((1, 1, 2))))])
 
-    return random.drawn(lambda _: name())
+    return random.draw(lambda _: name())
 
 
 def parameter(random: Draws) -> tuple[str, str, str, str]:
@@ -137,7 +137,7 @@ def slots(random: Draws) -> dict[str, Any]:
         "code": random.code(),
         "clock": f"{random.randrange(24):02d}:{random.randrange(60):02d}",
         "name": random.name(),
-        "place": random.mixed("cities"),
+        "place": random.known_or_invented("cities"),
         "title": random.name(),
     }
 
