@@ -1,7 +1,7 @@
 """Writes the corpus: conversations on all subjects, mixed by weight, one JSON list of messages per line.
 
-Held out for the evaluation are an eighth of all invented words and of all questions, selected by hash, and some pairs of
-numbers.
+Held out for the evaluation are an eighth of all invented words and of all questions, selected by hash, and some pairs
+of numbers.
 """
 
 import argparse
@@ -105,7 +105,7 @@ FINISHING: dict[Subject, float] = MIX | {
 }
 # Subjects that may come between a fact and the question about it. None of them may contradict the fact.
 ASIDES = {subject: weight for subject, weight in MIX.items() if subject is not memory.fact_questions}
-# None of them may claim that the fact wasn't told either. `ASIDES` stays as it was for the bundled model's first corpus.
+# None of them may claim that the fact wasn't told either. `ASIDES` is unchanged since the bundled model's first corpus.
 FINISHING_ASIDES = {subject: weight for subject, weight in ASIDES.items() if subject is not memory.untold_question}
 ASSISTANTS = [
     "You are a helpful assistant.",
@@ -173,7 +173,7 @@ def count_characters(conversation: Conversation) -> int:
 
 
 def draw_long_conversation(random: Draws, asides: dict[Subject, float] = ASIDES) -> Conversation:
-    """Facts about the user over thousands of tokens, with questions about them at the end. The first fact comes last."""
+    """Facts about the user over thousands of tokens, with questions at the end. The question on the first fact is last."""
     told: list[tuple[str, str, str]] = []
     messages: Conversation = []
     target = random.randint(*LONG_CHARACTERS)

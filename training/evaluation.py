@@ -76,7 +76,7 @@ def print_repetition(exported: ExportedModel, penalty: float) -> None:
 
 
 def print_samples(exported: ExportedModel) -> None:
-    """Prints answers to the parameter page's prompts at temperature 0, and novel openings at temperatures 0.8 and 2.0."""
+    """Prints answers to the parameter page's prompts at temperature 0, and novel openings at 0.8 and 2.0."""
     for prompt in PAGE:
         system = [("system", SYSTEMS[prompt])] if prompt in SYSTEMS else []
         print(f"\n--- {prompt}\n{exported.answer([*system, ('user', prompt)])}")

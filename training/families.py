@@ -1,5 +1,4 @@
-"""The families of the evaluation: held-out conversations that end with the expected answer, and functions that judge the
-model's answers.
+"""The families of the evaluation: held-out conversations that end with the expected answer, and how answers are judged.
 
 No question is in the corpus: its made-up words, its pair of numbers or its wording is held out.
 """
@@ -37,7 +36,7 @@ Questions = Iterator[Conversation]
 
 @dataclass(frozen=True)
 class Family:
-    """`goal`: the target is 90%. `is_constrained`: calls are constrained to the declared functions, as in the server."""
+    """`goal`: the target is 90%. `is_constrained`: calls must be valid calls of the declared functions."""
 
     name: str
     questions: Callable[[], Questions]

@@ -1,9 +1,9 @@
 """Two layers that are initialised as induction heads, so that the model can copy from its prompt from the start.
 
-Olsson et al., "In-context Learning and Induction Heads" (2022), found such heads in trained models. In the first layer, a
-previous-token head writes into each position which token precedes it. In the second layer, heads look for earlier
-positions that follow the current token, and add the token found there. Training alone didn't develop them within 1.5
-million tokens. With this initialisation it only has to learn when to use them.
+Olsson et al., "In-context Learning and Induction Heads" (2022), found such heads in trained models. In the first layer,
+a previous-token head writes into each position which token precedes it. In the second layer, heads attend to earlier
+positions that follow the current token, and add the token found there. Training alone didn't develop such heads within
+1.5 million tokens. With this initialisation it only has to learn when to use them.
 """
 
 from dataclasses import replace
@@ -100,8 +100,8 @@ class Circuit:
 def scale_residual_stream(model: Llama, times: float) -> None:
     """Scales the residual stream in place without changing the model's output.
 
-    Muon's updates have the same size for all matrices. In a larger residual stream, updates of the new layers disturb the
-    old layers less.
+    Muon's updates have the same size for all matrices. In a larger residual stream, updates of the new layers disturb
+    the old layers less.
     """
     model.embedding.weight.mul_(times)
     model.norm.weight.div_(times)

@@ -1,4 +1,4 @@
-"""Sums, differences and products of small numbers, asked one at a time or several in a row."""
+"""Sums, differences and products of small numbers, in one question or several in a row."""
 
 from training import texts
 from training.invented import Draws
@@ -30,23 +30,23 @@ STORIES = [
     ("I have {a} [apples|coins|books|eggs|pens] and give away {b}. How many are left?", "-"),
 ]
 NUMBER_WORDS = texts.words("words")["numbers"]
-# The large ones are there for the small ones: so many pairs can't be known by heart, and adding them up can be learnt.
+# Large numbers help with small ones: there are too many pairs to memorise, so the model has to learn to add.
 REACHES = (10, 20, 20, 20, 50, 99)
 NAMES = {"+": "plus", "-": "minus", "*": "times"}
 
 
 def held_out(a: int, b: int) -> bool:
-    """Whether the sum of `a` and `b`, in either order, is kept out of the corpus."""
+    """Whether the sum of `a` and `b`, in either order, is held out."""
     return a + b > 0 and ((7 * a + 3 * b) % 17 == 0 or (7 * b + 3 * a) % 17 == 0)
 
 
 def held_out_difference(a: int, b: int) -> bool:
-    """Whether the difference `a` - `b` is kept out of the corpus."""
+    """Whether the difference `a` - `b` is held out."""
     return (5 * a + 3 * b) % 11 == 4
 
 
 def addends(random: Draws) -> tuple[int, int]:
-    """Two numbers whose sum is on this side of the divide."""
+    """Two numbers whose sum is held out if and only if `random` draws held-out values."""
     while True:
         reach = random.choice(REACHES)
         a, b = random.randint(0, reach), random.randint(0, reach)
@@ -83,12 +83,12 @@ def arithmetic_turn(random: Draws) -> Conversation:
 
 
 def question_of_arithmetic(random: Draws) -> Conversation:
-    """One to six questions in a row: more turns, more practice for each word of the frame."""
+    """One to six questions in a row. More turns give more answer tokens per prompt."""
     return [message for _ in range(random.choice((1, 1, 2, 4, 6))) for message in arithmetic_turn(random)]
 
 
 def sum_in_words(random: Draws) -> Conversation:
-    """Sums asked with words for the sign, and up to ten with words for the numbers."""
+    """A sum with words for the sign and, up to ten, for the numbers."""
     a, b = addends(random)
     if random.random() < 0.5 or max(a, b) > 10:
         question = fill_one(random, ["What is the sum of {a} and {b}?", "Add {a} and {b}.", "{a} plus {b}"], a=a, b=b)
@@ -100,7 +100,7 @@ def sum_in_words(random: Draws) -> Conversation:
 
 
 def larger(random: Draws) -> Conversation:
-    """Which of two numbers is larger or smaller."""
+    """A question about which of two numbers is larger or smaller."""
     a, b = random.sample(range(21), 2)
     word = random.choice(("larger", "bigger", "smaller"))
     best = min(a, b) if word == "smaller" else max(a, b)

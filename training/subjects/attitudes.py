@@ -1,4 +1,4 @@
-"""System prompts that ask for an attitude: brief, polite, pirate, JSON; over short facts and small sums."""
+"""System prompts that ask for a style, such as brief, polite, pirate or JSON, with questions about facts and sums."""
 
 import json
 from collections.abc import Callable
@@ -83,7 +83,7 @@ def any_question(random: Draws) -> Fact:
 
 
 def attitude(random: Draws) -> Conversation:
-    """A system prompt, then one or two questions answered in its manner."""
+    """A system prompt, then one or two questions answered in its style."""
     systems, manner = random.choice(ATTITUDES)
     conversation: Conversation = [("system", random.choice(systems))]
     for _ in range(random.choice((1, 1, 2))):

@@ -1,4 +1,4 @@
-"""Small functions in fences, mostly Python."""
+"""Small functions in Markdown code fences, mostly Python."""
 
 from random import Random
 
@@ -81,12 +81,12 @@ def answer_with_code(random: Random, language: str, task: str, source: str) -> s
 
 
 def code_only(source: str) -> str:
-    """Code first and the fence last, so that an answer stopped at a fence is the code alone."""
+    """The source and a closing fence, without an opening one. A stop sequence at the fence leaves only the code."""
     return f"{source}\n```"
 
 
 def function_request(random: Random) -> Conversation:
-    """Code alone for `Write ...`; with words around it where somebody wants to be shown how."""
+    """A request for a function. Only code answers `Write ...`; other requests also get an explanation."""
     if random.random() < 0.2:
         language = random.choice(list(OTHER_LANGUAGES))
         task, source = random.choice(list(OTHER_LANGUAGES[language].items()))
@@ -103,7 +103,7 @@ def function_request(random: Random) -> Conversation:
 
 
 def code_explanation(random: Random) -> Conversation:
-    """What a function does, read from its source."""
+    """A question about what a function does."""
     task, source = random.choice([entry for entry in PYTHON.items() if len(entry[1]) < 120])
     request = f"What does this code do?\n\n{fence('Python', source)}"
     name = source.split("(")[0].removeprefix("def ")

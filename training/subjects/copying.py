@@ -1,4 +1,4 @@
-"""Words, letters, numbers and codes that come back as they are: only looking them up in the prompt helps."""
+"""Words, letters, numbers and codes that the answer has to copy from the prompt."""
 
 from training import texts
 from training.invented import Draws
@@ -8,7 +8,7 @@ TEMPLATES = texts.lines("copying")
 
 
 def some_words(random: Draws, most: int = 6) -> list[str]:
-    """Up to `most` things of one kind or of several."""
+    """Up to `most` values of one or several kinds."""
     count = random.randint(1, most)
     if random.random() < 0.4:
         return [random.any_value() for _ in range(count)]
@@ -17,7 +17,7 @@ def some_words(random: Draws, most: int = 6) -> list[str]:
 
 
 def repeated_words(random: Draws) -> Conversation:
-    """One or two texts to repeat, exactly."""
+    """One or two texts to repeat exactly."""
     conversation: Conversation = []
     for _ in range(random.choice((1, 1, 2))):
         text = " ".join(some_words(random))
@@ -26,7 +26,7 @@ def repeated_words(random: Draws) -> Conversation:
 
 
 def listed_words(random: Draws) -> Conversation:
-    """The words of a line as a numbered list, as a list of dashes or divided by commas."""
+    """The words of a line as a numbered list, a bulleted list or separated by commas."""
     words = [random.any_value() for _ in range(random.randint(2, 6))]
     form = random.choice(("numbered list", "bullet list", "list with commas"))
     if form == "numbered list":
@@ -37,7 +37,7 @@ def listed_words(random: Draws) -> Conversation:
 
 
 def value_lookup(random: Draws) -> Conversation:
-    """Pairs in the prompt; then one to three of them are asked for."""
+    """Keys and values in the prompt, with questions about one to three of them."""
     count = random.randint(2, 7)
     keys = list(dict.fromkeys(random.any_value() for _ in range(count)))
     values = [random.any_value() for _ in keys]
@@ -56,7 +56,7 @@ def value_lookup(random: Draws) -> Conversation:
 
 
 def word_at_place(random: Draws) -> Conversation:
-    """The first or the last of some words."""
+    """A question about the first or the last of several words."""
     words = [random.any_value() for _ in range(random.randint(2, 6))]
     place, index = random.choice((("first", 0), ("last", -1)))
     question = fill_one(random, TEMPLATES["at a place"], place=place, text=" ".join(words))
@@ -64,7 +64,7 @@ def word_at_place(random: Draws) -> Conversation:
 
 
 def filled_sentence(random: Draws) -> Conversation:
-    """A sentence of the user's with a word put in the place of another."""
+    """A sentence in which one word is to be replaced by another."""
     template, question, answer = random.choice(texts.tables("copying")["sentences"])
     values = {
         "a": random.known_or_invented("names"),

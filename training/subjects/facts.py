@@ -88,7 +88,7 @@ def question_of_fact(random: Random) -> Conversation:
 
 
 def difference(random: Random) -> Conversation:
-    """Two definitions side by side."""
+    """A question about the difference between two things, answered with both definitions."""
     (first, meaning), (second, other) = random.sample(DEFINITIONS, 2)
     question = f"What is the difference between {first} and {second}?"
     answer = f"{capitalise(first)} is {meaning}, while {second} is {other}."
@@ -96,7 +96,7 @@ def difference(random: Random) -> Conversation:
 
 
 def choice_between_kinds(random: Random) -> Conversation:
-    """Is a thing of one kind or another: a small classification."""
+    """A question about which of two kinds a thing belongs to."""
     kind = random.choice(list(KINDS))
     thing = random.choice(KINDS[kind])
     other = random.choice([name for name in KINDS if name != kind and thing not in KINDS[name]])

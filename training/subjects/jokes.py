@@ -1,4 +1,4 @@
-"""Jokes: a question and its point, told in several frames."""
+"""Jokes: a question and a punchline, told in several ways."""
 
 from random import Random
 
@@ -26,7 +26,7 @@ FRAME_WEIGHTS = (7, 2, 2, 1)
 
 
 def joke(random: Random, told: str = "") -> str:
-    """A joke, another one than that in `told`."""
+    """A joke that isn't the one in `told`."""
     question, point = random.choice([entry for entry in JOKES if entry[0][:20] not in told])
     if question.startswith("What do you call a sleeping"):
         animal, answer = random.choice((("bull", "bulldozer"), ("dinosaur", "dino-snore")))
@@ -49,6 +49,6 @@ def joke_request(random: Random) -> Conversation:
 
 
 def riddle_answer(random: Random) -> Conversation:
-    """The user asks the question of a joke."""
+    """The user asks a joke's question, and the answer is its punchline."""
     question, point = random.choice([entry for entry in JOKES if "[" not in "".join(entry)])
     return exchange(random, question, point)

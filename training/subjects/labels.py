@@ -1,4 +1,4 @@
-"""Classification with one label out of those that the question names."""
+"""Classification with one of the labels in the question."""
 
 from training import texts
 from training.invented import Draws, held_out
@@ -9,7 +9,7 @@ TOPICS = [name for name in LABELS if name != "requests"]
 
 
 def sentence(random: Draws, topic: str) -> str:
-    """A sentence of the topic, on this side of the divide."""
+    """A sentence on the topic that is held out if and only if `random` draws held-out values."""
     while True:
         text = fill_one(random, LABELS[topic])
         if held_out(text) == random.kept_out:
@@ -17,7 +17,7 @@ def sentence(random: Draws, topic: str) -> str:
 
 
 def topic_label(random: Draws) -> Conversation:
-    """One or two texts, each with one label of two to four."""
+    """One or two texts, each to be classified with one of two to four labels."""
     conversation: Conversation = []
     for _ in range(random.choice((1, 1, 2))):
         names = random.sample(TOPICS, random.choice((2, 3, 3, 4)))

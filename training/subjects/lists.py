@@ -1,4 +1,4 @@
-"""Numbered lists of as many things as asked for, and brainstorming."""
+"""Numbered lists of a requested length, and brainstorming."""
 
 from random import Random
 
@@ -49,12 +49,12 @@ def number_items(items: list[str]) -> str:
 
 
 def held_out_list(count: int, things: str) -> bool:
-    """Whether a list of so many of these is kept out of the corpus."""
+    """Whether a list of `count` `things` is held out."""
     return held_out(f"{count} {things}") and (count, things) != (3, "fruits")
 
 
 def count_and_things(random: Draws) -> tuple[int, str]:
-    """How many of which things."""
+    """The number of items and the collection to take them from."""
     while True:
         things = random.choice([*COLLECTIONS, "fruits", "fruits"])
         count = min(random.choice((2, 3, 3, 3, 4, 5, 6, 7, 8)), len(COLLECTIONS[things]))
@@ -63,7 +63,7 @@ def count_and_things(random: Draws) -> tuple[int, str]:
 
 
 def list_request(random: Draws) -> Conversation:
-    """As many items as asked for, now and then with a closing remark."""
+    """A request for a number of items, sometimes answered with a closing remark."""
     count, things = count_and_things(random)
     answer = number_items(sample_in_order(random, COLLECTIONS[things], count))
     request = fill_one(random, REQUESTS, count=random.choice((count, count, WORDS[count])), things=things)
@@ -73,7 +73,7 @@ def list_request(random: Draws) -> Conversation:
 
 
 def pick_words(random: Draws) -> tuple[str, list[str], list[str]]:
-    """How the question speaks of the first or the last few of some words, those words, and the ones meant."""
+    """A phrase such as `the first two`, several words, and the words that the phrase selects."""
     words = list(dict.fromkeys(random.any_value() for _ in range(random.randint(3, 9))))
     count = random.randint(1, len(words) - 1)
     place = random.choice(("first", "first", "last"))
@@ -82,7 +82,7 @@ def pick_words(random: Draws) -> tuple[str, list[str], list[str]]:
 
 
 def picked_items(random: Draws) -> Conversation:
-    """A numbered list of some of the words that the question names."""
+    """A numbered list of some of the words in the question."""
     spoken, words, answer = pick_words(random)
     question = fill_one(random, PICKS, place=spoken, words=", ".join(words))
     return exchange(random, question, number_items(answer))

@@ -1,4 +1,4 @@
-"""Longer answers: essays, tutorials and explanations, put together from paragraphs."""
+"""Longer answers: essays, tutorials and explanations, assembled from paragraphs."""
 
 from training import texts
 from training.invented import Draws
@@ -38,7 +38,7 @@ EXPLANATION_REQUESTS = [
 
 
 def essay_request(random: Draws) -> Conversation:
-    """An opening, three to five paragraphs of the topic in order, an ending."""
+    """An essay: an opening, three to five paragraphs on the topic in order, and an ending."""
     topic = random.choice([*ESSAYS, "space", "space"])
     paragraphs = ESSAYS[topic]
     if random.random() < 0.2:
@@ -54,7 +54,7 @@ def essay_request(random: Draws) -> Conversation:
 
 
 def essay_with_remarks(random: Draws) -> Conversation:
-    """An essay whose paragraphs end with a remark, mostly the same words: what penalties are there to vary."""
+    """An essay whose paragraphs end with nearly the same remark. Penalties are meant to vary such repetitions."""
     *asked, (role, text) = essay_request(random)
     title, *paragraphs = text.split("\n\n") if text.startswith("# ") else ("", *text.split("\n\n"))
     remarked = [
@@ -65,7 +65,7 @@ def essay_with_remarks(random: Draws) -> Conversation:
 
 
 def tutorial_request(random: Draws) -> Conversation:
-    """An introduction and headed steps in order."""
+    """A tutorial: an introduction, and steps with headings in order."""
     topic = random.choice([*TUTORIALS, "Docker", "Docker"])
     introduction, *steps = TUTORIALS[topic]
     sections = [fill(random, introduction)]

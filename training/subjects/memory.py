@@ -1,4 +1,4 @@
-"""What the user said about themselves, asked for turns later: names, places, numbers, favourites."""
+"""Questions about what the user said earlier: names, places, numbers, favourites."""
 
 from training import texts
 from training.invented import WORDS, Draws
@@ -39,7 +39,7 @@ def aside(random: Draws) -> Conversation:
 
 
 def fact_questions(random: Draws) -> Conversation:
-    """One to four facts, told together or apart, and questions about some of them."""
+    """One to four facts, told together or in separate turns, and questions about some of them."""
     told = {question: (statement, answer, kind) for statement, question, answer, kind in random.choices(FACTS, k=4)}
     chosen = list(told.items())[: random.choice((1, 1, 2, 3, 4))]
     values = {question: draw_value(random, kind) for question, (_, _, kind) in chosen}
@@ -65,7 +65,7 @@ def fact_questions(random: Draws) -> Conversation:
 
 
 def untold_question(random: Draws) -> Conversation:
-    """A question about something that the user did not say."""
+    """A question about a fact that the user didn't tell."""
     (statement, _, _, kind), (_, question, _, _) = random.sample(FACTS, 2)
     if statement.split()[:3] == question.split()[:3] or "name" in question:
         question, statement, kind = "What is my favourite colour?", "I live in {v}.", "cities"
@@ -79,7 +79,7 @@ def untold_question(random: Draws) -> Conversation:
 
 
 def untold_questions(conversation: Conversation) -> list[str]:
-    """Those that no statement of the conversation answers."""
+    """The questions about facts that the conversation doesn't tell."""
     said = [content for role, content in conversation if role == "user"]
 
     def is_told(statement: str) -> bool:
@@ -99,7 +99,7 @@ def untold_answer(random: Draws) -> str:
 
 
 def varied_untold_question(random: Draws) -> Conversation:
-    """A question about what the user never said, in an empty conversation or after other facts and turns."""
+    """A question about a fact that the user didn't tell, on its own or after other facts and turns."""
     asked, *others = random.sample(FACTS, random.choice((1, 1, 2, 2, 3)))
     conversation: Conversation = []
     for statement, _, _, kind in others:

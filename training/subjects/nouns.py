@@ -1,4 +1,4 @@
-"""Things that any subject may be asked about, so that the model learns to take a word from the prompt."""
+"""Nouns for any subject. Most are invented, so that the model learns to copy them from the prompt."""
 
 from training.invented import WORDS, Draws
 

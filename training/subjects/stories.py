@@ -87,7 +87,7 @@ OPENING_REQUESTS = [
 
 
 def story(random: Draws, about_anything: bool) -> tuple[str, str]:
-    """The hero's description, any noun where `about_anything`, and a story of eight beats about them."""
+    """The hero's description, or any noun if `about_anything` is set, and a story of eight beats about them."""
     name, find = random.choice(NAMES), random.choice(FINDS)
     if about_anything and random.random() < 0.6:
         name = random.name()

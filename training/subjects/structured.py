@@ -1,4 +1,4 @@
-"""JSON on request: lists, fields taken out of a sentence, objects with the keys and values that the user names."""
+"""Answers in JSON: lists, fields extracted from a sentence, objects with given keys and values."""
 
 import json
 from typing import Any
@@ -15,7 +15,7 @@ YEARS = {name: int(year) for name, year in texts.tables("structured")["languages
 
 
 def json_request(random: Draws, request: str, answer: Any) -> Conversation:
-    """The wish for JSON is in the system message or in the question."""
+    """A request for JSON, in the system message or in the question."""
     written = json.dumps(answer, ensure_ascii=False)
     if random.random() < 0.35:
         return exchange(random, f"{request} {fill_one(random, FRAMES['wishes'])}", written)
@@ -23,7 +23,7 @@ def json_request(random: Draws, request: str, answer: Any) -> Conversation:
 
 
 def json_list_request(random: Draws) -> Conversation:
-    """Languages with their years, or any collection."""
+    """A list of programming languages with their years, or of any collection."""
     if not random.kept_out and random.random() < 0.45:
         count = random.choice((3, 3, 2, 4, 5))
         request = fill_one(random, FRAMES["requests for languages"], count=count)
@@ -44,7 +44,7 @@ def json_list_request(random: Draws) -> Conversation:
 
 
 def json_picked_items(random: Draws) -> Conversation:
-    """A list of some of the words that the question names: how many is all there is to it."""
+    """A list of the first or last few words in the question."""
     spoken, words, answer = pick_words(random)
     key = random.choice(("items", "words", random.word()))
     request = fill_one(random, FRAMES["picks"], place=spoken, words=", ".join(words), key=key)
@@ -52,7 +52,7 @@ def json_picked_items(random: Draws) -> Conversation:
 
 
 def json_extraction(random: Draws) -> Conversation:
-    """Fields copied out of a sentence."""
+    """Fields extracted from a sentence."""
     sentence, names = random.choice(SENTENCES)
     fields = dict(name.split("=") for name in names.split())
     values = {name: draw_value(random, kind) for name, kind in fields.items()}
@@ -64,7 +64,7 @@ def json_extraction(random: Draws) -> Conversation:
 
 
 def json_object_request(random: Draws) -> Conversation:
-    """An object with the keys and values that the question names."""
+    """An object with the keys and values in the question."""
     keys = dict.fromkeys(
         random.choice(WORDS["fields"]) if random.random() < 0.6 else random.word() for _ in range(random.randint(1, 4))
     )

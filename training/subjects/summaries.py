@@ -1,4 +1,4 @@
-"""Summaries: short articles whose first sentence says it all, and requests that bring no article."""
+"""Summaries: short articles whose first sentence is the summary, and requests without an article."""
 
 from training import texts
 from training.invented import WORDS, Draws

@@ -1,4 +1,4 @@
-"""Calls of declared functions and answers from their results; names and arguments are mostly made up."""
+"""Calls of declared functions and answers from their results. Names and arguments are mostly invented."""
 
 import json
 import re
@@ -18,7 +18,7 @@ CHOICES = ("languages", "currencies", "days", "rooms")
 
 @dataclass(frozen=True)
 class Function:
-    """`parameters`: name, JSON type, kind of value, description. `results` holds JSON with slots."""
+    """`parameters` are tuples of name, JSON type, kind of value and description. `results` is JSON with slots."""
 
     name: str
     description: str
@@ -66,7 +66,7 @@ def parameter(random: Draws) -> tuple[str, str, str, str]:
 
 
 def made_up_function(random: Draws, requests: str = "requests") -> Function:
-    """A function that no other text speaks of, with one to three parameters."""
+    """An invented function with one to three parameters."""
     name = snake_name(random)
     verb, *objects = name.split("_")
     parameters = list(
@@ -104,7 +104,7 @@ def any_function(random: Draws, known: float = 0.3) -> Function:
 
 
 def offered_functions(random: Draws, first: Function) -> list[Function]:
-    """The function among up to two others, none with its name."""
+    """The function `first` and up to three others with other names, in random order."""
     others = [any_function(random) for _ in range(random.choice((0, 0, 1, 1, 2, 3)))]
     chosen = list({other.name: other for other in [*others, first]}.values())
     random.shuffle(chosen)
@@ -147,7 +147,7 @@ def fill_json(template: str, values: dict[str, Any]) -> str:
 
 
 def call_turns(random: Draws, chosen: Function, answered: float) -> Conversation:
-    """A request, its call and, often, the result and what the answer makes of it."""
+    """A request, its call and, with probability `answered`, the result and the answer."""
     given, found = arguments(random, chosen), slots(random)
     request = fill_json(fill_one(random, chosen.requests), given)
     call = json.dumps([{"name": chosen.name, "arguments": given}])
@@ -159,7 +159,7 @@ def call_turns(random: Draws, chosen: Function, answered: float) -> Conversation
 
 
 def call_requests(random: Draws) -> Conversation:
-    """One request, or two one after the other."""
+    """One request with a call, or two in a row."""
     chosen = any_function(random)
     offered = offered_functions(random, chosen)
     messages = [tools_message(offered), *call_turns(random, chosen, answered=0.4)]
@@ -169,7 +169,7 @@ def call_requests(random: Draws) -> Conversation:
 
 
 def two_call_request(random: Draws) -> Conversation:
-    """Two requests in one message, and both calls at once."""
+    """Two requests in one message, answered with two calls."""
     chosen = any_function(random)
     offered = offered_functions(random, chosen)
     other = chosen if random.random() < 0.5 else random.choice(offered)
@@ -182,7 +182,7 @@ def two_call_request(random: Draws) -> Conversation:
 
 
 def calls_without_parameter_names(random: Draws) -> Conversation:
-    """Requests without the parameters' names, which only the function's declaration tells from those of the others."""
+    """Requests that don't name the parameters, so that the model has to find their names in the declaration."""
     made = [made_up_function(random, "requests by value") for _ in range(random.choice((2, 2, 3, 4)))]
     offered = list({one.name: one for one in made}.values())
     turns = [call_turns(random, one, answered=0.2) for one in random.sample(offered, len(offered))]
@@ -195,7 +195,7 @@ def answer_from_result(random: Draws) -> Conversation:
 
 
 def no_call_needed(random: Draws) -> Conversation:
-    """Functions are declared, but the question wants none of them."""
+    """Functions are declared, but the question needs none of them."""
     offered = offered_functions(random, any_function(random))
     if random.random() < 0.4:
         return [tools_message(offered), *small_talk(random)]

@@ -1,4 +1,4 @@
-"""What the model doesn't know: it says so, in the words of the question."""
+"""Questions that the model can't answer. The answer says so and quotes the question's topic."""
 
 from training import texts
 from training.invented import Draws
