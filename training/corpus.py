@@ -173,7 +173,7 @@ def count_characters(conversation: Conversation) -> int:
 
 
 def draw_long_conversation(random: Draws, asides: dict[Subject, float] = ASIDES) -> Conversation:
-    """Facts about the user over thousands of tokens, with questions at the end. The question on the first fact is last."""
+    """Facts about the user over thousands of tokens, with questions at the end. The first fact is asked about last."""
     told: list[tuple[str, str, str]] = []
     messages: Conversation = []
     target = random.randint(*LONG_CHARACTERS)

@@ -1,4 +1,4 @@
-"""The demo model's corpus: one seed, one text; the evaluation asks nothing that is in it."""
+"""The demo model's corpus is deterministic, and no question of the evaluation is in it."""
 
 import json
 import re
@@ -31,7 +31,7 @@ def sample() -> list[Conversation]:
 
 
 @pytest.mark.parametrize("finishing", [False, True])
-def test_the_same_seed_writes_the_same_bytes(finishing: bool, tmp_path: Path) -> None:
+def test_the_corpus_is_deterministic(finishing: bool, tmp_path: Path) -> None:
     for folder in ("one", "other"):
         corpus.write_corpus(tmp_path / folder, SIZES, seed=5, finishing=finishing)
     for name in FILES:
@@ -40,21 +40,21 @@ def test_the_same_seed_writes_the_same_bytes(finishing: bool, tmp_path: Path) ->
         assert len(one) > 1000
 
 
-def test_another_seed_writes_another_corpus(tmp_path: Path) -> None:
+def test_different_seeds_write_different_corpora(tmp_path: Path) -> None:
     for seed in (5, 6):
         corpus.write_corpus(tmp_path / str(seed), SIZES, seed=seed)
     assert (tmp_path / "5" / "corpus.jsonl").read_bytes() != (tmp_path / "6" / "corpus.jsonl").read_bytes()
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
-def test_no_prompt_of_the_evaluation_is_in_the_corpus(family: Family, sample: list[Conversation]) -> None:
+def test_no_evaluation_prompt_is_in_the_corpus(family: Family, sample: list[Conversation]) -> None:
     prompts = [render(conversation[:-1]) for conversation in family.questions()]
     assert prompts
     text = "".join(map(render, sample))
     assert not [prompt for prompt in prompts if prompt in text]
 
 
-def test_sums_and_differences_kept_for_the_evaluation_are_nowhere_in_the_corpus(sample: list[Conversation]) -> None:
+def test_held_out_sums_and_differences_are_not_in_the_corpus(sample: list[Conversation]) -> None:
     found = 0
     for conversation in sample:
         for first, sign, second in SUMS.findall(" ".join(content for _, content in conversation)):
@@ -67,18 +67,18 @@ def test_sums_and_differences_kept_for_the_evaluation_are_nowhere_in_the_corpus(
 
 
 @pytest.mark.parametrize("kept_out", [False, True])
-def test_made_up_words_of_the_corpus_and_of_the_evaluation_are_never_the_same(kept_out: bool) -> None:
+def test_corpus_and_evaluation_share_no_invented_words(kept_out: bool) -> None:
     random = Draws(1, kept_out)
     for make in (random.word, random.name, random.letters, random.code, lambda: random.number(2, 3, 4)):
         assert {held_out(make()) for _ in range(200)} == {kept_out}
 
 
-def test_the_page_s_samples_are_asked_in_the_corpus(sample: list[Conversation]) -> None:
+def test_the_prompts_of_the_parameter_page_are_in_the_corpus(sample: list[Conversation]) -> None:
     asked = {content for conversation in sample for role, content in conversation if role == "user"}
     assert set(corpus.PAGE) <= asked
 
 
-def test_a_long_conversation_asks_once_for_what_nobody_says_in_it() -> None:
+def test_a_long_conversation_asks_once_about_a_fact_not_told() -> None:
     random = Draws(32)
     openings = {question: statement.partition("{v}")[0] for statement, question, *_ in memory.FACTS}
     for _ in range(20):
@@ -89,13 +89,13 @@ def test_a_long_conversation_asks_once_for_what_nobody_says_in_it() -> None:
         assert not [content for content in said if content.startswith(openings[unsaid])]
 
 
-def test_the_template_is_one_whose_tool_calls_the_server_reads_off() -> None:
+def test_the_server_derives_the_tool_format_from_the_template() -> None:
     known = support(ChatTemplate(TEMPLATE))
     assert known.is_whole
     assert known.formats == (HERMES,)
 
 
-def test_the_corpus_is_rendered_as_the_server_renders(sample: list[Conversation]) -> None:
+def test_corpus_and_server_render_conversations_identically(sample: list[Conversation]) -> None:
     template = ChatTemplate(TEMPLATE)
     with_tools = 0
     for conversation in sample[:600]:
@@ -118,7 +118,7 @@ def test_the_corpus_is_rendered_as_the_server_renders(sample: list[Conversation]
     assert with_tools > 20
 
 
-def test_what_the_assistant_writes_is_told_apart_from_the_rest(sample: list[Conversation]) -> None:
+def test_answers_are_split_from_the_rest_of_a_conversation(sample: list[Conversation]) -> None:
     for conversation in sample[:300]:
         parts = split_answers(render(conversation))
         assert "".join(text for text, _ in parts) == render(conversation)
