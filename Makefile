@@ -1,4 +1,4 @@
-# Everything a contributor runs. `make` alone lists it.
+# The commands for contributors. `make` lists them.
 
 PYTHON ?= python3
 PORT   ?= 8000
@@ -6,54 +6,54 @@ ARGS   ?=
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-# The demo model: where its corpus and checkpoints are kept, how many million tokens it is trained on, how it starts.
+# The demo model: the folder for its corpus and checkpoints, its training tokens in millions, and its initial weights.
 WORK     ?= $(HOME)/.cache/oruel/demo-model
 TOKENS   ?= 919
 START    ?=
 DEMO     := src/oruel/models/oruel-demo.gguf
 FINISH    = $(WORK)/finish-$(TOKENS)
 TRAINING := .venv-training
-# Worth 47% in one measurement: training frees and takes large blocks all the time.
+# 47% faster in one measurement: training allocates and frees large blocks all the time.
 MALLOC   := GLIBC_TUNABLES=glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=17179869184:glibc.malloc.top_pad=268435456:glibc.malloc.arena_max=1
 TRAIN    := PYTHONPATH=src $(TRAINING)/bin/python -m training
 
-help: ## show this list
+help: ## list these targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 serve: $(VENV)/serve.done ## serve the demo model on http://127.0.0.1:8000 (PORT=…, ARGS="--model …")
 	@$(BIN)/oruel serve --port $(PORT) $(ARGS)
 
-test: $(VENV)/dev.done ## run every test (ARGS="-k …" for some)
+test: $(VENV)/dev.done ## run all tests (ARGS="-k …" selects some)
 	@$(BIN)/pytest $(ARGS)
 
-unit: $(VENV)/dev.done ## run the tests that need no model, in a minute
+unit: $(VENV)/dev.done ## run the tests that need no model, 1 minute
 	@$(BIN)/pytest -m "not model" $(ARGS)
 
-soak: $(VENV)/dev.done ## 20 minutes of random requests, cancellations and kills (ARGS="--minutes 2")
+soak: $(VENV)/dev.done ## send random requests, cancellations and kills, 20 minutes (ARGS="--minutes 2")
 	@$(BIN)/python -m tests.soak $(ARGS)
 
-fuzz: $(VENV)/dev.done ## 5 minutes of mutated requests over raw sockets, its seed printed (ARGS="--minutes 1 --seed 7")
+fuzz: $(VENV)/dev.done ## send mutated requests over raw sockets, 5 minutes; prints its seed (ARGS="--minutes 1 --seed 7")
 	@$(BIN)/python -m tests.fuzz $(ARGS)
 
-attack: $(VENV)/dev.done ## how long another client waits while one attacks at full speed, a minute
+attack: $(VENV)/dev.done ## measure how long a client waits while another attacks the server, 1 minute
 	@$(BIN)/python -m tests.attack.waiting $(ARGS)
 
-openapi: $(VENV)/dev.done ## a minute of requests made from the OpenAPI document, which has to be true (ARGS="--seconds 20")
+openapi: $(VENV)/dev.done ## check the server against its OpenAPI document, 1 minute (ARGS="--seconds 20")
 	@$(BIN)/python -m tests.openapi $(ARGS)
 
-bench: $(VENV)/dev.done ## measure beside llama.cpp's own server, 20 minutes (ARGS="--only sampling", "--model …")
+bench: $(VENV)/dev.done ## benchmark against llama.cpp's own server, 20 minutes (ARGS="--only sampling", "--model …")
 	@$(BIN)/python -m bench $(ARGS)
 
-gpu-check: $(VENV)/dev.done ## check and measure a GPU build of libllama, 5 minutes (LIBLLAMA=…, ARGS="--gpu-layers 0")
+gpu-check: $(VENV)/dev.done ## check and benchmark a GPU build of libllama, 5 minutes (LIBLLAMA=…, ARGS="--gpu-layers 0")
 	@$(BIN)/python -m bench.gpu_check $(ARGS)
 
-model: $(TRAINING)/done $(WORK)/tokenizer.json ## make the demo model from nothing, minutes on a GPU, days without; goes on where it was stopped (TOKENS=919, in millions)
+model: $(TRAINING)/done $(WORK)/tokenizer.json ## train the demo model from scratch, minutes on a GPU, days without; resumes if interrupted (TOKENS=919, in millions)
 	@$(MALLOC) $(TRAIN).train --work $(WORK) --tokens $(TOKENS) $(if $(START),--start $(START))
 	@$(TRAIN).export --work $(WORK) --target $(DEMO)
 	@$(TRAIN).check --work $(WORK) --model $(DEMO)
 	@$(if $(START),,$(MAKE) --no-print-directory model-finish)
 
-# As the bundled file was finished: in small batches, so without a GPU.
+# The finishing steps of the bundled file, which need no GPU because their batches are small.
 model-finish: $(TRAINING)/done $(WORK)/tokenizer.json
 	@$(TRAIN).corpus --work $(FINISH) --conversations 100000 --finishing --seed 12
 	@cp $(WORK)/tokenizer.json $(FINISH)
@@ -62,26 +62,26 @@ model-finish: $(TRAINING)/done $(WORK)/tokenizer.json
 	@$(TRAIN).check --work $(FINISH) --model $(DEMO)
 
 model-more: TOKENS := $(if $(filter file,$(origin TOKENS)),5,$(TOKENS))
-model-more: ## train the bundled demo model further, from its own weights where there is no checkpoint (TOKENS=5)
+model-more: ## train the bundled demo model further, from its checkpoint or else its weights (TOKENS=5, in millions)
 	@$(MAKE) --no-print-directory model WORK=$(WORK)-more START=$(DEMO) TOKENS=$(TOKENS)
 
-model-eval: $(TRAINING)/done ## evaluate the demo model on what its corpus leaves out, minutes (ARGS="--wrong 5", "--only sums")
+model-eval: $(TRAINING)/done ## evaluate the demo model on held-out data, minutes (ARGS="--wrong 5", "--only sums")
 	@$(TRAIN).evaluation --model $(DEMO) $(ARGS)
 
-lint: $(VENV)/dev.done ## check format, style and types
+lint: $(VENV)/dev.done ## check formatting, style and types
 	@$(BIN)/ruff format --check
 	@$(BIN)/ruff check
 	@$(BIN)/mypy
 
-format: $(VENV)/dev.done ## rewrite the code in the project's format
+format: $(VENV)/dev.done ## format the code and fix what ruff can fix
 	@$(BIN)/ruff format
 	@$(BIN)/ruff check --fix
 
-clean: ## remove the environment
+clean: ## remove the virtual environment
 	@rm -rf $(VENV)
 
 $(VENV)/python.done:
-	@$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else "Oru'"'"'el needs Python 3.11 to 3.13; this is " + sys.version.split()[0] + ". Name another: make PYTHON=python3.12")'
+	@$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else "Oru'"'"'el needs Python 3.11 to 3.13, but this is " + sys.version.split()[0] + ". Choose another: make PYTHON=python3.12")'
 	@$(PYTHON) -m venv $(VENV)
 	@touch $@
 
@@ -93,7 +93,7 @@ $(VENV)/serve.done: $(VENV)/python.done requirements.txt pyproject.toml
 
 $(VENV)/dev.done: $(VENV)/serve.done requirements-dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: -r requirements-dev.txt
-	@# Its bounds on rich and jiter, which only its own command line needs, contradict what the server installs.
+	@# Without its dependencies: its bounds on rich and jiter, which only its command line needs, conflict with ours.
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --no-deps instructor==1.17.0
 	@touch $@
 

@@ -1,5 +1,5 @@
-"""`python -m bench`: the endpoint beside llama.cpp's own C++ server, in one run on this machine. Prints a table, each
-line the median ratio of the rounds with its 90% interval, and at the end everything as one line of JSON.
+"""`python -m bench`: compares the endpoint with llama.cpp's C++ server in one run on this machine. Prints a table with
+the median ratio of the rounds and its 90% interval in each line, and at the end all results as one line of JSON.
 """
 
 import argparse
@@ -37,14 +37,17 @@ Rows = Callable[[], Iterable[Row]]
 
 
 def main() -> None:
-    options = parse()
+    options = parse_options()
     start = time.perf_counter()
     print(f"{machine()}; {options.threads} threads; {options.rounds} rounds", flush=True)
     for streams in (1, 32):
         speed, cpu = capacity.measure(streams)
-        print(f"load generator alone, {streams} streams: {speed:,.0f} chunks/s, {cpu:.3f} CPU s for 1,000", flush=True)
-    print(f"\n{'':78}{'Oru’el':>11}{'beside':>11} {'':9}{'times better':>14}  90% interval", flush=True)
-    rows = [show(row) for name, group in groups(options).items() if wanted(name, options) for row in group()]
+        print(
+            f"load generator alone, {streams} streams: {speed:,.0f} chunks/s, {cpu:.3f} CPU s per 1,000 chunks",
+            flush=True,
+        )
+    print(f"\n{'':78}{'Oru’el':>11}{'other':>11} {'':9}{'times better':>14}  90% interval", flush=True)
+    rows = [print_row(row) for name, group in groups(options).items() if is_selected(name, options) for row in group()]
     missed = [row.name for row in rows if row.is_missed]
     print(
         f"\n{len(missed)} of {sum(row.target is not None for row in rows)} targets missed{': ' if missed else ''}",
@@ -54,19 +57,21 @@ def main() -> None:
     print(json.dumps({"machine": machine(), "seconds": time.perf_counter() - start, "rows": list(map(as_json, rows))}))
 
 
-def parse() -> argparse.Namespace:
+def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=ROUNDS, help="paired rounds of each row")
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="for both servers")
-    parser.add_argument("--model", type=Path, help="a GGUF file to use in place of the tiny random model")
-    parser.add_argument("--only", nargs="+", metavar="GROUP", help="groups to run, by the beginnings of their names")
-    parser.add_argument("--full", action="store_true", help="the rows that take long too")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="paired rounds for each row")
+    parser.add_argument(
+        "--threads", type=int, default=len(os.sched_getaffinity(0)), help="compute threads of both servers"
+    )
+    parser.add_argument("--model", type=Path, help="a GGUF file to use instead of the tiny random model")
+    parser.add_argument("--only", nargs="+", metavar="GROUP", help="run only the groups whose names start with these")
+    parser.add_argument("--full", action="store_true", help="include the slow groups")
     return parser.parse_args()
 
 
 def groups(options: argparse.Namespace) -> dict[str, Rows]:
-    """Those of `--full` have a name that ends with an asterisk."""
-    small: Path = options.model or models.tiny()
+    """The row groups by name. A name with a trailing asterisk marks a slow group, which only `--full` includes."""
+    small: Path = options.model or models.tiny_model()
     name = options.model.stem if options.model else "tiny"
     threads, rounds = options.threads, options.rounds
 
@@ -75,44 +80,48 @@ def groups(options: argparse.Namespace) -> dict[str, Rows]:
 
     def large_throughput(streams: int) -> Rows:
         load = Workload(streams, prompt=64, answer=128)
-        return lambda: throughput.rows("0.5B", models.half_billion(), threads, load, min(rounds, 5))
+        return lambda: throughput.rows("0.5B", models.half_billion_model(), threads, load, min(rounds, 5))
 
     return {
         **{f"throughput-{streams}": small_throughput(streams) for streams in (1, 8, 32, 128)},
         "prefix": lambda: prefix.rows(name, small, threads, rounds),
         "conversation": lambda: conversation.rows(name, small, threads, rounds),
-        "pause": lambda: pause.rows(name, small, threads, 1500, rounds),
-        "busy": lambda: busy.rows("demo", DEMO, 80, 10, rounds, goal=0.6),
-        "turbo": lambda: turbo.rows(name, small, threads, 200, rounds),
-        "seeded-1": lambda: seeded.rows(name, small, threads, 1, 256, rounds),
-        "seeded-8": lambda: seeded.rows(name, small, threads, 8, 256, rounds),
-        "documents-1": lambda: documents.document_rows("demo", DEMO, threads, 1, rounds),
-        "documents-8": lambda: documents.document_rows("demo", DEMO, threads, 8, rounds),
-        "mask": lambda: documents.mask_rows(models.wide(), rounds),
+        "pause": lambda: pause.rows(name, small, threads, answer=1500, rounds=rounds),
+        "busy": lambda: busy.rows("demo", DEMO, answer=80, requests=10, rounds=rounds, goal=0.6),
+        "turbo": lambda: turbo.rows(name, small, threads, answer=200, rounds=rounds),
+        "seeded-1": lambda: seeded.rows(name, small, threads, streams=1, answer=256, rounds=rounds),
+        "seeded-8": lambda: seeded.rows(name, small, threads, streams=8, answer=256, rounds=rounds),
+        "documents-1": lambda: documents.document_rows("demo", DEMO, threads, streams=1, rounds=rounds),
+        "documents-8": lambda: documents.document_rows("demo", DEMO, threads, streams=8, rounds=rounds),
+        "mask": lambda: documents.mask_rows(models.wide_model(), rounds),
         "choices*": lambda: choices.rows(rounds),
         "overhead*": lambda: overhead.rows(min(rounds, 5)),
         "sampling": lambda: sampling.rows(max(9, rounds)),
         **{f"large-throughput-{streams}": large_throughput(streams) for streams in (1, 8)},
-        "large-python": lambda: python_share.rows("0.5B", models.half_billion(), threads, (1, 8, 32, 128), 5),
-        "large-tokens": lambda: documents.token_rows("0.5B", models.half_billion(), threads, 5),
-        "large-prefix": lambda: prefix.rows("0.5B", models.half_billion(), threads, 2),
-        "busy-large": lambda: busy.rows("0.5B", models.half_billion(), 48, 2, min(rounds, 5), goal=0.45),
-        "large-pause*": lambda: pause.rows("0.5B", models.half_billion(), threads, 200, 3),
+        "large-python": lambda: python_share.rows(
+            "0.5B", models.half_billion_model(), threads, streams=(1, 8, 32, 128), steps=5
+        ),
+        "large-tokens": lambda: documents.token_rows("0.5B", models.half_billion_model(), threads, rounds=5),
+        "large-prefix": lambda: prefix.rows("0.5B", models.half_billion_model(), threads, rounds=2),
+        "busy-large": lambda: busy.rows(
+            "0.5B", models.half_billion_model(), answer=48, requests=2, rounds=min(rounds, 5), goal=0.45
+        ),
+        "large-pause*": lambda: pause.rows("0.5B", models.half_billion_model(), threads, answer=200, rounds=3),
     }
 
 
-def wanted(name: str, options: argparse.Namespace) -> bool:
+def is_selected(name: str, options: argparse.Namespace) -> bool:
     if options.only:
-        return any(name.startswith(beginning) for beginning in options.only)
+        return any(name.startswith(prefix) for prefix in options.only)
     return bool(options.full) or not name.endswith("*")
 
 
-def show(row: Row) -> Row:
+def print_row(row: Row) -> Row:
     better = row.times_better
-    ours, beside = statistics.median(row.ours), statistics.median(row.theirs)
+    ours, theirs = statistics.median(row.ours), statistics.median(row.theirs)
     target = f"  {'MISSED' if row.is_missed else 'target'} {row.target:g}" if row.target else ""
     print(
-        f"{row.name:78}{ours:11,.2f}{beside:11,.2f} {row.unit:9}{better.median:14.2f}  "
+        f"{row.name:78}{ours:11,.2f}{theirs:11,.2f} {row.unit:9}{better.median:14.2f}  "
         f"{better.low:.2f} to {better.high:.2f}{target}",
         flush=True,
     )

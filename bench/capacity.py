@@ -1,4 +1,4 @@
-"""The load generator alone: streams from a server that does nothing but send, to show that it keeps up."""
+"""The load generator alone, with a server that only sends, to show that the generator keeps up."""
 
 import asyncio
 import json
@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from bench.load import together
+from bench.load import chat_concurrently
 from bench.servers import free_port
 
 TOKENS = 256
@@ -37,34 +37,34 @@ def serve(port: int) -> None:
 
 
 @contextmanager
-def stub() -> Iterator[int]:
-    """The port of a server in a process of its own that sends TOKENS chunks to each request, as fast as it can."""
+def stub_server() -> Iterator[int]:
+    """Runs a server process that answers each request with TOKENS chunks as fast as it can. Yields its port."""
     port = free_port()
     process = multiprocessing.get_context("spawn").Process(target=serve, args=(port,), daemon=True)
     process.start()
     try:
-        wait_for(port)
+        wait_for_port(port)
         yield port
     finally:
         process.kill()
         process.join()
 
 
-def wait_for(port: int) -> None:
+def wait_for_port(port: int) -> None:
     while True:
         try:
-            asyncio.run(together(port, [{}]))
+            asyncio.run(chat_concurrently(port, [{}]))
             return
         except OSError:
             time.sleep(0.05)
 
 
 def measure(streams: int) -> tuple[float, float]:
-    """(chunks a second, CPU seconds of the generator for a thousand chunks), at so many streams at once."""
-    with stub() as port:
-        asyncio.run(together(port, [{}] * streams))
+    """(chunks per second, the generator's CPU seconds per thousand chunks) with `streams` concurrent streams."""
+    with stub_server() as port:
+        asyncio.run(chat_concurrently(port, [{}] * streams))
         cpu, wall = time.process_time(), time.perf_counter()
-        replies = asyncio.run(together(port, [{}] * streams))
+        replies = asyncio.run(chat_concurrently(port, [{}] * streams))
         seconds, cpu_seconds = time.perf_counter() - wall, time.process_time() - cpu
     chunks = sum(len(reply.chunks) for reply in replies)
     return chunks / seconds, 1000 * cpu_seconds / chunks

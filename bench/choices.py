@@ -1,5 +1,5 @@
-"""What was chosen for speaking to other servers, beside what it was chosen over: HTTP clients and JSON encoders, in CPU
-time of one process.
+"""Compares the chosen HTTP client and JSON encoder for upstream servers with their alternatives, by CPU time of one
+process.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ def rows(rounds: int) -> Iterator[Row]:
         for connections in (1, 64):
             ours = [asyncio.run(with_aiohttp(url, connections)) for _ in range(rounds)]
             theirs = [asyncio.run(with_httpx2(url, connections)) for _ in range(rounds)]
-            yield Row(f"aiohttp beside httpx2, {connections} connections: a streamed answer", "ms", ours, theirs)
+            yield Row(f"aiohttp vs. httpx2, {connections} connections: a streamed answer", "ms", ours, theirs)
     chunk = ChatCompletionChunk(
         id="chatcmpl-1",
         created=1,
@@ -42,14 +42,20 @@ def rows(rounds: int) -> Iterator[Row]:
         choices=[ChunkChoice(0, ChunkDelta(content="word "))],
     )
     encode = msgspec.json.Encoder().encode
-    ours = [encoding(lambda: encode(chunk)) for _ in range(rounds)]
-    # orjson knows dictionaries, and so would our shapes have to be.
+    ours = [encoding_microseconds(lambda: encode(chunk)) for _ in range(rounds)]
+    # orjson encodes dictionaries, so the types would have to be dictionaries.
     as_dict: dict[str, Any] = msgspec.to_builtins(chunk)
     yield Row(
-        "msgspec beside orjson: a chunk", "µs", ours, [encoding(lambda: orjson.dumps(as_dict)) for _ in range(rounds)]
+        "msgspec vs. orjson: a chunk",
+        "µs",
+        ours,
+        [encoding_microseconds(lambda: orjson.dumps(as_dict)) for _ in range(rounds)],
     )
     yield Row(
-        "msgspec beside json: a chunk", "µs", ours, [encoding(lambda: json.dumps(as_dict)) for _ in range(rounds)]
+        "msgspec vs. json: a chunk",
+        "µs",
+        ours,
+        [encoding_microseconds(lambda: json.dumps(as_dict)) for _ in range(rounds)],
     )
 
 
@@ -77,7 +83,7 @@ async def with_httpx2(url: str, connections: int) -> float:
 
 
 async def cpu_ms(ask: Ask, url: str, connections: int) -> float:
-    """Of one answer, where so many are always under way."""
+    """CPU milliseconds per answer, with `connections` requests always in progress."""
     left = REQUESTS
 
     async def keep_asking() -> None:
@@ -91,7 +97,7 @@ async def cpu_ms(ask: Ask, url: str, connections: int) -> float:
     return 1000 * (time.process_time() - begun) / REQUESTS
 
 
-def encoding(encode: Callable[[], object]) -> float:
+def encoding_microseconds(encode: Callable[[], object]) -> float:
     begun = time.process_time()
     for _ in range(CHUNKS):
         encode()

@@ -1,6 +1,6 @@
-"""What reproducible requests cost: `python -m bench.determinism`. Prints tokens a second with them and with others.
+"""`python -m bench.determinism`: the cost of reproducible requests. Prints tokens per second with and without them.
 
-Both run in this process, in turn, several rounds; the ratio is taken round by round.
+Both kinds run in this process in turn, for several rounds. The ratio is that of each round.
 """
 
 import statistics
@@ -22,7 +22,7 @@ PROMPT_TOKENS, ANSWER_TOKENS, ROUNDS = 128, 64, 5
 
 
 def tokens_per_second(model: Model, streams: int, sampling: SamplingParams) -> float:
-    """Prompts and answers of `streams` simultaneous requests that share nothing."""
+    """Tokens of prompts and answers per second, with `streams` concurrent requests that share no prefix."""
     sequences = max(2, streams)
     with Context(model, window=512, sequences=sequences, batch=512, threads=2) as context:
         engine = Engine(context, StepLimits(streams), vocabulary_size=model.vocabulary.size, is_end=lambda token: False)

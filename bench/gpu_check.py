@@ -1,7 +1,7 @@
-"""Whether a GPU build of libllama works here: `LIBLLAMA=… python -m bench.gpu_check`, about five minutes.
+"""`LIBLLAMA=… python -m bench.gpu_check`: checks a GPU build of libllama on this machine, in about five minutes.
 
-Checks that it loads, that ten greedy answers are the CPU's, and that a seeded answer is the same alone and among 31
-others; then measures throughput beside llama.cpp's server. Exits with status 1 where a check fails.
+Checks that it loads, that ten greedy answers equal the CPU's, and that a seeded answer is the same alone and among 31
+other requests. Then compares its throughput with llama.cpp's server. Exits with status 1 if a check fails.
 """
 
 import argparse
@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.prompts import Prompts
-from bench.rounds import in_turn
-from bench.servers import Served, free_port, running, wait_until_healthy
+from bench.rounds import measure_in_turn
+from bench.servers import ServerProcess, free_port, run_process, wait_until_healthy
 from bench.throughput import Workload, measure
 from tests.server import RunningServer, oruel_serve
 
@@ -34,7 +34,7 @@ QUESTIONS = (
     *("Name three colours.", "Tell me a short story about a robot.", "What do bees make?", "Say hello in French."),
     *("Give me a list of five fruits.", "Explain why the sky is blue."),
 )
-LONGEST = QUESTIONS[5]  # of the answers
+LONGEST = QUESTIONS[5]  # has the longest answer
 GREEDY = {"temperature": 0, "logprobs": True, "top_logprobs": 2}
 SEEDED = {"temperature": 0.9, "seed": 42, "top_p": 0.95, "logprobs": True}
 
@@ -50,7 +50,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """`alternatives`: log-probabilities, best first."""
+    """`alternatives` are log-probabilities, best first."""
 
     text: str
     logprob: float
@@ -65,7 +65,7 @@ class Check:
 
 
 def main() -> None:
-    options = parse()
+    options = parse_options()
     checks = []
     for check in run(options):
         print(f"{'ok    ' if check.passed else 'FAILED'} {check.name}: {check.detail}", flush=True)
@@ -73,33 +73,37 @@ def main() -> None:
     sys.exit(0 if all(check.passed for check in checks) else 1)
 
 
-def parse() -> Options:
+def parse_options() -> Options:
     parser = argparse.ArgumentParser(prog="python -m bench.gpu_check", description=__doc__)
-    parser.add_argument("--model", type=Path, default=DEMO, help="a GGUF file to use in place of the bundled model")
-    parser.add_argument("--gpu-layers", type=int, default=99, help="0 checks a CPU build")
-    parser.add_argument("--libllama", help="the library, in place of what LIBLLAMA says")
-    parser.add_argument("--llama-server", type=Path, help="llama-server of the same build; without it, the wheel's")
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="for all servers")
+    parser.add_argument("--model", type=Path, default=DEMO, help="a GGUF file to use instead of the bundled model")
+    parser.add_argument("--gpu-layers", type=int, default=99, help="how many layers to offload; 0 checks a CPU build")
+    parser.add_argument("--libllama", help="the library to load instead of LIBLLAMA")
+    parser.add_argument(
+        "--llama-server", type=Path, help="llama-server of the same build (default: the one in the wheel)"
+    )
+    parser.add_argument(
+        "--threads", type=int, default=len(os.sched_getaffinity(0)), help="compute threads of all servers"
+    )
     return Options(**vars(parser.parse_args()))
 
 
 def run(options: Options) -> Iterator[Check]:
     try:
-        with served(options, options.gpu_layers) as server:
+        with run_oruel(options, options.gpu_layers) as server:
             yield Check("loads", True, f"{options.model.name}, {options.gpu_layers} layers on the GPU")
             answers = [ask(server, question, **GREEDY) for question in QUESTIONS]
-            yield from determinism(server)
+            yield from check_determinism(server)
     except AssertionError as error:
         yield Check("loads", False, str(error))
         return
-    with served(options, gpu_layers=0) as server:
-        yield equality(answers, [ask(server, question, **GREEDY) for question in QUESTIONS])
-    yield throughput(options)
+    with run_oruel(options, gpu_layers=0) as server:
+        yield check_greedy_answers(answers, [ask(server, question, **GREEDY) for question in QUESTIONS])
+    yield measure_throughput(options)
 
 
 @contextmanager
-def served(options: Options, gpu_layers: int) -> Iterator[RunningServer]:
-    """Raises AssertionError with what was printed where the server ends before it listens."""
+def run_oruel(options: Options, gpu_layers: int) -> Iterator[RunningServer]:
+    """Runs Oru'el. Raises AssertionError with its output if it exits before it listens."""
     flags = ["--model", str(options.model), "--alias", "bench", "--threads", str(options.threads)]
     flags += ["--gpu-layers", str(gpu_layers), "--parallel", str(STREAMS), "--ctx", str(CONTEXT)]
     flags += ["--libllama", options.libllama] if options.libllama else []
@@ -114,13 +118,13 @@ def ask(server: RunningServer, question: str, **sampling: Any) -> list[Token]:
         f"{server.base_url}/chat/completions", json.dumps(body).encode(), {"Content-Type": "application/json"}
     )
     with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:
-        said = json.load(answer)["choices"][0]["logprobs"]["content"]
-    return [Token(one["token"], one["logprob"], [other["logprob"] for other in one["top_logprobs"]]) for one in said]
+        tokens = json.load(answer)["choices"][0]["logprobs"]["content"]
+    return [Token(one["token"], one["logprob"], [other["logprob"] for other in one["top_logprobs"]]) for one in tokens]
 
 
-def determinism(server: RunningServer) -> Iterator[Check]:
+def check_determinism(server: RunningServer) -> Iterator[Check]:
     alone = [ask(server, LONGEST, **SEEDED) for _ in range(2)]
-    yield Check("the same alone", alone[0] == alone[1], difference(*alone))
+    yield Check("seeded answer the same when alone", alone[0] == alone[1], describe_difference(*alone))
     with ThreadPoolExecutor(STREAMS) as pool:
         others = [
             pool.submit(
@@ -131,44 +135,46 @@ def determinism(server: RunningServer) -> Iterator[Check]:
         among = pool.submit(ask, server, LONGEST, **SEEDED).result()
         for other in others:
             other.result()
-    yield Check(f"the same among {STREAMS - 1} others", among == alone[0], difference(among, alone[0]))
+    yield Check(
+        f"seeded answer the same among {STREAMS - 1} others", among == alone[0], describe_difference(among, alone[0])
+    )
 
 
-def equality(ours: Sequence[list[Token]], reference: Sequence[list[Token]]) -> Check:
+def check_greedy_answers(ours: Sequence[list[Token]], reference: Sequence[list[Token]]) -> Check:
     pairs = [
         (number, one, other)
         for number, (one, other) in enumerate(zip(ours, reference, strict=True))
         if texts(one) != texts(other)
     ]
     detail = f"{len(ours) - len(pairs)} of {len(ours)} are equal"
-    told = "; ".join(f"answer {number}: {difference(one, other)}" for number, one, other in pairs)
-    return Check("greedy answers equal to the CPU's", not pairs, f"{detail}{'; ' if told else ''}{told}")
+    details = "; ".join(f"answer {number}: {describe_difference(one, other)}" for number, one, other in pairs)
+    return Check("greedy answers equal to the CPU's", not pairs, f"{detail}{'; ' if details else ''}{details}")
 
 
-def difference(one: Sequence[Token], other: Sequence[Token]) -> str:
-    """Where two answers part, and how near the second was to another token there."""
+def describe_difference(one: Sequence[Token], other: Sequence[Token]) -> str:
+    """Describes where two answers diverge, and how close the second was to another token there."""
     if list(one) == list(other):
-        return f"{len(one)} tokens, their log-probabilities too"
+        return f"{len(one)} tokens with equal log-probabilities"
     place = next((p for p, (a, b) in enumerate(zip(one, other, strict=False)) if a.text != b.text), None)
     if place is None:
         apart = max((abs(a.logprob - b.logprob) for a, b in zip(one, other, strict=False)), default=0.0)
-        return f"the same text, log-probabilities up to {apart:.2g} apart"
+        return f"the same text, log-probabilities differ by up to {apart:.2g}"
     best = other[place].alternatives
-    gap = f", whose best two are {best[0] - best[1]:.2g} apart" if len(best) > 1 else ""
-    return f"they part at token {place}, {one[place].text!r} and {other[place].text!r}{gap}"
+    gap = f", where the best two differ by {best[0] - best[1]:.2g}" if len(best) > 1 else ""
+    return f"they diverge at token {place}, {one[place].text!r} and {other[place].text!r}{gap}"
 
 
 def texts(tokens: Sequence[Token]) -> list[str]:
     return [token.text for token in tokens]
 
 
-def throughput(options: Options) -> Check:
-    """A measurement, which passes whatever comes out."""
+def measure_throughput(options: Options) -> Check:
+    """A measurement, which always passes."""
     load = Workload(STREAMS, prompt=128, answer=128)
     prompts = Prompts(options.model, seed=STREAMS)
-    with served(options, options.gpu_layers) as server, llama_server(options) as theirs:
-        ours = Served("oruel", int(server.url.rpartition(":")[2]), server.process.pid)
-        speeds = in_turn(ours, theirs, ROUNDS, lambda one, _: measure(one, prompts, load).speed)
+    with run_oruel(options, options.gpu_layers) as server, llama_server(options) as theirs:
+        ours = ServerProcess("oruel", int(server.url.rpartition(":")[2]), server.process.pid)
+        speeds = measure_in_turn(ours, theirs, ROUNDS, lambda one, _: measure(one, prompts, load).speed)
     our, their = map(statistics.median, speeds)
     return Check(
         f"throughput, {STREAMS} streams", True, f"{our:.0f} tokens/s, llama.cpp's server {their:.0f}: {our / their:.2f}"
@@ -176,21 +182,21 @@ def throughput(options: Options) -> Check:
 
 
 @contextmanager
-def llama_server(options: Options) -> Iterator[Served]:
+def llama_server(options: Options) -> Iterator[ServerProcess]:
     port = free_port()
-    command = server_binary(options, port) if options.llama_server else server_of_wheel(options, port)
-    with running(command) as process:
+    command = server_command(options, port) if options.llama_server else wheel_server_command(options, port)
+    with run_process(command) as process:
         wait_until_healthy(port)
-        yield Served("llama-server", port, process.pid)
+        yield ServerProcess("llama-server", port, process.pid)
 
 
-def server_binary(options: Options, port: int) -> list[str]:
+def server_command(options: Options, port: int) -> list[str]:
     sizes = ["--threads", str(options.threads), "--parallel", str(STREAMS), "--ctx-size", str(STREAMS * CONTEXT)]
     place = ["--port", str(port), "--host", "127.0.0.1", "--n-gpu-layers", str(options.gpu_layers)]
     return [str(options.llama_server), "--model", str(options.model), *sizes, *place]
 
 
-def server_of_wheel(options: Options, port: int) -> list[str]:
+def wheel_server_command(options: Options, port: int) -> list[str]:
     return [
         *(sys.executable, "-m", "bench.llama_server", str(options.model), str(port), str(options.threads)),
         *(str(STREAMS), str(CONTEXT), str(options.gpu_layers)),

@@ -1,4 +1,4 @@
-"""llama.cpp's own samplers, called as its server calls them: penalties, top_k, top_p, min_p, temperature, the draw."""
+"""llama.cpp's samplers, called as its server calls them: penalties, top_k, top_p, min_p, temperature, the draw."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -29,8 +29,8 @@ LAST_TOKENS = 512
 
 
 class Chain:
-    """Samples from the logits that `context` computed last, as its server does: the array of candidates is filled from
-    them, the samplers act on it, and the token is told to those that count.
+    """Samples from the logits that `context` computed last, as llama.cpp's server does: fills an array of candidates,
+    applies the samplers, and passes the token to the samplers that count tokens.
     """
 
     def __init__(self, params: SamplingParams, context: Context, output: Sequence[int]) -> None:

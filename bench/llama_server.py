@@ -1,6 +1,6 @@
 """llama.cpp's C++ server in this process: `python -m bench.llama_server MODEL PORT THREADS PARALLEL CONTEXT [LAYERS]`.
 
-LAYERS go on a GPU where the wheel has one.
+LAYERS are offloaded to the GPU if the wheel supports one.
 """
 
 import sys
@@ -19,7 +19,7 @@ def main() -> None:
     params.n_gpu_layers = layers
     params.n_parallel = parallel
     params.n_ctx = parallel * context
-    # Cells of its own for each sequence: on a CPU a unified cache makes every sequence look at all cells in use.
+    # Separate cells for each sequence: on a CPU, a unified cache makes every sequence scan all cells in use.
     params.kv_unified = False
     params.ui = False
     server = xllamacpp.Server(params)

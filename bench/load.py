@@ -1,4 +1,4 @@
-"""The load generator: streamed chats over plain sockets, their chunks stamped as they come and read only at the end."""
+"""The load generator: streams chats over plain sockets. It timestamps chunks on arrival and parses them at the end."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ READ_BYTES = 2**16
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """Times in seconds since the request was sent; `chunks` are those that carried text."""
+    """Times are in seconds since the request was sent. `chunks` are those with text."""
 
     tokens: int
     chunks: list[float]
@@ -33,35 +33,35 @@ class Reply:
 
 
 async def chat(port: int, body: dict[str, Any]) -> Reply:
-    """Raises RuntimeError with the answer where it isn't a whole stream."""
+    """Sends a streamed chat. Raises RuntimeError, which quotes the answer, if it isn't a complete stream."""
     start = time.perf_counter()
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(request(body))
+    writer.write(encode_request(body))
     stamps: list[float] = []
     reads: list[bytes] = []
     while data := await reader.read(READ_BYTES):
         stamps.append(time.perf_counter() - start)
         reads.append(data)
     writer.close()
-    return reply(stamps, reads)
+    return parse_reply(stamps, reads)
 
 
-def request(body: dict[str, Any], *, keep: bool = False) -> bytes:
+def encode_request(body: dict[str, Any], *, keep: bool = False) -> bytes:
     data = json.dumps(body).encode()
     head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(data)}\r\n"
     connection = b"keep-alive" if keep else b"close"
     return head.encode() + b"Content-Type: application/json\r\nConnection: " + connection + b"\r\n\r\n" + data
 
 
-def reply(stamps: Sequence[float], reads: Sequence[bytes]) -> Reply:
+def parse_reply(stamps: Sequence[float], reads: Sequence[bytes]) -> Reply:
     answer = b"".join(reads)
     counted = COMPLETION.findall(answer)
     if not counted or b"data: [DONE]" not in answer:
-        raise RuntimeError(f"not a whole stream: {answer[:500]!r} … {answer[-200:]!r}")
+        raise RuntimeError(f"not a complete stream: {answer[:500]!r} … {answer[-200:]!r}")
     ends = list(accumulate(map(len, reads)))
     chunks = [stamps[bisect_left(ends, event.end())] for event in EVENT.finditer(answer)]
     return Reply(int(counted[-1]), chunks, stamps[-1])
 
 
-async def together(port: int, bodies: Sequence[dict[str, Any]]) -> list[Reply]:
+async def chat_concurrently(port: int, bodies: Sequence[dict[str, Any]]) -> list[Reply]:
     return list(await asyncio.gather(*(chat(port, body) for body in bodies)))

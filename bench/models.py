@@ -1,6 +1,6 @@
-"""Models with random weights, built once into a folder: they compute at the speed of real ones and mean nothing.
+"""Models with random weights, built once into a folder. They compute at the speed of real models.
 
-Nearly all their tokens are whole ASCII words, so that a token is a piece of text.
+Nearly all their tokens are whole ASCII words, so that every token is text.
 """
 
 import itertools
@@ -28,39 +28,39 @@ HALF_BILLION = Shape(
     biased=True,
 )
 BLOCK, BLOCK_BYTES = 32, 34
-SPREAD = 2.5  # of the logits
+SPREAD = 2.5  # standard deviation of the logits
 
 
-def tiny() -> Path:
+def tiny_model() -> Path:
     """4 MB, F16, a vocabulary of 4096."""
     path = FOLDER / "tiny.gguf"
     if not path.exists():
         FOLDER.mkdir(parents=True, exist_ok=True)
-        write_model(path, TINY, words(4096), half=True, seed=1)
+        write_model(path, TINY, word_tokenizer(4096), half=True, seed=1)
     return path
 
 
-def wide() -> Path:
-    """A vocabulary of 151,936 and next to nothing to compute."""
+def wide_model() -> Path:
+    """A vocabulary of 151,936 and very little computation."""
     path = FOLDER / "wide.gguf"
     if not path.exists():
         FOLDER.mkdir(parents=True, exist_ok=True)
         shape = Shape("llama", width=32, layers=1, heads=1, key_value_heads=1, head_width=32, hidden=32, tied=True)
-        write_model(path, shape, words(151936), half=True, seed=3)
+        write_model(path, shape, word_tokenizer(151936), half=True, seed=3)
     return path
 
 
-def half_billion() -> Path:
+def half_billion_model() -> Path:
     """The shape of Qwen2-0.5B: Q8_0, a vocabulary of 151,936."""
     path = FOLDER / "half-billion.gguf"
     if not path.exists():
         FOLDER.mkdir(parents=True, exist_ok=True)
-        write_quantised(path, HALF_BILLION, words(151936), np.random.default_rng(2))
+        write_quantised(path, HALF_BILLION, word_tokenizer(151936), np.random.default_rng(2))
     return path
 
 
-def words(size: int) -> Tokenizer:
-    """A byte-level vocabulary, filled up with words of four letters behind a space."""
+def word_tokenizer(size: int) -> Tokenizer:
+    """A byte-level vocabulary, filled with words of a space and four letters."""
     tokenizer = byte_level()
     known = set(tokenizer.texts)
     combinations = ("Ġ" + "".join(letters) for letters in itertools.product(string.ascii_lowercase, repeat=4))
@@ -72,7 +72,7 @@ def words(size: int) -> Tokenizer:
 
 
 def write_quantised(path: Path, shape: Shape, tokenizer: Tokenizer, random: np.random.Generator) -> None:
-    """Matrices in Q8_0, their quants drawn directly: quantising half a billion floats takes minutes."""
+    """Writes random Q8_0 blocks directly, since quantising half a billion floats takes minutes."""
     writer = GGUFWriter(path, shape.architecture)
     write_shape(writer, shape, path.stem)
     writer.add_file_type(LlamaFileType.MOSTLY_Q8_0)
@@ -89,7 +89,7 @@ def write_quantised(path: Path, shape: Shape, tokenizer: Tokenizer, random: np.r
 
 
 def matrices(shape: Shape, vocabulary: int) -> list[tuple[str, int, int, float]]:
-    """(name, rows, columns, standard deviation); one row is a vector, of that value throughout."""
+    """(name, rows, columns, standard deviation). A matrix of one row is a constant vector of that value."""
     width, queries, keys = shape.width, shape.heads * shape.head_width, shape.key_value_heads * shape.head_width
     unit, inner = width**-0.5, shape.hidden**-0.5
     named = [("token_embd.weight", vocabulary, width, SPREAD * unit), ("output_norm.weight", 1, width, 1.0)]
@@ -109,9 +109,9 @@ def matrices(shape: Shape, vocabulary: int) -> list[tuple[str, int, int, float]]
 def quants(
     rows: int, columns: int, spread: float, random: np.random.Generator
 ) -> np.ndarray[tuple[int, int], np.dtype[np.uint8]]:
-    """Blocks of a half-precision scale and 32 signed bytes, as a matrix of bytes."""
+    """A byte matrix of Q8_0 blocks, each a half-precision scale and 32 signed bytes."""
     blocks = np.empty((rows, columns // BLOCK, BLOCK_BYTES), np.uint8)
     blocks[:, :, 2:] = random.integers(0, 256, (rows, columns // BLOCK, BLOCK), np.uint8)
-    # Uniform in −128 to 127, their standard deviation is 73.9.
+    # Uniform from −128 to 127: the standard deviation is 73.9.
     blocks[:, :, :2] = np.frombuffer(np.float16(spread / 73.9).tobytes(), np.uint8)
     return blocks.reshape(rows, -1)

@@ -1,4 +1,4 @@
-"""Two systems measured in turn: how many times better one is, round by round, and how sure that is."""
+"""Statistics of two systems measured in turn: the ratio in each round, and its confidence interval."""
 
 import math
 import statistics
@@ -10,7 +10,7 @@ CONFIDENCE = 0.9
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """The median of the rounds' ratios, and an interval that holds the true median with 90% confidence."""
+    """The median of the rounds' ratios, and its 90% confidence interval."""
 
     median: float
     low: float
@@ -18,25 +18,25 @@ class Ratio:
 
 
 def ratio(better_if_large: Sequence[float], than: Sequence[float]) -> Ratio:
-    """Ratios of two columns, a round each; none of `than` is 0.
+    """The ratio of two columns with one value per round. No value of `than` is 0.
 
     The interval lies between two order statistics: with n rounds, the kth smallest and the kth largest enclose the
-    true median with probability 1 − 2·P(Binomial(n, ½) < k), whatever the distribution. Under five rounds it is the
-    whole range, which is less than 90% sure.
+    true median with probability 1 − 2·P(Binomial(n, ½) < k), for any distribution. With fewer than five rounds, the
+    interval is the whole range, with less than 90% confidence.
     """
     ratios = sorted(one / other for one, other in zip(better_if_large, than, strict=True))
-    left_out = outer(len(ratios))
-    return Ratio(statistics.median(ratios), ratios[left_out], ratios[-1 - left_out])
+    excluded = excluded_ends(len(ratios))
+    return Ratio(statistics.median(ratios), ratios[excluded], ratios[-1 - excluded])
 
 
-def outer(rounds: int) -> int:
-    """How many ratios at either end may be left out of the interval."""
-    left_out = 0
-    while 2 * tail(rounds, left_out + 1) <= 1 - CONFIDENCE:
-        left_out += 1
-    return left_out
+def excluded_ends(rounds: int) -> int:
+    """How many ratios at each end the interval excludes."""
+    excluded = 0
+    while 2 * binomial_tail(rounds, excluded + 1) <= 1 - CONFIDENCE:
+        excluded += 1
+    return excluded
 
 
-def tail(rounds: int, count: int) -> float:
-    """The probability that at most `count` of so many fair coins show heads."""
+def binomial_tail(rounds: int, count: int) -> float:
+    """The probability of at most `count` heads in `rounds` tosses of a fair coin."""
     return float(sum(math.comb(rounds, heads) for heads in range(count + 1)) / 2**rounds)

@@ -1,4 +1,4 @@
-"""Requests of a known length, alike for both servers."""
+"""Requests of a known length, the same for both servers."""
 
 import random
 import string
@@ -7,12 +7,12 @@ from typing import Any
 
 from oruel.llama.model import Model
 
-# llama.cpp's server has these where a request says nothing; here both are told.
+# The defaults of llama.cpp's server, sent to both servers.
 SAMPLING = {"temperature": 0.7, "top_k": 40, "top_p": 0.95, "min_p": 0.05}
 
 
 class Prompts:
-    """Texts of random letters, each a token or nearly, the same in every run. `body` forbids the model to end."""
+    """Texts of random letters, each about one token, the same in every run. Requests ban the end tokens."""
 
     def __init__(self, model: Path, seed: int) -> None:
         self._random = random.Random(seed)
@@ -24,7 +24,7 @@ class Prompts:
         return "".join(self._random.choices(string.ascii_uppercase, k=tokens))
 
     def body(self, *contents: str, max_tokens: int, **more: Any) -> dict[str, Any]:
-        """A streamed request; `contents` are the turns of the conversation, the user's first."""
+        """A streamed request. `contents` are the messages of user and assistant in turn, the user's first."""
         messages = [
             {"role": "assistant" if place % 2 else "user", "content": content} for place, content in enumerate(contents)
         ]

@@ -1,4 +1,4 @@
-"""What stands before an upstream: Oru'el, and the LiteLLM proxy in an environment of its own, one worker each."""
+"""Proxies of an upstream server: Oru'el, and LiteLLM in its own virtual environment, with one worker each."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bench.models import FOLDER
-from bench.servers import Served, free_port, running
+from bench.servers import ServerProcess, free_port, run_process
 from tests.server import oruel_serve
 
 LITELLM = "litellm[proxy]==1.106.0"
@@ -21,15 +21,15 @@ START_SECONDS = 180.0
 
 
 @contextmanager
-def upstream_stub() -> Iterator[Served]:
+def upstream_stub() -> Iterator[ServerProcess]:
     port = free_port()
-    with running([sys.executable, "-m", "bench.upstream_stub", str(port)]) as process:
+    with run_process([sys.executable, "-m", "bench.upstream_stub", str(port)]) as process:
         wait_for_answer(port)
-        yield Served("stub", port, process.pid)
+        yield ServerProcess("stub", port, process.pid)
 
 
 @contextmanager
-def oruel_proxy(upstream: Served) -> Iterator[Served]:
+def oruel_proxy(upstream: ServerProcess) -> Iterator[ServerProcess]:
     with tempfile.TemporaryDirectory() as folder:
         catalog = Path(folder) / "catalog.toml"
         deployment = (
@@ -37,11 +37,11 @@ def oruel_proxy(upstream: Served) -> Iterator[Served]:
         )
         catalog.write_text(f'[[models]]\nname = "bench"\n[[models.deployments]]\n{deployment}')
         with oruel_serve("--catalog", str(catalog)) as server:
-            yield Served("oruel", int(server.url.rpartition(":")[2]), server.process.pid)
+            yield ServerProcess("oruel", int(server.url.rpartition(":")[2]), server.process.pid)
 
 
 @contextmanager
-def litellm_proxy(upstream: Served) -> Iterator[Served]:
+def litellm_proxy(upstream: ServerProcess) -> Iterator[ServerProcess]:
     program = install_litellm()
     port = free_port()
     with tempfile.TemporaryDirectory() as folder:
@@ -60,15 +60,15 @@ def litellm_proxy(upstream: Served) -> Iterator[Served]:
             "--num_workers",
             "1",
         ]
-        # Open, as Oru'el's proxy here is; it wants to be told so.
+        # Allows access without a key, as with Oru'el's proxy here.
         environment = os.environ | {"LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true"}
-        with running(command, cwd=folder, env=environment) as process:
+        with run_process(command, cwd=folder, env=environment) as process:
             wait_for_answer(port)
-            yield Served("litellm", port, process.pid)
+            yield ServerProcess("litellm", port, process.pid)
 
 
 def install_litellm() -> Path:
-    """The proxy's program, installed at first use."""
+    """The path of the LiteLLM program, which is installed on first use."""
     program = ENVIRONMENT / "bin" / "litellm"
     if not program.exists():
         subprocess.run([sys.executable, "-m", "venv", str(ENVIRONMENT)], check=True)
@@ -78,7 +78,7 @@ def install_litellm() -> Path:
 
 
 def wait_for_answer(port: int) -> None:
-    """Until a chat request is answered."""
+    """Waits until the server answers a chat request. Raises RuntimeError after START_SECONDS."""
     body = json.dumps({"model": "bench", "messages": [{"role": "user", "content": "x"}]}).encode()
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:

@@ -1,4 +1,4 @@
-"""Python's share of a step, sampling apart: what the engine does around the library's computation and the samplers."""
+"""Python's share of a step: the engine's work apart from the library's computation and the samplers."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +19,7 @@ SHARE = 0.02
 
 
 class Stopwatch:
-    """Adds up the seconds that calls of what it wraps take."""
+    """Adds up the seconds that the wrapped functions take."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
@@ -36,25 +36,23 @@ class Stopwatch:
 
 
 def rows(name: str, path: Path, threads: int, streams: Sequence[int], steps: int) -> Iterator[Row]:
-    """A row for each number of streams: Python beside whole steps, in ms; messages are made and dropped."""
+    """A row for each number of streams: Python vs. the whole step, in ms. Messages are built and dropped."""
     with Model(path) as model:
         for count in streams:
             python, whole = zip(*decode_steps(model, threads, count, steps), strict=True)
-            yield Row(
-                f"{name}, {count} streams: Python in a step beside the step", "ms", python, whole, target=1 / SHARE
-            )
+            yield Row(f"{name}, {count} streams: Python in a step vs. the step", "ms", python, whole, target=1 / SHARE)
 
 
 def decode_steps(model: Model, threads: int, streams: int, steps: int) -> Iterator[tuple[float, float]]:
-    """Milliseconds of Python and of the whole, of each step in which all streams decode."""
+    """Yields (milliseconds of Python, milliseconds in all) of each step in which all streams decode."""
     watch = Stopwatch()
     with Context(model, window=256, sequences=max(2, streams), batch=480, threads=threads) as context:
-        context._lib = Watched(context._lib, watch)
+        context._lib = TimedLibrary(context._lib, watch)
         engine = Engine(context, StepLimits(streams), vocabulary_size=model.vocabulary.size, is_end=lambda token: False)
-        outbox = Outbox(write)
+        outbox = Outbox(frame_message)
         for number in range(streams):
             engine.submit(Submit(number, [number + 1, 5, 7], 0, 200, SamplingParams(temperature=0.7, top_k=40)), number)
-        sample, Sampler.sample = Sampler.sample, watch.around(Sampler.sample)  # type: ignore[method-assign]  # watched while it runs
+        sample, Sampler.sample = Sampler.sample, watch.around(Sampler.sample)  # type: ignore[method-assign]  # timed during the run
         try:
             while engine.report().load.running < streams:
                 engine.step()
@@ -64,16 +62,16 @@ def decode_steps(model: Model, threads: int, streams: int, steps: int) -> Iterat
                 whole = time.perf_counter() - start
                 yield 1000 * (whole - watch.seconds), 1000 * whole
         finally:
-            Sampler.sample = sample  # type: ignore[method-assign]  # watched while it runs
+            Sampler.sample = sample  # type: ignore[method-assign]  # timed during the run
 
 
-def write(message: StepOutput) -> None:
-    """Where the engine process would write it to its pipe."""
+def frame_message(message: StepOutput) -> None:
+    """Encodes a message, which the engine process would then write to its pipe."""
     frame(message)
 
 
-class Watched:
-    """The library, with the time that it computes taken."""
+class TimedLibrary:
+    """The library, with its computing functions timed."""
 
     def __init__(self, library: Any, watch: Stopwatch) -> None:
         self._library = library

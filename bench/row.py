@@ -1,4 +1,4 @@
-"""One line of the table: a quantity measured of two systems in the same rounds."""
+"""One line of the table: a quantity of two systems, measured in the same rounds."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from bench.pairs import Ratio, ratio
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`ours` and `theirs` hold a figure each round. `target` is how many times better ours should be at least."""
+    """`ours` and `theirs` hold one value per round. `target` is the least factor by which ours should be better."""
 
     name: str
     unit: str
@@ -23,5 +23,5 @@ class Row:
 
     @property
     def is_missed(self) -> bool:
-        """Only where the whole interval lies below."""
+        """Whether the whole interval lies below the target."""
         return self.target is not None and self.times_better.high < self.target

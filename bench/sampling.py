@@ -1,4 +1,4 @@
-"""One token's choice at a vocabulary of 151,936: the endpoint's samplers beside llama.cpp's, in µs."""
+"""Sampling one token from a vocabulary of 151,936: the endpoint's samplers vs. llama.cpp's, in µs."""
 
 import ctypes
 import time
@@ -33,30 +33,30 @@ ALL = replace(SETTINGS["penalties, top_k, top_p, min_p"], logit_bias=dict.fromke
 
 
 def rows(rounds: int) -> Iterator[Row]:
-    """Both read the same logits, from where the library has put those of a step."""
+    """Both samplers read the same logits, in the library's own buffer."""
     random = np.random.default_rng(3)
     output = [int(token) for token in random.integers(0, VOCABULARY, GENERATED)]
     flat = (2.5 * random.standard_normal(VOCABULARY)).astype(np.float32)
     peaked = flat + np.where(random.random(VOCABULARY) < 1e-4, np.float32(12), np.float32(0))
-    with Model(models.wide()) as model, Context(model, window=256, sequences=1, batch=8, threads=1) as context:
+    with Model(models.wide_model()) as model, Context(model, window=256, sequences=1, batch=8, threads=1) as context:
         logits = writable(context.decode([1], [0], [0], [True])[0])
         for shape, values in (("flat", flat), ("peaked", peaked)):
             logits[:] = values
             for name, params in SETTINGS.items():
-                yield against_llama(f"sampling, {name}, {shape}", params, logits, context, output, rounds)
-        yield against_argmax(logits, output, rounds)
+                yield compare_with_llama(f"sampling, {name}, {shape}", params, logits, context, output, rounds)
+        yield compare_with_argmax(logits, output, rounds)
 
 
 def writable(row: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The same memory, which is the context's own."""
+    """A writable view of the same memory, which belongs to the context."""
     pointer = ctypes.cast(row.ctypes.data, ctypes.POINTER(ctypes.c_float))
     return np.ctypeslib.as_array(pointer, row.shape)
 
 
-def against_llama(
+def compare_with_llama(
     name: str, params: SamplingParams, logits: NDArray[np.float32], context: Context, output: list[int], rounds: int
 ) -> Row:
-    sampler = accepted(params, output)
+    sampler = sampler_after(params, output)
     ours, theirs = [], []
     with closing(Chain(params, context, output)) as chain:
         for _ in range(rounds):
@@ -65,16 +65,16 @@ def against_llama(
     return Row(name, "µs", ours, theirs, target=1.0)
 
 
-def against_argmax(logits: NDArray[np.float32], output: list[int], rounds: int) -> Row:
-    sampler = accepted(ALL, output)
+def compare_with_argmax(logits: NDArray[np.float32], output: list[int], rounds: int) -> Row:
+    sampler = sampler_after(ALL, output)
     ours, argmax = [], []
     for _ in range(rounds):
         ours.append(microseconds(lambda: sampler.sample(logits)))
         argmax.append(microseconds(lambda: logits.argmax()))
-    return Row("sampling, all parameters, peaked, beside NumPy's argmax", "µs", ours, argmax, target=0.1)
+    return Row("sampling, all parameters, peaked, vs. NumPy's argmax", "µs", ours, argmax, target=0.1)
 
 
-def accepted(params: SamplingParams, output: list[int]) -> Sampler:
+def sampler_after(params: SamplingParams, output: list[int]) -> Sampler:
     sampler = Sampler(params, 0, VOCABULARY)
     for token in output:
         sampler.accept(token)
@@ -82,7 +82,7 @@ def accepted(params: SamplingParams, output: list[int]) -> Sampler:
 
 
 def microseconds(timed: Callable[[], object]) -> float:
-    """The mean of REPEATS calls."""
+    """The mean time of REPEATS calls."""
     start = time.perf_counter()
     for _ in range(REPEATS):
         timed()

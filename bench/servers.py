@@ -1,4 +1,4 @@
-"""The endpoint and llama.cpp's C++ server, each as processes of its own on a free port of the loopback."""
+"""Runs the endpoint and llama.cpp's C++ server as processes, each on a free loopback port."""
 
 import os
 import socket
@@ -19,8 +19,8 @@ START_SECONDS = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What both are given: a window of `context` tokens for each of `parallel` sequences. With `threads` None Oru'el
-    adjusts the number, and llama.cpp's server has one for each core.
+    """The settings of both servers: a window of `context` tokens for each of `parallel` sequences. With `threads` None,
+    Oru'el adjusts the number, and llama.cpp's server uses one per core.
     """
 
     model: Path
@@ -30,37 +30,37 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class ServerProcess:
     name: str
     port: int
     pid: int
 
 
 @contextmanager
-def oruel(setting: Setting) -> Iterator[Served]:
+def oruel_server(setting: Setting) -> Iterator[ServerProcess]:
     flags = (
         *("--model", str(setting.model), "--alias", "bench"),
         *(("--threads", str(setting.threads)) if setting.threads else ()),
         *("--parallel", str(setting.parallel), "--ctx", str(setting.context)),
     )
     with oruel_serve(*flags) as server:
-        yield Served("oruel", int(server.url.rpartition(":")[2]), server.process.pid)
+        yield ServerProcess("oruel", int(server.url.rpartition(":")[2]), server.process.pid)
 
 
 @contextmanager
-def llama_server(setting: Setting) -> Iterator[Served]:
+def llama_server(setting: Setting) -> Iterator[ServerProcess]:
     port = free_port()
     command = [sys.executable, "-m", "bench.llama_server", str(setting.model), str(port)]
     threads = setting.threads or len(os.sched_getaffinity(0))
     command += [str(threads), str(setting.parallel), str(setting.context)]
-    with running(command) as process:
+    with run_process(command) as process:
         wait_until_healthy(port)
-        yield Served("llama-server", port, process.pid)
+        yield ServerProcess("llama-server", port, process.pid)
 
 
 @contextmanager
-def running(command: Sequence[str], **more: Any) -> Iterator[subprocess.Popen[bytes]]:
-    """A silent process, killed at the end."""
+def run_process(command: Sequence[str], **more: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """Runs a process without output, and kills it at the end."""
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **more)
     try:
         yield process

@@ -7,18 +7,18 @@ from pathlib import Path
 from bench.load import chat
 from bench.prompts import Prompts
 from bench.row import Row
-from bench.servers import Served, Setting, oruel
+from bench.servers import ServerProcess, Setting, oruel_server
 
 RUNNING, WAITING = 32, 8
 
 
 def rows(name: str, model: Path, threads: int, answer: int, rounds: int) -> Iterator[Row]:
     prompts = Prompts(model, seed=32)
-    with oruel(Setting(model, threads, RUNNING)) as server:
+    with oruel_server(Setting(model, threads, RUNNING)) as server:
         waits = [asyncio.run(first_tokens(server, prompts, answer)) for _ in range(rounds + 1)][1:]
     turbo, standard = zip(*waits, strict=True)
     yield Row(
-        f"{name}, {RUNNING} run and {WAITING} wait: first token, turbo beside standard",
+        f"{name}, {RUNNING} run and {WAITING} wait: first token, turbo vs. standard",
         "ms",
         turbo,
         standard,
@@ -26,8 +26,8 @@ def rows(name: str, model: Path, threads: int, answer: int, rounds: int) -> Iter
     )
 
 
-async def first_tokens(server: Served, prompts: Prompts, answer: int) -> tuple[float, float]:
-    """Milliseconds, of the turbo and of the standard request."""
+async def first_tokens(server: ServerProcess, prompts: Prompts, answer: int) -> tuple[float, float]:
+    """Milliseconds to the first token, (turbo, standard)."""
     bodies = [prompts.body(prompts.text(64), max_tokens=answer) for _ in range(RUNNING + WAITING)]
     busy = [asyncio.create_task(chat(server.port, body)) for body in bodies]
     await asyncio.sleep(0.5)

@@ -1,5 +1,5 @@
 """`python -m bench.upstream_stub PORT`: a server that answers every chat request at once with 64 tokens, streamed or
-whole, so that what stands before it is all that takes time.
+whole, so that only the proxy takes time.
 """
 
 import asyncio

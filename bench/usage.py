@@ -1,4 +1,4 @@
-"""What a process and its children have taken of the machine, from /proc."""
+"""The resources that a process and its descendants have used, from /proc."""
 
 import os
 from dataclasses import dataclass
@@ -8,16 +8,16 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
-    """CPU time so far in seconds, and the largest resident size so far in MiB, both summed over the processes."""
+class ResourceUsage:
+    """CPU seconds and peak resident memory in MiB so far, each summed over the processes."""
 
     cpu_seconds: float
     peak_mib: float
 
 
-def taken(pid: int) -> Taken:
+def read_usage(pid: int) -> ResourceUsage:
     processes = tree(pid)
-    return Taken(sum(map(cpu_seconds, processes)), sum(map(peak_mib, processes)))
+    return ResourceUsage(sum(map(cpu_seconds, processes)), sum(map(peak_mib, processes)))
 
 
 def tree(pid: int) -> list[int]:
@@ -26,7 +26,7 @@ def tree(pid: int) -> list[int]:
 
 
 def cpu_seconds(pid: int) -> float:
-    # The second field is the name in brackets, which may hold spaces.
+    # The second field is the name in parentheses, which may contain spaces.
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
 

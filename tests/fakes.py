@@ -1,14 +1,14 @@
-"""Fakes that say what they were scripted to say, and remember what they were asked."""
+"""Fakes that play scripts and record what they were asked."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from oruel.jobs.base import A, Kind, Q, Work
 from oruel.jobs.child import decode, encode, types_of
-from oruel.types import ChatRequest, Delta, Message, TokenLogprob, Usage
+from oruel.types import Accepted, Answer, ChatRequest, Delta, Message, TokenLogprob, Usage
 
-Step = Delta | Exception | float | asyncio.Event
+Step = Accepted | Delta | Exception | float | asyncio.Event
 Script = Callable[[ChatRequest], Iterable[Step]]
 
 MODEL = "demo"
@@ -19,7 +19,7 @@ def delta(text: str = "", *, choice: int = 0, **fields: Any) -> Delta:
 
 
 def saying(*pieces: str) -> Script:
-    """Each choice says all pieces, then stops; the last delta carries the usage."""
+    """A script in which each choice sends all pieces, then stops; the last delta carries the usage."""
 
     def script(request: ChatRequest) -> Iterable[Step]:
         usage = Usage(prompt_tokens=7, completion_tokens=len(pieces) * request.n, cached_tokens=3)
@@ -38,14 +38,19 @@ def logprobs(piece: str, request: ChatRequest) -> tuple[TokenLogprob, ...]:
     return (TokenLogprob(id=len(piece), bytes=piece.encode(), logprob=-0.5),)
 
 
+async def deltas_of(answer: Answer) -> list[Delta]:
+    """The whole answer without what precedes its deltas."""
+    return [item async for item in answer if isinstance(item, Delta)]
+
+
 def doing(*steps: Step) -> Script:
     return lambda request: steps
 
 
 class FakeBackend:
-    """Plays a script: yields its deltas, raises its exceptions, sleeps its numbers (seconds), waits for its events.
+    """Plays a script: yields its deltas, raises its exceptions, sleeps for its numbers (seconds), waits for its events.
 
-    `requests` are those that were begun; `open` is how many are unfinished; `closed` is set when one was cut short.
+    `requests` are those that were started, `open` counts the unfinished ones, `cut_short` those that were closed early.
     """
 
     def __init__(self, script: Script | None = None) -> None:
@@ -54,13 +59,13 @@ class FakeBackend:
         self.open = 0
         self.cut_short = 0
 
-    async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
+    async def stream(self, request: ChatRequest) -> Answer:
         self.requests.append(request)
         self.open += 1
         try:
             for step in self.script(request):
                 match step:
-                    case Delta():
+                    case Accepted() | Delta():
                         yield step
                     case Exception():
                         raise step
@@ -76,7 +81,7 @@ class FakeBackend:
 
 
 class FakeTokenizer:
-    """One token per byte of UTF-8, the byte its id; token 256 is the control token that opens a message."""
+    """One token per UTF-8 byte, whose id is the byte. Token 256 is the control token that starts a message."""
 
     longest_piece = 1
 
@@ -94,7 +99,7 @@ class FakeTokenizer:
 
 
 class InProcessJobs:
-    """Does each job at once, and passes questions and answers on as JSON, as real ones do. `kinds` are those done."""
+    """Runs each job at once in this process, with questions and answers encoded as JSON. `kinds` records the jobs."""
 
     def __init__(self, tokenizers: Mapping[str, Any] | None = None) -> None:
         self.tokenizers = tokenizers or {}
@@ -108,7 +113,7 @@ class InProcessJobs:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Returns as soon as `condition` holds. Raises TimeoutError after ten seconds."""
+    """Waits until `condition` holds. Raises TimeoutError after ten seconds."""
     async with asyncio.timeout(10):
         while not condition():
             await asyncio.sleep(0.005)

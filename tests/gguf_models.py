@@ -1,4 +1,4 @@
-"""Writes small GGUF models with random weights, one function a shape: they compute like real ones and mean nothing.
+"""Writes small GGUF models with random weights, one function per shape. They compute like real models.
 
 Every model tokenizes any UTF-8 text; the logits of one step have a standard deviation of about 2.5.
 """
@@ -30,7 +30,7 @@ GEMMA = (
     "\n{% endfor %}{% if add_generation_prompt %}<start_of_turn>model\n{% endif %}"
 )
 
-# The tags of Hermes and Qwen.
+# The tool call tags of Hermes and Qwen.
 TOOLS = """{% if tools %}<|im_start|>system
 You may call these functions:
 {% for tool in tools %}{{ tool | tojson }}
@@ -45,7 +45,7 @@ You may call these functions:
 {% endfor %}{% if add_generation_prompt %}<|im_start|>assistant
 {% endif %}"""
 CALL_MARKER = "<tool_call>"
-# Arguments between tags of their own, texts as they stand.
+# Each argument between its own tags, strings verbatim.
 TAGGED = TOOLS.replace(
     """{"name": "{{ call.function.name }}", "arguments": {{ call.function.arguments | tojson }}}
 """,
@@ -84,7 +84,7 @@ class Shape:
 
 @dataclass
 class Tokenizer:
-    """What the file says of its tokenizer; a token's id is its place in `texts`."""
+    """The tokenizer metadata of a model file. A token's id is its index in `texts`."""
 
     kind: str
     template: str
@@ -106,20 +106,20 @@ class Tokenizer:
 
 
 def llama_model(folder: Path, *, half: bool = True, seed: int = 0, context: int = 2048) -> Path:
-    """Llama, 380 byte-level tokens, ChatML; weights in F16, or in F32 where `half` is false."""
+    """Llama with 380 byte-level tokens and ChatML. Weights are F16, or F32 if `half` is false."""
     name = "llama-f16.gguf" if half else "llama-f32.gguf"
     return write_model(folder / name, Shape("llama", context=context), byte_level(), half=half, seed=seed)
 
 
 def tool_model(folder: Path, *, reasons: bool = False, seed: int = 4) -> Path:
-    """Llama with a chat template that knows tools, and reasoning where `thinks` is set."""
+    """Llama with a chat template that supports tools. With `reasons`, its variable `thinks` enables reasoning."""
     tokenizer = byte_level(template=REASONING if reasons else TOOLS)
     return write_model(folder / "tools.gguf", Shape("llama"), tokenizer, half=True, seed=seed)
 
 
 def tagged_model(folder: Path, *, seed: int = 4) -> Path:
-    """Llama with a chat template that writes arguments between tags, the marker of a call as a token of its own, and
-    room for many tools.
+    """Llama with a chat template that writes arguments between tags, a token for the marker of a call, and a context
+    window for many tools.
     """
     tokenizer = byte_level(template=TAGGED)
     tokenizer.add([CALL_MARKER], TokenType.USER_DEFINED)
@@ -127,13 +127,13 @@ def tagged_model(folder: Path, *, seed: int = 4) -> Path:
 
 
 def qwen2_model(folder: Path, *, half: bool = True, seed: int = 1) -> Path:
-    """Qwen2: biased query, key and value, tied embeddings, and a vocabulary of 4096, mostly tokens out of use."""
+    """Qwen2: biased query, key and value, tied embeddings, and a vocabulary of 4096, mostly unused tokens."""
     shape = Shape("qwen2", width=96, layers=3, heads=6, hidden=160, tied=True, biased=True)
     return write_model(folder / "qwen2.gguf", shape, byte_level(size=4096), half=half, seed=seed)
 
 
 def mistral_model(folder: Path, *, half: bool = True, seed: int = 2) -> Path:
-    """Llama's architecture with a SentencePiece vocabulary: BOS, a space before the text, bytes for rare characters."""
+    """The Llama architecture with a SentencePiece vocabulary: BOS, a space prefix, and byte tokens."""
     tokenizer = sentence_pieces(
         "<s>", "</s>", MISTRAL, control=["[INST]", "[/INST]"], user_defined=["<think>"], adds_space_prefix=True
     )
@@ -141,7 +141,7 @@ def mistral_model(folder: Path, *, half: bool = True, seed: int = 2) -> Path:
 
 
 def gemma_model(folder: Path, *, half: bool = True, seed: int = 3) -> Path:
-    """Gemma: another architecture and template, and a SentencePiece vocabulary without the space."""
+    """Gemma: another architecture and template, and a SentencePiece vocabulary without a space prefix."""
     tokenizer = sentence_pieces(
         "<bos>", "<eos>", GEMMA, control=["<start_of_turn>", "<end_of_turn>"], user_defined=[], adds_space_prefix=False
     )
@@ -150,14 +150,14 @@ def gemma_model(folder: Path, *, half: bool = True, seed: int = 3) -> Path:
 
 
 def family_model(folder: Path, name: str, template: str, control: Iterable[str], *, eos: str, seed: int = 5) -> Path:
-    """Llama with the chat template and the control tokens of some family."""
+    """Llama with the chat template and control tokens of a model family."""
     tokenizer = byte_level(template=template, eos=eos)
     tokenizer.add(control, TokenType.CONTROL)
     return write_model(folder / f"{name}.gguf", Shape("llama"), tokenizer, half=True, seed=seed)
 
 
 def byte_level(*, merges: int = 120, size: int = 0, template: str = CHATML, eos: str = "<|im_end|>") -> Tokenizer:
-    """GPT-2's scheme: a token for each byte, merges learnt from a sample, and the control tokens of ChatML."""
+    """A GPT-2 vocabulary: a token for each byte, merges learnt from a sample, and the control tokens of ChatML."""
     tokenizer = Tokenizer("gpt2", template, bos="<|endoftext|>", eos=eos, adds_bos=False)
     letters = byte_letters()
     tokenizer.add(letters.values())
@@ -172,7 +172,7 @@ def byte_level(*, merges: int = 120, size: int = 0, template: str = CHATML, eos:
 def sentence_pieces(
     bos: str, eos: str, template: str, *, control: list[str], user_defined: list[str], adds_space_prefix: bool
 ) -> Tokenizer:
-    """SentencePiece's scheme: 256 byte tokens, the sample's characters, and its words with all their beginnings."""
+    """A SentencePiece vocabulary: 256 byte tokens, the sample's characters, its words and their prefixes."""
     tokenizer = Tokenizer("llama", template, bos=bos, eos=eos, adds_bos=True, adds_space_prefix=adds_space_prefix)
     tokenizer.add(["<unk>"], TokenType.UNKNOWN)
     tokenizer.add([bos, eos, *control], TokenType.CONTROL)
@@ -186,14 +186,14 @@ def sentence_pieces(
 
 
 def byte_letters() -> dict[int, str]:
-    """The printable stand-in that GPT-2's vocabulary has for each byte."""
+    """The printable character that represents each byte in GPT-2's vocabulary."""
     printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
     others = [byte for byte in range(256) if byte not in printable]
     return {byte: chr(byte) for byte in printable} | {byte: chr(256 + place) for place, byte in enumerate(others)}
 
 
 def learn_merges(text: str, letters: dict[int, str], count: int) -> list[str]:
-    """Byte pair encoding: `count` times, join the most frequent pair of neighbours within words."""
+    """Byte pair encoding: merges the most frequent pair of neighbours within words, `count` times."""
     words = Counter(f" {word}" for word in text.split())
     spelled = {word: [letters[byte] for byte in word.encode()] for word in words}
     merges: list[str] = []
@@ -267,7 +267,7 @@ def write_tokenizer(writer: GGUFWriter, tokenizer: Tokenizer) -> None:
 def random_weights(
     shape: Shape, vocabulary: int, random: np.random.Generator
 ) -> Iterable[tuple[str, npt.NDArray[np.float64]]]:
-    """Weights that keep each layer's output near unit variance, the logits' deviation near LOGIT_SPREAD."""
+    """Weights that keep each layer's output near unit variance and the logits' deviation near LOGIT_SPREAD."""
     width, queries = shape.width, shape.heads * shape.head_width
     keys = shape.key_value_heads * shape.head_width
 

@@ -1,4 +1,4 @@
-"""The endpoint in a process of its own, less patient than `oruel serve`. Run as a module, it is that process."""
+"""The endpoint in its own process, with shorter timeouts than `oruel serve`. Run as a module, it is that process."""
 
 import subprocess
 import sys
@@ -17,10 +17,10 @@ from tests.server import RunningServer, wait_for_url
 ROOT = Path(__file__).parent.parent
 
 
-def start(model: Path, *, grace: float = 10, silence: float = 30) -> subprocess.Popen[str]:
-    """In a session of its own, as from a terminal of its own."""
+def start_server(model: Path, *, grace: float = 10, watchdog: float = 30) -> subprocess.Popen[str]:
+    """Starts the server in its own session, as a terminal would."""
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.impatient_server", str(model), str(grace), str(silence)],
+        [sys.executable, "-m", "tests.impatient_server", str(model), str(grace), str(watchdog)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -31,7 +31,7 @@ def start(model: Path, *, grace: float = 10, silence: float = 30) -> subprocess.
 
 
 @contextmanager
-def ended(process: subprocess.Popen[str]) -> Iterator[subprocess.Popen[str]]:
+def killed_at_exit(process: subprocess.Popen[str]) -> Iterator[subprocess.Popen[str]]:
     assert process.stdout
     try:
         yield process
@@ -42,9 +42,9 @@ def ended(process: subprocess.Popen[str]) -> Iterator[subprocess.Popen[str]]:
 
 
 @contextmanager
-def impatient_server(model: Path, *, grace: float = 10, silence: float = 30) -> Iterator[RunningServer]:
+def impatient_server(model: Path, *, grace: float = 10, watchdog: float = 30) -> Iterator[RunningServer]:
     lines: list[str] = []
-    with ended(start(model, grace=grace, silence=silence)) as process:
+    with killed_at_exit(start_server(model, grace=grace, watchdog=watchdog)) as process:
         url = wait_for_url(process, lines)
         reader = threading.Thread(target=lambda: lines.extend(process.stdout or []), daemon=True)
         reader.start()
@@ -54,9 +54,9 @@ def impatient_server(model: Path, *, grace: float = 10, silence: float = 30) -> 
 
 
 if __name__ == "__main__":
-    model, grace, silence = sys.argv[1:]
+    model, grace, watchdog = sys.argv[1:]
     settings = Settings(model=model, port=0, threads=1, parallel=10)
     logs.configure("json")
-    alone = CatalogModel(Path(model).stem, (Deployment("engine", EmbeddedSource(model)),))
-    patience = ServerTimeouts(grace=float(grace), silence=float(silence))
-    app.serve(settings, [alone], {model: Path(model)}, banner.show, patience)
+    only_model = CatalogModel(Path(model).stem, (Deployment("engine", EmbeddedSource(model)),))
+    timeouts = ServerTimeouts(grace=float(grace), watchdog=float(watchdog))
+    app.serve(settings, [only_model], {model: Path(model)}, banner.print_banner, timeouts)

@@ -1,4 +1,4 @@
-"""Random schemas, each with a document that fits it, known from how the schema was made and not from our code."""
+"""Random schemas, each with an instance that follows from how the schema was built, without the code under test."""
 
 import json
 import random
@@ -40,10 +40,10 @@ Schema = dict[str, Any]
 
 def random_schema(chance: random.Random, depth: int = 0) -> tuple[Schema, Any]:
     kind = chance.choice(KINDS if depth > 2 else KINDS + 2 * NESTED)
-    return simple(kind, chance) if kind in KINDS else nested(kind, chance, depth)
+    return leaf_schema(kind, chance) if kind in KINDS else nested_schema(kind, chance, depth)
 
 
-def simple(kind: str, chance: random.Random) -> tuple[Schema, Any]:
+def leaf_schema(kind: str, chance: random.Random) -> tuple[Schema, Any]:
     low = chance.choice([0, 0, 1, 5])
     match kind:
         case "string":
@@ -71,7 +71,7 @@ def simple(kind: str, chance: random.Random) -> tuple[Schema, Any]:
             return chance.choice(FIXED)
 
 
-def nested(kind: str, chance: random.Random, depth: int) -> tuple[Schema, Any]:
+def nested_schema(kind: str, chance: random.Random, depth: int) -> tuple[Schema, Any]:
     match kind:
         case "object":
             return random_object(chance, depth)
@@ -98,7 +98,7 @@ def nested(kind: str, chance: random.Random, depth: int) -> tuple[Schema, Any]:
 
 
 def random_object(chance: random.Random, depth: int = 0) -> tuple[Schema, Any]:
-    # No name is required here and optional there: what is as short as can be depends on the place then.
+    # Names are unique, so that none is required in one place and optional in another.
     names = [f"{word}{chance.randrange(10**6)}" for word in chance.sample(WORDS, chance.randint(0, 4))]
     members = {name: random_schema(chance, depth + 1) for name in names}
     required = [name for name in names if chance.random() < 0.6]
@@ -112,18 +112,18 @@ def random_object(chance: random.Random, depth: int = 0) -> tuple[Schema, Any]:
 
 
 def random_document_schema(chance: random.Random) -> tuple[Schema, Any]:
-    """References are to the top, so that is where definitions have to be."""
+    """A schema whose definitions are at the top level, where its references point."""
     schema, example = random_object(chance)
     definitions: Schema = {}
-    return with_definitions(schema, definitions) | ({"$defs": definitions} if definitions else {}), example
+    return hoist_definitions(schema, definitions) | ({"$defs": definitions} if definitions else {}), example
 
 
-def with_definitions(schema: Any, found: Schema) -> Any:
+def hoist_definitions(schema: Any, found: Schema) -> Any:
     if isinstance(schema, list):
-        return [with_definitions(one, found) for one in schema]
+        return [hoist_definitions(item, found) for item in schema]
     if not isinstance(schema, dict):
         return schema
     if isinstance(schema.get("$defs"), dict):
         found |= schema["$defs"]
         schema = {key: value for key, value in schema.items() if key != "$defs"}
-    return {key: with_definitions(value, found) for key, value in schema.items()}
+    return {key: hoist_definitions(value, found) for key, value in schema.items()}

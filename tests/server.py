@@ -1,4 +1,4 @@
-"""A real `oruel serve` in a process of its own, on a free port of the loopback."""
+"""Runs `oruel serve` as a process on a free loopback port."""
 
 import os
 import re
@@ -14,7 +14,7 @@ START_SECONDS = 60
 
 @dataclass
 class RunningServer:
-    """`lines` grows with what the server prints, log included."""
+    """`lines` grows with the output of the server, including its log."""
 
     process: subprocess.Popen[str]
     url: str
@@ -41,7 +41,7 @@ def oruel_serve(*flags: str, environment: Mapping[str, str] | None = None) -> It
     assert process.stdout
     try:
         url = wait_for_url(process, lines)
-        # Read on, so that the server never blocks on a full pipe.
+        # Keep reading, so that the server never blocks on a full pipe.
         reader = threading.Thread(target=lambda: lines.extend(process.stdout or []), daemon=True)
         reader.start()
         yield RunningServer(process, url, lines)

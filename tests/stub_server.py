@@ -1,4 +1,4 @@
-"""A server on the loopback that answers each chat request with scripted bytes, however wrong they are."""
+"""A loopback server that answers each chat request with scripted bytes, valid or not."""
 
 import asyncio
 import json
@@ -12,7 +12,7 @@ DONE = b"data: [DONE]\n\n"
 HANG = 3600.0
 
 Part = bytes | float | None
-"""Bytes are sent, numbers slept, None resets the connection."""
+"""Bytes are sent, a number sleeps for so many seconds, None resets the connection."""
 
 
 def event(value: Any) -> bytes:
@@ -40,8 +40,8 @@ def status(code: int, body: str, kind: str = "application/json") -> list[Part]:
 
 @dataclass
 class Stub:
-    """`script` is what the next requests are answered with; `heads` and `bodies` what they asked; `left` how many
-    clients left.
+    """`script` is the answer to the next requests. `heads` and `bodies` record the requests, and `left` counts the
+    clients that disconnected.
     """
 
     port: int = 0

@@ -1,4 +1,4 @@
-"""The shape of the house: imports run one way, C and the environment have one place each, files stay small."""
+"""The architecture: imports run in one direction, one module each uses C and the environment, and files stay small."""
 
 import ast
 import re
@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "src" / "oruel"
 
-# A folder may import from itself and from those behind it; the design's way of a request, in order.
+# A folder may import from itself and from the folders after it. The order is the path of a request.
 ORDER = [
     "cli",
     "app",
@@ -29,19 +29,19 @@ ORDER = [
     "sampling",
     "llama",
 ]
-FREE = {"__version__", "types", "errors", "contract", "announcement"}
+FREE = {"__version__", "types", "errors", "contract", "announcement", "addresses"}
 MAX_LINES = 400
 MAX_FUNCTION_LINES = 50
 
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 
-def place(path: Path) -> str:
-    """The folder of a module, or the name of a top-level one."""
+def folder_of(path: Path) -> str:
+    """The folder of a module, or the name of a top-level module."""
     return path.relative_to(PACKAGE).with_suffix("").parts[0]
 
 
-def imported(path: Path) -> Iterator[str]:
+def imported_names(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -51,28 +51,32 @@ def imported(path: Path) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def oruel_places(path: Path) -> set[str]:
-    return {name.split(".")[1] for name in imported(path) if name.startswith("oruel.") and len(name.split(".")) > 1}
+def imported_folders(path: Path) -> set[str]:
+    return {
+        name.split(".")[1] for name in imported_names(path) if name.startswith("oruel.") and len(name.split(".")) > 1
+    }
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_imports_run_only_along_the_way_of_a_request(path: Path) -> None:
-    here = place(path)
-    for there in oruel_places(path) - FREE - {here}:
+def test_imports_follow_the_path_of_a_request(path: Path) -> None:
+    here = folder_of(path)
+    for there in imported_folders(path) - FREE - {here}:
         if there == "config":
-            assert here in {"app", "fleet", "cli", "__main__"}, f"{here} reads settings; app and cli alone do"
+            assert here in {"app", "fleet", "cli", "__main__"}, (
+                f"{here} imports the settings; only app, fleet and cli may"
+            )
         elif there == "models":
-            assert here in {"cli", "app"}, "only the command line and the app know of the bundled model"
+            assert here in {"cli", "app"}, f"{here} imports the bundled model; only cli and app may"
         elif here != "__main__":
-            assert here in ORDER, f"{here} may import nothing but {sorted(FREE)}, and imports {there}"
-            assert ORDER.index(here) < ORDER.index(there), f"{here} imports {there}, against the direction"
+            assert here in ORDER, f"{here} imports {there}, but may import only {sorted(FREE)}"
+            assert ORDER.index(here) < ORDER.index(there), f"{here} imports {there}, against the order"
 
 
-def test_only_llama_touches_c() -> None:
+def test_only_llama_uses_c() -> None:
     offenders = [
         path
         for path in SOURCES
-        if place(path) != "llama" and {"cffi", "ctypes"} & {n.split(".")[0] for n in imported(path)}
+        if folder_of(path) != "llama" and {"cffi", "ctypes"} & {n.split(".")[0] for n in imported_names(path)}
     ]
     assert offenders == []
 
@@ -98,20 +102,20 @@ def test_only_config_reads_the_environment() -> None:
 def test_files_and_functions_stay_small() -> None:
     for path in SOURCES:
         text = path.read_text()
-        assert len(text.splitlines()) <= MAX_LINES, f"{path} is more than one noun"
+        assert len(text.splitlines()) <= MAX_LINES, f"{path} has more than {MAX_LINES} lines"
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 lines = (node.end_lineno or node.lineno) - node.lineno + 1
                 assert lines <= MAX_FUNCTION_LINES, f"{path}: {node.name} has {lines} lines"
 
 
-def test_every_module_states_its_contract() -> None:
+def test_every_module_has_a_docstring() -> None:
     for path in SOURCES:
         tree = ast.parse(path.read_text())
         assert not tree.body or ast.get_docstring(tree), f"{path} has no docstring"
 
 
-def test_the_readme_tree_is_what_is_on_disk() -> None:
+def test_the_readme_tree_matches_the_package() -> None:
     readme = (ROOT / "README.md").read_text()
     listed = set(re.findall(r"^  ([a-z_]+(?:\.py|/)) ", readme, flags=re.MULTILINE))
     on_disk = {

@@ -1,4 +1,4 @@
-"""Settings: where they come from, which source wins, and what is refused."""
+"""Settings: their sources, which source overrides which, and what is refused."""
 
 import dataclasses
 import tempfile
@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oruel.config import SETTINGS, Settings, environment_for_engine, load
+from oruel.config import SETTINGS, Settings, environment_for_engine, load_settings
 from oruel.errors import ConfigError
 
-KEY = "a-key-that-nobody-may-see"
+KEY = "a-key-that-no-one-may-see"
 
 
-def loaded(
+def settings_from(
     directory: Path,
     flags: Mapping[str, object] | None = None,
     environ: Mapping[str, str] | None = None,
@@ -23,17 +23,17 @@ def loaded(
 ) -> Settings:
     if toml is not None:
         (directory / "oruel.toml").write_text(toml, encoding="utf-8")
-    return load(flags or {}, environ or {}, directory)
+    return load_settings(flags or {}, environ or {}, directory)
 
 
 def refusal(directory: Path, **sources: object) -> str:
     with pytest.raises(ConfigError) as refused:
-        loaded(directory, **sources)  # type: ignore[arg-type]  # the sources as `loaded` takes them
+        settings_from(directory, **sources)  # type: ignore[arg-type]  # the arguments of `settings_from`
     return refused.value.message
 
 
-def test_with_nothing_set_the_bundled_model_is_served_on_loopback_under_the_name_of_the_page(tmp_path: Path) -> None:
-    settings = loaded(tmp_path)
+def test_by_default_the_bundled_model_is_served_on_loopback(tmp_path: Path) -> None:
+    settings = settings_from(tmp_path)
     assert (settings.model, settings.aliases) == ("demo", ("llama-4-maverick",))
     assert (settings.host, settings.port, settings.gpu_layers) == ("127.0.0.1", 8000, 0)
     assert (settings.ctx, settings.kv, settings.parallel, settings.threads) == (None,) * 4
@@ -45,11 +45,11 @@ def test_with_nothing_set_the_bundled_model_is_served_on_loopback_under_the_name
     assert settings.template_kwargs == settings.allowed_hosts == ()
 
 
-def test_another_model_is_not_called_by_the_bundled_models_alias(tmp_path: Path) -> None:
-    assert loaded(tmp_path, {"model": "other.gguf"}).aliases == ()
-    assert loaded(tmp_path, {"model": "other.gguf", "alias": ["one", "two"]}).aliases == ("one", "two")
-    assert loaded(tmp_path, {"alias": []}).aliases == ()
-    assert loaded(tmp_path, environ={"ORUEL_ALIAS": ""}).aliases == ()
+def test_another_model_does_not_get_the_alias_of_the_bundled_model(tmp_path: Path) -> None:
+    assert settings_from(tmp_path, {"model": "other.gguf"}).aliases == ()
+    assert settings_from(tmp_path, {"model": "other.gguf", "alias": ["one", "two"]}).aliases == ("one", "two")
+    assert settings_from(tmp_path, {"alias": []}).aliases == ()
+    assert settings_from(tmp_path, environ={"ORUEL_ALIAS": ""}).aliases == ()
 
 
 INTEGERS = {"port": 8000, "max_waiting": 256, "gpu_layers": 0}
@@ -57,11 +57,11 @@ some_integers = st.fixed_dictionaries({}, optional={name: st.integers(1, 200) fo
 
 
 @given(flags=some_integers, variables=some_integers, keys=some_integers)
-def test_flags_win_over_variables_and_variables_over_the_file_and_the_file_over_defaults(
+def test_flags_override_variables_over_the_file_over_defaults(
     flags: dict[str, int], variables: dict[str, int], keys: dict[str, int]
 ) -> None:
     with tempfile.TemporaryDirectory() as directory:
-        settings = loaded(
+        settings = settings_from(
             Path(directory),
             {name: str(value) for name, value in flags.items()},
             {f"ORUEL_{name.upper()}": str(value) for name, value in variables.items()},
@@ -82,10 +82,10 @@ def test_every_setting_can_be_given_in_each_of_the_three_ways(tmp_path: Path) ->
         "preparation_seconds": "3",
         "max_connections": "100", "max_connections_per_address": "50",
     }  # fmt: skip
-    instead = {"catalog": "c.toml"}
-    assert given.keys() | instead == SETTINGS.keys() == {field.name for field in dataclasses.fields(Settings)}
+    exclusive = {"catalog": "c.toml"}
+    assert given.keys() | exclusive == SETTINGS.keys() == {field.name for field in dataclasses.fields(Settings)}
     from_flags = in_three_ways(tmp_path, given)
-    assert in_three_ways(tmp_path, instead).catalog == "c.toml"
+    assert in_three_ways(tmp_path, exclusive).catalog == "c.toml"
     assert from_flags.allowed_hosts == ("a.example", "b.example")
     assert (from_flags.ctx, from_flags.open, from_flags.template_kwargs) == (64, True, ("think",))
     assert (from_flags.queue_seconds, from_flags.first_token_seconds, from_flags.total_seconds) == (0.5, 20, 300.25)
@@ -94,14 +94,16 @@ def test_every_setting_can_be_given_in_each_of_the_three_ways(tmp_path: Path) ->
 def in_three_ways(directory: Path, given: dict[str, str]) -> Settings:
     toml = "".join(f"{name} = {in_toml(name, text)}\n" for name, text in given.items())
     (directory / "empty").mkdir(exist_ok=True)
-    from_flags = loaded(directory / "empty", flags=given)
-    from_variables = loaded(directory / "empty", environ={SETTINGS[name].variable: given[name] for name in given})
-    assert from_flags == from_variables == loaded(directory, toml=toml)
+    from_flags = settings_from(directory / "empty", flags=given)
+    from_variables = settings_from(
+        directory / "empty", environ={SETTINGS[name].variable: given[name] for name in given}
+    )
+    assert from_flags == from_variables == settings_from(directory, toml=toml)
     return from_flags
 
 
 @pytest.mark.parametrize("flags", [{"model": "demo"}, {"alias": "x"}])
-def test_what_a_catalog_says_is_not_said_beside_it(flags: dict[str, str], tmp_path: Path) -> None:
+def test_model_and_alias_conflict_with_a_catalog(flags: dict[str, str], tmp_path: Path) -> None:
     (name,) = flags
     assert f"--{name} and --catalog" in refusal(tmp_path, flags={"catalog": "c.toml", **flags})
     assert f"--{name} and --catalog" in refusal(
@@ -116,33 +118,36 @@ def in_toml(name: str, text: str) -> str:
     return text if text[0].isdigit() or text == "true" else f'"{text}"'
 
 
-def test_the_variable_for_the_library_is_libllama(tmp_path: Path) -> None:
-    assert loaded(tmp_path, environ={"LIBLLAMA": "/x.so"}).libllama == "/x.so"
+def test_the_variable_of_the_library_is_libllama(tmp_path: Path) -> None:
+    assert settings_from(tmp_path, environ={"LIBLLAMA": "/x.so"}).libllama == "/x.so"
     assert "Did you mean LIBLLAMA?" in refusal(tmp_path, environ={"ORUEL_LIBLLAMA": "/x.so"})
 
 
-def test_the_file_may_be_named_by_a_flag_or_a_variable(tmp_path: Path) -> None:
+def test_a_flag_or_a_variable_may_name_the_file(tmp_path: Path) -> None:
     (tmp_path / "flag.toml").write_text("port = 1")
     (tmp_path / "variable.toml").write_text("port = 2")
     (tmp_path / "oruel.toml").write_text("port = 3")
     variable = {"ORUEL_CONFIG": "variable.toml"}
-    assert loaded(tmp_path, {"config": str(tmp_path / "flag.toml")}, variable).port == 1
-    assert loaded(tmp_path, {}, variable).port == 2
-    assert loaded(tmp_path).port == 3
+    assert settings_from(tmp_path, {"config": str(tmp_path / "flag.toml")}, variable).port == 1
+    assert settings_from(tmp_path, {}, variable).port == 2
+    assert settings_from(tmp_path).port == 3
 
 
 @pytest.mark.parametrize(
-    ("sources", "said"),
+    ("sources", "message"),
     [
         ({"flags": {"config": "absent.toml"}}, "absent.toml can't be read: No such file"),
         ({"environ": {"ORUEL_CONFIG": "absent.toml"}}, "absent.toml can't be read"),
         ({"toml": "port ="}, "is not valid TOML"),
-        ({"toml": "prot = 1"}, 'The key "prot" in'),
+        ({"toml": "prot = 1"}, 'Unknown key "prot" in'),
         ({"toml": "prot = 1"}, "Did you mean port?"),
         ({"toml": "gpu-layers = 1"}, "Did you mean gpu_layers?"),
-        ({"toml": "[server]\nport = 1"}, 'The key "server" in'),
-        ({"environ": {"ORUEL_CXT": "1"}}, "The variable ORUEL_CXT is no setting. Did you mean ORUEL_CTX?"),
-        ({"environ": {"ORUEL_QQQQ": "1"}}, "There are: ORUEL_MODEL, "),
+        ({"toml": "[server]\nport = 1"}, 'Unknown key "server" in'),
+        (
+            {"environ": {"ORUEL_CXT": "1"}},
+            "Unknown variable ORUEL_CXT: no setting has that name. Did you mean ORUEL_CTX?",
+        ),
+        ({"environ": {"ORUEL_QQQQ": "1"}}, "The settings are: ORUEL_MODEL, "),
         ({"flags": {"kv": "many"}}, '--kv must be an integer from 1 to 1073741824, but is the string "many".'),
         ({"environ": {"ORUEL_KV": "0"}}, "The variable ORUEL_KV must be an integer from 1"),
         ({"environ": {"ORUEL_KV": ""}}, 'ORUEL_KV must be an integer from 1 to 1073741824, but is the string "".'),
@@ -169,11 +174,13 @@ def test_the_file_may_be_named_by_a_flag_or_a_variable(tmp_path: Path) -> None:
         ({"environ": {"ORUEL_CTX": "200"}, "toml": "kv = 100"}, "Set kv to at least 200"),
     ],
 )
-def test_what_is_wrong_is_refused_with_its_source(tmp_path: Path, sources: dict[str, object], said: str) -> None:
-    assert said in refusal(tmp_path, **sources)
+def test_an_invalid_setting_is_refused_with_its_source(
+    tmp_path: Path, sources: dict[str, object], message: str
+) -> None:
+    assert message in refusal(tmp_path, **sources)
 
 
-def test_a_wrong_value_is_refused_even_where_a_better_source_overrides_it(tmp_path: Path) -> None:
+def test_an_invalid_value_is_refused_even_if_another_source_overrides_it(tmp_path: Path) -> None:
     assert "The key port in" in refusal(tmp_path, flags={"port": "1"}, toml="port = 70000")
 
 
@@ -182,45 +189,45 @@ def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
     assert "is not valid TOML" in refusal(tmp_path)
 
 
-def test_variables_of_others_are_none_of_our_business(tmp_path: Path) -> None:
-    assert loaded(tmp_path, environ={"PORT": "1", "HF_TOKEN": "x", "ORUELX": "y"}).port == 8000
+def test_variables_of_other_programs_are_ignored(tmp_path: Path) -> None:
+    assert settings_from(tmp_path, environ={"PORT": "1", "HF_TOKEN": "x", "ORUELX": "y"}).port == 8000
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.2", "example.org", "127.1", "localhost.evil.example"])
-def test_an_address_that_others_can_reach_needs_a_key_or_open(tmp_path: Path, host: str) -> None:
-    said = refusal(tmp_path, flags={"host": host})
-    assert host in said
-    assert "ORUEL_API_KEY" in said
-    assert "--open" in said
-    assert loaded(tmp_path, {"host": host, "api_key": KEY}).host == host
-    assert loaded(tmp_path, {"host": host, "open": True}).host == host
+def test_an_address_that_other_machines_can_reach_needs_a_key_or_open(tmp_path: Path, host: str) -> None:
+    message = refusal(tmp_path, flags={"host": host})
+    assert host in message
+    assert "ORUEL_API_KEY" in message
+    assert "--open" in message
+    assert settings_from(tmp_path, {"host": host, "api_key": KEY}).host == host
+    assert settings_from(tmp_path, {"host": host, "open": True}).host == host
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.10", "::1", "localhost", "LocalHost"])
-def test_loopback_needs_no_key(tmp_path: Path, host: str) -> None:
-    assert loaded(tmp_path, {"host": host}).api_key is None
+def test_a_loopback_address_needs_no_key(tmp_path: Path, host: str) -> None:
+    assert settings_from(tmp_path, {"host": host}).api_key is None
 
 
 def test_only_a_hash_of_the_key_is_kept(tmp_path: Path) -> None:
-    settings = loaded(tmp_path, environ={"ORUEL_API_KEY": KEY})
+    settings = settings_from(tmp_path, environ={"ORUEL_API_KEY": KEY})
     assert settings.api_key is not None
     # sha256sum of the key
-    assert settings.api_key.sha256.hex() == "ede6773cf39d0c46cea90ee2cbe3f4d28862c93aebb2ac983b7dbd5d5367f1f6"
+    assert settings.api_key.sha256.hex() == "ffc81de1fe96dda8668743fc898f9cbc51d0a5b2ea7738723a5dbbda39e33905"
     assert KEY not in repr(settings)
     assert "sha256" not in repr(settings)
     assert KEY not in str(dataclasses.asdict(settings))
 
 
 @pytest.mark.parametrize("toml", [f'api_key = "{KEY} "', "api_key = 123123123", f'api_key = ["{KEY}"]', 'api_key = ""'])
-def test_a_key_that_can_not_be_is_refused_without_repeating_it(tmp_path: Path, toml: str) -> None:
-    said = refusal(tmp_path, toml=toml)
-    assert "The key api_key in" in said
-    assert "printable ASCII" in said
-    assert KEY not in said
-    assert "123123123" not in said
+def test_an_invalid_key_is_refused_without_repeating_it(tmp_path: Path, toml: str) -> None:
+    message = refusal(tmp_path, toml=toml)
+    assert "The key api_key in" in message
+    assert "printable ASCII" in message
+    assert KEY not in message
+    assert "123123123" not in message
 
 
-def test_the_engine_gets_what_libraries_read_and_no_key() -> None:
+def test_the_engine_gets_the_variables_of_its_libraries_but_no_key() -> None:
     needed = {"PATH": "/bin", "LD_PRELOAD": "x.so", "CUDA_VISIBLE_DEVICES": "1", "GGML_CUDA_P2P": "1", "LC_ALL": "C"}
     needed |= {"GOMP_SPINCOUNT": "0", "OMP_NUM_THREADS": "2", "PYTHONPATH": "src", "HSA_OVERRIDE_GFX_VERSION": "10.3.0"}
     keys = dict.fromkeys(("ORUEL_API_KEY", "OPENAI_API_KEY", "VLLM_KEY", "LLAMA_API_KEY", "AWS_SESSION_TOKEN"), KEY)

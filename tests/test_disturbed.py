@@ -1,4 +1,4 @@
-"""The endpoint when it is disturbed: engines that die or hang, signals, and an API process that is killed."""
+"""The endpoint under disturbance: engines that die or hang, signals, and a killed API process."""
 
 import asyncio
 import json
@@ -14,9 +14,9 @@ import httpx2
 import pytest
 
 from tests.gguf_models import llama_model
-from tests.impatient_server import ended, impatient_server, start
+from tests.impatient_server import impatient_server, killed_at_exit, start_server
 from tests.server import RunningServer
-from tests.test_serve import PATIENCE_SECONDS, ask, chat, endless, engine_of, eventually
+from tests.test_serve import TIMEOUT_SECONDS, ask, chat, endless, engine_of, eventually
 
 pytestmark = pytest.mark.model
 
@@ -30,7 +30,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(model: Path) -> Iterator[RunningServer]:
-    with impatient_server(model, silence=3) as running:
+    with impatient_server(model, watchdog=3) as running:
         yield running
 
 
@@ -46,7 +46,7 @@ def is_healthy(server: RunningServer) -> bool:
 
 
 def refuses(server: RunningServer) -> bool:
-    """Whether a new connection is turned away."""
+    """Whether the server refuses a new connection."""
     try:
         socket.create_connection(("127.0.0.1", port_of(server)), timeout=5).close()
     except OSError:
@@ -59,7 +59,7 @@ def port_of(server: RunningServer) -> int:
 
 
 async def read_stream(server: RunningServer, started: asyncio.Event, **parameters: Any) -> list[str]:
-    """Its events; `started` is set with the first that has text."""
+    """Returns the events of a stream. Sets `started` at the first event with text."""
     body = endless(stream=True, **parameters)
     async with (
         httpx2.AsyncClient(timeout=60) as client,
@@ -81,13 +81,13 @@ async def read_whole(server: RunningServer, **parameters: Any) -> httpx2.Respons
 
 
 def streams_around(server: RunningServer, disturb: Callable[[], object], count: int = STREAMS) -> list[list[str]]:
-    """The events of so many streams, all of them under way when they are disturbed."""
+    """Returns the events of `count` streams, all of which have started when `disturb` is called."""
 
     async def scenario() -> list[list[str]]:
         started = [asyncio.Event() for _ in range(count)]
         async with asyncio.TaskGroup() as group:
             reading = [group.create_task(read_stream(server, event)) for event in started]
-            async with asyncio.timeout(PATIENCE_SECONDS):
+            async with asyncio.timeout(TIMEOUT_SECONDS):
                 for event in started:
                     await event.wait()
             disturb()
@@ -103,7 +103,7 @@ def assert_cut(events: list[str]) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
-def test_ten_streams_on_an_engine_that_dies_or_hangs_are_told_so_and_the_next_request_is_answered(
+def test_streams_of_an_engine_that_dies_or_hangs_end_with_an_error(
     server: RunningServer, number: signal.Signals
 ) -> None:
     restarts = health(server)["restarts"]
@@ -114,7 +114,7 @@ def test_ten_streams_on_an_engine_that_dies_or_hangs_are_told_so_and_the_next_re
     assert ask(server, chat(max_tokens=3))["usage"]["completion_tokens"] <= 3
 
 
-def test_a_request_that_has_no_text_yet_gets_a_503_when_the_engine_dies(server: RunningServer) -> None:
+def test_a_request_without_text_gets_a_503_when_the_engine_dies(server: RunningServer) -> None:
     async def scenario() -> httpx2.Response:
         engine = engine_of(server)
         os.kill(engine, signal.SIGSTOP)
@@ -129,14 +129,14 @@ def test_a_request_that_has_no_text_yet_gets_a_503_when_the_engine_dies(server: 
     eventually(lambda: is_healthy(server), "another engine")
 
 
-def test_an_idle_engine_is_not_taken_for_a_hung_one(server: RunningServer) -> None:
+def test_an_idle_engine_does_not_count_as_hung(server: RunningServer) -> None:
     ask(server, chat(max_tokens=1))
     engine = engine_of(server)
     asyncio.run(asyncio.sleep(5))
     assert engine_of(server) == engine
 
 
-def test_an_engine_that_cannot_come_back_is_tried_again_and_again_and_health_tells(model: Path, tmp_path: Path) -> None:
+def test_an_engine_that_cannot_restart_is_retried_and_health_reports_it(model: Path, tmp_path: Path) -> None:
     path = tmp_path / "model.gguf"
     path.hardlink_to(model)
     with impatient_server(path) as server:
@@ -144,21 +144,21 @@ def test_an_engine_that_cannot_come_back_is_tried_again_and_again_and_health_tel
         away = path.rename(tmp_path / "away.gguf")
         os.kill(engine_of(server), signal.SIGKILL)
         eventually(lambda: health(server)["restarts"] >= 2, "two attempts")
-        told = health(server)
-        assert told["status"] in {"failed", "starting"}
-        assert "times in a row" in told["detail"]
-        assert str(tmp_path) not in told["detail"]
+        reported = health(server)
+        assert reported["status"] in {"failed", "starting"}
+        assert "times in a row" in reported["detail"]
+        assert str(tmp_path) not in reported["detail"]
         refused = httpx2.post(f"{server.base_url}/chat/completions", json=chat() | {"model": "model"})
         assert (refused.status_code, refused.json()["error"]["code"]) == (503, "engine_failed")
         assert int(refused.headers["retry-after"]) >= 1
         assert httpx2.get(f"{server.base_url}/models").status_code == 200
         away.rename(path)
-        eventually(lambda: is_healthy(server), "an engine once the model is back")
+        eventually(lambda: is_healthy(server), "a restart once the model is back")
         assert ask(server, chat(max_tokens=2) | {"model": "model"})["choices"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_running_requests_finish_after_a_signal_and_new_ones_are_refused(model: Path, number: signal.Signals) -> None:
+def test_after_a_signal_running_requests_finish_and_new_ones_are_refused(model: Path, number: signal.Signals) -> None:
     with impatient_server(model, grace=60) as server:
         engine = engine_of(server)
 
@@ -179,10 +179,10 @@ def test_running_requests_finish_after_a_signal_and_new_ones_are_refused(model: 
 
 
 def assert_stopped(server: RunningServer, engine: int) -> None:
-    assert server.process.wait(PATIENCE_SECONDS) == 0
+    assert server.process.wait(TIMEOUT_SECONDS) == 0
     eventually(lambda: "oruel: stopped\n" in server.lines, "the last line")
-    said = [line for line in server.lines if not line.startswith("{")]
-    assert said[-1] == "oruel: stopped\n"
+    output = [line for line in server.lines if not line.startswith("{")]
+    assert output[-1] == "oruel: stopped\n"
     assert "Traceback" not in "".join(server.lines)
     assert not is_alive(engine)
 
@@ -195,12 +195,12 @@ def is_alive(process: int) -> bool:
     return state != "Z"
 
 
-def test_what_outlives_the_grace_is_cut_with_an_error(model: Path) -> None:
+def test_a_stream_that_exceeds_the_grace_ends_with_an_error(model: Path) -> None:
     with impatient_server(model, grace=1) as server:
         engine = engine_of(server)
 
         def stop() -> None:
-            # A stopped engine never finishes, and its watchdog is more patient than the server is here.
+            # A stopped engine never finishes, and its watchdog waits longer than the grace.
             os.kill(engine, signal.SIGSTOP)
             server.process.terminate()
 
@@ -209,7 +209,7 @@ def test_what_outlives_the_grace_is_cut_with_an_error(model: Path) -> None:
         assert_stopped(server, engine)
 
 
-def test_an_unstreamed_answer_that_outlives_the_grace_is_a_503(model: Path) -> None:
+def test_an_unstreamed_answer_that_exceeds_the_grace_is_a_503(model: Path) -> None:
     with impatient_server(model, grace=1) as server:
         engine = engine_of(server)
 
@@ -225,7 +225,7 @@ def test_an_unstreamed_answer_that_outlives_the_grace_is_a_503(model: Path) -> N
         assert_stopped(server, engine)
 
 
-def test_a_client_that_never_sends_its_whole_body_does_not_keep_the_server(model: Path) -> None:
+def test_a_client_with_an_unfinished_body_does_not_delay_shutdown(model: Path) -> None:
     with impatient_server(model, grace=0.5) as server:
         engine = engine_of(server)
         with socket.create_connection(("127.0.0.1", port_of(server))) as connection:
@@ -236,7 +236,7 @@ def test_a_client_that_never_sends_its_whole_body_does_not_keep_the_server(model
             assert_stopped(server, engine)
 
 
-def test_a_second_signal_ends_the_server_at_once(model: Path) -> None:
+def test_a_second_signal_stops_the_server_at_once(model: Path) -> None:
     with impatient_server(model, grace=600) as server:
         engine = engine_of(server)
 
@@ -255,18 +255,18 @@ def test_a_second_signal_ends_the_server_at_once(model: Path) -> None:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         while not condition():
             await asyncio.sleep(0.02)
 
 
 def loading_engine(process: subprocess.Popen[str]) -> int:
-    """The server's engine, as soon as there is one."""
+    """The process id of the server's engine, as soon as it runs."""
     found: list[int] = []
 
     def look() -> bool:
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        # Until then it is the server's own image, and stopping it would stop the server.
+        # Before its exec, the child still runs the server's image, and stopping it would stop the server.
         found[:] = [int(child) for child in children if b"oruel.engine" in Path(f"/proc/{child}/cmdline").read_bytes()]
         return bool(found)
 
@@ -275,13 +275,13 @@ def loading_engine(process: subprocess.Popen[str]) -> int:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_while_the_model_is_loading_ends_the_server_quietly(model: Path, number: signal.Signals) -> None:
-    with ended(start(model)) as process:
+def test_a_signal_during_loading_stops_the_server_quietly(model: Path, number: signal.Signals) -> None:
+    with killed_at_exit(start_server(model)) as process:
         engine = loading_engine(process)
         os.kill(engine, signal.SIGSTOP)
-        # To the whole group, as a Ctrl-C goes.
+        # To the whole process group, as a Ctrl-C.
         os.killpg(process.pid, number)
-        assert process.wait(PATIENCE_SECONDS) == 0
+        assert process.wait(TIMEOUT_SECONDS) == 0
         assert process.stdout
         assert process.stdout.read() == "oruel: stopped\n"
         assert not is_alive(engine)
@@ -303,8 +303,8 @@ def test_a_killed_server_leaves_no_engine_behind(model: Path) -> None:
         assert "Traceback" not in "".join(server.lines)
 
 
-def test_a_server_killed_while_the_model_is_loading_leaves_no_engine_behind(model: Path) -> None:
-    with ended(start(model)) as process:
+def test_a_server_killed_during_loading_leaves_no_engine_behind(model: Path) -> None:
+    with killed_at_exit(start_server(model)) as process:
         engine = loading_engine(process)
         process.kill()
         eventually(lambda: not is_alive(engine), "the engine's end")

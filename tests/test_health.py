@@ -1,4 +1,4 @@
-"""/health of several models: well while one of them can be asked, and it says which can't."""
+"""/health with several models: healthy while one of them is available, and it names the others."""
 
 from oruel.app import health
 from oruel.fleet import RunningModel
@@ -20,12 +20,12 @@ def model(name: str) -> RunningModel:
 
 def fail(route: Route) -> None:
     for now in range(TOLERATED):
-        use = route.use(float(2**31 + now))
-        use.fail(float(2**31 + now))
-        use.end()
+        sent = route.send(float(2**31 + now))
+        route.fail(sent, float(2**31 + now))
+        route.end(sent)
 
 
-def test_one_deployment_that_can_be_asked_is_enough() -> None:
+def test_one_available_deployment_is_enough() -> None:
     only = model("a")
     fail(only.routes[0])
     state = health([only])
@@ -33,12 +33,12 @@ def test_one_deployment_that_can_be_asked_is_enough() -> None:
     assert state.deployments == {"a-1": False, "a-2": True}
 
 
-def test_one_model_without_any_is_named_and_takes_no_other_with_it() -> None:
+def test_an_unavailable_model_is_named_and_the_rest_stay_healthy() -> None:
     down, up = model("down"), model("up")
     for route in down.routes:
         fail(route)
     state = health([down, up])
-    assert (state.status, state.detail) == ("ok", "No deployment of down can be asked.")
+    assert (state.status, state.detail) == ("ok", "No deployment of down is available.")
     for route in up.routes:
         fail(route)
     assert health([down, up]).status == "failed"

@@ -1,4 +1,4 @@
-"""Kinds of JSON value: strict, named by place, and true to their own schema and words."""
+"""Kinds of JSON value: strict parsing, errors that name the path, and matching schemas and descriptions."""
 
 import json
 import math
@@ -45,7 +45,7 @@ KINDS: list[Kind] = [
 
 
 @given(json_values, st.sampled_from(KINDS))
-def test_any_value_is_taken_or_refused_with_its_place(value: object, kind: Kind) -> None:
+def test_any_value_is_accepted_or_refused_with_its_path(value: object, kind: Kind) -> None:
     try:
         kind.parse(value, "here")
         refusal = None
@@ -58,7 +58,7 @@ def test_any_value_is_taken_or_refused_with_its_place(value: object, kind: Kind)
 
 
 @given(st.floats() | st.integers(), st.floats(-5, 5), st.floats(-5, 5))
-def test_a_number_is_taken_exactly_when_it_lies_in_the_range(value: float, one: float, other: float) -> None:
+def test_a_number_is_accepted_exactly_if_it_is_in_range(value: float, one: float, other: float) -> None:
     low, high = sorted((one, other))
     if not math.isnan(value) and low <= value <= high:
         assert Number(low, high).parse(value, "x") == value
@@ -74,12 +74,12 @@ def test_a_float_without_a_fraction_is_an_integer(value: object, whole: int) -> 
 
 
 @pytest.mark.parametrize("value", [True, False, "3", 2.5, math.nan, math.inf, None, 4, -4, 10**400])
-def test_everything_else_is_not(value: object) -> None:
+def test_other_values_are_not_integers(value: object) -> None:
     with pytest.raises(InvalidParameter):
         Integer(-3, 3).parse(value, "x")
 
 
-def test_a_boolean_is_no_number() -> None:
+def test_a_boolean_is_not_a_number() -> None:
     for value in (True, False):
         with pytest.raises(InvalidParameter):
             Number(0, 2).parse(value, "x")
@@ -91,12 +91,12 @@ def test_lengths_are_in_code_points() -> None:
         String(1, 3).parse("e\u0301e\u0301", "x")
 
 
-def test_half_a_surrogate_pair_is_no_text() -> None:
+def test_a_lone_surrogate_is_not_text() -> None:
     with pytest.raises(InvalidParameter, match="surrogate"):
         String().parse("a\ud83d", "x")
 
 
-def test_an_unknown_field_is_named_with_its_path_and_the_nearest_name() -> None:
+def test_an_unknown_field_is_refused_with_its_path_and_a_suggestion() -> None:
     with pytest.raises(UnknownParameter, match='Did you mean "age"') as refused:
         Array(person).parse([{"name": "a"}, {"name": "b", "agee": 1}], "people")
     assert refused.value.param == "people[1].agee"
@@ -108,11 +108,11 @@ def test_a_required_field_says_whether_it_is_missing_or_null(value: dict[str, An
         person.parse(value, "person")
 
 
-def test_null_is_absent_for_an_optional_field() -> None:
+def test_null_counts_as_absent_for_an_optional_field() -> None:
     assert person.parse({"name": "a", "age": None}, "") == {"name": "a"}
 
 
-def test_a_tagged_union_goes_by_its_tag() -> None:
+def test_a_tagged_union_is_parsed_by_its_tag() -> None:
     assert shape.parse({"type": "dot", "x": 1}, "s") == {"type": "dot", "x": 1}
     for value, param in [({"type": "ball"}, "s.type"), ({}, "s.type"), ({"type": []}, "s.type"), ([], "s")]:
         with pytest.raises(InvalidParameter) as refused:
@@ -123,23 +123,23 @@ def test_a_tagged_union_goes_by_its_tag() -> None:
 
 
 @pytest.mark.parametrize("value", ["auto", []])
-def test_what_is_refused_takes_its_neutral_values_as_unset(value: object) -> None:
+def test_neutral_values_of_an_unsupported_field_count_as_unset(value: object) -> None:
     kind: Kind = Unsupported("never.", neutral=("auto", []))
     assert kind.parse(value, "x") is None
 
 
-def test_false_is_not_zero_among_neutral_values() -> None:
+def test_neutral_values_distinguish_false_from_zero() -> None:
     with pytest.raises(UnsupportedParameter):
         Unsupported("never.", neutral=(False,)).parse(0, "x")
 
 
 @pytest.mark.parametrize("key", ["", "-1", "+1", "01", "1.0", "1e3", " 1", "a", "١", "1234567890"])
-def test_a_token_id_is_written_in_one_way_only(key: str) -> None:
+def test_a_token_id_has_only_one_spelling(key: str) -> None:
     with pytest.raises(InvalidParameter):
         TokenMap(Number(-1, 1), 2).parse({key: 1}, "bias")
 
 
-def test_a_free_object_is_bounded_in_breadth_and_depth() -> None:
+def test_a_free_object_is_limited_in_size_and_depth() -> None:
     free = FreeObject(2, maximum_values=10, maximum_depth=4)
     assert free.parse({"a": [1, {"b": 2}]}, "x") == {"a": [1, {"b": 2}]}
     deep: list[Any] = []
@@ -151,7 +151,7 @@ def test_a_free_object_is_bounded_in_breadth_and_depth() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: type(kind).__name__)
-def test_each_kind_states_itself_in_json_and_in_words(kind: Kind) -> None:
+def test_each_kind_describes_itself_as_a_schema_and_in_words(kind: Kind) -> None:
     json.dumps(kind.schema(), allow_nan=False)
     assert str(kind)
     with pytest.raises(RequestError) as refused:
@@ -172,7 +172,7 @@ def test_a_description_is_short_whatever_the_value(value: object) -> None:
     assert len(describe(value)) < 70
 
 
-def test_a_suggestion_is_made_for_what_is_near_and_for_nothing_else() -> None:
+def test_only_similar_names_are_suggested() -> None:
     assert nearest("temprature", ("temperature", "top_p")) == ' Did you mean "temperature"?'
     assert nearest("zzz", ("temperature", "top_p")) == ""
     assert nearest("t" * 10**6, ("temperature",)) == ""

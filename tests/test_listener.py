@@ -2,11 +2,11 @@
 
 import socket
 
-from oruel.app import listen
+from oruel.app import open_listener
 
 
-def test_small_writes_of_an_answer_are_not_held_back_for_an_acknowledgement() -> None:
-    with listen("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
+def test_connections_send_small_writes_without_delay() -> None:
+    with open_listener("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
         connection, _ = listener.accept()
         with connection:
             assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

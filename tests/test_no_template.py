@@ -1,4 +1,4 @@
-"""A model without a chat template: the log, /v1/models and each answer say that ChatML is used."""
+"""A model without a chat template: the log, /v1/models and each answer report ChatML."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.model
 
 
 @pytest.mark.parametrize(("template", "expected"), [("", "chatml"), (None, "model")], ids=["none", "its own"])
-def test_a_model_without_a_chat_template_is_said_to_use_chatml(
+def test_a_model_without_a_chat_template_is_reported_as_chatml(
     tmp_path: Path, template: str | None, expected: str
 ) -> None:
     tokenizer = byte_level()
@@ -27,5 +27,5 @@ def test_a_model_without_a_chat_template_is_said_to_use_chatml(
     assert answer.status_code == 200
     assert model["chat_template"] == expected
     assert warned == (expected == "chatml")
-    told = answer.headers.get("x-oruel-differs", "")
-    assert ("ChatML is used" in told) == (expected == "chatml")
+    differs = answer.headers.get("x-oruel-differs", "")
+    assert ("ChatML is used" in differs) == (expected == "chatml")

@@ -1,4 +1,4 @@
-"""The declarations against the parameter page. The facts here were copied from the page by hand."""
+"""The declarations match the parameter page. The expected values were copied from the page by hand."""
 
 import json
 from typing import Any
@@ -10,7 +10,7 @@ from oruel.errors import RequestError
 
 BY_NAME = {parameter.name: parameter for parameter in PARAMETERS}
 
-# name: (type, minimum, maximum, default as the page states it; None is "not set")
+# name: (type, minimum, maximum, default on the page, None for "not set")
 PAGE: dict[str, tuple[str, float, float, Any]] = {
     "temperature": ("number", 0, 2, 0.7),
     "top_p": ("number", 0, 1, 1.0),
@@ -20,7 +20,7 @@ PAGE: dict[str, tuple[str, float, float, Any]] = {
     "frequency_penalty": ("number", -2, 2, 0),
     "presence_penalty": ("number", -2, 2, 0),
     "repetition_penalty": ("number", 0.1, 3, 1.0),
-    # Beyond the page, from the exact contract.
+    # Not on the page, but in the contract.
     "seed": ("integer", -(2**63), 2**63 - 1, None),
     "max_completion_tokens": ("integer", 1, 131072, None),
     "n": ("integer", 1, 8, 1),
@@ -53,23 +53,23 @@ Classification      | 0         | 1.0  | 10   |
 """
 
 
-def test_every_parameter_of_the_contract_is_declared_once_and_no_other() -> None:
+def test_exactly_the_parameters_of_the_contract_are_declared() -> None:
     names = [parameter.name for parameter in PARAMETERS]
     assert sorted(names) == sorted([*PAGE, *OTHERS])
 
 
 @pytest.mark.parametrize(("name", "facts"), PAGE.items())
-def test_types_ranges_and_defaults_are_those_of_the_page(name: str, facts: tuple[str, float, float, Any]) -> None:
+def test_types_ranges_and_defaults_match_the_page(name: str, facts: tuple[str, float, float, Any]) -> None:
     schema = BY_NAME[name].kind.schema()
     assert (schema["type"], schema["minimum"], schema["maximum"], BY_NAME[name].default) == facts
 
 
 @pytest.mark.parametrize(("name", "default"), OTHERS.items())
-def test_the_other_defaults_are_those_of_the_contract(name: str, default: Any) -> None:
+def test_the_other_defaults_match_the_contract(name: str, default: Any) -> None:
     assert BY_NAME[name].default == default
 
 
-def test_stop_takes_up_to_four_strings_of_up_to_256_characters() -> None:
+def test_stop_accepts_up_to_four_strings_of_up_to_256_characters() -> None:
     stop = BY_NAME["stop"].kind
     assert stop.parse("x" * 256, "stop") == ("x" * 256,)
     assert stop.parse(["a", "b", "c", "😀" * 256], "stop") == ("a", "b", "c", "😀" * 256)
@@ -79,26 +79,26 @@ def test_stop_takes_up_to_four_strings_of_up_to_256_characters() -> None:
 
 
 @pytest.mark.parametrize("parameter", PARAMETERS, ids=lambda parameter: parameter.name)
-def test_a_default_is_a_value_that_its_parameter_takes(parameter: Parameter) -> None:
+def test_every_default_is_a_valid_value(parameter: Parameter) -> None:
     if parameter.default is not None:
         parameter.kind.parse(parameter.default, parameter.name)
 
 
 @pytest.mark.parametrize("parameter", PARAMETERS, ids=lambda parameter: parameter.name)
-def test_each_declaration_is_json_and_says_what_it_does(parameter: Parameter) -> None:
-    stated = json.loads(json.dumps(parameter.as_json()))
-    assert stated["name"] == parameter.name
-    assert stated["summary"].endswith(".")
-    assert stated["allowed"]
-    assert stated["default"] is not None or stated["default_note"] or parameter.name not in PAGE
+def test_each_declaration_is_json_with_a_summary(parameter: Parameter) -> None:
+    declaration = json.loads(json.dumps(parameter.as_json()))
+    assert declaration["name"] == parameter.name
+    assert declaration["summary"].endswith(".")
+    assert declaration["allowed"]
+    assert declaration["default"] is not None or declaration["default_note"] or parameter.name not in PAGE
 
 
-def test_the_use_case_table_is_the_pages() -> None:
+def test_the_use_case_table_matches_the_page() -> None:
     rows = [tuple(cell.strip() for cell in line.split("|")) for line in TABLE.strip().splitlines()]
     assert [(u.name, u.temperature, u.top_p, u.max_tokens, u.other) for u in USE_CASES] == rows
 
 
-def test_the_settings_of_every_use_case_lie_in_range() -> None:
+def test_the_settings_of_every_use_case_are_in_range() -> None:
     for use_case in USE_CASES:
         for temperature in use_case.temperature.split(" - "):
             BY_NAME["temperature"].kind.parse(float(temperature), "temperature")

@@ -1,4 +1,4 @@
-"""The README's table of parameters is the declarations; `python -m tests.test_readme` rewrites it."""
+"""The README's table of parameters matches the declarations. `python -m tests.test_readme` rewrites it."""
 
 import json
 import re
@@ -20,8 +20,8 @@ def table() -> str:
     return "\n".join(["| parameter | allowed | default |", "|---|---|---|", *map(row, PARAMETERS), ""])
 
 
-def test_the_table_of_parameters_is_what_the_declarations_say() -> None:
-    assert TABLE.findall(README.read_text()) == [table()], "rewrite it: python -m tests.test_readme"
+def test_the_table_of_parameters_matches_the_declarations() -> None:
+    assert TABLE.findall(README.read_text()) == [table()], "rewrite the table with python -m tests.test_readme"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The whole endpoint, as a process: what a user meets between starting it and stopping it."""
+"""The whole endpoint as a process, from its start to its stop."""
 
 import json
 import os
@@ -21,8 +21,8 @@ from tests.soak import processes
 
 pytestmark = pytest.mark.model
 
-PATIENCE_SECONDS = 30
-ENDS = {"376": -100, "378": -100}
+TIMEOUT_SECONDS = 30
+END_TOKENS = {"376": -100, "378": -100}
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +41,8 @@ def chat(text: str = "Hello", **parameters: Any) -> dict[str, Any]:
 
 
 def endless(**parameters: Any) -> dict[str, Any]:
-    """Runs to the end of the context window, since the model's ends are biased away."""
-    return chat(logit_bias=ENDS, **parameters)
+    """A request that runs to the end of the context window: the end tokens are biased away."""
+    return chat(logit_bias=END_TOKENS, **parameters)
 
 
 def ask(server: RunningServer, body: dict[str, Any]) -> dict[str, Any]:
@@ -59,21 +59,21 @@ def gauge(server: RunningServer, name: str) -> float:
 
 
 def eventually(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while not condition():
         assert time.monotonic() < deadline, f"never happened: {what}"
         time.sleep(0.02)
 
 
 def engine_of(server: RunningServer) -> int:
-    """Its process id."""
+    """The process id of the engine."""
     engine = processes.engine_of(server.process.pid)
-    assert engine is not None, "there is no engine"
+    assert engine is not None, "no engine process"
     return engine
 
 
 @pytest.mark.parametrize("stream", [True, False], ids=["streamed", "not streamed"])
-def test_a_client_that_leaves_frees_its_place(server: RunningServer, stream: bool) -> None:
+def test_a_client_that_disconnects_frees_its_slots(server: RunningServer, stream: bool) -> None:
     finished = ask(server, endless(max_tokens=1800))["usage"]["completion_tokens"]
     steps_before = gauge(server, "steps")
     body = json.dumps(endless(stream=stream, n=4)).encode()
@@ -81,18 +81,18 @@ def test_a_client_that_leaves_frees_its_place(server: RunningServer, stream: boo
         head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n"
         connection.sendall(head.encode() + b"Content-Type: application/json\r\n\r\n" + body)
         eventually(lambda: gauge(server, "running") == 4, "four choices run")
-    eventually(lambda: gauge(server, "running") == 0, "the places are free")
-    eventually(lambda: not engine_moves(server), "the engine rests")
-    assert gauge(server, "steps") - steps_before < finished, "it rests because the client left, not because it ended"
+    eventually(lambda: gauge(server, "running") == 0, "the slots are free")
+    eventually(lambda: not is_stepping(server), "the engine is idle")
+    assert gauge(server, "steps") - steps_before < finished, "the engine finished the answer, though the client left"
 
 
-def engine_moves(server: RunningServer) -> bool:
+def is_stepping(server: RunningServer) -> bool:
     before = gauge(server, "steps")
     time.sleep(0.2)
     return gauge(server, "steps") != before
 
 
-def test_the_same_seed_gives_the_same_text_streamed_and_not(server: RunningServer) -> None:
+def test_the_same_seed_gives_the_same_text_streamed_or_not(server: RunningServer) -> None:
     whole = ask(server, chat(seed=7, max_tokens=60, temperature=1.5))["choices"][0]["message"]["content"]
     parts = []
     body = chat(seed=7, max_tokens=60, temperature=1.5, stream=True)
@@ -103,7 +103,7 @@ def test_the_same_seed_gives_the_same_text_streamed_and_not(server: RunningServe
     assert "".join(parts) == whole
 
 
-def test_a_prompt_over_the_context_is_refused_with_both_numbers(server: RunningServer) -> None:
+def test_a_prompt_beyond_the_context_is_refused_with_both_numbers(server: RunningServer) -> None:
     body = chat("word " * 800)
     counted = httpx2.post(f"{server.url}/tokenize", json={"messages": body["messages"]}).json()["count"]
     assert counted > 2048
@@ -114,37 +114,37 @@ def test_a_prompt_over_the_context_is_refused_with_both_numbers(server: RunningS
     assert re.findall(r"\d+", error["message"].replace("llama-f16", "")) == [str(counted), "2048"]
 
 
-def test_megabytes_over_the_context_are_refused_before_they_are_tokenised(server: RunningServer) -> None:
+def test_a_prompt_of_megabytes_is_refused_before_it_is_tokenised(server: RunningServer) -> None:
     response = httpx2.post(f"{server.base_url}/chat/completions", json=chat("word " * 10**6), timeout=60)
     assert response.status_code == 400
     assert "at least" in response.json()["error"]["message"]
 
 
-def test_max_tokens_beyond_the_room_left_is_clamped_and_ends_with_length(server: RunningServer) -> None:
+def test_max_tokens_is_clamped_to_the_context_window(server: RunningServer) -> None:
     answer = ask(server, endless(max_tokens=131072))
     assert answer["usage"]["total_tokens"] == 2048
     assert answer["choices"][0]["finish_reason"] == "length"
 
 
-def test_what_tokenize_counts_is_what_usage_counts(server: RunningServer) -> None:
+def test_tokenize_and_usage_count_the_same_tokens(server: RunningServer) -> None:
     body = chat("Hello <|im_end|> you")
     answer = ask(server, body | {"max_tokens": 1})
     counted = httpx2.post(f"{server.url}/tokenize", json={"messages": body["messages"]}).json()
     assert counted["count"] == answer["usage"]["prompt_tokens"]
 
 
-def test_metrics_show_how_many_threads_compute_before_the_first_request(folder: Path) -> None:
+def test_metrics_show_the_threads_before_the_first_request(folder: Path) -> None:
     with oruel_serve("--model", str(llama_model(folder)), "--threads", "1") as running:
         eventually(lambda: gauge(running, "threads") == 1, "the gauge shows the thread")
 
 
-def test_a_logit_bias_beyond_the_vocabulary_is_refused_before_any_work(server: RunningServer) -> None:
+def test_a_logit_bias_beyond_the_vocabulary_is_refused(server: RunningServer) -> None:
     response = httpx2.post(f"{server.base_url}/chat/completions", json=chat(logit_bias={"380": 1}))
     assert response.status_code == 400
     assert response.json()["error"]["param"].startswith("logit_bias")
 
 
-def test_a_killed_engine_ends_its_streams_with_an_error_and_comes_back(server: RunningServer) -> None:
+def test_a_killed_engine_ends_its_streams_with_an_error_and_restarts(server: RunningServer) -> None:
     body = endless(stream=True, n=2)
     with httpx2.stream("POST", f"{server.base_url}/chat/completions", json=body, timeout=60) as response:
         lines = response.iter_lines()
@@ -174,40 +174,40 @@ def test_a_signal_ends_the_server_with_status_0(number: signal.Signals, folder: 
         running.process.send_signal(number)
         assert running.process.wait(30) == 0
     assert "Traceback" not in "".join(running.lines)
-    assert not Path(f"/proc/{engine}").exists(), "the engine process went with it"
+    assert not Path(f"/proc/{engine}").exists(), "the engine process is still there"
 
 
-def refused(*flags: str) -> str:
+def refusal(*flags: str) -> str:
     command = [sys.executable, "-m", "oruel", "serve", *flags]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert ended.returncode == 2, ended.stderr
-    assert ended.stdout == ""
-    assert "Traceback" not in ended.stderr
-    return ended.stderr
+    completed = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert completed.returncode == 2, completed.stderr
+    assert completed.stdout == ""
+    assert "Traceback" not in completed.stderr
+    return completed.stderr
 
 
-def test_a_taken_port_is_said_in_one_line(server: RunningServer) -> None:
-    message = refused("--port", server.url.rsplit(":")[-1])
+def test_a_taken_port_is_reported_in_one_line(server: RunningServer) -> None:
+    message = refusal("--port", server.url.rsplit(":")[-1])
     assert "--port" in message
     assert len(message.splitlines()) == 1
 
 
-def test_gpu_layers_are_refused_on_a_build_without_a_gpu() -> None:
-    assert "gpu_layers" in refused("--port", "0", "--gpu-layers", "1")
+def test_gpu_layers_are_refused_by_a_cpu_build() -> None:
+    assert "gpu_layers" in refusal("--port", "0", "--gpu-layers", "1")
 
 
-def test_a_window_beyond_the_models_training_is_refused() -> None:
-    assert "trained for" in refused("--port", "0", "--ctx", "100000")
+def test_a_context_beyond_the_models_training_is_refused() -> None:
+    assert "trained for" in refusal("--port", "0", "--ctx", "100000")
 
 
-def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_model_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "model.gguf"
     path.write_bytes(b"GGUF nothing of the kind")
-    assert "model.gguf" in refused("--port", "0", "--model", str(path))
+    assert "model.gguf" in refusal("--port", "0", "--model", str(path))
 
 
-def test_log_lines_are_json_with_a_request_id_and_never_the_prompt(server: RunningServer) -> None:
-    secret = "a word that nobody else says"
+def test_log_lines_are_json_with_a_request_id_but_no_prompt(server: RunningServer) -> None:
+    secret = "a phrase that appears nowhere else"
     response = httpx2.post(f"{server.base_url}/chat/completions", json=chat(secret, max_tokens=2))
     own_id = response.headers["x-request-id"]
     eventually(lambda: any(own_id in line for line in server.lines), "the request's line")

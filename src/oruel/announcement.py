@@ -1,13 +1,14 @@
-"""What the server says once it listens."""
+"""What the server announces when it starts to listen."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """`url` has no path, as in http://127.0.0.1:8000; `context`, the first model's, and `kv` are in tokens. `kv` and
-    `parallel` are those of all engines, 0 where there are none. `others` are the names of further models. `threads`
-    holds for each engine the threads that compute, and the cores that they are chosen from, 0 for a fixed number.
+    """`url` has no path, as in http://127.0.0.1:8000. `context` is the first model's context window in tokens. `kv` (in
+    tokens) and `parallel` are sums over all engines, 0 if there are none. `others` are the names of further models.
+    `threads` holds a pair for each engine: its compute threads, and the cores that they may use, or 0 if the number of
+    threads is fixed.
     """
 
     url: str
@@ -19,9 +20,3 @@ class Announcement:
     needs_key: bool
     others: tuple[str, ...] = ()
     threads: tuple[tuple[int, int], ...] = ()
-
-
-def address(host: str, port: int) -> str:
-    """A URL at which this machine reaches a server that listens on `host`."""
-    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-    return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"

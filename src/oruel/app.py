@@ -1,4 +1,4 @@
-"""The composition root: settings in, a running endpoint out. The only place that names concrete parts."""
+"""The composition root: builds and runs the endpoint from its settings. Only this module wires the parts together."""
 
 import asyncio
 import gc
@@ -15,7 +15,8 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, Gauge
 
-from oruel.announcement import Announcement, address
+from oruel.addresses import is_loopback, server_url
+from oruel.announcement import Announcement
 from oruel.api.chat.body import parse_chat_aside
 from oruel.api.deadline import Deadlines
 from oruel.api.edge import EdgeLimits
@@ -25,7 +26,7 @@ from oruel.api.server import Server, on_signals
 from oruel.api.services import Health, Services
 from oruel.api.tokenize import parse_tokenize_aside, tokenize_aside
 from oruel.backends.preparation import prepare_aside
-from oruel.config import Settings, engine_environment, is_loopback
+from oruel.config import Settings, engine_environment
 from oruel.errors import ConfigError
 from oruel.fleet import Fleet, RunningEngine, RunningModel, fingerprint, run_concurrently
 from oruel.jobs.base import Jobs
@@ -36,43 +37,43 @@ from oruel.router.deployment import CatalogModel
 from oruel.router.route import Route
 from oruel.router.router import Router
 
-MOST_FILES, RESERVED_FILES = 65536, 40
+MAX_FILES, RESERVED_FILES = 65536, 40
 SEND_BUFFER_BYTES = 2**17
 
-WORKS: Mapping[Callable[..., Any], Any] = {
+JOB_FUNCTIONS: Mapping[Callable[..., Any], Any] = {
     parse_chat_aside: None,
     parse_tokenize_aside: None,
     examine_schemas: [EXAMPLE],
     prepare_aside: None,
     tokenize_aside: None,
 }
-"""What runs in processes of its own."""
+"""The functions that run in job processes, each with an example argument to warm it up, or None."""
 
 ROUTE_GAUGES = {
-    "running": "Requests that it has.",
-    "asked": "Requests that were sent there since the start.",
-    "failed": "Those that it failed.",
+    "running": "Requests in progress.",
+    "asked": "Requests sent to the deployment since the server started.",
+    "failed": "Requests that the deployment failed since the server started.",
 }
 ENGINE_GAUGES = {
-    "running": "Sequences that are being computed.",
-    "waiting": "Sequences that wait for a place.",
+    "running": "Sequences in progress.",
+    "waiting": "Sequences in the queue.",
     "kv_used": "Tokens in the KV cache.",
-    "preemptions": "Sequences that were put back for a turbo one.",
+    "preemptions": "Sequences preempted by turbo sequences since the engine started.",
     "steps": "Steps since the engine started.",
     "computed": "Prompt tokens computed since the engine started.",
-    "cached": "Prompt tokens found in the KV cache since the engine started.",
-    "threads": "Threads that compute; fewer while other processes use the cores.",
+    "cached": "Prompt tokens reused from the KV cache since the engine started.",
+    "threads": "Compute threads; fewer while other processes use the cores.",
 }
 
 
 @dataclass(frozen=True)
 class ServerTimeouts:
-    """Seconds: `grace`, which running requests have to finish once the server is to stop; `silence`, after which an
-    engine counts as hung.
+    """In seconds. `grace` is how long running requests may continue after the server is told to stop. An engine that
+    sends nothing for `watchdog` seconds counts as hung.
     """
 
     grace: float = 10.0
-    silence: float = 30.0
+    watchdog: float = 30.0
 
 
 def serve(
@@ -80,60 +81,60 @@ def serve(
     models: Sequence[CatalogModel],
     files: Mapping[str, Path],
     announce: Callable[[Announcement], None],
-    patience: ServerTimeouts = ServerTimeouts(),
+    timeouts: ServerTimeouts = ServerTimeouts(),
 ) -> None:
-    """Runs the endpoint until SIGINT or SIGTERM. `files` are the embedded models' by the name that the catalog gives
-    them. Raises StartupError before it takes requests.
+    """Runs the endpoint until SIGINT or SIGTERM. `files` maps the name of each embedded model in the catalog to its
+    file. Raises StartupError if the endpoint can't start.
     """
-    with listen(settings.host, settings.port) as listener, suppress(asyncio.CancelledError):
-        asyncio.run(run(settings, models, files, listener, announce, patience))
+    with open_listener(settings.host, settings.port) as listener, suppress(asyncio.CancelledError):
+        asyncio.run(run_endpoint(settings, models, files, listener, announce, timeouts))
     with suppress(OSError):
         sys.stderr.write("oruel: stopped\n")
 
 
-async def run(
+async def run_endpoint(
     settings: Settings,
     models: Sequence[CatalogModel],
     files: Mapping[str, Path],
     listener: socket.socket,
     announce: Callable[[Announcement], None],
-    patience: ServerTimeouts,
+    timeouts: ServerTimeouts,
 ) -> None:
-    """A signal that comes before requests are taken cancels this."""
+    """A signal during startup cancels this task."""
     running = asyncio.current_task()
     assert running is not None
     on_signals(running.cancel)
-    async with AsyncExitStack() as owned:
-        jobs = JobClient(WORKS, engine_environment(), Limits(seconds=settings.preparation_seconds))
-        owned.push_async_callback(jobs.close)
-        # It imports what it needs while the engines load their models.
+    async with AsyncExitStack() as resources:
+        jobs = JobClient(JOB_FUNCTIONS, engine_environment(), Limits(seconds=settings.preparation_seconds))
+        resources.push_async_callback(jobs.close)
+        # The job server imports its modules while the engines load their models.
         await jobs.launch()
-        fleet = Fleet(settings, files, jobs, owned, silence=patience.silence)
+        fleet = Fleet(settings, files, jobs, resources, watchdog_seconds=timeouts.watchdog)
         started = await run_concurrently([fleet.start(model) for model in models])
         await jobs.open({engine.source for model in started for engine in model.engines.values()})
-        services = compose(settings, started, jobs)
-        said = announcement(settings, listener, started)
-        # What lives as long as the server needn't be looked through for garbage again and again.
+        services = build_services(settings, started, jobs)
+        announcement = build_announcement(settings, listener, started)
+        # These objects live as long as the server: the garbage collector need not scan them again.
         gc.collect()
         gc.freeze()
         server = Server(
             create_api(services),
-            lambda: announce(said),
-            cut=partial(cut, started, jobs),
-            grace_seconds=patience.grace,
+            lambda: announce(announcement),
+            cut=partial(close_engines, started, jobs),
+            grace_seconds=timeouts.grace,
             limits=edge_limits(settings),
         )
         await server.serve(sockets=[listener])
 
 
-async def cut(models: Sequence[RunningModel], jobs: JobClient) -> None:
-    """Ends all engines and jobs, and what they compute with them."""
+async def close_engines(models: Sequence[RunningModel], jobs: JobClient) -> None:
+    """Stops all engines and jobs, and so fails the requests that they are working on."""
     engines = [engine.client.close() for model in models for engine in model.engines.values()]
     await asyncio.gather(*engines, jobs.close())
 
 
-def compose(settings: Settings, models: Sequence[RunningModel], jobs: Jobs) -> Services:
-    """Router over each model's deployments."""
+def build_services(settings: Settings, models: Sequence[RunningModel], jobs: Jobs) -> Services:
+    """Builds what the API needs, with a router over the deployments of each model."""
     catalog = Catalog(tuple(model.card for model in models))
     engines = {name: engine for model in models for name, engine in model.engines.items()}
     return Services(
@@ -143,7 +144,7 @@ def compose(settings: Settings, models: Sequence[RunningModel], jobs: Jobs) -> S
         tokenizers={model.card.name: model.tokenizer for model in models if model.tokenizer},
         health=partial(health, models),
         fingerprint={name: fingerprint(engine) for name, engine in engines.items()}.get,
-        registry=gauges(models, engines),
+        registry=build_gauges(models, engines),
         deadlines=Deadlines(settings.queue_seconds, settings.first_token_seconds, settings.total_seconds),
         max_body_bytes=settings.max_body_bytes,
         body_seconds=settings.body_seconds,
@@ -155,29 +156,29 @@ def compose(settings: Settings, models: Sequence[RunningModel], jobs: Jobs) -> S
 
 
 def health(models: Sequence[RunningModel]) -> Health:
-    """Well while some model has a deployment that may be asked; what is wrong with others is told beside it."""
+    """Healthy while at least one model has an available deployment. `detail` describes the models that have none."""
     now = time.monotonic()
     engines = {name: engine.client.process for model in models for name, engine in model.engines.items()}
-    asked = {route.deployment.name: route.breaker.allows(now) for model in models for route in model.routes}
-    asked |= {name: asked[name] and process.status == "ok" for name, process in engines.items()}
+    available = {route.deployment.name: route.breaker.allows(now) for model in models for route in model.routes}
+    available |= {name: available[name] and process.status == "ok" for name, process in engines.items()}
     restarts = sum(process.restarts for process in engines.values())
-    down = [model for model in models if not any(asked[route.deployment.name] for route in model.routes)]
-    detail = " ".join(trouble(model) for model in down)
+    down = [model for model in models if not any(available[route.deployment.name] for route in model.routes)]
+    detail = " ".join(describe_outage(model) for model in down)
     if len(down) < len(models):
-        return Health("ok", restarts, detail, asked)
-    ill = [process.status for process in engines.values() if process.status != "ok"]
-    return Health(ill[0] if ill else "failed", restarts, detail, asked)
+        return Health("ok", restarts, detail, available)
+    unhealthy = [process.status for process in engines.values() if process.status != "ok"]
+    return Health(unhealthy[0] if unhealthy else "failed", restarts, detail, available)
 
 
-def trouble(model: RunningModel) -> str:
-    told = [engine.client.process.detail for engine in model.engines.values() if engine.client.process.detail]
-    return " ".join(told) or f"No deployment of {model.card.name} can be asked."
+def describe_outage(model: RunningModel) -> str:
+    details = [engine.client.process.detail for engine in model.engines.values() if engine.client.process.detail]
+    return " ".join(details) or f"No deployment of {model.card.name} is available."
 
 
 def edge_limits(settings: Settings) -> EdgeLimits:
-    """Connections leave enough files for everything else that the server opens."""
+    """Limits the connections so that enough file descriptors remain for everything else that the server opens."""
     return EdgeLimits(
-        connections=max(1, min(settings.max_connections, open_files() - RESERVED_FILES)),
+        connections=max(1, min(settings.max_connections, raise_file_limit() - RESERVED_FILES)),
         per_address=settings.max_connections_per_address,
         head_seconds=settings.head_seconds,
         idle_seconds=settings.idle_seconds,
@@ -185,48 +186,50 @@ def edge_limits(settings: Settings) -> EdgeLimits:
     )
 
 
-def open_files() -> int:
-    """How many files this process may open, after the soft limit was raised to the hard one."""
+def raise_file_limit() -> int:
+    """Raises the soft limit on open files to the hard limit, at most MAX_FILES. Returns the new limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
-    if soft != resource.RLIM_INFINITY and soft < most:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-    return most
+    limit = MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_FILES)
+    if soft != resource.RLIM_INFINITY and soft < limit:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+    return limit
 
 
 def allowed_hosts(settings: Settings) -> tuple[str, ...]:
-    """On the loopback, names that a web page could have rebound are refused; elsewhere the operator decides."""
+    """On a loopback address, only known names: a web page could rebind its own (DNS rebinding). Elsewhere, any name
+    unless the operator set `allowed_hosts`.
+    """
     if settings.allowed_hosts or is_loopback(settings.host):
         return (settings.host, *settings.allowed_hosts)
     return ("*",)
 
 
-def gauges(models: Sequence[RunningModel], engines: Mapping[str, RunningEngine]) -> CollectorRegistry:
-    """The state of deployments, read when /metrics is; that of engines as of their last steps."""
+def build_gauges(models: Sequence[RunningModel], engines: Mapping[str, RunningEngine]) -> CollectorRegistry:
+    """Gauges of deployments, which are read with each scrape, and of engines, as of their last step."""
     registry = CollectorRegistry()
-    made: dict[str, Gauge] = {}
+    by_name: dict[str, Gauge] = {}
 
     def gauge(name: str, summary: str, deployment: str, read: Callable[[], float]) -> None:
-        if name not in made:
-            made[name] = Gauge(f"oruel_{name}", summary, ["deployment"], registry=registry)
-        made[name].labels(deployment).set_function(read)
+        if name not in by_name:
+            by_name[name] = Gauge(f"oruel_{name}", summary, ["deployment"], registry=registry)
+        by_name[name].labels(deployment).set_function(read)
 
     for route in (route for model in models for route in model.routes):
         name = route.deployment.name
-        gauge("deployment_up", "Whether it may be asked.", name, partial(is_up, route))
+        gauge("deployment_up", "Whether the deployment is available.", name, partial(is_up, route))
         for quantity, summary in ROUTE_GAUGES.items():
             gauge(f"deployment_{quantity}", summary, name, partial(getattr, route, quantity))
         gauge(
             "deployment_first_token_seconds",
-            "Expected of a request that is alone there.",
+            "Expected time to the first token of a request that runs alone.",
             name,
-            partial(pace_of, route),
+            partial(expected_first_token, route),
         )
     for name, engine in engines.items():
         for quantity, summary in ENGINE_GAUGES.items():
-            gauge(f"engine_{quantity}", summary, name, partial(load_of, engine, quantity))
+            gauge(f"engine_{quantity}", summary, name, partial(read_engine_load, engine, quantity))
         restarts = partial(getattr, engine.client.process, "restarts")
-        gauge("engine_restarts", "How often its process was started again.", name, restarts)
+        gauge("engine_restarts", "Restarts of the engine process.", name, restarts)
     return registry
 
 
@@ -234,35 +237,37 @@ def is_up(route: Route) -> float:
     return route.breaker.allows(time.monotonic())
 
 
-def pace_of(route: Route) -> float:
+def expected_first_token(route: Route) -> float:
     return route.pace.expected(time.monotonic()) or 0.0
 
 
-def load_of(engine: RunningEngine, quantity: str) -> float:
+def read_engine_load(engine: RunningEngine, quantity: str) -> float:
     value: float = getattr(engine.client.load, quantity)
     return value
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """Bound before the model is loaded, so that a taken port is known at once. Raises ConfigError."""
+def open_listener(host: str, port: int) -> socket.socket:
+    """Binds the port before the model is loaded, so that a taken port is reported at once. Raises ConfigError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listener = socket.create_server((host, port), family=family, backlog=2048)
-        # Connections inherit it; asyncio sets it only on sockets that name their protocol, which these don't. Without
-        # it the second write of an answer waits 40 ms for the client's acknowledgement of the first.
+        # Connections inherit TCP_NODELAY. asyncio sets it only on sockets whose protocol number is set, which these
+        # lack. Without it, the second write of an answer waits 40 ms for the client to acknowledge the first.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        # Else the system holds megabytes for each client that reads nothing.
+        # Otherwise the kernel buffers megabytes for each client that doesn't read.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         return listener
     except OSError as error:
-        raise ConfigError(f"Can't listen on {host}:{port}: {error.strerror}. Choose another with --port.") from error
+        raise ConfigError(
+            f"Can't listen on {host}:{port}: {error.strerror}. Choose another port with --port, or address with --host."
+        ) from error
 
 
-def announcement(settings: Settings, listener: socket.socket, models: Sequence[RunningModel]) -> Announcement:
+def build_announcement(settings: Settings, listener: socket.socket, models: Sequence[RunningModel]) -> Announcement:
     first, *others = (model.card for model in models)
     engines = [engine.ready for model in models for engine in model.engines.values()]
     return Announcement(
-        url=address(settings.host, listener.getsockname()[1]),
+        url=server_url(settings.host, listener.getsockname()[1]),
         model=first.name,
         aliases=first.aliases,
         others=tuple(card.name for card in others),

@@ -1,13 +1,12 @@
-"""Settings of the server, and the only reader of flags, environment and TOML.
+"""The settings of the server. Only this module reads flags, the environment and TOML.
 
-Flags win over variables, variables over the TOML file, the file over the defaults. Every setting is declared once,
-as a field of Settings; its flag, variable, TOML key and help derive from that.
+Flags override environment variables, variables override the TOML file, and the file overrides the defaults. Every
+setting is declared once, as a field of Settings; its flag, variable, TOML key and help derive from that.
 """
 
 import dataclasses
 import difflib
 import hashlib
-import ipaddress
 import os
 import re
 import tomllib
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from oruel.addresses import is_loopback
 from oruel.contract.kinds import Array, Boolean, Integer, JSONSchema, Kind, Number, String, StringEnum
 from oruel.errors import ConfigError, InvalidParameter
 
@@ -23,7 +23,7 @@ BUNDLED_MODEL = "demo"
 BUNDLED_ALIASES = ("llama-4-maverick",)
 CONFIG_FILE = "oruel.toml"
 CONFIG_VARIABLE = "ORUEL_CONFIG"
-PREFIX = "ORUEL_"
+VARIABLE_PREFIX = "ORUEL_"
 
 # A day at most.
 SECONDS = Number(0.001, 86400)
@@ -31,18 +31,18 @@ SECONDS = Number(0.001, 86400)
 
 @dataclass(frozen=True)
 class ApiKey:
-    """What is kept of the key: its SHA-256, so that no log and no repr can betray it."""
+    """The SHA-256 of an API key. The key itself is not kept, so that no log and no repr can reveal it."""
 
     sha256: bytes = dataclasses.field(repr=False)
 
 
 @dataclass(frozen=True)
 class Secret:
-    """A key as an HTTP header can carry it. Its errors never repeat the value."""
+    """A key that an HTTP header can carry. Its errors never repeat the value."""
 
     def parse(self, value: object, path: str) -> ApiKey:
         if not isinstance(value, str) or not re.fullmatch("[!-~]{1,512}", value):
-            raise InvalidParameter(f"{path} must be {self}; what was given is not.")
+            raise InvalidParameter(f"{path} must be {self}; the given value is not.")
         return ApiKey(hashlib.sha256(value.encode()).digest())
 
     def schema(self) -> JSONSchema:
@@ -53,7 +53,7 @@ class Secret:
 
 
 def setting(default: object, kind: Kind, summary: str, *, note: str = "", variable: str = "") -> Any:
-    """Declares a setting. `note` says in words what a default of None amounts to."""
+    """Declares a setting. `note` describes a default of None. `variable` overrides the name of the variable."""
     return dataclasses.field(
         default=default, metadata={"kind": kind, "summary": summary, "note": note, "variable": variable}
     )
@@ -61,7 +61,7 @@ def setting(default: object, kind: Kind, summary: str, *, note: str = "", variab
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Raises ConfigError where the settings contradict each other."""
+    """Raises ConfigError if the settings contradict each other."""
 
     model: str = setting(
         BUNDLED_MODEL,
@@ -71,75 +71,81 @@ class Settings:
     catalog: str | None = setting(
         None,
         String(1),
-        "A TOML file of models, prices and deployments, in place of model; docs/scaling.md describes it.",
+        "A TOML file of models, prices and deployments, used instead of model; see docs/scaling.md.",
         note="none",
     )
     alias: tuple[str, ...] | None = setting(
         None,
         Array(String(1, 128), maximum=64),
-        "Another name that the model answers to; may be repeated.",
+        "Another name for the model; may be repeated.",
         note=f"{', '.join(BUNDLED_ALIASES)} for the bundled model, else none",
     )
     ctx: int | None = setting(
         None,
         Integer(1, 2**24),
-        "The window of one request, prompt and answer, in tokens.",
-        note="what the model was trained for, at most 8192",
+        "The context window of one request, prompt and answer, in tokens.",
+        note="the model's training context, at most 8192",
     )
     kv: int | None = setting(
         None,
         Integer(1, 2**30),
-        "The pool that all running requests share, in tokens; at least ctx.",
-        note="ctx times parallel; without that 32768, at least ctx",
+        "The size of the KV cache that all running requests share, in tokens; at least ctx.",
+        note="ctx times parallel if parallel is set, else 32768 or ctx, whichever is larger",
     )
     parallel: int | None = setting(
         None,
         Integer(1, 255),
-        "How many sequences run at once; each has a whole window of the pool.",
-        note="as many windows as the pool holds, at most 16",
+        "How many sequences run at once, each with room for a whole context window in the KV cache.",
+        note="as many as the KV cache has room for, at most 16",
     )
     max_waiting: int = setting(
         256,
         Integer(0, 65536),
-        "How many sequences may wait for others to end; a request that comes on top is refused with status 503.",
+        "How many sequences may wait in the queue; further requests are refused with status 503.",
     )
-    queue_seconds: float = setting(60.0, SECONDS, "How long a request may wait for a place, in seconds.")
+    queue_seconds: float = setting(60.0, SECONDS, "How long a request may wait in the queue, in seconds.")
     first_token_seconds: float = setting(
-        300.0, SECONDS, "How long a request may wait for its first token, the queue included, in seconds."
+        300.0, SECONDS, "How long a request may wait for its first token, in seconds; its time in the queue counts."
     )
     total_seconds: float = setting(3600.0, SECONDS, "How long a whole answer may take, in seconds.")
     preparation_seconds: float = setting(
-        2.0, SECONDS, "How much CPU time it may take to prepare one part of a request, such as its tools, in seconds."
+        2.0,
+        SECONDS,
+        "How much CPU time the preparation of one part of a request, such as its tools, may take, in seconds.",
     )
     threads: int | None = setting(
         None,
         Integer(1, 1024),
-        "Threads that compute.",
-        note="measured at the start, and fewer while other processes use the cores",
+        "The number of compute threads.",
+        note="measured at startup; fewer while other processes use the cores",
     )
-    gpu_layers: int = setting(0, Integer(0, 9999), "Layers to put on the GPU.")
+    gpu_layers: int = setting(0, Integer(0, 9999), "How many of the model's layers to offload to the GPU.")
     host: str = setting("127.0.0.1", String(1, 255), "The address to listen on.")
-    port: int = setting(8000, Integer(0, 65535), "The port to listen on; 0 takes a free one.")
+    port: int = setting(8000, Integer(0, 65535), "The port to listen on; 0 picks a free port.")
     api_key: ApiKey | None = setting(  # noqa: RUF009 - it is dataclasses.field
         None,
         Secret(),
-        "The key that clients must send. Better set as a variable: other users can see the flags of a process.",
+        "The key that clients must send. Prefer the variable: other users of the machine can see a process's flags.",
         note="no key",
     )
     open: bool = setting(False, Boolean(), "Serve without a key on an address that other machines can reach.")
     max_body_bytes: int = setting(8 * 2**20, Integer(1024, 2**30), "The largest request body, in bytes.")
     body_seconds: float = setting(
-        30.0, SECONDS, "How long a request body may take, in seconds; a second more for each 16 KiB received."
+        30.0,
+        SECONDS,
+        "How long a client may take to send a body, in seconds, plus one second for each 16 KiB received.",
     )
-    head_seconds: float = setting(10.0, SECONDS, "How long the request line and headers may take, in seconds.")
+    head_seconds: float = setting(
+        10.0, SECONDS, "How long a client may take to send the request line and headers, in seconds."
+    )
     idle_seconds: float = setting(75.0, SECONDS, "How long a connection may be idle between requests, in seconds.")
     write_seconds: float = setting(
         60.0,
         SECONDS,
-        "How long a client may leave what it was sent unread, in seconds, plus one for each 2 KiB that it has read.",
+        "How long a client may leave its answer unread, in seconds, plus one second for each 2 KiB that it has read.",
     )
     max_connections: int = setting(
-        1024, Integer(1, 65536), "How many connections may be open at once; fewer where the limit of open files is low."
+        1024, Integer(1, 65536), "How many connections may be open at once; fewer if the limit on open files is low."
     )
     max_connections_per_address: int = setting(
         512, Integer(1, 65536), "How many connections one client address may have open at once."
@@ -147,12 +153,13 @@ class Settings:
     unknown_fields: Literal["refuse", "report"] = setting(
         "refuse",
         StringEnum(("refuse", "report")),
-        "What to do with request fields that nobody declared: refuse, or report them in the header x-oruel-ignored.",
+        "What to do with unknown request fields: refuse the request, or report them in the header x-oruel-ignored.",
     )
     share_prefixes: Literal["account", "all"] = setting(
         "account",
         StringEnum(("account", "all")),
-        "Who may reuse the computed beginning of a prompt: the same account, or all, who may notice what others sent.",
+        "Who shares the prefix cache: account, requests of the same account; all, requests of all accounts, though "
+        "timing can then reveal what others sent.",
     )
     template_kwargs: tuple[str, ...] = setting(
         (),
@@ -162,17 +169,19 @@ class Settings:
     tool_prompt: Literal["template", "generic"] = setting(
         "template",
         StringEnum(("template", "generic")),
-        "How a model whose chat template knows no tools is told of them: template, not at all, so that requests with "
-        "tools are refused; generic, in a message of our own.",
+        "What to do if a model's chat template doesn't support tools: template, refuse requests with tools; generic, "
+        "describe the tools in a message that Oru'el adds.",
     )
     allowed_hosts: tuple[str, ...] = setting(
         (),
         Array(String(1, 255), maximum=64),
-        "A name that requests may give in their Host header, besides the address listened on; may be repeated.",
+        "A name that requests may send in the Host header, in addition to the listening address; may be repeated.",
     )
     log_prompts: bool = setting(False, Boolean(), "Write prompts and answers to the log.")
     log_format: str = setting(
-        "auto", StringEnum(("auto", "console", "json")), "How log lines look; auto: console in a terminal, else json."
+        "auto",
+        StringEnum(("auto", "console", "json")),
+        "The format of log lines; auto: console in a terminal, otherwise json.",
     )
     libllama: str | None = setting(
         None,
@@ -190,8 +199,8 @@ class Settings:
             )
         if not (is_loopback(self.host) or self.api_key or self.open):
             raise ConfigError(
-                f"On host {self.host} other machines may reach the server, and no API key is set. "
-                f"Set one ({variable_of('api_key')}), listen on 127.0.0.1, or say --open to serve anybody."
+                f"Other machines may be able to reach the server on host {self.host}, and no API key is set. Set a key "
+                f"in {variable_name('api_key')}, listen on 127.0.0.1, or pass --open to serve without a key."
             )
 
     @property
@@ -203,7 +212,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Setting:
-    """How one field of Settings is given and described."""
+    """The declaration of one field of Settings."""
 
     name: str
     kind: Kind
@@ -231,18 +240,18 @@ class Setting:
                 return str(self.default)
 
 
-def secret_in(variable: str) -> str | None:
-    """What an environment variable holds, if it is set; for keys, which settings only name."""
+def read_secret(variable: str) -> str | None:
+    """The value of an environment variable, None if it is unset or empty. For keys, whose variables a catalog names."""
     return os.environ.get(variable) or None
 
 
-# What Python, the system's loader, llama.cpp, NumPy and the drivers of GPUs read.
+# The variables that Python, the dynamic loader, llama.cpp, NumPy and GPU drivers read.
 ENGINE_VARIABLES = re.compile(
     "PATH|HOME|LANG|LC_.+|TZ|TMPDIR|TEMP|TMP|SYSTEMROOT|PYTHON.+|VIRTUAL_ENV|DYLD_.+|GLIBC_TUNABLES|MALLOC_.+"
     "|LD_(LIBRARY_PATH|PRELOAD|BIND_NOW|DEBUG.*)|(OMP|GOMP|KMP|MKL|OPENBLAS|BLIS|GGML|LLAMA|CUDA|NVIDIA|NCCL|HIP|HSA|ROCR"
     "|ROCM|ROCBLAS|HIPBLASLT|AMD|SYCL|ONEAPI|ZE|ZES|VK|VULKAN|MTL|METAL|ASCEND|MUSA)_.+"
 )
-SECRET = re.compile("KEY|TOKEN|SECRET|PASS|CREDENTIAL|AUTH")
+SECRET_NAME = re.compile("KEY|TOKEN|SECRET|PASS|CREDENTIAL|AUTH")
 
 
 def engine_environment() -> dict[str, str]:
@@ -250,9 +259,9 @@ def engine_environment() -> dict[str, str]:
 
 
 def environment_for_engine(environ: Mapping[str, str]) -> dict[str, str]:
-    """What an engine process needs of this one's environment, and so none of the keys in it."""
+    """Selects the variables that an engine process needs; keys are not among them."""
     kept = {name: value for name, value in environ.items() if ENGINE_VARIABLES.fullmatch(name)}
-    return {name: value for name, value in kept.items() if not SECRET.search(name)}
+    return {name: value for name, value in kept.items() if not SECRET_NAME.search(name)}
 
 
 def declared_settings() -> dict[str, Setting]:
@@ -263,7 +272,7 @@ def declared_settings() -> dict[str, Setting]:
             summary=field.metadata["summary"],
             default=field.default,
             note=field.metadata["note"],
-            variable=field.metadata["variable"] or PREFIX + field.name.upper(),
+            variable=field.metadata["variable"] or VARIABLE_PREFIX + field.name.upper(),
         )
         for field in dataclasses.fields(Settings)
     }
@@ -272,31 +281,31 @@ def declared_settings() -> dict[str, Setting]:
 SETTINGS: Mapping[str, Setting] = declared_settings()
 
 
-def variable_of(name: str) -> str:
+def variable_name(name: str) -> str:
     return SETTINGS[name].variable
 
 
-def from_process(flags: Mapping[str, object]) -> Settings:
-    """`load` with this process's environment and working directory."""
-    return load(flags, os.environ, Path())
+def load_process_settings(flags: Mapping[str, object]) -> Settings:
+    """`load_settings` with the environment and the working directory of this process."""
+    return load_settings(flags, os.environ, Path())
 
 
-def load(flags: Mapping[str, object], environ: Mapping[str, str], directory: Path) -> Settings:
-    """The settings, from nothing but the arguments and the TOML file that they point to.
+def load_settings(flags: Mapping[str, object], environ: Mapping[str, str], directory: Path) -> Settings:
+    """Reads the settings from the arguments and the TOML file that they name.
 
-    `flags` maps names of settings, and "config", to text, to a boolean, to a list of texts, or to None where the flag
-    wasn't given. The file is the flag config, else the variable ORUEL_CONFIG, else oruel.toml in `directory` if there
-    is one. Raises ConfigError, which names the flag, variable or key that is at fault.
+    `flags` maps the name of each setting, and "config", to a string, a boolean or a list of strings, or to None if the
+    flag wasn't given. The file is the one named by the flag config, else by the variable ORUEL_CONFIG, else oruel.toml
+    in `directory` if it exists. Raises ConfigError, which names the flag, variable or key at fault.
     """
     named = flags.get("config") or environ.get(CONFIG_VARIABLE)
     path = directory / str(named or CONFIG_FILE)
-    from_file = read_file(path) if named or path.exists() else {}
+    from_file = read_config_file(path) if named or path.exists() else {}
     given = {**from_file, **read_environment(environ), **read_flags(flags)}
     for name in ("model", "alias"):
         if "catalog" in given and name in given:
             raise ConfigError(
-                f"{SETTINGS[name].flag} and --catalog are both given (as flags, variables or in the configuration "
-                f"file), but the catalog says what there is. Leave {name} out, or write it into the catalog."
+                f"{SETTINGS[name].flag} and --catalog are both set (by flags, variables or the configuration file), "
+                f"but the catalog defines the models. Leave out {name}, or move it into the catalog."
             )
     return Settings(**given)
 
@@ -304,24 +313,25 @@ def load(flags: Mapping[str, object], environ: Mapping[str, str], directory: Pat
 def read_flags(flags: Mapping[str, object]) -> dict[str, Any]:
     given = {SETTINGS[name]: value for name, value in flags.items() if name != "config" and value is not None}
     return {
-        setting.name: parse(setting, from_text(setting.kind, value), setting.flag) for setting, value in given.items()
+        setting.name: parse_setting(setting, convert_text(setting.kind, value), setting.flag)
+        for setting, value in given.items()
     }
 
 
 def read_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     by_variable = {setting.variable: setting for setting in SETTINGS.values()}
     for variable in environ:
-        if variable.startswith(PREFIX) and variable not in by_variable and variable != CONFIG_VARIABLE:
-            hint = did_you_mean(variable.removeprefix(PREFIX), variable_of)
-            raise ConfigError(f"The variable {variable} is no setting.{hint}")
+        if variable.startswith(VARIABLE_PREFIX) and variable not in by_variable and variable != CONFIG_VARIABLE:
+            hint = suggest_setting(variable.removeprefix(VARIABLE_PREFIX), variable_name)
+            raise ConfigError(f"Unknown variable {variable}: no setting has that name.{hint}")
     given = {setting: environ[variable] for variable, setting in by_variable.items() if variable in environ}
     return {
-        setting.name: parse(setting, from_text(setting.kind, text), f"The variable {setting.variable}")
+        setting.name: parse_setting(setting, convert_text(setting.kind, text), f"The variable {setting.variable}")
         for setting, text in given.items()
     }
 
 
-def read_file(path: Path) -> dict[str, Any]:
+def read_config_file(path: Path) -> dict[str, Any]:
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -330,20 +340,22 @@ def read_file(path: Path) -> dict[str, Any]:
         raise ConfigError(f"The configuration file {path} is not valid TOML: {error}.") from error
     for key in content:
         if key not in SETTINGS:
-            raise ConfigError(f'The key "{key}" in {path} is no setting.{did_you_mean(key, str)}')
-    return {key: parse(SETTINGS[key], value, f"The key {key} in {path}") for key, value in content.items()}
+            raise ConfigError(f'Unknown key "{key}" in {path}: no setting has that name.{suggest_setting(key, str)}')
+    return {key: parse_setting(SETTINGS[key], value, f"The key {key} in {path}") for key, value in content.items()}
 
 
-def parse(setting: Setting, value: object, source: str) -> Any:
-    """Raises ConfigError naming the source."""
+def parse_setting(setting: Setting, value: object, source: str) -> Any:
+    """Raises ConfigError, which names the source."""
     try:
         return setting.kind.parse(value, source)
     except InvalidParameter as error:
         raise ConfigError(error.message) from error
 
 
-def from_text(kind: Kind, value: object) -> object:
-    """A flag or variable in the type that its kind wants; text that can't be one is left for the kind to refuse."""
+def convert_text(kind: Kind, value: object) -> object:
+    """Converts the text of a flag or variable to the type of its kind. Invalid text is returned as it is, for the kind
+    to refuse.
+    """
     if not isinstance(value, str):
         return value
     if isinstance(kind, Integer) and re.fullmatch("[+-]?[0-9]{1,18}", value):
@@ -357,19 +369,9 @@ def from_text(kind: Kind, value: object) -> object:
     return value
 
 
-def did_you_mean(name: str, spelt: Callable[[str], str]) -> str:
-    """' Did you mean X?', or all that there is; `spelt` turns the name of a setting into what the user would write."""
+def suggest_setting(name: str, spell: Callable[[str], str]) -> str:
+    """Suggests the setting closest to `name`, or lists all. `spell` maps a setting's name to what the user types."""
     close = difflib.get_close_matches(name.lower().replace("-", "_"), SETTINGS, n=1)
     if close:
-        return f" Did you mean {spelt(close[0])}?"
-    return f" There are: {', '.join(spelt(known) for known in SETTINGS)}."
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach the address. A name other than localhost might resolve to anything."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+        return f" Did you mean {spell(close[0])}?"
+    return f" The settings are: {', '.join(spell(known) for known in SETTINGS)}."

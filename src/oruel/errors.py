@@ -1,41 +1,41 @@
-"""Every error of Oru'el, drawn as one tree; what a caller can cause carries its HTTP status, type, code and param.
+"""All errors of Oru'el, as one tree. Errors that reach a caller carry an HTTP status, type, code and param.
 
 OruelError
 ├── RequestError                400  invalid_request_error
-│   ├── InvalidBody                  the body is not the JSON object it should be
-│   ├── InvalidParameter             a known field holds a value that it can't take
-│   │   ├── TemplateTooCostly        the chat template takes too long over these messages
-│   │   └── TooCostly                preparing the request takes more time or memory than a request may
-│   ├── UnknownParameter             a field nobody declared
-│   ├── UnsupportedParameter         a declared field asks for what this server doesn't do
-│   ├── SchemaRefused                a JSON Schema that is none, or that asks too much
+│   ├── InvalidBody                  the body is not a JSON object
+│   ├── InvalidParameter             a known field has an invalid value
+│   │   ├── TemplateTooCostly        the chat template takes too long to render these messages
+│   │   └── TooCostly                preparing the request takes too much time or memory
+│   ├── UnknownParameter             an unknown field
+│   ├── UnsupportedParameter         a known field asks for something that this server doesn't support
+│   ├── SchemaRefused                an invalid JSON Schema, or one that exceeds the limits
 │   ├── ContextLengthExceeded        the prompt leaves no room for an answer
-│   ├── NotFound                404  an endpoint that doesn't exist
-│   │   └── ModelNotFound            a model that isn't in the catalog
+│   ├── NotFound                404  there is no such endpoint
+│   │   └── ModelNotFound            the catalog has no such model
 │   ├── MethodNotAllowed        405
 │   ├── BodyTooLarge            413
-│   ├── BodyTimedOut            408  the body came too slowly
-│   ├── HeadTimedOut            408  so did the request line and headers
-│   ├── HeadTooLarge            431  they are too long
-│   ├── InvalidRequestHead           they are no HTTP
+│   ├── BodyTimedOut            408  the body arrived too slowly
+│   ├── HeadTimedOut            408  the request line and headers arrived too slowly
+│   ├── HeadTooLarge            431  the request line and headers are too long
+│   ├── InvalidRequestHead           the request line or headers are not valid HTTP
 │   ├── NotJSON                 415
 │   └── HostRefused             403  permission_error
 ├── AuthenticationError         401  authentication_error
 ├── ServerError                 500  server_error
 │   ├── Overloaded              503  overloaded_error, with Retry-After
-│   │   └── TooManyConnections       the server, or the client's address, has all that it may have
-│   ├── EngineFailed            503  the engine process died while it held the request
-│   ├── PreparationFailed       503  the job server died while it held the request
-│   ├── UpstreamFailed          502  another server let the request down
-│   │   ├── UpstreamUnavailable      it never took the request
-│   │   └── UpstreamTimedOut    504  it said nothing for too long
-│   ├── RoutedInCircles         508  the request has passed through too many of us
+│   │   └── TooManyConnections       the server, or the client's address, is at its limit
+│   ├── EngineFailed            503  the engine process died during the request
+│   ├── PreparationFailed       503  the job server died during the request
+│   ├── UpstreamFailed          502  an upstream server failed during the request
+│   │   ├── UpstreamUnavailable      the upstream server never accepted the request
+│   │   └── UpstreamTimedOut    504  the upstream server sent nothing for too long
+│   ├── RoutedInCircles         508  the request has passed through too many Oru'el instances
 │   └── DeadlineExceeded        504  timeout_error
 │       └── AnswerUnread             the client left too much of its answer unread
-├── ChatFailed                       never reaches HTTP: the server that `oruel chat` talks to let it down
+├── ChatFailed                       never reaches HTTP: `oruel chat` got no proper answer
 └── StartupError                     never reaches HTTP: the command line prints it and exits
-    ├── ConfigError                  a setting is unknown or out of range
-    ├── LibraryError                 libllama is missing, of another version, or can't run on this CPU
+    ├── ConfigError                  a setting is unknown or invalid
+    ├── LibraryError                 libllama is missing, has the wrong version, or can't run on this CPU
     └── ModelLoadError               a model can't be found, fetched or loaded
 """
 
@@ -43,7 +43,7 @@ from typing import ClassVar
 
 
 class OruelError(Exception):
-    """The root. `message` says what was sent, what is allowed and what to do."""
+    """The root of the tree. `message` says what was sent, what is allowed and what to do."""
 
     status: ClassVar[int] = 500
     type: ClassVar[str] = "server_error"
@@ -178,7 +178,7 @@ class PreparationFailed(Overloaded):
 
 
 class UpstreamFailed(ServerError):
-    """`detail` is for the operator's log alone: it may hold addresses, and what another server said."""
+    """`detail` is only for the operator's log: it may contain addresses and text from the upstream server."""
 
     status = 502
     code = "upstream_failed"

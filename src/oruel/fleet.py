@@ -1,4 +1,4 @@
-"""The catalog's deployments, started: an engine process for each embedded one, a backend for each server."""
+"""Starts the catalog's deployments: an engine process for each embedded model, a backend for each upstream server."""
 
 import asyncio
 import hashlib
@@ -14,10 +14,9 @@ from oruel.backends.base import Backend
 from oruel.backends.key_redaction import KeyRedaction
 from oruel.backends.local import LocalBackend
 from oruel.backends.preparation import ContextWindow
-from oruel.backends.upstream import UpstreamBackend, upstream_client
-from oruel.backends.upstream import UpstreamTimeouts as UpstreamPatience
+from oruel.backends.upstream import UpstreamBackend, UpstreamTimeouts, upstream_client
 from oruel.backends.within_context import WithinContext
-from oruel.config import Settings, engine_environment, secret_in
+from oruel.config import Settings, engine_environment, read_secret
 from oruel.engine.client import EngineClient
 from oruel.engine.protocol import EngineReady, Start
 from oruel.errors import ConfigError, StartupError
@@ -60,40 +59,50 @@ class RunningModel:
 
     @property
     def tokenizer(self) -> str | None:
-        """Under which name jobs have that of its first engine; None where only other servers have the model."""
+        """The name by which jobs know the first engine's tokenizer; None if only upstream servers have the model."""
         return next((engine.source.path for engine in self.engines.values()), None)
 
 
 class Fleet:
-    """`files` are the embedded models' by the name that the catalog gives them. What is started belongs to `owned`."""
+    """Starts deployments. `files` maps the name of each embedded model in the catalog to its file. Closing `resources`
+    stops everything that was started; an engine is restarted after `watchdog_seconds` without a message.
+    """
 
     def __init__(
-        self, settings: Settings, files: Mapping[str, Path], jobs: Jobs, owned: AsyncExitStack, *, silence: float = 30.0
+        self,
+        settings: Settings,
+        files: Mapping[str, Path],
+        jobs: Jobs,
+        resources: AsyncExitStack,
+        *,
+        watchdog_seconds: float = 30.0,
     ) -> None:
         self._settings = settings
         self._jobs = jobs
         self._files = files
-        self._owned = owned
-        self._silence = silence
+        self._resources = resources
+        self._watchdog_seconds = watchdog_seconds
         self._client = upstream_client()
-        owned.push_async_callback(self._client.close)
+        resources.push_async_callback(self._client.close)
 
     async def start(self, model: CatalogModel) -> RunningModel:
         """Raises StartupError."""
-        started = await run_concurrently([self._deployed(model, one) for one in model.deployments])
+        started = await run_concurrently([self._start_deployment(model, one) for one in model.deployments])
         engines = {route.deployment.name: engine for route, engine in started if engine}
         running = list(engines.values())
         return RunningModel(
-            card=card_of(model, running, self._settings.template_kwargs),
+            card=build_card(model, running, self._settings.template_kwargs),
             routes=[route for route, _ in started],
             engines=engines,
         )
 
-    async def _deployed(self, model: CatalogModel, deployment: Deployment) -> tuple[Route, RunningEngine | None]:
+    async def _start_deployment(
+        self, model: CatalogModel, deployment: Deployment
+    ) -> tuple[Route, RunningEngine | None]:
         if isinstance(deployment.source, UpstreamSource):
-            return Route(deployment, self._upstream(model, deployment, deployment.source)), None
+            return Route(deployment, self._build_upstream(model, deployment, deployment.source)), None
         try:
-            engine = await self._engine(model, deployment.source)
+            engine = await self._start_engine(model, deployment.source)
         except StartupError as error:
             if not self._settings.catalog:
                 raise
@@ -115,18 +124,18 @@ class Fleet:
         )
         return route, engine
 
-    async def _engine(self, model: CatalogModel, source: EmbeddedSource) -> RunningEngine:
+    async def _start_engine(self, model: CatalogModel, source: EmbeddedSource) -> RunningEngine:
         path = self._files[source.model]
         client = EngineClient(
-            start_message(self._settings, path, model.context),
+            build_start_message(self._settings, path, model.context),
             environment=engine_environment(),
             max_waiting=self._settings.max_waiting,
-            watchdog_seconds=self._silence,
+            watchdog_seconds=self._watchdog_seconds,
         )
         # Closed after the engine: until then requests may read the vocabulary.
-        vocabularies = self._owned.enter_context(ExitStack())
-        self._owned.push_async_callback(client.close)
-        # A file that llama.cpp aborts on ends the engine process, so this one opens it only after that succeeded.
+        vocabularies = self._resources.enter_context(ExitStack())
+        self._resources.push_async_callback(client.close)
+        # llama.cpp aborts on some files. The engine process loads the file first, so that an abort can't end this one.
         ready = await client.start()
         loaded = vocabularies.enter_context(
             Model(path, vocabulary_only=True, library=load_library(self._settings.libllama))
@@ -140,10 +149,10 @@ class Fleet:
                 model=model.name,
                 file=str(path),
             )
-        same = TokenizerSource(str(path), self._settings.libllama, describes)
-        return RunningEngine(client, ready, path, tokenizer, same)
+        tokenizer_source = TokenizerSource(str(path), self._settings.libllama, describes)
+        return RunningEngine(client, ready, path, tokenizer, tokenizer_source)
 
-    def _upstream(self, model: CatalogModel, deployment: Deployment, source: UpstreamSource) -> Backend:
+    def _build_upstream(self, model: CatalogModel, deployment: Deployment, source: UpstreamSource) -> Backend:
         key = upstream_key(deployment, source)
         upstream: Backend = UpstreamBackend(
             self._client,
@@ -152,7 +161,7 @@ class Fleet:
             model=model.name,
             upstream_model=source.model,
             key=key,
-            patience=UpstreamPatience(
+            patience=UpstreamTimeouts(
                 deployment.connect_seconds, deployment.first_token_seconds, deployment.idle_seconds
             ),
         )
@@ -161,7 +170,7 @@ class Fleet:
 
 
 async def run_concurrently(works: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
-    """What all return, or what the first to fail raises; then the others have ended too."""
+    """Returns all results in order. If one raises StartupError, cancels the others and raises the first."""
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(work) for work in works]
@@ -172,11 +181,11 @@ async def run_concurrently(works: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
     raise failure
 
 
-def card_of(model: CatalogModel, engines: Sequence[RunningEngine], template_kwargs: tuple[str, ...]) -> ModelCard:
-    """What any of its deployments can do: the routes know which of them can't. Of other servers only what the catalog
-    says is known.
+def build_card(model: CatalogModel, engines: Sequence[RunningEngine], template_kwargs: tuple[str, ...]) -> ModelCard:
+    """Describes the model: what at least one of its deployments supports. Each route knows what its deployment lacks.
+    Of upstream servers, only what the catalog says is known.
     """
-    elsewhere = len(engines) < len(model.deployments)
+    has_upstreams = len(engines) < len(model.deployments)
     return ModelCard(
         name=model.name,
         context=model.context or min((engine.ready.context for engine in engines), default=None),
@@ -185,31 +194,33 @@ def card_of(model: CatalogModel, engines: Sequence[RunningEngine], template_kwar
         aliases=model.aliases,
         tiers=model.tiers,
         template_kwargs=template_kwargs,
-        writes_json=elsewhere or any(engine.ready.writes_json for engine in engines),
-        calls_tools=elsewhere or any(engine.calls_tools for engine in engines),
+        writes_json=has_upstreams or any(engine.ready.writes_json for engine in engines),
+        calls_tools=has_upstreams or any(engine.calls_tools for engine in engines),
         max_tokens=model.max_tokens,
-        chat_template=template_of(engines),
+        chat_template=template_source(engines),
     )
 
 
-def template_of(engines: Sequence[RunningEngine]) -> Literal["model", "chatml"] | None:
+def template_source(engines: Sequence[RunningEngine]) -> Literal["model", "chatml"] | None:
     if not engines:
         return None
     return "model" if all(engine.tokenizer.has_template for engine in engines) else "chatml"
 
 
 def upstream_key(deployment: Deployment, source: UpstreamSource) -> str | None:
-    """Raises ConfigError where the variable holds none that can be sent; no message repeats a key."""
+    """Raises ConfigError if the variable holds no key that can be sent. No message repeats a key."""
     if source.key_variable is None:
         return None
-    key = secret_in(source.key_variable)
+    key = read_secret(source.key_variable)
     if fault := fault_of(key):
         raise ConfigError(f"{deployment.name} takes its key from {source.key_variable}, which {fault}.")
     return key
 
 
-def start_message(settings: Settings, model_path: Path, context: int | None = None) -> Start:
-    """`context`: the catalog's, which goes before the setting. Raises ConfigError where the pool can't hold it."""
+def build_start_message(settings: Settings, model_path: Path, context: int | None = None) -> Start:
+    """`context` is the catalog's context window, which overrides the setting. Raises ConfigError if it exceeds the KV
+    cache.
+    """
     settings = settings if context is None else replace(settings, ctx=context)
     return Start(
         model=str(model_path),
@@ -223,8 +234,8 @@ def start_message(settings: Settings, model_path: Path, context: int | None = No
 
 
 def fingerprint(engine: RunningEngine) -> str:
-    """Names the model, the kernels and the determinism mode: what the same seed needs to give the same text."""
+    """The system_fingerprint: identifies the model file and the compute kernels, on which seeded text depends."""
     with engine.path.open("rb") as file:
         head = file.read(FINGERPRINT_BYTES)
-    named = f"{engine.path.stat().st_size} {engine.ready.kernels}".encode()
-    return f"fp_{hashlib.sha256(named + head).hexdigest()[:16]}"
+    identity = f"{engine.path.stat().st_size} {engine.ready.kernels}".encode()
+    return f"fp_{hashlib.sha256(identity + head).hexdigest()[:16]}"

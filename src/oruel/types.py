@@ -1,6 +1,6 @@
-"""The nouns everyone shares: what a chat request asks for, and the deltas that answer it."""
+"""The types that the whole package shares: a chat request, and the deltas of its answer."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -11,13 +11,15 @@ UpstreamKind = Literal["vllm", "sglang", "llama-server", "openai", "oruel"]
 ToolMode = Literal["none", "auto", "required"]
 
 
-# The header by which Oru'els tell one another how many of them a request has passed through.
+# The header that counts the Oru'el instances that a request has passed through.
 HOPS = "x-oruel-hops"
 
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A function that the model may call. `parameters` is a JSON Schema of an object; `strict`: all of it holds."""
+    """A function that the model may call. `parameters` is the JSON Schema of its arguments, an object. With `strict`,
+    the arguments satisfy every keyword of the schema.
+    """
 
     name: str
     description: str = ""
@@ -36,7 +38,9 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class ToolChoice:
-    """Whether functions are called; `names` are those that may be, all declared ones unless one was named."""
+    """Whether the model may or must call functions. `names` are the functions that it may call: all declared ones, or
+    the one that the request names.
+    """
 
     mode: ToolMode = "none"
     names: tuple[str, ...] = ()
@@ -44,7 +48,9 @@ class ToolChoice:
 
 @dataclass(frozen=True, slots=True)
 class ResponseFormat:
-    """All but the type belongs to json_schema; `name` and `description` are for servers that show them to a model."""
+    """Every field but `type` belongs to json_schema. `name` and `description` are for upstream servers, which may show
+    them to their model.
+    """
 
     type: Literal["text", "json_object", "json_schema"] = "text"
     schema: Mapping[str, Any] = field(default_factory=dict)
@@ -55,9 +61,9 @@ class ResponseFormat:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn of the conversation; `developer` has become `system`, text parts have been joined.
+    """One message of the conversation. A `developer` message is already a `system` message, and text parts are joined.
 
-    `tool_calls` are an assistant's; a tool's message answers the call `tool_call_id` of the function `name`.
+    Only assistant messages have `tool_calls`. A tool message answers the call `tool_call_id` of the function `name`.
     """
 
     role: Role
@@ -70,11 +76,11 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class SamplingParams:
-    """How one token is chosen. Each field's default makes its step inactive, except temperature 1.
+    """How one token is chosen. The defaults leave the model's distribution unchanged.
 
-    `seed` is always set (fresh entropy where the caller gave none) and signed 64-bit.
-    `logprobs` is the number of alternatives to report beside each token, None for no log-probabilities.
-    `reproducible`: the caller counts on getting the same again, by a seed or by leaving nothing to chance.
+    `seed` is a signed 64-bit integer, random if the caller gave none.
+    `logprobs` is the number of alternatives to report for each token; None disables log-probabilities.
+    `reproducible` is true if the caller gave a seed or chose greedy sampling, and so expects the same text again.
     """
 
     temperature: float = 1.0
@@ -92,8 +98,9 @@ class SamplingParams:
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """One validated request. `max_tokens` None: as many as the context leaves room for. `account`: who pays, by a name
-    that betrays no key; "" where the endpoint asks for none. `hops`: other Oru'els that it came through.
+    """One validated request. `max_tokens` None means as many as fit into the context window. `account` identifies the
+    caller without revealing the key; it is "" on an endpoint without keys. `hops` counts the Oru'el instances that the
+    request has passed through.
     """
 
     id: str
@@ -115,7 +122,9 @@ class ChatRequest:
 
 @dataclass(frozen=True, slots=True)
 class Alternative:
-    """A token that the model could have chosen; `logprob` is natural, of the model's own distribution."""
+    """A token that the model could have chosen. `logprob` is its natural log-probability in the model's own
+    distribution.
+    """
 
     id: int
     bytes: bytes
@@ -124,7 +133,7 @@ class Alternative:
 
 @dataclass(frozen=True, slots=True)
 class TokenLogprob:
-    """A token that was chosen, with the most probable tokens at its place, best first."""
+    """A chosen token, with the most probable tokens at its position, best first."""
 
     id: int
     bytes: bytes
@@ -136,7 +145,7 @@ class TokenLogprob:
 class Usage:
     """Token counts of a whole request, over all its choices.
 
-    `cached_tokens` are part of `prompt_tokens`: those that were computed already when its first choice started.
+    `cached_tokens` are the `prompt_tokens` that were already in the KV cache when the first choice started.
     """
 
     prompt_tokens: int
@@ -146,7 +155,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class ToolCallDelta:
-    """A piece of the call `index` of its choice. `id` and `name` are set on its first, which has no arguments yet."""
+    """A piece of call number `index` of a choice. The first piece of a call has `id` and `name` and no arguments."""
 
     index: int
     id: str = ""
@@ -155,13 +164,22 @@ class ToolCallDelta:
 
 
 @dataclass(frozen=True, slots=True)
-class Delta:
-    """A piece of one choice. `finish` is set once per choice, on its last delta; `usage` only on the last
-    delta of the request. `model` is the model that answered, `tier` the tier that served.
+class Accepted:
+    """The beginning of an answer: the request has left the queue after `queued` seconds, and `deployment` answers it,
+    which honours the parameters in `differs` differently from the contract. If that deployment fails before its first
+    delta, the next one's Accepted follows.
+    """
 
-    `queued` is set on a delta that says nothing else, first of its request: after so many seconds it left the queue,
-    for the `deployment` that answers, which honours the parameters in `differs` otherwise than the contract says.
-    The delta of a choice's first token comes even where its text is still held back.
+    queued: float = 0.0
+    deployment: str = ""
+    differs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """A part of one choice. `finish` is set once per choice, on its last delta; `usage` only on the last delta of the
+    request. `model` is the model that answered, `tier` the tier that served. The delta of a choice's first token comes
+    even if its text is still held back.
     """
 
     choice: int
@@ -173,6 +191,7 @@ class Delta:
     logprobs: tuple[TokenLogprob, ...] = ()
     finish: FinishReason | None = None
     usage: Usage | None = None
-    queued: float | None = None
-    deployment: str = ""
-    differs: tuple[str, ...] = ()
+
+
+Answer = AsyncGenerator[Accepted | Delta, None]
+"""Begins with an Accepted; deltas follow."""

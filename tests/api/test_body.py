@@ -77,7 +77,7 @@ async def test_a_body_that_is_too_deep_to_parse_says_which_field_is(
 ) -> None:
     error = (await client.post(URL, content=content, headers=JSON)).json()["error"]
     assert (error["param"], error["code"]) == (param, "invalid_body")
-    assert error["message"] == f"{param or 'The body'} is nested too deep."
+    assert error["message"] == f"{param or 'The body'} is nested too deeply. Send fewer levels."
 
 
 @pytest.mark.parametrize(

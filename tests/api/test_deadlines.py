@@ -8,13 +8,13 @@ import pytest
 
 from oruel.api.deadline import Deadlines
 from oruel.errors import Overloaded
-from oruel.types import Usage
+from oruel.types import Accepted, Usage
 from tests.api.conftest import CHAT, Client, Serve, chat, converse
 from tests.fakes import FakeBackend, Step, delta, doing
 
 pytestmark = pytest.mark.anyio
 
-STARTED = delta(queued=0.25)
+STARTED = Accepted(queued=0.25)
 FINISH = delta(finish="stop", usage=Usage(1, 2))
 SHORT = 0.05
 GENEROUS = Deadlines(queue=100, first_token=200, whole=300)
@@ -25,8 +25,8 @@ def never() -> asyncio.Event:
 
 
 MISSED: list[tuple[Deadlines, tuple[Step, ...], str]] = [
-    (replace(GENEROUS, queue=SHORT), (), "No place came free within 0.05 seconds, the queue_seconds"),
-    (replace(GENEROUS, first_token=SHORT), (), "No token came within 0.05 seconds, the first_token_seconds"),
+    (replace(GENEROUS, queue=SHORT), (), "The request waited longer than 0.05 seconds, the queue_seconds"),
+    (replace(GENEROUS, first_token=SHORT), (), "No token was generated within 0.05 seconds, the first_token_seconds"),
     (replace(GENEROUS, first_token=SHORT), (STARTED,), "the first_token_seconds"),
     (replace(GENEROUS, whole=SHORT), (), "took longer than 0.05 seconds, the total_seconds"),
     (replace(GENEROUS, whole=SHORT), (STARTED,), "the total_seconds"),

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from oruel.api.record import RequestRecord
-from oruel.types import ChatRequest, SamplingParams, Usage
+from oruel.types import Accepted, ChatRequest, SamplingParams, Usage
 from tests.api.conftest import CHAT, Client, chat
 from tests.fakes import FakeBackend, delta, doing
 
@@ -27,7 +27,7 @@ async def test_queue_time_and_token_times_are_counted_under_the_tier_that_served
     for tier, queued in [("standard", 2.0), ("standard", 4.0), ("turbo", 0.5)]:
         served: Any = {"tier": tier}
         backend.script = doing(
-            delta(queued=queued, **served), delta("a", **served), delta(finish="stop", usage=Usage(1, 2), **served)
+            Accepted(queued), delta("a", **served), delta(finish="stop", usage=Usage(1, 2), **served)
         )
         await client.post(CHAT, json=chat(tier=tier))
     values = await metrics(client)

@@ -385,10 +385,10 @@ HINTS: list[tuple[dict[str, Any], str, str]] = [
     ({"tool_choice": "any"}, "tool_choice", 'Send "required"'),
     ({"tool_choice": {"type": "any"}}, "tool_choice", 'the string "required"'),
     ({"tool_choice": {"type": "tool", "name": "f"}}, "tool_choice", '{"type": "function", "function": {"name": …}}'),
-    ({"tool_choice": {"type": "allowed_tools", "allowed_tools": {}}}, "tool_choice", "Leave the others out of tools"),
+    ({"tool_choice": {"type": "allowed_tools", "allowed_tools": {}}}, "tool_choice", "Send only the allowed tools"),
     ({"tool_choice": function()}, "tool_choice.name", '{"type": "function", "function": {"name": …}}'),
     ({"tools": [function()]}, "tools[0].name", '{"type": "function", "function": {"name": …, "parameters": …}}'),
-    ({"tools": [{"type": "custom", "custom": {"name": "f"}}]}, "tools[0]", "one string among its parameters"),
+    ({"tools": [{"type": "custom", "custom": {"name": "f"}}]}, "tools[0]", "a string parameter"),
     ({"tools": [tool("f"), {"type": "web_search"}]}, "tools[1]", "Declare a function"),
     ({"tools": [{"type": "mcp", "server_label": "x"}]}, "tools[0]", "Declare a function"),
 ]

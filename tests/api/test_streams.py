@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from oruel.api.deadline import Deadlines
 from oruel.errors import ContextLengthExceeded, EngineFailed, Overloaded, UpstreamFailed
-from oruel.types import Usage
+from oruel.types import Accepted, Usage
 from tests.api.conftest import Client, Serve, chat, converse
 from tests.fakes import FakeBackend, delta, doing
 
@@ -130,15 +130,13 @@ async def test_a_delta_is_sent_when_it_comes_and_not_when_the_next_one_does(
 async def test_a_failure_names_the_deployment_that_failed_last(
     client: Client, backend: FakeBackend, stream: bool
 ) -> None:
-    backend.script = doing(
-        delta(queued=0.0, deployment="first"), delta(queued=0.0, deployment="second"), UpstreamFailed("It broke off.")
-    )
+    backend.script = doing(Accepted(deployment="first"), Accepted(deployment="second"), UpstreamFailed("It broke off."))
     response = await client.post(URL, json=chat(stream=stream))
     assert (response.status_code, response.headers["x-oruel-deployment"]) == (502, "second")
 
 
 async def test_what_waits_at_another_server_is_not_in_a_queue_of_ours(serve: Serve, backend: FakeBackend) -> None:
-    backend.script = doing(delta(queued=0.0, deployment="far"), 0.3, delta("late"), FINISH)
+    backend.script = doing(Accepted(deployment="far"), 0.3, delta("late"), FINISH)
     client = serve(deadlines=Deadlines(queue=0.1, first_token=5, whole=5))
     assert (await client.post(URL, json=chat())).status_code == 200
 

@@ -12,7 +12,7 @@ import httpx2
 import pytest
 
 from oruel.api.edge import Unread
-from oruel.engine.client import MOST_UNREAD, Generation
+from oruel.engine.client import MAX_UNREAD, Generation
 from oruel.engine.protocol import TokenOutput
 from oruel.errors import AnswerUnread
 from tests.server import RunningServer, oruel_serve
@@ -119,7 +119,7 @@ def test_tokens_that_nobody_reads_are_bounded() -> None:
     async def run() -> None:
         engine = Cancelling()
         generation = Generation(engine, [7, 8])  # type: ignore[arg-type]  # only cancel is called
-        for token in range(MOST_UNREAD):
+        for token in range(MAX_UNREAD):
             generation.receive(TokenOutput(7, token))
         assert engine.cancelled == [7, 8]
         with pytest.raises(AnswerUnread, match="Read it faster"):

@@ -1,4 +1,4 @@
-"""`python -m tests.attack NAME PORT`: one client that attacks at full speed, on several connections, until killed."""
+"""`python -m tests.attack NAME PORT`: attacks a server at full speed on several connections, until killed."""
 
 import socket
 import sys
@@ -10,7 +10,7 @@ from tests.attack.payloads import Payload, payloads
 
 CONNECTIONS = 8
 TIMEOUT_SECONDS = 60
-# A refusal takes a server some 0.2 ms: without a pause this would measure how fast connections are opened.
+# A refusal takes a server about 0.2 ms. Without a pause, this would measure how fast connections are opened.
 PAUSE_SECONDS = 0.005
 
 
@@ -29,7 +29,7 @@ def attack(name: str, port: int, number: int) -> None:
 
 
 def exchange(payload: Payload, port: int) -> None:
-    """Sends all of it, then waits for the first bytes of an answer."""
+    """Sends the whole payload, then waits for the first bytes of an answer."""
     with socket.create_connection(("127.0.0.1", port), TIMEOUT_SECONDS) as connection:
         for part in payload:
             connection.sendall(part)

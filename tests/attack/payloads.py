@@ -1,4 +1,4 @@
-"""What one client sends to keep a server busy: each payload is the bytes of one whole or endless HTTP exchange."""
+"""Requests that keep a server busy. Each payload is one HTTP request, complete or endless."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -10,7 +10,7 @@ MEBIBYTE = 2**20
 HEAD_FLOOD_BYTES = 64 * MEBIBYTE
 
 Payload = Iterator[bytes]
-"""The parts of one request, sent one after the other; endless ones are sent until the server closes the connection."""
+"""The parts of one request, sent in order. An endless request is sent until the server closes the connection."""
 
 
 def post(path: str, body: bytes) -> Payload:
@@ -39,7 +39,7 @@ def one_property(property_schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def constant(characters: int, turn: int) -> dict[str, Any]:
-    """Another one at each turn, so that nothing remembered helps."""
+    """A schema with a constant that differs in every turn, so that no cache helps."""
     return one_property({"const": f"{turn} " + "x" * characters})
 
 
@@ -77,8 +77,8 @@ def spaces(turn: int) -> Payload:
 
 
 def long_conversation(turn: int) -> Payload:
-    said = "The quick brown fox jumps over the lazy dog. " * 180 + str(turn)
-    return post(CHAT, chat(messages=[{"role": "user", "content": said}] * 4))
+    text = "The quick brown fox jumps over the lazy dog. " * 180 + str(turn)
+    return post(CHAT, chat(messages=[{"role": "user", "content": text}] * 4))
 
 
 def many_messages(turn: int) -> Payload:
@@ -114,8 +114,8 @@ def long_url(turn: int) -> Payload:
 
 
 ATTACKS: dict[str, Callable[[int], Payload]] = {
-    made.__name__: made
-    for made in (
+    attack.__name__: attack
+    for attack in (
         long_constant,
         shorter_constant,
         many_optional_properties,
@@ -136,5 +136,5 @@ ATTACKS: dict[str, Callable[[int], Payload]] = {
 
 
 def payloads(name: str, start: int = 0, step: int = 1) -> Iterator[Payload]:
-    """Endless; no two are the same."""
+    """Yields payloads without end, no two alike."""
     return (ATTACKS[name](turn) for turn in count(start, step))

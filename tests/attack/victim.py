@@ -1,4 +1,4 @@
-"""Another client of the same server: how long a plain chat, a schema or a tool call waits for its first token."""
+"""The victim, another client of the same server: measures the wait for first tokens."""
 
 import http.client
 import time
@@ -26,17 +26,17 @@ def tool_call(turn: int) -> bytes:
 REQUESTS: dict[str, Callable[[int], bytes]] = {"plain": plain, "schema": schema, "tool call": tool_call}
 
 
-def waits(port: int, seconds: float) -> Iterator[tuple[str, float]]:
-    """For so long: which request it was, and the seconds until its first chunk with a choice."""
+def measure_waits(port: int, seconds: float) -> Iterator[tuple[str, float]]:
+    """Sends requests for `seconds`. Yields the kind of each, and the seconds until its first chunk with a choice."""
     end = time.perf_counter() + seconds
     for turn, name in zip(count(), cycle(REQUESTS)):
         if time.perf_counter() > end:
             return
-        yield name, wait(port, REQUESTS[name](turn))
+        yield name, measure_wait(port, REQUESTS[name](turn))
         time.sleep(0.02)
 
 
-def wait(port: int, body: bytes) -> float:
+def measure_wait(port: int, body: bytes) -> float:
     start = time.perf_counter()
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_SECONDS)
     try:

@@ -1,7 +1,7 @@
-"""`python -m tests.attack.waiting [ATTACK ...]`: how long another client waits while one attacks at full speed.
+"""`python -m tests.attack.waiting [ATTACK ...]`: how long a client waits while another attacks at full speed.
 
-Prints the longest wait of each kind of request. Exit status 1 if a wait was longer than half a second in each of three
-tries: one alone may be the machine's. It measures the machine as well as the server, so it is no part of `make test`.
+Prints the longest wait for each kind of request. Exits with status 1 if some wait exceeded half a second in each of
+three tries; a single one may be the machine's fault. The result depends on the machine, so `make test` doesn't run it.
 """
 
 import subprocess
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tests.attack.payloads import ATTACKS
-from tests.attack.victim import REQUESTS, waits
+from tests.attack.victim import REQUESTS, measure_waits
 from tests.server import oruel_serve
 
 LONGEST_WAIT_SECONDS = 0.5
@@ -24,7 +24,7 @@ def main() -> int:
     late = 0
     with oruel_serve() as server:
         port = int(server.url.rsplit(":")[-1])
-        list(waits(port, WARM_UP_SECONDS))
+        list(measure_waits(port, WARM_UP_SECONDS))
         for attack in sys.argv[1:] or ATTACKS:
             late += all(is_late(attack, port) for _ in range(TRIES))
     print(f"{late} attacks made a request wait for more than {LONGEST_WAIT_SECONDS:g} s in each of {TRIES} tries")
@@ -39,15 +39,15 @@ def is_late(attack: str, port: int) -> bool:
 
 def longest_waits(attack: str, port: int) -> dict[str, float]:
     longest: dict[str, float] = defaultdict(float)
-    with attacked(attack, port):
-        list(waits(port, WARM_UP_SECONDS))
-        for request, seconds in waits(port, SECONDS):
+    with run_attacker(attack, port):
+        list(measure_waits(port, WARM_UP_SECONDS))
+        for request, seconds in measure_waits(port, SECONDS):
             longest[request] = max(longest[request], seconds)
     return longest
 
 
 @contextmanager
-def attacked(name: str, port: int) -> Iterator[None]:
+def run_attacker(name: str, port: int) -> Iterator[None]:
     attacker = subprocess.Popen([sys.executable, "-m", "tests.attack", name, str(port)])
     try:
         yield

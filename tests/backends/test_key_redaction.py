@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from oruel.backends.key_redaction import KeyRedaction, without_key
 from oruel.contract.kinds import abbreviate
 from oruel.errors import InvalidParameter, OruelError, UpstreamFailed
-from oruel.types import ChatRequest, Message, SamplingParams
+from oruel.types import ChatRequest, Delta, Message, SamplingParams
 from tests.fakes import FakeBackend, doing, saying
 
 KEY = "sk-7h1s-1s-n0b0dys"
@@ -18,7 +18,9 @@ REQUEST = ChatRequest("id", "m", (Message("user", "Hello"),), SamplingParams())
 
 def answer(backend: FakeBackend) -> str:
     async def run() -> str:
-        return "".join([delta.text async for delta in KeyRedaction(backend, KEY).stream(REQUEST)])
+        return "".join(
+            [item.text async for item in KeyRedaction(backend, KEY).stream(REQUEST) if isinstance(item, Delta)]
+        )
 
     return asyncio.run(run())
 

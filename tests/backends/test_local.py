@@ -15,9 +15,9 @@ from oruel.engine.protocol import SequenceStarted, Start, TokenOutput
 from oruel.errors import ContextLengthExceeded, TemplateTooCostly
 from oruel.llama.model import Model
 from oruel.text.tokenizer import Tokenizer
-from oruel.types import ChatRequest, Delta, Message, SamplingParams, Tool, ToolChoice
+from oruel.types import Accepted, ChatRequest, Delta, Message, SamplingParams, Tool, ToolChoice
 from tests.engine.scripted_process import ScriptedProcess, scripted_engine
-from tests.fakes import InProcessJobs, until
+from tests.fakes import InProcessJobs, deltas_of, until
 from tests.gguf_models import llama_model
 
 pytestmark = pytest.mark.model
@@ -56,7 +56,7 @@ async def local_backend(
 
 
 async def answer(backend: LocalBackend, request: ChatRequest) -> list[Delta]:
-    return [delta async for delta in backend.stream(request)]
+    return await deltas_of(backend.stream(request))
 
 
 def answers(path: Path, *requests: ChatRequest, describes_tools: bool = False) -> list[list[Delta]]:
@@ -143,13 +143,6 @@ def test_closing_the_stream_cancels_the_request_in_the_engine(path: Path) -> Non
     asyncio.run(run())
 
 
-def test_the_first_delta_says_how_long_the_request_queued_and_nothing_else(path: Path) -> None:
-    (deltas,) = answers(path, replace(REQUEST, n=2))
-    assert deltas[0].queued is not None
-    assert deltas[0] == Delta(0, "llama", "standard", queued=deltas[0].queued)
-    assert all(delta.queued is None for delta in deltas[1:])
-
-
 def test_cached_tokens_are_those_that_the_engine_found_and_count_once_for_all_choices(path: Path) -> None:
     request = replace(REQUEST, messages=(Message("user", "\x01" * 150),), max_tokens=3)
     cold, again, choices = (deltas[-1].usage for deltas in answers(path, request, request, replace(request, n=3)))
@@ -185,13 +178,15 @@ def test_the_first_token_makes_a_delta_even_while_its_text_is_held_back(
             await until(lambda: bool(process.submitted))
             sequence = process.submitted[0].sequence
             process.step(started=[SequenceStarted(sequence, 0)])
-            assert (await first).queued is not None
+            assert isinstance(await first, Accepted)
             a = tokenizer.encode_text("A")[-1]
             process.step(TokenOutput(sequence, a))
             assert await anext(deltas) == Delta(0, "llama", "standard")
             process.step(TokenOutput(sequence, a))
             process.step(TokenOutput(sequence, a, finish="length"))
-            assert (await anext(deltas)).text == "AAA"
+            last = await anext(deltas)
+            assert isinstance(last, Delta)
+            assert last.text == "AAA"
 
     asyncio.run(run())
 

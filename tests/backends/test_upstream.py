@@ -20,6 +20,7 @@ from oruel.errors import (
     UpstreamUnavailable,
 )
 from oruel.types import (
+    Accepted,
     ChatRequest,
     Delta,
     Message,
@@ -29,6 +30,7 @@ from oruel.types import (
     UpstreamKind,
     Usage,
 )
+from tests.fakes import deltas_of
 from tests.stub_server import DONE, HANG, HEAD, Stub, chunk, event, saying, status, stub_server, usage
 
 pytestmark = pytest.mark.anyio
@@ -53,9 +55,9 @@ async def answered(
 ) -> list[Delta]:
     async with upstream_client() as client:
         backend = UpstreamBackend(
-            client, stub.base_url, kind, model="mine", upstream_model="theirs", key=key, patience=QUICK
+            client, stub.base_url, kind, model="mine", upstream_model="theirs", key=key, timeouts=QUICK
         )
-        return [delta async for delta in backend.stream(request) if delta.queued is None]
+        return await deltas_of(backend.stream(request))
 
 
 def text(deltas: list[Delta]) -> str:
@@ -173,31 +175,31 @@ async def test_calls_are_whole_however_they_are_cut_and_numbered(
 
 CHUNKED = HEAD.replace(b"connection: close", b"transfer-encoding: chunked")
 FAILURES: list[tuple[str, list[Any], type[UpstreamFailed], str]] = [
-    ("hangs before an answer", [HANG], UpstreamTimedOut, "said nothing for 0.3 seconds"),
-    ("hangs before the first event", [HEAD, HANG], UpstreamTimedOut, "said nothing for 0.3 seconds"),
+    ("hangs before an answer", [HANG], UpstreamTimedOut, "sent nothing for 0.3 seconds"),
+    ("hangs before the first event", [HEAD, HANG], UpstreamTimedOut, "sent nothing for 0.3 seconds"),
     ("says only its role", [HEAD, *[chunk("", role="assistant"), 0.1] * 9], UpstreamTimedOut, "nothing for 0.3"),
-    ("drips comments", [HEAD, *[b": still here\n\n", 0.1] * 9], UpstreamTimedOut, "said nothing for 0.3 seconds"),
-    ("drips an event", [HEAD, *[b"x", 0.1] * 9], UpstreamTimedOut, "said nothing for 0.3 seconds"),
-    ("hangs in the middle", [HEAD, chunk("a"), HANG], UpstreamTimedOut, "said nothing for 0.3 seconds"),
-    ("resets before an answer", [None], UpstreamUnavailable, "broke off before it answered"),
-    ("resets in the middle", [CHUNKED, b"fff\r\n" + chunk("a"), 0.01, None], UpstreamFailed, "broke off"),
+    ("drips comments", [HEAD, *[b": still here\n\n", 0.1] * 9], UpstreamTimedOut, "sent nothing for 0.3 seconds"),
+    ("drips an event", [HEAD, *[b"x", 0.1] * 9], UpstreamTimedOut, "sent nothing for 0.3 seconds"),
+    ("hangs in the middle", [HEAD, chunk("a"), HANG], UpstreamTimedOut, "sent nothing for 0.3 seconds"),
+    ("resets before an answer", [None], UpstreamUnavailable, "closed the connection before it answered"),
+    ("resets in the middle", [CHUNKED, b"fff\r\n" + chunk("a"), 0.01, None], UpstreamFailed, "closed the connection"),
     ("ends in the middle", [HEAD, chunk("a")], UpstreamFailed, "ended its stream before the answer"),
-    ("sends garbage", [HEAD, b"data: {not json\n\n"], UpstreamFailed, "no chunk"),
+    ("sends garbage", [HEAD, b"data: {not json\n\n"], UpstreamFailed, "isn't a chunk"),
     ("sends bytes that are no text", [HEAD, b'data: {"choices": [{"delta": {"content": "\xff"}}]}\n\n'],
-     UpstreamFailed, "no chunk"),
-    ("sends another shape", [HEAD, event({"choices": "many"})], UpstreamFailed, "no chunk"),
-    ("sends a list", [HEAD, event([1, 2])], UpstreamFailed, "no chunk"),
+     UpstreamFailed, "isn't a chunk"),
+    ("sends another shape", [HEAD, event({"choices": "many"})], UpstreamFailed, "isn't a chunk"),
+    ("sends a list", [HEAD, event([1, 2])], UpstreamFailed, "isn't a chunk"),
     ("sends a choice that nobody asked for", [HEAD, chunk("a", index=3)], UpstreamFailed, "choice 3 of 1"),
     ("calls what nobody declared", [HEAD, chunk(tool_calls=[{"id": "c", "function": {"name": "rm"}}], finish="stop")],
      UpstreamFailed, "function that tools doesn't declare"),
-    ("gives up", [HEAD, chunk("a"), chunk(finish="abort"), DONE], UpstreamFailed, "gave the answer up"),
+    ("gives up", [HEAD, chunk("a"), chunk(finish="abort"), DONE], UpstreamFailed, "aborted the answer"),
     ("reports an error in its stream", [HEAD, event({"error": {"message": "out of memory"}})], UpstreamFailed, "error"),
-    ("sends a page", status(200, "<html>", "text/html"), UpstreamFailed, "no stream"),
+    ("sends a page", status(200, "<html>", "text/html"), UpstreamFailed, "without a stream"),
     ("fails", status(500, '{"error": {"message": "boom"}}'), UpstreamFailed, "status 500"),
     ("has nobody behind it", status(502, "bad gateway", "text/plain"), UpstreamUnavailable, "status 502"),
     ("wants another key", status(401, '{"detail": "no"}'), UpstreamFailed, "status 401"),
     ("sends us elsewhere", status(307, ""), UpstreamFailed, "status 307"),
-    ("nests an event 100,000 deep", [HEAD, b'data: {"error": ' + b"[" * 100_000 + b"\n\n"], UpstreamFailed, "no chunk"),
+    ("nests 100,000 deep", [HEAD, b'data: {"error": ' + b"[" * 100_000 + b"\n\n"], UpstreamFailed, "isn't a chunk"),
     ("nests what it calls an error", [HEAD, b'data: {"error": ' + b"[" * 900 + b"]" * 900 + b"}\n\n"],
      UpstreamFailed, "server behind this model"),
     ("sends an event without end", [HEAD, *([b"x" * 2**18] * 8), HANG], UpstreamFailed, "an event of more than"),
@@ -296,10 +298,11 @@ async def test_the_last_text_does_not_wait_for_the_usage(stub: Stub) -> None:
     begun = asyncio.get_running_loop().time()
     async with upstream_client() as client:
         backend = UpstreamBackend(client, stub.base_url, "vllm", model="mine", upstream_model="theirs")
-        async for delta in backend.stream(REQUEST):
-            if delta.text:
+        async for item in backend.stream(REQUEST):
+            if isinstance(item, Delta) and item.text:
                 assert asyncio.get_running_loop().time() - begun < 0.5
-    assert delta.usage == Usage(3, 1)
+    assert isinstance(item, Delta)
+    assert item.usage == Usage(3, 1)
 
 
 @pytest.mark.parametrize(
@@ -381,7 +384,7 @@ async def test_what_another_of_us_differs_in_is_passed_on(stub: Stub) -> None:
     stub.script = [head, *saying("a")[1:]]
     async with upstream_client() as client:
         backend = UpstreamBackend(client, stub.base_url, "oruel", model="mine", upstream_model="theirs")
-        told = [delta.differs async for delta in backend.stream(REQUEST) if delta.queued is not None]
+        told = [item.differs async for item in backend.stream(REQUEST) if isinstance(item, Accepted)]
     assert told == [(), ("seed", "top_p")]
 
 
@@ -410,7 +413,7 @@ async def test_a_connection_is_used_again_until_the_server_closes_it(
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
         backend = UpstreamBackend(client, url, "vllm", model="mine", upstream_model="theirs")
         for _ in range(5):
-            assert text([delta async for delta in backend.stream(REQUEST)]) == "a"
+            assert text(await deltas_of(backend.stream(REQUEST))) == "a"
         assert served == connections
 
 
@@ -452,8 +455,10 @@ async def test_who_leaves_takes_the_request_away(stub: Stub) -> None:
     async with upstream_client() as client:
         backend = UpstreamBackend(client, stub.base_url, "vllm", model="mine", upstream_model="theirs")
         stream = backend.stream(REQUEST)
-        assert (await anext(stream)).queued == 0
-        assert (await anext(stream)).text == "a"
+        assert await anext(stream) == Accepted()
+        delta = await anext(stream)
+        assert isinstance(delta, Delta)
+        assert delta.text == "a"
         await stream.aclose()
     for _ in range(100):
         if stub.left:

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from bench.servers import Served, Setting, llama_server
+from bench.servers import ServerProcess as Served
+from bench.servers import Setting, llama_server
 from oruel.backends.abilities import verdict
 from oruel.backends.upstream_body import MAX_CHOICES, WINDOW, upstream_body
 from oruel.contract.parameters import PARAMETERS

@@ -3,7 +3,7 @@
 import json
 import random
 import tracemalloc
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from decimal import Decimal
@@ -23,7 +23,7 @@ from oruel.router.price import Price
 from oruel.router.route import Route
 from oruel.router.router import Router
 from oruel.types import ChatRequest, Delta, Message, SamplingParams, Tool, ToolCallDelta, ToolChoice
-from tests.fakes import FakeBackend, saying
+from tests.fakes import FakeBackend, deltas_of, saying
 from tests.hostile_upstreams import HOSTILE
 from tests.stub_server import DONE, chunk, event, stub_server, usage
 
@@ -291,15 +291,15 @@ ONE = replace(REQUEST, n=1, tools=(), tool_choice=ToolChoice(), stop=(), samplin
 @pytest.mark.parametrize("script", HOSTILE.values(), ids=HOSTILE)
 async def test_a_hostile_server_is_counted_as_failed_and_another_one_answers(script: list[bytes]) -> None:
     async with stub_server(script) as stub, upstream_client() as client:
-        bad = UpstreamBackend(client, stub.base_url, "oruel", model="m", upstream_model="m", patience=QUICK)
+        bad = UpstreamBackend(client, stub.base_url, "oruel", model="m", upstream_model="m", timeouts=QUICK)
         routes = [route("bad", bad, stub.base_url, "1"), route("good", FakeBackend(saying("ok")), "http://x", "2")]
         router = Router(Catalog((ModelCard(name="m", context=512, vocabulary_size=100, created=0),)), {"m": routes})
-        deltas = [delta async for delta in router.stream(ONE)]
+        deltas = await deltas_of(router.stream(ONE))
         assert "".join(delta.text for delta in deltas) == "ok"
         alone = Router(Catalog((ModelCard(name="m", context=512, vocabulary_size=100, created=0),)), {"m": routes[:1]})
         assert routes[0].breaker.failures == routes[0].failed == 1
         with pytest.raises(OruelError) as failed:
-            await exhausted(alone.stream(ONE))
+            await deltas_of(alone.stream(ONE))
         shown = json.loads(error_json(failed.value))["error"]
         assert shown["message"]
         assert failed.value.status != 500
@@ -307,8 +307,3 @@ async def test_a_hostile_server_is_counted_as_failed_and_another_one_answers(scr
 
 def route(name: str, backend: Backend, url: str, cost: str) -> Route:
     return Route(Deployment(name, UpstreamSource(url, "oruel", "m"), cost=Price(Decimal(cost))), backend)
-
-
-async def exhausted(deltas: AsyncGenerator[Delta, None]) -> None:
-    async for _ in deltas:
-        pass

@@ -39,7 +39,9 @@ class Strict:
 
 async def answered(server: Strict, max_tokens: int | None) -> Delta:
     backend = WithinContext(server, CONTEXT)
-    return [delta async for delta in backend.stream(replace(REQUEST, max_tokens=max_tokens))][-1]
+    items = [item async for item in backend.stream(replace(REQUEST, max_tokens=max_tokens))]
+    assert isinstance(items[-1], Delta)
+    return items[-1]
 
 
 @pytest.mark.parametrize("max_tokens", [71, 99, 100, 131072])

@@ -1,4 +1,4 @@
-"""A small real server on loopback that says what a test tells it to, for clients of the protocol."""
+"""A small HTTP server on the loopback interface that sends scripted replies, for tests of clients."""
 
 import json
 import threading
@@ -11,7 +11,7 @@ from typing import Any
 
 @dataclass
 class Reply:
-    """`pieces` are sent one write each; then the connection closes."""
+    """Each of `pieces` is one write. Then the connection closes."""
 
     pieces: Iterable[bytes]
     status: int = 200
@@ -23,7 +23,8 @@ Route = Callable[[str, str], Reply | None]
 
 @dataclass
 class ChatServer:
-    """Answers POST with `replies` in turn, GET /v1/models with `models`, the rest with what `route` says.
+    """Answers POST with the next of `replies`, GET /v1/models with `models`, and other requests with the result of
+    `route`.
 
     `gone` is set when a client closes its connection before the reply ends.
     """
@@ -40,7 +41,7 @@ class ChatServer:
     def base_url(self) -> str:
         return f"{self.url}/v1"
 
-    def answers(self, *pieces: bytes) -> None:
+    def reply_with(self, *pieces: bytes) -> None:
         self.replies.append(Reply(pieces))
 
 
@@ -62,23 +63,23 @@ def usage(prompt: int, completion: int) -> bytes:
 DONE = b"data: [DONE]\n\n"
 
 
-def text(*contents: str) -> list[bytes]:
+def text_stream(*contents: str) -> list[bytes]:
     return [*map(chunk, contents), chunk(finish="stop"), usage(3, len(contents)), DONE]
 
 
-def in_json(body: object, status: int = 200) -> Reply:
+def json_reply(body: object, status: int = 200) -> Reply:
     return Reply([json.dumps(body).encode()], status, {"Content-Type": "application/json"})
 
 
 @contextmanager
-def running() -> Iterator[ChatServer]:
+def run_chat_server() -> Iterator[ChatServer]:
     state = ChatServer()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             models = {"object": "list", "data": [{"id": name} for name in state.models]}
             routed = state.route("GET", self.path)
-            self._send(routed or (in_json(models) if self.path == "/v1/models" else in_json({}, 404)))
+            self._send(routed or (json_reply(models) if self.path == "/v1/models" else json_reply({}, 404)))
 
         def do_HEAD(self) -> None:
             self._send(state.route("HEAD", self.path) or Reply([], 404))

@@ -1,6 +1,4 @@
-"""Runs the command line as a user does, with nothing inherited that is a setting: in this process, which is quick, or
-in one of its own.
-"""
+"""Runs the command line as a user does, without inherited settings: in this process, which is fast, or in its own."""
 
 import io
 import os
@@ -21,7 +19,7 @@ COMMAND = (sys.executable, "-c", PROGRAM)
 
 
 @dataclass(frozen=True)
-class Done:
+class Completed:
     returncode: int
     stdout: bytes
     stderr: bytes
@@ -37,8 +35,8 @@ class CommandLine:
         home = {"HOME": str(self.directory), "HF_HOME": str(self.directory / "hub")}
         return kept | home | {"PYTHONPATH": source, "PYTHONWARNINGS": "error", "TERM": "dumb"} | dict(more)
 
-    def call(self, *arguments: str, stdin: bytes = b"", **more: str) -> Done:
-        """In this process; `more` are environment variables."""
+    def call(self, *arguments: str, stdin: bytes = b"", **more: str) -> Completed:
+        """Runs in this process. `more` are environment variables."""
         output, errors = io.BytesIO(), io.BytesIO()
         binary = {"stdin": io.BytesIO(stdin), "stdout": output, "stderr": errors}
         streams = {name: io.TextIOWrapper(own, encoding="utf-8", write_through=True) for name, own in binary.items()}
@@ -51,10 +49,10 @@ class CommandLine:
             for name, stream in streams.items():
                 patch.setattr(sys, name, stream)
             status = exit_status(arguments)
-        return Done(status, output.getvalue(), errors.getvalue())
+        return Completed(status, output.getvalue(), errors.getvalue())
 
-    def run(self, *arguments: str, stdin: bytes = b"", **more: str) -> Done:
-        """In a process of its own; `more` are environment variables."""
+    def run(self, *arguments: str, stdin: bytes = b"", **more: str) -> Completed:
+        """Runs in its own process. `more` are environment variables."""
         done = subprocess.run(
             [*COMMAND, *arguments],
             input=stdin,
@@ -64,11 +62,11 @@ class CommandLine:
             timeout=60,
             check=False,
         )
-        return Done(done.returncode, done.stdout, done.stderr)
+        return Completed(done.returncode, done.stdout, done.stderr)
 
 
 def exit_status(arguments: Sequence[str]) -> int:
-    with pytest.raises(SystemExit) as left:
+    with pytest.raises(SystemExit) as exited:
         main(arguments)
-    assert isinstance(left.value.code, int | None)
-    return left.value.code or 0
+    assert isinstance(exited.value.code, int | None)
+    return exited.value.code or 0

@@ -3,13 +3,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.chat_server import ChatServer, running
+from tests.cli.chat_server import ChatServer, run_chat_server
 from tests.cli.command_line import CommandLine
 
 
 @pytest.fixture
 def server() -> Iterator[ChatServer]:
-    with running() as server:
+    with run_chat_server() as server:
         yield server
 
 

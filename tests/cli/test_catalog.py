@@ -1,4 +1,4 @@
-"""`oruel catalog` shows what a file says, or the line that is wrong."""
+"""`oruel catalog` shows a catalog as tables, or names the line of its first error."""
 
 import re
 from pathlib import Path
@@ -35,7 +35,7 @@ def test_the_catalog_is_shown_as_tables(columns: str, oruel: CommandLine, tmp_pa
     assert "7.5 s for the next" in " ".join(rows)
 
 
-def test_names_of_any_length_are_shown_whole(oruel: CommandLine, tmp_path: Path) -> None:
+def test_long_names_are_not_truncated(oruel: CommandLine, tmp_path: Path) -> None:
     name = "n" * 128
     (tmp_path / "catalog.toml").write_text(GOOD.replace('name = "big"', f'name = "{name}"'))
     shown = oruel.call("catalog", COLUMNS="80").stdout.decode()
@@ -44,20 +44,20 @@ def test_names_of_any_length_are_shown_whole(oruel: CommandLine, tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("held", "state"), [("sk-secret", "is set"), ("sk-secret\n", "ends with a line break"), ("", "is not set")]
+    ("key", "state"), [("sk-secret", "is set"), ("sk-secret\n", "ends with a line break"), ("", "is not set")]
 )
-def test_of_a_key_it_only_says_whether_it_is_set(held: str, state: str, oruel: CommandLine, tmp_path: Path) -> None:
+def test_only_the_state_of_a_key_is_shown(key: str, state: str, oruel: CommandLine, tmp_path: Path) -> None:
     (tmp_path / "catalog.toml").write_text(GOOD)
-    shown = oruel.call("catalog", COLUMNS="120", BIG_KEY=held)
+    shown = oruel.call("catalog", COLUMNS="120", BIG_KEY=key)
     assert shown.returncode == 0
     assert f"BIG_KEY, which {state}".encode() in shown.stdout
     assert b"secret" not in shown.stdout + shown.stderr
 
 
-@pytest.mark.parametrize("held", ["", "sk-secret\n", "sk secret"])
-def test_serve_refuses_to_start_without_a_key_that_can_be_sent(held: str, oruel: CommandLine, tmp_path: Path) -> None:
+@pytest.mark.parametrize("key", ["", "sk-secret\n", "sk secret"])
+def test_serve_refuses_to_start_without_a_valid_key(key: str, oruel: CommandLine, tmp_path: Path) -> None:
     (tmp_path / "catalog.toml").write_text(GOOD)
-    refused = oruel.call("serve", "--catalog", "catalog.toml", "--port", "0", BIG_KEY=held)
+    refused = oruel.call("serve", "--catalog", "catalog.toml", "--port", "0", BIG_KEY=key)
     assert refused.returncode == 2
     assert refused.stderr.startswith(b"oruel: Line 27 of the catalog: big takes its key from BIG_KEY, which ")
     assert refused.stderr.count(b"\n") == 1
@@ -65,13 +65,13 @@ def test_serve_refuses_to_start_without_a_key_that_can_be_sent(held: str, oruel:
 
 
 @pytest.mark.parametrize("more", [("--model", "demo"), ("--alias", "x")])
-def test_serve_refuses_flags_that_the_catalog_would_override(more: tuple[str, str], oruel: CommandLine) -> None:
+def test_serve_refuses_flags_that_conflict_with_a_catalog(more: tuple[str, str], oruel: CommandLine) -> None:
     refused = oruel.call("serve", "--catalog", "catalog.toml", *more)
     assert refused.returncode == 2
-    assert refused.stderr.startswith(f"oruel: {more[0]} and --catalog are both given".encode())
+    assert refused.stderr.startswith(f"oruel: {more[0]} and --catalog are both set".encode())
 
 
-def test_a_mistake_is_one_line_that_names_its_line(oruel: CommandLine, tmp_path: Path) -> None:
+def test_an_error_is_one_line_that_names_its_place(oruel: CommandLine, tmp_path: Path) -> None:
     file = tmp_path / "catalog.toml"
     file.write_text(GOOD.replace('kind = "vllm"', 'kind = "vlm"'))
     for command in (["catalog", str(file)], ["serve", "--catalog", str(file), "--port", "0"]):

@@ -1,4 +1,4 @@
-"""`oruel chat` against a real server on loopback: what is sent, what is shown, what happens when things go wrong."""
+"""`oruel chat` against a server on the loopback interface: what it sends, what it shows, and how it reports errors."""
 
 import itertools
 import os
@@ -13,15 +13,15 @@ from contextlib import contextmanager
 import pytest
 
 from oruel.contract.parameters import PARAMETERS
-from tests.cli.chat_server import DONE, ChatServer, Reply, chunk, event, in_json, text, usage
-from tests.cli.command_line import COMMAND, CommandLine, Done
+from tests.cli.chat_server import DONE, ChatServer, Reply, chunk, event, json_reply, text_stream, usage
+from tests.cli.command_line import COMMAND, CommandLine, Completed
 
-KEY = "a-key-that-nobody-may-see"
+KEY = "a-key-that-no-one-may-see"
 
 
 @contextmanager
 def terminal(oruel: CommandLine, server: ChatServer, *arguments: str) -> Iterator["Terminal"]:
-    """A chat on a pseudo-terminal."""
+    """Runs a chat on a pseudo-terminal."""
     ours, theirs = pty.openpty()
     program = subprocess.Popen(
         [*COMMAND, "chat", "--base-url", server.base_url, *arguments],
@@ -54,19 +54,19 @@ class Terminal:
 
     def read_until(self, expected: str) -> str:
         while expected.encode() not in self._unread:
-            assert self._read(30), f"{expected!r} never came; what did: {self._unread!r}"
+            assert self._read(30), f"{expected!r} never arrived, only {self._unread!r}"
         shown, found, self._unread = self._unread.partition(expected.encode())
         return (shown + found).decode(errors="replace")
 
     def interrupt_until(self, expected: str) -> None:
-        """At a prompt one signal may not do: Python misses one that comes just before it waits for a key."""
+        """Repeats the signal: Python can miss one that arrives just before it waits for input."""
         for _ in range(60):
             self.program.send_signal(signal.SIGINT)
             while self._read(0.5):
                 pass
             if expected.encode() in self._unread:
                 return
-        raise AssertionError(f"{expected!r} never came; what did: {self._unread!r}")
+        raise AssertionError(f"{expected!r} never arrived, only {self._unread!r}")
 
     def _read(self, seconds: float) -> bool:
         readable, _, _ = select.select([self._descriptor], [], [], seconds)
@@ -75,22 +75,20 @@ class Terminal:
         return bool(readable)
 
 
-def one_shot(oruel: CommandLine, server: ChatServer, *arguments: str, stdin: bytes = b"") -> Done:
+def one_shot(oruel: CommandLine, server: ChatServer, *arguments: str, stdin: bytes = b"") -> Completed:
     return oruel.call("chat", "--base-url", server.base_url, *arguments, stdin=stdin)
 
 
-def test_a_message_as_argument_is_answered_once_and_only_the_answer_is_on_stdout(
-    oruel: CommandLine, server: ChatServer
-) -> None:
-    server.answers(*text("Two", " and two."))
+def test_a_message_argument_is_sent_and_only_the_answer_is_on_stdout(oruel: CommandLine, server: ChatServer) -> None:
+    server.reply_with(*text_stream("Two", " and two."))
     done = oruel.run("chat", "--base-url", server.base_url, "What is 2 + 2?")
     assert (done.returncode, done.stdout) == (0, b"Two and two.\n")
     assert "tiny-1 · turbo · stop · 3 + 2 tokens" in done.stderr.decode()
     assert server.requests[0]["messages"] == [{"role": "user", "content": "What is 2 + 2?"}]
 
 
-def test_a_piped_message_is_answered_once(oruel: CommandLine, server: ChatServer) -> None:
-    server.answers(*text("Fine."))
+def test_a_piped_message_is_sent(oruel: CommandLine, server: ChatServer) -> None:
+    server.reply_with(*text_stream("Fine."))
     done = oruel.run(
         "chat", "--base-url", server.base_url, "--system", "Be brief.", stdin="Wie geht's?\nGrüße\n".encode()
     )
@@ -101,15 +99,15 @@ def test_a_piped_message_is_answered_once(oruel: CommandLine, server: ChatServer
     ]
 
 
-def test_without_model_the_first_that_the_server_lists_is_asked(oruel: CommandLine, server: ChatServer) -> None:
-    server.answers(*text("a"))
-    server.answers(*text("b"))
+def test_the_default_model_is_the_first_that_the_server_lists(oruel: CommandLine, server: ChatServer) -> None:
+    server.reply_with(*text_stream("a"))
+    server.reply_with(*text_stream("b"))
     one_shot(oruel, server, "x")
     one_shot(oruel, server, "x", "--model", "other")
     assert [request["model"] for request in server.requests] == ["tiny", "other"]
 
 
-def test_every_served_parameter_is_an_option_and_sent_in_its_json_type(oruel: CommandLine, server: ChatServer) -> None:
+def test_every_parameter_is_an_option_and_sent_in_its_json_type(oruel: CommandLine, server: ChatServer) -> None:
     given = {
         "temperature": ("0.3", 0.3), "top_p": ("1", 1), "top_k": ("40", 40), "min_p": ("0.05", 0.05),
         "seed": ("-9223372036854775808", -(2**63)), "max_tokens": ("20", 20), "max_completion_tokens": ("20", 20),
@@ -124,7 +122,7 @@ def test_every_served_parameter_is_an_option_and_sent_in_its_json_type(oruel: Co
     own = {"stream", "stream_options"}
     served = {parameter.name for parameter in PARAMETERS if parameter.served}
     assert set(given) | set(flags) | set(lists) == served - own
-    server.answers(*text("a"))
+    server.reply_with(*text_stream("a"))
     arguments = [f"--{name.replace('_', '-')}={sent}" for name, (sent, _) in given.items()]
     arguments += ["--logprobs", "--no-parallel-tool-calls", "--stop", "END", "--stop", '["x"]']
     assert one_shot(oruel, server, "x", *arguments).returncode == 0
@@ -135,11 +133,9 @@ def test_every_served_parameter_is_an_option_and_sent_in_its_json_type(oruel: Co
 
 
 @pytest.mark.parametrize("value", ["hot", "NaN", "Infinity", "0x1"])
-def test_a_value_that_is_no_number_is_sent_for_the_server_to_refuse(
-    oruel: CommandLine, server: ChatServer, value: str
-) -> None:
+def test_an_invalid_number_is_sent_for_the_server_to_refuse(oruel: CommandLine, server: ChatServer, value: str) -> None:
     refusal = {"error": {"message": f'temperature must be a number, but is "{value}".', "type": "x"}}
-    server.replies.append(in_json(refusal, 400))
+    server.replies.append(json_reply(refusal, 400))
     done = one_shot(oruel, server, "x", "--temperature", value)
     assert server.requests[0]["temperature"] == value
     assert (done.returncode, done.stdout) == (1, b"")
@@ -147,53 +143,53 @@ def test_a_value_that_is_no_number_is_sent_for_the_server_to_refuse(
     assert b"Traceback" not in done.stderr
 
 
-def test_text_is_whole_though_heartbeats_and_writes_cut_it_anywhere(oruel: CommandLine, server: ChatServer) -> None:
+def test_text_survives_heartbeats_and_split_writes(oruel: CommandLine, server: ChatServer) -> None:
     stream = b": waiting\n\n: waiting\n\n" + b"".join([chunk("Grü"), b":\n\n", chunk("ße 🎈"), chunk("\n")])
-    server.answers(*(bytes([byte]) for byte in stream), chunk(finish="stop"), DONE)
+    server.reply_with(*(bytes([byte]) for byte in stream), chunk(finish="stop"), DONE)
     assert one_shot(oruel, server, "x").stdout.decode() == "Grüße 🎈\n\n"
 
 
-def test_an_error_in_the_stream_is_said_and_what_came_before_stays(oruel: CommandLine, server: ChatServer) -> None:
-    server.answers(chunk("Half"), event({"error": {"message": "The engine died.", "code": "engine_failed"}}), DONE)
+def test_an_error_in_the_stream_is_shown_after_the_partial_text(oruel: CommandLine, server: ChatServer) -> None:
+    server.reply_with(chunk("Half"), event({"error": {"message": "The engine died.", "code": "engine_failed"}}), DONE)
     done = one_shot(oruel, server, "x")
     assert (done.returncode, done.stdout) == (1, b"Half\n")
     assert done.stderr == b"oruel: The engine died.\n"
 
 
 @pytest.mark.parametrize(
-    ("reply", "said"),
+    ("reply", "message"),
     [
         (Reply([chunk("Half")]), "closed before the answer was complete"),
-        (Reply([b"data: {nonsense\n\n"]), "no part of the protocol"),
-        (Reply([b'data: {"choices": 7}\n\n']), "no part of the protocol"),
-        (Reply([b"data: \xff\n\n"]), "no part of the protocol"),
-        (in_json({"choices": []}), "did not answer with a stream of events"),
+        (Reply([b"data: {nonsense\n\n"]), "sent an invalid response"),
+        (Reply([b'data: {"choices": 7}\n\n']), "sent an invalid response"),
+        (Reply([b"data: \xff\n\n"]), "sent an invalid response"),
+        (json_reply({"choices": []}), "did not answer with an event stream"),
         (Reply([b"<html>Bad gateway"], 502, {}), "answered 502: <html>Bad gateway"),
-        (in_json({"error": "busy"}, 503), "answered 503: busy"),
-        (in_json([], 500), "answered 500: []"),
-        (Reply([], 301, {"Location": "/elsewhere"}), "answered 301: nothing"),
+        (json_reply({"error": "busy"}, 503), "answered 503: busy"),
+        (json_reply([], 500), "answered 500: []"),
+        (Reply([], 301, {"Location": "/elsewhere"}), "answered 301: an empty body"),
     ],
 )
-def test_what_is_no_answer_is_one_line_and_status_1(
-    oruel: CommandLine, server: ChatServer, reply: Reply, said: str
+def test_an_invalid_answer_is_reported_in_one_line_with_status_1(
+    oruel: CommandLine, server: ChatServer, reply: Reply, message: str
 ) -> None:
     server.replies.append(reply)
     done = one_shot(oruel, server, "x")
     assert done.returncode == 1
-    assert said in done.stderr.decode()
+    assert message in done.stderr.decode()
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_a_server_that_is_not_there_is_said_with_what_to_do(oruel: CommandLine, server: ChatServer) -> None:
+def test_an_unreachable_server_is_reported_with_what_to_do(oruel: CommandLine, server: ChatServer) -> None:
     done = oruel.call("chat", "x", "--base-url", "http://127.0.0.1:1/v1")
     assert done.returncode == 1
     assert b"can't be reached" in done.stderr
-    assert b"`oruel serve` starts a server" in done.stderr
+    assert b"Start a server with `oruel serve`" in done.stderr
     assert oruel.call("chat", "x", "--base-url", "nowhere").returncode == 1
 
 
-def test_the_key_is_sent_and_shown_nowhere(oruel: CommandLine, server: ChatServer) -> None:
-    server.replies.append(in_json({"error": {"message": "No."}}, 401))
+def test_the_key_is_sent_and_never_shown(oruel: CommandLine, server: ChatServer) -> None:
+    server.replies.append(json_reply({"error": {"message": "No."}}, 401))
     done = oruel.call("chat", "x", "--base-url", server.base_url, "--model", "m", ORUEL_API_KEY=KEY)
     assert server.headers[0]["authorization"] == f"Bearer {KEY}"
     assert KEY.encode() not in done.stdout + done.stderr
@@ -207,7 +203,7 @@ def test_the_key_is_sent_and_shown_nowhere(oruel: CommandLine, server: ChatServe
 def test_all_choices_and_log_probabilities_are_shown(oruel: CommandLine, server: ChatServer) -> None:
     leading = {"token": "Yes", "logprob": -0.25, "bytes": [89], "top_logprobs": [{"token": "No", "logprob": -1.5}]}
     first = {"index": 0, "delta": {"content": "Yes"}, "logprobs": {"content": [leading]}}
-    server.answers(
+    server.reply_with(
         event({"choices": [first]}),
         chunk("Per", choice=1),
         chunk("haps", finish="length", choice=1),
@@ -220,15 +216,15 @@ def test_all_choices_and_log_probabilities_are_shown(oruel: CommandLine, server:
     assert "stop, length" in done.stderr.decode()
 
 
-def test_what_the_server_ignored_is_said(oruel: CommandLine, server: ChatServer) -> None:
+def test_ignored_parameters_are_shown(oruel: CommandLine, server: ChatServer) -> None:
     headers = {"Content-Type": "text/event-stream; charset=utf-8", "x-oruel-ignored": "mirostat"}
-    server.replies.append(Reply(text("a"), headers=headers))
+    server.replies.append(Reply(text_stream("a"), headers=headers))
     assert "ignored by the server: mirostat" in one_shot(oruel, server, "x").stderr.decode()
 
 
 def test_turns_are_remembered_until_reset(oruel: CommandLine, server: ChatServer) -> None:
     for word in ("one", "two", "three"):
-        server.answers(*text(word))
+        server.reply_with(*text_stream(word))
     with terminal(oruel, server, "--system", "S") as chat:
         chat.read_until("> ")
         chat.type("first")
@@ -238,20 +234,20 @@ def test_turns_are_remembered_until_reset(oruel: CommandLine, server: ChatServer
         chat.read_until("two")
         chat.read_until("> ")
         chat.type("/reset")
-        chat.read_until("anew")
+        chat.read_until("cleared")
         chat.read_until("> ")
         chat.type("third")
         chat.read_until("three")
         chat.read_until("> ")
         chat.type("/exit")
         assert chat.program.wait(60) == 0
-    said = [[message["content"] for message in request["messages"]] for request in server.requests]
-    assert said == [["S", "first"], ["S", "first", "one", "second"], ["S", "third"]]
+    contents = [[message["content"] for message in request["messages"]] for request in server.requests]
+    assert contents == [["S", "first"], ["S", "first", "one", "second"], ["S", "third"]]
 
 
-def test_parameters_are_set_shown_and_left_out_again(oruel: CommandLine, server: ChatServer) -> None:
+def test_parameters_can_be_set_listed_and_unset(oruel: CommandLine, server: ChatServer) -> None:
     for _ in range(2):
-        server.answers(*text("ok."))
+        server.reply_with(*text_stream("ok."))
     with terminal(oruel, server) as chat:
         for line, shown in [
             ("/set temperature 0", "temperature is 0"),
@@ -261,9 +257,9 @@ def test_parameters_are_set_shown_and_left_out_again(oruel: CommandLine, server:
             ("/set messages []", "can't change messages"),
             ("/set model other", "model is other"),
             ("/params", "mirostat"),
-            ("/nonsense", "There is no command /nonsense"),
+            ("/nonsense", "Unknown command /nonsense"),
             ("hello", "ok."),
-            ("/set stop", "stop is left to the server"),
+            ("/set stop", "stop is no longer sent"),
             ("hello", "ok."),
         ]:
             chat.read_until("> ")
@@ -284,9 +280,9 @@ def endless() -> Iterator[bytes]:
         time.sleep(0.01)
 
 
-def test_ctrl_c_stops_the_answer_and_its_connection_but_not_the_chat(oruel: CommandLine, server: ChatServer) -> None:
+def test_ctrl_c_stops_the_answer_but_not_the_chat(oruel: CommandLine, server: ChatServer) -> None:
     server.replies.append(Reply(endless()))
-    server.answers(*text("Still here."))
+    server.reply_with(*text_stream("Still here."))
     with terminal(oruel, server) as chat:
         chat.read_until("> ")
         chat.type("talk")
@@ -306,9 +302,9 @@ def test_ctrl_c_stops_the_answer_and_its_connection_but_not_the_chat(oruel: Comm
     assert remembered[1]["content"].startswith("word0 word1 ")
 
 
-def test_an_error_costs_one_turn_and_is_not_remembered(oruel: CommandLine, server: ChatServer) -> None:
-    server.replies.append(in_json({"error": {"message": "Too long."}}, 400))
-    server.answers(*text("Better."))
+def test_an_error_ends_only_its_turn(oruel: CommandLine, server: ChatServer) -> None:
+    server.replies.append(json_reply({"error": {"message": "Too long."}}, 400))
+    server.reply_with(*text_stream("Better."))
     with terminal(oruel, server) as chat:
         chat.read_until("> ")
         chat.type("first")
@@ -322,9 +318,9 @@ def test_an_error_costs_one_turn_and_is_not_remembered(oruel: CommandLine, serve
     assert [message["content"] for message in server.requests[1]["messages"]] == ["second"]
 
 
-def test_what_a_model_writes_can_not_drive_the_terminal(oruel: CommandLine, server: ChatServer) -> None:
+def test_control_characters_never_reach_the_terminal(oruel: CommandLine, server: ChatServer) -> None:
     thought = event({"choices": [{"index": 0, "delta": {"reasoning_content": "hm \x1b]0;t\x07"}}]})
-    server.answers(thought, chunk("a\x1b[2Jb\x9b"), *text("c"))
+    server.reply_with(thought, chunk("a\x1b[2Jb\x9b"), *text_stream("c"))
     with terminal(oruel, server) as chat:
         chat.read_until("> ")
         chat.type("x")
@@ -333,7 +329,7 @@ def test_what_a_model_writes_can_not_drive_the_terminal(oruel: CommandLine, serv
     assert "\x1b]0;t" not in shown
 
 
-def test_a_pipe_gets_the_text_as_it_is_and_no_reasoning(oruel: CommandLine, server: ChatServer) -> None:
+def test_a_pipe_gets_the_unmodified_text_and_no_reasoning(oruel: CommandLine, server: ChatServer) -> None:
     thought = event({"choices": [{"index": 0, "delta": {"reasoning_content": "hm"}}]})
-    server.answers(thought, chunk("a\x1b[2J"), chunk(finish="stop"), usage(1, 1), DONE)
+    server.reply_with(thought, chunk("a\x1b[2J"), chunk(finish="stop"), usage(1, 1), DONE)
     assert one_shot(oruel, server, "x").stdout == b"a\x1b[2J\n"

@@ -1,4 +1,4 @@
-"""A log line is one line of JSON, whatever a caller has put into it."""
+"""A log line is one line of JSON, whatever a caller puts into it."""
 
 import io
 import json
@@ -6,30 +6,30 @@ import logging
 
 import pytest
 
-from oruel.cli.logs import LogHandler, as_json, escape_values, escaped_traceback
+from oruel.cli.logs import LogHandler, escape_values, render_json, write_escaped_traceback
 
 
 @pytest.mark.parametrize("value", ["\ud800", "a\nb", "\x00é", 2**80, float("nan"), {"path": b"/x"}, ValueError("no")])
 def test_every_event_is_one_line_of_json(value: object) -> None:
-    line = as_json({"event": "request", "value": value})
+    line = render_json({"event": "request", "value": value})
     assert "\n" not in line
     assert json.loads(line)["event"] == "request"
 
 
-def test_text_is_written_as_it_is() -> None:
-    assert json.loads(as_json({"event": "größe \ud800"})) == {"event": "größe \ud800"}
+def test_text_is_logged_unchanged() -> None:
+    assert json.loads(render_json({"event": "größe \ud800"})) == {"event": "größe \ud800"}
 
 
 ODD = "\x1b[2J\u202e\u2028\x9b\ufeff"
 
 
-def test_what_could_act_on_a_terminal_is_escaped_in_json_and_nothing_is_lost() -> None:
-    line = as_json({"event": "request", "user": f"mallory{ODD}", "list": [ODD]})
+def test_control_characters_are_escaped_losslessly_in_json() -> None:
+    line = render_json({"event": "request", "user": f"mallory{ODD}", "list": [ODD]})
     assert line.isprintable()
     assert json.loads(line) == {"event": "request", "user": f"mallory{ODD}", "list": [ODD]}
 
 
-def test_what_could_act_on_a_terminal_is_escaped_in_values() -> None:
+def test_control_characters_are_escaped_in_values() -> None:
     event = escape_values(
         None, "", {"event": "a\nb", "user": f"mallory{ODD}", "traceback": f"one\ntwo{ODD[0]}", "n": 1}
     )
@@ -41,18 +41,18 @@ def test_what_could_act_on_a_terminal_is_escaped_in_values() -> None:
     }
 
 
-def test_what_could_act_on_a_terminal_is_escaped_in_names() -> None:
+def test_control_characters_are_escaped_in_names() -> None:
     assert escape_values(None, "", {ODD: 1}) == {r"\x1b[2J\u202e\u2028\x9b\ufeff": 1}
 
 
-def test_what_could_act_on_a_terminal_is_escaped_in_tracebacks() -> None:
+def test_control_characters_are_escaped_in_tracebacks() -> None:
     output = io.StringIO()
     error = ValueError(f"mallory{ODD}")
-    escaped_traceback(output, (ValueError, error, None))
+    write_escaped_traceback(output, (ValueError, error, None))
     assert output.getvalue().splitlines()[-1] == r"ValueError: mallory\x1b[2J\u202e\u2028\x9b\ufeff"
 
 
-def test_lines_that_cannot_be_written_are_counted_and_the_log_goes_on() -> None:
+def test_lines_that_cannot_be_written_are_counted() -> None:
     class Disk(io.StringIO):
         is_full = False
 

@@ -1,4 +1,4 @@
-"""`oruel serve` up to where the server begins: settings, the model file, what is printed."""
+"""`oruel serve` before the server starts: settings, the model file and the banner."""
 
 import io
 import json
@@ -10,20 +10,21 @@ from pathlib import Path
 
 import pytest
 
-from oruel.announcement import Announcement, address
-from oruel.cli.banner import banner
-from oruel.cli.model_source import locate
+from oruel.addresses import server_url
+from oruel.announcement import Announcement
+from oruel.cli.banner import render_banner
+from oruel.cli.model_source import locate_model
 from oruel.config import SETTINGS
 from oruel.errors import ModelLoadError
-from tests.cli.chat_server import ChatServer, Reply, in_json
+from tests.cli.chat_server import ChatServer, Reply, json_reply
 from tests.cli.command_line import COMMAND, CommandLine
 
-KEY = "a-key-that-nobody-may-see"
+KEY = "a-key-that-no-one-may-see"
 GGUF = b"GGUF and the rest"
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--host", "0.0.0.0"], "no API key is set"),
         (["--ctx", "200", "--kv", "100"], "kv is 100 tokens"),
@@ -33,18 +34,18 @@ GGUF = b"GGUF and the rest"
         (["--model", "hf:nonsense"], "hf:OWNER/REPO/FILE.gguf"),
     ],
 )
-def test_what_is_wrong_is_one_line_and_status_2(oruel: CommandLine, arguments: list[str], said: str) -> None:
+def test_an_error_is_one_line_with_status_2(oruel: CommandLine, arguments: list[str], message: str) -> None:
     done = oruel.call("serve", *arguments)
     assert (done.returncode, done.stdout) == (2, b"")
     assert done.stderr.decode().startswith("oruel: ")
-    assert said in done.stderr.decode()
+    assert message in done.stderr.decode()
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_an_unknown_variable_stops_the_start(oruel: CommandLine) -> None:
+def test_an_unknown_variable_is_refused(oruel: CommandLine) -> None:
     done = oruel.run("serve", ORUEL_PROT="1")
     assert done.returncode == 2
-    assert done.stderr == b"oruel: The variable ORUEL_PROT is no setting. Did you mean ORUEL_PORT?\n"
+    assert done.stderr == b"oruel: Unknown variable ORUEL_PROT: no setting has that name. Did you mean ORUEL_PORT?\n"
 
 
 def test_help_names_every_flag_and_variable_and_never_the_key(oruel: CommandLine) -> None:
@@ -57,22 +58,22 @@ def test_help_names_every_flag_and_variable_and_never_the_key(oruel: CommandLine
 
 
 def test_the_bundled_model_is_a_gguf_file() -> None:
-    assert locate("demo").read_bytes()[:4] == b"GGUF"
+    assert locate_model("demo").read_bytes()[:4] == b"GGUF"
 
 
-def test_a_path_is_taken_as_it_is(tmp_path: Path) -> None:
+def test_a_path_names_a_file(tmp_path: Path) -> None:
     file = tmp_path / "a model.gguf"
     file.write_bytes(GGUF)
-    assert locate(str(file)) == file
+    assert locate_model(str(file)) == file
 
 
-def test_a_file_that_is_no_gguf_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_gguf_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "weights.gguf"
     file.write_bytes(b"PK\x03\x04")
     with pytest.raises(ModelLoadError, match="is not a GGUF file"):
-        locate(str(file))
+        locate_model(str(file))
     with pytest.raises(ModelLoadError, match="There is no model file"):
-        locate(str(tmp_path))
+        locate_model(str(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -94,45 +95,47 @@ def test_a_file_that_is_no_gguf_is_refused(tmp_path: Path) -> None:
         "hf:owner/repo/model-00002-of-00003.gguf",
     ],
 )
-def test_only_the_form_hf_owner_repo_file_is_taken(model: str) -> None:
+def test_only_the_form_hf_owner_repo_file_is_accepted(model: str) -> None:
     with pytest.raises(ModelLoadError) as refused:
-        locate(model)
+        locate_model(model)
     assert refused.value.message
 
 
-LOCATE = "from oruel.cli.model_source import locate; import sys; print(locate(sys.argv[1]))"
+LOCATE = "from oruel.cli.model_source import locate_model; import sys; print(locate_model(sys.argv[1]))"
 
 
-def test_a_hub_that_can_not_be_reached_is_said_at_once_with_what_to_do(oruel: CommandLine) -> None:
+def test_an_unreachable_hub_is_reported_with_what_to_do(oruel: CommandLine) -> None:
     done = oruel.run("serve", "--model", "hf:owner/repo/file.gguf", HF_ENDPOINT="http://127.0.0.1:1")
-    said = done.stderr.decode()
+    message = done.stderr.decode()
     assert done.returncode == 2
-    assert said.startswith("oruel: file.gguf can't be fetched from http://127.0.0.1:1: ")
-    assert "Download it by hand from https://huggingface.co/owner/repo/tree/main and give its path to --model" in said
-    assert "HF_ENDPOINT" in said
-    assert "Traceback" not in said
+    assert message.startswith("oruel: file.gguf can't be downloaded from http://127.0.0.1:1: ")
+    assert (
+        "Download it manually from https://huggingface.co/owner/repo/tree/main and give its path to --model" in message
+    )
+    assert "HF_ENDPOINT" in message
+    assert "Traceback" not in message
 
 
 @pytest.mark.parametrize(
-    ("status", "code", "said"),
+    ("status", "code", "message"),
     [
-        (401, "RepoNotFound", "The hub has no repository owner/repo for you"),
+        (401, "RepoNotFound", "The hub has no repository owner/repo, or you have no access to it"),
         (403, "GatedRepo", "owner/repo is gated. Accept its terms at https://huggingface.co/owner/repo"),
         (404, "EntryNotFound", "owner/repo has no file file.gguf"),
-        (400, "", "can't be fetched from http://127.0.0.1"),
+        (400, "", "can't be downloaded from http://127.0.0.1"),
     ],
 )
-def test_what_the_hub_refuses_is_said_with_what_to_do(
-    oruel: CommandLine, server: ChatServer, status: int, code: str, said: str
+def test_a_refusal_by_the_hub_is_reported_with_what_to_do(
+    oruel: CommandLine, server: ChatServer, status: int, code: str, message: str
 ) -> None:
     server.route = lambda method, path: Reply([], status, {"X-Error-Code": code})
     done = oruel.run("serve", "--model", "hf:owner/repo/file.gguf", HF_ENDPOINT=server.url)
     assert done.returncode == 2
-    assert said in done.stderr.decode()
+    assert message in done.stderr.decode()
     assert "Traceback" not in done.stderr.decode()
 
 
-def test_a_file_is_fetched_from_the_hub_once(oruel: CommandLine, server: ChatServer) -> None:
+def test_a_file_is_downloaded_from_the_hub_once(oruel: CommandLine, server: ChatServer) -> None:
     def hub(method: str, path: str) -> Reply | None:
         if path != "/owner/repo/resolve/main/folder/file.gguf":
             return None
@@ -145,32 +148,35 @@ def test_a_file_is_fetched_from_the_hub_once(oruel: CommandLine, server: ChatSer
     first = subprocess.run(program, env=environment, capture_output=True, timeout=60, check=True)
     path = Path(first.stdout.decode().strip())
     assert (path.name, path.read_bytes()) == ("file.gguf", GGUF)
-    server.route = lambda method, path: in_json({}, 500)
+    server.route = lambda method, path: json_reply({}, 500)
     again = subprocess.run(program, env=environment, capture_output=True, timeout=60, check=True)
     assert again.stdout == first.stdout
 
 
-def announced(url: str, *, model: str = "oruel-demo", needs_key: bool = False) -> Announcement:
-    return Announcement(url, model, ("llama-4-maverick",), 4096, 32768, 16, needs_key)
+def build_announcement(url: str, *, model: str = "oruel-demo", needs_key: bool = False) -> Announcement:
+    aliases = ("llama-4-maverick",)
+    return Announcement(url=url, model=model, aliases=aliases, context=4096, kv=32768, parallel=16, needs_key=needs_key)
 
 
-def test_the_banner_says_where_which_model_and_how_much() -> None:
-    shown = banner(announced("http://127.0.0.1:8000"))
-    for said in ("http://127.0.0.1:8000/docs", "oruel-demo, llama-4-maverick", "4096 tokens", "32768 in all"):
-        assert said in shown
+def test_the_banner_names_the_url_the_model_and_its_capacity() -> None:
+    shown = render_banner(build_announcement("http://127.0.0.1:8000"))
+    for text in ("http://127.0.0.1:8000/docs", "oruel-demo, llama-4-maverick", "4096 tokens", "32768 in total"):
+        assert text in shown
     assert max(map(len, shown.splitlines())) <= 100
 
 
 @pytest.mark.parametrize(("threads", "line"), [((1, 2), "1 of 2 cores, adjusted"), ((4, 0), "4, fixed")])
-def test_the_banner_says_how_many_threads_compute(threads: tuple[int, int], line: str) -> None:
-    shown = banner(replace(announced("http://127.0.0.1:8000"), threads=(threads,)))
+def test_the_banner_shows_the_number_of_threads(threads: tuple[int, int], line: str) -> None:
+    shown = render_banner(replace(build_announcement("http://127.0.0.1:8000"), threads=(threads,)))
     assert f"  threads  {line}" in shown
 
 
-def test_the_banner_says_no_length_that_only_another_server_knows() -> None:
-    shown = banner(Announcement("http://127.0.0.1:8000", "m", (), None, 32768, 16, needs_key=False, others=("own",)))
+def test_the_banner_omits_an_unknown_context_length() -> None:
+    shown = render_banner(
+        replace(build_announcement("http://127.0.0.1:8000", model="m"), context=None, others=("own",))
+    )
     assert "None" not in shown
-    assert "m, own" in shown
+    assert "m, llama-4-maverick, own" in shown
 
 
 def between(shown: str, start: str, end: str) -> str:
@@ -180,11 +186,11 @@ def between(shown: str, start: str, end: str) -> str:
 @pytest.mark.parametrize("needs_key", [False, True])
 @pytest.mark.parametrize("model", ["oruel-demo", 'it\'s a "model" $HOME \\'])
 def test_the_curl_line_works_when_pasted_into_a_shell(needs_key: bool, model: str) -> None:
-    shown = banner(announced("http://127.0.0.1:8000", model=model, needs_key=needs_key))
+    shown = render_banner(build_announcement("http://127.0.0.1:8000", model=model, needs_key=needs_key))
     line = between(shown, "curl ", "From Python")
     shell = shutil.which("sh")
     assert shell
-    # The shell's own reading of the line, whether or not curl is installed.
+    # A shell function replaces curl, which may not be installed.
     script = f"curl() {{ printf '%s\\0' \"$@\"; }}\n{line}"
     done = subprocess.run([shell, "-c", script], env={"ORUEL_API_KEY": KEY}, capture_output=True, check=True)
     arguments = done.stdout.decode().split("\0")[:-1]
@@ -201,8 +207,8 @@ def test_the_python_snippet_works_when_pasted(
     monkeypatch.setenv("ORUEL_API_KEY", KEY)
     choice = {"index": 0, "message": {"role": "assistant", "content": "Knock, knock."}, "finish_reason": "stop"}
     answer = {"id": "x", "object": "chat.completion", "created": 0, "model": "m", "choices": [choice]}
-    server.replies.append(in_json(answer))
-    shown = banner(announced(server.url, needs_key=needs_key))
+    server.replies.append(json_reply(answer))
+    shown = render_banner(build_announcement(server.url, needs_key=needs_key))
     snippet = shown[shown.index("pip install openai):") :].partition("\n")[2]
     printed = io.StringIO()
     names: dict[str, object] = {}
@@ -224,11 +230,11 @@ def test_the_python_snippet_works_when_pasted(
         ("box.example", "http://box.example:80"),
     ],
 )
-def test_the_address_printed_is_one_that_works(host: str, url: str) -> None:
-    assert address(host, 80) == url
+def test_the_printed_address_is_reachable(host: str, url: str) -> None:
+    assert server_url(host, 80) == url
 
 
-def test_the_program_says_what_it_can_do(oruel: CommandLine) -> None:
+def test_help_lists_the_commands(oruel: CommandLine) -> None:
     shown = oruel.call("--help").stdout.decode()
     for command in ("serve", "params", "chat"):
         assert f"  {command} " in shown

@@ -1,11 +1,11 @@
-"""Events out of bytes, however the bytes arrive."""
+"""Events are read from bytes, however the bytes are split."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from oruel.cli import sse
-from oruel.cli.sse import events
+from oruel.cli.sse import read_events
 from oruel.errors import ChatFailed
 
 visible = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\r\n\ufeff"), max_size=12)
@@ -17,7 +17,7 @@ visible = st.text(st.characters(blacklist_categories=["Cs"], blacklist_character
     comment=visible,
     data=st.data(),
 )
-def test_events_are_the_same_wherever_the_bytes_are_cut(
+def test_events_do_not_depend_on_how_the_bytes_are_split(
     payloads: list[list[str]], ending: str, comment: str, data: st.DataObject
 ) -> None:
     stream = "".join(
@@ -26,35 +26,35 @@ def test_events_are_the_same_wherever_the_bytes_are_cut(
     whole = (stream + ending).encode()
     cuts = sorted(data.draw(st.sets(st.integers(0, len(whole)))))
     pieces = [whole[start:end] for start, end in zip([0, *cuts], [*cuts, len(whole)], strict=True)]
-    assert list(events(pieces)) == ["\n".join(payload) for payload in payloads]
+    assert list(read_events(pieces)) == ["\n".join(payload) for payload in payloads]
 
 
-def test_comments_and_other_fields_are_passed_over() -> None:
+def test_comments_and_other_fields_are_skipped() -> None:
     stream = b": heartbeat\n\nevent: message\nid: 7\nretry: 10\ndata:one\n\n:\n\ndata\n\ndatum: x\n\n"
-    assert list(events([stream])) == ["one", ""]
+    assert list(read_events([stream])) == ["one", ""]
 
 
-def test_one_space_after_the_colon_is_dropped_and_no_more() -> None:
-    assert list(events([b"data:  two: spaces \n\n"])) == [" two: spaces "]
+def test_only_one_space_after_the_colon_is_dropped() -> None:
+    assert list(read_events([b"data:  two: spaces \n\n"])) == [" two: spaces "]
 
 
-def test_an_event_that_the_end_of_the_stream_cuts_is_dropped() -> None:
-    assert list(events([b"data: whole\n\ndata: cut\n"])) == ["whole"]
+def test_an_incomplete_last_event_is_dropped() -> None:
+    assert list(read_events([b"data: whole\n\ndata: cut\n"])) == ["whole"]
 
 
-def test_a_byte_order_mark_is_no_part_of_the_first_event() -> None:
-    assert list(events([b"\xef\xbb", b"\xbfdata: x\n\n"])) == ["x"]
+def test_a_byte_order_mark_is_skipped() -> None:
+    assert list(read_events([b"\xef\xbb", b"\xbfdata: x\n\n"])) == ["x"]
 
 
-def test_an_event_comes_out_as_soon_as_it_is_whole() -> None:
+def test_an_event_is_yielded_as_soon_as_it_is_complete() -> None:
     def endless() -> object:
         yield b"data: first\n\n"
-        raise AssertionError("more was read than the first event needs")
+        raise AssertionError("read more than the first event")
 
-    assert next(events(endless())) == "first"  # type: ignore[arg-type]  # a generator that never yields twice
+    assert next(read_events(endless())) == "first"  # type: ignore[arg-type]  # a generator that never yields twice
 
 
-def test_an_event_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_endless_event_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sse, "MAX_EVENT", 100)
     with pytest.raises(ChatFailed, match="more than 100 bytes"):
-        list(events(b"data: xxxxxxxxxxxx" for _ in range(1000)))
+        list(read_events(b"data: xxxxxxxxxxxx" for _ in range(1000)))

@@ -1,4 +1,4 @@
-"""Standard streams that are full, closed or read by a program that has ended: a clear end, or the server goes on."""
+"""Standard streams that are full, closed or read by a process that has ended: commands report it, servers continue."""
 
 import re
 import subprocess
@@ -11,30 +11,28 @@ import httpx2
 import pytest
 
 ORUEL = f"{sys.executable} -m oruel"
-PATIENCE_SECONDS = 30.0
+TIMEOUT_SECONDS = 30.0
 
 
 def shell(command: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        ["bash", "-c", command], capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
-    )
+    return subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False)
 
 
 @pytest.mark.parametrize("command", ["params", "params top_p", "--help", "params --json"])
-def test_a_full_disk_is_one_line_and_status_1(command: str) -> None:
+def test_a_full_disk_is_reported_in_one_line_with_status_1(command: str) -> None:
     done = shell(f"{ORUEL} {command} > /dev/full")
     assert (done.returncode, done.stderr) == (1, "oruel: The output can't be written: No space left on device.\n")
 
 
 @pytest.mark.parametrize("command", ["params", "--help"])
-def test_a_pipe_that_is_read_no_further_is_a_quiet_end(command: str) -> None:
+def test_a_pipe_closed_by_its_reader_is_no_error(command: str) -> None:
     done = shell(f"{ORUEL} {command} | head -1; exit ${{PIPESTATUS[1]}}")
     assert (done.returncode, done.stderr) == (0, "")
     assert len(done.stdout.splitlines()) == 1
 
 
 @pytest.mark.parametrize("closed", ["1>&-", "2>&-", "0<&-", "0<&- 1>&- 2>&-"])
-def test_a_closed_stream_changes_nothing(closed: str) -> None:
+def test_a_closed_stream_is_harmless(closed: str) -> None:
     assert shell(f"{ORUEL} params {closed}").returncode == 0
     refused = shell(f"{ORUEL} serve --port 99999 {closed}")
     assert refused.returncode == 2
@@ -43,7 +41,7 @@ def test_a_closed_stream_changes_nothing(closed: str) -> None:
 
 @contextmanager
 def serving(redirections: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """On a free port, which the process's sockets show where nothing is printed."""
+    """Runs a server on a free port, found by the sockets of its process, since it may print nothing."""
     command = ["bash", "-c", f"exec {ORUEL} serve --port 0 {redirections}"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
@@ -57,7 +55,7 @@ def serving(redirections: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
 
 
 def port_of(process: subprocess.Popen[str]) -> int:
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         for port in listening_ports(process.pid):
             try:
@@ -79,13 +77,13 @@ def listening_ports(pid: int) -> list[int]:
 
 @pytest.mark.model
 @pytest.mark.parametrize("redirections", ["> /dev/full", "2> /dev/full", "> /dev/full 2>&1", "2>&-", "0<&- >&- 2>&-"])
-def test_a_server_whose_output_cannot_be_written_goes_on_and_stops_cleanly(redirections: str) -> None:
+def test_a_server_whose_output_cannot_be_written_keeps_serving(redirections: str) -> None:
     body = {"model": "oruel-demo", "max_tokens": 2, "messages": [{"role": "user", "content": "Hello"}]}
     with serving(redirections) as (process, url):
         for _ in range(3):
-            assert httpx2.post(f"{url}/v1/chat/completions", json=body, timeout=PATIENCE_SECONDS).status_code == 200
+            assert httpx2.post(f"{url}/v1/chat/completions", json=body, timeout=TIMEOUT_SECONDS).status_code == 200
         process.terminate()
-        errors = process.communicate(timeout=PATIENCE_SECONDS)[1]
+        errors = process.communicate(timeout=TIMEOUT_SECONDS)[1]
         assert process.returncode == 0
         assert "Traceback" not in errors
         if redirections == "> /dev/full":

@@ -1,4 +1,4 @@
-"""However long a document is, the parsers of this world can read it; Python's own, a strict one, judges."""
+"""Common JSON parsers can read documents of any length; checked with Python's parser, which is strict."""
 
 import json
 import math
@@ -35,21 +35,23 @@ SCHEMAS: dict[str, Any] = {
 }
 
 
-def write(held: GrammarConstraint | JsonObjectConstraint, wanted: list[bytes], chance: random.Random) -> str:
-    """What comes of taking the first of these tokens that may follow, or else anything."""
+def write(constraint: GrammarConstraint | JsonObjectConstraint, wanted: list[bytes], chance: random.Random) -> str:
+    """Takes the first of the wanted tokens that is allowed, or else a random one, until the end. Returns the text."""
     ids = [TOKENS.pieces.index(piece) for piece in wanted]
     written = b""
     for _ in range(BUDGET):
-        if held.is_complete:
+        if constraint.is_complete:
             break
-        if forced := held.forced:
+        if forced := constraint.forced:
             token = forced[0]
         else:
-            allowed = np.flatnonzero(np.unpackbits(held.mask(), count=TOKENS.size, bitorder="little"))
-            token = held.settle(next((one for one in ids if one in allowed), int(chance.choice(list(allowed)))))
+            allowed = np.flatnonzero(np.unpackbits(constraint.mask(), count=TOKENS.size, bitorder="little"))
+            token = constraint.enforce_limits(
+                next((one for one in ids if one in allowed), int(chance.choice(list(allowed))))
+            )
         if token in TOKENS.ends:
             break
-        held.accept(token)
+        constraint.accept(token)
         written += TOKENS.pieces[token]
     return written.decode()
 
@@ -63,26 +65,26 @@ def assert_readable(text: str) -> None:
 
 
 @pytest.mark.parametrize("endless", ENDLESS)
-def test_an_object_without_end_can_be_read(endless: str) -> None:
+def test_an_endless_object_stays_readable_by_parsers(endless: str) -> None:
     assert_readable(write(JsonObjectConstraint(TOKENS, BUDGET), ENDLESS[endless], random.Random(1)))
 
 
 @pytest.mark.parametrize("endless", ENDLESS)
 @pytest.mark.parametrize("schema", SCHEMAS)
-def test_a_document_of_a_schema_without_end_can_be_read(schema: str, endless: str) -> None:
-    held = GrammarConstraint(TOKENS, schema_spec(SCHEMAS[schema]), BUDGET)
-    assert_readable(write(held, ENDLESS[endless], random.Random(2)))
+def test_an_endless_schema_document_stays_readable_by_parsers(schema: str, endless: str) -> None:
+    constraint = GrammarConstraint(TOKENS, schema_spec(SCHEMAS[schema]), BUDGET)
+    assert_readable(write(constraint, ENDLESS[endless], random.Random(2)))
 
 
-def test_what_any_document_holds_is_within_the_bounds() -> None:
+def test_ordinary_documents_are_within_the_parser_bounds() -> None:
     bounds = ParserBounds()
     bounds.feed(json.dumps({"a": [1e308, -1e-308, 2**900, "[" * 100, "e999", '"9' * 200], "b": [[[]]] * 100}).encode())
-    assert bounds.are_kept
+    assert bounds.is_within
 
 
 @pytest.mark.parametrize("text", ["[" * 65, "9" * 301, "1e309", "[-1E400", "12345678901e300"])
-def test_what_a_parser_may_not_read_is_not(text: str) -> None:
+def test_text_beyond_the_parser_bounds_is_not_allowed(text: str) -> None:
     assert not ParserBounds().allow(text.encode())
     bounds = ParserBounds()
     bounds.feed(text.encode())
-    assert not bounds.are_kept
+    assert not bounds.is_within

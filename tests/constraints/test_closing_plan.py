@@ -1,4 +1,4 @@
-"""A known end is kept at the cost of what changes of it, and no schema makes a step wait for the search of another."""
+"""ClosingPlan and ClosingSearch: updating a plan is cheap, and no search exceeds the work budget of a step."""
 
 import json
 import random
@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 
 from oruel.constraints.closing_plan import ClosingPlan
 from oruel.constraints.closing_search import TOKENS_AT_ONCE
-from oruel.constraints.grammar import GrammarConstraint, first_end, unclosable
+from oruel.constraints.grammar import GrammarConstraint, first_end_search, unclosable_keywords
 from oruel.constraints.spec import schema_spec
 from oruel.constraints.tokens import TokenTable
 from oruel.sampling.constraint import UNDECIDED, WorkBudget
@@ -36,8 +36,8 @@ CHOICE = {
     "required": ["k"],
     "additionalProperties": False,
 }
-# Ends of thousands of tokens, which one token may turn round.
-HOSTILE = {
+# Adversarial: the completion has thousands of tokens, and one token can change all of it.
+ADVERSARIAL = {
     "long values": array(8, {"enum": [letter * 1500 for letter in "abcdefghijklmnop"]}),
     "many long choices": array(60, CHOICE),
     "a long string": {"type": "string", "minLength": 5000},
@@ -49,7 +49,7 @@ PIECES = st.lists(st.sampled_from([b"ab", b"bc", b"abc", b"a", b"b", b"c"]), max
 
 
 @given(PIECES, PIECES)
-def test_whatever_tokens_spell_its_bytes_follow_a_plan(pieces: list[bytes], taken: list[bytes]) -> None:
+def test_any_tokens_with_the_bytes_of_a_plan_follow_it(pieces: list[bytes], taken: list[bytes]) -> None:
     ids = {TOKENS.pieces[token]: token for token in range(TOKENS.size)}
     plan, text = ClosingPlan(TOKENS, [ids[piece] for piece in pieces]), b"".join(pieces)
     for piece in taken:
@@ -63,7 +63,7 @@ def test_whatever_tokens_spell_its_bytes_follow_a_plan(pieces: list[bytes], take
         assert b"".join(TOKENS.pieces[one] for one in plan.rest) == text
 
 
-def test_a_plan_is_left_where_no_token_spells_the_rest_of_one() -> None:
+def test_a_plan_is_abandoned_if_no_tokens_spell_the_rest_of_a_token() -> None:
     class NoSingleC(ByteVocabulary):
         def piece(self, token: int) -> bytes:
             return b"" if token == ord("c") else super().piece(token)
@@ -74,60 +74,60 @@ def test_a_plan_is_left_where_no_token_spells_the_rest_of_one() -> None:
     assert plan.length_after([257]) == 0
 
 
-@pytest.mark.parametrize("name", HOSTILE)
-def test_no_token_costs_a_step_more_than_its_share_of_work(name: str) -> None:
+@pytest.mark.parametrize("name", ADVERSARIAL)
+def test_no_token_exceeds_the_work_budget_of_a_step(name: str) -> None:
     chance, share = random.Random(SEED), 300
-    end = first_end(TOKENS, schema_spec(HOSTILE[name])).find()
+    end = first_end_search(TOKENS, schema_spec(ADVERSARIAL[name])).find()
     assert end is not None
     budget = len(end) + 200
-    held, written, waits = GrammarConstraint(TOKENS, schema_spec(HOSTILE[name]), budget), list[int](), 0
-    assert held.closes
+    constraint, written, waits = GrammarConstraint(TOKENS, schema_spec(ADVERSARIAL[name]), budget), list[int](), 0
+    assert constraint.can_close
     searches = 0
-    while not held.is_complete and len(written) < budget and searches < 60:
-        if forced := held.forced:
+    while not constraint.is_complete and len(written) < budget and searches < 60:
+        if forced := constraint.forced:
             token = forced[0]
         else:
-            allowed = np.flatnonzero(np.unpackbits(held.mask(), count=TOKENS.size, bitorder="little"))
+            allowed = np.flatnonzero(np.unpackbits(constraint.mask(), count=TOKENS.size, bitorder="little"))
             chosen, work = int(chance.choice(list(allowed))), WorkBudget(share)
             searches += 1
-            while (token := held.settle(chosen, work)) == UNDECIDED:
+            while (token := constraint.enforce_limits(chosen, work)) == UNDECIDED:
                 assert -2 * TOKENS_AT_ONCE < work.left <= 0
                 waits, work = waits + 1, WorkBudget(share)
-        held.accept(token)
-        assert held.closes
+        constraint.accept(token)
+        assert constraint.can_close
         written.append(token)
-    assert waits > 0, "the search is longer than a share"
+    assert waits > 0, "the search needs more than one share"
 
 
-@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("name", ADVERSARIAL)
 def test_a_token_that_follows_the_plan_costs_no_work(name: str) -> None:
-    spec = schema_spec(HOSTILE[name])
-    end = first_end(TOKENS, spec).find()
+    spec = schema_spec(ADVERSARIAL[name])
+    end = first_end_search(TOKENS, spec).find()
     assert end is not None
-    held = GrammarConstraint(TOKENS, spec, len(end))
+    constraint = GrammarConstraint(TOKENS, spec, len(end))
     for token in end[:500]:
-        assert held.settle(token, WorkBudget(0)) == token
-        held.accept(token)
+        assert constraint.enforce_limits(token, WorkBudget(0)) == token
+        constraint.accept(token)
 
 
-def test_the_end_is_looked_for_once_for_all_choices(monkeypatch: pytest.MonkeyPatch) -> None:
-    for schema in (HOSTILE["a long string"], pattern("^.*a.{60}b.*c.{40}d$")):
+def test_the_first_end_is_searched_once_for_all_choices(monkeypatch: pytest.MonkeyPatch) -> None:
+    for schema in (ADVERSARIAL["a long string"], pattern("^.*a.{60}b.*c.{40}d$")):
         first = GrammarConstraint(TOKENS, schema_spec(schema), 6000)
         with monkeypatch.context() as patch:
             patch.setattr("oruel.constraints.grammar.ClosingSearch", pytest.fail)
-            assert GrammarConstraint(TOKENS, schema_spec(schema), 6000).closes == first.closes
+            assert GrammarConstraint(TOKENS, schema_spec(schema), 6000).can_close == first.can_close
 
 
-def test_keywords_that_keep_a_document_from_being_completed_are_named() -> None:
+def test_keywords_that_prevent_closing_are_named() -> None:
     far = pattern("^.*a.{60}b.*c.{40}d$")
-    assert unclosable(far) == ("pattern",)
-    assert unclosable({"type": "object", "properties": {"a": far}, "required": ["a"]}) == ("pattern",)
-    assert unclosable({"type": "object", "properties": {"a": far}}) == ()
-    assert unclosable({"type": "array", "minItems": 10**6}) == ("minItems",)
-    assert unclosable(pattern("foo")) == ()
+    assert unclosable_keywords(far) == ("pattern",)
+    assert unclosable_keywords({"type": "object", "properties": {"a": far}, "required": ["a"]}) == ("pattern",)
+    assert unclosable_keywords({"type": "object", "properties": {"a": far}}) == ()
+    assert unclosable_keywords({"type": "array", "minItems": 10**6}) == ("minItems",)
+    assert unclosable_keywords(pattern("foo")) == ()
 
 
-# Each with a budget that holds a short document, found by hand.
+# Each with a budget, found by hand, that fits a short document.
 EMAIL = {"type": "string", "format": "email"}
 PERSON = {
     "type": "object",
@@ -182,20 +182,20 @@ CLOSING = [
 
 @pytest.mark.parametrize("room", [0, 4, 60])
 @pytest.mark.parametrize(("schema", "budget"), CLOSING)
-def test_a_budget_that_holds_a_document_gets_one(schema: dict[str, Any], budget: int, room: int) -> None:
+def test_a_budget_that_fits_a_document_yields_a_valid_document(schema: dict[str, Any], budget: int, room: int) -> None:
     chance = random.Random(f"{SEED} {schema} {room}")
     for _ in range(10):
-        held, written = GrammarConstraint(TOKENS, schema_spec(schema), budget + room), list[int]()
-        while not held.is_complete and len(written) < budget + room:
-            if forced := held.forced:
+        constraint, written = GrammarConstraint(TOKENS, schema_spec(schema), budget + room), list[int]()
+        while not constraint.is_complete and len(written) < budget + room:
+            if forced := constraint.forced:
                 token = forced[0]
             else:
-                allowed = np.flatnonzero(np.unpackbits(held.mask(), count=TOKENS.size, bitorder="little"))
+                allowed = np.flatnonzero(np.unpackbits(constraint.mask(), count=TOKENS.size, bitorder="little"))
                 letters = [one for one in allowed if TOKENS.pieces[one].isalnum() or TOKENS.pieces[one] in (b"@", b".")]
-                token = held.settle(int(chance.choice(letters or list(allowed))))
+                token = constraint.enforce_limits(int(chance.choice(letters or list(allowed))))
             if token in TOKENS.ends:
                 break
-            held.accept(token)
+            constraint.accept(token)
             written.append(token)
         text = b"".join(TOKENS.pieces[token] for token in written)
         assert Draft202012Validator(schema).is_valid(json.loads(text)), f"seed {SEED}: {text!r}"

@@ -1,4 +1,4 @@
-"""Whoever chooses among the tokens that are allowed, a document of any schema is valid and ends within its budget."""
+"""A document of any schema is valid and ends within its budget, however tokens are chosen among the allowed ones."""
 
 import json
 import random
@@ -89,55 +89,57 @@ TOKENS = TokenTable(
 
 
 def write(schema: dict[str, Any], budget: int, chooser: str, chance: random.Random) -> tuple[bytes, GrammarConstraint]:
-    held, written = GrammarConstraint(TOKENS, schema_spec(schema), budget), list[int]()
-    while not held.is_complete and len(written) < budget:
-        if held.forced:
-            token = held.forced[0]
+    constraint, written = GrammarConstraint(TOKENS, schema_spec(schema), budget), list[int]()
+    while not constraint.is_complete and len(written) < budget:
+        if constraint.forced:
+            token = constraint.forced[0]
         else:
-            bits = np.unpackbits(held.mask(), count=TOKENS.size, bitorder="little")
-            token = held.settle(CHOOSERS[chooser](chance, [int(one) for one in np.flatnonzero(bits)], TOKENS.pieces))
+            bits = np.unpackbits(constraint.mask(), count=TOKENS.size, bitorder="little")
+            token = constraint.enforce_limits(
+                CHOOSERS[chooser](chance, [int(one) for one in np.flatnonzero(bits)], TOKENS.pieces)
+            )
         if token in TOKENS.ends:
             break
-        held.accept(token)
+        constraint.accept(token)
         written.append(token)
-    return b"".join(TOKENS.pieces[token] for token in written), held
+    return b"".join(TOKENS.pieces[token] for token in written), constraint
 
 
 @settings(max_examples=500, deadline=None)
 @given(schemas, st.integers(1, 200), st.sampled_from(sorted(CHOOSERS)), st.integers(0, 2**32))
 def test_every_document_is_valid(schema: dict[str, Any], budget: int, chooser: str, seed: int) -> None:
     assume(not not_both(schema))
-    text, held = write(schema, budget, chooser, random.Random(seed))
-    if held.closes:
+    text, constraint = write(schema, budget, chooser, random.Random(seed))
+    if constraint.can_close:
         assert Draft202012Validator(schema).is_valid(json.loads(text)), text
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.integers(1, 300), st.sampled_from(sorted(CHOOSERS)), st.integers(0, 2**32))
-def test_a_schema_that_refers_to_itself_ends_too(budget: int, chooser: str, seed: int) -> None:
-    text, held = write(LINKED, budget, chooser, random.Random(seed))
-    assert held.closes or budget < 40
-    if held.closes:
+def test_a_document_of_a_recursive_schema_is_valid(budget: int, chooser: str, seed: int) -> None:
+    text, constraint = write(LINKED, budget, chooser, random.Random(seed))
+    assert constraint.can_close or budget < 40
+    if constraint.can_close:
         assert Draft202012Validator(LINKED).is_valid(json.loads(text)), text
 
 
-def test_no_whitespace_is_written_that_the_separators_don_t_have() -> None:
+def test_only_the_separators_contain_whitespace() -> None:
     text, _ = write(LINKED, 300, "whitespace", random.Random(1))
     assert text.decode() == json.dumps(json.loads(text), ensure_ascii=False)
 
 
-def test_a_budget_that_is_too_small_is_cut() -> None:
+def test_a_budget_that_is_too_small_truncates_the_document() -> None:
     schema = {"type": "object", "properties": {"long": {"const": "x" * 50}}, "required": ["long"]}
-    text, held = write(schema, 20, "anything", random.Random(1))
-    assert not held.closes
-    assert not held.is_complete
+    text, constraint = write(schema, 20, "anything", random.Random(1))
+    assert not constraint.can_close
+    assert not constraint.is_complete
     assert text.startswith(b'{"long": "xxx')
 
 
-def test_a_number_at_the_top_ends_whole_however_short_the_budget() -> None:
+def test_a_top_level_number_is_valid_at_every_budget() -> None:
     for schema in ({"type": "number"}, {"anyOf": [{"type": "number"}, {"type": "array"}]}, {"enum": [1, 123456789]}):
         for seed in range(200):
             chance = random.Random(seed)
-            text, held = write(schema, chance.randint(1, 6), "digits", chance)
-            assert held.closes
+            text, constraint = write(schema, chance.randint(1, 6), "digits", chance)
+            assert constraint.can_close
             assert Draft202012Validator(schema).is_valid(json.loads(text)), text

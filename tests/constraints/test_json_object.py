@@ -1,4 +1,4 @@
-"""JSON mode ends in a whole object within its budget, whoever chooses among the tokens that are allowed."""
+"""JSON mode yields a complete object within its budget, however tokens are chosen among the allowed ones."""
 
 import json
 import random
@@ -31,7 +31,7 @@ def the_longest(chance: random.Random, allowed: list[int], pieces: list[bytes]) 
 
 
 def preferring(letters: bytes) -> Chooser:
-    """Tokens that have the most of these bytes, some of the time anything."""
+    """Usually a token with the most of these bytes, sometimes any token."""
 
     def choose(chance: random.Random, allowed: list[int], pieces: list[bytes]) -> int:
         if chance.random() < 0.2:
@@ -72,7 +72,7 @@ def write(
             token = constraint.forced[0]
         else:
             bits = np.unpackbits(constraint.mask(), count=tokens.size, bitorder="little")
-            token = constraint.settle(choose(chance, [int(one) for one in np.flatnonzero(bits)], tokens.pieces))
+            token = constraint.enforce_limits(choose(chance, [int(one) for one in np.flatnonzero(bits)], tokens.pieces))
         constraint.accept(token)
         written.append(token)
     return written, constraint
@@ -92,23 +92,23 @@ def test_every_document_is_an_object_at_every_budget(tokens: TokenTable, chooser
         assert constraint.is_complete
 
 
-def test_a_budget_of_one_token_is_cut(tokens: TokenTable) -> None:
+def test_a_budget_of_one_token_truncates_the_object(tokens: TokenTable) -> None:
     written, constraint = write(tokens, 1, anything, random.Random(SEED))
     assert text_of(tokens, written) == "{"
     assert not constraint.is_closing
 
 
-def test_whoever_prefers_whitespace_still_gets_on(tokens: TokenTable) -> None:
+def test_whitespace_cannot_loop_for_ever(tokens: TokenTable) -> None:
     written, _ = write(tokens, 400, preferring(b" \n\t"), random.Random(SEED))
     outside_strings = json.dumps(json.loads(text_of(tokens, written)))
     assert len(text_of(tokens, written)) <= 60 * len(outside_strings)
 
 
 def test_a_document_that_ends_by_itself_is_not_closing(tokens: TokenTable) -> None:
-    def end_it(chance: random.Random, allowed: list[int], pieces: list[bytes]) -> int:
+    def prefer_end(chance: random.Random, allowed: list[int], pieces: list[bytes]) -> int:
         return max(allowed, key=lambda token: pieces[token] == b"}")
 
-    written, constraint = write(tokens, 50, end_it, random.Random(SEED))
+    written, constraint = write(tokens, 50, prefer_end, random.Random(SEED))
     assert constraint.is_complete
     assert not constraint.is_closing
     assert len(written) < 50

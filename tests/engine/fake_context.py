@@ -1,4 +1,4 @@
-"""A model without a library: token t is followed by t + 1. It holds cells as llama.cpp would and checks the batches."""
+"""A fake model: token t is followed by t + 1. It keeps KV cells as llama.cpp does and checks the batches."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ class CountingContext:
         self.window = window
         self.threads = 1
         self.strict = strict
-        self.held: list[list[int]] = [[] for _ in range(sequences)]
+        self.cells: list[list[int]] = [[] for _ in range(sequences)]
         self.rows = 0
         self.copies = 0
         self.broken: set[int] = set()
@@ -30,8 +30,8 @@ class CountingContext:
             check_shape(sequence_ids, outputs)
         logits = []
         for token, position, slot, wanted in zip(tokens, positions, sequence_ids, outputs, strict=True):
-            assert position == len(self.held[slot]) < self.window, "cells are filled in order of position"
-            self.held[slot].append(token)
+            assert position == len(self.cells[slot]) < self.window, "cells are filled in order of position"
+            self.cells[slot].append(token)
             self.rows += 1
             if wanted:
                 logits.append(self.logits(token, slot))
@@ -46,16 +46,16 @@ class CountingContext:
 
     def copy(self, source: int, target: int) -> None:
         assert source != target
-        self.held[target] = list(self.held[source])
+        self.cells[target] = list(self.cells[source])
         self.copies += 1
 
     def forget(self, sequence_id: int, from_position: int = 0) -> None:
-        del self.held[sequence_id][from_position:]
+        del self.cells[sequence_id][from_position:]
 
 
 def check_shape(slots: Sequence[int], outputs: Sequence[bool]) -> None:
     """The rules of docs/determinism.md, which make a row's bits independent of its neighbours."""
     assert len(slots) >= 2, "a product with one row takes another kernel"
-    assert sum(outputs) != 1, "so does the output layer"
+    assert sum(outputs) != 1, "the output layer with one row takes another kernel"
     assert len(set(slots)) == 1 or list(slots) == list(range(slots[0], slots[0] + len(slots))), "adjacent slots"
     assert len(set(slots)) > 1 or len(slots) < 64, "64 rows of one sequence take another kernel"

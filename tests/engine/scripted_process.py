@@ -1,4 +1,4 @@
-"""An engine process that says what a test has it say, in the place of a real one."""
+"""A replacement for EngineProcess whose output a test scripts."""
 
 import itertools
 from collections.abc import Callable, Iterable, Mapping
@@ -22,7 +22,7 @@ from oruel.errors import EngineFailed
 
 
 class ScriptedProcess:
-    """`sent` is what the client said; `step` and `die` are what it hears."""
+    """`sent` holds the messages of the client; `step` and `die` send it events."""
 
     def __init__(
         self,

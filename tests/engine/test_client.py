@@ -20,7 +20,7 @@ from tests.gguf_models import llama_model
 pytestmark = pytest.mark.model
 
 PROMPT = [72, 101, 108, 108, 111]
-# The random model's ends, biased away: some two seconds of tokens.
+# The end tokens of the random model are banned, so that a sequence runs for about two seconds.
 ENDLESS = SamplingParams(seed=1, logit_bias={376: -100.0, 378: -100.0})
 MANY = 2000
 LONG_PROMPT = [32 + position * position % 90 for position in range(300)]
@@ -50,13 +50,13 @@ async def tokens(client: EngineClient, sampling: SamplingParams, *, max_tokens: 
     return [output.token for output in collected]
 
 
-async def exhaust(generation: Generation) -> None:
+async def read_until_failure(generation: Generation) -> None:
     while True:
         await generation.outputs()
 
 
-async def settle(client: EngineClient, *, running: int) -> None:
-    """Waits until the engine says that so many sequences run; the engine speaks with every step."""
+async def wait_for_running(client: EngineClient, *, running: int) -> None:
+    """Waits until `running` sequences run and none waits, as reported after each step."""
     for _ in range(1000):
         if client.load.running == running and client.load.waiting == 0:
             return
@@ -64,7 +64,7 @@ async def settle(client: EngineClient, *, running: int) -> None:
     raise AssertionError(f"still {client.load}")
 
 
-def test_choices_of_one_request_draw_apart_and_each_ends_once(model: Path) -> None:
+def test_choices_draw_independently_and_each_ends_once(model: Path) -> None:
     async def scenario() -> None:
         async with engine(model) as client:
             ended: Counter[int] = Counter()
@@ -80,21 +80,21 @@ def test_choices_of_one_request_draw_apart_and_each_ends_once(model: Path) -> No
     asyncio.run(scenario())
 
 
-def test_leaving_a_generation_frees_its_places(model: Path) -> None:
+def test_leaving_the_context_cancels_the_sequences(model: Path) -> None:
     async def scenario() -> None:
         async with engine(model) as client:
             with client.generate(PROMPT, ENDLESS, choices=4, max_tokens=MANY) as generation:
                 await generation.outputs()
-                await settle(client, running=4)
+                await wait_for_running(client, running=4)
             steps_before = client.load.steps
             await tokens(client, SamplingParams(seed=2), max_tokens=3)
             assert client.load.running == 0
-            assert client.load.steps < steps_before + 1000, "the cancelled sequences ran on"
+            assert client.load.steps < steps_before + 1000, "the cancelled sequences continued"
 
     asyncio.run(scenario())
 
 
-def test_a_cancelled_choice_leaves_the_others_running(model: Path) -> None:
+def test_cancelling_a_choice_does_not_affect_the_others(model: Path) -> None:
     async def scenario() -> None:
         async with engine(model) as client:
             seen: set[int] = set()
@@ -111,7 +111,7 @@ def test_a_cancelled_choice_leaves_the_others_running(model: Path) -> None:
     asyncio.run(scenario())
 
 
-def test_a_killed_engine_fails_its_requests_and_comes_back(model: Path) -> None:
+def test_a_killed_engine_fails_its_requests_and_is_restarted(model: Path) -> None:
     async def scenario() -> None:
         async with engine(model) as client:
             expected = await tokens(client, SamplingParams(seed=9))
@@ -120,7 +120,7 @@ def test_a_killed_engine_fails_its_requests_and_comes_back(model: Path) -> None:
                 assert client.process.pid
                 os.kill(client.process.pid, signal.SIGKILL)
                 with pytest.raises(EngineFailed):
-                    await exhaust(generation)
+                    await read_until_failure(generation)
             with pytest.raises(EngineFailed):
                 await tokens(client, SamplingParams(seed=9))
             while client.process.status != "ok":
@@ -131,7 +131,7 @@ def test_a_killed_engine_fails_its_requests_and_comes_back(model: Path) -> None:
     asyncio.run(scenario())
 
 
-def test_an_engine_that_cannot_load_its_model_says_why(tmp_path: Path) -> None:
+def test_a_model_that_cannot_be_loaded_is_reported(tmp_path: Path) -> None:
     broken = tmp_path / "broken.gguf"
     broken.write_bytes(b"no model at all")
 
@@ -144,7 +144,7 @@ def test_an_engine_that_cannot_load_its_model_says_why(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
-def test_a_window_beyond_what_the_model_was_trained_for_is_refused(model: Path) -> None:
+def test_a_window_beyond_the_training_context_is_refused(model: Path) -> None:
     async def scenario() -> None:
         client = EngineClient(Start(model=str(model), context=10**6))
         with pytest.raises(ModelLoadError, match="trained for 2048"):
@@ -154,18 +154,18 @@ def test_a_window_beyond_what_the_model_was_trained_for_is_refused(model: Path) 
     asyncio.run(scenario())
 
 
-def test_where_the_queue_is_full_more_sequences_are_refused_and_the_rest_go_on(model: Path) -> None:
+def test_a_full_queue_refuses_sequences_and_the_others_continue(model: Path) -> None:
     async def scenario() -> None:
         async with engine(model, parallel=2, max_waiting=1) as client:
             with (
                 client.generate(PROMPT, ENDLESS, choices=2, max_tokens=MANY) as running,
                 client.generate(PROMPT, SamplingParams(seed=2), choices=1, max_tokens=3) as waiting,
             ):
-                with pytest.raises(Overloaded, match="3 sequences run or wait already, and 3 may") as refused:
+                with pytest.raises(Overloaded, match="3 sequences are running or waiting, of at most 3") as refused:
                     await tokens(client, SamplingParams(seed=3))
                 assert 1 <= refused.value.retry_after <= 60
                 assert await running.outputs()
-                assert waiting.place is None
+                assert waiting.admission is None
                 running.cancel_all()
                 await waiting.started()
                 assert await tokens(client, SamplingParams(seed=3))
@@ -173,7 +173,7 @@ def test_where_the_queue_is_full_more_sequences_are_refused_and_the_rest_go_on(m
     asyncio.run(scenario())
 
 
-def test_a_prompt_that_was_answered_before_is_found_computed(model: Path) -> None:
+def test_a_repeated_prompt_is_found_in_the_prefix_cache(model: Path) -> None:
     async def scenario() -> None:
         async with engine(model) as client:
             places = []
@@ -189,7 +189,7 @@ def test_a_prompt_that_was_answered_before_is_found_computed(model: Path) -> Non
     asyncio.run(scenario())
 
 
-def test_more_choices_than_the_server_ever_holds_are_the_callers_to_mend(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_choices_than_the_queue_holds_are_an_invalid_parameter(monkeypatch: pytest.MonkeyPatch) -> None:
     async def scenario() -> None:
         client, process = await scripted_engine(monkeypatch, parallel=2, max_waiting=3)
         with (
@@ -203,7 +203,7 @@ def test_more_choices_than_the_server_ever_holds_are_the_callers_to_mend(monkeyp
     asyncio.run(scenario())
 
 
-def test_a_refused_request_costs_the_engine_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refused_request_is_not_sent_to_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     async def scenario() -> None:
         client, process = await scripted_engine(monkeypatch, parallel=1, max_waiting=0)
         with client.generate(PROMPT, SamplingParams(), choices=1, max_tokens=5):
@@ -215,7 +215,7 @@ def test_a_refused_request_costs_the_engine_nothing(monkeypatch: pytest.MonkeyPa
     asyncio.run(scenario())
 
 
-def test_the_longer_the_queue_stands_the_later_one_is_told_to_come_back_but_never_after_a_minute(
+def test_retry_after_grows_with_the_wait_up_to_a_minute(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def scenario() -> None:
@@ -223,17 +223,17 @@ def test_the_longer_the_queue_stands_the_later_one_is_told_to_come_back_but_neve
         monkeypatch.setattr("oruel.engine.client.time.perf_counter", lambda: clock[0])
         client, _ = await scripted_engine(monkeypatch, parallel=1, max_waiting=0)
         with client.generate(PROMPT, SamplingParams(), choices=1, max_tokens=5):
-            for passed, told in [(0, 1), (0.5, 1), (7.2, 8), (3600, 60)]:
+            for passed, seconds in [(0, 1), (0.5, 1), (7.2, 8), (3600, 60)]:
                 clock[0] = 1000 + passed
-                with pytest.raises(Overloaded, match=f"again in {told} s") as refused:
+                with pytest.raises(Overloaded, match=f"again in {seconds} s") as refused:
                     client.require_room(1)
-                assert refused.value.retry_after == told
+                assert refused.value.retry_after == seconds
 
     asyncio.run(scenario())
 
 
 @pytest.mark.parametrize("param", ["response_format", "response_format.json_schema.schema", "tools"])
-def test_a_form_that_the_engine_cannot_hold_to_is_the_callers_to_mend(
+def test_a_constraint_that_cannot_be_enforced_is_an_invalid_parameter(
     monkeypatch: pytest.MonkeyPatch, param: str
 ) -> None:
     async def scenario() -> None:
@@ -256,11 +256,11 @@ def test_the_tier_of_a_request_reaches_the_engine(monkeypatch: pytest.MonkeyPatc
     asyncio.run(scenario())
 
 
-def test_a_request_leaves_the_queue_with_the_first_of_its_choices(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_request_leaves_the_queue_with_its_first_choice(monkeypatch: pytest.MonkeyPatch) -> None:
     async def scenario() -> None:
         client, process = await scripted_engine(monkeypatch)
         with client.generate(PROMPT, SamplingParams(), choices=2, max_tokens=5) as generation:
-            assert generation.place is None
+            assert generation.admission is None
             first, second = (submit.sequence for submit in process.submitted)
             process.step(started=[SequenceStarted(first, 3), SequenceStarted(second, 4)])
             place = await generation.started()
@@ -272,7 +272,7 @@ def test_a_request_leaves_the_queue_with_the_first_of_its_choices(monkeypatch: p
     asyncio.run(scenario())
 
 
-def test_a_token_says_as_well_as_anything_that_its_request_has_started(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_token_marks_its_request_as_started(monkeypatch: pytest.MonkeyPatch) -> None:
     async def scenario() -> None:
         client, process = await scripted_engine(monkeypatch)
         with client.generate(PROMPT, SamplingParams(), choices=1, max_tokens=5) as generation:
@@ -285,7 +285,7 @@ def test_a_token_says_as_well_as_anything_that_its_request_has_started(monkeypat
 
 
 @pytest.mark.parametrize("dies", [True, False])
-def test_a_request_that_fails_while_it_waits_says_so(monkeypatch: pytest.MonkeyPatch, dies: bool) -> None:
+def test_a_failure_while_waiting_is_raised(monkeypatch: pytest.MonkeyPatch, dies: bool) -> None:
     async def scenario() -> None:
         client, process = await scripted_engine(monkeypatch)
         with client.generate(PROMPT, SamplingParams(), choices=1, max_tokens=5) as generation:

@@ -1,4 +1,4 @@
-"""The same seed gives the same tokens, bit for bit the same log-probabilities, whatever else the engine is doing."""
+"""The same seed gives the same tokens and bit-identical log-probabilities, whatever else the engine computes."""
 
 import random
 from collections.abc import Iterator
@@ -49,16 +49,18 @@ def prompt(chance: random.Random, length: int) -> list[int]:
 
 
 def target(number: int = TARGET) -> Submit:
-    """The same request every time, under whatever number."""
+    """The same request with another sequence number."""
     sampling = SamplingParams(temperature=0.9, seed=42, top_p=0.95, frequency_penalty=0.3, logprobs=0)
-    return Submit(number, prompt(random.Random(SEED), PROMPT_TOKENS), 0, MAX_TOKENS, sampling)
+    return Submit(
+        number, prompt(random.Random(SEED), PROMPT_TOKENS), choice=0, max_tokens=MAX_TOKENS, sampling=sampling
+    )
 
 
 def answers_in(output: StepOutput, number: int) -> Answer:
     return [(token.token, token.logprob) for token in output.tokens if token.sequence == number]
 
 
-def alone(engine: Engine) -> Answer:
+def run_alone(engine: Engine) -> Answer:
     engine.submit(target(), 0)
     answer: Answer = []
     while engine.has_work:
@@ -67,16 +69,16 @@ def alone(engine: Engine) -> Answer:
 
 
 def random_other(chance: random.Random, number: int) -> Submit:
-    """Short and long, related to the target and not, of both tiers, reproducible themselves and not."""
+    """A short or long request of either tier, reproducible or not, that may share a prefix with the target."""
     shared = prompt(random.Random(SEED), PROMPT_TOKENS)[: chance.choice([0, 0, 3, 100, 400, 530])]
     tokens = shared + prompt(chance, chance.randrange(1, 300))
     tier: Tier = "turbo" if chance.random() < 0.3 else "standard"
     sampling = SamplingParams(seed=number, reproducible=chance.random() < 0.5)
-    return Submit(number, tokens, 0, chance.randrange(1, 60), sampling, tier)
+    return Submit(number, tokens, choice=0, max_tokens=chance.randrange(1, 60), sampling=sampling, tier=tier)
 
 
-def among_others(engine: Engine, chance: random.Random, starts: int) -> tuple[list[Answer], StepOutput]:
-    """The target `starts` times, one after the other, among others that come and go at random."""
+def run_among_others(engine: Engine, chance: random.Random, starts: int) -> tuple[list[Answer], StepOutput]:
+    """Runs the target `starts` times in sequence, among others that arrive and are cancelled at random."""
     answers: list[Answer] = [[] for _ in range(starts)]
     arrived = 0
     alive: list[int] = []
@@ -112,19 +114,19 @@ def ends_target(token: TokenOutput) -> bool:
     return token.sequence >= TARGET and token.finish is not None
 
 
-def test_a_seeded_request_is_the_same_alone_and_among_31_others_that_come_and_go(engine: Engine) -> None:
+def test_a_seeded_request_is_the_same_alone_and_among_31_others(engine: Engine) -> None:
     print(f"seed {SEED}")
-    first = alone(engine)
+    first = run_alone(engine)
     assert len(first) == MAX_TOKENS
-    answers, last = among_others(engine, random.Random(SEED), starts=6)
-    assert last.load.preemptions > 0, "some of it happened under preemption"
-    assert last.load.cached > 1000, "some of it was taken from the cache"
+    answers, last = run_among_others(engine, random.Random(SEED), starts=6)
+    assert last.load.preemptions > 0, "the test covers preemption"
+    assert last.load.cached > 1000, "the test covers the prefix cache"
     assert answers == [first] * 6
-    assert alone(engine) == first, "and again, once all is quiet"
+    assert run_alone(engine) == first, "and again on an idle engine"
 
 
-def test_a_preempted_request_goes_on_as_if_nothing_had_happened(engine: Engine) -> None:
-    first = alone(engine)
+def test_preemption_does_not_change_a_seeded_request(engine: Engine) -> None:
+    first = run_alone(engine)
     engine.submit(target(), 100)
     answer: Answer = []
     number = 0
@@ -134,31 +136,39 @@ def test_a_preempted_request_goes_on_as_if_nothing_had_happened(engine: Engine) 
         answer += answers_in(output, TARGET)
         if disturbances and len(answer) == disturbances[0]:
             del disturbances[0]
-            # Turbo requests take every place, and enough of their own kind follow to overwrite every cell.
+            # Turbo requests take every slot, and enough others follow to overwrite every cell.
             for _ in range(2 * SLOTS):
                 chance = random.Random(number)
                 engine.submit(
-                    Submit(number, prompt(chance, 200), 0, 3, SamplingParams(seed=number), "turbo"), 101 + number / 100
+                    Submit(
+                        number,
+                        prompt(chance, 200),
+                        choice=0,
+                        max_tokens=3,
+                        sampling=SamplingParams(seed=number),
+                        tier="turbo",
+                    ),
+                    101 + number / 100,
                 )
                 number += 1
     assert output.load.preemptions >= 2
     assert answer == first
 
 
-def test_what_an_unseeded_request_computed_alone_does_not_show_in_a_seeded_one(engine: Engine) -> None:
-    first = alone(engine)
+def test_cells_of_an_unseeded_request_do_not_affect_a_seeded_one(engine: Engine) -> None:
+    first = run_alone(engine)
     free = SamplingParams(seed=1, reproducible=False)
-    # Its prompt goes in long chunks and its answer row by row, and then lies in the cache.
-    engine.submit(Submit(1, [9, *target().prompt], 0, 60, free), 0)
+    # Its prompt is computed in long chunks and its answer row by row; both stay in the prefix cache.
+    engine.submit(Submit(1, [9, *target().prompt], choice=0, max_tokens=60, sampling=free), 0)
     prompt_and_answer = list(target().prompt)
-    engine.submit(Submit(2, prompt_and_answer, 0, 60, free), 0)
+    engine.submit(Submit(2, prompt_and_answer, choice=0, max_tokens=60, sampling=free), 0)
     while engine.has_work:
         engine.step()
-    assert alone(engine) == first
+    assert run_alone(engine) == first
 
 
 def test_a_cached_request_is_the_same_as_a_cold_one(engine: Engine) -> None:
-    first = alone(engine)
+    first = run_alone(engine)
     engine.submit(target(), 0)
     output = engine.step()
     assert [begun.cached for begun in output.started] == [PROMPT_TOKENS - 1]

@@ -1,4 +1,4 @@
-"""Schemas through the whole engine: whatever the schema, the settings and the budget, the document is valid."""
+"""Schemas through the whole engine: the document is valid for any schema, settings and budget."""
 
 import json
 import random
@@ -38,14 +38,16 @@ WINDOW = 768
 def documents(
     model: Model, requests: list[tuple[dict[str, Any], SamplingParams, int]]
 ) -> list[tuple[str, str | None, bool]]:
-    """The text of each, how it ended, and whether its budget held a document; all at once, as slots allow."""
+    """Runs all requests concurrently. Returns for each its text, its finish and whether its budget fits a document."""
     tokens = TokenTable(model.vocabulary)
     with Context(model, window=WINDOW, sequences=SLOTS, batch=512, threads=1) as context:
         engine = Engine(context, StepLimits(SLOTS), vocabulary_size=tokens.size, is_end=tokens.ends.__contains__)
-        held = [GrammarConstraint(tokens, schema_spec(schema), budget) for schema, _, budget in requests]
-        possible = [one.closes for one in held]
+        constraints = [GrammarConstraint(tokens, schema_spec(schema), budget) for schema, _, budget in requests]
+        possible = [one.can_close for one in constraints]
         for number, (_, sampling, budget) in enumerate(requests):
-            engine.submit(Submit(number, PROMPT, 0, budget, sampling), number, held[number])
+            engine.submit(
+                Submit(number, PROMPT, choice=0, max_tokens=budget, sampling=sampling), number, constraints[number]
+            )
         texts, ends = [b""] * len(requests), dict[int, str | None]()
         while engine.has_work:
             step = engine.step()
@@ -64,7 +66,7 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 def ample(example: Any) -> int:
-    """Tokens that surely hold a document as short as the example."""
+    """More tokens than the example needs."""
     return 20 + 3 * len(json.dumps(example).encode()) // 2
 
 
@@ -73,7 +75,7 @@ def within_window(budget: int) -> int:
 
 
 def can_be_read(schema: dict[str, Any]) -> bool:
-    """The library panics on some pairs of equal bounds; those schemas are refused whole, and no other is."""
+    """False for a schema on which the library panics, as on some pairs of equal bounds. No other may be refused."""
     try:
         unenforceable_keywords(schema)
     except SchemaRefused as error:
@@ -83,10 +85,10 @@ def can_be_read(schema: dict[str, Any]) -> bool:
     return True
 
 
-# Three budgets in four hold a document: with those of JSON mode, more than 2,000 valid ones.
+# Three budgets in four fit a document. Together with JSON mode, that is more than 2,000 valid documents.
 @settings(max_examples=45, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
 @given(st.integers(0, 2**32))
-def test_every_document_is_valid_whatever_the_schema_the_settings_and_the_budget(model: Model, seed: int) -> None:
+def test_every_document_is_valid_for_any_schema_settings_and_budget(model: Model, seed: int) -> None:
     chance = random.Random(seed)
     drawn = [random_document_schema(chance) for _ in range(24)]
     made = [(schema, example) for schema, example in drawn if can_be_read(schema)]
@@ -106,7 +108,7 @@ def test_every_document_is_valid_whatever_the_schema_the_settings_and_the_budget
         assert end in ("complete", "length", "stop")
 
 
-def test_the_same_seeds_make_the_same_documents(model: Model) -> None:
+def test_the_same_seeds_give_the_same_documents(model: Model) -> None:
     chance = random.Random(SEED)
     requests = [(random_document_schema(chance)[0], random_params(chance), 100) for _ in range(20)]
     answers = documents(model, requests)
@@ -114,7 +116,7 @@ def test_the_same_seeds_make_the_same_documents(model: Model) -> None:
     assert {"complete", "length"} <= {end for _, end, _ in answers}
 
 
-def test_a_value_at_the_top_ends_where_the_model_ends_it(tmp_path: Path) -> None:
+def test_a_top_level_value_ends_with_an_end_token(tmp_path: Path) -> None:
     chance = random.Random(SEED)
     schemas: list[dict[str, Any]] = [{"type": "integer"}, {"type": "string"}, {"enum": ["a", "ab"]}, {"type": "array"}]
     requests = [(chance.choice(schemas), random_params(chance), 30) for _ in range(60)]
@@ -123,7 +125,7 @@ def test_a_value_at_the_top_ends_where_the_model_ends_it(tmp_path: Path) -> None
             assert Draft202012Validator(schema).is_valid(json.loads(text)), text
 
 
-def test_a_forced_run_of_tokens_takes_one_step(tmp_path: Path) -> None:
+def test_forced_tokens_take_one_step(tmp_path: Path) -> None:
     schema = {
         "type": "object",
         "properties": {"a rather long name": {"const": "and its value"}},
@@ -135,7 +137,7 @@ def test_a_forced_run_of_tokens_takes_one_step(tmp_path: Path) -> None:
         with Context(model, window=256, sequences=2, batch=256, threads=1) as context:
             engine = Engine(context, StepLimits(2), vocabulary_size=tokens.size, is_end=tokens.ends.__contains__)
             engine.submit(
-                Submit(0, PROMPT, 0, 100, SamplingParams()),
+                Submit(0, PROMPT, choice=0, max_tokens=100, sampling=SamplingParams()),
                 0,
                 GrammarConstraint(tokens, schema_spec(schema), 100),
             )

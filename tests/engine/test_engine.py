@@ -1,4 +1,4 @@
-"""The engine's loop over a fake context, which also checks the shape of every batch."""
+"""The engine loop over a fake context, which also checks the shape of every batch."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -33,7 +33,7 @@ def submit(
     sampling: SamplingParams = GREEDY,
     tier: Tier = "standard",
 ) -> Submit:
-    return Submit(number, list(prompt), 0, max_tokens, sampling, tier)
+    return Submit(number, list(prompt), choice=0, max_tokens=max_tokens, sampling=sampling, tier=tier)
 
 
 def run(under_test: Engine, most_steps: int = 500) -> dict[int, list[TokenOutput]]:
@@ -43,17 +43,17 @@ def run(under_test: Engine, most_steps: int = 500) -> dict[int, list[TokenOutput
             return outputs
         for token in under_test.step().tokens:
             outputs.setdefault(token.sequence, []).append(token)
-    raise AssertionError("the engine did not come to an end")
+    raise AssertionError("the engine did not finish")
 
 
-def test_a_sequence_ends_at_its_length() -> None:
+def test_a_sequence_ends_at_max_tokens() -> None:
     under_test = engine(CountingContext())
     under_test.submit(submit(7, [3, 4]), 0)
     (outputs,) = run(under_test).values()
     assert [(o.token, o.finish) for o in outputs] == [(5, None), (6, None), (7, None), (8, "length")]
 
 
-def test_the_models_end_token_ends_a_sequence() -> None:
+def test_an_end_token_ends_a_sequence() -> None:
     under_test = engine(CountingContext())
     under_test.submit(submit(7, [62]), 0)
     (outputs,) = run(under_test).values()
@@ -71,7 +71,7 @@ def test_requests_join_and_leave_at_any_step() -> None:
 
 
 class Slow:
-    """A constraint that takes so many times a step's work to settle each token."""
+    """A constraint that needs the work of `steps` steps to decide each token."""
 
     forced: tuple[int, ...] = ()
     is_complete = is_closing = False
@@ -81,10 +81,10 @@ class Slow:
         self._waited = 0
 
     def mask(self) -> NDArray[np.uint8]:
-        assert self._waited == 0, "nothing else is asked for until a token is settled"
+        assert self._waited == 0, "no other method may be called while a token is undecided"
         return np.full(VOCABULARY_SIZE // 8, 255, np.uint8)
 
-    def settle(self, token: int, work: WorkBudget | None = None) -> int:
+    def enforce_limits(self, token: int, work: WorkBudget | None = None) -> int:
         assert work is not None
         work.left = 0
         self._waited = (self._waited + 1) % self._steps
@@ -94,7 +94,7 @@ class Slow:
         pass
 
 
-def test_a_sequence_whose_constraint_takes_long_sits_out_while_the_others_go_on() -> None:
+def test_a_slow_constraint_does_not_delay_the_other_sequences() -> None:
     under_test = engine(CountingContext())
     under_test.submit(submit(0, [1], max_tokens=3), 0, Slow(5))
     under_test.submit(submit(1, [10], max_tokens=12), 0)
@@ -105,7 +105,7 @@ def test_a_sequence_whose_constraint_takes_long_sits_out_while_the_others_go_on(
     assert run(under_test)[0][-1].finish == "length"
 
 
-def test_a_sequence_that_sits_out_can_be_cancelled_and_preempted() -> None:
+def test_an_undecided_sequence_can_be_cancelled_and_preempted() -> None:
     under_test = engine(CountingContext(sequences=2), parallel=1)
     under_test.submit(submit(0, [1], max_tokens=3), 0, Slow(3))
     under_test.step()
@@ -119,18 +119,18 @@ def test_a_sequence_that_sits_out_can_be_cancelled_and_preempted() -> None:
     assert not under_test.has_work
 
 
-def test_who_decodes_gets_a_token_at_every_step_while_a_long_prompt_is_prefilled() -> None:
+def test_decoding_sequences_get_a_token_per_step_during_a_long_prefill() -> None:
     under_test = engine(CountingContext(window=2000))
     under_test.submit(submit(0, [1], max_tokens=50), 0)
     under_test.step()
     under_test.submit(submit(1, [9] * 1201), 1)
-    # Two chunks of 60 a step: ten steps, and one for the token that is left over.
+    # Two chunks of 60 per step: ten steps, and one for the remaining token.
     for _ in range(10):
         assert [token.sequence for token in under_test.step().tokens] == [0]
     assert {token.sequence for token in under_test.step().tokens} == {0, 1}
 
 
-def test_a_cancelled_sequence_frees_its_place_before_the_next_step() -> None:
+def test_a_cancelled_sequence_frees_its_slot_before_the_next_step() -> None:
     under_test = engine(CountingContext(), parallel=3)
     for number in range(4):
         under_test.submit(submit(number, [number + 1], max_tokens=30), number)
@@ -144,14 +144,14 @@ def test_a_cancelled_sequence_frees_its_place_before_the_next_step() -> None:
     assert not under_test.has_work
 
 
-def test_cancelling_what_is_unknown_changes_nothing() -> None:
+def test_cancelling_an_unknown_sequence_changes_nothing() -> None:
     under_test = engine(CountingContext())
     under_test.submit(submit(0, [1]), 0)
     under_test.cancel(99)
     assert len(run(under_test)[0]) == 4
 
 
-def test_logits_that_are_no_numbers_end_only_their_own_sequence() -> None:
+def test_nan_logits_end_only_their_own_sequence() -> None:
     context = CountingContext()
     context.broken = {40}
     under_test = engine(context)
@@ -162,7 +162,7 @@ def test_logits_that_are_no_numbers_end_only_their_own_sequence() -> None:
     assert len(run(under_test)[0]) == 3
 
 
-def test_logprobs_come_only_where_they_are_asked_for_and_never_for_the_end() -> None:
+def test_logprobs_are_present_only_on_request_and_never_for_end_tokens() -> None:
     under_test = engine(CountingContext())
     under_test.submit(submit(0, [62], sampling=replace(GREEDY, logprobs=2)), 0)
     under_test.submit(submit(1, [62]), 0)
@@ -179,21 +179,21 @@ def prompt(length: int, first: int = 1) -> list[int]:
     return [first + number % 7 for number in range(length)]
 
 
-def started(output: StepOutput) -> dict[int, int]:
+def cached_tokens(output: StepOutput) -> dict[int, int]:
     return {first.sequence: first.cached for first in output.started}
 
 
-def test_two_cold_requests_with_one_long_prefix_compute_it_once() -> None:
+def test_two_cold_requests_compute_a_shared_prefix_once() -> None:
     context = CountingContext(window=512)
     under_test = engine(context)
     for number in range(2):
         under_test.submit(submit(number, [*prompt(300), 20 + number], max_tokens=2), number)
     outputs = run(under_test)
     assert {number: len(tokens) for number, tokens in outputs.items()} == {0: 2, 1: 2}
-    assert context.rows < 300 + 20, "the second took over what the first computed"
+    assert context.rows < 300 + 20, "the second sequence reuses the cells of the first"
 
 
-def test_the_next_turn_of_a_conversation_computes_from_the_first_new_token_on() -> None:
+def test_the_next_turn_of_a_conversation_computes_only_new_tokens() -> None:
     context = CountingContext(window=512)
     under_test = engine(context)
     first = prompt(200)
@@ -201,28 +201,28 @@ def test_the_next_turn_of_a_conversation_computes_from_the_first_new_token_on() 
     answer = [output.token for output in run(under_test)[0]]
     before = context.rows
     under_test.submit(submit(1, [*first, *answer, 30, 31, 32], max_tokens=1), 1)
-    # The answer's last token was never fed, so it is the first new one.
-    assert started(under_test.step()) == {1: 202}
+    # The last token of the answer was never computed, so it is the first new one.
+    assert cached_tokens(under_test.step()) == {1: 202}
     assert context.rows - before == 4
-    assert context.copies == 0, "it goes on in its place"
+    assert context.copies == 0, "it continues in the same slot"
 
 
-def test_a_conversation_that_differs_is_computed_from_the_first_differing_token_on() -> None:
+def test_a_diverging_prompt_is_computed_from_the_first_difference() -> None:
     context = CountingContext(sequences=2, window=512)
     under_test = engine(context)
     under_test.submit(submit(0, prompt(200), max_tokens=1), 0)
     run(under_test)
     under_test.submit(submit(1, [*prompt(150), 40, *prompt(49)], max_tokens=1), 1)
-    assert started(under_test.step()) == {1: 150}
+    assert cached_tokens(under_test.step()) == {1: 150}
 
 
-def test_a_prompt_that_is_cached_whole_still_computes_its_last_token() -> None:
+def test_a_fully_cached_prompt_still_computes_its_last_token() -> None:
     under_test = engine(CountingContext(window=512))
     for number in range(2):
         under_test.submit(submit(number, prompt(100), max_tokens=1), number)
         last = under_test.step()
         run(under_test)
-    assert started(last) == {1: 99}
+    assert cached_tokens(last) == {1: 99}
 
 
 def test_prefixes_are_shared_within_a_cache_salt_only() -> None:
@@ -231,12 +231,12 @@ def test_prefixes_are_shared_within_a_cache_salt_only() -> None:
     for number, cache_salt in enumerate(("ada", "bob", "ada")):
         request = msgspec.structs.replace(submit(number, prompt(100), max_tokens=1), cache_salt=cache_salt)
         under_test.submit(request, number)
-        cached |= started(under_test.step())
+        cached |= cached_tokens(under_test.step())
         run(under_test)
     assert cached == {0: 0, 1: 0, 2: 99}
 
 
-def test_the_least_recently_used_cells_are_given_up_and_running_ones_never() -> None:
+def test_the_least_recently_used_idle_slot_is_evicted() -> None:
     context = CountingContext(sequences=3, window=512)
     under_test = engine(context)
     for number, first in enumerate((1, 20, 40)):
@@ -247,12 +247,12 @@ def test_the_least_recently_used_cells_are_given_up_and_running_ones_never() -> 
     cached: dict[int, int] = {}
     for number, first in ((4, 40), (5, 20), (6, 1)):
         under_test.submit(submit(number, prompt(100, first), max_tokens=1), number)
-        cached |= started(under_test.step())
+        cached |= cached_tokens(under_test.step())
         run(under_test)
     assert cached == {4: 99, 5: 99, 6: 0}
 
 
-def test_turbo_starts_before_standard_and_takes_the_place_of_the_youngest() -> None:
+def test_turbo_starts_before_standard_and_preempts_the_youngest() -> None:
     under_test = engine(CountingContext(window=512), parallel=2)
     for number in range(2):
         under_test.submit(submit(number, [number + 1], max_tokens=40), number)
@@ -263,11 +263,11 @@ def test_turbo_starts_before_standard_and_takes_the_place_of_the_youngest() -> N
     assert {token.sequence for token in output.tokens} == {0, 3}
     assert output.load.preemptions == 1
     outputs = run(under_test)
-    assert len(outputs[1]) == 39, "the preempted one goes on where it was"
+    assert len(outputs[1]) == 39, "the preempted sequence continues where it was"
     assert list(outputs).index(1) < list(outputs).index(2)
 
 
-def test_a_standard_request_that_has_waited_long_enough_is_neither_passed_nor_preempted() -> None:
+def test_turbo_does_not_pass_a_standard_request_beyond_its_head_start() -> None:
     under_test = engine(CountingContext(window=512), parallel=1)
     under_test.submit(submit(0, [1], max_tokens=30), 0)
     under_test.step()
@@ -279,8 +279,8 @@ def test_a_standard_request_that_has_waited_long_enough_is_neither_passed_nor_pr
 
 @given(data=st.data())
 @settings(max_examples=60, deadline=None)
-def test_a_sequences_tokens_are_its_own_whatever_runs_beside_it(data: st.DataObject) -> None:
-    """Random arrivals, cancellations and preemptions over few slots; the fake model holds every batch to the rules."""
+def test_the_tokens_of_a_sequence_do_not_depend_on_the_others(data: st.DataObject) -> None:
+    """Random arrivals, cancellations and preemptions over few slots; the fake context checks every batch."""
     sampling = [SamplingParams(temperature=0.9, seed=seed, top_k=5) for seed in range(4)]
     shape = st.tuples(st.integers(1, 200), st.sampled_from([1, 8]), st.integers(1, 30), st.sampled_from([0, 1, 2, 3]))
     shapes: list[tuple[int, int, int, int]] = data.draw(st.lists(shape, min_size=1, max_size=10), label="requests")

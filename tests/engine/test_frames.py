@@ -1,4 +1,4 @@
-"""Messages come out of a real pipe whole and in order, wherever its reads happen to end."""
+"""FrameReader over a real pipe: messages arrive whole and in order, for any size of reads."""
 
 import asyncio
 import os
@@ -16,8 +16,8 @@ MESSAGES: list[FromEngine] = [
 ]
 
 
-def heard(*parts: bytes) -> list[FromEngine]:
-    """What is passed on where the parts are read one by one, until the pipe is closed."""
+def read_messages(*parts: bytes) -> list[FromEngine]:
+    """The messages that arrive if the parts are written one by one and the pipe is then closed."""
     messages: list[FromEngine] = []
 
     async def read() -> None:
@@ -36,15 +36,15 @@ def heard(*parts: bytes) -> list[FromEngine]:
 
 
 @pytest.mark.parametrize("length", [1, 3, 700, 10_000])
-def test_messages_are_whole_and_in_order_however_they_are_cut(length: int) -> None:
+def test_messages_arrive_whole_and_in_order_for_any_read_size(length: int) -> None:
     data = b"".join(map(frame, MESSAGES))
-    assert heard(*(data[start : start + length] for start in range(0, len(data), length))) == MESSAGES
+    assert read_messages(*(data[start : start + length] for start in range(0, len(data), length))) == MESSAGES
 
 
-def test_a_message_that_was_cut_off_is_not_passed_on() -> None:
-    assert heard(frame(MESSAGES[0]) + frame(MESSAGES[1])[:-1]) == MESSAGES[:1]
+def test_a_truncated_message_is_dropped() -> None:
+    assert read_messages(frame(MESSAGES[0]) + frame(MESSAGES[1])[:-1]) == MESSAGES[:1]
 
 
-def test_a_length_that_no_message_has_ends_the_reading() -> None:
+def test_an_impossible_length_stops_the_reader() -> None:
     length = (MAX_FRAME_BYTES + 1).to_bytes(4, "little")
-    assert heard(frame(MESSAGES[0]) + length + frame(MESSAGES[1])) == MESSAGES[:1]
+    assert read_messages(frame(MESSAGES[0]) + length + frame(MESSAGES[1])) == MESSAGES[:1]

@@ -1,4 +1,4 @@
-"""JSON mode through the whole engine: no setting makes a document that doesn't parse, and a seed repeats it."""
+"""JSON mode through the whole engine: every document parses for any settings, and a seed reproduces it."""
 
 import json
 import random
@@ -26,7 +26,7 @@ PROMPT = list(b"Answer in JSON:")
 
 
 def documents(model: Model, requests: list[tuple[SamplingParams, int]]) -> list[tuple[bytes, str | None]]:
-    """The text of each, with the way it ended; all at once, as far as there are slots."""
+    """Runs all requests concurrently. Returns the text and the finish of each."""
     tokens = TokenTable(model.vocabulary)
     with Context(model, window=256, sequences=SLOTS, batch=256, threads=1) as context:
         engine = Engine(
@@ -36,7 +36,11 @@ def documents(model: Model, requests: list[tuple[SamplingParams, int]]) -> list[
             is_end=tokens.ends.__contains__,
         )
         for number, (sampling, budget) in enumerate(requests):
-            engine.submit(Submit(number, PROMPT, 0, budget, sampling), number, JsonObjectConstraint(tokens, budget))
+            engine.submit(
+                Submit(number, PROMPT, choice=0, max_tokens=budget, sampling=sampling),
+                number,
+                JsonObjectConstraint(tokens, budget),
+            )
         texts: list[bytes] = [b""] * len(requests)
         ends: list[str | None] = [None] * len(requests)
         while engine.has_work:
@@ -47,7 +51,7 @@ def documents(model: Model, requests: list[tuple[SamplingParams, int]]) -> list[
 
 
 @pytest.mark.parametrize("kind", ["the bundled model", "random weights"])
-def test_every_document_parses_whatever_the_settings_and_the_budget(kind: str, tmp_path: Path) -> None:
+def test_every_document_parses_with_any_settings_and_budget(kind: str, tmp_path: Path) -> None:
     chance = random.Random(f"{SEED} {kind}")
     requests = [(random_params(chance), chance.choice([2, 3, 5, 9, 17, 40, 90])) for _ in range(500)]
     with Model(BUNDLED if kind == "the bundled model" else llama_model(tmp_path)) as model:
@@ -56,5 +60,5 @@ def test_every_document_parses_whatever_the_settings_and_the_budget(kind: str, t
     for (sampling, budget), (text, end) in zip(requests, answers, strict=True):
         assert isinstance(json.loads(text), dict), f"seed {SEED}: {sampling}, {budget} tokens: {text!r}"
         assert end in ("complete", "length")
-    assert again == answers[:20], "the same seeds, the same documents"
+    assert again == answers[:20], "the same seeds give the same documents"
     assert {end for _, end in answers} == {"complete", "length"}

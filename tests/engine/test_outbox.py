@@ -1,4 +1,4 @@
-"""Quick steps share messages; whoever begins, ends or fails is told at once, and nothing is lost or reordered."""
+"""Quick steps share messages; starts, ends and failures are sent at once, and nothing is lost or reordered."""
 
 from oruel.engine.outbox import HOLD_SECONDS, Outbox
 from oruel.engine.protocol import EngineLoad, SequenceFailed, SequenceStarted, StepOutput, TokenOutput
@@ -26,7 +26,7 @@ def outbox_at(clock: Clock) -> tuple[Outbox, list[StepOutput]]:
     return Outbox(sent.append, clock), sent
 
 
-def test_quick_steps_share_a_message_in_their_order_with_the_last_load() -> None:
+def test_quick_steps_share_a_message_in_order_with_the_last_load() -> None:
     clock = Clock()
     outbox, sent = outbox_at(clock)
     outbox.post(step(1))
@@ -48,7 +48,7 @@ def test_slow_steps_are_sent_one_by_one() -> None:
     assert [message.tokens[0].token for message in sent] == [0, 1, 2, 3]
 
 
-def test_beginnings_ends_and_failures_take_along_what_was_held() -> None:
+def test_starts_ends_and_failures_flush_the_pending_output() -> None:
     for news in (step(9, finish=True), step(9, started=True), step(9, failed=True)):
         clock = Clock()
         outbox, sent = outbox_at(clock)
@@ -59,14 +59,14 @@ def test_beginnings_ends_and_failures_take_along_what_was_held() -> None:
         assert (sent[-1].started, sent[-1].failures) == (news.started, news.failures)
 
 
-def test_steps_that_bring_nothing_are_no_messages() -> None:
+def test_steps_without_output_send_no_message() -> None:
     outbox, sent = outbox_at(Clock())
     outbox.post(step())
     outbox.flush()
     assert sent == []
 
 
-def test_what_is_held_goes_out_before_the_engine_sleeps() -> None:
+def test_flush_sends_the_pending_output() -> None:
     outbox, sent = outbox_at(Clock())
     outbox.post(step(1))
     outbox.post(step(2))

@@ -1,4 +1,4 @@
-"""One engine process kept running: how long it may be silent, and how soon it is started again."""
+"""EngineProcess: the watchdog, and the pause before a restart."""
 
 import asyncio
 import errno
@@ -13,20 +13,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oruel.engine.crash_history import FIRST_PAUSE_SECONDS, HEALTHY_SECONDS, LONGEST_PAUSE_SECONDS, CrashHistory
+from oruel.engine.crash_history import HEALTHY_SECONDS, MAX_PAUSE_SECONDS, MIN_PAUSE_SECONDS, CrashHistory
 from oruel.engine.process import EngineProcess
 from oruel.engine.protocol import Start
 from oruel.errors import EngineFailed, ModelLoadError
 from tests.gguf_models import llama_model
 
-SILENCE = 2.0
+WATCHDOG = 2.0
 
 
-@given(crashes=st.integers(0, 100_000), sick_seconds=st.floats(0, HEALTHY_SECONDS, exclude_max=True))
-def test_the_pause_never_shrinks_from_crash_to_crash_and_is_bounded(crashes: int, sick_seconds: float) -> None:
+@given(crashes=st.integers(0, 100_000), unhealthy_seconds=st.floats(0, HEALTHY_SECONDS, exclude_max=True))
+def test_the_pause_never_shrinks_between_crashes_and_is_bounded(crashes: int, unhealthy_seconds: float) -> None:
     before = CrashHistory(crashes, "signal 9")
-    after = before.after("signal 11", sick_seconds)
-    assert FIRST_PAUSE_SECONDS <= before.pause <= after.pause <= LONGEST_PAUSE_SECONDS
+    after = before.after("signal 11", unhealthy_seconds)
+    assert MIN_PAUSE_SECONDS <= before.pause <= after.pause <= MAX_PAUSE_SECONDS
 
 
 def test_the_pause_doubles() -> None:
@@ -39,13 +39,11 @@ def test_the_pause_doubles() -> None:
 
 
 @given(crashes=st.integers(0, 100_000), healthy_seconds=st.floats(HEALTHY_SECONDS, 1e9))
-def test_an_engine_that_was_healthy_is_started_again_as_soon_as_after_its_first_crash(
-    crashes: int, healthy_seconds: float
-) -> None:
-    assert CrashHistory(crashes, "signal 9").after("signal 9", healthy_seconds).pause == FIRST_PAUSE_SECONDS
+def test_a_healthy_period_resets_the_pause(crashes: int, healthy_seconds: float) -> None:
+    assert CrashHistory(crashes, "signal 9").after("signal 9", healthy_seconds).pause == MIN_PAUSE_SECONDS
 
 
-def test_how_often_and_how_it_failed_is_said_in_words() -> None:
+def test_a_crash_history_reads_as_a_sentence() -> None:
     once = CrashHistory().after("exit status 1", 0)
     assert str(once) == "The engine failed once, last with exit status 1"
     assert str(once.after("signal 9", 0)) == "The engine failed 2 times in a row, last with signal 9"
@@ -59,7 +57,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @asynccontextmanager
 async def watched_engine(model: Path, deaths: list[EngineFailed]) -> AsyncIterator[EngineProcess]:
     start = Start(model=str(model), threads=1, context=512)
-    process = EngineProcess(start, on_step=lambda _: None, on_death=deaths.append, watchdog_seconds=SILENCE)
+    process = EngineProcess(start, on_step=lambda _: None, on_death=deaths.append, watchdog_seconds=WATCHDOG)
     try:
         await process.start()
         yield process
@@ -67,14 +65,14 @@ async def watched_engine(model: Path, deaths: list[EngineFailed]) -> AsyncIterat
         await process.close()
 
 
-async def returned(process: EngineProcess) -> None:
+async def wait_until_ok(process: EngineProcess) -> None:
     async with asyncio.timeout(30):
         while process.status != "ok":
             await asyncio.sleep(0.02)
 
 
 @pytest.mark.model
-def test_an_engine_that_does_not_answer_is_killed_and_replaced(model: Path) -> None:
+def test_a_hung_engine_is_killed_and_restarted(model: Path) -> None:
     async def scenario() -> None:
         deaths: list[EngineFailed] = []
         async with watched_engine(model, deaths) as process:
@@ -84,8 +82,8 @@ def test_an_engine_that_does_not_answer_is_killed_and_replaced(model: Path) -> N
             async with asyncio.timeout(30):
                 while not deaths:
                     await asyncio.sleep(0.02)
-            assert f"no answer for {SILENCE:g} s" in process.detail
-            await returned(process)
+            assert f"no answer for {WATCHDOG:g} s" in process.detail
+            await wait_until_ok(process)
             assert process.pid != hung
             assert (process.restarts, process.detail, len(deaths)) == (1, "", 1)
 
@@ -93,12 +91,12 @@ def test_an_engine_that_does_not_answer_is_killed_and_replaced(model: Path) -> N
 
 
 @pytest.mark.model
-def test_an_event_loop_that_comes_late_is_not_held_against_the_engine(model: Path) -> None:
+def test_a_blocked_event_loop_does_not_trigger_the_watchdog(model: Path) -> None:
     async def scenario() -> None:
         deaths: list[EngineFailed] = []
         async with watched_engine(model, deaths) as process:
             for _ in range(3):
-                time.sleep(1.5 * SILENCE)  # noqa: ASYNC251 - what is late here is the loop
+                time.sleep(1.5 * WATCHDOG)  # noqa: ASYNC251 - blocks the loop on purpose
                 await asyncio.sleep(0.05)
             assert process.restarts == 0
             assert deaths == []
@@ -107,7 +105,7 @@ def test_an_event_loop_that_comes_late_is_not_held_against_the_engine(model: Pat
 
 
 @pytest.mark.model
-def test_an_engine_killed_while_it_loads_is_tried_again(model: Path) -> None:
+def test_an_engine_killed_while_loading_is_restarted(model: Path) -> None:
     async def scenario() -> None:
         deaths: list[EngineFailed] = []
         async with watched_engine(model, deaths) as process:
@@ -117,16 +115,16 @@ def test_an_engine_killed_while_it_loads_is_tried_again(model: Path) -> None:
                 async with asyncio.timeout(30):
                     while not (process.restarts == attempt and process.status == "starting" and process.pid):
                         await asyncio.sleep(0.005)
-            await returned(process)
+            await wait_until_ok(process)
             assert process.restarts == 2
-            assert len(deaths) == 1, "requests were only held by the first"
+            assert len(deaths) == 1, "only the first process held requests"
 
     asyncio.run(scenario())
 
 
 @pytest.mark.model
 @pytest.mark.parametrize("step", ["os.pipe", "asyncio.create_subprocess_exec"])
-def test_a_system_without_room_for_an_engine_is_named(step: str, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_to_spawn_the_process_is_reported(step: str, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise OSError(errno.EMFILE, "Too many open files")
 
@@ -139,7 +137,7 @@ def test_a_system_without_room_for_an_engine_is_named(step: str, model: Path, mo
     asyncio.run(scenario())
 
 
-def test_closing_fails_what_the_engine_still_holds_and_leaves_no_process(model: Path) -> None:
+def test_close_fails_running_requests_and_leaves_no_process(model: Path) -> None:
     async def scenario() -> None:
         deaths: list[EngineFailed] = []
         async with watched_engine(model, deaths) as process:

@@ -1,4 +1,4 @@
-"""The whole engine held to the slow reference: the same logits, chosen from by plain Python."""
+"""The whole engine compared with the slow reference in plain Python, on the same logits."""
 
 import asyncio
 import math
@@ -61,7 +61,7 @@ async def generate(model: Path, settings: list[SamplingParams], choices: int, ma
     return answers
 
 
-def test_every_token_of_the_engine_is_the_one_that_the_reference_chooses(model: Path) -> None:
+def test_every_token_of_the_engine_matches_the_reference(model: Path) -> None:
     print(f"seed {SEED}")
     chance = random.Random(SEED)
     settings = [random_params(chance) for _ in range(40)]
@@ -78,10 +78,10 @@ def test_every_token_of_the_engine_is_the_one_that_the_reference_chooses(model: 
                         assert token in decision.acceptable, (sampling, choice, position)
                     row = context.decode([token], [len(PROMPT) + position], [0], [True])[0]
                 context.forget(0)
-    assert compared > 700, "nearly every decision is firm"
+    assert compared > 700, "nearly all decisions are firm"
 
 
-def test_the_engines_draws_have_the_frequencies_of_the_models_own_probabilities(model: Path) -> None:
+def test_draw_frequencies_follow_the_probabilities_of_the_model(model: Path) -> None:
     """Pearson's chi-square against softmax(logits / T) over the top 20, at a false-alarm rate under 1e-6."""
     temperature, top_k = 1.5, 20
     with Model(model) as opened, Context(opened, window=512, sequences=1, batch=512, threads=1) as context:

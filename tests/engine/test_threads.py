@@ -1,4 +1,4 @@
-"""The number of threads follows how busy the machine is, in a simulation of steps and of a neighbour."""
+"""The number of threads adapts to the load of the machine, in a simulation of steps and of another process."""
 
 import os
 import random
@@ -15,7 +15,7 @@ from oruel.engine.threads import ThreadController, shape_of, thread_counts
 from tests.engine.fake_context import CountingContext
 
 ONE_ROW = shape_of(1, 0)
-# Milliseconds with one and with two threads, measured on two idle cores: the demo model, and the shape of a 0.5B model.
+# Milliseconds per step by rows and threads, measured on two idle cores: the demo model, and a 0.5B model's shape.
 DEMO = {1: {1: 0.28, 2: 0.22}, 8: {1: 1.87, 2: 1.11}, 120: {1: 20.2, 2: 11.6}}
 HALF_BILLION = {1: {1: 24.1, 2: 18.1}, 2: {1: 76.7, 2: 39.9}, 8: {1: 150.1, 2: 76.4}}
 STALL_SECONDS = 0.09
@@ -24,8 +24,8 @@ Busy = Callable[[float], bool]
 
 
 class Machine:
-    """Two cores. While a neighbour computes, two threads wait for each other: most steps take as long as ever, and one
-    in twenty stalls.
+    """Two cores. While another process computes, two threads wait for each other: most steps take the usual time, and
+    one in twenty stalls.
     """
 
     def __init__(self, costs: dict[int, dict[int, float]], seed: int = 1) -> None:
@@ -45,7 +45,7 @@ class Machine:
         return seconds
 
     def run(self, controller: ThreadController, seconds: float, busy: Busy, rows: Sequence[int] = (1,)) -> float:
-        """Steps a second."""
+        """Returns steps per second."""
         end, start, count = self.now + seconds, self.now, 0
         while self.now < end:
             self.step(controller, rows[count % len(rows)], busy=busy(self.now))
@@ -56,7 +56,7 @@ class Machine:
 def controller_of(costs: dict[int, dict[int, float]]) -> ThreadController:
     controller = ThreadController((1, 2))
     for threads in (1, 2):
-        controller.measured(threads, ONE_ROW, costs[1][threads] / 1000)
+        controller.record_measurement(threads, ONE_ROW, costs[1][threads] / 1000)
     controller.choose(ONE_ROW)
     return controller
 
@@ -71,21 +71,21 @@ def busy(_: float) -> bool:
 
 @pytest.mark.parametrize("costs", [DEMO, HALF_BILLION], ids=["demo", "0.5B"])
 @pytest.mark.parametrize("rows", [(1,), (1, 8)], ids=["one shape", "two shapes"])
-def test_an_idle_machine_keeps_all_its_threads(costs: dict[int, dict[int, float]], rows: tuple[int, ...]) -> None:
+def test_an_idle_machine_uses_all_threads(costs: dict[int, dict[int, float]], rows: tuple[int, ...]) -> None:
     machine, controller = Machine(costs), controller_of(costs)
     machine.run(controller, 60, idle, rows)
     assert machine.steps[1] < 0.01 * machine.steps[2]
 
 
 @pytest.mark.parametrize("costs", [DEMO, HALF_BILLION], ids=["demo", "0.5B"])
-def test_a_busy_machine_computes_nearly_as_fast_as_with_one_thread(costs: dict[int, dict[int, float]]) -> None:
+def test_a_busy_machine_is_nearly_as_fast_as_with_one_thread(costs: dict[int, dict[int, float]]) -> None:
     machine, controller = Machine(costs), controller_of(costs)
     machine.run(controller, 5, idle)
     speed = machine.run(controller, 120, busy)
     assert speed > 0.9 * 1000 / costs[1][1]
 
 
-def test_threads_come_down_within_a_second_and_go_up_again_within_a_minute() -> None:
+def test_threads_drop_within_a_second_and_recover_within_a_minute() -> None:
     machine, controller = Machine(HALF_BILLION), controller_of(HALF_BILLION)
     machine.run(controller, 5, idle)
     assert controller.threads == 2
@@ -103,7 +103,7 @@ def test_more_threads_are_tried_only_while_cores_are_idle() -> None:
     free = [0.1]
     machine, controller = Machine(HALF_BILLION), ThreadController((1, 2), idle_cores=lambda: free[0])
     for threads in (1, 2):
-        controller.measured(threads, ONE_ROW, HALF_BILLION[1][threads] / 1000)
+        controller.record_measurement(threads, ONE_ROW, HALF_BILLION[1][threads] / 1000)
     machine.run(controller, 5, busy)
     before = machine.steps[2]
     machine.run(controller, 120, busy)
@@ -113,7 +113,7 @@ def test_more_threads_are_tried_only_while_cores_are_idle() -> None:
     assert controller.threads == 2
 
 
-def test_one_stalled_step_is_enough_to_come_down() -> None:
+def test_one_stalled_step_reduces_the_threads() -> None:
     controller = controller_of(HALF_BILLION)
     controller.record(ONE_ROW, 0.5, 10.0)
     assert controller.threads == 1
@@ -129,7 +129,7 @@ def test_a_busy_core_is_not_counted_as_idle() -> None:
     assert idle_cores() is None, "too little time has passed"
 
 
-def test_a_single_stall_costs_a_second_of_fewer_threads_at_most() -> None:
+def test_a_single_stall_reduces_the_threads_for_about_a_second() -> None:
     machine, controller = Machine(DEMO), controller_of(DEMO)
     machine.run(controller, 5, idle)
     controller.record(ONE_ROW, STALL_SECONDS, machine.now)
@@ -138,7 +138,7 @@ def test_a_single_stall_costs_a_second_of_fewer_threads_at_most() -> None:
     assert controller.threads == 2
 
 
-def test_longer_contexts_are_not_taken_for_a_busy_machine() -> None:
+def test_a_growing_context_does_not_reduce_the_threads() -> None:
     controller, now = controller_of(HALF_BILLION), 0.0
     for position in range(8192):
         seconds = HALF_BILLION[1][2] / 1000 * (1 + position / 2048)
@@ -147,20 +147,20 @@ def test_longer_contexts_are_not_taken_for_a_busy_machine() -> None:
         assert controller.threads == 2
 
 
-def test_the_start_takes_the_fewest_threads_among_the_fastest() -> None:
+def test_the_initial_count_is_the_smallest_of_the_fastest() -> None:
     controller = ThreadController((1, 2, 4, 8))
     for threads, seconds in ((1, 1.0), (2, 0.51), (4, 0.50), (8, 0.9)):
-        controller.measured(threads, ONE_ROW, seconds)
+        controller.record_measurement(threads, ONE_ROW, seconds)
     controller.choose(ONE_ROW)
     assert controller.threads == 2
 
 
-def test_the_counts_worth_trying_leave_one_core_to_a_neighbour() -> None:
+def test_the_thread_counts_include_all_cores_but_one() -> None:
     assert [thread_counts(cores) for cores in (1, 2, 3, 8)] == [(1,), (1, 2), (1, 2, 3), (1, 2, 4, 7, 8)]
 
 
 class Ticking(CountingContext):
-    """Each step takes one tick with each thread but the first, and one more."""
+    """Each step takes one tick per thread."""
 
     def __init__(self) -> None:
         super().__init__(strict=False)
@@ -173,10 +173,10 @@ class Ticking(CountingContext):
         return super().decode(tokens, positions, sequence_ids, outputs)
 
 
-def test_the_start_is_measured_and_leaves_the_cells_empty() -> None:
+def test_measuring_chooses_a_count_and_leaves_the_cells_empty() -> None:
     context = Ticking()
     context.threads = 4
     adaptive = AdaptiveContext(context, 4, clock=lambda: context.now)
     adaptive.measure(token=1)
-    assert (adaptive.threads, context.held) == (1, [[], [], [], []])
+    assert (adaptive.threads, context.cells) == (1, [[], [], [], []])
     assert adaptive.decode([1], [0], [0], [True]).argmax() == 2

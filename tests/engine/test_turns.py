@@ -1,28 +1,28 @@
-"""Accounts take turns, and the cheapest of an account's items goes first."""
+"""Accounts take turns, and within an account the item that is due first goes first."""
 
 from oruel.engine.turns import Turns
 
 
-def taken(turns: Turns[str]) -> list[str]:
+def take_all(turns: Turns[str]) -> list[str]:
     items = []
     while (item := turns.next()) is not None:
         items.append(item)
     return items
 
 
-def test_accounts_take_turns_however_much_one_of_them_asks_for() -> None:
+def test_accounts_take_turns_regardless_of_their_load() -> None:
     turns: Turns[str] = Turns()
     for number in range(100):
         turns.add(number, "greedy", 1, "g")
     turns.add(100, "modest", 1000, "m")
-    assert taken(turns).index("m") == 1
+    assert take_all(turns).index("m") == 1
 
 
-def test_the_cheapest_of_an_account_goes_first_and_equals_in_order() -> None:
+def test_items_of_an_account_go_by_due_time_then_in_order() -> None:
     turns: Turns[str] = Turns()
     for key, (cost, item) in enumerate([(5, "large"), (1, "small"), (1, "next"), (3, "middle")]):
         turns.add(key, "a", cost, item)
-    assert taken(turns) == ["small", "next", "middle", "large"]
+    assert take_all(turns) == ["small", "next", "middle", "large"]
 
 
 def test_an_account_that_had_its_turn_waits_for_the_others() -> None:
@@ -31,14 +31,14 @@ def test_an_account_that_had_its_turn_waits_for_the_others() -> None:
     turns.add(2, "b", 1, "b1")
     assert turns.next() == "a1"
     turns.add(3, "a", 1, "a2")
-    assert taken(turns) == ["b1", "a2"]
+    assert take_all(turns) == ["b1", "a2"]
 
 
-def test_what_was_removed_is_not_taken() -> None:
+def test_a_removed_item_is_not_returned() -> None:
     turns: Turns[str] = Turns()
     turns.add(1, "a", 1, "a1")
     turns.add(2, "a", 2, "a2")
     assert turns.remove(1)
     assert not turns.remove(1)
     assert len(turns) == 1
-    assert taken(turns) == ["a2"]
+    assert take_all(turns) == ["a2"]

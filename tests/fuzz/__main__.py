@@ -1,7 +1,7 @@
-"""`python -m tests.fuzz`: mutated requests over raw sockets against a real server, for some minutes.
+"""`python -m tests.fuzz`: sends mutated requests over raw sockets to a real server.
 
-No input may cause a 500 or 502, an answer that isn't OpenAI's shape, a wait of more than 10 seconds, a restart, a
-traceback in the log, or memory that grows. Ends with one line of JSON; exit status 1 where something failed.
+No input may cause a 500 or 502, an answer that OpenAI's schema doesn't allow, a wait of more than 10 seconds, an engine
+restart, a traceback in the log, or growing memory. Prints one line of JSON at the end. Exits with status 1 on failures.
 """
 
 import argparse
@@ -17,8 +17,8 @@ from tests.fuzz.fuzz import Fuzz, Options
 from tests.server import RunningServer, oruel_serve
 from tests.soak.workload import served_model
 
-# Mutations may ask for long answers: these deadlines end them before they count as a hang. The window bounds what a
-# prompt costs the others on a slow machine.
+# Mutated requests may ask for long answers. These deadlines end them before they count as a hang. The small context
+# window limits how long a prompt delays the others on a slow machine.
 DEADLINES = ("--total-seconds", "5", "--first-token-seconds", "5", "--queue-seconds", "5")
 FLAGS = (*DEADLINES, "--ctx", "1024", "--log-format", "json")
 
@@ -43,13 +43,13 @@ async def run(options: Options, server: RunningServer) -> Fuzz:
 def parse_arguments() -> Options:
     parser = argparse.ArgumentParser(
         prog="python -m tests.fuzz",
-        description="Mutated requests over raw sockets against a real server.",
-        epilog="Other flags go to oruel serve, such as --model PATH or --threads 1.",
+        description="Sends mutated requests over raw sockets to a real server.",
+        epilog="Other flags, such as --model PATH or --threads 1, are passed to oruel serve.",
         allow_abbrev=False,
     )
     parser.add_argument("--minutes", type=float, default=5.0, help="how long to send requests (5)")
-    parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6), help="of the mutations (random)")
-    parser.add_argument("--case", type=int, default=None, help="the number of one case to run alone (all)")
+    parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6), help="seed of the mutations (random)")
+    parser.add_argument("--case", type=int, default=None, help="run only the case with this number (all)")
     given, flags = parser.parse_known_args()
     return Options(given.minutes, given.seed, given.case, tuple(flags))
 

@@ -1,17 +1,17 @@
-"""What a server sent on one connection, read by h11, which shares no code with the server's own parser."""
+"""Parses what a server sent on one connection with h11, which shares no code with the server's parser."""
 
 from dataclasses import dataclass, field
 
 import h11
 
-from tests.soak.wrong import Wrong
+from tests.soak.wrong import CheckFailed
 
 LARGEST_HEAD = 200_000
 
 
 @dataclass
 class Answer:
-    """`method` is that of the request; header names are in lower case."""
+    """`method` is that of the request. Header names are in lower case."""
 
     method: str
     status: int
@@ -21,7 +21,7 @@ class Answer:
 
 
 class Answers:
-    """`methods`: of the requests in order; those beyond them count as GET."""
+    """`methods` are those of the requests in order; any further request counts as GET."""
 
     def __init__(self, methods: tuple[str, ...]) -> None:
         self.found: list[Answer] = []
@@ -35,35 +35,35 @@ class Answers:
         return sum(answer.is_whole for answer in self.found)
 
     def feed(self, data: bytes) -> None:
-        """An empty chunk is the end of the connection. Raises Wrong for what is no HTTP response."""
+        """Empty data is the end of the connection. Raises CheckFailed for an invalid HTTP response."""
         self.received += data
         if self._is_over:
             return
         try:
             self._connection.receive_data(data)
-            while self._take(self._connection.next_event()):
+            while self._handle(self._connection.next_event()):
                 pass
         except h11.RemoteProtocolError as error:
             if not data:
-                # Cut off: whoever knows what was asked judges that.
+                # An incomplete response: the caller, which knows the request, judges it.
                 self._is_over = True
                 return
-            raise Wrong(f"no HTTP response, {error}: {bytes(self.received[-300:])!r}") from error
+            raise CheckFailed(f"invalid HTTP response: {error}: {bytes(self.received[-300:])!r}") from error
 
-    def _take(self, event: object) -> bool:
-        """Whether there may be another event."""
+    def _handle(self, event: object) -> bool:
+        """Handles an event. Returns whether there may be another."""
         if isinstance(event, h11.Response):
             self.found.append(Answer(self._method, event.status_code, dict(event.headers)))
         elif isinstance(event, h11.Data):
             self.found[-1].body += event.data
         elif isinstance(event, h11.EndOfMessage):
             self.found[-1].is_whole = True
-            self._follow()
+            self._start_next()
         else:
             return isinstance(event, h11.InformationalResponse)
         return True
 
-    def _follow(self) -> None:
+    def _start_next(self) -> None:
         rest, ended = self._connection.trailing_data
         self._connection = self._next_connection()
         self._is_over = ended
@@ -75,7 +75,7 @@ class Answers:
         return self._methods[len(self.found)] if len(self.found) < len(self._methods) else "GET"
 
     def _next_connection(self) -> h11.Connection:
-        """One that has sent its request, so that it expects an answer."""
+        """A client connection that has sent its request, and so expects an answer."""
         connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=LARGEST_HEAD)
         method = self._method if self._method != "CONNECT" else "GET"
         connection.send(h11.Request(method=method, target="/", headers=[("host", "x")]))

@@ -1,4 +1,4 @@
-"""Valid bodies of POST requests, from which mutations start."""
+"""Valid bodies of POST requests, for mutation."""
 
 from random import Random
 from typing import Any
@@ -63,7 +63,7 @@ def response_format(random: Random) -> dict[str, Any]:
 
 
 def chat_body(random: Random, model: str, vocabulary: int) -> dict[str, Any]:
-    """Short answers, so that many requests fit into a minute."""
+    """A chat request with a short answer, so that many requests fit into a minute."""
     body = {"model": model, "messages": messages(random), **parameters(random, vocabulary)}
     for name in ("max_completion_tokens", "n"):
         body.pop(name, None)

@@ -1,4 +1,4 @@
-"""One case: the bytes of a connection, made from a seed and a number alone, and what is known of the answers."""
+"""One case: the bytes to send on a connection, determined by the seed and its number, and the expected answers."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from random import Random
 
 from tests.fuzz.bodies import chat_body, tokenize_body
-from tests.fuzz.heads import HEAD_CHANGES, chunked, framed, framing_faults, greetings
-from tests.fuzz.mutations import damaged, mutated
+from tests.fuzz.heads import HEAD_CHANGES, break_framing, chunk_request, frame_request, other_protocol
+from tests.fuzz.mutations import damage_text, mutate_body
 
 CHAT_PATHS = ("/v1/chat/completions", "/v1/inference/chat/completions")
 READABLE = ("/v1/models", "/v1/models/MODEL", "/v1/models/none", "/v1/inference/models", "/v1/parameters", "/health",
@@ -16,12 +16,12 @@ METHODS = ("GET", "GET", "GET", "HEAD", "OPTIONS", "PUT", "DELETE", "PATCH", "TR
 LARGE_BODY = 9 * 2**20
 
 Step = bytes | float
-"""Bytes are sent, numbers slept."""
+"""Bytes are sent; a number sleeps for so many seconds."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """What cases need to know of the server. `port` is of the loopback."""
+    """What cases need to know about the server, which listens on `port` of the loopback interface."""
 
     port: int
     model: str
@@ -30,8 +30,8 @@ class Target:
 
 @dataclass(frozen=True)
 class Case:
-    """`methods`: of the requests that must each be answered; None where the mutation may change how many there are.
-    `leaves`: the client closes the connection once all is sent.
+    """`methods` are those of the requests, each of which must be answered; None if the mutation may change their
+    number. With `leaves`, the client disconnects when everything is sent.
     """
 
     number: int
@@ -52,12 +52,12 @@ def make_case(seed: int, number: int, target: Target) -> Case:
 
 
 def valid_body(random: Random, target: Target) -> tuple[str, bytes]:
-    """A path and a body."""
-    path, body = posted(random, target)
+    """Returns a path and an encoded body."""
+    path, body = random_post(random, target)
     return path, json.dumps(body).encode()
 
 
-def posted(random: Random, target: Target) -> tuple[str, dict[str, object]]:
+def random_post(random: Random, target: Target) -> tuple[str, dict[str, object]]:
     if random.random() < 0.15:
         return "/tokenize", tokenize_body(random, target.model)
     return random.choice(CHAT_PATHS), chat_body(random, target.model, target.vocabulary)
@@ -65,44 +65,48 @@ def posted(random: Random, target: Target) -> tuple[str, dict[str, object]]:
 
 def post(random: Random, target: Target, path: str, body: bytes) -> bytes:
     if random.random() < 0.3:
-        return chunked("POST", path, target.port, body, random)
-    return framed("POST", path, target.port, body)
+        return chunk_request("POST", path, target.port, body, random)
+    return frame_request("POST", path, target.port, body)
 
 
 def body_values(number: int, random: Random, target: Target) -> Case:
-    path, body = posted(random, target)
+    path, body = random_post(random, target)
     return Case(
-        number, "values of a body", pieces(post(random, target, path, mutated(body, random)), random), ("POST",)
+        number, "values of a body", pieces(post(random, target, path, mutate_body(body, random)), random), ("POST",)
     )
 
 
 def body_text(number: int, random: Random, target: Target) -> Case:
     path, body = valid_body(random, target)
-    return Case(number, "text of a body", pieces(post(random, target, path, damaged(body, random)), random), ("POST",))
+    return Case(
+        number, "text of a body", pieces(post(random, target, path, damage_text(body, random)), random), ("POST",)
+    )
 
 
 def large_body(number: int, random: Random, target: Target) -> Case:
     path, body = valid_body(random, target)
-    return Case(number, "a large body", (framed("POST", path, target.port, body + b" " * LARGE_BODY),), ("POST",))
+    return Case(
+        number, "a large body", (frame_request("POST", path, target.port, body + b" " * LARGE_BODY),), ("POST",)
+    )
 
 
 def other_requests(number: int, random: Random, target: Target) -> Case:
     method, path = random.choice(METHODS), random.choice(READABLE).replace("MODEL", target.model)
     body = b"" if random.random() < 0.7 else b'{"model": 1}'
-    return Case(number, "another request", pieces(framed(method, path, target.port, body), random), (method,))
+    return Case(number, "another request", pieces(frame_request(method, path, target.port, body), random), (method,))
 
 
 def valid_pipeline(number: int, random: Random, target: Target) -> Case:
-    """Valid requests that follow one another on one connection, without waiting."""
+    """Valid requests, pipelined on one connection."""
     methods = [random.choice(("GET", "HEAD")) for _ in range(random.randint(1, 3))]
-    requests = [(method, framed(method, random.choice(READABLE[:7]), target.port, b"")) for method in methods]
+    requests = [(method, frame_request(method, random.choice(READABLE[:7]), target.port, b"")) for method in methods]
     requests.append(("POST", post(random, target, *valid_body(random, target))))
     random.shuffle(requests)
     data = b"".join(request for _, request in requests)
     return Case(number, "a pipeline", pieces(data, random), tuple(method for method, _ in requests))
 
 
-def valid_and_left(number: int, random: Random, target: Target) -> Case:
+def leaving_client(number: int, random: Random, target: Target) -> Case:
     data = post(random, target, *valid_body(random, target))
     cut = data[: random.randrange(len(data) + 1)] if random.random() < 0.5 else data
     steps: list[Step] = [*pieces(cut, random), random.choice((0.0, 0.01, 0.1))]
@@ -111,21 +115,21 @@ def valid_and_left(number: int, random: Random, target: Target) -> Case:
 
 def head(number: int, random: Random, target: Target) -> Case:
     path, body = valid_body(random, target)
-    data = random.choice(HEAD_CHANGES)(framed("POST", path, target.port, body), random)
+    data = random.choice(HEAD_CHANGES)(frame_request("POST", path, target.port, body), random)
     return Case(number, "a head", pieces(data, random), None)
 
 
 def framing(number: int, random: Random, target: Target) -> Case:
     path, body = valid_body(random, target)
-    return Case(number, "framing", pieces(framing_faults(path, target.port, body, random), random), None)
+    return Case(number, "framing", pieces(break_framing(path, target.port, body, random), random), None)
 
 
-def no_http(number: int, random: Random, target: Target) -> Case:
-    return Case(number, "no HTTP", pieces(greetings(random), random), None)
+def not_http(number: int, random: Random, target: Target) -> Case:
+    return Case(number, "not HTTP", pieces(other_protocol(random), random), None)
 
 
 def pieces(data: bytes, random: Random) -> list[Step]:
-    """The data whole or cut, some pieces a moment late."""
+    """Splits the data into pieces, some of them delayed."""
     cuts = sorted(random.randrange(len(data) + 1) for _ in range(random.choice((0, 0, 0, 1, 2, 20))))
     ends = [*cuts, len(data)]
     steps: list[Step] = []
@@ -143,8 +147,8 @@ KINDS: dict[str, tuple[float, Maker]] = {
     "large body": (0.2, large_body),
     "other requests": (8, other_requests),
     "pipeline": (4, valid_pipeline),
-    "leaving": (6, valid_and_left),
+    "leaving": (6, leaving_client),
     "head": (10, head),
     "framing": (8, framing),
-    "no HTTP": (1.5, no_http),
+    "not HTTP": (1.5, not_http),
 }

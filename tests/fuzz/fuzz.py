@@ -1,4 +1,4 @@
-"""One run: mutated requests from several connections at once, and what the server must still be and do meanwhile."""
+"""One run: sends mutated requests on several connections at once, and checks the health of the server meanwhile."""
 
 import asyncio
 import json
@@ -15,9 +15,9 @@ from tests.fuzz.cases import Case, Target, make_case
 from tests.fuzz.exchange import HANG_SECONDS, exchange
 from tests.fuzz.judge import judge
 from tests.server import RunningServer
-from tests.soak.memory import MEBIBYTE, Memory, grown
+from tests.soak.memory import MEBIBYTE, Memory, memory_growth
 from tests.soak.processes import engine_of, is_visible
-from tests.soak.wrong import Wrong, hold
+from tests.soak.wrong import CheckFailed, require
 
 CONNECTIONS = 4
 PROBE_SECONDS = 2.0
@@ -25,17 +25,17 @@ PROBE_TRIES = 3
 BUSY = (503, 504)
 SAMPLE_SECONDS = 0.5
 PROGRESS_SECONDS = 10.0
-# Of either process between the first and the last quarter of the run's second half.
-MOST_GROWTH = 64 * MEBIBYTE
-FEWEST_SAMPLES = 16
-MOST_FAILURES = 50
-MOST_SHOWN_BYTES = 3000
+# For each process, between the first and the last quarter of the second half of the run.
+MAX_GROWTH = 64 * MEBIBYTE
+MIN_SAMPLES = 16
+MAX_FAILURES = 50
+MAX_SHOWN_BYTES = 3000
 PLAIN = {"messages": [{"role": "user", "content": "Tell me a joke."}], "temperature": 0, "max_tokens": 12}
 
 
 @dataclass(frozen=True)
 class Options:
-    """`only`: the number of the one case to run, None for all. `flags` are those of the server."""
+    """`only` is the number of the one case to run, None for all. `flags` are passed to the server."""
 
     minutes: float
     seed: int
@@ -45,7 +45,7 @@ class Options:
 
 @dataclass
 class Fuzz:
-    """Failures are printed as they happen, and counted; `run` returns whatever they are."""
+    """Prints and counts failures as they happen; `run` doesn't raise them."""
 
     options: Options
     server: RunningServer
@@ -68,16 +68,16 @@ class Fuzz:
         self._started: list[int] = []
 
     @property
-    def _goes_on(self) -> bool:
-        return time.monotonic() < self._end and self.failures < MOST_FAILURES
+    def _is_running(self) -> bool:
+        return time.monotonic() < self._end and self.failures < MAX_FAILURES
 
     async def run(self) -> None:
         async with httpx2.AsyncClient(base_url=self.server.url, timeout=HANG_SECONDS) as client:
             self._expected = await self._plain_answer(client)
-            background = [asyncio.create_task(work) for work in (self._sample(), self._tell())]
+            background = [asyncio.create_task(work) for work in (self._sample(), self._print_progress())]
             await asyncio.gather(self._probe(client), *(self._work() for _ in range(CONNECTIONS)))
-            await self._held(self._check_health(client))
-            await self._held(self._check_memory())
+            await self._record_failure(self._check_health(client))
+            await self._record_failure(self._check_memory())
             for task in background:
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
@@ -93,23 +93,23 @@ class Fuzz:
             "memory_mib": {name: memory.summary() for name, memory in self._memories.items()},
         }
 
-    def fail(self, what: str) -> None:
+    def fail(self, failure: str) -> None:
         self.failures += 1
-        print(f"FAILED  {what}", flush=True)
+        print(f"FAILED  {failure}", flush=True)
 
     async def _work(self) -> None:
         for number in self._numbers:
-            if not self._goes_on:
+            if not self._is_running:
                 return
             case = make_case(self.options.seed, number, self.target)
             self.kinds[case.kind] += 1
             self._started = [*self._started[-20:], number]
             try:
                 await self._try(case)
-            except (Wrong, OSError) as wrong:
-                self.fail(f"case {number}, {case.kind}: {wrong!s:.600}")
+            except (CheckFailed, OSError) as error:
+                self.fail(f"case {number}, {case.kind}: {error!s:.600}")
                 print(f"        rerun: python -m tests.fuzz --seed {self.options.seed} --case {number}")
-                print(f"        sent {len(case.sent)} bytes: {case.sent[:MOST_SHOWN_BYTES]!r}", flush=True)
+                print(f"        sent {len(case.sent)} bytes: {case.sent[:MAX_SHOWN_BYTES]!r}", flush=True)
 
     async def _try(self, case: Case) -> None:
         answers = await exchange(self.target.port, case)
@@ -118,37 +118,37 @@ class Fuzz:
             judge(answer, may_be_cut=case.methods is None or case.leaves)
 
     async def _probe(self, client: httpx2.AsyncClient) -> None:
-        """A plain chat, and the server's health."""
-        while self._goes_on and self.options.only is None:
-            await self._held(self._check_health(client))
+        """Sends a plain chat and checks the server's health, again and again."""
+        while self._is_running and self.options.only is None:
+            await self._record_failure(self._check_health(client))
             self.probes += 1
             await asyncio.sleep(PROBE_SECONDS)
 
     async def _check_health(self, client: httpx2.AsyncClient) -> None:
         self._check_log()
-        hold(self.server.process.poll() is None, f"the server ended with status {self.server.process.returncode}")
+        require(self.server.process.poll() is None, f"the server ended with status {self.server.process.returncode}")
         answer = await self._plain_answer(client)
-        hold(answer == self._expected, f"a plain chat is answered with {answer!r}, and not with {self._expected!r}")
+        require(answer == self._expected, f"a plain chat gets the answer {answer!r} instead of {self._expected!r}")
         health = (await client.get("/health")).json()
-        hold(health["status"] == "ok" and health["restarts"] == 0, f"/health says {health}")
-        hold(engine_of(self._process) == self._engine, "the engine process is another one")
+        require(health["status"] == "ok" and health["restarts"] == 0, f"/health says {health}")
+        require(engine_of(self._process) == self._engine, "the engine process was replaced")
 
     async def _plain_answer(self, client: httpx2.AsyncClient) -> str:
-        """A busy server may refuse a request, but not several in a row."""
+        """The answer to a plain chat. A busy server may refuse one request, but not several in a row."""
         for _ in range(PROBE_TRIES):
             response = await client.post("/v1/chat/completions", json={**PLAIN, "model": self.target.model})
             if response.status_code not in BUSY:
                 break
             await asyncio.sleep(1)
-        hold(response.status_code == 200, f"a plain chat gets status {response.status_code}: {response.text:.300}")
+        require(response.status_code == 200, f"a plain chat gets status {response.status_code}: {response.text:.300}")
         return str(response.json()["choices"][0]["message"]["content"])
 
     def _check_log(self) -> None:
-        """Raises Wrong for a traceback since the last look."""
+        """Raises CheckFailed for a traceback since the last check."""
         lines = self.server.lines[self._lines_read :]
         self._lines_read += len(lines)
         for line in lines:
-            hold("Traceback" not in line, f"in the log, near the cases {self._started}: {line:.3000}")
+            require("Traceback" not in line, f"a traceback in the log, near the cases {self._started}: {line:.3000}")
 
     async def _sample(self) -> None:
         while is_visible():
@@ -159,19 +159,19 @@ class Fuzz:
     async def _check_memory(self) -> None:
         for name, memory in self._memories.items():
             samples = memory.samples[len(memory.samples) // 2 :]
-            if len(samples) >= FEWEST_SAMPLES:
-                growth = grown(samples)
-                hold(growth <= MOST_GROWTH, f"the {name} process grew by {growth / MEBIBYTE:.0f} MiB")
+            if len(samples) >= MIN_SAMPLES:
+                growth = memory_growth(samples)
+                require(growth <= MAX_GROWTH, f"the {name} process grew by {growth / MEBIBYTE:.0f} MiB")
 
-    async def _tell(self) -> None:
+    async def _print_progress(self) -> None:
         while True:
             memory = ", ".join(f"{name} {memory.now:.0f} MiB" for name, memory in self._memories.items())
             cases = sum(self.kinds.values())
             print(f"{cases} cases, {self.failures} failures; {memory}; {json.dumps(self.statuses)}", flush=True)
             await asyncio.sleep(PROGRESS_SECONDS)
 
-    async def _held(self, check: Coroutine[Any, Any, None]) -> None:
+    async def _record_failure(self, check: Coroutine[Any, Any, None]) -> None:
         try:
             await check
-        except (Wrong, httpx2.HTTPError) as wrong:
-            self.fail(f"near the cases {self._started}: {wrong!s:.3000}" if str(wrong) else repr(wrong))
+        except (CheckFailed, httpx2.HTTPError) as error:
+            self.fail(f"near the cases {self._started}: {error!s:.3000}" if str(error) else repr(error))

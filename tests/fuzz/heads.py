@@ -1,9 +1,9 @@
-"""Requests as bytes of HTTP/1.1, and what may be wrong with a head or with the framing of a body."""
+"""Encodes requests as HTTP/1.1, and corrupts their headers or the framing of their bodies."""
 
 from collections.abc import Callable
 from random import Random
 
-from tests.fuzz.mutations import flipped
+from tests.fuzz.mutations import flip_bytes
 
 LARGE_HEAD = 80_000
 
@@ -67,7 +67,7 @@ ODD_LINES: tuple[bytes, ...] = (
 )
 
 
-def framed(method: str, path: str, port: int, body: bytes) -> bytes:
+def frame_request(method: str, path: str, port: int, body: bytes) -> bytes:
     length = f"Content-Length: {len(body)}\r\n" if body or method == "POST" else ""
     return head(method, path, port, length) + body
 
@@ -77,7 +77,7 @@ def head(method: str, path: str, port: int, more: str) -> bytes:
     return f"{lines}{more}\r\n".encode()
 
 
-def chunked(method: str, path: str, port: int, body: bytes, random: Random) -> bytes:
+def chunk_request(method: str, path: str, port: int, body: bytes, random: Random) -> bytes:
     size = random.choice((1, 7, 100, len(body) or 1))
     size = max(size, len(body) // 500 or 1)
     chunks = [b"%x\r\n%b\r\n" % (len(part), part) for part in parts(body, size)]
@@ -100,7 +100,7 @@ def with_other_line(request: bytes, random: Random) -> bytes:
 
 def with_flipped_head(request: bytes, random: Random) -> bytes:
     lines, end, body = request.partition(b"\r\n\r\n")
-    return flipped(lines, random) + end + body
+    return flip_bytes(lines, random) + end + body
 
 
 def without_a_line(request: bytes, random: Random) -> bytes:
@@ -124,8 +124,8 @@ HEAD_CHANGES: tuple[Callable[[bytes, Random], bytes], ...] = (
 )
 
 
-def framing_faults(path: str, port: int, body: bytes, random: Random) -> bytes:
-    """A body whose length or chunks aren't what they say."""
+def break_framing(path: str, port: int, body: bytes, random: Random) -> bytes:
+    """A request whose body doesn't match its length or chunk sizes."""
     length = len(body)
     if random.random() < 0.4:
         wrong = random.choice((0, length - 1, length + 1, length * 2, 10**9, 10**18, -length))
@@ -133,15 +133,15 @@ def framing_faults(path: str, port: int, body: bytes, random: Random) -> bytes:
     if random.random() < 0.2:
         both = f"Content-Length: {length}\r\nTransfer-Encoding: chunked\r\n"
         return head("POST", path, port, both) + random.choice((body, b"0\r\n\r\n" + body))
-    return broken_chunks(chunked("POST", path, port, body, random), random)
+    return break_chunks(chunk_request("POST", path, port, body, random), random)
 
 
-def broken_chunks(request: bytes, random: Random) -> bytes:
+def break_chunks(request: bytes, random: Random) -> bytes:
     start = request.index(b"\r\n\r\n") + 4
     lines, data = request[:start], request[start:]
     match random.randrange(5):
         case 0:
-            data = flipped(data, random)
+            data = flip_bytes(data, random)
         case 1:
             size = random.choice((b"ffffffffffffffff", b"-1", b"0x5", b" 5", b"5 ", b"5;" + b"a=b;" * 5000, b"", b"zz"))
             data = size + b"\r\n" + data
@@ -158,8 +158,8 @@ def broken_chunks(request: bytes, random: Random) -> bytes:
     return lines + data
 
 
-def greetings(random: Random) -> bytes:
-    """What clients of other protocols say first."""
+def other_protocol(random: Random) -> bytes:
+    """The first bytes of other protocols."""
     return random.choice(
         (
             b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00",

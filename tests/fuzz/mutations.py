@@ -1,4 +1,4 @@
-"""Mutations of JSON values and of the text that carries them, all drawn from one random source."""
+"""Mutations of JSON values and of their text, all driven by one random generator."""
 
 import copy
 import json
@@ -51,7 +51,7 @@ ODD: tuple[Any, ...] = (
     *([], {}, [[]], [None], [{}], {"": ""}, {"type": "text"}, {"$ref": "#"}, {"role": "user", "content": "json"}),
     *("x" * 5000, "日" * 3000, [0] * 500, ["x"] * 129, {"type": "object"}, {"type": "function"}),
 )
-# What is no JSON, or what readers of JSON disagree on.
+# Invalid JSON, and JSON on which parsers disagree.
 RAW: tuple[bytes, ...] = (
     *(b"NaN", b"Infinity", b"-Infinity", b"1e999", b"-1e999", b"-0", b"01", b"0x10", b"1.", b".5", b"+1", b"1E400"),
     *(b"9" * 30, b"9" * 5000, b"0." + b"1" * 5000, b'"\\ud800"', b'"\\udc00\\ud800"', b'"\xff"', b'"\\u0000"', b'"\n"'),
@@ -62,15 +62,15 @@ NAMES = (*(parameter.name for parameter in PARAMETERS), "messages", "model", "te
 
 
 def containers(value: Any) -> Iterator[tuple[Any, Any]]:
-    """Each place in a JSON value: what holds it, and its key or index."""
+    """Yields each value inside a JSON value, as its container and its key or index."""
     pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, each in list(pairs):
         yield value, key
         yield from containers(each)
 
 
-def mutated(body: Any, random: Random) -> bytes:
-    """The text of a body in which some values differ, mostly one."""
+def mutate_body(body: Any, random: Random) -> bytes:
+    """The text of a body with one or a few values mutated."""
     body = copy.deepcopy(body)
     raw: list[bytes] = []
     for _ in range(random.choice((1, 1, 1, 1, 2, 2, 4))):
@@ -111,7 +111,7 @@ def add_field(holder: Any, key: Any, random: Random, raw: list[bytes]) -> None:
 
 
 def nudge(holder: Any, key: Any, random: Random, raw: list[bytes]) -> None:
-    """Numbers move to or past a bound, strings get odd characters, lists repeat or turn around."""
+    """Moves numbers to or past a limit, adds odd characters to strings, repeats or reverses lists."""
     value = holder[key]
     match value:
         case bool():
@@ -119,14 +119,14 @@ def nudge(holder: Any, key: Any, random: Random, raw: list[bytes]) -> None:
         case int() | float():
             holder[key] = random.choice((value + 1, value - 1, -value, value * 1000, str(value), [value], value + 0.5))
         case str():
-            holder[key] = nudged_text(value, random)
+            holder[key] = nudge_text(value, random)
         case list():
             holder[key] = (value * random.choice((0, 2, 5, 200)))[:LARGEST_COPIES][:: random.choice((1, -1))]
         case _:
             wrap(holder, key, random, raw)
 
 
-def nudged_text(text: str, random: Random) -> str:
+def nudge_text(text: str, random: Random) -> str:
     at = random.randrange(len(text) + 1)
     odd = random.choice(
         ("\x00", "\ud800", "\u202e", "😀", '"', "\\", "{{ 7*7 }}", "{% raw %}", "<tool_call>", "\r\n", "a" * 2000)
@@ -141,24 +141,24 @@ def wrap(holder: Any, key: Any, random: Random, raw: list[bytes]) -> None:
     holder[key] = value
 
 
-def move(holder: Any, key: Any, random: Random, raw: list[bytes]) -> None:
-    """A copy of one value replaces another one."""
+def copy_value(holder: Any, key: Any, random: Random, raw: list[bytes]) -> None:
+    """Replaces a value by a copy of another."""
     places = list(containers(holder))
     source, name = random.choice(places)
     holder[key] = copy.deepcopy(source[name])
 
 
 CHANGES: tuple[Callable[[Any, Any, Random, list[bytes]], None], ...] = (
-    *(replace_by_odd, replace_by_odd, replace_by_raw, remove, rename, add_field, nudge, nudge, nudge, wrap, move),
+    *(replace_by_odd, replace_by_odd, replace_by_raw, remove, rename, add_field, nudge, nudge, nudge, wrap, copy_value),
 )
 
 
-def damaged(text: bytes, random: Random) -> bytes:
-    """Text that was JSON: bytes flipped, removed, repeated or in another encoding."""
+def damage_text(text: bytes, random: Random) -> bytes:
+    """JSON text with bytes changed, removed or repeated, or in another encoding."""
     at, length = random.randrange(len(text) + 1), random.choice((1, 2, 30))
     match random.randrange(8):
         case 0:
-            return flipped(text, random)
+            return flip_bytes(text, random)
         case 1:
             return text[:at]
         case 2:
@@ -175,7 +175,7 @@ def damaged(text: bytes, random: Random) -> bytes:
             return random.choice((*RAW, random.randbytes(200)))
 
 
-def flipped(data: bytes, random: Random) -> bytes:
+def flip_bytes(data: bytes, random: Random) -> bytes:
     changed = bytearray(data)
     for _ in range(random.choice((1, 1, 2, 8))):
         if changed:

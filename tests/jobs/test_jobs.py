@@ -11,7 +11,7 @@ import pytest
 
 from oruel.api.examiner import Written, examine_schemas
 from oruel.api.tokenize import TokenizeCall, TokenizeWork, tokenize_aside
-from oruel.app import WORKS
+from oruel.app import JOB_FUNCTIONS
 from oruel.backends.preparation import ContextWindow, PreparedConversation, prepare_aside
 from oruel.config import engine_environment
 from oruel.errors import InvalidParameter, Overloaded, PreparationFailed, StartupError, TooCostly, UnsupportedParameter
@@ -30,7 +30,7 @@ TEST_WORKS = dict.fromkeys((works.double, works.refuse, works.fail, works.abort)
 
 @asynccontextmanager
 async def job_client(limits: Limits, *sources: TokenizerSource) -> AsyncIterator[JobClient]:
-    client = JobClient({**WORKS, works.double: None}, engine_environment(), limits)
+    client = JobClient({**JOB_FUNCTIONS, works.double: None}, engine_environment(), limits)
     try:
         async with asyncio.timeout(60):
             await client.open(sources)

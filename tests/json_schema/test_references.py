@@ -12,7 +12,7 @@ from oruel.errors import SchemaRefused
 from oruel.json_schema.keywords import NAMES, subschemas
 from oruel.json_schema.references import MOST_SUBSCHEMAS, is_plain, plain_references, references_in, resolve_pointer
 from oruel.text.arguments.tagged import ToolArguments
-from tests.text.arguments.test_quoted_rules import forms
+from tests.text.arguments.test_quoted import forms
 from tests.text.vocabularies import ByteVocabulary
 
 TOKENS = TokenTable(ByteVocabulary())

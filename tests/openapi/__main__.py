@@ -1,4 +1,4 @@
-"""`python -m tests.openapi`: schemathesis against a real server, for a minute. The OpenAPI document has to be true."""
+"""`python -m tests.openapi`: checks for a minute with schemathesis that the server conforms to its OpenAPI document."""
 
 import argparse
 import os
@@ -10,8 +10,8 @@ from pathlib import Path
 
 from tests.server import oruel_serve
 
-# What a JSON Schema can't say is refused with 400 too: that a named function is declared, that the messages mention
-# JSON, that the model exists. So valid bodies may be refused, and positive_data_acceptance shows nothing.
+# positive_data_acceptance is left out: rules that a JSON Schema can't express, such as that the model exists, refuse
+# bodies that are valid by the schema.
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 ROOT = Path(__file__).parents[2]
 KEY = "a-key-for-this-run-only"
@@ -30,11 +30,11 @@ CHECKS = (
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.openapi", description=__doc__)
-    parser.add_argument("--seconds", type=int, default=60)
-    parser.add_argument("--seed", type=int, default=secrets.randbelow(2**32))
+    parser.add_argument("--seconds", type=int, default=60, help="how long to send requests (60)")
+    parser.add_argument("--seed", type=int, default=secrets.randbelow(2**32), help="seed of the requests (random)")
     options = parser.parse_args()
     print(f"seed {options.seed}", flush=True)
-    # schemathesis writes a cache into the folder where it runs.
+    # schemathesis writes a cache into its working directory.
     environment = {"ORUEL_API_KEY": KEY}
     with (
         tempfile.TemporaryDirectory() as folder,

@@ -236,8 +236,8 @@ def test_any_other_base_url_is_taken(url: str) -> None:
     [
         (None, "BIG_KEY, which is not set"),
         ("sk-secret\n", "BIG_KEY, which ends with a line break"),
-        ("sk-secret x", "BIG_KEY, which holds a space"),
-        ("sk-secretü", "BIG_KEY, which holds"),
+        ("sk-secret x", "BIG_KEY, which contains a space"),
+        ("sk-secretü", "BIG_KEY, which contains"),
         ("sk-secret" * 1000, "BIG_KEY, which holds more than 8192 characters"),
     ],
 )

@@ -22,7 +22,7 @@ from oruel.router.deployment import Deployment, EmbeddedSource, UpstreamSource
 from oruel.router.price import Price
 from oruel.router.route import Route
 from oruel.router.router import Router
-from oruel.types import ChatRequest, Delta, Message, SamplingParams
+from oruel.types import Accepted, ChatRequest, Delta, Message, SamplingParams
 from tests.fakes import FakeBackend, delta, doing, saying
 
 CARD = ModelCard(name="m", context=512, vocabulary_size=100, created=0)
@@ -49,24 +49,33 @@ def router(*routes: Route, clock: Clock | None = None) -> Router:
     return Router(Catalog((CARD,)), {"m": routes}, clock or Clock())
 
 
-def answer(under_test: Router, asked: ChatRequest | None = None) -> list[Delta]:
-    async def run() -> list[Delta]:
+Item = Accepted | Delta
+
+
+def answer(under_test: Router, asked: ChatRequest | None = None) -> list[Item]:
+    async def run() -> list[Item]:
         return [one async for one in under_test.stream(asked or request())]
 
     return asyncio.run(run())
 
 
-def text(deltas: list[Delta]) -> str:
-    return "".join(one.text for one in deltas)
+def text(items: list[Item]) -> str:
+    return "".join(item.text for item in items if isinstance(item, Delta))
+
+
+def accepted(items: list[Item]) -> Accepted:
+    """The first item, which has to be the only one of its kind."""
+    (found,) = [item for item in items if isinstance(item, Accepted)]
+    assert items[0] is found
+    return found
 
 
 def test_the_next_one_answers_where_the_first_fails_before_its_first_token() -> None:
     for failure in (FAILED, EngineFailed("It died."), Overloaded("Its queue is full.")):
         bad, good = FakeBackend(doing(failure)), FakeBackend(saying("fine"))
-        deltas = answer(router(route("bad", bad, "0.1"), route("good", good)))
-        assert text(deltas) == "fine"
-        assert deltas[0].queued is not None
-        assert deltas[0].deployment == "good"
+        items = answer(router(route("bad", bad, "0.1"), route("good", good)))
+        assert text(items) == "fine"
+        assert accepted(items).deployment == "good"
         assert (len(bad.requests), len(good.requests)) == (1, 1)
 
 
@@ -104,7 +113,7 @@ def test_with_none_left_the_caller_is_told_to_come_again() -> None:
     for _ in range(TOLERATED):
         with pytest.raises(UpstreamFailed):
             answer(under_test)
-    with pytest.raises(Overloaded, match="left alone") as refused:
+    with pytest.raises(Overloaded, match="is paused") as refused:
         answer(under_test)
     assert refused.value.retry_after >= 1
 
@@ -142,14 +151,14 @@ def test_a_prompt_too_long_for_one_is_tried_where_there_is_more_room() -> None:
 
 
 def test_what_another_of_us_differs_in_is_served_only_where_it_is_accepted_of_it() -> None:
-    inner = FakeBackend(doing(delta(queued=0.0, differs=("seed",)), delta("other", finish="stop")))
+    inner = FakeBackend(doing(Accepted(differs=("seed",)), delta("other", finish="stop")))
     exact = FakeBackend(saying("exact"))
     assert text(answer(router(route("inner", inner, "0.1"), route("exact", exact)))) == "exact"
     with pytest.raises(UnsupportedParameter, match="seed") as refused:
         answer(router(route("inner", inner)))
     assert refused.value.param == "seed"
     accepting = answer(router(route("inner", inner, accepts=frozenset({"seed"}))))
-    assert (text(accepting), accepting[0].differs) == ("other", ("seed",))
+    assert (text(accepting), accepted(accepting).differs) == ("other", ("seed",))
 
 
 def test_one_that_breaks_off_again_and_again_is_left_alone() -> None:
@@ -204,8 +213,8 @@ def test_what_differs_is_served_only_where_it_is_accepted_and_is_named() -> None
         answer(router(route("v", backend, kind="vllm")), request(repetition_penalty=1.2))
     assert refused.value.param == "repetition_penalty"
     accepting = route("v", backend, kind="vllm", accepts=frozenset({"repetition_penalty"}))
-    assert answer(router(accepting), request(repetition_penalty=1.2))[0].differs == ("repetition_penalty",)
-    assert answer(router(accepting), request())[0].differs == ()
+    assert accepted(answer(router(accepting), request(repetition_penalty=1.2))).differs == ("repetition_penalty",)
+    assert accepted(answer(router(accepting), request())).differs == ()
 
 
 def test_what_nobody_can_do_is_refused_by_name_whatever_is_accepted() -> None:

@@ -204,7 +204,7 @@ async def test_a_key_is_sent_to_its_server_and_shown_to_nobody_else(mixed: Mixed
         mixed.stub.script = status(code, body if isinstance(body, str) else json.dumps(body))
         answers += [await mixed.ask("away"), await mixed.ask("away", stream=True)]
         mixed.stub.script = fine
-        # Or it would be left alone after three failures.
+        # A success, so that three failures don't open the circuit breaker.
         served_by(await mixed.ask("away"))
     assert len(mixed.stub.heads) - asked == 3 * len(REFUSALS)
     assert [answer.status_code for answer in answers] == [502] * 4 + [400] * 2 + [502] * 4

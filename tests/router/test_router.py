@@ -11,7 +11,7 @@ from oruel.router.deployment import Deployment, EmbeddedSource
 from oruel.router.route import Route
 from oruel.router.router import Router
 from oruel.types import ChatRequest, Message, SamplingParams
-from tests.fakes import FakeBackend, saying
+from tests.fakes import FakeBackend, deltas_of, saying
 
 SMALL = ModelCard(name="small", context=512, vocabulary_size=100, created=0, aliases=("llama-4-maverick", "tiny"))
 LARGE = ModelCard(name="large", context=4096, vocabulary_size=100, created=0)
@@ -49,7 +49,7 @@ def test_a_request_goes_to_the_backend_of_its_model_alone() -> None:
     router = Router(Catalog((SMALL, LARGE)), {"small": [route("a", small)], "large": [route("b", large)]})
 
     async def text() -> str:
-        return "".join([delta.text async for delta in router.stream(request("tiny"))])
+        return "".join([delta.text for delta in await deltas_of(router.stream(request("tiny")))])
 
     assert asyncio.run(text()) == "small"
     assert large.requests == []

@@ -9,9 +9,10 @@ from functools import partial
 from itertools import count
 from random import Random
 
+from oruel.router.circuit_breaker import InFlight
 from oruel.router.deployment import Deployment, UpstreamSource
 from oruel.router.ranking import rank
-from oruel.router.route import Route, Use
+from oruel.router.route import Route
 from oruel.types import ChatRequest, Message, SamplingParams, Tier
 from tests.fakes import FakeBackend
 
@@ -63,24 +64,24 @@ class Simulation:
     def _taken(self, name: str, now: float) -> bool:
         route = self._routes[name]
         wait = self.servers[name](now, route.running)
-        use = route.use(now)
+        sent = route.send(now)
         self.asked[name] += 1
         self.most[name] = max(self.most[name], route.running)
         if wait is None:
-            use.fail(now)
-            use.end()
+            route.fail(sent, now)
+            route.end(sent)
             return False
-        self._at(now + wait, partial(self._begin, use))
+        self._at(now + wait, partial(self._begin, route, sent))
         return True
 
-    def _begin(self, use: Use, now: float) -> None:
-        self.waits.append(now - use.trial.began)
-        use.begin(now)
-        self._at(now + ANSWER_SECONDS, partial(self._end, use))
+    def _begin(self, route: Route, sent: InFlight, now: float) -> None:
+        self.waits.append(now - sent.began)
+        route.begin(sent, now)
+        self._at(now + ANSWER_SECONDS, partial(self._end, route, sent))
 
-    def _end(self, use: Use, now: float) -> None:
-        use.succeed()
-        use.end()
+    def _end(self, route: Route, sent: InFlight, _: float) -> None:
+        route.breaker.succeed(sent)
+        route.end(sent)
 
 
 def steady(seconds: float) -> FirstToken:

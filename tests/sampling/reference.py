@@ -1,6 +1,6 @@
-"""semantics.md, "The order", transcribed step by step in plain Python: slow, float64, and meant to be obviously right.
+"""A reference sampler: semantics.md, "The order", step by step in plain Python and float64. Slow, but obviously right.
 
-It also says how firm a decision is, since the fast path may differ from it within 1e-6 of a boundary.
+It also reports whether a decision is firm, since the fast path may differ within 1e-6 of a boundary.
 """
 
 import math
@@ -16,9 +16,9 @@ TOLERANCE = 1e-6
 
 @dataclass(frozen=True)
 class Decision:
-    """`probability`: of each token that may be drawn, by ascending id.
+    """`probability`: the probability of each token that may be drawn, by ascending id.
 
-    `acceptable`: the token, and those whose part of [0, 1) lies within the tolerance of u.
+    `acceptable`: the token, and others whose interval of [0, 1) is within the tolerance of u.
     `firm`: no token is within the tolerance of being kept or discarded by top_p or min_p.
     """
 
@@ -29,8 +29,8 @@ class Decision:
 
 
 def decide(row: Sequence[float], params: SamplingParams, choice: int, output: Sequence[int]) -> Decision:
-    """What follows `output`, given a row of logits."""
-    logits = penalised(biased(row, params), params, output)
+    """The decision for the token after `output`, given a row of logits."""
+    logits = apply_penalties(apply_bias(row, params), params, output)
     ranked = sorted(range(len(logits)), key=lambda token: (-logits[token], token))
     if params.temperature == 0 or params.top_k == 1:
         return Decision(ranked[0], {ranked[0]: 1.0}, frozenset(ranked[:1]), firm=True)
@@ -40,15 +40,15 @@ def decide(row: Sequence[float], params: SamplingParams, choice: int, output: Se
     survivors, firm_min_p = min_p(probability, survivors, params.min_p)
     total = math.fsum(probability[token] for token in survivors)
     probability = {token: probability[token] / total for token in sorted(survivors)}
-    token, acceptable = inverse(probability, uniform(params.seed, choice, len(output)))
+    token, acceptable = invert(probability, uniform(params.seed, choice, len(output)))
     return Decision(token, probability, acceptable, firm_top_p and firm_min_p)
 
 
-def biased(row: Sequence[float], params: SamplingParams) -> list[float]:
+def apply_bias(row: Sequence[float], params: SamplingParams) -> list[float]:
     return [logit + params.logit_bias.get(token, 0.0) for token, logit in enumerate(row)]
 
 
-def penalised(logits: list[float], params: SamplingParams, output: Sequence[int]) -> list[float]:
+def apply_penalties(logits: list[float], params: SamplingParams, output: Sequence[int]) -> list[float]:
     logits = list(logits)
     for token, count in Counter(output).items():
         logit = logits[token]
@@ -58,7 +58,7 @@ def penalised(logits: list[float], params: SamplingParams, output: Sequence[int]
 
 
 def softmax(logits: list[float], kept: list[int], temperature: float) -> dict[int, float]:
-    """Subtracting the largest first changes nothing and keeps the exponential from overflowing."""
+    """Subtracts the largest logit first, which prevents overflow and doesn't change the result."""
     peak = logits[kept[0]]
     weights = {token: math.exp((logits[token] - peak) / temperature) for token in kept}
     total = math.fsum(weights.values())
@@ -74,9 +74,9 @@ def top_p(
     cumulative = list(accumulate(probability[token] for token in ranked))
     size = next((size for size, mass in enumerate(cumulative, 1) if mass > share), len(ranked))
     bound = probability[ranked[size - 1]]
-    alike = [token for token in ranked if abs(probability[token] - bound) <= TOLERANCE * bound]
-    equal = len({logits[token] for token in alike}) == 1
-    firm = all(abs(mass - share) > TOLERANCE for mass in cumulative) and (equal or set(alike) <= set(ranked[:size]))
+    tied = [token for token in ranked if abs(probability[token] - bound) <= TOLERANCE * bound]
+    equal = len({logits[token] for token in tied}) == 1
+    firm = all(abs(mass - share) > TOLERANCE for mass in cumulative) and (equal or set(tied) <= set(ranked[:size]))
     return ranked[:size], firm
 
 
@@ -87,8 +87,8 @@ def min_p(probability: dict[int, float], survivors: list[int], ratio: float) -> 
     return kept, ratio == 0 or all(probability[token] == probability[survivors[0]] for token in on_edge)
 
 
-def inverse(probability: dict[int, float], u: float) -> tuple[int, frozenset[int]]:
-    """The token whose interval holds u, and all whose interval is within the tolerance of it."""
+def invert(probability: dict[int, float], u: float) -> tuple[int, frozenset[int]]:
+    """The token whose interval contains u, and all tokens whose interval is within the tolerance of u."""
     edges = pairwise(accumulate(probability.values(), initial=0.0))
     intervals = [(token, low, high) for token, (low, high) in zip(probability, edges, strict=True) if low < high]
     token = next((token for token, low, high in intervals if low <= u < high), intervals[-1][0])
@@ -97,7 +97,7 @@ def inverse(probability: dict[int, float], u: float) -> tuple[int, frozenset[int
 
 
 def uniform(seed: int, choice: int, position: int) -> float:
-    """Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011, in whole numbers."""
+    """Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011, in integers."""
     return (philox(position, (seed % 2**64, choice))[0] >> 11) * 2.0**-53
 
 

@@ -1,4 +1,4 @@
-"""The draw is Philox's, and frequencies follow the distribution that the parameters define."""
+"""The draw uses Philox, and frequencies follow the distribution that the parameters define."""
 
 import math
 from typing import Any
@@ -18,27 +18,27 @@ LARGEST_U = 1 - 2.0**-53
 
 
 @given(st.integers(-(2**63), 2**63 - 1), st.integers(0, 7), st.integers(0, 2**32))
-def test_the_uniform_number_is_philoxs(seed: int, choice: int, position: int) -> None:
+def test_the_uniform_number_equals_the_philox_reference(seed: int, choice: int, position: int) -> None:
     assert Uniforms(seed, choice).at(position) == reference.uniform(seed, choice, position)
 
 
-def test_the_reference_gives_the_words_that_philoxs_authors_published() -> None:
+def test_the_reference_reproduces_the_published_philox_words() -> None:
     words = 0x16554D9ECA36314C, 0xDB20FE9D672D0FDC, 0xD7E772CEE186176B, 0x7E68B68AEC7BA23B
     assert reference.philox(0, (0, 0)) == words
 
 
 @given(st.lists(st.integers(0, 300), max_size=20))
-def test_a_position_has_its_number_in_whatever_order_they_are_asked_for(positions: list[int]) -> None:
+def test_the_number_of_a_position_does_not_depend_on_the_order_of_calls(positions: list[int]) -> None:
     uniforms = Uniforms(7, 1)
     assert [uniforms.at(position) for position in positions] == [reference.uniform(7, 1, at) for at in positions]
 
 
-def test_a_negative_seed_is_no_other_seed() -> None:
+def test_negative_seeds_are_distinct() -> None:
     assert len({Uniforms(seed, 0).at(0) for seed in (-(2**63), -1, 0, 1, 2**63 - 1)}) == 5
 
 
 @pytest.mark.parametrize("size", [5, 1000])
-def test_a_weight_of_zero_is_never_drawn_even_at_the_ends_of_the_interval(size: int) -> None:
+def test_a_zero_weight_is_never_drawn_even_at_the_interval_ends(size: int) -> None:
     weights = np.zeros(size)
     weights[[2, size - 2]] = 1, 0.25
     candidates = Candidates(None, weights)
@@ -47,7 +47,7 @@ def test_a_weight_of_zero_is_never_drawn_even_at_the_ends_of_the_interval(size: 
     assert draw(candidates, LARGEST_U) == size - 2
 
 
-def test_a_sum_that_rounding_leaves_short_of_the_total_falls_on_the_last_weight() -> None:
+def test_a_mass_at_the_rounded_total_selects_the_last_weight() -> None:
     assert first_above(np.array([0.5, 1.0, 1.0]), 1.0) == 1
 
 
@@ -85,7 +85,7 @@ def test_frequencies_follow_the_exact_probabilities(params: dict[str, Any], kept
     assert chi_square(tokens, expected) < chi_square_bound(len(kept) - 1)
 
 
-def test_frequencies_over_the_positions_of_one_sequence_follow_them_too() -> None:
+def test_frequencies_over_positions_follow_the_exact_probabilities() -> None:
     draws = 10_000
     sampler = Sampler(SamplingParams(seed=-7), 3, len(LOGITS))
     tokens = []

@@ -11,7 +11,7 @@ from oruel.sampling import Sampler, logprobs
 from oruel.types import SamplingParams
 
 
-def test_the_logs_of_a_distribution_worked_out_by_hand() -> None:
+def test_logprobs_of_a_small_distribution() -> None:
     row = np.log(np.array([0.125, 0.5, 0.25, 0.125])).astype(np.float32)
     chosen, best = logprobs(row, 0, 3)
     assert chosen == pytest.approx(math.log(0.125), abs=1e-6)
@@ -20,7 +20,7 @@ def test_the_logs_of_a_distribution_worked_out_by_hand() -> None:
 
 
 @given(st.lists(st.floats(-80, 80, width=32), min_size=2, max_size=60), st.data())
-def test_they_equal_the_log_of_the_exact_softmax(logits: list[float], data: st.DataObject) -> None:
+def test_logprobs_equal_the_log_of_the_exact_softmax(logits: list[float], data: st.DataObject) -> None:
     token = data.draw(st.integers(0, len(logits) - 1))
     top = data.draw(st.integers(0, 20))
     chosen, best = logprobs(np.array(logits, np.float32), token, top)
@@ -33,7 +33,7 @@ def test_they_equal_the_log_of_the_exact_softmax(logits: list[float], data: st.D
 
 
 @pytest.mark.parametrize("decimals", [0, 1, 5])
-def test_a_large_vocabulary_with_ties_gives_the_best_of_lowest_id(decimals: int) -> None:
+def test_ties_in_a_large_vocabulary_go_to_the_lowest_ids(decimals: int) -> None:
     row = np.round(np.random.default_rng(decimals).normal(0, 3, 150_000), decimals).astype(np.float32)
     _, best = logprobs(row, 0, 20)
     assert [token for token, _ in best] == np.argsort(-row, kind="stable")[:20].tolist()
@@ -45,13 +45,13 @@ def test_huge_logits_do_not_overflow() -> None:
     assert best == [(0, chosen)]
 
 
-def test_a_token_of_probability_zero_is_no_alternative() -> None:
+def test_a_token_of_probability_zero_is_not_an_alternative() -> None:
     row = np.array([0, -math.inf, 0], np.float32)
     assert [token for token, _ in logprobs(row, 0, 3)[1]] == [0, 2]
     assert logprobs(row, 1, 0) == (-math.inf, [])
 
 
-def test_parameters_do_not_act_on_them_and_the_row_is_only_read() -> None:
+def test_logprobs_ignore_parameters_and_do_not_modify_the_row() -> None:
     row = np.array([0, 1, 2], np.float32)
     row.flags.writeable = False
     before = logprobs(row, 1, 3)

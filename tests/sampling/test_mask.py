@@ -1,4 +1,4 @@
-"""A constraint rules tokens out and changes nothing else, however few or many it allows."""
+"""A constraint excludes tokens and changes nothing else, however few or many it allows."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -29,7 +29,7 @@ class Fixed:
     def mask(self) -> NDArray[np.uint8]:
         return self._bits
 
-    def settle(self, token: int, work: object = None) -> int:
+    def enforce_limits(self, token: int, work: object = None) -> int:
         return token
 
     def accept(self, token: int) -> None: ...
@@ -37,7 +37,7 @@ class Fixed:
 
 @st.composite
 def cases(draw: st.DrawFn) -> tuple[NDArray[np.float32], Allowed]:
-    """A row and what is allowed of it: single tokens here and there, runs of them, or nearly all."""
+    """A row and its allowed tokens: a few single ones, runs, or nearly all."""
     size = draw(st.one_of(st.integers(2, 100), st.integers(1_000, 9_000)))
     random = np.random.default_rng(draw(st.integers(0, 2**32)))
     share = draw(st.sampled_from([0.0, 0.002, 0.1, 0.6, 0.98, 1.0]))
@@ -49,7 +49,7 @@ def cases(draw: st.DrawFn) -> tuple[NDArray[np.float32], Allowed]:
 
 @settings(deadline=None)
 @given(cases(), st.sampled_from([0, 1, 5, 40]), st.sampled_from([1.0, 0.9]), st.integers(0, 1000), st.booleans())
-def test_the_token_is_the_one_that_would_be_chosen_if_all_others_had_no_chance(
+def test_masking_equals_setting_the_other_logits_to_minus_infinity(
     case: tuple[NDArray[np.float32], Allowed], top_k: int, top_p: float, seed: int, biased: bool
 ) -> None:
     row, allowed = case
@@ -66,7 +66,7 @@ def test_the_token_is_the_one_that_would_be_chosen_if_all_others_had_no_chance(
 @pytest.mark.parametrize("size", [40, 5_000])
 @pytest.mark.parametrize("allowed", [slice(3, 5), slice(2, None)])
 @pytest.mark.parametrize("params", [{"temperature": 0.0}, {"top_k": 40}, {"top_p": 0.5}], ids=str)
-def test_something_allowed_follows_though_the_model_rules_all_of_it_out(
+def test_an_allowed_token_is_chosen_even_if_the_model_excludes_all_of_them(
     size: int, allowed: slice, params: dict[str, Any]
 ) -> None:
     mask, row = np.zeros(size, np.bool_), np.full(size, -np.inf, np.float32)

@@ -1,4 +1,4 @@
-"""Narrowing leaves out no token that can still be among the largest: each choice is that of the whole row."""
+"""Narrowing drops no token that can still be among the largest: each choice equals that of the whole row."""
 
 from typing import Any
 
@@ -16,7 +16,9 @@ from oruel.types import SamplingParams
 SIZES = st.integers(WORTH_NARROWING, WORTH_NARROWING + 200)
 
 
-def penalised(row: NDArray[np.float32], output: list[int], bias: dict[int, float], params: Any) -> NDArray[np.float64]:
+def apply_penalties(
+    row: NDArray[np.float32], output: list[int], bias: dict[int, float], params: Any
+) -> NDArray[np.float64]:
     """Steps 1 to 3 of the order over the whole row, token by token."""
     logits = row.astype(np.float64)
     for token, value in bias.items():
@@ -37,7 +39,7 @@ def penalised(row: NDArray[np.float32], output: list[int], bias: dict[int, float
     st.floats(-2, 2),
     st.integers(0, 400),
 )
-def test_the_largest_are_those_of_the_whole_row(
+def test_narrowing_keeps_the_largest_of_the_whole_row(
     size: int, seed: int, levels: int, count: int, repetition: float, frequency: float, generated: int
 ) -> None:
     random = np.random.default_rng(seed)
@@ -50,16 +52,16 @@ def test_the_largest_are_those_of_the_whole_row(
     sampler = Sampler(SamplingParams(top_k=count, logit_bias=bias, **params), 0, size)  # type: ignore[arg-type]  # by name, each of its type
     for token in output:
         sampler.accept(token)
-    expected = np.sort(np.lexsort((np.arange(size), -penalised(row, output, bias, params)))[:count])
+    expected = np.sort(np.lexsort((np.arange(size), -apply_penalties(row, output, bias, params)))[:count])
     kept = sampler.candidates(row)
     tokens = np.arange(size) if kept.ids is None else kept.ids
-    weighty = expected[penalised(row, output, bias, params)[expected] > -np.inf]
+    weighty = expected[apply_penalties(row, output, bias, params)[expected] > -np.inf]
     assert set(tokens[kept.values > 0]) <= set(weighty)
     assert len(tokens) <= count
 
 
 @given(SIZES, st.integers(0, 2**32), st.sampled_from([0, 1, 3, 300]), st.integers(1, 2000))
-def test_greedy_takes_the_largest_of_the_whole_row_and_the_lowest_of_several(
+def test_greedy_takes_the_largest_of_the_row_with_ties_to_the_lowest_id(
     size: int, seed: int, levels: int, generated: int
 ) -> None:
     random = np.random.default_rng(seed)
@@ -69,7 +71,7 @@ def test_greedy_takes_the_largest_of_the_whole_row_and_the_lowest_of_several(
     sampler = Sampler(SamplingParams(temperature=0, **params), 0, size)  # type: ignore[arg-type]  # by name, each of its type
     for token in output:
         sampler.accept(token)
-    assert sampler.sample(row) == int(penalised(row, output, {}, params).argmax())
+    assert sampler.sample(row) == int(apply_penalties(row, output, {}, params).argmax())
 
 
 class Touched:
@@ -88,7 +90,7 @@ def test_a_row_is_narrowed_to_a_few_hundred_candidates_in_order_of_id(size: int)
     assert {5, 9, size - 1, *np.argsort(-row)[:50]} <= set(narrowed.ids)
 
 
-def test_a_row_all_of_whose_blocks_are_touched_stays_whole() -> None:
+def test_a_row_with_all_blocks_touched_is_not_narrowed() -> None:
     row = np.zeros(WORTH_NARROWING, np.float32)
     candidates = TopCandidates(50, [Touched(np.arange(WORTH_NARROWING))])(Candidates(None, row))
     assert candidates.ids is None

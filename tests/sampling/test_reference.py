@@ -1,4 +1,4 @@
-"""The fast path chooses what a slow transcription of the contract chooses, whatever the logits and parameters."""
+"""The fast path chooses the same tokens as the slow reference, for any logits and parameters."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from tests.sampling.reference import Decision, decide
 
 Row = NDArray[np.float32]
 
-# Whole numbers make ties and exact boundaries common; hypothesis finds the odd floats itself.
+# Integers make ties and exact boundaries common; Hypothesis finds unusual floats by itself.
 logit = st.one_of(
     st.integers(-6, 6).map(float),
     st.floats(-30, 30, width=32),
@@ -76,24 +76,24 @@ def large_rows(draw: st.DrawFn) -> Row:
     return shaped_row(shape, size, np.random.default_rng(draw(st.integers(0, 2**32))), spread)
 
 
-def agree(sampler: Sampler, row: Row, params: SamplingParams, decision: Decision) -> int:
-    """The fast path's token, held to the reference's decision."""
+def check_agreement(sampler: Sampler, row: Row, params: SamplingParams, decision: Decision) -> int:
+    """Checks the fast path against the decision of the reference. Returns the token."""
     row.flags.writeable = False
     token = sampler.sample(row)
     assert token in decision.acceptable
     if params.temperature > 0 and params.top_k != 1:
-        same_distribution(sampler.candidates(row), decision.probability, len(row))
+        check_distribution(sampler.candidates(row), decision.probability, len(row))
     return token
 
 
-def firm(decision: Decision) -> Decision:
-    """Passes over an example that hangs on the seventh decimal."""
+def assume_firm(decision: Decision) -> Decision:
+    """Skips an example that depends on the seventh decimal."""
     event(f"firm: {decision.firm}")
     assume(decision.firm)
     return decision
 
 
-def same_distribution(candidates: Candidates, probability: dict[int, float], size: int) -> None:
+def check_distribution(candidates: Candidates, probability: dict[int, float], size: int) -> None:
     """The same tokens may be drawn, and the cumulative distributions differ by less than 1e-6 everywhere."""
     fast, exact = np.zeros(size), np.zeros(size)
     fast[slice(None) if candidates.ids is None else candidates.ids] = candidates.values
@@ -106,25 +106,25 @@ def same_distribution(candidates: Candidates, probability: dict[int, float], siz
 
 @settings(max_examples=400, deadline=None)
 @given(small_cases())
-def test_every_token_of_a_run_is_the_one_the_contract_gives(case: tuple[list[Row], SamplingParams, int]) -> None:
+def test_every_token_of_a_sequence_matches_the_reference(case: tuple[list[Row], SamplingParams, int]) -> None:
     rows, params, choice = case
     sampler = Sampler(params, choice, len(rows[0]))
     output: list[int] = []
     for row in [*rows, *rows]:
-        token = agree(sampler, row, params, firm(decide(row.tolist(), params, choice, output)))
+        token = check_agreement(sampler, row, params, assume_firm(decide(row.tolist(), params, choice, output)))
         sampler.accept(token)
         output.append(token)
 
 
 @settings(max_examples=30, deadline=None)
 @given(st.data(), large_rows(), st.integers(0, 7))
-def test_a_vocabulary_of_any_size_gives_the_token_of_the_contract(data: st.DataObject, row: Row, choice: int) -> None:
+def test_the_token_matches_the_reference_for_any_vocabulary_size(data: st.DataObject, row: Row, choice: int) -> None:
     params = data.draw(parameters(len(row)))
     output = data.draw(st.lists(st.integers(0, len(row) - 1), max_size=20))
     sampler = Sampler(params, choice, len(row))
     for token in output:
         sampler.accept(token)
-    agree(sampler, row, params, firm(decide(row.tolist(), params, choice, output)))
+    check_agreement(sampler, row, params, assume_firm(decide(row.tolist(), params, choice, output)))
 
 
 FILTERS: list[dict[str, Any]] = [
@@ -143,7 +143,7 @@ PENALTIES = {"repetition_penalty": 1.1, "frequency_penalty": 0.3, "presence_pena
 @pytest.mark.parametrize("penalties", [{}, PENALTIES], ids=["plain", "penalties"])
 @pytest.mark.parametrize("filters", FILTERS, ids=str)
 @pytest.mark.parametrize("shape", ["flat", "peaked", "coarse"])
-def test_common_settings_agree_on_a_large_vocabulary(
+def test_common_settings_match_the_reference_on_a_large_vocabulary(
     shape: str, filters: dict[str, Any], penalties: dict[str, Any]
 ) -> None:
     size = 40_000
@@ -158,10 +158,10 @@ def test_common_settings_agree_on_a_large_vocabulary(
     sampler = Sampler(params, 2, size)
     for token in output:
         sampler.accept(token)
-    agree(sampler, row, params, decision)
+    check_agreement(sampler, row, params, decision)
 
 
-def test_the_most_probable_token_reaches_every_min_p_whatever_its_bias() -> None:
+def test_the_most_probable_token_survives_min_p_1_with_any_bias() -> None:
     generator = np.random.default_rng(3)
     for size in [40, 1_025, 20_000]:
         row = shaped_row("flat", size, generator, 0.01)
@@ -170,7 +170,7 @@ def test_the_most_probable_token_reaches_every_min_p_whatever_its_bias() -> None
             assert Sampler(params, 0, size).sample(row) == 1
 
 
-def test_most_decisions_are_firm_so_the_comparison_means_something() -> None:
+def test_most_reference_decisions_are_firm() -> None:
     generator = np.random.default_rng(1)
     params = SamplingParams(temperature=0.7, top_p=0.9, min_p=0.02)
     rows = generator.normal(0, 3, (200, 500)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Edges of each parameter, on distributions small enough to work out by hand."""
+"""Edge cases of each parameter, on distributions that are small enough to compute by hand."""
 
 import math
 from typing import Any
@@ -23,8 +23,8 @@ def row_of(logits: list[float]) -> NDArray[np.float32]:
     return row
 
 
-def drawn(logits: list[float], output: tuple[int, ...] = (), **params: Any) -> set[int]:
-    """The tokens that 200 seeds draw: every token with a probability over a tenth, but for a chance of 1e-9."""
+def draw_many(logits: list[float], output: tuple[int, ...] = (), **params: Any) -> set[int]:
+    """The tokens that 200 seeds draw. One with a probability above 0.1 is missed with a probability below 1e-9."""
     tokens = set()
     for seed in range(200):
         sampler = Sampler(SamplingParams(seed=seed, **params), 0, len(logits))
@@ -34,31 +34,31 @@ def drawn(logits: list[float], output: tuple[int, ...] = (), **params: Any) -> s
     return tokens
 
 
-def steps(**params: Any) -> list[type]:
+def active_steps(**params: Any) -> list[type]:
     return [type(step) for step in Sampler(SamplingParams(**params), 0, 1000).steps]
 
 
-def test_steps_that_a_request_leaves_inactive_are_not_built() -> None:
-    assert steps() == [Softmax]
-    assert steps(temperature=0.7) == [Softmax]
-    assert steps(temperature=0.0) == []
-    assert steps(top_k=1, top_p=0.9, min_p=0.1) == []
-    assert steps(temperature=0.0, presence_penalty=1.0) == [TopCandidates, Penalties]
-    assert steps(presence_penalty=1.0) == [Penalties, Softmax], "nothing says how many of the largest matter"
-    assert steps(top_k=1000) == [Softmax], "as many as there are is no limit"
+def test_inactive_steps_are_not_built() -> None:
+    assert active_steps() == [Softmax]
+    assert active_steps(temperature=0.7) == [Softmax]
+    assert active_steps(temperature=0.0) == []
+    assert active_steps(top_k=1, top_p=0.9, min_p=0.1) == []
+    assert active_steps(temperature=0.0, presence_penalty=1.0) == [TopCandidates, Penalties]
+    assert active_steps(presence_penalty=1.0) == [Penalties, Softmax], "without top_k, the whole row matters"
+    assert active_steps(top_k=1000) == [Softmax], "the size of the vocabulary is no limit"
 
 
 def test_active_steps_are_built_in_the_order_of_the_contract() -> None:
-    everything = steps(logit_bias={1: 1.0}, repetition_penalty=1.1, top_k=50, top_p=0.9, min_p=0.1)
+    everything = active_steps(logit_bias={1: 1.0}, repetition_penalty=1.1, top_k=50, top_p=0.9, min_p=0.1)
     assert everything == [TopCandidates, Bias, Penalties, TopK, Softmax, TopP, MinP]
 
 
-def test_temperature_zero_takes_the_largest_logit_and_the_lowest_id_of_several() -> None:
-    assert drawn([0, 3, -1, 3], temperature=0.0) == {1}
+def test_temperature_0_takes_the_largest_logit_with_ties_to_the_lowest_id() -> None:
+    assert draw_many([0, 3, -1, 3], temperature=0.0) == {1}
 
 
-def test_top_k_one_is_greedy_at_any_temperature() -> None:
-    assert drawn([0, 0.01, 0.01], temperature=2.0, top_k=1) == {1}
+def test_top_k_1_is_greedy_at_any_temperature() -> None:
+    assert draw_many([0, 0.01, 0.01], temperature=2.0, top_k=1) == {1}
 
 
 @pytest.mark.parametrize("temperature", [5e-324, 1e-300, 1e-40, 1e-10])
@@ -70,94 +70,94 @@ def test_a_tiny_temperature_is_greedy_and_does_not_overflow(temperature: float, 
 
 @pytest.mark.parametrize("temperature", [5e-324, 1e-40, 1e-5])
 def test_a_tiny_temperature_still_draws_among_equals(temperature: float) -> None:
-    assert drawn([2, 7, 7, 1], temperature=temperature) == {1, 2}
+    assert draw_many([2, 7, 7, 1], temperature=temperature) == {1, 2}
     equals = Sampler(SamplingParams(temperature=temperature, seed=3), 0, 50_000)
     assert 0 < equals.sample(np.zeros(50_000, np.float32)) < 49_999
 
 
-def test_top_k_keeps_the_k_most_probable_and_the_lower_ids_of_equals() -> None:
-    assert drawn([1, 1, 1, 1], top_k=2) == {0, 1}
-    assert drawn([0, 1, 1, 2], top_k=2) == {1, 3}
-    assert drawn([0, 0, 0], top_k=3) == {0, 1, 2}
-    assert drawn([0, 0, 0], top_k=200) == {0, 1, 2}
+def test_top_k_keeps_the_k_most_probable_with_ties_to_the_lower_id() -> None:
+    assert draw_many([1, 1, 1, 1], top_k=2) == {0, 1}
+    assert draw_many([0, 1, 1, 2], top_k=2) == {1, 3}
+    assert draw_many([0, 0, 0], top_k=3) == {0, 1, 2}
+    assert draw_many([0, 0, 0], top_k=200) == {0, 1, 2}
 
 
 def test_top_p_keeps_the_smallest_set_that_exceeds_it() -> None:
-    assert drawn([0, 0, 0, 0], top_p=0.49) == {0, 1}
-    assert drawn([0, 0, 0, 0], top_p=0.5) == {0, 1, 2}, "two tokens reach one half, but don't exceed it"
+    assert draw_many([0, 0, 0, 0], top_p=0.49) == {0, 1}
+    assert draw_many([0, 0, 0, 0], top_p=0.5) == {0, 1, 2}, "two tokens reach one half, but don't exceed it"
 
 
-def test_top_p_takes_tokens_in_order_of_probability_and_then_id() -> None:
-    assert drawn([0, 1, 1, 1], top_p=0.5) == {1, 2}
-    assert drawn([1, 0, 1, 1], top_p=0.5) == {0, 2}
+def test_top_p_orders_tokens_by_probability_then_id() -> None:
+    assert draw_many([0, 1, 1, 1], top_p=0.5) == {1, 2}
+    assert draw_many([1, 0, 1, 1], top_p=0.5) == {0, 2}
 
 
-def test_top_p_zero_keeps_the_single_most_probable_token() -> None:
-    assert drawn([0, 0.01, 0.01], top_p=0.0) == {1}
+def test_top_p_0_keeps_only_the_most_probable_token() -> None:
+    assert draw_many([0, 0.01, 0.01], top_p=0.0) == {1}
 
 
-def test_top_p_one_keeps_every_token() -> None:
-    assert drawn([0, 0, 0, 0], top_p=1.0) == {0, 1, 2, 3}
+def test_top_p_1_keeps_every_token() -> None:
+    assert draw_many([0, 0, 0, 0], top_p=1.0) == {0, 1, 2, 3}
 
 
-def test_top_p_counts_probabilities_within_what_top_k_kept() -> None:
-    assert drawn([0, 0, 0, 0], top_k=2, top_p=0.49) == {0}
-    assert drawn([0, 0, 0, 0], top_k=2, top_p=0.5) == {0, 1}
+def test_top_p_is_relative_to_the_tokens_that_top_k_keeps() -> None:
+    assert draw_many([0, 0, 0, 0], top_k=2, top_p=0.49) == {0}
+    assert draw_many([0, 0, 0, 0], top_k=2, top_p=0.5) == {0, 1}
 
 
-def test_top_p_is_counted_after_temperature() -> None:
-    assert drawn([0, 1], top_p=0.7, temperature=1.0) == {1}
-    assert drawn([0, 1], top_p=0.7, temperature=2.0) == {0, 1}
+def test_top_p_applies_after_temperature() -> None:
+    assert draw_many([0, 1], top_p=0.7, temperature=1.0) == {1}
+    assert draw_many([0, 1], top_p=0.7, temperature=2.0) == {0, 1}
 
 
-def test_min_p_discards_what_is_less_probable_than_its_share_of_the_most_probable() -> None:
+def test_min_p_discards_tokens_below_its_ratio_to_the_most_probable() -> None:
     logits = [0.0, math.log(0.51), math.log(0.49)]
-    assert drawn(logits, min_p=0.5) == {0, 1}
-    assert drawn(logits, min_p=0.5, temperature=0.5) == {0}
+    assert draw_many(logits, min_p=0.5) == {0, 1}
+    assert draw_many(logits, min_p=0.5, temperature=0.5) == {0}
 
 
-def test_min_p_one_keeps_the_most_probable_token_and_its_equals() -> None:
-    assert drawn([1, 0.99, 1], min_p=1.0) == {0, 2}
+def test_min_p_1_keeps_the_most_probable_token_and_its_ties() -> None:
+    assert draw_many([1, 0.99, 1], min_p=1.0) == {0, 2}
 
 
-def test_min_p_and_top_p_keep_what_both_keep() -> None:
+def test_min_p_and_top_p_together_keep_their_intersection() -> None:
     logits = [math.log(4), math.log(3), math.log(2), math.log(1)]
-    assert drawn(logits, min_p=0.6) == {0, 1}
-    assert drawn(logits, top_p=0.75) == {0, 1, 2}
-    assert drawn(logits, min_p=0.6, top_p=0.75) == {0, 1}
-    assert drawn(logits, min_p=0.4, top_p=0.5) == {0, 1}
+    assert draw_many(logits, min_p=0.6) == {0, 1}
+    assert draw_many(logits, top_p=0.75) == {0, 1, 2}
+    assert draw_many(logits, min_p=0.6, top_p=0.75) == {0, 1}
+    assert draw_many(logits, min_p=0.4, top_p=0.5) == {0, 1}
 
 
-def test_min_p_is_no_part_of_what_top_p_is_counted_over() -> None:
+def test_min_p_does_not_change_the_set_that_top_p_is_relative_to() -> None:
     logits = [0.0, 0.0, math.log(0.9), math.log(0.9)]
-    assert drawn(logits, min_p=0.95, top_p=0.45) == {0, 1}
+    assert draw_many(logits, min_p=0.95, top_p=0.45) == {0, 1}
 
 
-def test_a_bias_bans_and_forces() -> None:
-    assert drawn([5, 0, 0], logit_bias={0: -100.0}) == {1, 2}
-    assert drawn([5, 0, 0], logit_bias={2: 100.0}) == {2}
+def test_a_bias_can_ban_and_force_tokens() -> None:
+    assert draw_many([5, 0, 0], logit_bias={0: -100.0}) == {1, 2}
+    assert draw_many([5, 0, 0], logit_bias={2: 100.0}) == {2}
 
 
-def test_the_only_token_that_is_not_ruled_out_is_drawn() -> None:
-    assert drawn([-INF, -INF, -4, -INF]) == {2}
-    assert drawn([-INF, -INF, -4, -INF], top_k=3, top_p=0.5, min_p=0.1) == {2}
-    assert drawn([-INF, -INF, -4, -INF], temperature=0.0) == {2}
+def test_the_only_token_with_a_finite_logit_is_drawn() -> None:
+    assert draw_many([-INF, -INF, -4, -INF]) == {2}
+    assert draw_many([-INF, -INF, -4, -INF], top_k=3, top_p=0.5, min_p=0.1) == {2}
+    assert draw_many([-INF, -INF, -4, -INF], temperature=0.0) == {2}
 
 
-def test_a_token_that_is_ruled_out_stays_ruled_out() -> None:
+def test_a_logit_of_minus_infinity_stays_excluded() -> None:
     lures = {"logit_bias": {0: 100.0}, "repetition_penalty": 0.1, "frequency_penalty": -2.0, "presence_penalty": -2.0}
-    assert drawn([-INF, 0, 0], output=(0, 0), **lures) == {1, 2}
+    assert draw_many([-INF, 0, 0], output=(0, 0), **lures) == {1, 2}
 
 
 @pytest.mark.parametrize("broken", [[0, math.nan, 1], [0, INF, 1], [-INF, -INF, -INF]])
 @pytest.mark.parametrize("params", [{}, {"temperature": 0.0}, {"top_k": 2}, {"logit_bias": {0: 1.0}}])
-def test_logits_that_no_distribution_has_are_an_error_rather_than_noise(broken: list[float], params: Any) -> None:
+def test_logits_without_a_finite_maximum_raise_an_error(broken: list[float], params: Any) -> None:
     with pytest.raises(EngineFailed, match="no token can be chosen"):
         Sampler(SamplingParams(**params), 0, 3).sample(row_of(broken))
 
 
 @pytest.mark.parametrize("size", [50, 50_000])
-def test_the_row_of_logits_is_only_read(size: int) -> None:
+def test_the_row_of_logits_is_not_modified(size: int) -> None:
     row = np.random.default_rng(5).normal(0, 2, size).astype(np.float32)
     before = row.copy()
     bias = {3: 5.0}
@@ -173,14 +173,14 @@ def test_the_row_of_logits_is_only_read(size: int) -> None:
     assert np.array_equal(row, before)
 
 
-def test_the_same_seed_gives_the_same_tokens_whatever_is_sampled_between() -> None:
+def test_the_same_seed_gives_the_same_tokens_among_other_samplers() -> None:
     rows = np.random.default_rng(8).normal(0, 1, (20, 100)).astype(np.float32)
     alone, first, second = (Sampler(SamplingParams(seed=seed), 0, 100) for seed in (4, 4, 5))
     for row in rows:
         expected = alone.sample(row)
         second.accept(second.sample(row))
         assert first.sample(row) == expected
-        assert first.sample(row) == expected, "asking again without accepting changes nothing"
+        assert first.sample(row) == expected, "sampling again without accepting changes nothing"
         alone.accept(expected)
         first.accept(expected)
 

@@ -1,4 +1,4 @@
-"""Asks the server one thing, and holds the reply to everything that it must be."""
+"""Sends one request to the server and judges the reply."""
 
 import asyncio
 
@@ -11,7 +11,7 @@ from tests.soak.plan import Plan
 from tests.soak.repeats import Repeats
 from tests.soak.shapes import Completion
 from tests.soak.tally import Tally
-from tests.soak.wrong import Wrong, hold
+from tests.soak.wrong import CheckFailed, require
 
 LONGEST_PAUSE_SECONDS = 3.0
 SHOWN_BYTES = 600
@@ -28,27 +28,27 @@ class Asker:
         self._tally = tally
 
     async def ask(self, plan: Plan) -> Completion | None:
-        """The answer, where there is one and it is right; what is wrong goes into the tally."""
+        """Returns the answer if there is a valid one. Records failures in the tally."""
         self._tally.busy += 1
         reply = await exchange(self._client, plan)
         self._tally.busy -= 1
         try:
-            return self._judged(reply)
-        except Wrong as wrong:
-            self._tally.fail(f"{plan.id}: {wrong}; sent {plan.content[:SHOWN_BYTES]!r}")
+            return self._judge(reply)
+        except CheckFailed as error:
+            self._tally.fail(f"{plan.id}: {error}; sent {plan.content[:SHOWN_BYTES]!r}")
             return None
         finally:
             retry_after = float(reply.headers.get("retry-after", 0))
             await asyncio.sleep(min(retry_after, LONGEST_PAUSE_SECONDS))
 
-    def _judged(self, reply: Reply) -> Completion | None:
+    def _judge(self, reply: Reply) -> Completion | None:
         plan = reply.plan
-        disturbed = self._disturber.disturbed(reply.sent, reply.ended)
+        disturbed = self._disturber.was_disturbed(reply.sent, reply.ended)
         verdict = judge(reply, self._model, disturbed=disturbed)
         self._tally.outcomes[verdict.outcome] += 1
         answer = verdict.completion
         if answer:
-            hold(answer.id not in self._tally.completions, "a completion that was given before")
+            require(answer.id not in self._tally.completions, "a completion id that was used before")
             self._tally.count(plan.id, answer)
             if plan.repeats:
                 self._repeats.check(plan, answer)

@@ -1,4 +1,4 @@
-"""Kills or stops the engine process at random moments, and knows when it was gone."""
+"""Kills or stops the engine process at random times, and records when it was down."""
 
 import asyncio
 import math
@@ -12,7 +12,7 @@ from random import Random
 import httpx2
 
 from tests.soak.processes import engine_of
-from tests.soak.wrong import hold
+from tests.soak.wrong import require
 
 PAUSE_SECONDS = (60.0, 180.0)
 RECOVERY_SECONDS = 90.0
@@ -20,23 +20,23 @@ RECOVERY_SECONDS = 90.0
 
 @dataclass
 class Window:
-    """From the signal until the endpoint is healthy again, in seconds of time.monotonic."""
+    """The time from the signal until the endpoint is healthy again, by time.monotonic."""
 
     begun: float
     ended: float = math.inf
 
 
 async def gauge(client: httpx2.AsyncClient, name: str) -> float:
-    """One of the engine's gauges in /metrics. Raises Wrong where there is none of that name."""
+    """Reads a gauge of the engine from /metrics. Raises CheckFailed if it is missing."""
     text = (await client.get("/metrics", timeout=10)).text
     found = re.search(rf"^oruel_engine_{name}{{[^}}]*}} (\S+)$", text, re.MULTILINE)
-    hold(found is not None, f"no {name} in /metrics")
+    require(found is not None, f"no {name} in /metrics")
     assert found
     return float(found[1])
 
 
 class Disturber:
-    """`kills` and `stops` count the signals sent; each must lead to one restart."""
+    """`kills` and `stops` count the signals sent. Each must cause one restart."""
 
     def __init__(self, client: httpx2.AsyncClient, server: int, random: Random) -> None:
         self._client = client
@@ -50,16 +50,16 @@ class Disturber:
     def disturbances(self) -> int:
         return self.kills + self.stops
 
-    def disturbed(self, begun: float, ended: float) -> bool:
+    def was_disturbed(self, begun: float, ended: float) -> bool:
         return any(window.begun <= ended and begun <= window.ended for window in self._windows)
 
     async def run(self, until: float) -> None:
-        """Every one to three minutes, and in a short run six times in its length. Raises Wrong where the endpoint
-        doesn't become healthy again.
+        """Disturbs the engine every one to three minutes, or six times in a short run. Raises CheckFailed if the
+        endpoint doesn't recover.
         """
-        shrink = min(1.0, (until - time.monotonic()) / 3 / PAUSE_SECONDS[1])
+        scale = min(1.0, (until - time.monotonic()) / 3 / PAUSE_SECONDS[1])
         while True:
-            pause = shrink * self._random.uniform(*PAUSE_SECONDS)
+            pause = scale * self._random.uniform(*PAUSE_SECONDS)
             if time.monotonic() + pause >= until:
                 return
             await asyncio.sleep(pause)
@@ -67,7 +67,7 @@ class Disturber:
 
     async def _disturb(self) -> None:
         engine = engine_of(self._server)
-        hold(engine is not None, "a healthy endpoint has one engine process")
+        require(engine is not None, "a healthy endpoint without exactly one engine process")
         assert engine is not None
         window = Window(time.monotonic())
         self._windows.append(window)
@@ -76,14 +76,14 @@ class Disturber:
         self.kills += not stops
         os.kill(engine, signal.SIGSTOP if stops else signal.SIGKILL)
         try:
-            await self._recovered()
+            await self._wait_until_healthy()
         except TimeoutError:
             name = "stopped" if stops else "killed"
             os.kill(engine, signal.SIGKILL)
-            hold(False, f"not healthy {RECOVERY_SECONDS:g} s after the engine was {name}")
+            require(False, f"not healthy {RECOVERY_SECONDS:g} s after the engine was {name}")
         window.ended = time.monotonic()
 
-    async def _recovered(self) -> None:
+    async def _wait_until_healthy(self) -> None:
         async with asyncio.timeout(RECOVERY_SECONDS):
             while not await self._is_healthy():
                 await asyncio.sleep(0.2)

@@ -1,4 +1,4 @@
-"""One plan over HTTP: whatever came back, or how it ended without."""
+"""Sends one plan over HTTP and records the reply, or how the exchange ended without one."""
 
 import asyncio
 import time
@@ -12,26 +12,27 @@ from tests.soak.plan import Plan
 
 ANSWER_SECONDS = 180.0
 
-# "late": no end within ANSWER_SECONDS; "broken": the connection failed.
-Ending = Literal["whole", "left", "late", "broken"]
+# "cancelled": the client disconnected, as planned; "late": no end within ANSWER_SECONDS; "broken": the connection
+# failed.
+Ending = Literal["complete", "cancelled", "late", "broken"]
 
 
 @dataclass
 class Reply:
-    """Times are of time.monotonic; `status` None: not a byte had come."""
+    """Times are those of time.monotonic. `status` is None if nothing was received."""
 
     plan: Plan
     sent: float
     ended: float = 0.0
-    ending: Ending = "left"
+    ending: Ending = "cancelled"
     status: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytearray = field(default_factory=bytearray)
-    trouble: str = ""
+    error: str = ""
 
 
 def open_client(url: str) -> httpx2.AsyncClient:
-    # Idle connections are dropped before the server would do it, so that none breaks just as it is used again.
+    # Drop idle connections before the server does, so that none breaks when it is reused.
     limits = httpx2.Limits(max_connections=None, keepalive_expiry=2)
     return httpx2.AsyncClient(base_url=url, timeout=None, limits=limits)
 
@@ -42,9 +43,9 @@ async def exchange(client: httpx2.AsyncClient, plan: Plan) -> Reply:
         async with asyncio.timeout(plan.leaving.seconds if plan.leaving else ANSWER_SECONDS):
             await receive(client, reply)
     except TimeoutError:
-        reply.ending = "left" if plan.leaving else "late"
+        reply.ending = "cancelled" if plan.leaving else "late"
     except httpx2.TransportError as error:
-        reply.ending, reply.trouble = "broken", repr(error)
+        reply.ending, reply.error = "broken", repr(error)
     reply.ended = time.monotonic()
     return reply
 
@@ -58,4 +59,4 @@ async def receive(client: httpx2.AsyncClient, reply: Reply) -> None:
             reply.body += part
             if plan.leaving and plan.leaving.events and reply.body.count(b"\n\n") >= plan.leaving.events:
                 return
-        reply.ending = "whole"
+        reply.ending = "complete"

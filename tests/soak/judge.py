@@ -1,4 +1,4 @@
-"""Whether a reply is what its plan had to get. Pure: nothing here waits, sends or counts."""
+"""Judges whether a reply is what its plan allows. Pure functions: nothing here waits, sends or counts."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,9 +8,9 @@ from tests.soak.exchange import ANSWER_SECONDS, Reply
 from tests.soak.plan import Plan, Refusal
 from tests.soak.shapes import Completion, ErrorBody, Failure, Usage
 from tests.soak.stream import read_stream
-from tests.soak.wrong import Wrong, decode, hold
+from tests.soak.wrong import CheckFailed, decode, require
 
-Outcome = Literal["answered", "refused", "left", "overloaded", "killed", "overdue"]
+Outcome = Literal["answered", "refused", "cancelled", "overloaded", "engine_failed", "deadline_exceeded"]
 
 TYPES = {
     400: "invalid_request_error",
@@ -30,33 +30,33 @@ class Verdict:
 
 
 def judge(reply: Reply, model: str, *, disturbed: bool) -> Verdict:
-    """`disturbed`: an engine was being killed or restarted while this request was under way. Raises Wrong."""
-    if reply.ending == "left":
-        return Verdict("left")
-    hold(reply.ending != "late", f"no end of the answer within {ANSWER_SECONDS:g} s")
-    hold(reply.ending == "whole", f"the connection broke: {reply.trouble}")
-    hold(reply.headers.get("x-request-id") == reply.plan.id, "the answer is another request's")
+    """`disturbed`: an engine was killed or restarted during this request. Raises CheckFailed."""
+    if reply.ending == "cancelled":
+        return Verdict("cancelled")
+    require(reply.ending != "late", f"the answer didn't end within {ANSWER_SECONDS:g} s")
+    require(reply.ending == "complete", f"the connection broke: {reply.error}")
+    require(reply.headers.get("x-request-id") == reply.plan.id, "the answer belongs to another request")
     answer = read_answer(reply)
     if isinstance(answer, ErrorBody):
         return Verdict(judge_error(answer, reply, disturbed=disturbed))
-    hold(reply.plan.refusal is None, f"answered, where it had to be refused: {reply.plan.refusal}")
+    require(reply.plan.refusal is None, f"answered, though it must be refused: {reply.plan.refusal}")
     check_completion(answer, reply.plan, model)
     return Verdict("answered", answer)
 
 
 def read_answer(reply: Reply) -> Completion | ErrorBody:
     if reply.status == 200 and reply.plan.streams:
-        hold(reply.headers["content-type"].startswith("text/event-stream"), "a stream of another type")
+        require(reply.headers["content-type"].startswith("text/event-stream"), "a stream with another content type")
         return read_stream(bytes(reply.body), include_usage=includes_usage(reply.plan))
-    hold(reply.headers["content-type"] == "application/json", "an answer that isn't JSON")
+    require(reply.headers["content-type"] == "application/json", "an answer that isn't JSON")
     if reply.status == 200:
         return decode(bytes(reply.body), Completion)
     error = decode(bytes(reply.body), Failure).error
-    hold(TYPES.get(reply.status or 0) == error.type, f"status {reply.status} with {error}")
-    hold(STATUSES.get(error.code or "", reply.status) == reply.status, f"status {reply.status} with {error}")
-    hold(reply.status != 503 or "retry-after" in reply.headers, "503 without Retry-After")
+    require(TYPES.get(reply.status or 0) == error.type, f"status {reply.status} with {error}")
+    require(STATUSES.get(error.code or "", reply.status) == reply.status, f"status {reply.status} with {error}")
+    require(reply.status != 503 or "retry-after" in reply.headers, "503 without Retry-After")
     expected = reply.plan.refusal
-    hold(expected is None or reply.status == expected.status, f"{expected} expected, not {reply.status}: {error}")
+    require(expected is None or reply.status == expected.status, f"{expected} expected, not {reply.status}: {error}")
     return error
 
 
@@ -68,38 +68,44 @@ def judge_error(error: ErrorBody, reply: Reply, *, disturbed: bool) -> Outcome:
         case "overloaded":
             return "overloaded"
         case "engine_failed":
-            hold(disturbed, f"no engine was killed, and yet: {error}")
-            return "killed"
+            require(disturbed, f"no engine was killed, but got: {error}")
+            return "engine_failed"
         case "deadline_exceeded":
             seconds = reply.ended - reply.sent
-            hold(seconds >= reply.plan.deadline_seconds, f"a deadline that passed after {seconds:.3f} s: {error}")
-            return "overdue"
+            require(seconds >= reply.plan.deadline_seconds, f"a deadline exceeded after only {seconds:.3f} s: {error}")
+            return "deadline_exceeded"
         case code:
-            hold(code in reply.plan.tolerated, f"refused, where it had to be answered: {error}")
+            require(code in reply.plan.tolerated, f"refused, though it must be answered: {error}")
             return "refused"
 
 
 def check_refusal(error: ErrorBody, expected: Refusal) -> None:
-    hold(expected.code in (None, error.code), f"{expected} expected, not {error}")
-    hold(expected.param is None or (error.param or "").startswith(expected.param), f"{expected} expected, not {error}")
-    hold(bool(error.message), "an error without a message")
+    require(expected.code in (None, error.code), f"{expected} expected, not {error}")
+    require(
+        expected.param is None or (error.param or "").startswith(expected.param), f"{expected} expected, not {error}"
+    )
+    require(bool(error.message), "an error without a message")
 
 
 def check_completion(answer: Completion, plan: Plan, model: str) -> None:
-    hold(answer.model == model, f"answered by {answer.model}")
-    hold(answer.tier == (plan.body.get("tier") or "standard"), f"served as {answer.tier}")
-    hold([choice.index for choice in answer.choices] == list(range(plan.choices)), "choices missing, or out of order")
+    require(answer.model == model, f"answered by {answer.model}")
+    require(answer.tier == (plan.body.get("tier") or "standard"), f"served as {answer.tier}")
+    require(
+        [choice.index for choice in answer.choices] == list(range(plan.choices)), "choices are missing or out of order"
+    )
     check_usage(answer.usage, plan)
     for problem in text_problems(answer, plan):
-        raise Wrong(problem)
+        raise CheckFailed(problem)
 
 
 def check_usage(usage: Usage, plan: Plan) -> None:
-    hold(usage.total_tokens == usage.prompt_tokens + usage.completion_tokens, f"a sum that isn't one: {usage}")
-    hold(0 <= usage.prompt_tokens_details.cached_tokens <= usage.prompt_tokens, f"more cached than sent: {usage}")
-    hold(usage.completion_tokens >= plan.choices, f"less than a token a choice: {usage}")
+    require(
+        usage.total_tokens == usage.prompt_tokens + usage.completion_tokens, f"total_tokens is not the sum: {usage}"
+    )
+    require(0 <= usage.prompt_tokens_details.cached_tokens <= usage.prompt_tokens, f"more cached than sent: {usage}")
+    require(usage.completion_tokens >= plan.choices, f"less than one token per choice: {usage}")
     if plan.max_tokens:
-        hold(usage.completion_tokens <= plan.choices * plan.max_tokens, f"more than max_tokens: {usage}")
+        require(usage.completion_tokens <= plan.choices * plan.max_tokens, f"more than max_tokens: {usage}")
 
 
 def text_problems(answer: Completion, plan: Plan) -> Iterator[str]:
@@ -108,14 +114,14 @@ def text_problems(answer: Completion, plan: Plan) -> Iterator[str]:
         for stop in plan.stops:
             if stop in choice.message.content:
                 yield f"the stop {stop!r} is in the answer {choice.message.content!r}"
-        asked = plan.top_logprobs is not None
-        # A stream whose choice has no text has no chunk that could carry them.
-        if (choice.logprobs is not None) != asked and (choice.logprobs or choice.message.content):
-            yield "logprobs that nobody asked for, or none though asked for"
+        requested = plan.top_logprobs is not None
+        # In a stream, a choice without text has no chunk that could carry logprobs.
+        if (choice.logprobs is not None) != requested and (choice.logprobs or choice.message.content):
+            yield "logprobs that were not requested, or none though requested"
         for entry in choice.logprobs.content if choice.logprobs else ():
             entries += 1
             if len(entry.top_logprobs) != plan.top_logprobs or entry.logprob > 1e-6:
-                yield f"log-probabilities out of shape: {entry}"
+                yield f"invalid log-probabilities: {entry}"
     if entries > answer.usage.completion_tokens:
         yield f"{entries} entries of logprobs for {answer.usage.completion_tokens} tokens"
 

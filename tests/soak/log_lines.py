@@ -1,27 +1,27 @@
-"""What the server's log must say once it has ended."""
+"""Checks the server's log after it has ended."""
 
 import json
 from collections import Counter
 from collections.abc import Iterable, Set
 from typing import Any
 
-from tests.soak.wrong import hold
+from tests.soak.wrong import require
 
 
 def check_log(lines: Iterable[str], answered: Set[str]) -> None:
-    """One line for each answered request, and no exception that nobody expected. Raises Wrong."""
-    said: Counter[str] = Counter()
+    """Checks for exactly one line per answered request, and no traceback. Raises CheckFailed."""
+    lines_of: Counter[str] = Counter()
     for line in lines:
-        hold("Traceback" not in line, f"in the log: {line[:3000]}")
-        entry = parsed(line)
+        require("Traceback" not in line, f"a traceback in the log: {line[:3000]}")
+        entry = parse_log_line(line)
         if entry.get("event") == "request":
-            said[entry["request_id"]] += 1
-    odd = sorted(request for request in answered if said[request] != 1)
-    hold(not odd, f"{len(odd)} answered requests have no line of their own in the log, such as {odd[:3]}")
+            lines_of[entry["request_id"]] += 1
+    odd = sorted(request for request in answered if lines_of[request] != 1)
+    require(not odd, f"{len(odd)} answered requests without exactly one log line, such as {odd[:3]}")
 
 
-def parsed(line: str) -> dict[str, Any]:
-    """Nothing for what isn't a line of the log, such as the banner."""
+def parse_log_line(line: str) -> dict[str, Any]:
+    """Parses a log line. Empty for other output, such as the banner."""
     try:
         entry = json.loads(line)
     except json.JSONDecodeError:

@@ -1,24 +1,24 @@
-"""How much memory each process holds, over time, and whether it grows.
+"""Samples the memory of each process and checks its growth.
 
-Growth is measured over the undisturbed half of the run, in which no engine is killed: the median of its last quarter
-less the median of its first. It may be GROWTH_AN_HOUR times the time between the two quarters, and NOISE on top.
+Growth is measured over the undisturbed second half of the run, as the difference between the medians of its last and
+its first quarter. The limit is GROWTH_AN_HOUR times the time between these quarters, plus NOISE.
 """
 
 from dataclasses import dataclass, field
 from statistics import median
 
 from tests.soak.processes import resident_bytes
-from tests.soak.wrong import hold
+from tests.soak.wrong import require
 
 MEBIBYTE = 2**20
 GROWTH_AN_HOUR = 64 * MEBIBYTE
 NOISE = 16 * MEBIBYTE
-FEWEST_SAMPLES = 8
+MIN_SAMPLES = 8
 
 
 @dataclass(frozen=True)
 class Sample:
-    """`time` in seconds of time.monotonic."""
+    """`time` is that of time.monotonic, in seconds."""
 
     time: float
     bytes: int
@@ -42,12 +42,12 @@ class Memory:
         return self.samples[-1].bytes / MEBIBYTE if self.samples else 0.0
 
     def check(self, name: str, since: float) -> None:
-        """Raises Wrong where the process grew; too few samples after `since` show nothing."""
+        """Raises CheckFailed if the process grew beyond the limit. Too few samples after `since` pass the check."""
         samples = [sample for sample in self.samples if sample.time >= since]
-        if len(samples) >= FEWEST_SAMPLES:
-            growth, allowed = grown(samples), allowed_growth(samples)
-            what = f"the {name} process grew by {growth / MEBIBYTE:.1f} MiB, where {allowed / MEBIBYTE:.1f} are allowed"
-            hold(growth <= allowed, what)
+        if len(samples) >= MIN_SAMPLES:
+            growth, allowed = memory_growth(samples), allowed_growth(samples)
+            what = f"the {name} process grew by {growth / MEBIBYTE:.1f} MiB; the limit is {allowed / MEBIBYTE:.1f} MiB"
+            require(growth <= allowed, what)
 
     def summary(self) -> dict[str, float]:
         """In MiB."""
@@ -55,18 +55,18 @@ class Memory:
         return {"start": round(sizes[0], 1), "end": round(sizes[-1], 1), "peak": round(max(sizes), 1)}
 
 
-def grown(samples: list[Sample]) -> float:
-    first, last = ends(samples)
+def memory_growth(samples: list[Sample]) -> float:
+    first, last = first_and_last_quarter(samples)
     return median(sample.bytes for sample in last) - median(sample.bytes for sample in first)
 
 
 def allowed_growth(samples: list[Sample]) -> float:
-    first, last = ends(samples)
+    first, last = first_and_last_quarter(samples)
     hours = (median(sample.time for sample in last) - median(sample.time for sample in first)) / 3600
     return GROWTH_AN_HOUR * hours + NOISE
 
 
-def ends(samples: list[Sample]) -> tuple[list[Sample], list[Sample]]:
+def first_and_last_quarter(samples: list[Sample]) -> tuple[list[Sample], list[Sample]]:
     """The first and the last quarter."""
     quarter = len(samples) // 4
     return samples[:quarter], samples[-quarter:]

@@ -1,4 +1,4 @@
-"""One request as data: what is sent, when its client leaves, and what must come of it."""
+"""One request as data: what is sent, when the client disconnects, and the expected outcome."""
 
 import json
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ QUEUE_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Refusal:
-    """The answer that a mistake must get; `param` is how error.param begins, None where no field is at fault."""
+    """The refusal that a mistake must get. `param` is a prefix of error.param, None if no field is at fault."""
 
     status: int
     code: str | None = None
@@ -21,7 +21,7 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Leaving:
-    """The client closes the connection after so many seconds, or events of a stream, whichever is first."""
+    """The client disconnects after so many seconds or stream events, whichever comes first."""
 
     seconds: float
     events: int | None = None
@@ -29,9 +29,9 @@ class Leaving:
 
 @dataclass(frozen=True)
 class Plan:
-    """`raw` is sent in place of `body` where given. `tolerated`: codes of errors that this request may be answered
-    with, load, kills and deadlines aside. `deadline_seconds`: how soon a deadline may pass, the client's own or else
-    the shortest of the server's, which is that for waiting in the queue.
+    """`raw`, if set, is sent instead of `body`. `tolerated` lists the error codes that this request may get, in
+    addition to those caused by load, kills and deadlines. `deadline_seconds` is the earliest time at which a deadline
+    may pass: the client's own, or else the shortest of the server's, which is the one for the queue.
     """
 
     id: str
@@ -72,6 +72,6 @@ class Plan:
 
     @property
     def repeats(self) -> bool:
-        """Whether the same body must always give the same text."""
+        """Whether the same body must always get the same text."""
         greedy = self.body.get("temperature") == 0 or self.body.get("top_k") == 1
         return self.refusal is None and (greedy or self.body.get("seed") is not None)

@@ -1,4 +1,4 @@
-"""The server's processes as Linux' /proc shows them: the API process and the engine process."""
+"""Reads the server's API process and engine process from Linux's /proc."""
 
 from pathlib import Path
 
@@ -6,12 +6,12 @@ PROC = Path("/proc")
 
 
 def is_visible() -> bool:
-    """Whether this system has what the rest of this file reads."""
+    """Whether this system has the /proc files that this module reads."""
     return (PROC / "self" / "task").is_dir()
 
 
 def engine_of(server: int) -> int | None:
-    """None while there is no engine, or no server."""
+    """The process id of the server's engine; None while there is no engine or no server."""
     try:
         children = (PROC / str(server) / "task" / str(server) / "children").read_text().split()
     except (FileNotFoundError, ProcessLookupError):
@@ -21,7 +21,7 @@ def engine_of(server: int) -> int | None:
 
 
 def runs_engine(process: int) -> bool:
-    """By its command line: the server has another child, which prepares requests."""
+    """Whether the command line is that of an engine. The server also has a job server as its child."""
     try:
         return b"oruel.engine.worker" in (PROC / str(process) / "cmdline").read_bytes()
     except (FileNotFoundError, ProcessLookupError):
@@ -29,11 +29,11 @@ def runs_engine(process: int) -> bool:
 
 
 def resident_bytes(process: int) -> int | None:
-    """None for a process that is no more."""
+    """The resident memory of a process; None if it no longer exists."""
     try:
         status = (PROC / str(process) / "status").read_text()
     except (FileNotFoundError, ProcessLookupError):
         return None
-    # A process that has ended, but was not waited for, has no memory.
+    # A zombie has no VmRSS line.
     kibibytes = [line.split()[1] for line in status.splitlines() if line.startswith("VmRSS:")]
     return int(kibibytes[0]) * 1024 if kibibytes else None

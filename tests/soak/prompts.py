@@ -1,4 +1,4 @@
-"""Random prompts: short, long, of one beginning, and conversations that grow by the answers they get."""
+"""Random prompts: short, long, with a shared prefix, and conversations that grow with each answer."""
 
 from random import Random
 from typing import Any
@@ -20,8 +20,8 @@ ODDITIES = (
     "1.5e-7",
     "```python\nprint(1)\n```",
 )
-SHARED_BEGINNINGS = 4
-MOST_TURNS = 12
+SHARED_PREFIXES = 4
+MAX_TURNS = 12
 
 
 def some_words(random: Random, count: int) -> str:
@@ -31,21 +31,21 @@ def some_words(random: Random, count: int) -> str:
     return " ".join(words)
 
 
-def overlong(random: Random, window: int) -> str:
-    """At least one token for each of more numbers than the window has places."""
+def overlong_prompt(random: Random, window: int) -> str:
+    """A text with more tokens than the context window: it has more numbers, each of at least one token."""
     return " ".join(str(random.randrange(10**6)) for _ in range(window + 1))
 
 
 class Prompts:
-    """The prompts of one worker. `window` is in tokens; lengths here are in words, and a word is about one token.
+    """The prompts of one worker. `window` is in tokens. Lengths here are in words, of about one token each.
 
-    The long beginnings are the same for every worker of the run, as an operator's system prompts would be.
+    All workers of a run share the long prefixes, as they would share an operator's system prompts.
     """
 
     def __init__(self, run_seed: int, random: Random, window: int) -> None:
         shared = Random(run_seed)
-        lengths = [shared.randrange(20, max(21, window // 4)) for _ in range(SHARED_BEGINNINGS)]
-        self._beginnings = [some_words(shared, length) for length in lengths]
+        lengths = [shared.randrange(20, max(21, window // 4)) for _ in range(SHARED_PREFIXES)]
+        self._prefixes = [some_words(shared, length) for length in lengths]
         self._random = random
         self._window = window
         self._conversation: list[Message] = []
@@ -54,11 +54,11 @@ class Prompts:
         kind = self._random.choices((self._short, self._long, self._shared, self._continued), weights=(5, 1, 3, 4))[0]
         return kind()
 
-    def answered(self, messages: list[Message], text: str) -> None:
-        """The conversation goes on from here, unless it has grown too long."""
+    def remember_answer(self, messages: list[Message], text: str) -> None:
+        """Continues the conversation from here, or starts a new one if it has become too long."""
         words = sum(len(message["content"].split()) for message in messages if isinstance(message["content"], str))
-        grown = len(messages) >= MOST_TURNS or words > self._window // 4
-        self._conversation = [] if grown else [*messages, {"role": "assistant", "content": text}]
+        too_long = len(messages) >= MAX_TURNS or words > self._window // 4
+        self._conversation = [] if too_long else [*messages, {"role": "assistant", "content": text}]
 
     def _short(self) -> list[Message]:
         return [self._user(self._random.randrange(1, 12))]
@@ -68,7 +68,7 @@ class Prompts:
 
     def _shared(self) -> list[Message]:
         role = self._random.choice(("system", "developer"))
-        return [{"role": role, "content": self._random.choice(self._beginnings)}, *self._short()]
+        return [{"role": role, "content": self._random.choice(self._prefixes)}, *self._short()]
 
     def _continued(self) -> list[Message]:
         return [*self._conversation, *self._short()]

@@ -1,4 +1,4 @@
-"""The shapes of answers, written down here from the contract and apart from the server's own."""
+"""The schemas of answers, written from the contract and independent of the server's code."""
 
 from typing import Literal
 

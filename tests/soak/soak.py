@@ -1,4 +1,4 @@
-"""One run: a real server under random load, disturbed and watched, then held to what it promises at rest."""
+"""One run: puts a real server under random load and disturbances, then checks it at rest."""
 
 import asyncio
 import math
@@ -17,22 +17,22 @@ from tests.soak.plan import Plan
 from tests.soak.processes import engine_of, is_visible
 from tests.soak.repeats import Repeats
 from tests.soak.tally import Tally
-from tests.soak.workload import ServedModel, Workload, probes
-from tests.soak.wrong import Wrong, hold
+from tests.soak.workload import ServedModel, Workload, probe_bodies
+from tests.soak.wrong import CheckFailed, require
 
-MOST_CONCURRENT = 40
+MAX_CONCURRENT = 40
 REST_SECONDS = 30
 PROGRESS_SECONDS = 10
 PROBE_SECONDS = 2
 SAMPLE_SECONDS = 2
 
-# A server that fails so often is gone, and the rest of the run would say nothing more.
-MOST_FAILURES = 1000
+# After so many failures, the rest of the run would show nothing new.
+MAX_FAILURES = 1000
 
 
 @dataclass(frozen=True)
 class Options:
-    """`flags` are those of the server."""
+    """`flags` are passed to the server."""
 
     minutes: float
     seed: int
@@ -40,7 +40,7 @@ class Options:
 
 
 class Soak:
-    """`server` is the id of the API process. Failures go into `tally`; `run` returns whatever they are."""
+    """`server` is the id of the API process. Failures are recorded in `tally`; `run` doesn't raise them."""
 
     def __init__(self, options: Options, client: httpx2.AsyncClient, model: ServedModel, server: int) -> None:
         self._options = options
@@ -66,23 +66,23 @@ class Soak:
         return self._begun + 60 * self._options.minutes
 
     @property
-    def _goes_on(self) -> bool:
-        return time.monotonic() < self._end and self.tally.failures < MOST_FAILURES
+    def _is_running(self) -> bool:
+        return time.monotonic() < self._end and self.tally.failures < MAX_FAILURES
 
     async def run(self) -> None:
         await self._probe_all()
         if self.tally.failures:
             return
         self._begun = time.monotonic()
-        background = [asyncio.create_task(work) for work in (self._vary(), self._sample(), self._tell())]
-        workers = [self._work(number) for number in range(MOST_CONCURRENT)]
-        await asyncio.gather(self._held(self._disturb()), self._probe(), *workers)
-        await self._held(self._check_rest())
+        background = [asyncio.create_task(work) for work in (self._vary(), self._sample(), self._print_progress())]
+        workers = [self._work(number) for number in range(MAX_CONCURRENT)]
+        await asyncio.gather(self._record_failure(self._disturb()), self._probe(), *workers)
+        await self._record_failure(self._check_rest())
         await self._probe_all()
         for task in background:
             task.cancel()
         await asyncio.gather(*background, return_exceptions=True)
-        await self._held(self._check_memory())
+        await self._record_failure(self._check_memory())
 
     def summary(self) -> dict[str, Any]:
         return {
@@ -95,36 +95,36 @@ class Soak:
             "memory_mib": {self._name(process): memory.summary() for process, memory in self._memories.items()},
         }
 
-    async def _held(self, check: Coroutine[Any, Any, None]) -> None:
+    async def _record_failure(self, check: Coroutine[Any, Any, None]) -> None:
         try:
             await check
-        except (Wrong, httpx2.TransportError) as wrong:
-            self.tally.fail(str(wrong) or repr(wrong))
+        except (CheckFailed, httpx2.TransportError) as error:
+            self.tally.fail(str(error) or repr(error))
 
     async def _work(self, number: int) -> None:
         workload = Workload(self._options.seed, number, self._model)
-        while self._goes_on:
+        while self._is_running:
             if number >= self._concurrent:
                 await asyncio.sleep(0.2)
                 continue
             plan = workload.next()
             if answer := await self._asker.ask(plan):
-                workload.answered(plan, answer.choices[0].message.content)
+                workload.remember_answer(plan, answer.choices[0].message.content)
             await asyncio.sleep(workload.pause())
 
     async def _vary(self) -> None:
-        """Between quiet and full, a few times a minute."""
+        """Varies the number of concurrent requests between 1 and the maximum, a few times a minute."""
         while True:
-            self._concurrent = round(math.exp(self._random.uniform(0, math.log(MOST_CONCURRENT))))
+            self._concurrent = round(math.exp(self._random.uniform(0, math.log(MAX_CONCURRENT))))
             await asyncio.sleep(self._random.uniform(5, 20))
 
     async def _probe(self) -> None:
-        while self._goes_on:
+        while self._is_running:
             await self._asker.ask(self._probe_plan(self._repeats.again()))
             await asyncio.sleep(PROBE_SECONDS)
 
     async def _probe_all(self) -> None:
-        for body in probes(self._options.seed, self._model):
+        for body in probe_bodies(self._options.seed, self._model):
             await self._asker.ask(self._probe_plan(body))
 
     def _probe_plan(self, body: dict[str, Any]) -> Plan:
@@ -142,33 +142,33 @@ class Soak:
                 self._memories.setdefault(process, Memory(process)).sample(now)
             await asyncio.sleep(SAMPLE_SECONDS)
 
-    async def _tell(self) -> None:
+    async def _print_progress(self) -> None:
         while True:
             seconds = time.monotonic() - self._begun
-            memory = ", ".join(f"{self._name(process)} {m.now:.0f} MiB" for process, m in self._living())
+            memory = ", ".join(f"{self._name(process)} {m.now:.0f} MiB" for process, m in self._current_memories())
             signals = f"{self._disturber.kills} kills, {self._disturber.stops} stops"
             print(f"{seconds:5.0f} s  {self.tally.progress}; {signals}; {memory}", flush=True)
             await asyncio.sleep(PROGRESS_SECONDS)
 
     async def _check_rest(self) -> None:
-        """Raises Wrong where a place is lost, or an engine died that nobody had killed."""
+        """Raises CheckFailed if a slot was leaked, or if an engine restarted without a kill or stop."""
         restarts = await gauge(self._client, "restarts")
         signals = self._disturber.disturbances
-        hold(restarts == signals, f"{restarts:g} restarts after {signals} kills and stops")
+        require(restarts == signals, f"{restarts:g} restarts after {signals} kills and stops")
         deadline = time.monotonic() + REST_SECONDS
-        while held := [await gauge(self._client, name) for name in ("running", "waiting")]:
-            if not any(held):
+        while busy := [await gauge(self._client, name) for name in ("running", "waiting")]:
+            if not any(busy):
                 return
-            what = f"at rest, and yet {held[0]:g} sequences run and {held[1]:g} wait"
-            hold(time.monotonic() < deadline, what)
+            failure = f"at rest, but {busy[0]:g} sequences run and {busy[1]:g} wait"
+            require(time.monotonic() < deadline, failure)
             await asyncio.sleep(0.2)
 
     async def _check_memory(self) -> None:
-        for process, memory in self._living():
+        for process, memory in self._current_memories():
             memory.check(self._name(process), self._half)
 
-    def _living(self) -> list[tuple[int, Memory]]:
-        """The API process and the engine of now."""
+    def _current_memories(self) -> list[tuple[int, Memory]]:
+        """The samples of the API process and the current engine process."""
         return list(self._memories.items())[:1] + list(self._memories.items())[1:][-1:]
 
     def _name(self, process: int) -> str:

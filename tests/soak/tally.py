@@ -1,4 +1,4 @@
-"""What happened, counted: progress lines, failures and the summary come from here."""
+"""Counts outcomes and failures, for the progress lines and the summary."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -7,13 +7,13 @@ from typing import Any
 from tests.soak.judge import Outcome
 from tests.soak.shapes import Completion
 
-MOST_SHOWN = 20
+MAX_SHOWN = 20
 
 
 @dataclass
 class Tally:
-    """`busy`: requests under way. `answered` and `completions` are the ids of the answered requests, the client's and
-    the server's. The first failures are shown as they happen, all are counted.
+    """`busy` counts the requests in progress. `answered` and `completions` are the ids of answered requests, given by
+    the client and the server. All failures are counted, and the first ones are printed as they happen.
     """
 
     outcomes: Counter[Outcome] = field(default_factory=Counter)
@@ -23,10 +23,10 @@ class Tally:
     failures: int = 0
     busy: int = 0
 
-    def fail(self, what: str) -> None:
+    def fail(self, failure: str) -> None:
         self.failures += 1
-        if self.failures <= MOST_SHOWN:
-            print(f"FAILED  {what}", flush=True)
+        if self.failures <= MAX_SHOWN:
+            print(f"FAILED  {failure}", flush=True)
 
     def count(self, request: str, answer: Completion) -> None:
         self.answered.add(request)
@@ -38,7 +38,7 @@ class Tally:
     @property
     def progress(self) -> str:
         parts = ", ".join(f"{count} {outcome}" for outcome, count in sorted(self.outcomes.items()))
-        return f"{self.busy} under way; {parts}; {self.failures} failures"
+        return f"{self.busy} in progress; {parts}; {self.failures} failures"
 
     def summary(self) -> dict[str, Any]:
         return {"failures": self.failures, "requests": dict(self.outcomes), "tokens": dict(self.tokens)}

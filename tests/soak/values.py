@@ -1,4 +1,4 @@
-"""Random values for the declared parameters: such as their kinds take, and such as they refuse."""
+"""Random values for the declared parameters, valid and invalid."""
 
 import math
 from collections.abc import Callable
@@ -19,24 +19,26 @@ from oruel.contract.kinds import (
 from oruel.contract.parameters import PARAMETERS
 
 STOPS = ("\n", ".", "the", " a", "e", "1", "zebra crossing", "?!", "日", "x" * 256)
-MOST_CHOICES = 4
+MAX_CHOICES = 4
 LONGEST_USUAL_ANSWER = 160
 
 Maker = Callable[[Random, int], Any]
 
 
 def parameters(random: Random, vocabulary: int) -> dict[str, Any]:
-    """Some of the parameters, each anywhere in its range; `vocabulary` is the model's number of tokens."""
+    """Random parameters with random valid values. `vocabulary` is the size of the model's vocabulary."""
     given = {
-        parameter.name: SPECIAL.get(parameter.name, right_value(parameter.kind))(random, vocabulary)
+        parameter.name: SPECIAL.get(parameter.name, valid_value(parameter.kind))(random, vocabulary)
         for parameter in PARAMETERS
         if parameter.served and parameter.name not in BOUNDING and random.random() < 0.25
     }
-    return together(given | bounds(random), random)
+    return fix_conflicts(given | random_limits(random), random)
 
 
-def right_value(kind: Kind) -> Maker:
-    """None, which every optional parameter takes, for kinds that aren't known here."""
+def valid_value(kind: Kind) -> Maker:
+    """Returns a function that makes valid values. For other kinds they are None, which every optional parameter
+    accepts.
+    """
 
     def make(random: Random, vocabulary: int) -> Any:
         match kind:
@@ -67,20 +69,20 @@ SPECIAL: dict[str, Maker] = {
     "stream_options": lambda random, vocabulary: {"include_usage": random.random() < 0.7},
 }
 
-# What decides how much work a request is: chosen together, so that the run stays bounded.
+# The parameters that determine the cost of a request, chosen together so that the run stays bounded.
 BOUNDING = ("n", "max_tokens", "max_completion_tokens")
 
 
-def bounds(random: Random) -> dict[str, Any]:
+def random_limits(random: Random) -> dict[str, Any]:
     if random.random() < 0.06:
         return random.choice(({}, {"max_tokens": 131072}, {"max_tokens": None, "n": 1}))
     name = random.choice(("max_tokens", "max_completion_tokens"))
     length = round(math.exp(random.uniform(0, math.log(LONGEST_USUAL_ANSWER))))
-    return {name: length} | ({"n": random.randint(1, MOST_CHOICES)} if random.random() < 0.3 else {})
+    return {name: length} | ({"n": random.randint(1, MAX_CHOICES)} if random.random() < 0.3 else {})
 
 
-def together(given: dict[str, Any], random: Random) -> dict[str, Any]:
-    """Mends what the rules between fields would refuse."""
+def fix_conflicts(given: dict[str, Any], random: Random) -> dict[str, Any]:
+    """Removes combinations of fields that the server would refuse."""
     given["stream"] = given.get("stream") or random.random() < 0.4
     if not given["stream"]:
         given.pop("stream_options", None)

@@ -1,4 +1,4 @@
-"""What a worker sends next: a random plan, reproducible from the run's seed and the worker's number, answers aside."""
+"""The random plans of a worker, which depend only on the run's seed, the worker's number and the answers."""
 
 import json
 import math
@@ -8,19 +8,19 @@ from typing import Any
 
 import httpx2
 
-from tests.soak.mistakes import spoil
+from tests.soak.mistakes import add_mistake
 from tests.soak.plan import CHAT, Leaving, Plan
 from tests.soak.prompts import Prompts
 from tests.soak.values import LONGEST_USUAL_ANSWER, parameters
 
-WRONG_SHARE = 0.15
+MISTAKE_SHARE = 0.15
 LEAVING_SHARE = 0.15
-HURRIED_SHARE = 0.03
+DEADLINE_SHARE = 0.03
 
 
 @dataclass(frozen=True)
 class ServedModel:
-    """`names` are what a request may call it, `name` is what answers do; sizes are in tokens."""
+    """`names` are those that a request may use, `name` is the one in answers. Sizes are in tokens."""
 
     name: str
     names: tuple[str, ...]
@@ -45,49 +45,49 @@ class Workload:
     def next(self) -> Plan:
         self._count += 1
         random = self._random
-        plan = self._right()
-        if random.random() < WRONG_SHARE:
-            return spoil(plan, random, self._model.window)
+        plan = self._valid_plan()
+        if random.random() < MISTAKE_SHARE:
+            return add_mistake(plan, random, self._model.window)
         if plan.max_tokens is None or plan.max_tokens > LONGEST_USUAL_ANSWER:
-            plan = hurried(plan, random.uniform(1, 20))
-        elif random.random() < HURRIED_SHARE:
-            plan = hurried(plan, random.uniform(0.05, 2))
+            plan = with_deadline(plan, random.uniform(1, 20))
+        elif random.random() < DEADLINE_SHARE:
+            plan = with_deadline(plan, random.uniform(0.05, 2))
         if random.random() < LEAVING_SHARE:
-            plan = replace(plan, leaving=leaving(random, streams=plan.streams))
+            plan = replace(plan, leaving=random_leaving(random, streams=plan.streams))
         return plan
 
-    def answered(self, plan: Plan, text: str) -> None:
-        self._prompts.answered(plan.body["messages"], text)
+    def remember_answer(self, plan: Plan, text: str) -> None:
+        self._prompts.remember_answer(plan.body["messages"], text)
 
     def pause(self) -> float:
         """Seconds until this worker's next request."""
         return self._random.choice((0.0, self._random.expovariate(5)))
 
-    def _right(self) -> Plan:
+    def _valid_plan(self) -> Plan:
         body = {
             "model": self._random.choice(self._model.names),
             "messages": self._prompts.next(),
             **parameters(self._random, self._model.vocabulary),
         }
-        # A token stands for a byte at least, so that a shorter prompt surely fits.
+        # A token is at least one byte, so a body with fewer bytes than the window always fits.
         tolerated = ("context_length_exceeded",) if len(json.dumps(body)) > self._model.window else ()
         path = self._random.choice((CHAT, "/v1/inference/chat/completions"))
         return Plan(f"{self._name}-{self._count}", body, path, tolerated=tolerated)
 
 
-def hurried(plan: Plan, seconds: float) -> Plan:
-    """Answers as long as the window are asked for with a deadline, so that the run stays bounded."""
+def with_deadline(plan: Plan, seconds: float) -> Plan:
+    """Adds a deadline, so that an answer as long as the context window doesn't hold up the run."""
     return replace(plan, headers={"x-request-timeout": f"{seconds:.3f}"}, deadline_seconds=round(seconds, 3))
 
 
-def leaving(random: Random, *, streams: bool) -> Leaving:
-    """From a millisecond, before the first byte, to seconds."""
+def random_leaving(random: Random, *, streams: bool) -> Leaving:
+    """Disconnects after a millisecond, before the first byte, to some seconds, or after some stream events."""
     seconds = math.exp(random.uniform(math.log(0.001), math.log(3)))
     return Leaving(30, random.randint(1, 20)) if streams and random.random() < 0.6 else Leaving(seconds)
 
 
-def probes(run_seed: int, model: ServedModel) -> list[dict[str, Any]]:
-    """Bodies whose texts are taken alone, before anything else runs, and must stay what they were."""
+def probe_bodies(run_seed: int, model: ServedModel) -> list[dict[str, Any]]:
+    """Bodies that are first answered without other load, and whose texts must never change."""
     shared = Prompts(run_seed, Random(run_seed), model.window)
     asked = {"model": model.name, "messages": [{"role": "user", "content": "Tell me a joke about the sea."}]}
     long = {"role": "system", "content": " ".join(str(number) for number in range(model.window // 8))}

@@ -1,4 +1,4 @@
-"""What is raised where an answer isn't what it had to be."""
+"""Failed checks of an answer."""
 
 from typing import TypeVar
 
@@ -7,19 +7,19 @@ import msgspec
 Shape = TypeVar("Shape")
 
 
-class Wrong(Exception):
-    """What a reply was, against what it had to be."""
+class CheckFailed(Exception):
+    """Says how an answer differs from what it must be."""
 
 
-def hold(condition: bool, what: str) -> None:
-    """Raises Wrong unless the condition holds."""
+def require(condition: bool, failure: str) -> None:
+    """Raises CheckFailed unless the condition holds."""
     if not condition:
-        raise Wrong(what)
+        raise CheckFailed(failure)
 
 
 def decode(data: bytes, shape: type[Shape]) -> Shape:
-    """Raises Wrong for what isn't JSON of this shape."""
+    """Decodes JSON. Raises CheckFailed if it doesn't match the shape."""
     try:
         return msgspec.json.decode(data, type=shape)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Wrong(f"out of shape, {error}: {data[:300]!r}") from None
+        raise CheckFailed(f"invalid JSON: {error}: {data[:300]!r}") from None

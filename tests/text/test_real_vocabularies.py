@@ -1,4 +1,4 @@
-"""The same claims on the tokenizers of llama.cpp."""
+"""The claims of prompt/test_encoder.py for the tokenizers of llama.cpp."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -67,7 +67,7 @@ def conversation(texts: list[str]) -> list[Message]:
 
 @settings(deadline=None, max_examples=30)
 @given(st.lists(CLEAN, min_size=1, max_size=3))
-def test_without_special_text_the_tokens_are_llama_cpp_s_own(loaded: Loaded, texts: list[str]) -> None:
+def test_text_without_special_tokens_is_tokenized_as_llama_cpp_does(loaded: Loaded, texts: list[str]) -> None:
     messages = conversation(texts)
     whole = loaded.vocabulary.tokenize(loaded.template.render(messages, {}), special=True)
     assert loaded.encoder.encode(messages, {}) == whole
@@ -75,7 +75,7 @@ def test_without_special_text_the_tokens_are_llama_cpp_s_own(loaded: Loaded, tex
 
 @settings(deadline=None, max_examples=30)
 @given(st.lists(SAID, min_size=1, max_size=3))
-def test_nothing_that_is_said_becomes_a_special_token(loaded: Loaded, texts: list[str]) -> None:
+def test_no_message_text_becomes_a_special_token(loaded: Loaded, texts: list[str]) -> None:
     tokens = loaded.encoder.encode(conversation(texts), {})
     bland = loaded.vocabulary.tokenize(loaded.template.render(conversation(["a"] * len(texts)), {}), special=True)
     assert loaded.steering(tokens) == loaded.steering(bland)
@@ -83,20 +83,20 @@ def test_nothing_that_is_said_becomes_a_special_token(loaded: Loaded, texts: lis
 
 @settings(deadline=None, max_examples=30)
 @given(st.lists(SAID, min_size=1, max_size=3))
-def test_every_character_that_is_said_reaches_the_model(loaded: Loaded, texts: list[str]) -> None:
+def test_every_character_of_a_message_reaches_the_model(loaded: Loaded, texts: list[str]) -> None:
     messages = conversation(texts)
     tokens = loaded.encoder.encode(messages, {})
     said = loaded.text(tokens)
     if not loaded.vocabulary.adds_space_prefix:
         assert said == loaded.template.render(messages, {})
     else:
-        # The tokenizer's own space, which it puts after each special token, is all that may be more.
+        # Only the space that the tokenizer adds after each special token may differ.
         assert said.replace(" ", "") == loaded.template.render(messages, {}).replace(" ", "")
 
 
 @settings(deadline=None, max_examples=30)
 @given(SAID)
-def test_a_text_alone_is_spelt_as_it_is_written(loaded: Loaded, text: str) -> None:
+def test_plain_text_decodes_to_itself(loaded: Loaded, text: str) -> None:
     tokens = loaded.encoder.encode_text(text)
     assert loaded.steering(tokens) == []
     prefix = " " if loaded.vocabulary.adds_space_prefix and text else ""

@@ -1,4 +1,4 @@
-"""A vocabulary of single characters, which llama.cpp's rules for special tokens are applied to."""
+"""A vocabulary of single characters with llama.cpp's rules for special tokens."""
 
 from collections.abc import Collection
 
@@ -8,7 +8,7 @@ FIRST_SPECIAL = 0x110000
 
 
 class Characters:
-    """The token of a character is its code point; special tokens follow. A space before the text where asked for."""
+    """The token of a character is its code point; special tokens follow. Optionally adds a space prefix."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class Characters:
 
 
 class ByteVocabulary:
-    """A token for each byte, which is its id, one that ends (256), some longer ones, and control tokens."""
+    """One token per byte, whose id is the byte; an end token (256), some longer tokens, and control tokens."""
 
     def __init__(self, merges: Collection[bytes] = (), control: Collection[str] = ()) -> None:
         self._pieces = [*(bytes([byte]) for byte in range(256)), b"", *merges, *(b"" for _ in control)]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from oruel.text.formats.calls import HERMES
-from oruel.text.formats.detect import support
+from oruel.text.formats.detect import detect_support
 from oruel.text.prompt.template import ChatTemplate
 from oruel.types import Message, Tool, ToolCall
 from training import corpus
@@ -90,8 +90,8 @@ def test_a_long_conversation_asks_once_about_a_fact_not_told() -> None:
 
 
 def test_the_server_derives_the_tool_format_from_the_template() -> None:
-    known = support(ChatTemplate(TEMPLATE))
-    assert known.is_whole
+    known = detect_support(ChatTemplate(TEMPLATE))
+    assert known.is_complete
     assert known.formats == (HERMES,)
 
 

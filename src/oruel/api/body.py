@@ -1,4 +1,4 @@
-"""Reads the body of a request as a JSON object: bounded before it is held in memory, and parsed strictly."""
+"""Reads the body of a request as a JSON object. Its size is bounded before it is in memory; parsing is strict."""
 
 import json
 import re
@@ -10,27 +10,27 @@ from starlette.requests import Request
 from oruel.contract.kinds import abbreviate
 from oruel.errors import BodyTooLarge, InvalidBody, NotJSON
 
-# Larger bodies take more than some milliseconds to parse and check, which would block the event loop.
+# Larger bodies take several milliseconds to parse and validate, which would block the event loop.
 SMALL_BYTES = 2**20
 SMALL_VALUES = 1000
 
 # int() of thousands of digits is slow or refused, and no field takes more than 20.
 MAX_DIGITS = 300
 
-# The parts of JSON that its depth depends on; a name is a string before a colon. The pattern never backtracks, since
-# the input may be adversarial.
+# Matches brackets and strings; a string before a colon is a name. The pattern never backtracks, since the input may be
+# adversarial.
 TOKENS = re.compile(r'[{}\[\]]|"((?:[^"\\]++|\\.)*+)(?:"(\s*+:)?)?', re.DOTALL)
 
 
 async def read_body(request: Request, max_bytes: int) -> bytes:
-    """Raises BodyTooLarge, NotJSON."""
+    """Raises BodyTooLarge or NotJSON."""
     raw = await read_bounded(request, max_bytes)
     require_json(request)
     return raw
 
 
 def is_small(raw: bytes) -> bool:
-    """Whether the body can be parsed on the event loop."""
+    """Whether the body is small enough to be parsed on the event loop."""
     return len(raw) <= SMALL_BYTES and raw.count(b'"') <= SMALL_BYTES // 64 and values_in(raw) <= SMALL_VALUES
 
 
@@ -42,7 +42,7 @@ def values_in(raw: bytes) -> int:
 
 
 async def read_bounded(request: Request, max_bytes: int) -> bytes:
-    """Refuses by Content-Length before reading anything, and by counting if there is none."""
+    """Raises BodyTooLarge, before reading anything if Content-Length says so."""
     announced = request.headers.get("content-length", "")
     if announced.isascii() and announced.isdigit() and int(announced[:20]) > max_bytes:
         raise too_large(max_bytes)
@@ -57,7 +57,7 @@ async def read_bounded(request: Request, max_bytes: int) -> bytes:
 
 
 def require_json(request: Request) -> None:
-    # From any page, a browser can send other content types to the loopback without a preflight request.
+    # Web pages can make a browser send some other content types to the loopback without a preflight request.
     content_type = request.headers.get("content-type", "")
     if content_type.partition(";")[0].strip().lower() != "application/json":
         sent = f'"{abbreviate(content_type)}"' if content_type else "missing"
@@ -68,29 +68,29 @@ def require_json(request: Request) -> None:
 
 
 def parse_object(raw: bytes) -> dict[str, Any]:
-    """The body's JSON object. NaN and numbers beyond float's range become floats that no kind accepts, so that the
-    error can name their field. Raises InvalidBody.
+    """Parses the body as a JSON object. NaN and numbers outside the range of float become floats that no kind accepts,
+    so that the error can name their field. Raises InvalidBody.
     """
     try:
         value = json.loads(raw.decode(), object_pairs_hook=unique_fields, parse_int=parse_integer, parse_constant=float)
     except UnicodeDecodeError as error:
-        raise InvalidBody(f"The body is not UTF-8: byte {error.start} can't be decoded.") from None
+        raise InvalidBody(f"The body must be UTF-8, but the byte at offset {error.start} can't be decoded.") from None
     except json.JSONDecodeError as error:
         raise InvalidBody(
-            f"The body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}."
+            f"The body is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}."
             if raw
-            else "The body is empty; send a JSON object."
+            else "The body is empty. Send a JSON object."
         ) from None
     except RecursionError:
         name = deepest_field(raw.decode())
-        raise InvalidBody(f"{name or 'The body'} is nested too deep.", param=name) from None
+        raise InvalidBody(f"{name or 'The body'} is nested too deeply. Send fewer levels.", param=name) from None
     if not isinstance(value, dict):
         raise InvalidBody('The body must be a JSON object, such as {"model": …, "messages": […]}.')
     return value
 
 
 def deepest_field(text: str) -> str | None:
-    """The name of the most deeply nested field in JSON that is too deep to parse; None inside arrays."""
+    """The name of the top-level field with the deepest nesting, in JSON that is too deep to parse; None in an array."""
     depth = deepest = 0
     name = found = None
     for token in TOKENS.finditer(text):
@@ -109,8 +109,8 @@ def unique_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     fields = dict(pairs)
     if len(fields) < len(pairs):
         counts = Counter(name for name, _ in pairs)
-        twice = abbreviate(counts.most_common(1)[0][0])
-        raise InvalidBody(f'The field "{twice}" is given more than once in one object.', param=twice)
+        repeated = abbreviate(counts.most_common(1)[0][0])
+        raise InvalidBody(f'The field "{repeated}" appears more than once in an object. Send it once.', param=repeated)
     return fields
 
 

@@ -13,8 +13,8 @@ SLOWEST_BYTES_PER_SECOND = 2**14
 
 
 class LimitBodyPace:
-    """A body may take `seconds`, plus a second for each SLOWEST_BYTES_PER_SECOND received; x-request-timeout lowers
-    that. Reading a body that takes longer raises BodyTimedOut.
+    """Allows a body `seconds`, plus a second for each SLOWEST_BYTES_PER_SECOND received, but never more than
+    x-request-timeout. Reading a body that takes longer raises BodyTimedOut.
     """
 
     def __init__(self, app: ASGIApp, seconds: float) -> None:
@@ -34,11 +34,11 @@ class PacedBody:
         self._timeout = timeout
         self._start = asyncio.get_running_loop().time()
         self._size = 0
-        self._is_whole = False
+        self._is_complete = False
 
     async def receive(self) -> Message:
-        """After the body, waits for the client to disconnect, without a limit."""
-        if self._is_whole:
+        """Once the body is complete, waits without a limit, as the next message is the disconnect."""
+        if self._is_complete:
             return await self._receive()
         allowed = min(self._timeout, self._seconds + self._size / SLOWEST_BYTES_PER_SECOND)
         limit = asyncio.timeout_at(self._start + allowed)
@@ -49,15 +49,15 @@ class PacedBody:
             if not limit.expired():
                 raise
             raise BodyTimedOut(
-                f"The body was not complete within {allowed:.3g} seconds; {self._size} bytes came. Send it faster."
+                f"The body was not complete within {allowed:.3g} seconds; {self._size} bytes arrived. Send it faster."
             ) from None
         self._size += len(message.get("body", b""))
-        self._is_whole = not message.get("more_body", False)
+        self._is_complete = not message.get("more_body", False)
         return message
 
 
 def timeout_in(scope: Scope) -> float:
-    """Infinite for an invalid header, which the endpoint refuses by name."""
+    """In seconds. Infinite if the header is invalid; the endpoint refuses it later, with a message of its own."""
     try:
         return requested_timeout(Headers(scope=scope))
     except InvalidParameter:

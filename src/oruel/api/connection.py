@@ -1,4 +1,4 @@
-"""Runs work that ends when the client disconnects."""
+"""Runs work that is cancelled when the client disconnects."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -11,8 +11,8 @@ Result = TypeVar("Result")
 
 
 async def while_connected(receive: Receive, work: Coroutine[Any, Any, Result]) -> Result:
-    """The result of `work`. A disconnect, or cancellation, cancels the work and waits for its end. The body must have
-    been read completely. Raises ClientDisconnect, and what `work` raises.
+    """Returns the result of `work`. If the client disconnects or the caller is cancelled, cancels `work` and waits for
+    it to end. The body must have been read completely. Raises ClientDisconnect, and what `work` raises.
     """
     limit = asyncio.timeout(None)
     watching = asyncio.create_task(end_when_left(receive, limit))

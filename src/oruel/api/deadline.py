@@ -1,9 +1,8 @@
-"""Deadlines of a request: for the queue, the first token, and the whole answer."""
+"""Deadlines of a request: for waiting in the queue, for the first token, and for the whole answer."""
 
 import asyncio
 import math
 import time
-from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -11,7 +10,7 @@ from starlette.datastructures import Headers
 
 from oruel.contract.kinds import abbreviate
 from oruel.errors import DeadlineExceeded, InvalidParameter
-from oruel.types import Delta
+from oruel.types import Accepted, Answer, Delta
 
 HEADER = "x-request-timeout"
 MAX_SECONDS = 86400
@@ -19,7 +18,7 @@ MAX_SECONDS = 86400
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """`due` is a time of the event loop. `missed` is the message for a request that misses it."""
+    """`due` is a time of the event loop. `missed` is the error message for a request that misses the deadline."""
 
     due: float
     missed: str
@@ -27,7 +26,7 @@ class Deadline:
 
 @dataclass(frozen=True, slots=True)
 class Deadlines:
-    """In seconds, infinite for no deadline: the server's limits, and `timeout`, the caller's limit for the whole."""
+    """The server's limits, and `timeout`, the caller's limit for the whole answer; in seconds, infinite for none."""
 
     queue: float = math.inf
     first_token: float = math.inf
@@ -35,11 +34,13 @@ class Deadlines:
     timeout: float = math.inf
 
     def of_queue(self, start: float) -> Deadline:
-        missed = f"No place came free within {self.queue:g} seconds, the queue_seconds of this server. Try again later."
+        missed = (
+            f"The request waited longer than {self.queue:g} seconds, the queue_seconds of this server. Try again later."
+        )
         return Deadline(start + self.queue, missed)
 
     def of_first_token(self, start: float) -> Deadline:
-        missed = f"No token came within {self.first_token:g} seconds, the first_token_seconds of this server. "
+        missed = f"No token was generated within {self.first_token:g} seconds, the first_token_seconds of this server. "
         return Deadline(start + self.first_token, missed + "Shorten the messages, or try again later.")
 
     def of_whole(self, start: float) -> Deadline:
@@ -53,7 +54,7 @@ class Deadlines:
 
 
 def requested_timeout(headers: Headers) -> float:
-    """In seconds, infinite if the caller sets none. Raises InvalidParameter."""
+    """The value of the x-request-timeout header in seconds, infinite if absent. Raises InvalidParameter."""
     sent = headers.get(HEADER)
     if sent is None:
         return math.inf
@@ -63,25 +64,23 @@ def requested_timeout(headers: Headers) -> float:
         seconds = math.nan
     if not 0 < seconds <= MAX_SECONDS:
         raise InvalidParameter(
-            f'{HEADER} must be a number of seconds above 0, at most {MAX_SECONDS}, but is "{abbreviate(sent)}".',
+            f'{HEADER} must be a number of seconds above 0 and at most {MAX_SECONDS}, but is "{abbreviate(sent)}".',
             param=HEADER,
         )
     return seconds
 
 
-async def enforce_deadlines(
-    deltas: AsyncGenerator[Delta, None], deadlines: Deadlines, arrival: float
-) -> AsyncGenerator[Delta, None]:
-    """The same deltas, as long as they arrive in time. The queue's time starts now, the others at the request's
+async def enforce_deadlines(answer: Answer, deadlines: Deadlines, arrival: float) -> Answer:
+    """The same items, as long as they arrive in time. The queue's time starts now, the others at the request's
     `arrival`, a time of time.perf_counter. Raises DeadlineExceeded.
     """
     now, arrived = asyncio.get_running_loop().time(), on_loop(arrival)
     whole, first_token = deadlines.of_whole(arrived), deadlines.of_first_token(arrived)
     ahead = [whole, first_token, deadlines.of_queue(now)]
-    async with aclosing(deltas):
-        while (delta := await next_before(deltas, min(ahead, key=lambda deadline: deadline.due))) is not None:
-            ahead = [whole] if delta.queued is None else [whole, first_token]
-            yield delta
+    async with aclosing(answer):
+        while (item := await next_before(answer, min(ahead, key=lambda deadline: deadline.due))) is not None:
+            ahead = [whole, first_token] if isinstance(item, Accepted) else [whole]
+            yield item
 
 
 def on_loop(moment: float) -> float:
@@ -89,13 +88,13 @@ def on_loop(moment: float) -> float:
     return asyncio.get_running_loop().time() - (time.perf_counter() - moment)
 
 
-async def next_before(deltas: AsyncGenerator[Delta, None], deadline: Deadline) -> Delta | None:
-    """The next delta, None after the last. Raises DeadlineExceeded."""
+async def next_before(answer: Answer, deadline: Deadline) -> Accepted | Delta | None:
+    """The next item, None after the last. Raises DeadlineExceeded."""
     # Only around the wait: a timeout that spans a yield would cancel the caller.
     limit = asyncio.timeout_at(deadline.due if math.isfinite(deadline.due) else None)
     try:
         async with limit:
-            return await anext(deltas, None)
+            return await anext(answer, None)
     except TimeoutError:
         if not limit.expired():
             raise

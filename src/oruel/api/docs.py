@@ -1,4 +1,4 @@
-"""GET /docs: the parameter page, generated from the declarations. One file, which loads nothing from other hosts."""
+"""GET /docs: the parameter page, generated from the declarations. A single file that loads nothing from other hosts."""
 
 import base64
 import hashlib
@@ -22,12 +22,12 @@ STYLE_HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
 POLICY = f"default-src 'none'; style-src 'sha256-{STYLE_HASH}'; base-uri 'none'; frame-ancestors 'none'"
 
 ENDPOINTS = (
-    ("POST /v1/chat/completions", "an answer, whole or streamed"),
-    ("GET /v1/models", "the models and their other names"),
+    ("POST /v1/chat/completions", "a chat completion, whole or streamed"),
+    ("GET /v1/models", "the models and their aliases"),
     ("GET /v1/parameters", "this page as JSON"),
-    ("POST /tokenize", "a text or messages as token ids"),
-    ("GET /health", "whether requests can be answered"),
-    ("GET /metrics", "counts and times, for Prometheus"),
+    ("POST /tokenize", "the token ids of a text or of messages"),
+    ("GET /health", "the health of the server"),
+    ("GET /metrics", "metrics in Prometheus' text format"),
 )
 
 
@@ -44,10 +44,10 @@ def page() -> str:
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Oru'el: inference parameters</title><style>{STYLE}</style></head>
 <body><h1>Inference parameters</h1>
-<p>Each is honoured exactly, or the request is refused with an error that names it.
+<p>Each parameter is honoured exactly, or the request is refused with an error that names it.
 The schema of every endpoint is in <a href="/openapi.json">/openapi.json</a>.
-/v1 and /v1/inference are the same endpoints.</p>
-{table(("Endpoint", "Gives"), [(f"<code>{escape(name)}</code>", escape(gives)) for name, gives in ENDPOINTS])}
+The paths under /v1 are also available under /v1/inference.</p>
+{table(("Endpoint", "Returns"), [(f"<code>{escape(name)}</code>", escape(returned)) for name, returned in ENDPOINTS])}
 <h2>Parameters</h2>
 {table(("Name", "Allowed", "Default", "What it does"), [parameter_row(parameter) for parameter in PARAMETERS])}
 <h2>Settings by use case</h2>

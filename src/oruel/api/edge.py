@@ -1,5 +1,5 @@
-"""Limits of one connection, enforced before a request reaches a route: the size and pace of its head, idle time, unread
-answers, and the number of connections.
+"""Limits on connections, enforced before a request reaches a route: the size and pace of a request's head, idle time,
+unread answers, and the number of connections.
 """
 
 import asyncio
@@ -16,23 +16,23 @@ from oruel.api.failures import error_headers, error_json
 from oruel.errors import AnswerUnread, HeadTimedOut, HeadTooLarge, InvalidRequestHead, OruelError, TooManyConnections
 
 MAX_HEAD_BYTES = 2**16
-# The overhead that chunk sizes, extensions and trailers may add to a body: single bytes come in chunks of six.
+# How many bytes of chunk sizes, extensions and trailers a body may have per byte: a chunk of one byte takes six.
 FRAMING_RATIO = 8
-# How long, and how much of, the rest of a refused request is read, so that the client can read the answer: a client
-# that still sends when its connection is closed may lose what it hasn't read.
+# The rest of a refused request is read for this long, up to these sizes. A client that still sends when its connection
+# is closed may lose the response before it reads it.
 DRAIN_SECONDS = 2.0
 DRAINED_HEAD_BYTES, DRAINED_BODY_BYTES = 2**18, 2**24
 SWEEP_SECONDS = 0.25
 # A client that reads more slowly than this for longer than write_seconds is disconnected.
 SLOWEST_READ_BYTES_PER_SECOND = 2**11
-# Connections over the limit that get a 503; further ones are closed at once.
+# This many connections over the limit get a 503; further ones are closed at once.
 MAX_REFUSED = 64
 
 
 @dataclass
 class EdgeLimits:
-    """`connections` in all, and `per_address`. Seconds: for the head of a request, between two requests, and for which
-    sent data may stay unread.
+    """The number of connections, in total and per address, and limits in seconds: to receive the head of a request,
+    between two requests, and for the client to read what was sent.
     """
 
     connections: int = 1024
@@ -44,7 +44,7 @@ class EdgeLimits:
 
 
 class EdgeConfig(uvicorn.Config):
-    """uvicorn's own, with limits that each connection can read. WebSockets are not supported."""
+    """uvicorn's configuration, with the limits that each connection reads. WebSockets are not supported."""
 
     def __init__(self, app: object, limits: EdgeLimits) -> None:
         super().__init__(
@@ -62,14 +62,14 @@ class EdgeConfig(uvicorn.Config):
 
 
 ABORT = "oruel.abort"
-"""Where a request's ASGI state has the function that ends its connection without another byte."""
+"""The key, in a request's ASGI state, of the function that aborts its connection."""
 ABORTED_FOR = "oruel.aborted_for"
-"""Where it has the error code for which the server, and not the client, ended the connection."""
+"""The key, in a request's ASGI state, of the error code if the server aborted the connection."""
 
 
 class Phase(enum.Enum):
-    """REST: the response is complete, while the rest of the body, which nothing needs, still arrives. DRAIN: the
-    connection was refused, and further data is discarded.
+    """REST: the response is complete, and the rest of the request's body is discarded. DRAIN: the connection was
+    refused, and further data is discarded.
     """
 
     IDLE = enum.auto()
@@ -88,13 +88,13 @@ class Unread:
     size: int
 
     def is_read_too_slowly(self, now: float, size: int, seconds: float) -> bool:
-        """`size`: the bytes that are still unread. The client gets `seconds`, and more for what it has read."""
+        """`size`: the bytes that are still unread. The time allowed is `seconds`, and more for each byte read since."""
         return now - self.since > seconds + (self.size - size) / SLOWEST_READ_BYTES_PER_SECOND
 
 
 class EdgeProtocol(HttpToolsProtocol):
-    """One connection. Refuses requests here, in OpenAI's shape, before anything else is spent on them. Ignores Upgrade
-    headers, as RFC 9110 allows.
+    """One connection. Refuses requests beyond the limits with an error in OpenAI's shape, before they cost anything
+    else. Ignores Upgrade headers, as RFC 9110 allows.
     """
 
     config: EdgeConfig
@@ -139,13 +139,13 @@ class EdgeProtocol(HttpToolsProtocol):
             self._enter(Phase.HEAD)
         self._unset_keepalive_if_required()
         self._feed(data)
-        self._bound(len(data))
+        self._enforce_sizes(len(data))
 
     def _feed(self, data: bytes) -> None:
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            self._go_on_without_upgrade(data[upgrade.args[0] :])
+            self._ignore_upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserError:
             self._refuse(InvalidRequestHead("The request is not valid HTTP/1.1."))
 
@@ -154,7 +154,7 @@ class EdgeProtocol(HttpToolsProtocol):
         if self._drained_bytes > (DRAINED_BODY_BYTES if self._body_bytes else DRAINED_HEAD_BYTES):
             self.transport.abort()
 
-    def _bound(self, size: int) -> None:
+    def _enforce_sizes(self, size: int) -> None:
         if self._phase is Phase.HEAD:
             self._head_bytes += size
             if self._head_bytes > MAX_HEAD_BYTES:
@@ -164,10 +164,12 @@ class EdgeProtocol(HttpToolsProtocol):
         elif self._phase is Phase.BODY:
             self._framing_bytes += size
             if self._framing_bytes > MAX_HEAD_BYTES + FRAMING_RATIO * self._body_bytes:
-                self._refuse(InvalidRequestHead("The body's chunks are mostly sizes, extensions or trailers."))
+                self._refuse(
+                    InvalidRequestHead("The body's chunks are too small, or their extensions and trailers too long.")
+                )
 
-    def _go_on_without_upgrade(self, rest: bytes) -> None:
-        """The parser stops at the head of a request that asks for another protocol. A new parser reads its body."""
+    def _ignore_upgrade(self, rest: bytes) -> None:
+        """The parser stops after the head of a request with an Upgrade header. A new parser reads the body."""
         framing = [
             name + b": " + value for name, value in self.headers if name in (b"content-length", b"transfer-encoding")
         ]
@@ -188,7 +190,7 @@ class EdgeProtocol(HttpToolsProtocol):
             super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        # Headers in a body are trailers, which nothing here reads.
+        # Headers after the body are trailers, which are ignored.
         if self._phase is Phase.HEAD and not self._is_replay:
             super().on_header(name, value)
 
@@ -226,7 +228,7 @@ class EdgeProtocol(HttpToolsProtocol):
         return any(name in (b"content-length", b"transfer-encoding") for name, _ in self.headers)
 
     def on_response_complete(self) -> None:
-        # With pipelined requests, the response belongs to an earlier one.
+        # If requests are pipelined, the response belongs to an earlier one.
         if self._phase is Phase.BODY and not self.pipeline:
             self._enter(Phase.REST)
         elif self._phase is Phase.RESPONSE and not self.pipeline:
@@ -234,7 +236,7 @@ class EdgeProtocol(HttpToolsProtocol):
         super().on_response_complete()
 
     def sweep(self, now: float) -> None:
-        """Called every SWEEP_SECONDS: ends what takes too long. `now` is a time of time.monotonic."""
+        """Ends what takes too long. Called every SWEEP_SECONDS; `now` is a time of time.monotonic."""
         waited = now - self._since
         if self.transport.is_closing() and self._unread is None:
             self._unread = Unread(now, self._unread_bytes())
@@ -244,8 +246,8 @@ class EdgeProtocol(HttpToolsProtocol):
             self.transport.abort()
         elif self._phase is Phase.HEAD and waited > self.config.limits.head_seconds:
             if self._head_bytes:
-                seconds = f"{self.config.limits.head_seconds:g}"
-                self._refuse(HeadTimedOut(f"The request's head took longer than {seconds} seconds, head_seconds."))
+                limit = f"{self.config.limits.head_seconds:g} seconds, the head_seconds of this server"
+                self._refuse(HeadTimedOut(f"The request's head took longer than {limit}. Send it faster."))
             else:
                 self.transport.close()
 
@@ -295,7 +297,7 @@ class EdgeProtocol(HttpToolsProtocol):
 
 
 async def sweep_connections(state: "uvicorn.server.ServerState") -> None:
-    """Runs as long as the server."""
+    """Calls `sweep` of every connection at intervals, until it is cancelled."""
     while True:
         await asyncio.sleep(SWEEP_SECONDS)
         now = time.monotonic()

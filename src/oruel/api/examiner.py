@@ -1,4 +1,4 @@
-"""Finds the keywords of a request's schemas that can't be enforced. Caches its findings; costly schemas go to a job."""
+"""Finds the keywords in a request's schemas that can't be enforced. Caches results; costly schemas run in a job."""
 
 import json
 import re
@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from oruel.constraints.grammar import unclosable
+from oruel.constraints.grammar import unclosable_keywords
 from oruel.constraints.schema import unenforceable_keywords
 from oruel.constraints.weight import weights_of
 from oruel.contract.kinds import abbreviate
@@ -23,7 +23,7 @@ LARGE_NUMBER = re.compile("[0-9]{3}")
 
 
 class Written(msgspec.Struct, frozen=True):
-    """A schema as JSON. If it `closes`, it is that of a document, which is completed before the budget ends."""
+    """A schema as JSON text. `closes`: its document has to be completed within max_tokens, unlike a tool call."""
 
     schema: str
     closes: bool
@@ -33,14 +33,14 @@ EXAMPLE = Written('{"type": "object", "properties": {"a": {"type": "string"}, "b
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """The keywords that can't be enforced. `fault`: why the schema can't be enforced at all."""
+    """The keywords that can't be enforced. `fault`: why the schema as a whole can't be enforced, if so."""
 
     keywords: tuple[str, ...] = ()
     fault: str = ""
 
 
 class Place(msgspec.Struct, frozen=True):
-    """A schema's place in the request. `strict`: every keyword must be enforced."""
+    """A schema and the parameter that contains it. `strict`: every keyword must be enforced."""
 
     param: str
     strict: bool
@@ -53,7 +53,7 @@ class Examiner:
         self._found: AnswerCache[Finding] = AnswerCache()
 
     async def examine(self, request: ChatRequest) -> tuple[str, ...]:
-        """The keywords that are not enforced, each as "parameter: keywords".
+        """Returns the keywords that are not enforced, each as "parameter: keywords".
 
         Raises InvalidParameter for an invalid schema, UnsupportedParameter for a strict schema that can't be enforced,
         and what Jobs.run raises.
@@ -63,17 +63,17 @@ class Examiner:
         return tuple(note for place in places if (note := note_on(place, findings[place.written])))
 
     async def _findings(self, places: Sequence[Place], account: str) -> Mapping[Written, Finding]:
-        found = {place.written: self._found.get(memory_key(place.written)) for place in places}
-        asked = [written for written, finding in found.items() if finding is None]
-        if asked:
-            param = next(place.param for place in places if place.written in asked)
+        found = {place.written: self._found.get(cache_key(place.written)) for place in places}
+        unknown = [written for written, finding in found.items() if finding is None]
+        if unknown:
+            param = next(place.param for place in places if place.written in unknown)
             answers = (
-                list(map(examine_schema, asked))
-                if are_light(asked)
-                else await self._jobs.run(examine_schemas, asked, kind="schema", account=account, param=root(param))
+                list(map(examine_schema, unknown))
+                if are_light(unknown)
+                else await self._jobs.run(examine_schemas, unknown, kind="schema", account=account, param=root(param))
             )
-            for written, finding in zip(asked, answers, strict=True):
-                self._found.keep(memory_key(written), finding)
+            for written, finding in zip(unknown, answers, strict=True):
+                self._found.keep(cache_key(written), finding)
                 found[written] = finding
         return {written: finding for written, finding in found.items() if finding is not None}
 
@@ -89,7 +89,7 @@ def places_in(request: ChatRequest) -> Iterator[Place]:
         yield Place("response_format.json_schema.schema", wanted.strict, Written(json.dumps(wanted.schema), True))
     for index, tool in enumerate(request.tools):
         if tool.parameters:
-            # Calls are never completed when their budget ends.
+            # A call that max_tokens cuts off is not completed.
             written = Written(json.dumps(tool.parameters), False)
             yield Place(f"tools[{index}].function.parameters", tool.strict, written)
 
@@ -99,21 +99,22 @@ def check_size(places: Sequence[Place]) -> None:
     if size > MAX_SCHEMA_CHARACTERS:
         param = root(places[0].param)
         raise InvalidParameter(
-            f"The JSON Schemas in {param} come to {size} characters; at most {MAX_SCHEMA_CHARACTERS} are taken.",
+            f"The JSON Schemas in {param} have {size} characters, but at most {MAX_SCHEMA_CHARACTERS} are allowed. "
+            "Send smaller schemas.",
             param=param,
         )
 
 
 def root(param: str) -> str:
-    """The field of the body that contains the parameter."""
+    """The top-level field that contains the parameter: tools for tools[0].function."""
     return param.partition("[")[0].partition(".")[0]
 
 
 def are_light(schemas: Sequence[Written]) -> bool:
-    """Whether the schemas take a millisecond or two together, less than a job would cost."""
+    """Whether examining all the schemas takes a millisecond or two, less than a job costs."""
     if sum(len(written.schema) for written in schemas) > LIGHT_CHARACTERS:
         return False
-    # Long strings and arrays compile quickly, but finding their end takes long.
+    # Long strings and arrays compile quickly, but checking whether they can be completed is slow.
     if any(LARGE_NUMBER.search(written.schema) for written in schemas):
         return False
     try:
@@ -125,7 +126,7 @@ def are_light(schemas: Sequence[Written]) -> bool:
         return False
 
 
-def memory_key(written: Written) -> str:
+def cache_key(written: Written) -> str:
     return f"{written.closes:d}{written.schema}"
 
 
@@ -135,9 +136,9 @@ def note_on(place: Place, finding: Finding) -> str:
         raise InvalidParameter(f"{place.param} can't be enforced: {finding.fault}.", param=place.param)
     if finding.keywords and place.strict:
         raise UnsupportedParameter(
-            f"{place.param} is strict, but of its keywords these can't be enforced, or not within max_tokens: "
-            f"{', '.join(finding.keywords)}. Leave them out, "
-            "or say strict: false: then all the others are.",
+            f"{place.param} is strict, but these keywords can't be enforced, or may keep the answer from being "
+            f"completed within max_tokens: {', '.join(finding.keywords)}. Leave them out, or send strict: false to "
+            "enforce only the others.",
             param=place.param,
         )
     return f"{place.param}: {' '.join(finding.keywords)}" if finding.keywords else ""
@@ -152,7 +153,7 @@ def examine_schema(written: Written) -> Finding:
     try:
         keywords = unenforceable_keywords(schema)
         if written.closes:
-            keywords = tuple(sorted({*keywords, *unclosable(schema)}))
+            keywords = tuple(sorted({*keywords, *unclosable_keywords(schema)}))
     except SchemaRefused as error:
         return Finding(fault=abbreviate(error.message, 400))
     return Finding(keywords)

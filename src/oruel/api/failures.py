@@ -1,4 +1,4 @@
-"""Translates exceptions into responses in OpenAI's shape. The only place that does."""
+"""Translates exceptions into error responses in OpenAI's shape."""
 
 from traceback import format_exception
 from typing import Any
@@ -17,7 +17,7 @@ log = structlog.get_logger("oruel.api")
 
 
 class ErrorBody(msgspec.Struct):
-    """`param` is the path of the field at fault, such as messages[2].content."""
+    """`param` is the path of the invalid field, such as messages[2].content."""
 
     message: str
     type: str
@@ -30,11 +30,11 @@ class ErrorResponse(msgspec.Struct):
 
 
 def translate(error: Exception, record: RequestRecord) -> OruelError:
-    """The error as the caller may see it. Internal errors are logged with their traceback, and shown without it."""
+    """Returns the error to send. Unexpected exceptions are logged with their traceback and become a ServerError."""
     if not isinstance(error, OruelError):
-        # As text, because a renderer of exc_info may show local variables, and thereby the prompt.
+        # As text: a renderer of exc_info may show local variables, which contain the prompt.
         log.error("unexpected exception", request_id=record.id, traceback="".join(format_exception(error)))
-        error = ServerError(f"Something failed inside the server. It is logged under request id {record.id}.")
+        error = ServerError(f"The server failed unexpectedly. It logged the error under request id {record.id}.")
     record.error = error.code or error.type
     return error
 
@@ -46,7 +46,7 @@ def error_json(error: OruelError) -> bytes:
 
 
 def encodable(text: str) -> str:
-    """With a question mark for each lone surrogate, which can't be encoded."""
+    """Replaces lone surrogates, which can't be encoded, by question marks."""
     return text.encode(errors="replace").decode()
 
 
@@ -65,35 +65,35 @@ def error_headers(error: OruelError) -> dict[str, str]:
 
 
 async def routing_failure(request: Request, error: Exception) -> Response:
-    """Starlette's own exceptions: an unknown endpoint, or a method that the endpoint doesn't support."""
+    """The response to Starlette's own exceptions: an unknown path, or a method that the path doesn't support."""
     assert isinstance(error, HTTPException)
     endpoint = f"{abbreviate(request.method)} {abbreviate(request.url.path, 80)}"
     if error.status_code == 405:
         allowed = (error.headers or {}).get("Allow", "").replace("GET", "GET, HEAD")
-        response = error_response(MethodNotAllowed(f"There is no {endpoint} here; this path takes {allowed}."))
+        response = error_response(MethodNotAllowed(f"There is no endpoint {endpoint}. This path supports {allowed}."))
         response.headers["allow"] = allowed
         return response
-    return error_response(NotFound(f"There is no endpoint {endpoint} here. GET /docs lists the endpoints."))
+    return error_response(NotFound(f"There is no endpoint {endpoint}. GET /docs lists the endpoints."))
 
 
 def responses_schema(*statuses: int) -> dict[str, Any]:
-    """The error responses of an operation, for the OpenAPI document."""
+    """The error responses of an operation in the OpenAPI document."""
     content = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorResponse"}}}
     return {str(status): {"description": DESCRIPTIONS[status], "content": content} for status in statuses}
 
 
 DESCRIPTIONS = {
-    400: "A field is unknown, out of range or can't be honoured; param names it",
+    400: "A field is unknown, invalid or not supported; param names it",
     401: "The API key is missing or unknown",
-    403: "The Host header names another machine",
-    404: "There is no such model",
-    408: "The request came too slowly",
+    403: "The Host header names another host",
+    404: "The model does not exist",
+    408: "The request arrived too slowly",
     413: "The body is too large",
     415: "The body is not JSON",
     431: "The request line and headers are too long",
-    500: "A failure of the server, logged under the request id",
-    502: "Another server, to which this one passed the request, failed it",
-    503: "Overloaded, or the engine failed; Retry-After says when to try again",
-    504: "A deadline passed",
-    508: "The request went through too many Oru'el servers",
+    500: "An unexpected error, logged under the request id",
+    502: "The upstream server failed",
+    503: "The server is overloaded, or its engine failed; Retry-After says when to retry",
+    504: "A deadline expired",
+    508: "The request passed through too many Oru'el servers",
 }

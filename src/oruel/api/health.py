@@ -1,4 +1,4 @@
-"""GET /health: 200 while requests can be answered, 503 otherwise."""
+"""GET /health: 200 while the server can answer requests, 503 otherwise."""
 
 from collections.abc import Callable
 from dataclasses import asdict

@@ -1,17 +1,17 @@
-"""Bounds the bytes of request bodies held in memory, over all connections."""
+"""ASGI middleware that limits the memory of all request bodies together."""
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from oruel.errors import Overloaded
 
 MOST_BYTES = 256 * 2**20
-# Of each body, so that large bodies never block small ones.
+# The first bytes of each body don't count, so that large bodies never block small ones.
 FREE_BYTES = 2**16
 
 
 class BoundHeldBodies:
-    """Refuses bodies that would bring the total above `most` bytes. A body counts until its request ends, since its
-    messages stay in memory; its first `free` bytes don't count.
+    """Refuses bodies that would raise the total above `most` bytes. A body counts until its request ends, since its
+    messages stay in memory. Its first `free` bytes don't count.
     """
 
     def __init__(self, app: ASGIApp, most: int = MOST_BYTES, free: int = FREE_BYTES) -> None:
@@ -41,5 +41,6 @@ class BoundHeldBodies:
     def _require_room(self, size: int) -> None:
         if size and self.held + size > self._most:
             raise Overloaded(
-                f"All requests together may send {self._most} bytes at once, and this one doesn't fit. Try again later."
+                f"The bodies of all current requests together may have {self._most} bytes, and this one exceeds that. "
+                "Try again later."
             )

@@ -1,4 +1,4 @@
-"""GET /metrics: requests and answers, in Prometheus' text format."""
+"""The metrics of requests and answers, and GET /metrics, which returns them in Prometheus' text format."""
 
 import time
 
@@ -14,24 +14,22 @@ TOKEN_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.04, 0.05, 0.075, 0.1,
 
 
 class Metrics:
-    """Labels come from the catalog and from our own statuses, never from a caller."""
+    """Label values come from the catalog and from status codes, never from a caller, so their number is bounded."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         by_model = ["model", "tier"]
-        self._requests = Counter(
-            "oruel_requests", "HTTP requests by how they ended", ["status", *by_model], registry=registry
-        )
+        self._requests = Counter("oruel_requests", "HTTP requests by status", ["status", *by_model], registry=registry)
 
         def histogram(name: str, summary: str, buckets: tuple[float, ...] = SECONDS) -> Histogram:
             return Histogram(f"oruel_{name}_seconds", summary, by_model, buckets=buckets, registry=registry)
 
-        self._seconds = histogram("request", "From the request to the end of its answer")
-        self._queue = histogram("queue", "From the request's submission to the engine until it has a place there")
-        self._first = histogram("first_token", "From the request to its first token")
-        self._per_token = histogram("output_token", "Between two tokens of a finished choice, mean", TOKEN_SECONDS)
+        self._seconds = histogram("request", "From the arrival of the request to the end of its answer")
+        self._queue = histogram("queue", "From submission to the engine until the engine starts the request")
+        self._first = histogram("first_token", "From the arrival of the request to its first token")
+        self._per_token = histogram("output_token", "Mean time between two tokens of a finished choice", TOKEN_SECONDS)
         self._prompt = Counter("oruel_prompt_tokens", "Prompt tokens of finished requests", by_model, registry=registry)
         self._cached = Counter(
-            "oruel_cached_prompt_tokens", "Those that were already computed", by_model, registry=registry
+            "oruel_cached_prompt_tokens", "Prompt tokens found in the prefix cache", by_model, registry=registry
         )
         self._completion = Counter(
             "oruel_completion_tokens", "Generated tokens of finished requests", by_model, registry=registry

@@ -1,8 +1,7 @@
-"""The middleware around every endpoint, outermost first: request record, errors, host check, key check."""
+"""The middleware around every endpoint: request records, errors, HEAD, and checks of host and key."""
 
 import hashlib
 import hmac
-import ipaddress
 import re
 import secrets
 import time
@@ -12,6 +11,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from oruel.addresses import is_loopback
 from oruel.api.edge import ABORTED_FOR
 from oruel.api.failures import error_response, translate
 from oruel.api.metrics import Metrics
@@ -21,12 +21,12 @@ from oruel.errors import AuthenticationError, HostRefused
 
 log = structlog.get_logger("oruel.access")
 
-SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+VALID_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 OPEN_PATHS = ("/health", "/docs", "/openapi.json")
 
 
 class RecordRequests:
-    """Gives each request an id, the caller's own if it is valid, and ends it with one log line and its metrics."""
+    """Gives each request an id, the caller's if it is valid. Writes one log line and the metrics at its end."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self.app = app
@@ -51,15 +51,15 @@ class RecordRequests:
             await self.app(scope, receive, send_with_id)
         finally:
             self.metrics.observe(record)
-            write_line(scope, record)
+            log_request(scope, record)
 
 
 def request_id(sent: str) -> str:
-    return sent if SANE_ID.fullmatch(sent) else f"req-{secrets.token_hex(12)}"
+    return sent if VALID_ID.fullmatch(sent) else f"req-{secrets.token_hex(12)}"
 
 
-def write_line(scope: Scope, record: RequestRecord) -> None:
-    told = {
+def log_request(scope: Scope, record: RequestRecord) -> None:
+    optional = {
         "model": record.model,
         "tier": record.tier,
         "deployment": record.deployment or None,
@@ -76,12 +76,12 @@ def write_line(scope: Scope, record: RequestRecord) -> None:
         path=abbreviate(scope["path"], 120),
         status=record.status,
         seconds=round(time.perf_counter() - record.started, 4),
-        **{name: value for name, value in told.items() if value is not None},
+        **{name: value for name, value in optional.items() if value is not None},
     )
 
 
 class AnswerErrors:
-    """Turns any exception before the headers were sent into a response. A client that disconnected needs none."""
+    """Answers exceptions with an error response, unless the headers were sent already or the client disconnected."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -108,7 +108,7 @@ class AnswerErrors:
 
 
 class HeadAsGet:
-    """Answers HEAD like GET. The HTTP server leaves the body out."""
+    """Handles HEAD as GET. The HTTP server omits the body."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -119,8 +119,8 @@ class HeadAsGet:
 
 
 class CheckHost:
-    """Refuses requests whose Host header names another machine, since a web page could have rebound its own name to
-    this one.
+    """Refuses requests whose Host header names another host. This prevents DNS rebinding, by which a web page
+    reaches this server under its own name.
     """
 
     def __init__(self, app: ASGIApp, allowed: tuple[str, ...]) -> None:
@@ -133,23 +133,16 @@ class CheckHost:
             host = host_name(sent)
             if host not in self.allowed and not is_loopback(host):
                 raise HostRefused(
-                    f'The Host header is "{abbreviate(sent)}", a name this server doesn\'t answer to. '
-                    "Use localhost, or let the operator add the name to allowed_hosts."
+                    f'The Host header is "{abbreviate(sent)}", which is not allowed. Use localhost, or ask the '
+                    "operator to add the name to allowed_hosts."
                 )
         await self.app(scope, receive, send)
 
 
 def host_name(header: str) -> str:
-    """The Host header without its port, in lower case; IPv6 without its brackets."""
+    """The host in lower case, without the port and without the brackets of IPv6."""
     name = header.partition("]")[0][1:] if header.startswith("[") else header.rpartition(":")[0] or header
     return name.lower().removesuffix(".")
-
-
-def is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class CheckKey:
@@ -163,14 +156,14 @@ class CheckKey:
         if scope["type"] == "http" and self.hashes and scope["path"] not in OPEN_PATHS:
             scheme, _, key = Headers(scope=scope).get("authorization", "").partition(" ")
             if scheme.lower() != "bearer" or not key.strip():
-                raise AuthenticationError("There is no API key. Send the header Authorization: Bearer KEY.")
+                raise AuthenticationError("The API key is missing. Send the header Authorization: Bearer KEY.")
             # Headers are decoded as Latin-1, so this restores the original bytes.
             sent = hashlib.sha256(key.strip().encode("latin-1")).digest()
-            if not self._knows(sent):
-                raise AuthenticationError("The API key is not known here. Ask the operator for one.")
+            if not self._is_valid(sent):
+                raise AuthenticationError("The API key is not valid. Ask the operator for a key.")
             record_in(scope).account = sent.hex()[:16]
         await self.app(scope, receive, send)
 
-    def _knows(self, sent: bytes) -> bool:
-        # All hashes are compared, so that the time doesn't reveal which one came close.
+    def _is_valid(self, sent: bytes) -> bool:
+        # Compares all hashes, so that the time doesn't reveal which one matched.
         return sum(hmac.compare_digest(sent, known) for known in self.hashes) > 0

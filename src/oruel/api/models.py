@@ -1,4 +1,4 @@
-"""GET /v1/models and /v1/models/{id}: the catalog, with every name of a model. GET /v1/parameters: the contract."""
+"""GET /v1/models and /v1/models/{id}: every model name and alias. GET /v1/parameters: the declared parameters."""
 
 from dataclasses import asdict
 
@@ -12,7 +12,9 @@ from oruel.router.catalog import Catalog, ModelCard
 
 def models_endpoint(catalog: Catalog) -> Endpoint:
     async def list_models(request: Request) -> Response:
-        return JSONResponse({"object": "list", "data": [model(name, catalog.resolve(name)) for name in catalog.names]})
+        return JSONResponse(
+            {"object": "list", "data": [model_object(name, catalog.resolve(name)) for name in catalog.names]}
+        )
 
     return list_models
 
@@ -20,13 +22,13 @@ def models_endpoint(catalog: Catalog) -> Endpoint:
 def model_endpoint(catalog: Catalog) -> Endpoint:
     async def read_model(request: Request) -> Response:
         name = request.path_params["model"]
-        return JSONResponse(model(name, catalog.resolve(name)))
+        return JSONResponse(model_object(name, catalog.resolve(name)))
 
     return read_model
 
 
-def model(name: str, card: ModelCard) -> dict[str, object]:
-    """OpenAI's model object. `root` is the model that answers; lengths are in tokens."""
+def model_object(name: str, card: ModelCard) -> dict[str, object]:
+    """OpenAI's model object. `root` is the model that answers; `context_length` is in tokens."""
     return {
         "id": name,
         "object": "model",

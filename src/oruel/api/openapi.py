@@ -1,5 +1,5 @@
-"""GET /openapi.json: what every endpoint accepts and returns, derived from the declarations that validate and
-answer.
+"""GET /openapi.json: what every endpoint accepts and returns, derived from the declarations that validate requests and
+encode answers.
 """
 
 from typing import Any
@@ -42,34 +42,34 @@ def openapi_document(api: FastAPI, *, needs_key: bool) -> dict[str, Any]:
 
 
 def chat_schema() -> JSONSchema:
-    """What JSON Schema can't express, such as that a named function has to be declared, is a 400 that names
-    the field.
+    """The schema of a chat body. It can't express every rule, such as that a named function has to be declared; those
+    are checked by the server only.
     """
     schema = CHAT_BODY.schema()
-    stated = {p.name: schema["properties"][p.name] | annotations(p) for p in PARAMETERS}
-    return schema | {"properties": schema["properties"] | stated, "allOf": BETWEEN_FIELDS}
+    annotated = {p.name: schema["properties"][p.name] | annotations(p) for p in PARAMETERS}
+    return schema | {"properties": schema["properties"] | annotated, "allOf": BETWEEN_FIELDS}
 
 
 def tokenize_schema() -> JSONSchema:
     return TOKENIZE_BODY.schema() | {
-        "oneOf": [holds("text", NOT_NULL), holds("messages", NOT_NULL)],
-        "if": holds("chat_template_kwargs", NOT_NULL),
-        "then": holds("messages", NOT_NULL),
+        "oneOf": [field_schema("text", NOT_NULL), field_schema("messages", NOT_NULL)],
+        "if": field_schema("chat_template_kwargs", NOT_NULL),
+        "then": field_schema("messages", NOT_NULL),
     }
 
 
-def holds(name: str, value: JSONSchema) -> JSONSchema:
+def field_schema(name: str, value: JSONSchema) -> JSONSchema:
     return {"required": [name], "properties": {name: value}}
 
 
 NOT_NULL: JSONSchema = {"not": {"type": "null"}}
 TRUE: JSONSchema = {"const": True}
 BETWEEN_FIELDS: list[JSONSchema] = [
-    {"if": holds("top_logprobs", {"type": "number", "minimum": 1}), "then": holds("logprobs", TRUE)},
-    {"if": holds("stream_options", {"type": "object"}), "then": holds("stream", TRUE)},
+    {"if": field_schema("top_logprobs", {"type": "number", "minimum": 1}), "then": field_schema("logprobs", TRUE)},
+    {"if": field_schema("stream_options", {"type": "object"}), "then": field_schema("stream", TRUE)},
     {
-        "if": holds("tool_choice", {"anyOf": [{"const": "required"}, {"type": "object"}]}),
-        "then": holds("tools", {"type": "array", "minItems": 1}),
+        "if": field_schema("tool_choice", {"anyOf": [{"const": "required"}, {"type": "object"}]}),
+        "then": field_schema("tools", {"type": "array", "minItems": 1}),
     },
 ]
 STRINGS = {"type": "array", "items": {"type": "string"}}
@@ -77,9 +77,9 @@ MODEL: JSONSchema = {
     "type": "object",
     "required": ["id", "object", "created", "owned_by", "root"],
     "properties": {
-        "id": {"type": "string", "description": "A name that requests may use"},
+        "id": {"type": "string", "description": "A name to send as model in requests"},
         "object": {"const": "model"},
-        "created": {"type": "integer", "description": "Seconds since 1970"},
+        "created": {"type": "integer", "description": "Unix time in seconds"},
         "owned_by": {"type": "string"},
         "root": {"type": "string", "description": "The model that answers"},
         "context_length": {"type": ["integer", "null"], "description": "In tokens; null if unknown"},
@@ -87,7 +87,7 @@ MODEL: JSONSchema = {
         "tiers": STRINGS,
         "chat_template": {
             "enum": ["model", "chatml", None],
-            "description": "The model's own; ChatML for a model without one; null if unknown",
+            "description": "model: the model's own; chatml: ChatML, since the model has none; null: unknown",
         },
         "chat_template_kwargs": STRINGS,
     },
@@ -97,8 +97,8 @@ HEALTH: JSONSchema = {
     "required": ["status", "restarts", "detail", "deployments"],
     "properties": {
         "status": {"enum": ["ok", "starting", "failed"]},
-        "restarts": {"type": "integer", "description": "How often engine processes were started again"},
-        "detail": {"type": "string", "description": "What is wrong"},
+        "restarts": {"type": "integer", "description": "How often engine processes were restarted"},
+        "detail": {"type": "string", "description": "What is wrong; empty if nothing is"},
         "deployments": {"type": "object", "additionalProperties": {"type": "boolean"}},
     },
 }
@@ -133,7 +133,7 @@ def chat_operation() -> dict[str, Any]:
         "requestBody": json_body("ChatRequest"),
         "responses": {
             "200": {
-                "description": "The answer, whole or as server-sent events",
+                "description": "The chat completion, whole or as server-sent events",
                 "content": json_content("ChatCompletion") | {"text/event-stream": {"schema": EVENTS}},
             }
         }
@@ -143,7 +143,7 @@ def chat_operation() -> dict[str, Any]:
 
 EVENTS: JSONSchema = {
     "type": "object",
-    "description": "An event; its data is a ChatCompletionChunk or an ErrorResponse as JSON, at last [DONE].",
+    "description": "An event. Its data is a ChatCompletionChunk or an ErrorResponse as JSON; the last is [DONE].",
     "required": ["data"],
     "properties": {"data": {"type": "string"}},
 }
@@ -165,7 +165,7 @@ def model_operation() -> dict[str, Any]:
 
 
 def without_key(operation: dict[str, Any]) -> dict[str, Any]:
-    """An operation that needs no key even if the others do."""
+    """Returns the operation without the API key requirement."""
     responses = {status: response for status, response in operation["responses"].items() if status != "401"}
     return operation | {"security": [], "responses": responses}
 
@@ -178,7 +178,12 @@ def health_operation() -> dict[str, Any]:
 
 def timeout_header() -> dict[str, Any]:
     schema = {"type": "number", "exclusiveMinimum": 0, "maximum": MAX_SECONDS}
-    return {"name": HEADER, "in": "header", "description": "Seconds for the whole answer; 504 after", "schema": schema}
+    return {
+        "name": HEADER,
+        "in": "header",
+        "description": "Time limit for the whole answer, in seconds. After it, the request fails with 504.",
+        "schema": schema,
+    }
 
 
 def tokenize_operation() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What is known of one HTTP request at its end. The log line and the metrics are made from it."""
+"""The record of one HTTP request, from which its log line and metrics are written."""
 
 import time
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.types import Scope
 
 from oruel.contract.kinds import abbreviate
-from oruel.types import ChatRequest, Delta, Usage
+from oruel.types import Accepted, ChatRequest, Delta, Usage
 
 SCOPE_KEY = "oruel.record"
 MAX_HEADER_CHARACTERS = 4096
@@ -17,9 +17,8 @@ MAX_HEADER_CHARACTERS = 4096
 
 @dataclass
 class RequestRecord:
-    """`unenforced`: the keywords of its schemas that are not enforced, each as "parameter: keywords". Times are in
-    seconds of time.perf_counter; `queued` is the seconds that the request waited in the queue. `status` stays 499 if
-    the client disconnected before it had one.
+    """Times are in seconds of time.perf_counter; `queued` is the seconds that the request waited in the queue. `status`
+    stays 499 if the client disconnected before it had one.
     """
 
     id: str
@@ -37,22 +36,20 @@ class RequestRecord:
     error: str | None = None
     recorded: Mapping[str, Any] = field(default_factory=dict)
     deployment: str = ""
-    differs: tuple[str, ...] = ()
-    unenforced: tuple[str, ...] = ()
 
     def asked(self, request: ChatRequest, recorded: Mapping[str, Any]) -> None:
         self.completion, self.model, self.tier, self.recorded = request.id, request.model, request.tier, recorded
         self.choices = request.n
 
-    def answered(self, delta: Delta) -> None:
-        self.model, self.tier = delta.model, delta.tier
-        if delta.queued is not None:
-            self.queued, self.deployment, self.differs = delta.queued, delta.deployment, delta.differs
+    def answered(self, item: Accepted | Delta) -> None:
+        if isinstance(item, Accepted):
+            self.queued, self.deployment = item.queued, item.deployment
             return
+        self.model, self.tier = item.model, item.tier
         self.last_token = time.perf_counter()
         if self.first_token is None:
             self.first_token = self.last_token
-        self.usage = delta.usage or self.usage
+        self.usage = item.usage or self.usage
 
     @property
     def to_first_token(self) -> float | None:
@@ -60,7 +57,7 @@ class RequestRecord:
 
     @property
     def per_token(self) -> float | None:
-        """Average seconds between two tokens of one choice; None unless each choice has at least two."""
+        """Mean seconds between two tokens of a choice. None if the answer is incomplete or a choice has one token."""
         if self.usage is None or self.first_token is None or self.last_token is None:
             return None
         gaps = self.usage.completion_tokens / self.choices - 1
@@ -78,5 +75,5 @@ def record_in(scope: Scope) -> RequestRecord:
 
 
 def header_text(text: str) -> str:
-    """Printable ASCII of bounded length for a header; other characters become question marks."""
+    """Makes text safe for a header: bounded in length, printable, with a question mark for each non-ASCII character."""
     return abbreviate(text, MAX_HEADER_CHARACTERS).encode("ascii", "replace").decode()

@@ -1,4 +1,4 @@
-"""Every endpoint and the middleware around it, on one screen."""
+"""All endpoints and the middleware around them."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -35,7 +35,7 @@ from oruel.api.tokenize import tokenize_endpoint
 
 
 class UnparsedRoute(APIRoute):
-    """An endpoint that reads its request itself, without FastAPI's dependency resolution."""
+    """A route whose endpoint takes the request itself, without FastAPI's dependency resolution."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         return self.endpoint
@@ -44,7 +44,7 @@ class UnparsedRoute(APIRoute):
 def create_api(services: Services) -> FastAPI:
     api = FastAPI(
         title="Oru'el",
-        summary="Chat completions with every inference parameter honoured exactly, or refused by name.",
+        summary="Chat completions with every inference parameter honoured exactly or refused by name.",
         version=__version__,
         openapi_url=None,
         redirect_slashes=False,
@@ -68,8 +68,14 @@ def create_api(services: Services) -> FastAPI:
         get(api, f"{prefix}/parameters", list_parameters, json_operation("ParameterList"))
     post(api, "/tokenize", tokenize_endpoint(services), tokenize_operation())
     get(api, "/health", health_endpoint(services.health), health_operation(), needs_key=False)
-    get(api, "/metrics", metrics_endpoint(services.registry), text_operation("Prometheus' text format"), "text/plain")
-    get(api, "/docs", docs_endpoint(), text_operation("A page"), "text/html", needs_key=False)
+    get(
+        api,
+        "/metrics",
+        metrics_endpoint(services.registry),
+        text_operation("Metrics in Prometheus' text format"),
+        "text/plain",
+    )
+    get(api, "/docs", docs_endpoint(), text_operation("The parameter page"), "text/html", needs_key=False)
     get(
         api,
         "/openapi.json",
@@ -89,9 +95,9 @@ def get(
     *,
     needs_key: bool = True,
 ) -> None:
-    # FastAPI assumes text for every response class but its JSONResponse.
+    # FastAPI documents every response class other than its JSONResponse as text.
     kind = JSONResponse if media_type is None else type("TextResponse", (Response,), {"media_type": media_type})
-    # An operation without `security` inherits the document's: a key if the operator set one.
+    # An operation without `security` inherits the document's, which requires a key if the operator configured one.
     extra = operation if needs_key else without_key(operation)
     api.add_api_route(path, endpoint, methods=["GET"], response_class=kind, openapi_extra=extra)
 

@@ -1,5 +1,5 @@
-"""The HTTP server, and how it stops: one signal lets running requests finish for a while, a second one ends
-it at once.
+"""The HTTP server and its shutdown: on the first signal, running requests get a grace period; on the second, the server
+stops at once.
 """
 
 import asyncio
@@ -19,15 +19,15 @@ from oruel.api.edge import EdgeConfig, EdgeLimits, sweep_connections
 
 log = structlog.get_logger("oruel.server")
 
-# The time in which an aborted request can tell its client why.
+# How long aborted requests have to send their error to the client.
 LAST_WORDS_SECONDS = 2.0
 QUIET_SECONDS = 60.0
 OUT_OF_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 class Server(uvicorn.Server):
-    """Calls `started` once it accepts requests, and `cut` for requests that outlive the grace period: it fails them, so
-    that each client gets an error. Ends quietly on signals, where uvicorn would raise them again.
+    """Calls `started` once it accepts requests. After the grace period it calls `cut`, which fails the remaining
+    requests so that each client gets an error. Unlike uvicorn, it does not raise signals again once it has stopped.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Server(uvicorn.Server):
         await self._cut()
 
     def _hush(self) -> None:
-        """uvicorn logs each cancelled request with a traceback."""
+        # uvicorn logs each cancelled request with a traceback.
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
 
     @contextmanager
@@ -85,8 +85,8 @@ class Server(uvicorn.Server):
 
 
 class LoopFailures:
-    """The event loop's exception handler. asyncio reports a full file table once per waiting connection, which becomes
-    one line every QUIET_SECONDS; accepting resumes by itself as soon as files are free.
+    """The event loop's exception handler. When file descriptors run out, asyncio reports an error for every waiting
+    connection; this logs at most one line every QUIET_SECONDS. asyncio resumes accepting once descriptors are free.
     """
 
     def __init__(self) -> None:
@@ -98,11 +98,11 @@ class LoopFailures:
             loop.default_exception_handler(context)
         elif loop.time() - self._last >= QUIET_SECONDS:
             self._last = loop.time()
-            log.warning("no file descriptors are left: new connections wait; raise the limit (ulimit -n)")
+            log.warning("out of file descriptors: new connections wait; raise the limit (ulimit -n)")
 
 
 def on_signals(act: Callable[[], object]) -> None:
-    """From now on, SIGINT and SIGTERM call `act` on the running event loop."""
+    """Makes SIGINT and SIGTERM call `act` on the running event loop."""
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, act)

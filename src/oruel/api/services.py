@@ -1,4 +1,4 @@
-"""What the routes depend on, provided by app.py. The routes use nothing else."""
+"""Everything that the routes depend on. app.py builds it."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -18,8 +18,8 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 @dataclass(frozen=True)
 class Health:
-    """`restarts`: how often engine processes were restarted. `detail`: what is wrong, in words. `deployments`: whether
-    each is available.
+    """`restarts`: how often engine processes were restarted. `detail`: what is wrong. `deployments`: whether each is
+    available.
     """
 
     status: Literal["ok", "starting", "failed"]
@@ -30,12 +30,13 @@ class Health:
 
 @dataclass(frozen=True)
 class Services:
-    """`tokenizers`: the jobs' name for the tokenizer of each model. `fingerprint`: the system_fingerprint of a
-    deployment's answers, None for other servers, whose kernels are unknown.
-    `api_key_hashes`: SHA-256 of each valid key; without any, the endpoint is open.
-    `allowed_hosts`: names that the Host header may contain in addition to the loopback's; "*" allows any.
-    `body_seconds`: how long a body may take to arrive; large ones get more.
-    `unknown_fields`: what happens to undeclared fields. `log_prompts` writes messages to the log.
+    """`tokenizers`: for each model, the name of its tokenizer in the jobs.
+    `fingerprint`: returns the system_fingerprint of a deployment's answers; None for upstream servers.
+    `api_key_hashes`: the SHA-256 of each valid key; if empty, no key is required.
+    `allowed_hosts`: allowed values of the Host header besides the names of the loopback; "*" allows any.
+    `body_seconds`: how long a body may take to arrive; large bodies get more time.
+    `unknown_fields`: whether to refuse undeclared fields, or to ignore and report them.
+    `log_prompts`: writes the messages of each request to the log.
     """
 
     backend: Backend

@@ -1,10 +1,10 @@
-"""Server-sent events: headers with the first event, heartbeats while there is none, and errors with a status as long as
-they can have one.
+"""Server-sent events. Headers are sent with the first event or heartbeat. An error before that has its own status; a
+later error is sent as an event.
 """
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 
 from starlette.requests import ClientDisconnect
@@ -17,13 +17,13 @@ from oruel.api.failures import error_json, translate
 from oruel.api.record import record_in
 from oruel.errors import DeadlineExceeded
 
-# How long a client gets to read the error event of a missed deadline.
+# How long a client has to read the error event after a missed deadline.
 READ_SECONDS = 1.0
 HEARTBEAT = b": waiting\n\n"
 DONE = b"data: [DONE]\n\n"
 
-# These characters don't end a line of an event stream, but clients that use str.splitlines treat them as line ends.
-# JSON allows them only inside strings, where their escapes mean the same.
+# These characters don't end a line of an event stream, but clients that use str.splitlines treat them as line breaks.
+# In JSON they occur only inside strings, where they can be escaped.
 LINE_BREAKS = {b"\xc2\x85": rb"\u0085", b"\xe2\x80\xa8": rb"\u2028", b"\xe2\x80\xa9": rb"\u2029"}
 
 
@@ -37,35 +37,35 @@ def without_line_breaks(json: bytes) -> bytes:
     return json
 
 
+Events = AsyncGenerator[Mapping[str, str] | bytes, None]
+"""Headers of the response, then complete events."""
+
+
 class EventStream(Response):
-    """`events` are complete events; an empty one sends only the headers. An exception of `events` is raised if the
-    headers weren't sent yet, so that it gets its own status; later it becomes an event. [DONE] follows. `headers` is
-    called when they are sent. `due`: the deadline of the whole answer, a time of the event loop.
+    """The response starts with the headers that `events` yield; with `headers` only if a heartbeat comes first. An
+    exception of `events` is raised if the response hasn't started yet, so that it gets its own status; later it becomes
+    an event. [DONE] follows. `due`: the deadline of the whole answer, a time of the event loop.
     """
 
     media_type = "text/event-stream"
 
     def __init__(
-        self,
-        events: AsyncGenerator[bytes, None],
-        heartbeat_seconds: float,
-        headers: Callable[[], Mapping[str, str]],
-        due: float = math.inf,
+        self, events: Events, heartbeat_seconds: float, headers: Mapping[str, str], due: float = math.inf
     ) -> None:
         self.status_code = 200
         self.background = None
-        self._late_headers = headers
+        self._early_headers = headers
         self._events = events
         self._heartbeat_seconds = heartbeat_seconds
         self._due = due
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        outlet = EventWriter(send, self._all_headers)
+        outlet = EventWriter(send, self._headers_with(self._early_headers))
         beating = asyncio.create_task(outlet.beat(self._heartbeat_seconds))
         try:
             async with self._while_read(scope):
                 await while_connected(receive, self._send_events(scope, outlet))
-                # Outside, because a finished response counts as a disconnect.
+                # Outside while_connected, because a completed response counts as a disconnect.
                 await outlet.write(DONE, last=True)
         finally:
             beating.cancel()
@@ -73,8 +73,8 @@ class EventStream(Response):
 
     @asynccontextmanager
     async def _while_read(self, scope: Scope) -> AsyncIterator[None]:
-        """`events` enforce the deadline themselves, but aren't resumed while the client doesn't read. Such a client is
-        disconnected shortly after the deadline. Raises ClientDisconnect.
+        """Disconnects a client that doesn't read, shortly after the deadline: `events` enforces the deadline itself,
+        but is suspended while a write waits for the client. Raises ClientDisconnect.
         """
         limit = asyncio.timeout_at(self._due + READ_SECONDS if math.isfinite(self._due) else None)
         try:
@@ -88,15 +88,18 @@ class EventStream(Response):
             state.get(ABORT, lambda: None)()
             raise ClientDisconnect from None
 
-    def _all_headers(self) -> list[tuple[bytes, bytes]]:
-        self.init_headers({"cache-control": "no-store", "x-accel-buffering": "no", **self._late_headers()})
+    def _headers_with(self, headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+        self.init_headers({"cache-control": "no-store", "x-accel-buffering": "no", **headers})
         return self.raw_headers
 
     async def _send_events(self, scope: Scope, outlet: "EventWriter") -> None:
         try:
             async with aclosing(self._events) as events:
-                async for data in events:
-                    await outlet.write(data)
+                async for item in events:
+                    if isinstance(item, bytes):
+                        await outlet.write(item)
+                    else:
+                        outlet.headers = self._headers_with(item)
         except Exception as error:
             if not outlet.open:
                 raise
@@ -104,12 +107,12 @@ class EventStream(Response):
 
 
 class EventWriter:
-    """The sending side of a stream. Writes complete events in order, the headers before the first."""
+    """Writes complete events in order, and the headers before the first of them."""
 
-    def __init__(self, send: Send, headers: Callable[[], list[tuple[bytes, bytes]]]) -> None:
+    def __init__(self, send: Send, headers: list[tuple[bytes, bytes]]) -> None:
         self.open = False
+        self.headers = headers
         self._send = send
-        self._headers = headers
         self._lock = asyncio.Lock()
         self._written = 0
 
@@ -117,12 +120,12 @@ class EventWriter:
         async with self._lock:
             if not self.open:
                 self.open = True
-                await self._send({"type": "http.response.start", "status": 200, "headers": self._headers()})
+                await self._send({"type": "http.response.start", "status": 200, "headers": self.headers})
             self._written += 1
             await self._send({"type": "http.response.body", "body": data, "more_body": not last})
 
     async def beat(self, seconds: float) -> None:
-        """Writes a comment line when nothing was written for `seconds`, at the latest after twice that."""
+        """Writes a comment line whenever nothing has been written for between `seconds` and twice that."""
         while True:
             before = self._written
             await asyncio.sleep(seconds)

@@ -1,4 +1,4 @@
-"""POST /tokenize: the token ids of a text, or of the prompt for some messages, with the text of each token."""
+"""POST /tokenize: the token ids of a text, or of the prompt made from messages, with the text of each token."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,7 +19,7 @@ from oruel.router.catalog import Catalog, ModelCard
 from oruel.text.tokenizer import Tokenizer
 from oruel.types import Message
 
-# The answer is about fifty times the size of its tokens.
+# As JSON, the answer is about fifty times as large as the token ids.
 MAX_TOKENS = 2**18
 
 TOKENIZE_BODY = Object(
@@ -33,7 +33,7 @@ TOKENIZE_BODY = Object(
 
 
 class TokenizeCall(msgspec.Struct, frozen=True):
-    """A validated body. Either `text` or `messages` is set."""
+    """A validated body. Either `text` or `messages` is set, not both."""
 
     model: str | None = None
     text: str | None = None
@@ -46,7 +46,7 @@ class TokenizeCall(msgspec.Struct, frozen=True):
 
 
 class TokenizeWork(msgspec.Struct, frozen=True):
-    """`model` is the name that the answer carries, `tokenizer` the name of the job's tokenizer."""
+    """`tokenizer`: the name of the tokenizer in the jobs. `model`: the model's name in the answer."""
 
     tokenizer: str
     model: str
@@ -54,7 +54,7 @@ class TokenizeWork(msgspec.Struct, frozen=True):
 
 
 class Token(msgspec.Struct):
-    """`text` is `bytes` as text, or the vocabulary's name of a control token, which has no bytes."""
+    """`text`: the bytes as text, or the name of a control token, which has no bytes."""
 
     id: int
     text: str
@@ -70,19 +70,22 @@ class TokenizeAnswer(msgspec.Struct):
 def tokenize_endpoint(services: Services) -> Endpoint:
     async def tokenize(request: Request) -> Response:
         raw = await read_body(request, services.max_body_bytes)
-        return await while_connected(request.receive, answer(request, raw, services))
+        return await while_connected(request.receive, tokenize_body(request, raw, services))
 
     return tokenize
 
 
-async def answer(request: Request, raw: bytes, services: Services) -> Response:
+async def tokenize_body(request: Request, raw: bytes, services: Services) -> Response:
     record = record_of(request)
     call = await parse_call(raw, record.account, services)
     card = chosen_model(call.model, services.catalog)
     record.model = card.name
     check_template_kwargs(call.chat_template_kwargs, card)
     if card.name not in services.tokenizers:
-        raise UnsupportedParameter(f"{card.name} is served by others, whose tokens aren't known here.", param="model")
+        raise UnsupportedParameter(
+            f"{card.name} runs on an upstream server, so its tokenizer is not available here. Send a local model.",
+            param="model",
+        )
     work = TokenizeWork(services.tokenizers[card.name], card.name, call)
     content = await services.jobs.run(tokenize_aside, work, kind="tokenize", account=record.account, param=call.field)
     return Response(content, media_type="application/json")
@@ -107,41 +110,47 @@ def parse_tokenize(raw: bytes) -> TokenizeCall:
 
 def check_tokenize_fields(given: dict[str, Any]) -> None:
     if ("text" in given) == ("messages" in given):
-        raise InvalidParameter("Send either text or messages.", param="text")
+        raise InvalidParameter("Send either text or messages, and not both.", param="text")
     if "chat_template_kwargs" in given and "messages" not in given:
-        raise InvalidParameter("chat_template_kwargs needs messages beside it.", param="chat_template_kwargs")
+        raise InvalidParameter(
+            "chat_template_kwargs requires messages. Send messages, or leave it out.", param="chat_template_kwargs"
+        )
 
 
 def chosen_model(name: str | None, catalog: Catalog) -> ModelCard:
-    """If there is only one model, its name may be left out."""
+    """The model of this name. If there is only one, the name may be left out."""
     if name is not None:
         return catalog.resolve(name)
     if len(catalog.cards) > 1:
-        raise InvalidParameter("model is required, because this server has several.", param="model")
+        raise InvalidParameter(
+            "model is required, because this server has several models. GET /v1/models lists them.", param="model"
+        )
     return catalog.cards[0]
 
 
 def tokenize_aside(tokenizers: Tokenizers, work: TokenizeWork) -> bytes:
-    """A TokenizeAnswer as JSON. Raises InvalidParameter."""
+    """Returns a TokenizeAnswer as JSON. Raises InvalidParameter."""
     call, tokenizer = work.call, tokenizers[work.tokenizer]
-    require_few(size_of(call) // tokenizer.longest_piece, call.field, "at least ")
+    check_count(size_of(call) // tokenizer.longest_piece, call.field, "at least ")
     if call.text is not None:
         ids = tokenizer.encode_text(call.text)
     else:
         ids = tokenizer.encode_messages(call.messages or (), call.chat_template_kwargs)
-    require_few(len(ids), call.field)
+    check_count(len(ids), call.field)
     return msgspec.json.encode(TokenizeAnswer(work.model, len(ids), [token(id, tokenizer) for id in ids]))
 
 
 def size_of(call: TokenizeCall) -> int:
-    """In bytes of UTF-8."""
+    """The size of the text or messages in bytes of UTF-8."""
     texts = [call.text or "", *(message.content for message in call.messages or ())]
     return sum(len(text.encode()) for text in texts)
 
 
-def require_few(tokens: int, field: str, accuracy: str = "") -> None:
+def check_count(tokens: int, field: str, accuracy: str = "") -> None:
     if tokens > MAX_TOKENS:
-        raise InvalidParameter(f"{field} is {accuracy}{tokens} tokens; send at most {MAX_TOKENS} at once.", param=field)
+        raise InvalidParameter(
+            f"{field} has {accuracy}{tokens} tokens. Send at most {MAX_TOKENS} at once.", param=field
+        )
 
 
 def token(id: int, tokenizer: Tokenizer) -> Token:

@@ -1,18 +1,18 @@
-"""Separates the unknown fields of a body from the known ones, for operators whose clients send undeclared fields."""
+"""Removes undeclared fields from a body, for operators whose clients send such fields."""
 
 from oruel.contract.kinds import Array, Kind, Object, StringOrArray, TaggedUnion, abbreviate
 
 
 def without_unknown(kind: Kind, value: object, path: str = "") -> tuple[object, tuple[str, ...]]:
-    """`value` without the fields that no Object within `kind` declares, and the paths of those fields."""
+    """Returns `value` without the fields that `kind` does not declare, and the paths of those fields."""
     match kind, value:
         case Object(fields=fields), dict():
             prefix = f"{path}." if path else ""
             kept = {name: without_unknown(fields[name], value[name], prefix + name) for name in value if name in fields}
-            left_out = [prefix + abbreviate(name) for name in value if name not in fields]
+            unknown = [prefix + abbreviate(name) for name in value if name not in fields]
             return (
                 {name: item for name, (item, _) in kept.items()},
-                (*left_out, *(inner for _, names in kept.values() for inner in names)),
+                (*unknown, *(inner for _, names in kept.values() for inner in names)),
             )
         case ((Array(item=item) | StringOrArray(many=Array(item=item))), list()):
             parts = [without_unknown(item, element, f"{path}[{index}]") for index, element in enumerate(value)]

@@ -2,8 +2,9 @@
 doesn't support it. Based on the source of vLLM 0.33, SGLang 0.5.23 and llama.cpp's server of October 2026, and on
 OpenAI's documentation.
 
-Among tokens of equal probability, servers keep or draw different ones than we do. What a server was started without
-(slots for n, room for logprobs or for the prompt, a parser of calls) it refuses itself, and that error is passed on.
+Ties between tokens of equal probability are not covered: servers break them differently. Limits of a server's own
+configuration (slots for n, the maximum of logprobs, its context, a tool call parser) are not covered either: the server
+refuses the request, and its error is passed on.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,8 +18,8 @@ Applies = Callable[[ChatRequest], bool]
 
 @dataclass(frozen=True, slots=True)
 class ParameterSupport:
-    """Parameters of one request by name. Those in `differs` may be served if the catalog accepts it; those in `refused`
-    may not.
+    """Names of a request's parameters: the server honours those in `differs` differently from the contract, which the
+    catalog may accept; it doesn't support those in `refused`.
     """
 
     differs: tuple[str, ...] = ()
@@ -27,8 +28,8 @@ class ParameterSupport:
 
 @dataclass(frozen=True, slots=True)
 class SupportLimit:
-    """A limit of a parameter's support. `how` says when and in what, for docs/scaling.md; empty for always and
-    completely.
+    """A limit of a parameter's support. `applies` decides whether it affects a request. `how` describes it in
+    docs/scaling.md; empty if the parameter is never supported.
     """
 
     applies: Applies
@@ -36,14 +37,14 @@ class SupportLimit:
 
 
 def verdict(kind: UpstreamKind, request: ChatRequest) -> ParameterSupport:
-    """Only parameters that affect this request count. A refused parameter is not also listed as differing."""
+    """What this kind of server does with the request. Lists only parameters that affect it, each at most once."""
     refused = tuple(name for name, limit in REFUSED[kind].items() if limit.applies(request))
     differs = (name for name, limit in DIFFERS[kind].items() if limit.applies(request))
     return ParameterSupport(tuple(name for name in differs if name not in refused), refused)
 
 
 def is_greedy(request: ChatRequest) -> bool:
-    """One token is left to draw from."""
+    """Whether each token is the most probable one, without a random draw."""
     sampling = request.sampling
     return sampling.temperature == 0 or sampling.top_k == 1 or sampling.top_p == 0
 
@@ -56,11 +57,11 @@ def calls_tools(request: ChatRequest) -> bool:
     return request.tool_choice.mode != "none"
 
 
-def must_call(request: ChatRequest) -> bool:
+def requires_call(request: ChatRequest) -> bool:
     return request.tool_choice.mode == "required"
 
 
-def calls_one_at_most(request: ChatRequest) -> bool:
+def calls_at_most_once(request: ChatRequest) -> bool:
     return calls_tools(request) and not request.parallel_tool_calls
 
 
@@ -68,27 +69,27 @@ def is_colder_than(least: float) -> Applies:
     return lambda request: 0 < request.sampling.temperature < least and not is_greedy(request)
 
 
-def repeats_cost(request: ChatRequest) -> bool:
+def has_repetition_penalty(request: ChatRequest) -> bool:
     return request.sampling.repetition_penalty != 1
 
 
-def frequency_costs(request: ChatRequest) -> bool:
+def has_frequency_penalty(request: ChatRequest) -> bool:
     return request.sampling.frequency_penalty != 0
 
 
-def presence_costs(request: ChatRequest) -> bool:
+def has_presence_penalty(request: ChatRequest) -> bool:
     return request.sampling.presence_penalty != 0
 
 
-def cuts_top_p(request: ChatRequest) -> bool:
+def limits_top_p(request: ChatRequest) -> bool:
     return request.sampling.top_p < 1 and not is_greedy(request)
 
 
-def cuts_top_k(request: ChatRequest) -> bool:
+def limits_top_k(request: ChatRequest) -> bool:
     return request.sampling.top_k > 1 and not is_greedy(request)
 
 
-def cuts_min_p(request: ChatRequest) -> bool:
+def limits_min_p(request: ChatRequest) -> bool:
     return request.sampling.min_p > 0 and not is_greedy(request)
 
 
@@ -96,7 +97,7 @@ def wants_json(request: ChatRequest) -> bool:
     return request.response_format.type != "text"
 
 
-def answers_in_form(request: ChatRequest) -> bool:
+def answers_json_or_calls(request: ChatRequest) -> bool:
     return wants_json(request) and request.tool_choice.mode == "auto"
 
 
@@ -109,7 +110,7 @@ def stops_in_calls(request: ChatRequest) -> bool:
 
 
 def stops_overlap(request: ChatRequest) -> bool:
-    """Whether two stop strings may share characters of a text, so that it matters which one the server finds."""
+    """Whether two stop strings may overlap in a text, so that it matters which one the server finds first."""
     return any(
         other.startswith(one[start:]) or one.startswith(other, start)
         for one, other in permutations(request.stop, 2)
@@ -117,92 +118,98 @@ def stops_overlap(request: ChatRequest) -> bool:
     )
 
 
-UNSURE_CALLS = "calls may be malformed or not match their schemas: what is enforced depends on the model's parser"
-UNSURE_CHOICE = "required or named: whether a call is certain depends on the model's parser"
-ONE_SHOWN = f"{UNSURE_CHOICE}; where one is named, the model is shown that function alone"
-SEVERAL_CALLS = "false: several calls may come, with some parsers"
-LATE = "a token late, and the prompt's last one counts"
-PROMPT = "counts the prompt too"
+UNSURE_CALLS = (
+    "arguments may be malformed or not match their schemas: enforcement depends on the model's tool call parser"
+)
+UNSURE_CHOICE = "required or named: whether a call is guaranteed depends on the model's tool call parser"
+ONE_SHOWN = f"{UNSURE_CHOICE}; if a function is named, the prompt describes only that one"
+SEVERAL_CALLS = "false: some parsers still return several calls"
+LATE = "applied one token late; also counts the last token of the prompt"
+PROMPT = "also counts the tokens of the prompt"
 
 EITHER = SupportLimit(
-    answers_in_form, "with tools that may be called or not: a document or calls is known of OpenAI alone"
+    answers_json_or_calls, "with tool_choice auto: only OpenAI documents an answer that is either a document or calls"
 )
-SEED = SupportLimit(has_seed, "draws of its own, which what else it computes may change")
+SEED = SupportLimit(has_seed, "uses its own random numbers; results may also depend on concurrent requests")
 RESPONSE_FORMAT = SupportLimit(
-    wants_json, "a document that max_tokens cuts is not closed; whitespace and unknown keywords are left to the server"
+    wants_json, "a document cut by max_tokens is not closed; whitespace and unknown keywords are up to the server"
 )
-TEXT_SO_FAR = 'counts "the text so far": whether that is the output alone is not documented'
+TEXT_SO_FAR = 'counts "the text so far"; not documented whether that includes the prompt'
 
 DIFFERS: Mapping[UpstreamKind, Mapping[str, SupportLimit]] = {
     "vllm": {
-        "temperature": SupportLimit(is_colder_than(0.01), "under 0.01: taken for 0.01"),
+        "temperature": SupportLimit(is_colder_than(0.01), "below 0.01: treated as 0.01"),
         "min_p": SupportLimit(
-            lambda request: cuts_min_p(request) and cuts_top_p(request), "with top_p: applied before it, not after"
+            lambda request: limits_min_p(request) and limits_top_p(request),
+            "with top_p: applied before top_p, not after it",
         ),
-        "repetition_penalty": SupportLimit(repeats_cost, PROMPT),
+        "repetition_penalty": SupportLimit(has_repetition_penalty, PROMPT),
         "seed": SEED,
         "logprobs": SupportLimit(
-            wants_logprobs, "after the mask of JSON and calls; a character's bytes come with its last token"
+            wants_logprobs, "computed after the grammar mask; a character's bytes are reported with its last token"
         ),
         "response_format": RESPONSE_FORMAT,
         "tools": SupportLimit(calls_tools, UNSURE_CALLS),
-        "tool_choice": SupportLimit(must_call, UNSURE_CHOICE),
+        "tool_choice": SupportLimit(requires_call, UNSURE_CHOICE),
     },
     "sglang": {
-        "temperature": SupportLimit(is_colder_than(1e-6), "under 0.000001: taken for 0"),
+        "temperature": SupportLimit(is_colder_than(1e-6), "below 0.000001: treated as 0"),
         "top_p": SupportLimit(
-            lambda request: cuts_top_p(request) and cuts_top_k(request),
-            "with top_k: of all probabilities, not of those that top_k kept",
+            lambda request: limits_top_p(request) and limits_top_k(request),
+            "with top_k: computed over all tokens, not over those that top_k kept",
         ),
-        "frequency_penalty": SupportLimit(frequency_costs, LATE),
-        "presence_penalty": SupportLimit(presence_costs, LATE),
-        "repetition_penalty": SupportLimit(repeats_cost, f"{LATE}; after the other penalties, not before them"),
+        "frequency_penalty": SupportLimit(has_frequency_penalty, LATE),
+        "presence_penalty": SupportLimit(has_presence_penalty, LATE),
+        "repetition_penalty": SupportLimit(
+            has_repetition_penalty, f"{LATE}; applied after the other penalties, not before them"
+        ),
         "seed": SEED,
         "logprobs": SupportLimit(
-            wants_logprobs, "after penalties, bias, the mask of JSON and calls, and temperature; not the model's own"
+            wants_logprobs,
+            "computed after penalties, bias, the grammar mask and temperature; not the model's own distribution",
         ),
         "logit_bias": SupportLimit(
-            lambda request: bool(request.sampling.logit_bias) and repeats_cost(request),
-            "with repetition_penalty: added after it, not before",
+            lambda request: bool(request.sampling.logit_bias) and has_repetition_penalty(request),
+            "with repetition_penalty: added after the penalty, not before it",
         ),
         "response_format": RESPONSE_FORMAT,
         "tools": SupportLimit(calls_tools, UNSURE_CALLS),
-        "tool_choice": SupportLimit(must_call, ONE_SHOWN),
-        "parallel_tool_calls": SupportLimit(calls_one_at_most, SEVERAL_CALLS),
+        "tool_choice": SupportLimit(requires_call, ONE_SHOWN),
+        "parallel_tool_calls": SupportLimit(calls_at_most_once, SEVERAL_CALLS),
     },
     "llama-server": {
-        "frequency_penalty": SupportLimit(frequency_costs, PROMPT),
-        "presence_penalty": SupportLimit(presence_costs, PROMPT),
-        "repetition_penalty": SupportLimit(repeats_cost, PROMPT),
+        "frequency_penalty": SupportLimit(has_frequency_penalty, PROMPT),
+        "presence_penalty": SupportLimit(has_presence_penalty, PROMPT),
+        "repetition_penalty": SupportLimit(has_repetition_penalty, PROMPT),
         "seed": SEED,
-        "logprobs": SupportLimit(wants_logprobs, "tokens that end within a character share one entry"),
+        "logprobs": SupportLimit(wants_logprobs, "tokens that end inside a character share one entry"),
         "logit_bias": SupportLimit(
             lambda request: bool(request.sampling.logit_bias), "ids outside the vocabulary are ignored, not refused"
         ),
         "response_format": RESPONSE_FORMAT,
         "tools": SupportLimit(calls_tools, UNSURE_CALLS),
-        "tool_choice": SupportLimit(must_call, ONE_SHOWN),
-        "parallel_tool_calls": SupportLimit(calls_one_at_most, SEVERAL_CALLS),
+        "tool_choice": SupportLimit(requires_call, ONE_SHOWN),
+        "parallel_tool_calls": SupportLimit(calls_at_most_once, SEVERAL_CALLS),
     },
     "openai": {
         "top_p": SupportLimit(
-            lambda request: cuts_top_p(request) and request.sampling.temperature != 1,
-            "with temperature other than 1: which of them comes first is not documented",
+            lambda request: limits_top_p(request) and request.sampling.temperature != 1,
+            "with a temperature other than 1: the order of the two is not documented",
         ),
         "stop": SupportLimit(
             lambda request: stops_in_calls(request) or stops_overlap(request),
-            "with tools, or where two overlap: whether calls are searched and which one wins is not documented",
+            "with tools, or if two strings overlap: not documented whether calls are searched, and which string wins",
         ),
-        "frequency_penalty": SupportLimit(frequency_costs, TEXT_SO_FAR),
-        "presence_penalty": SupportLimit(presence_costs, TEXT_SO_FAR),
+        "frequency_penalty": SupportLimit(has_frequency_penalty, TEXT_SO_FAR),
+        "presence_penalty": SupportLimit(has_presence_penalty, TEXT_SO_FAR),
         "seed": SEED,
-        "logprobs": SupportLimit(wants_logprobs, "before or after which parameters is not documented"),
+        "logprobs": SupportLimit(wants_logprobs, "not documented which parameters affect them"),
         "response_format": RESPONSE_FORMAT,
         "tools": SupportLimit(
             lambda request: (
                 calls_tools(request) and (request.parallel_tool_calls or not all(tool.strict for tool in request.tools))
             ),
-            "unless every function is strict and parallel_tool_calls false: arguments may not match their schemas",
+            "unless every function is strict and parallel_tool_calls is false: arguments may not match their schemas",
         ),
     },
     "oruel": {},
@@ -211,7 +218,7 @@ DIFFERS: Mapping[UpstreamKind, Mapping[str, SupportLimit]] = {
 REFUSED: Mapping[UpstreamKind, Mapping[str, SupportLimit]] = {
     "vllm": {"response_format": EITHER},
     "sglang": {
-        "repetition_penalty": SupportLimit(lambda request: request.sampling.repetition_penalty > 2, "over 2"),
+        "repetition_penalty": SupportLimit(lambda request: request.sampling.repetition_penalty > 2, "above 2"),
         "response_format": EITHER,
     },
     "llama-server": {
@@ -219,9 +226,9 @@ REFUSED: Mapping[UpstreamKind, Mapping[str, SupportLimit]] = {
         "logprobs": SupportLimit(lambda request: wants_logprobs(request) and calls_tools(request), "with tools"),
     },
     "openai": {
-        "top_k": SupportLimit(cuts_top_k, "over 1"),
-        "min_p": SupportLimit(cuts_min_p),
-        "repetition_penalty": SupportLimit(repeats_cost),
+        "top_k": SupportLimit(limits_top_k, "above 1"),
+        "min_p": SupportLimit(limits_min_p),
+        "repetition_penalty": SupportLimit(has_repetition_penalty),
         "chat_template_kwargs": SupportLimit(lambda request: bool(request.chat_template_kwargs)),
     },
     "oruel": {},

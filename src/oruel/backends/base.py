@@ -1,14 +1,13 @@
-"""The protocol of everything that answers chat requests. Behaviour is added by wrapping a Backend."""
+"""The protocol that everything that answers chat requests implements. To add behaviour, wrap a Backend."""
 
-from collections.abc import AsyncGenerator
 from typing import Protocol
 
-from oruel.types import ChatRequest, Delta
+from oruel.types import Answer, ChatRequest
 
 
 class Backend(Protocol):
-    def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
-        """The answer, delta by delta. Closing the generator cancels the request; there is no other way to abort.
+    def stream(self, request: ChatRequest) -> Answer:
+        """The answer: Accepted, then deltas. Closing the generator cancels the request; there is no other way to abort.
 
-        Raises RequestError before the first delta for what the caller can fix, ServerError at any time.
+        Raises RequestError before the first delta if the request is invalid, ServerError at any time.
         """

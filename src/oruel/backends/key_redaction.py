@@ -1,11 +1,10 @@
 """Wraps a Backend that uses a key, so that no error repeats the key, whatever the other server says."""
 
-from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from oruel.backends.base import Backend
 from oruel.errors import OruelError, UpstreamFailed
-from oruel.types import ChatRequest, Delta
+from oruel.types import Answer, ChatRequest
 
 HIDDEN = "[key]"
 # A shorter part of a key reveals nothing, and may be an ordinary word.
@@ -19,12 +18,12 @@ class KeyRedaction:
         self._backend = backend
         self._key = key
 
-    async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
+    async def stream(self, request: ChatRequest) -> Answer:
         """Raises what the backend raises."""
         try:
-            async with aclosing(self._backend.stream(request)) as deltas:
-                async for delta in deltas:
-                    yield delta
+            async with aclosing(self._backend.stream(request)) as answer:
+                async for item in answer:
+                    yield item
         except OruelError as error:
             error.message = without_key(error.message, self._key)
             error.param = without_key(error.param, self._key) if error.param else None

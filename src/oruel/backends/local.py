@@ -1,7 +1,6 @@
-"""The embedded engine as a Backend: messages to tokens, tokens through the engine, its tokens to deltas."""
+"""The embedded engine as a Backend: tokenizes messages, generates tokens, and converts them into deltas."""
 
 import json
-from collections.abc import AsyncGenerator
 
 from oruel.backends.preparation import (
     ContextWindow,
@@ -21,9 +20,9 @@ from oruel.text.answer.choice import ChoicePiece, ChoiceText
 from oruel.text.formats.reasoning import State
 from oruel.text.prompt.budget import SHORT
 from oruel.text.tokenizer import Tokenizer
-from oruel.types import ChatRequest, Delta, Usage
+from oruel.types import Accepted, Answer, ChatRequest, Delta, Usage
 
-# Longer conversations and schemas take milliseconds to prepare, which must not happen on the event loop.
+# Longer conversations and schemas take milliseconds to prepare, which would block the event loop.
 INLINE_BYTES = 4096
 INLINE_MESSAGES = 64
 INLINE_SCHEMA_CHARACTERS = 2048
@@ -33,8 +32,8 @@ NO_TEMPLATE = "messages: the model has no chat template, so ChatML is used"
 
 
 class LocalBackend:
-    """Jobs know the same tokenizer as `tokenizer_name`. Computed prefixes are shared within an account; with
-    `shares_with_all`, across accounts, which lets an account notice what others sent.
+    """`tokenizer_name` is the name under which job processes load `tokenizer`. The prefix cache is shared within an
+    account; with `shares_with_all`, across accounts, so that response times reveal the prompts of other accounts.
     """
 
     def __init__(
@@ -54,7 +53,7 @@ class LocalBackend:
         self._window = window
         self._shares_with_all = shares_with_all
 
-    async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
+    async def stream(self, request: ChatRequest) -> Answer:
         # Checked before the prompt is tokenised, so that a full server spends nothing on requests that it refuses.
         self._engine.require_room(request.n)
         prepared = await self._prepare(request)
@@ -72,12 +71,12 @@ class LocalBackend:
         ) as generation:
             place = await generation.started()
             differs = prepared.left_out if self._tokenizer.has_template else (NO_TEMPLATE, *prepared.left_out)
-            yield Delta(0, self._window.model, request.tier, queued=place.queued, differs=differs)
+            yield Accepted(place.queued, differs=differs)
             ended = 0
             while ended < request.n:
                 for index, piece in await self._next_pieces(generation, choices):
                     ended += piece.finish is not None
-                    usage = count(prepared.tokens, choices, place) if ended == request.n else None
+                    usage = count_usage(prepared.tokens, choices, place) if ended == request.n else None
                     yield self._delta(request, index, piece, usage)
 
     def _choice(self, request: ChatRequest, state: State) -> ChoiceText:
@@ -87,12 +86,12 @@ class LocalBackend:
 
     async def _prepare(self, request: ChatRequest) -> Prepared:
         size = message_bytes(request)
-        # Some tokenizers take seconds per megabyte, so what can't fit is refused before.
+        # Some tokenizers take seconds per megabyte, so a prompt that can't fit is refused before it is tokenized.
         check_room(request, self._window, size // self._tokenizer.longest_piece, "at least ")
         return (self._prepare_inline(request) if size <= INLINE_BYTES else None) or await self._prepare_aside(request)
 
     def _prepare_inline(self, request: ChatRequest) -> Prepared | None:
-        """None if it takes longer than the event loop should wait."""
+        """Returns None if preparing takes too long for the event loop."""
         if len(request.messages) > INLINE_MESSAGES or not has_short_schemas(request):
             return None
         try:
@@ -110,7 +109,7 @@ class LocalBackend:
         return room if max_tokens is None else min(max_tokens, room)
 
     async def _next_pieces(self, generation: Generation, choices: list[ChoiceText]) -> list[tuple[int, ChoicePiece]]:
-        """What has arrived, as one piece per choice that has output or has just started."""
+        """Waits for outputs of the engine. Returns one piece per choice that has content or has just started."""
         arrived: dict[int, list[TokenOutput]] = {}
         for index, output in await generation.outputs():
             arrived.setdefault(index, []).append(output)
@@ -143,6 +142,6 @@ def has_short_schemas(request: ChatRequest) -> bool:
     return sum(len(json.dumps(schema)) for schema in schemas) <= INLINE_SCHEMA_CHARACTERS
 
 
-def count(prompt: list[int], choices: list[ChoiceText], place: Admission) -> Usage:
-    """The prompt counts once, however many choices share it, and so do its cached tokens."""
+def count_usage(prompt: list[int], choices: list[ChoiceText], place: Admission) -> Usage:
+    """The prompt and its cached tokens count once, even if several choices share them."""
     return Usage(len(prompt), sum(choice.tokens for choice in choices), place.cached)

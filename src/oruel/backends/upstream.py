@@ -1,7 +1,7 @@
-"""Another OpenAI-compatible server as a Backend: passes its stream on as it arrives, and checks it."""
+"""Another OpenAI-compatible server as a Backend: validates its stream and forwards it as it arrives."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TypeVar
@@ -13,16 +13,15 @@ from oruel.backends.upstream_body import upstream_body
 from oruel.backends.upstream_failure import one_line, upstream_error
 from oruel.backends.upstream_stream import UpstreamStream, unreadable_as_failure
 from oruel.errors import UpstreamFailed, UpstreamTimedOut, UpstreamUnavailable
-from oruel.types import HOPS, ChatRequest, Delta, UpstreamKind
+from oruel.types import HOPS, Accepted, Answer, ChatRequest, UpstreamKind
 
 T = TypeVar("T")
 
 MAX_ERROR_BYTES = 2**16
-# Most servers close a connection after five idle seconds, and a request must not be sent just then.
+# Most servers close a connection after five idle seconds; stop reusing it before that.
 KEPT_SECONDS = 4.0
 RESENDS, STALE_SECONDS = 2, 0.05
-# The seconds a server may take after its last token for the usage and [DONE], and to end the response, so that its
-# connection can be reused.
+# After the last token, a server has this long to send the usage and [DONE], and then this long to end the response.
 USAGE_SECONDS = 1.0
 END_SECONDS = 0.005
 HEADERS = {"content-type": "application/json", "accept": "text/event-stream", "accept-encoding": "identity"}
@@ -32,7 +31,7 @@ encode = msgspec.json.Encoder().encode
 
 
 def upstream_client() -> aiohttp.ClientSession:
-    """Without a limit of connections; each request has its own deadlines."""
+    """Has no limit on connections and no timeouts; each request sets its own."""
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEPT_SECONDS),
         timeout=aiohttp.ClientTimeout(total=None),
@@ -43,7 +42,7 @@ def upstream_client() -> aiohttp.ClientSession:
 
 @dataclass(frozen=True, slots=True)
 class UpstreamTimeouts:
-    """In seconds: to connect, for the first token, and between two events."""
+    """In seconds: to connect, to the first token, and between two events."""
 
     connect: float = 5.0
     first_token: float = 60.0
@@ -51,7 +50,7 @@ class UpstreamTimeouts:
 
 
 class UpstreamBackend:
-    """`model` is the name that answers carry, `upstream_model` the name that the other server knows."""
+    """`model` is the name reported in answers, `upstream_model` the name sent to the other server."""
 
     def __init__(
         self,
@@ -62,7 +61,7 @@ class UpstreamBackend:
         model: str,
         upstream_model: str,
         key: str | None = None,
-        patience: UpstreamTimeouts = UpstreamTimeouts(),
+        timeouts: UpstreamTimeouts = UpstreamTimeouts(),
     ) -> None:
         self._client = client
         self._url = f"{base_url}/chat/completions"
@@ -70,19 +69,19 @@ class UpstreamBackend:
         self._model = model
         self._upstream_model = upstream_model
         self._headers = HEADERS | ({"authorization": f"Bearer {key}"} if key else {})
-        self._patience = patience
+        self._timeouts = timeouts
 
-    async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
+    async def stream(self, request: ChatRequest) -> Answer:
         """Events that arrive together become one delta per choice. Raises UpstreamFailed, Overloaded, or the other
         server's verdict on the caller's mistake: InvalidParameter, ContextLengthExceeded.
         """
         # There is no queue of ours in front of another server.
-        yield self._out_of_queue(request)
+        yield Accepted()
         answer = UpstreamStream(request, self._model)
-        wait = EventTimeout(self._patience.first_token)
-        async with self._answer(request, wait) as response:
+        wait = EventTimeout(self._timeouts.first_token)
+        async with self._open_response(request, wait) as response:
             if differs := differs_of(response):
-                yield self._out_of_queue(request, differs)
+                yield Accepted(differs=differs)
             while not answer.is_over and (data := await arrival(response, wait, answer)):
                 for delta in answer.feed(data):
                     yield delta
@@ -90,19 +89,16 @@ class UpstreamBackend:
             yield answer.finish()
             await drain(response)
 
-    def _out_of_queue(self, request: ChatRequest, differs: tuple[str, ...] = ()) -> Delta:
-        return Delta(0, self._model, request.tier, queued=0.0, differs=differs)
-
     @asynccontextmanager
-    async def _answer(self, request: ChatRequest, wait: "EventTimeout") -> AsyncIterator[aiohttp.ClientResponse]:
-        """A stream that has begun. Leaving the context aborts it unless it is at its end."""
+    async def _open_response(self, request: ChatRequest, wait: "EventTimeout") -> AsyncIterator[aiohttp.ClientResponse]:
+        """Sends the request and checks the response head. On exit, aborts the response unless it is complete."""
         body = encode(upstream_body(request, self._kind, self._upstream_model))
         try:
             with unreadable_as_failure():
-                response = await wait.of(self._sent(body, request.hops + 1))
+                response = await wait.enforce(self._send(body, request.hops + 1))
         except (aiohttp.ClientError, OSError) as error:
             raise UpstreamUnavailable(
-                "The server behind this model can't be reached, or broke off before it answered.",
+                "The server behind this model can't be reached, or closed the connection before it answered.",
                 detail=one_line(error) or type(error).__name__,
             ) from error
         try:
@@ -110,12 +106,14 @@ class UpstreamBackend:
                 await check_response(response, wait)
             yield response
         except (aiohttp.ClientError, OSError) as error:
-            raise UpstreamFailed("The server behind this model broke off.", detail=one_line(error)) from error
+            raise UpstreamFailed(
+                "The server behind this model closed the connection.", detail=one_line(error)
+            ) from error
         finally:
             response.close()
 
-    async def _sent(self, body: bytes, hops: int) -> aiohttp.ClientResponse:
-        """Retries if a kept connection turns out to be closed, which shows at once."""
+    async def _send(self, body: bytes, hops: int) -> aiohttp.ClientResponse:
+        """Retries if a reused connection turns out to be closed, which fails immediately."""
         loop = asyncio.get_running_loop()
         for _ in range(RESENDS):
             begun = loop.time()
@@ -133,26 +131,26 @@ class UpstreamBackend:
             self._url,
             data=body,
             headers=self._headers | {HOPS: str(hops)},
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._patience.connect),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._timeouts.connect),
             allow_redirects=False,
         )
 
     def _next_wait(self, wait: "EventTimeout", answer: UpstreamStream) -> "EventTimeout":
-        """Until the first token, nothing but the token resets the timeout; after the last one, nothing does."""
+        """Comments and empty chunks don't reset the first token's timeout; nothing resets the one after the end."""
         if answer.has_ended:
             return wait if wait.is_last else EventTimeout(USAGE_SECONDS, is_last=True)
-        return EventTimeout(self._patience.idle) if answer.heard and answer.has_begun else wait
+        return EventTimeout(self._timeouts.idle) if answer.heard and answer.has_begun else wait
 
 
 class EventTimeout:
-    """The timeout of one event: `seconds` from now."""
+    """The timeout of one event, `seconds` after construction."""
 
     def __init__(self, seconds: float, *, is_last: bool = False) -> None:
         self.is_last = is_last
         self._seconds = seconds
         self._due = asyncio.get_running_loop().time() + seconds
 
-    async def of(self, awaited: Awaitable[T]) -> T:
+    async def enforce(self, awaited: Awaitable[T]) -> T:
         """Raises UpstreamTimedOut after the timeout."""
         limit = asyncio.timeout_at(self._due)
         try:
@@ -162,36 +160,36 @@ class EventTimeout:
             if not limit.expired():
                 raise
             raise UpstreamTimedOut(
-                f"The server behind this model said nothing for {self._seconds:g} seconds."
+                f"The server behind this model sent nothing for {self._seconds:g} seconds."
             ) from None
 
 
-async def arrival(response: aiohttp.ClientResponse, wait: EventTimeout, answer: UpstreamStream) -> bytes:
-    """The next bytes, empty at the end. A complete answer may end in any way."""
+async def next_bytes(response: aiohttp.ClientResponse, wait: EventTimeout, answer: UpstreamStream) -> bytes:
+    """The next bytes, empty at the end. Ignores timeouts and connection errors once the answer is complete."""
     try:
-        return await wait.of(more(response))
+        return await wait.enforce(read_available(response))
     except (UpstreamTimedOut, aiohttp.ClientError, OSError):
         if answer.has_ended:
             return b""
         raise
 
 
-async def more(response: aiohttp.ClientResponse) -> bytes:
+async def read_available(response: aiohttp.ClientResponse) -> bytes:
     """The next bytes of the body, empty at its end. Raises aiohttp.ClientError, OSError."""
     try:
         return await response.content.readany()
     except RuntimeError as error:
-        # aiohttp reports this way that it closed the connection because of bytes that aren't HTTP.
+        # aiohttp raises RuntimeError after it closed the connection because of invalid HTTP.
         raise aiohttp.ClientPayloadError(str(error)) from error
 
 
 async def drain(response: aiohttp.ClientResponse) -> None:
-    """Drains a nearly finished response, so that its connection is reused."""
+    """Drains a nearly finished response so that its connection is reused."""
     if response.content.at_eof():
         return
     try:
         async with asyncio.timeout(END_SECONDS):
-            while await more(response):
+            while await read_available(response):
                 pass
     except (TimeoutError, aiohttp.ClientError, OSError):
         # The answer is complete, so it doesn't matter how the connection ends.
@@ -199,29 +197,28 @@ async def drain(response: aiohttp.ClientResponse) -> None:
 
 
 async def check_response(response: aiohttp.ClientResponse, wait: EventTimeout) -> None:
-    """Raises the error that a response other than a stream means."""
+    """Raises an OruelError unless the response is an uncompressed event stream."""
     if response.status != 200:
         body = await read_beginning(response, wait)
         raise upstream_error(response.status, response.headers.get("retry-after", ""), body)
     kind = response.headers.get("content-type", "")
     if kind.partition(";")[0].strip().lower() != "text/event-stream":
-        raise UpstreamFailed("The server behind this model answered with no stream.", detail=f"It sent {kind!r}.")
+        raise UpstreamFailed("The server behind this model answered without a stream.", detail=f"It sent {kind!r}.")
     if response.headers.get("content-encoding", "identity") != "identity":
-        raise UpstreamFailed("The server behind this model compressed its stream, which nobody asked it to.")
+        raise UpstreamFailed("The server behind this model compressed its stream without being asked to.")
 
 
 async def read_beginning(response: aiohttp.ClientResponse, wait: EventTimeout) -> bytes:
-    """At most MAX_ERROR_BYTES of a body."""
+    """Reads at most MAX_ERROR_BYTES of a body."""
     body = b""
-    while len(body) < MAX_ERROR_BYTES and (part := await wait.of(more(response))):
+    while len(body) < MAX_ERROR_BYTES and (part := await wait.enforce(read_available(response))):
         body += part
     return body[:MAX_ERROR_BYTES]
 
 
 def differs_of(response: aiohttp.ClientResponse) -> tuple[str, ...]:
-    """The parameters that another Oru'el behind this one honours differently. Entries with a colon are keywords that it
-    left out of a schema, as this one does. Raises UpstreamFailed if the header isn't printable ASCII, which no Oru'el
-    sends.
+    """The parameters that an upstream Oru'el honours differently. Skips entries with a colon: they name schema keywords
+    that aren't enforced, which this instance reports itself. Raises UpstreamFailed if the header isn't printable ASCII.
     """
     header = response.headers.get(DIFFERS, "")
     if not (header.isascii() and header.isprintable()):

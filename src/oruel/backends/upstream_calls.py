@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from oruel.errors import UpstreamFailed
-from oruel.text.answer.call_reader import call_id
+from oruel.text.answer.call_reader import new_call_id
 from oruel.types import ToolCallDelta
 
 MAX_CALLS = 128
@@ -87,7 +87,7 @@ class CallAssembler:
         if call.name not in self._names:
             raise UpstreamFailed("The server behind this model called a function that tools doesn't declare.")
         call.is_shown = True
-        return ToolCallDelta(call.place, call.id or call_id(short=False), call.name)
+        return ToolCallDelta(call.place, call.id or new_call_id(short=False), call.name)
 
 
 class AssembledCall:

@@ -1,5 +1,5 @@
-"""Reads the chunks of another server's stream leniently, and completes them: fragments of calls, stop strings that it
-left in, usage that it didn't send.
+"""Parses the chunks of another server's stream leniently and repairs them: assembles fragments of calls, cuts the text
+at stop strings that the server missed, and counts usage that it didn't report.
 """
 
 from collections.abc import Iterable, Iterator
@@ -17,9 +17,9 @@ from oruel.types import Alternative, ChatRequest, Delta, FinishReason, TokenLogp
 
 DONE = b"[DONE]"
 MAX_COUNT = 2**31
-# Limits of one answer: twice what 131,072 tokens of a usual vocabulary need, for each of 8 choices.
+# Per answer: twice the length of 131,072 typical tokens, for each of 8 choices.
 MAX_CHARACTERS = 2**23
-# Per choice: twice as many as an answer may have tokens.
+# Per choice: twice the maximum number of tokens.
 MAX_PIECES = 2**18
 
 
@@ -60,7 +60,7 @@ class UpstreamUsage(msgspec.Struct):
 
 
 class LlamaTimings(msgspec.Struct):
-    """Usage as llama.cpp's server reports it: tokens of the prompt found and computed, tokens generated so far."""
+    """Usage as llama.cpp's server reports it: cached and computed tokens of the prompt, tokens generated so far."""
 
     cache_n: Any = 0
     prompt_n: Any = 0
@@ -80,7 +80,7 @@ decode = msgspec.json.Decoder(UpstreamChunk).decode
 
 
 class ChoiceContent(NamedTuple):
-    """The content of some chunks of a choice, in the order of a Delta's fields."""
+    """The content of consecutive chunks of a choice, in the order of the fields of Delta."""
 
     text: str
     reasoning: str
@@ -97,7 +97,7 @@ class ChoiceReader:
         self._calls = CallAssembler(frozenset(tool.name for tool in request.tools))
         self._alternatives = request.sampling.logprobs
         self.finish: FinishReason | None = None
-        # As the server reports with its chunks; otherwise each chunk counts as a token.
+        # As reported with the last chunk. Without reports, each chunk with content counts as one token.
         self.used: Usage | None = None
         self._chunks = 0
 
@@ -107,11 +107,11 @@ class ChoiceReader:
 
     @property
     def has_stopped(self) -> bool:
-        """At a stop string, after which nothing counts."""
+        """Whether a stop string ended the choice; what follows it is ignored."""
         return self._scanner.matched is not None
 
     def read(self, chunks: Iterable[UpstreamChoice]) -> ChoiceContent:
-        """Up to the choice's end, which may come before the last chunk."""
+        """Ignores the chunks after the end of the choice."""
         text: list[str] = []
         reasoning: list[str] = []
         calls: list[ToolCallDelta] = []
@@ -126,20 +126,20 @@ class ChoiceReader:
                 calls += self._calls.feed(delta.tool_calls)
             self._chunks += bool(content or thought or delta.tool_calls)
             if choice.logprobs is not None and self._alternatives is not None:
-                logprobs += [logprob_of(one, self._alternatives) for one in entries_of(choice, content or "")]
+                logprobs += [build_logprob(one, self._alternatives) for one in logprob_entries(choice, content or "")]
             if self._scanner.matched is not None:
                 self.finish = "stop"
                 break
             if choice.finish_reason:
                 text.append(self._scanner.finish())
                 calls += self._calls.finish()
-                self.finish = finish_of(choice.finish_reason, has_calls=self._calls.has_calls)
+                self.finish = parse_finish(choice.finish_reason, has_calls=self._calls.has_calls)
                 break
         return ChoiceContent("".join(text), "".join(reasoning), tuple(calls), tuple(logprobs), self.finish)
 
 
 class ChunkReader:
-    """Turns chunks into deltas. Raises UpstreamFailed for anything else, and for an error in place of a chunk."""
+    """Converts chunks into deltas. Raises UpstreamFailed for invalid chunks and for reported errors."""
 
     def __init__(self, request: ChatRequest, model: str) -> None:
         self.has_begun = False
@@ -158,21 +158,21 @@ class ChunkReader:
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing more is expected, or nothing that counts: a server may continue after a stop string."""
+        """Whether the rest of the stream can be ignored: a server may continue after a stop string."""
         return self._is_done or (self.has_ended and any(choice.has_stopped for choice in self._choices))
 
     def feed(self, events: list[bytes]) -> list[Delta]:
-        """The events that arrived together, as one delta for each choice with content."""
-        given = groupby(self._taken(events), key=attrgetter("index"))
+        """Merges events that arrived together into one delta for each choice with content."""
+        given = groupby(self._parse_events(events), key=attrgetter("index"))
         read = [self._delta(index, chunks) for index, chunks in given if not self._choice(index).finish]
-        deltas = [delta for delta in read if says_something(delta)]
+        deltas = [delta for delta in read if has_content(delta)]
         self._size.add(deltas)
         if deltas and self.has_ended:
             last = self._last = deltas.pop()
             if not self._is_done:
-                # Only the end waits for the usage, which comes in a later chunk.
+                # Usage comes in a later chunk. Hold back only the finish reason until then.
                 self._last = Delta(last.choice, last.model, last.tier, finish=last.finish)
-                if says_something(last := replace(last, finish=None)):
+                if has_content(last := replace(last, finish=None)):
                     deltas.append(last)
         self.has_begun = self.has_begun or bool(deltas)
         return deltas
@@ -184,12 +184,12 @@ class ChunkReader:
         return replace(self._last, usage=self._usage())
 
     def _usage(self) -> Usage:
-        """The usage reported at the end; if a stop string ended the answer earlier, the usage reported with the last
-        chunk that counts.
+        """The usage reported at the end. If a stop string ended the answer earlier, the usage reported with the last
+        chunk before the stop string.
         """
         said = [choice.used for choice in self._choices if choice.used]
         if self._totals and not any(choice.has_stopped for choice in self._choices):
-            # Some servers report it once per choice.
+            # Some servers report usage once per choice.
             totals = self._totals if len(self._totals) == len(self._choices) else self._totals[-1:]
             completion = sum(total.completion_tokens for total in totals)
         else:
@@ -200,14 +200,14 @@ class ChunkReader:
         cached = min(total.cached_tokens for total in totals)
         return Usage(totals[-1].prompt_tokens, min(completion, self._most_tokens), cached)
 
-    def _taken(self, events: list[bytes]) -> Iterator[UpstreamChoice]:
+    def _parse_events(self, events: list[bytes]) -> Iterator[UpstreamChoice]:
         for event in events:
             if event == DONE:
                 self._is_done = True
                 return
-            chunk = chunk_of(event)
-            if (usage := usage_in(chunk)) and not chunk.choices:
-                # More reports than choices show that the server reports more often than once per choice.
+            chunk = parse_chunk(event)
+            if (usage := parse_usage(chunk)) and not chunk.choices:
+                # Keep one more report than choices: enough to tell that the server doesn't report once per choice.
                 self._totals = [*self._totals[-len(self._choices) :], usage]
             for choice in chunk.choices or ():
                 reader = self._choice(choice.index)
@@ -217,7 +217,7 @@ class ChunkReader:
 
     @property
     def _most_tokens(self) -> int:
-        """No one pays for more tokens than requested."""
+        """Limits the reported usage: callers never pay for more tokens than they requested."""
         return (self._request.max_tokens or MAX_COUNT) * self._request.n
 
     def _choice(self, index: int) -> ChoiceReader:
@@ -231,18 +231,18 @@ class ChunkReader:
 
 
 class AnswerSize:
-    """Counts the size of one answer, so that memory stays bounded whatever a server sends."""
+    """Limits the size of one answer, so that a server can't exhaust memory."""
 
     def __init__(self, request: ChatRequest) -> None:
         alternatives = request.sampling.logprobs
-        # Each token is repeated with its log-probability, and with so many alternatives.
+        # With log-probabilities, each token is sent again together with its alternatives.
         self._most_characters = MAX_CHARACTERS * (1 if alternatives is None else 2 + alternatives)
         self._most_pieces = MAX_PIECES * request.n
         self._characters = 0
         self._pieces = 0
 
     def add(self, deltas: Iterable[Delta]) -> None:
-        """Raises UpstreamFailed."""
+        """Raises UpstreamFailed if the answer is too large."""
         for delta in deltas:
             self._characters += characters_in(delta)
             self._pieces += max(1, len(delta.tool_calls), len(delta.logprobs))
@@ -255,77 +255,79 @@ class AnswerSize:
 
 
 def characters_in(delta: Delta) -> int:
-    """Bytes of tokens count as characters."""
+    """Counts each byte of a token as a character."""
     calls = sum(len(piece.id) + len(piece.arguments) for piece in delta.tool_calls)
     tokens = sum(len(token.bytes) + sum(len(one.bytes) for one in token.alternatives) for token in delta.logprobs)
     return len(delta.text) + len(delta.reasoning) + calls + tokens
 
 
-def says_something(delta: Delta) -> bool:
+def has_content(delta: Delta) -> bool:
     return bool(delta.text or delta.reasoning or delta.tool_calls or delta.logprobs or delta.finish)
 
 
-def chunk_of(event: bytes) -> UpstreamChunk:
+def parse_chunk(event: bytes) -> UpstreamChunk:
     try:
         chunk = decode(event)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UpstreamFailed(
-            "The server behind this model sent an event that is no chunk.", detail=str(error)
+            "The server behind this model sent an event that isn't a chunk.", detail=str(error)
         ) from error
     if chunk.error:
         raise UpstreamFailed("The server behind this model reported an error.", detail=str(chunk.error)[:400])
     return chunk
 
 
-def finish_of(reason: str, *, has_calls: bool) -> FinishReason:
-    """OpenAI ends a call that was required by name with "stop"; some servers name the token that ended the text. Raises
-    UpstreamFailed if the server gave up.
+def parse_finish(reason: str, *, has_calls: bool) -> FinishReason:
+    """Maps unknown reasons to "stop": some servers report the token that ended the text. If there are calls, returns
+    "tool_calls" instead: OpenAI reports "stop" for a call that was required by name. Raises UpstreamFailed if the
+    server aborted the answer.
     """
     match reason:
         case "length" | "content_filter":
             return reason
         case "abort" | "error":
-            raise UpstreamFailed("The server behind this model gave the answer up.", detail=f"It ended with {reason}.")
+            raise UpstreamFailed("The server behind this model aborted the answer.", detail=f"It ended with {reason}.")
         case _:
             return "tool_calls" if has_calls else "stop"
 
 
-def usage_in(chunk: UpstreamChunk) -> Usage | None:
-    """Within plausible bounds, whatever the server reports."""
+def parse_usage(chunk: UpstreamChunk) -> Usage | None:
+    """Clamps the reported counts to plausible values."""
     if counts := chunk.usage:
-        prompt, details = count_of(counts.prompt_tokens), counts.prompt_tokens_details
-        cached = min(count_of(details.cached_tokens) if details else 0, prompt)
-        return Usage(prompt, count_of(counts.completion_tokens), cached)
+        prompt, details = parse_count(counts.prompt_tokens), counts.prompt_tokens_details
+        cached = min(parse_count(details.cached_tokens) if details else 0, prompt)
+        return Usage(prompt, parse_count(counts.completion_tokens), cached)
     if timings := chunk.timings:
-        cached = count_of(timings.cache_n)
-        return Usage(cached + count_of(timings.prompt_n), count_of(timings.predicted_n), cached)
+        cached = parse_count(timings.cache_n)
+        return Usage(cached + parse_count(timings.prompt_n), parse_count(timings.predicted_n), cached)
     return None
 
 
-def count_of(given: Any) -> int:
-    """0 for anything but a number."""
+def parse_count(given: Any) -> int:
+    """Returns 0 unless `given` is a number."""
     return int(min(max(0, given), MAX_COUNT)) if isinstance(given, (int, float)) and given == given else 0
 
 
-def entries_of(choice: UpstreamChoice, content: str) -> list[UpstreamLogprob]:
-    """Some servers include an entry for the end token, whose text isn't in the content."""
+def logprob_entries(choice: UpstreamChoice, content: str) -> list[UpstreamLogprob]:
+    """Removes the entry of the end token, which some servers include although it isn't part of the content."""
     entries = (choice.logprobs and choice.logprobs.content) or []
     if choice.finish_reason == "stop" and "".join(entry.token for entry in entries) != content:
         return entries[:-1]
     return entries
 
 
-def logprob_of(given: UpstreamLogprob, alternatives: int) -> TokenLogprob:
-    """Other servers send no ids, and some require an alternative where none was requested. Rounding may lift the
-    logarithm of a probability above 0.
+def build_logprob(given: UpstreamLogprob, alternatives: int) -> TokenLogprob:
+    """Sets ids to -1, as other servers don't send them. Drops alternatives that weren't requested: some servers can't
+    send none. Clamps to 0 what rounding lifted above it.
     """
     others = tuple(
-        Alternative(-1, bytes_of(other), min(other.logprob, 0.0)) for other in (given.top_logprobs or ())[:alternatives]
+        Alternative(-1, token_bytes(other), min(other.logprob, 0.0))
+        for other in (given.top_logprobs or ())[:alternatives]
     )
-    return TokenLogprob(-1, bytes_of(given), min(given.logprob, 0.0), others)
+    return TokenLogprob(-1, token_bytes(given), min(given.logprob, 0.0), others)
 
 
-def bytes_of(given: UpstreamLogprob) -> bytes:
+def token_bytes(given: UpstreamLogprob) -> bytes:
     if given.bytes is not None and all(0 <= byte < 256 for byte in given.bytes):
         return bytes(given.bytes)
     return given.token.encode(errors="replace")

@@ -1,4 +1,4 @@
-"""The body of another server's stream, from bytes to deltas. Whatever the bytes are, the only error is typed."""
+"""Parses the body of another server's stream into deltas. Invalid input raises only typed errors."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,10 +16,9 @@ MAX_EVENT = 2**20
 
 @contextmanager
 def unreadable_as_failure() -> Iterator[None]:
-    """Raises UpstreamFailed for any exception while reading, except for typed errors and connection errors.
+    """Converts exceptions into UpstreamFailed, except for typed errors and connection errors.
 
-    What another server sends is unpredictable: a parser that fails on it in a new way must count as a failure of that
-    server, not of this one.
+    Input that crashes a parser here counts as a failure of the other server, not of this one.
     """
     try:
         yield
@@ -33,7 +32,7 @@ def unreadable_as_failure() -> Iterator[None]:
 
 
 class UpstreamStream:
-    """The deltas of one answer. `heard`: whether the last bytes completed an event."""
+    """Parses the stream of one answer. `heard`: whether the last bytes completed an event."""
 
     def __init__(self, request: ChatRequest, model: str) -> None:
         self.heard = False
@@ -51,7 +50,7 @@ class UpstreamStream:
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing more is expected, or nothing that counts."""
+        """Whether the rest of the stream can be ignored."""
         return self._answer.is_over
 
     def feed(self, data: bytes) -> list[Delta]:

@@ -1,6 +1,5 @@
-"""Wraps a Backend that refuses a max_tokens larger than its context has room for: requests as much as fits instead."""
+"""Wraps a Backend that refuses a max_tokens that exceeds its context: lowers max_tokens to what fits."""
 
-from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
 
@@ -8,24 +7,24 @@ import msgspec
 
 from oruel.backends.base import Backend
 from oruel.errors import ContextLengthExceeded, InvalidParameter
-from oruel.types import ChatRequest, Delta, ResponseFormat
+from oruel.types import Answer, ChatRequest, Delta, ResponseFormat
 
 
 class WithinContext:
-    """`context` is the window of the backend's model, in tokens. The length of the prompt is determined only after a
-    refusal, by a request for one token.
+    """`context` is the context length of the backend's model, in tokens. The prompt is counted only after a refusal,
+    with a request for one token.
     """
 
     def __init__(self, backend: Backend, context: int) -> None:
         self._backend = backend
         self._context = context
 
-    async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
+    async def stream(self, request: ChatRequest) -> Answer:
         """Raises what the backend raises."""
         try:
-            async with aclosing(self._backend.stream(self._within(request, prompt_tokens=1))) as deltas:
-                async for delta in deltas:
-                    yield delta
+            async with aclosing(self._backend.stream(self._within(request, prompt_tokens=1))) as answer:
+                async for item in answer:
+                    yield item
             return
         except (InvalidParameter, ContextLengthExceeded):
             if request.max_tokens is None or request.max_tokens + most_prompt_tokens(request) <= self._context:
@@ -33,9 +32,9 @@ class WithinContext:
             shorter = self._within(request, await self._prompt_tokens(request))
             if shorter.max_tokens == request.max_tokens:
                 raise
-        async with aclosing(self._backend.stream(shorter)) as deltas:
-            async for delta in deltas:
-                yield delta
+        async with aclosing(self._backend.stream(shorter)) as answer:
+            async for item in answer:
+                yield item
 
     def _within(self, request: ChatRequest, prompt_tokens: int) -> ChatRequest:
         room = self._context - prompt_tokens
@@ -44,15 +43,16 @@ class WithinContext:
         return replace(request, max_tokens=room)
 
     async def _prompt_tokens(self, request: ChatRequest) -> int:
-        """Raises what the backend raises: if it refuses this, too, the first refusal had another reason."""
+        """Raises what the backend raises: a refusal here means that max_tokens was not the reason for the first one."""
         probe = replace(request, max_tokens=1, n=1, response_format=ResponseFormat())
         used = 0
-        async with aclosing(self._backend.stream(probe)) as deltas:
-            async for delta in deltas:
-                used = delta.usage.prompt_tokens if delta.usage else used
+        async with aclosing(self._backend.stream(probe)) as answer:
+            async for item in answer:
+                if isinstance(item, Delta) and item.usage:
+                    used = item.usage.prompt_tokens
         return used
 
 
 def most_prompt_tokens(request: ChatRequest) -> int:
-    """An upper bound: a token stands for at least one byte, and a template adds less than JSON does."""
+    """An upper bound: each token has at least one byte, and templates add less than JSON encoding does."""
     return len(msgspec.json.encode((request.messages, request.tools)))

@@ -1,5 +1,5 @@
-"""The command line: serve, params, chat, catalog. What goes wrong is one line on stderr, never a traceback; a command
-that can't begin exits with status 2.
+"""The command line: serve, params, chat, catalog. An error is one line on stderr, never a traceback. A command that
+can't start exits with status 2.
 """
 
 import sys
@@ -17,7 +17,7 @@ from oruel.cli.serve import serve
 from oruel.cli.standard_streams import flush_output, open_standard_streams
 from oruel.errors import OruelError
 
-# Plain help can be searched and copied; pretty tracebacks would show local variables, keys among them.
+# Plain help is easy to search and copy. Rich tracebacks would show local variables, which include keys.
 app = typer.Typer(
     name="oruel",
     help="A chat completions endpoint that honours every inference parameter exactly, or refuses it by name.",
@@ -39,22 +39,22 @@ def show_version(wanted: bool) -> None:
 
 
 @app.callback()
-def options(
+def root_options(
     version: Annotated[
-        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Say which.")
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
     pass
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs the command line and exits. `arguments` are those of the process unless given."""
+    """Runs the command line and exits. `arguments` default to those of the process."""
     open_standard_streams()
     try:
-        status = run(arguments)
+        status = run_command(arguments)
         flush_output()
     except BrokenPipeError:
-        # Whoever read the output has seen enough.
+        # The reader of the output closed it: not an error worth a message.
         status = 1
     except OSError as error:
         status = 1
@@ -62,15 +62,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(status)
 
 
-def run(arguments: Sequence[str] | None) -> int:
-    """The exit status. Raises OSError where the output can't be written."""
+def run_command(arguments: Sequence[str] | None) -> int:
+    """Returns the exit status. Raises OSError if the output can't be written."""
     try:
         app(args=arguments)
     except OruelError as error:
         show_error(error.message)
         return 2
-    except SystemExit as ended:
-        return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    except SystemExit as error:
+        return error.code if isinstance(error.code, int) else int(error.code is not None)
     return 0
 
 

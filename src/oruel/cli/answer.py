@@ -1,4 +1,4 @@
-"""An answer as it arrives, and how it looks in a terminal: the text on stdout, everything else on stderr."""
+"""Collects an answer as it arrives, and shows it in the terminal: text on stdout, everything else on stderr."""
 
 import sys
 from collections import defaultdict
@@ -8,12 +8,14 @@ from rich.console import Console
 
 from oruel.cli.chat_client import ClientChunk, ClientTokenLogprob, ClientUsage
 
-CONTROL = {code: "\N{REPLACEMENT CHARACTER}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n"}
+CONTROL_CHARACTERS = {
+    code: "\N{REPLACEMENT CHARACTER}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n"
+}
 
 
 @dataclass
 class ChatAnswer:
-    """What the chunks have said so far; texts, finishes and logprobs are by choice, calls by choice and index."""
+    """What the chunks have contained so far, by choice; calls by choice and index."""
 
     model: str = ""
     tier: str = ""
@@ -41,45 +43,45 @@ class ChatAnswer:
         finishes = ", ".join(self.finishes[choice] for choice in sorted(self.finishes))
         usage = self.usage
         tokens = f"{usage.prompt_tokens} + {usage.completion_tokens} tokens" if usage else ""
-        known = [self.model, self.tier, "interrupted" if interrupted else finishes, tokens, f"{seconds:.1f} s"]
-        return " · ".join(part for part in known if part)
+        parts = [self.model, self.tier, "interrupted" if interrupted else finishes, tokens, f"{seconds:.1f} s"]
+        return " · ".join(part for part in parts if part)
 
 
 class AnswerScreen:
-    """The first choice is shown while it arrives; the others, which arrive beside it, after it is complete."""
+    """Shows the first choice while it arrives, and the other choices when the answer is complete."""
 
     def __init__(self) -> None:
         self._notes = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
-        self._thoughts = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+        self._reasoning = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
         self._terminal = sys.stdout.isatty()
-        self._thinking = False
+        self._shows_reasoning = False
 
     def note(self, text: str) -> None:
-        self._notes.print(printable(text), style="dim")
+        self._notes.print(replace_controls(text), style="dim")
 
     def error(self, text: str) -> None:
-        self._notes.print(f"oruel: {printable(text)}")
+        self._notes.print(f"oruel: {replace_controls(text)}")
 
     def show(self, chunk: ClientChunk) -> None:
         for choice in chunk.choices or []:
             if choice.index == 0:
-                self._think(choice.delta.reasoning_content or "")
-                self._speak(choice.delta.content or "")
+                self._show_reasoning(choice.delta.reasoning_content or "")
+                self._show_content(choice.delta.content or "")
 
     def text(self, text: str) -> None:
-        """A pipe gets the text as it is; a terminal gets no control characters, which could do anything to it."""
-        sys.stdout.write(printable(text) if self._terminal else text)
+        """A pipe gets the text as it is. A terminal gets no control characters, which could manipulate it."""
+        sys.stdout.write(replace_controls(text) if self._terminal else text)
         sys.stdout.flush()
 
-    def _think(self, text: str) -> None:
+    def _show_reasoning(self, text: str) -> None:
         if text and self._terminal:
-            self._thoughts.print(printable(text), style="dim", end="")
-            self._thinking = True
+            self._reasoning.print(replace_controls(text), style="dim", end="")
+            self._shows_reasoning = True
 
-    def _speak(self, text: str) -> None:
-        if text and self._thinking:
+    def _show_content(self, text: str) -> None:
+        if text and self._shows_reasoning:
             self.text("\n\n")
-            self._thinking = False
+            self._shows_reasoning = False
         self.text(text)
 
     def finish(self, answer: ChatAnswer) -> None:
@@ -92,13 +94,13 @@ class AnswerScreen:
         for choice in sorted(answer.logprobs):
             self.note(f"log-probabilities of choice {choice + 1}:")
             for token in answer.logprobs[choice]:
-                self.note(logprob_line(token))
+                self.note(format_logprob(token))
 
 
-def logprob_line(token: ClientTokenLogprob) -> str:
+def format_logprob(token: ClientTokenLogprob) -> str:
     others = "  ".join(f"{other.token!r} {other.logprob:.3f}" for other in token.top_logprobs or [])
     return f"  {token.token!r:20} {token.logprob:8.3f}  {others}".rstrip()
 
 
-def printable(text: str) -> str:
-    return text.translate(CONTROL)
+def replace_controls(text: str) -> str:
+    return text.translate(CONTROL_CHARACTERS)

@@ -1,4 +1,4 @@
-"""What `oruel serve` prints once it listens: where, which model, and two things to paste."""
+"""The banner that `oruel serve` prints when it listens: the URL, the model, and two examples to paste."""
 
 import json
 import shlex
@@ -26,55 +26,57 @@ answer = client.chat.completions.create(
 print(answer.choices[0].message.content)"""
 
 
-def show(announcement: Announcement) -> None:
-    """A full disk or a closed pipe must not end a server: then the log says where it listens."""
+def print_banner(announcement: Announcement) -> None:
+    """Prints the banner. If stdout can't be written, logs the URL instead: a full disk must not end the server."""
     try:
-        typer.echo(banner(announcement))
+        typer.echo(render_banner(announcement))
     except OSError as error:
         reason = error.strerror or str(error)
         log.warning("the banner can't be written", reason=reason, url=announcement.url, model=announcement.model)
 
 
-def banner(announcement: Announcement) -> str:
+def render_banner(announcement: Announcement) -> str:
     names = ", ".join((announcement.model, *announcement.aliases, *announcement.others))
     return f"""
 Oru'el listens on {announcement.url}
 
   model    {names}
-{capacity(announcement)}  pages    {announcement.url}/docs
+{capacity_lines(announcement)}  docs     {announcement.url}/docs
 
 From a shell:
 
-{curl(announcement)}
+{curl_example(announcement)}
 
 From Python (pip install openai):
 
-{python(announcement)}
+{python_example(announcement)}
 """
 
 
-def capacity(announcement: Announcement) -> str:
-    """Nothing where other servers do the work of the first model."""
+def capacity_lines(announcement: Announcement) -> str:
+    """Empty if upstream servers run the first model."""
     if not announcement.parallel or announcement.context is None:
         return ""
-    each = f"{announcement.context} tokens a request"
-    context = f"  context  {each}, {announcement.kv} in all, {announcement.parallel} answers at once\n"
-    return context + "".join(f"  threads  {line}\n" for line in dict.fromkeys(map(threads, announcement.threads)))
+    each = f"{announcement.context} tokens per request"
+    context = f"  context  {each}, {announcement.kv} in total, {announcement.parallel} sequences at once\n"
+    return context + "".join(
+        f"  threads  {line}\n" for line in dict.fromkeys(map(describe_threads, announcement.threads))
+    )
 
 
-def threads(of_engine: tuple[int, int]) -> str:
-    count, cores = of_engine
-    return f"{count} of {cores} cores, adjusted as they become busy or free" if cores else f"{count}, fixed"
+def describe_threads(threads: tuple[int, int]) -> str:
+    count, cores = threads
+    return f"{count} of {cores} cores, adjusted as cores become busy or idle" if cores else f"{count}, fixed"
 
 
-def curl(announcement: Announcement) -> str:
+def curl_example(announcement: Announcement) -> str:
     messages = [{"role": "user", "content": "Tell me a joke."}]
     body = json.dumps({"model": announcement.model, "messages": messages})
     key = '-H "Authorization: Bearer $ORUEL_API_KEY" ' if announcement.needs_key else ""
     return CURL.format(url=announcement.url, key=key, body=shlex.quote(body))
 
 
-def python(announcement: Announcement) -> str:
+def python_example(announcement: Announcement) -> str:
     imports = ["import os"] if announcement.needs_key else []
     return PYTHON.format(
         imports="\n".join([*imports, "from openai import OpenAI"]),

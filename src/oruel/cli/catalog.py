@@ -1,4 +1,4 @@
-"""oruel catalog: the operator's file as tables, or what is wrong with it and where."""
+"""oruel catalog: shows a catalog file as tables, or reports its first error with the line."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from oruel.cli.params import table_of
-from oruel.config import secret_in
+from oruel.cli.params import build_table
+from oruel.config import read_secret
 from oruel.errors import ConfigError
 from oruel.router.catalog_file import MAX_BYTES, CatalogFile, read_catalog
 from oruel.router.deployment import CatalogModel, Deployment, EmbeddedSource, UpstreamSource
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
-def load(path: str) -> CatalogFile:
+def load_catalog(path: str) -> CatalogFile:
     """Raises ConfigError."""
     try:
         with Path(path).open("rb") as file:
@@ -28,15 +28,17 @@ def load(path: str) -> CatalogFile:
     return read_catalog(data)
 
 
-def catalog(file: Annotated[str, typer.Argument(help="The catalog, a TOML file.")] = "catalog.toml") -> None:
+def catalog(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="The catalog, a TOML file.")] = "catalog.toml",
+) -> None:
     """Check a catalog and show its models, prices and deployments.
 
-    Exits with status 2, and one line that says where, if something is wrong with the file. Of keys it only says whether
-    they are set: they belong where oruel serve runs, which refuses to start without them.
+    If the file is invalid, prints one line that names the error and its place, and exits with status 2. Shows only
+    whether keys are set: `oruel serve` reads them from its environment and refuses to start without them.
     """
     from rich.console import Console
 
-    models = load(file).models
+    models = load_catalog(file).models
     console = Console(highlight=False, markup=False, emoji=False)
     for table in (models_table(models), prices_table(models), costs_table(models), sources_table(models)):
         console.print(table)
@@ -45,40 +47,41 @@ def catalog(file: Annotated[str, typer.Argument(help="The catalog, a TOML file."
 def models_table(models: Sequence[CatalogModel]) -> "Table":
     table = named_table("Models", "model", "aliases", "context", "max_tokens")
     for model in models:
-        table.add_row(model.name, ", ".join(model.aliases), number(model.context), number(model.max_tokens))
+        table.add_row(model.name, ", ".join(model.aliases), format_count(model.context), format_count(model.max_tokens))
     return table
 
 
 def prices_table(models: Sequence[CatalogModel]) -> "Table":
-    table = named_table("What users pay per million tokens", "model", "tier", "input", "cached", "output")
+    table = named_table("Prices per million tokens", "model", "tier", "input", "cached", "output")
     for model in models:
         for tier in model.tiers:
             price = model.prices.get(tier)
-            table.add_row(model.name, tier, *(amounts(price) if price else ("free", "free", "free")))
+            table.add_row(model.name, tier, *(price_cells(price) if price else ("free", "free", "free")))
     return table
 
 
 def costs_table(models: Sequence[CatalogModel]) -> "Table":
-    title = "What deployments cost the operator per million tokens"
+    title = "Costs per million tokens"
     table = named_table(title, "deployment", "model", "tiers", "input", "cached", "output")
     for model in models:
-        for one in model.deployments:
-            table.add_row(one.name, model.name, "\n".join(one.tiers), *amounts(one.cost))
+        for deployment in model.deployments:
+            tiers = "\n".join(deployment.tiers)
+            table.add_row(deployment.name, model.name, tiers, *price_cells(deployment.cost))
     return table
 
 
 def sources_table(models: Sequence[CatalogModel]) -> "Table":
-    table = named_table("Where deployments are", "deployment", "", "")
-    for one in (one for model in models for one in model.deployments):
-        details = describe_deployment(one)
+    table = named_table("Deployments", "deployment", "", "")
+    for deployment in (deployment for model in models for deployment in model.deployments):
+        details = describe_deployment(deployment)
         for index, (name, value) in enumerate(details):
-            table.add_row("" if index else one.name, name, value, end_section=index == len(details) - 1)
+            table.add_row("" if index else deployment.name, name, value, end_section=index == len(details) - 1)
     return table
 
 
 def named_table(title: str, first: str, *others: str) -> "Table":
-    """Names come from the file and may be long: they wrap too."""
-    table = table_of(title, first, *others)
+    """A table whose first column wraps too: names come from the file and may be long."""
+    table = build_table(title, first, *others)
     table.columns[0].no_wrap, table.columns[0].overflow, table.columns[0].max_width = False, "fold", 32
     return table
 
@@ -87,26 +90,26 @@ def describe_deployment(deployment: Deployment) -> list[tuple[str, str]]:
     source = deployment.source
     if isinstance(source, EmbeddedSource):
         return [("engine", source.model)]
-    waits = (deployment.connect_seconds, deployment.first_token_seconds, deployment.idle_seconds)
+    timeouts = (deployment.connect_seconds, deployment.first_token_seconds, deployment.idle_seconds)
     return [
         ("kind", source.kind),
         ("base_url", source.base_url),
         ("model", source.model),
-        ("key", key(source)),
-        ("accepts", ", ".join(sorted(deployment.accepts)) or "nothing that differs"),
-        ("waits", "{:g} s to connect, {:g} s for the first token, {:g} s for the next".format(*waits)),
+        ("key", describe_key(source)),
+        ("accepts", ", ".join(sorted(deployment.accepts)) or "none"),
+        ("timeouts", "{:g} s to connect, {:g} s for the first token, {:g} s for the next".format(*timeouts)),
     ]
 
 
-def key(source: UpstreamSource) -> str:
+def describe_key(source: UpstreamSource) -> str:
     if source.key_variable is None:
         return "none"
-    return f"{source.key_variable}, which {fault_of(secret_in(source.key_variable)) or 'is set'}"
+    return f"{source.key_variable}, which {fault_of(read_secret(source.key_variable)) or 'is set'}"
 
 
-def amounts(price: Price) -> tuple[str, str, str]:
+def price_cells(price: Price) -> tuple[str, str, str]:
     return f"{price.input:f}", f"{price.cached_input:f}", f"{price.output:f}"
 
 
-def number(tokens: int | None) -> str:
+def format_count(tokens: int | None) -> str:
     return "" if tokens is None else str(tokens)

@@ -1,4 +1,4 @@
-"""The client side of the chat completions protocol, for any base URL: bytes in, typed chunks out."""
+"""A client of the chat completions protocol, for any base URL: decodes responses into typed chunks."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,12 +10,13 @@ from urllib.parse import urlsplit
 import httpx2
 import msgspec
 
-from oruel.cli.sse import events
-from oruel.config import Secret, is_loopback
+from oruel.addresses import is_loopback
+from oruel.cli.sse import read_events
+from oruel.config import Secret
 from oruel.errors import ChatFailed
 
 DONE = "[DONE]"
-# Some servers send nothing while they read a long prompt; a person can always press Ctrl-C.
+# Some servers send nothing while they process a long prompt; the user can press Ctrl-C.
 TIMEOUT = httpx2.Timeout(600, connect=10)
 REMARKS = {"x-oruel-ignored": "ignored by the server", "x-oruel-differs": "differs from the contract"}
 
@@ -62,7 +63,7 @@ class ClientUsage(msgspec.Struct):
 
 
 class ClientChunk(msgspec.Struct):
-    """One event of a stream. Servers differ in what they leave out; only what chat shows is read."""
+    """One event of a stream, with only the fields that chat shows. Servers differ in which fields they omit."""
 
     model: str | None = None
     tier: str | None = None
@@ -81,17 +82,17 @@ class ModelList(msgspec.Struct):
 
 @dataclass(frozen=True)
 class ChatResponse:
-    """An answer that is arriving. `remarks` are what the server's headers say about the request."""
+    """An answer in progress. `remarks` are notes about the request from the response headers."""
 
     remarks: tuple[str, ...]
     chunks: Iterator[ClientChunk]
 
 
 class ChatClient:
-    """Every method raises ChatFailed, in words for the person who asked, for whatever goes wrong."""
+    """Every method raises ChatFailed on any failure, with a message for the user."""
 
     def __init__(self, base_url: str, api_key: str | None) -> None:
-        """Raises InvalidParameter for a key that no header can carry."""
+        """Raises InvalidParameter for a key that a header can't carry."""
         self._base_url = base_url.rstrip("/")
         self._headers = {"Content-Type": "application/json"}
         if api_key is not None:
@@ -100,82 +101,84 @@ class ChatClient:
 
     def first_model(self) -> str:
         with self._request("GET", "/models") as response:
-            models = decode(response.read(), ModelList).data
+            models = decode_json(response.read(), ModelList).data
         if not models:
-            raise ChatFailed(f"{self._base_url} offers no model. Name one with --model.")
+            raise ChatFailed(f"{self._base_url} lists no models. Name one with --model.")
         return models[0].id
 
     @contextmanager
     def answer(self, body: Mapping[str, Any]) -> Iterator[ChatResponse]:
-        """Leaving the block closes the connection, which stops the answer."""
+        """Requests an answer. Leaving the block closes the connection, which stops the answer."""
         with self._request("POST", "/chat/completions", content=json.dumps(body)) as response:
             if "text/event-stream" not in response.headers.get("content-type", ""):
-                raise ChatFailed(f"{response.url} did not answer with a stream of events.")
-            yield ChatResponse(remarks_in(response.headers), chunks_of(events(response.iter_bytes())))
+                raise ChatFailed(f"{response.url} did not answer with an event stream.")
+            yield ChatResponse(header_remarks(response.headers), parse_chunks(read_events(response.iter_bytes())))
 
     @contextmanager
     def _request(self, method: str, path: str, content: str | None = None) -> Iterator[httpx2.Response]:
-        """A connection of its own for each request: one that was interrupted is not used again."""
+        """Sends a request on its own connection, since an interrupted connection can't be reused."""
         url = self._base_url + path
         with (
-            in_words(url),
-            httpx2.Client(headers=self._headers, timeout=TIMEOUT, trust_env=not is_local(url)) as http,
+            translate_errors(url),
+            httpx2.Client(headers=self._headers, timeout=TIMEOUT, trust_env=not is_local_url(url)) as http,
             http.stream(method, url, content=content) as response,
         ):
             if not response.is_success:
-                raise ChatFailed(f"{url} answered {response.status_code}: {error_in(response.read())}")
+                raise ChatFailed(f"{url} answered {response.status_code}: {response_error(response.read())}")
             yield response
 
 
 @contextmanager
-def in_words(url: str) -> Iterator[None]:
+def translate_errors(url: str) -> Iterator[None]:
     try:
         yield
     except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
-        raise ChatFailed(f"{url} can't be reached: {error}. `oruel serve` starts a server.") from error
+        raise ChatFailed(
+            f"{url} can't be reached: {error}. Start a server with `oruel serve`, or name another with --base-url."
+        ) from error
     except httpx2.InvalidURL as error:
-        raise ChatFailed(f"{url} is not a URL: {error}.") from error
+        raise ChatFailed(f"{url} is not a valid URL: {error}.") from error
     except httpx2.HTTPError as error:
         raise ChatFailed(f"The connection to {url} failed: {str(error) or type(error).__name__}.") from error
 
 
-def is_local(url: str) -> bool:
-    """A proxy named in the environment has no way to this machine's loopback."""
+def is_local_url(url: str) -> bool:
+    """Whether to bypass the proxy from the environment, which can't reach this machine's loopback addresses."""
     try:
         return is_loopback(urlsplit(url).hostname or "")
     except ValueError:
         return False
 
 
-def remarks_in(headers: Mapping[str, str]) -> tuple[str, ...]:
+def header_remarks(headers: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(f"{words}: {headers[name]}" for name, words in REMARKS.items() if name in headers)
 
 
-def chunks_of(stream: Iterable[str]) -> Iterator[ClientChunk]:
-    """Raises ChatFailed for an error event, and where the stream ends without a [DONE]."""
+def parse_chunks(stream: Iterable[str]) -> Iterator[ClientChunk]:
+    """Raises ChatFailed for an error event, and for a stream that ends without [DONE]."""
     for data in stream:
         if data == DONE:
             return
-        chunk = decode(data.encode(), ClientChunk)
+        chunk = decode_json(data.encode(), ClientChunk)
         if chunk.error is not None:
             raise ChatFailed(error_text(chunk.error))
         yield chunk
     raise ChatFailed("The connection closed before the answer was complete.")
 
 
-def decode(data: bytes, kind: type[Shape]) -> Shape:
+def decode_json(data: bytes, kind: type[Shape]) -> Shape:
     try:
         return msgspec.json.decode(data, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ChatFailed(f"The server sent what is no part of the protocol: {error}.") from error
+        raise ChatFailed(f"The server sent an invalid response: {error}.") from error
 
 
-def error_in(body: bytes) -> str:
-    """The message in an error body of OpenAI's shape, else the beginning of the body."""
+def response_error(body: bytes) -> str:
+    """The message of an error body in OpenAI's format, or else the beginning of the body."""
     try:
         return error_text(msgspec.json.decode(body)["error"])
     except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError):
-        return body[:500].decode(errors="replace") or "nothing"
+        return body[:500].decode(errors="replace") or "an empty body"
 
 
 def error_text(error: object) -> str:

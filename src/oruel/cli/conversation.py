@@ -1,4 +1,4 @@
-"""A conversation: the turns so far and the parameters of the next one, with the commands that change them."""
+"""A conversation: its turns so far, the parameters of the next request, and the commands that change them."""
 
 import json
 from collections.abc import Mapping
@@ -8,16 +8,18 @@ from typing import Any, NoReturn
 from oruel.contract.kinds import Array, Kind, String, StringEnum, StringOrArray
 from oruel.contract.parameters import PARAMETERS, Parameter
 
-# How the answer travels is the chat's own affair.
-OWN = ("stream", "stream_options")
-RESERVED = (*OWN, "messages")
-SETTABLE: Mapping[str, Parameter] = {one.name: one for one in PARAMETERS if one.served and one.name not in OWN}
+# The chat always streams, so these can't be set.
+STREAM_FIELDS = ("stream", "stream_options")
+RESERVED = (*STREAM_FIELDS, "messages")
+SETTABLE: Mapping[str, Parameter] = {
+    one.name: one for one in PARAMETERS if one.served and one.name not in STREAM_FIELDS
+}
 
 HELP = """\
-/set NAME VALUE   sends a parameter with every message; without VALUE it is left out again
-/params           lists the parameters and their values
-/reset            forgets the conversation, not the parameters
-/exit             leaves, as Ctrl-D does; Ctrl-C stops an answer"""
+/set NAME VALUE   send a parameter with every message; without VALUE, stop sending it
+/params           list the parameters and their values
+/reset            clear the conversation, but keep the parameters
+/exit             exit, like Ctrl-D; Ctrl-C stops an answer"""
 
 
 @dataclass
@@ -28,7 +30,7 @@ class Conversation:
     turns: list[dict[str, str]] = field(default_factory=list)
 
     def body(self, message: str) -> dict[str, Any]:
-        """The request that asks for an answer to `message`."""
+        """The body of the request for an answer to `message`."""
         system = [] if self.system is None else [turn("system", self.system)]
         return {
             "model": self.model,
@@ -42,22 +44,22 @@ class Conversation:
         self.turns += [turn("user", message), turn("assistant", answer)]
 
     def command(self, line: str) -> str:
-        """Does what a line that begins with / says, and returns what to show. Raises EOFError for /exit."""
+        """Runs a command, a line that begins with /, and returns the text to show. Raises EOFError for /exit."""
         name, _, rest = line.strip().partition(" ")
         match name:
             case "/exit" | "/quit":
                 raise EOFError
             case "/reset":
                 self.turns.clear()
-                return "The conversation begins anew."
+                return "The conversation is cleared."
             case "/params":
-                return self.parameters_in_words()
+                return self.list_parameters()
             case "/set":
                 return self.set(*rest.split(maxsplit=1))
             case "/help":
                 return HELP
             case _:
-                return f"There is no command {name}.\n{HELP}"
+                return f"Unknown command {name}.\n{HELP}"
 
     def set(self, name: str = "", text: str | None = None) -> str:
         name = name.replace("-", "_")
@@ -68,11 +70,11 @@ class Conversation:
             return f"model is {self.model}"
         if text is None:
             self.parameters.pop(name, None)
-            return f"{name} is left to the server"
-        self.parameters[name] = value_of(name, text)
+            return f"{name} is no longer sent"
+        self.parameters[name] = parse_value(name, text)
         return f"{name} is {json.dumps(self.parameters[name])}"
 
-    def parameters_in_words(self) -> str:
+    def list_parameters(self) -> str:
         extra = [name for name in self.parameters if name not in SETTABLE]
         names = [*SETTABLE, *extra]
         width = max(map(len, names))
@@ -85,14 +87,14 @@ def turn(role: str, content: str) -> dict[str, str]:
     return {"role": role, "content": content}
 
 
-def value_of(name: str, text: str) -> Any:
-    """Text in the JSON type that the declaration wants. What can't be that type is sent as the text that it is, for
-    the server to refuse; so is what nobody declared, where it isn't JSON.
+def parse_value(name: str, text: str) -> Any:
+    """Converts text to the JSON type of the declared parameter. Text that has another type stays a string, for the
+    server to refuse. The value of an undeclared parameter is JSON if it parses as JSON, else a string.
     """
-    return in_json_type(SETTABLE[name].kind, text) if name in SETTABLE else json_or_text(text)
+    return convert_value(SETTABLE[name].kind, text) if name in SETTABLE else json_or_text(text)
 
 
-def in_json_type(kind: Kind, text: str) -> Any:
+def convert_value(kind: Kind, text: str) -> Any:
     match kind:
         case String() | StringEnum():
             return text
@@ -105,10 +107,10 @@ def in_json_type(kind: Kind, text: str) -> Any:
 
 def json_or_text(text: str) -> Any:
     try:
-        return json.loads(text, parse_constant=not_json)
+        return json.loads(text, parse_constant=refuse_constant)
     except (ValueError, RecursionError):
         return text
 
 
-def not_json(constant: str) -> NoReturn:
+def refuse_constant(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not JSON")

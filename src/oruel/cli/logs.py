@@ -1,4 +1,4 @@
-"""How log lines look: a structured line each, on stderr, in colours for a terminal or as JSON for a machine."""
+"""Log output: one structured line per event on stderr, coloured for a terminal or as JSON for a machine."""
 
 import io
 import json
@@ -14,11 +14,11 @@ from structlog.typing import EventDict, ExcInfo, Processor
 encode = msgspec.json.Encoder(enc_hook=repr).encode
 
 
-def as_json(event: object, **_: object) -> str:
-    """One line of JSON. Characters that could act on a terminal that shows it are escaped, as JSON can."""
+def render_json(event: object, **_: object) -> str:
+    """Renders one line of JSON. Escapes characters that could act on a terminal."""
     try:
         text = encode(event).decode()
-    except (ValueError, OverflowError):  # half a surrogate pair, a number of more than 64 bits
+    except (ValueError, OverflowError):  # a lone surrogate, or an integer of more than 64 bits
         return json.dumps(event, default=repr)
     return text if text.isprintable() else "".join(map(escape_in_json, text))
 
@@ -28,19 +28,19 @@ def escape_in_json(character: str) -> str:
 
 
 def escape_values(_logger: object, _method: str, event: EventDict) -> EventDict:
-    """Names and values may come from clients and from other servers: controls, and what changes the direction of a
-    line, are escaped. Tracebacks keep their line ends.
+    """Escapes control and bidirectional characters: names and values may come from clients and upstream servers.
+    Tracebacks keep their line breaks.
     """
-    return {escape(key): escape_value(key, value) for key, value in event.items()}
+    return {escape_text(key): escape_value(key, value) for key, value in event.items()}
 
 
 def escape_value(key: str, value: object) -> object:
     if not isinstance(value, str):
         return value
-    return escape(value.rstrip(), kept="\n" if key in ("traceback", "exception", "stack") else "")
+    return escape_text(value.rstrip(), kept="\n" if key in ("traceback", "exception", "stack") else "")
 
 
-def escape(text: str, kept: str = "") -> str:
+def escape_text(text: str, kept: str = "") -> str:
     if text.isprintable():
         return text
     return "".join(each if each.isprintable() or each == kept else escape_character(each) for each in text)
@@ -50,15 +50,15 @@ def escape_character(character: str) -> str:
     return character.encode("unicode_escape", "surrogatepass").decode()
 
 
-def escaped_traceback(output: TextIO, exc_info: ExcInfo) -> None:
-    """An exception's message can quote what a client sent."""
+def write_escaped_traceback(output: TextIO, exc_info: ExcInfo) -> None:
+    """Escapes the traceback, since the message of an exception may quote a client."""
     plain = io.StringIO()
     structlog.dev.plain_traceback(plain, exc_info)
-    output.write(escape(plain.getvalue(), kept="\n"))
+    output.write(escape_text(plain.getvalue(), kept="\n"))
 
 
 class LogHandler(logging.StreamHandler[TextIO]):
-    """Goes on where a line can't be written, on a full disk say, and tells how many were lost once it can."""
+    """Continues if a line can't be written, as on a full disk, and later reports how many lines were lost."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -80,20 +80,20 @@ class LogHandler(logging.StreamHandler[TextIO]):
 
 
 def configure(log_format: str) -> None:
-    """`log_format`: console, json, or auto, which is console in a terminal."""
+    """Sets up all logging. `log_format` is console, json or auto: console in a terminal, json elsewhere."""
     console = log_format == "console" or (log_format == "auto" and sys.stderr.isatty())
     shared: list[Processor] = [
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    # Tracebacks as text: the richer renderings show local variables, and with them prompts.
+    # Plain tracebacks: the rich renderings show local variables, and so prompts.
     rendered: list[Processor] = (
-        [escape_values, structlog.dev.ConsoleRenderer(exception_formatter=escaped_traceback)]
+        [escape_values, structlog.dev.ConsoleRenderer(exception_formatter=write_escaped_traceback)]
         if console
-        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(as_json)]
+        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(render_json)]
     )
-    # One handler for our own lines and for those of the libraries, which use the standard library's logging.
+    # One handler for our own lines and for those of libraries, which use the standard logging module.
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

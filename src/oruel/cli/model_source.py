@@ -1,4 +1,4 @@
-"""Where a model file comes from: the package, a path, or the Hugging Face hub."""
+"""Finds the model file: the bundled one, one at a path, or one on the Hugging Face hub."""
 
 import re
 from importlib import resources
@@ -25,30 +25,30 @@ class HubFile(NamedTuple):
         return f"https://huggingface.co/{self.repository}"
 
 
-def locate(model: str) -> Path:
-    """The file of a model as the setting names it, downloaded where it must be. Raises ModelLoadError."""
+def locate_model(model: str) -> Path:
+    """The file of the model that the setting names, downloaded if necessary. Raises ModelLoadError."""
     if model == BUNDLED_MODEL:
         return bundled_model()
     if model.startswith(HUB_PREFIX):
-        return download(parse_hub(model))
-    return local(model)
+        return download(parse_hub_name(model))
+    return check_local_file(model)
 
 
 def bundled_model() -> Path:
     path = Path(str(resources.files("oruel.models") / BUNDLED_FILE))
     if not path.is_file():
         raise ModelLoadError(
-            f"The bundled model {path} is missing from this installation. Install Oru'el again, "
+            f"The bundled model {path} is missing from this installation. Reinstall Oru'el, "
             "or name another model with --model PATH.gguf."
         )
     return path
 
 
-def local(model: str) -> Path:
+def check_local_file(model: str) -> Path:
     path = Path(model).expanduser()
     if not path.is_file():
         raise ModelLoadError(
-            f"There is no model file {path}. Give {BUNDLED_MODEL}, a path to a GGUF file, or hf:OWNER/REPO/FILE.gguf."
+            f"There is no model file {path}. Use {BUNDLED_MODEL}, a path to a GGUF file, or hf:OWNER/REPO/FILE.gguf."
         )
     try:
         with path.open("rb") as file:
@@ -56,55 +56,57 @@ def local(model: str) -> Path:
     except OSError as error:
         raise ModelLoadError(f"The model file {path} can't be read: {error.strerror}.") from error
     if magic != GGUF_MAGIC:
-        raise ModelLoadError(f"{path} is not a GGUF file: it does not begin with the letters GGUF.")
+        raise ModelLoadError(
+            f"{path} is not a GGUF file: it does not begin with the letters GGUF. Convert it, or choose another."
+        )
     return path
 
 
-def parse_hub(model: str) -> HubFile:
-    """Raises ModelLoadError for anything but hf:OWNER/REPO/FILE.gguf, where FILE may lie in folders."""
+def parse_hub_name(model: str) -> HubFile:
+    """Parses hf:OWNER/REPO/FILE.gguf, where FILE may include folders. Raises ModelLoadError for any other form."""
     match = HUB_FORM.fullmatch(model.removeprefix(HUB_PREFIX))
     if match is None or ".." in model:
         raise ModelLoadError(
-            f"{model} does not name a file on the hub. The form is hf:OWNER/REPO/FILE.gguf, "
+            f"{model} does not name a file on the hub. Use the form hf:OWNER/REPO/FILE.gguf, "
             "as in hf:Qwen/Qwen3-0.6B-GGUF/Qwen3-0.6B-Q8_0.gguf."
         )
     return HubFile(match[1], match[2])
 
 
-def parts(path: str) -> list[str]:
-    """All files of a model that was cut into several, first part first; usually the one.
+def part_paths(path: str) -> list[str]:
+    """All parts of a split model in order, or just `path` for a model in one file.
 
-    Raises ModelLoadError for a part that isn't the first.
+    Raises ModelLoadError if `path` names a part other than the first.
     """
     match = PART.search(path)
     if match is None:
         return [path]
     if int(match[1]) != 1:
-        raise ModelLoadError(f"{path} is part {int(match[1])} of {int(match[2])}. Name the first part.")
+        raise ModelLoadError(f"{path} is part {int(match[1])} of {int(match[2])}. Name the first part instead.")
     return [f"{path[: match.start()]}-{part:05}-of-{match[2]}.gguf" for part in range(1, int(match[2]) + 1)]
 
 
 def download(file: HubFile) -> Path:
-    """The path of a file in huggingface_hub's cache, which is asked before the hub is. Raises ModelLoadError."""
-    first, *_rest = [fetch(HubFile(file.repository, part)) for part in parts(file.path)]
+    """The path of a file in huggingface_hub's cache, downloaded if it isn't there. Raises ModelLoadError."""
+    first, *_rest = [fetch_file(HubFile(file.repository, part)) for part in part_paths(file.path)]
     return first
 
 
-def fetch(file: HubFile) -> Path:
-    import httpx2  # what the hub's client speaks through
+def fetch_file(file: HubFile) -> Path:
+    import httpx2  # the HTTP client of huggingface_hub
     from huggingface_hub import errors
 
     try:
         return fetch_or_raise(file)
     except errors.HFValidationError as error:
-        raise ModelLoadError(f"{file.repository} can't be the name of a repository: {error}") from error
+        raise ModelLoadError(f"{file.repository} is not a valid repository name: {error}") from error
     except errors.GatedRepoError as error:
         raise ModelLoadError(
             f"{file.repository} is gated. Accept its terms at {file.url}, then set HF_TOKEN to a token of your account."
         ) from error
     except errors.RepositoryNotFoundError as error:
         raise ModelLoadError(
-            f"The hub has no repository {file.repository} for you. Check the name at {file.url}; "
+            f"The hub has no repository {file.repository}, or you have no access to it. Check the name at {file.url}; "
             "if it is private, set HF_TOKEN to a token that may read it."
         ) from error
     except errors.RemoteEntryNotFoundError as error:
@@ -112,7 +114,7 @@ def fetch(file: HubFile) -> Path:
             f"{file.repository} has no file {file.path}. Its files are listed at {file.url}/tree/main."
         ) from error
     except (httpx2.HTTPError, errors.XetDownloadError, OSError) as error:
-        raise unreachable(file, error) from error
+        raise unreachable_error(file, error) from error
 
 
 def fetch_or_raise(file: HubFile) -> Path:
@@ -121,17 +123,17 @@ def fetch_or_raise(file: HubFile) -> Path:
     cached = try_to_load_from_cache(file.repository, file.path)
     if isinstance(cached, str):
         return Path(cached)
-    # Asked once first: the download itself tries for half a minute before it says that there is no hub.
+    # This request fails at once if the hub is unreachable; the download retries for half a minute.
     get_hf_file_metadata(hf_hub_url(file.repository, file.path), timeout=10)
     return Path(hf_hub_download(file.repository, file.path))
 
 
-def unreachable(file: HubFile, error: Exception) -> ModelLoadError:
+def unreachable_error(file: HubFile, error: Exception) -> ModelLoadError:
     from huggingface_hub import constants
 
     reason = str(error).strip().partition("\n")[0] or type(error).__name__
     return ModelLoadError(
-        f"{file.path} can't be fetched from {constants.ENDPOINT}: {reason.rstrip('.')}. "
-        f"Download it by hand from {file.url}/tree/main and give its path to --model, "
-        "or set HF_ENDPOINT to a hub that can be reached."
+        f"{file.path} can't be downloaded from {constants.ENDPOINT}: {reason.rstrip('.')}. "
+        f"Download it manually from {file.url}/tree/main and give its path to --model, "
+        "or set HF_ENDPOINT to a reachable hub."
     )

@@ -1,4 +1,4 @@
-"""oruel params: the contract in the terminal, from the one declaration."""
+"""oruel params: shows the declared parameters in the terminal."""
 
 import json
 from typing import TYPE_CHECKING, Annotated
@@ -14,11 +14,13 @@ if TYPE_CHECKING:
 
 
 def params(
-    name: Annotated[str | None, typer.Argument(show_default=False, help="One parameter, to read all about it.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", show_default=False, help="Show the details of this parameter only.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the declarations as JSON.")] = False,
 ) -> None:
-    """Every parameter that a request may hold: what is allowed, the default, what it does."""
-    chosen = PARAMETERS if name is None else (find(name),)
+    """Show the request parameters, their ranges and defaults."""
+    chosen = PARAMETERS if name is None else (find_parameter(name),)
     if as_json:
         declarations = [parameter.as_json() for parameter in chosen]
         typer.echo(json.dumps(declarations if name is None else declarations[0], indent=2))
@@ -28,20 +30,19 @@ def params(
         show_one(chosen[0])
 
 
-def find(name: str) -> Parameter:
-    """Accepts the spelling of an option too. Raises UnknownParameter."""
+def find_parameter(name: str) -> Parameter:
+    """Finds a parameter by its name, or by the name of its option (top-p). Raises UnknownParameter."""
     by_name = {parameter.name: parameter for parameter in PARAMETERS}
     parameter = by_name.get(name.strip("-").replace("-", "_"))
     if parameter is None:
         raise UnknownParameter(
-            f'There is no parameter "{abbreviate(name)}".{nearest(name, tuple(by_name))} '
-            "`oruel params` lists what there is.",
+            f'Unknown parameter "{abbreviate(name)}".{nearest(name, tuple(by_name))} Run `oruel params` for the list.',
             param=name,
         )
     return parameter
 
 
-def default_in_words(parameter: Parameter) -> str:
+def format_default(parameter: Parameter) -> str:
     return "not set" if parameter.default is None else json.dumps(parameter.default)
 
 
@@ -52,29 +53,29 @@ def show_all() -> None:
     for group in dict.fromkeys(parameter.group for parameter in PARAMETERS):
         console.print(group_table(group))
     console.print(use_case_table())
-    console.print("`oruel params NAME` says all about one parameter.")
+    console.print("Run `oruel params NAME` for the details of one parameter.")
 
 
 def group_table(group: str) -> "Table":
-    table = table_of(group, "name", "allowed", "default", "what it does")
+    table = build_table(group, "name", "allowed", "default", "description")
     for parameter in PARAMETERS:
         if parameter.group == group:
             served = "" if parameter.served else "Refused in this version. "
             table.add_row(
-                parameter.name, str(parameter.kind), default_in_words(parameter), f"{served}{parameter.summary}"
+                parameter.name, str(parameter.kind), format_default(parameter), f"{served}{parameter.summary}"
             )
     return table
 
 
 def use_case_table() -> "Table":
-    table = table_of("Settings by use case", "use case", "temperature", "top_p", "max_tokens", "other")
+    table = build_table("Settings by use case", "use case", "temperature", "top_p", "max_tokens", "other")
     for case in USE_CASES:
         table.add_row(case.name, case.temperature, case.top_p, case.max_tokens, case.other)
     return table
 
 
-def table_of(title: str, first: str, *others: str) -> "Table":
-    """Cells wrap and are never cut, so that a narrow terminal or a pipe loses nothing."""
+def build_table(title: str, first: str, *others: str) -> "Table":
+    """Builds a table whose cells wrap, so that a narrow terminal or a pipe truncates nothing."""
     from rich import box
     from rich.table import Table
 
@@ -94,8 +95,8 @@ def show_one(parameter: Parameter) -> None:
     console.print(Padding(parameter.summary, (0, 0, 1, 2)))
     note = f" ({parameter.default_note})" if parameter.default_note else ""
     console.print(Padding(f"allowed: {parameter.kind}", (0, 0, 0, 2)))
-    console.print(Padding(f"default: {default_in_words(parameter)}{note}", (0, 0, 0, 2)))
+    console.print(Padding(f"default: {format_default(parameter)}{note}", (0, 0, 0, 2)))
     if not parameter.served:
-        console.print(Padding("Other values are refused by name in this version.", (0, 0, 0, 2)))
+        console.print(Padding("Other values are refused in this version.", (0, 0, 0, 2)))
     for detail in parameter.details:
         console.print(Padding(f"- {detail}", (0, 0, 0, 2)))

@@ -1,4 +1,4 @@
-"""Server-sent events out of the bytes of a response."""
+"""Reads server-sent events from the bytes of a response."""
 
 from collections.abc import Iterable, Iterator
 
@@ -8,8 +8,8 @@ from oruel.errors import ChatFailed
 MAX_EVENT = 16 * 2**20
 
 
-def events(chunks: Iterable[bytes]) -> Iterator[str]:
-    """The data of each event. Raises ChatFailed for one of more than MAX_EVENT bytes."""
+def read_events(chunks: Iterable[bytes]) -> Iterator[str]:
+    """Yields the data of each event. Raises ChatFailed for an event of more than MAX_EVENT bytes."""
     reader = EventReader(MAX_EVENT)
     for chunk in chunks:
         try:

@@ -1,4 +1,4 @@
-"""stdin, stdout and stderr as a command finds them: closed, full, or read by a program that has ended."""
+"""Handles stdin, stdout and stderr that are closed, full or read by a process that has ended."""
 
 import os
 import sys
@@ -7,8 +7,8 @@ from typing import TextIO
 
 
 def open_standard_streams() -> None:
-    """Opens what the caller has closed as the null device. Otherwise the next file or socket would get its number, and
-    whatever a library prints would go there.
+    """Opens closed standard streams as the null device. Otherwise the next file or socket would get the same
+    descriptor, and anything that a library prints would go there.
     """
     for number, mode in ((0, os.O_RDONLY), (1, os.O_WRONLY), (2, os.O_WRONLY)):
         try:
@@ -18,13 +18,13 @@ def open_standard_streams() -> None:
             if opened != number:
                 os.dup2(opened, number)
                 os.close(opened)
-    sys.stdin = sys.stdin or open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - open as long as the process
+    sys.stdin = sys.stdin or open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - stays open as long as the process
     sys.stdout = sys.stdout or _writer(1)
     sys.stderr = sys.stderr or _writer(2)
 
 
 def flush_output() -> None:
-    """Raises OSError where what was written can't be: then nothing more is tried when the interpreter ends."""
+    """Raises OSError if the output can't be written. The interpreter then doesn't try again when it exits."""
     try:
         sys.stdout.flush()
     except OSError:

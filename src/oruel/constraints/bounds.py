@@ -1,19 +1,19 @@
-"""What every JSON parser can read: limits of nesting and of the size of numbers."""
+"""Limits of nesting and of numbers that every common JSON parser accepts."""
 
 import math
 from copy import copy
 
 # Python's parser gives up at about 1,000 brackets and at 4,300 digits, and reads 1e999 as infinite.
-MOST_DEPTH = 64
-MOST_NUMBER_BYTES = 300
+MAX_DEPTH = 64
+MAX_NUMBER_BYTES = 300
 IN_NUMBERS = frozenset(b"0123456789+-.eE")
 
 
 class ParserBounds:
-    """Checks a document that arrives in pieces."""
+    """Checks a document that arrives in pieces against the limits."""
 
     def __init__(self) -> None:
-        self.are_kept = True
+        self.is_within = True
         self._is_in_string = False
         self._is_escaped = False
         self._depth = 0
@@ -21,11 +21,11 @@ class ParserBounds:
 
     def allow(self, data: bytes) -> bool:
         """Whether the document stays within the bounds after `data`."""
-        if not self._are_near(data):
+        if not self._may_exceed(data):
             return True
         after = copy(self)
         after.feed(data)
-        return after.are_kept
+        return after.is_within
 
     def feed(self, data: bytes) -> None:
         if self._is_in_string and not self._is_escaped and b'"' not in data and b"\\" not in data:
@@ -33,13 +33,13 @@ class ParserBounds:
         for byte in data:
             self._take(byte)
 
-    def _are_near(self, data: bytes) -> bool:
+    def _may_exceed(self, data: bytes) -> bool:
         """Cheap pre-check; may give false positives."""
         if self._is_in_string and b'"' not in data:
             return False
         return (
-            self._depth + len(data) > MOST_DEPTH
-            or len(self._number) + len(data) > MOST_NUMBER_BYTES
+            self._depth + len(data) > MAX_DEPTH
+            or len(self._number) + len(data) > MAX_NUMBER_BYTES
             or b"e" in (self._number + data).lower()
         )
 
@@ -53,17 +53,17 @@ class ParserBounds:
             self._is_escaped = byte == ord("\\")
         elif byte in IN_NUMBERS:
             self._number += bytes([byte])
-            self.are_kept &= is_readable(self._number)
+            self.is_within &= is_readable(self._number)
         else:
             self._depth += (byte in b"[{") - (byte in b"]}")
             self._number = b""
-            self.are_kept &= self._depth <= MOST_DEPTH
+            self.is_within &= self._depth <= MAX_DEPTH
 
 
 def is_readable(number: bytes) -> bool:
     """Whether a number with this beginning is short, and finite if it ends here."""
     try:
-        return len(number) <= MOST_NUMBER_BYTES and (number[-1:] in b"eE+-." or math.isfinite(float(number)))
+        return len(number) <= MAX_NUMBER_BYTES and (number[-1:] in b"eE+-." or math.isfinite(float(number)))
     except ValueError:
         # Not a number, but part of a literal.
         return True

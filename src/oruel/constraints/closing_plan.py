@@ -24,12 +24,12 @@ class ClosingPlan:
 
     def length_after(self, taken: Sequence[int]) -> int | None:
         """The number of tokens left after `taken`; None if `taken` leaves the plan."""
-        covered = self._covered(taken)
+        covered = self._cover(taken)
         return None if covered is None else len(self) - covered[0] + len(covered[1])
 
     def follow(self, taken: Sequence[int]) -> bool:
         """Advances past `taken`. Returns False if `taken` leaves the plan."""
-        covered = self._covered(taken)
+        covered = self._cover(taken)
         if covered is None:
             return False
         count, again = covered
@@ -37,7 +37,7 @@ class ClosingPlan:
         self._reversed += reversed(again)
         return True
 
-    def _covered(self, taken: Sequence[int]) -> tuple[int, list[int]] | None:
+    def _cover(self, taken: Sequence[int]) -> tuple[int, list[int]] | None:
         """The number of the plan's tokens that `taken` reaches into, and the rest of the last of them, as tokens."""
         count, over = 0, b""
         for token in taken:
@@ -53,5 +53,5 @@ class ClosingPlan:
             if not piece or not over.startswith(piece):
                 return None
             over = over[len(piece) :]
-        again = self._tokens.spelled(over)
+        again = self._tokens.spell(over)
         return None if again is None else (count, again)

@@ -1,5 +1,5 @@
 """Searches greedily for tokens that lead from a matcher's state to the end of its grammar. The work is counted and done
-in pieces, so that nothing has to wait for a whole search.
+in pieces, so that no caller waits for a whole search.
 """
 
 from collections.abc import Generator, Iterator, Sequence
@@ -9,40 +9,40 @@ import llguidance
 import numpy as np
 
 from oruel.constraints.tokens import TokenTable
-from oruel.sampling.constraint import MOST_WORK, WorkBudget
+from oruel.sampling.constraint import MAX_WORK, WorkBudget
 
 # Bytes that may end a JSON value or begin a short one, the shortest ends first. Inside a string, only its end.
 OUTSIDE = b'}],0"tfn-1'
 INSIDE = b'"'
 
-# The cost of a mask in units of a WorkBudget; a vocabulary adds a unit for each so many tokens.
+# The cost of a mask in units of a WorkBudget; one unit more per TOKENS_PER_WORK tokens of the vocabulary.
 MASK_WORK, TOKENS_PER_WORK = 10, 4000
-# The matcher gets so many tokens at once.
+# How many tokens the matcher gets at once.
 TOKENS_AT_ONCE = 100
-# So many forced tokens cost as much as one trial.
+# How many forced tokens cost as much as one trial.
 FORCED_PER_WORK = 8
-# If the library fails within so few tokens, no document of the grammar can be written.
-NEAR = 100
+# If the library fails within this many tokens, no document of the grammar can be written.
+EARLY_FAILURE_TOKENS = 100
 # At how many positions of one string the hints are tried.
-MOST_HINTED_PLACES = 8
+MAX_HINTED_POSITIONS = 8
 
 
-# Tokens, and the number of them up to the quote that ends a string.
+# Tokens, and how many of them precede or are the quote that ends the string.
 Hint = tuple[Sequence[int], int]
 
 
 class DocumentPosition:
-    """Where in its text a sequence is: in the free text, which the tokens `leave` end; in the document; or inside one
-    of its strings.
+    """The position of a sequence in its text: in the free text before the tokens `reasoning_end`, in the document, or
+    in one of its strings.
     """
 
-    def __init__(self, tokens: TokenTable, leave: Sequence[int] = ()) -> None:
-        self.leave = leave
-        self.is_free = bool(leave)
+    def __init__(self, tokens: TokenTable, reasoning_end: Sequence[int] = ()) -> None:
+        self.reasoning_end = reasoning_end
+        self.is_free = bool(reasoning_end)
         self.is_in_string = False
         self._is_escaped = False
         self._pieces = tokens.pieces
-        self._marker = b"".join(tokens.pieces[token] for token in leave)
+        self._marker = b"".join(tokens.pieces[token] for token in reasoning_end)
         self._tail = b""
 
     def copy(self) -> "DocumentPosition":
@@ -52,7 +52,7 @@ class DocumentPosition:
         """Returns those bytes of the token that belong to the document."""
         data = self._pieces[token]
         if self.is_free:
-            data = self._leave(token, data)
+            data = self._document_part(token, data)
         for byte in data:
             if self._is_escaped:
                 self._is_escaped = False
@@ -62,11 +62,11 @@ class DocumentPosition:
                 self._is_escaped = self.is_in_string
         return data
 
-    def _leave(self, token: int, data: bytes) -> bytes:
+    def _document_part(self, token: int, data: bytes) -> bytes:
         """The part of `data` that belongs to the document."""
-        if not self._pieces[self.leave[0]]:
-            # `leave` begins with a control token, which can't be part of the free text.
-            self.is_free = token != self.leave[0]
+        if not self._pieces[self.reasoning_end[0]]:
+            # `reasoning_end` begins with a control token, which can't be part of the free text.
+            self.is_free = token != self.reasoning_end[0]
             return b""
         text = self._tail + data
         _, found, after = text.partition(self._marker)
@@ -76,10 +76,10 @@ class DocumentPosition:
 
 
 class ClosingSearch:
-    """Searches for at most `most` tokens that lead to the grammar's end after `taken`. `known` led there before, and is
-    followed first, as far as possible; each hint ends some strings. The search owns the matcher until it has ended, and
-    then restores its state. `found` is None if there is no such way, or if the search doesn't find one. `is_refused` is
-    set if the library fails within the first few tokens.
+    """Searches for at most `most` tokens that lead to the grammar's end after `taken`. `known` is an earlier result,
+    which the search follows first, as far as possible; each hint ends some strings. The search owns the matcher until
+    it has ended, and then restores its state. `found` is None if it finds no such tokens. `is_refused` is set if the
+    library fails within the first few tokens.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class ClosingSearch:
 
     def _run(self, taken: Sequence[int], known: Sequence[int]) -> Generator[bool, None, None]:
         for attempt in (known, ()) if known else ((),):
-            self._place, self._taken, self._hinted, self._last = self._start.copy(), [], 0, -1
+            self._place, self._taken, self._hinted_positions, self._last = self._start.copy(), [], 0, -1
             self._forced = []
             is_possible = self._take(taken)
             yield True
@@ -125,29 +125,29 @@ class ClosingSearch:
                 if not self._take(part, whole=False) or len(self._taken) % TOKENS_AT_ONCE != len(taken):
                     break
                 yield True
-            while is_possible and not self._is_there and self._advance():
+            while is_possible and not self._is_at_end and self._advance():
                 yield True
             if self._matcher.is_error():
                 # Further on, only this particular way may be too much for the library.
-                self.is_refused = len(self._taken) <= NEAR
+                self.is_refused = len(self._taken) <= EARLY_FAILURE_TOKENS
                 return
-            is_there = is_possible and self._is_there and len(self._taken) - len(taken) <= self._most
-            if is_there:
+            has_arrived = is_possible and self._is_at_end and len(self._taken) - len(taken) <= self._most
+            if has_arrived:
                 self.found = self._taken[len(taken) :]
             if self._taken:
                 self._matcher.rollback(len(self._taken))
-            if is_there or not is_possible:
+            if has_arrived or not is_possible:
                 return
 
     @property
-    def _is_there(self) -> bool:
+    def _is_at_end(self) -> bool:
         return bool(self._matcher.is_accepting())
 
     def _advance(self) -> bool:
-        """Takes one step. Returns False if there is none, or if enough was tried."""
-        if self._spent > MOST_WORK or len(self._taken) > self._most + 1 or self._matcher.is_error():
+        """Takes one step. Returns False if no step is possible or the work limit is reached."""
+        if self._spent > MAX_WORK or len(self._taken) > self._most + 1 or self._matcher.is_error():
             return False
-        return self._force() or any(self._take(way, whole=whole) for way, whole in self._ways())
+        return self._force() or any(self._take(way, whole=whole) for way, whole in self._continuations())
 
     def _force(self) -> bool:
         """Takes some of the forced tokens, which are computed once and taken in parts."""
@@ -160,23 +160,23 @@ class ClosingSearch:
         self._forced = self._forced[count:] if is_forced else []
         return is_forced
 
-    def _ways(self) -> Iterator[tuple[Sequence[int], bool]]:
+    def _continuations(self) -> Iterator[tuple[Sequence[int], bool]]:
         """Candidate continuations, each with whether only the whole of it counts."""
         if self._place.is_free:
-            yield self._place.leave, False
+            yield self._place.reasoning_end, False
         likely = INSIDE if self._place.is_in_string else OUTSIDE
         yield from (([self._tokens.single[byte]], True) for byte in likely if byte in self._tokens.single)
         if self._place.is_in_string:
-            yield from self._endings()
+            yield from self._string_ends()
         self._spent += MASK_WORK + self._tokens.size // TOKENS_PER_WORK
-        short = shortest(self._matcher, self._tokens)
+        short = shortest_token(self._matcher, self._tokens)
         self._last = short[0] if short and self._place.is_in_string else -1
         yield short, True
 
-    def _endings(self) -> Iterator[tuple[Sequence[int], bool]]:
+    def _string_ends(self) -> Iterator[tuple[Sequence[int], bool]]:
         """Every hint that ends a string, from each of its positions on; then the last token once more."""
-        if self._hinted < MOST_HINTED_PLACES:
-            self._hinted += 1
+        if self._hinted_positions < MAX_HINTED_POSITIONS:
+            self._hinted_positions += 1
             for hint, end in self._hints:
                 yield from ((hint[start:], True) for start in range(end))
         if self._last >= 0:
@@ -193,11 +193,11 @@ class ClosingSearch:
         for token in wanted[:count]:
             self._taken.append(token)
             if b'"' in self._place.feed(token):
-                self._hinted, self._last = 0, -1
+                self._hinted_positions, self._last = 0, -1
         return count > 0 or (not wanted and whole)
 
 
-def shortest(matcher: llguidance.LLMatcher, tokens: TokenTable) -> list[int]:
+def shortest_token(matcher: llguidance.LLMatcher, tokens: TokenTable) -> list[int]:
     """The shortest token that may follow; a control token if no text may; empty if the grammar has failed."""
     bits = np.frombuffer(matcher.compute_bitmask(), np.uint8)
     single = tokens.single_first

@@ -16,7 +16,7 @@ class DocumentOrCalls:
     def __init__(self, document: JsonObjectConstraint | GrammarConstraint, calls: GrammarConstraint) -> None:
         self._document = document
         self._left: list[JsonObjectConstraint | GrammarConstraint] = [document, calls]
-        self._asked: int | None = None
+        self._undecided: int | None = None
 
     @property
     def is_complete(self) -> bool:
@@ -38,21 +38,21 @@ class DocumentOrCalls:
         masks = [constraint.mask() for constraint in self._left]
         return masks[0] | masks[-1]
 
-    def settle(self, token: int, work: WorkBudget | None = None) -> int:
+    def enforce_limits(self, token: int, work: WorkBudget | None = None) -> int:
         """The document's decision, if the token may belong to the document. Returns UNDECIDED as the document does."""
         first = self._left[0]
         # While a document is undecided, no other method of it may be called.
-        if len(self._left) > 1 and self._asked != token and not first.takes(token):
+        if len(self._left) > 1 and self._undecided != token and not first.allows(token):
             return token
-        self._asked = token
-        return first.settle(token, work)
+        self._undecided = token
+        return first.enforce_limits(token, work)
 
     def accept(self, token: int) -> None:
-        """`token` comes from `settle` or `forced`."""
-        self._asked = None
+        """`token` comes from `enforce_limits` or `forced`."""
+        self._undecided = None
         if self.is_closing:
             self._left = [self._document]
         elif len(self._left) > 1:
-            self._left = [constraint for constraint in self._left if constraint.takes(token)] or self._left
+            self._left = [constraint for constraint in self._left if constraint.allows(token)] or self._left
         for constraint in self._left:
             constraint.accept(token)

@@ -7,17 +7,17 @@ from oruel.json_schema.keywords import Schema
 from oruel.json_schema.references import references_in, resolve_pointer
 
 # Enough for definitions that refer to each other in any sensible order.
-MOST_ROUNDS = 64
+MAX_ROUNDS = 64
 
 
 def is_endless(schema: Schema) -> bool:
     """Computes the least fixed point: a reference ends if its target ends, given the references of the previous round.
-    References to other documents count as ending, and so do all that are undecided after MOST_ROUNDS.
+    References to other documents count as ending, and so do all that are undecided after MAX_ROUNDS.
     """
     references = set(references_in(schema))
     targets = {reference: resolve_pointer(schema, reference) for reference in references}
     ending = {reference for reference, target in targets.items() if target is None}
-    for _ in range(MOST_ROUNDS):
+    for _ in range(MAX_ROUNDS):
         more = {reference for reference in references - ending if ends(targets[reference], ending)}
         if not more:
             return not ends(schema, ending)

@@ -22,18 +22,18 @@ from oruel.json_schema.keywords import Schema, subschemas
 from oruel.json_schema.references import plain_references
 from oruel.sampling.constraint import UNDECIDED, WorkBudget
 
-# Longer than any budget.
-MOST_TOKENS = 2**18
-REMEMBERED_ENDS = 32
-# A piece of a search takes some milliseconds; then other threads get a turn.
+# More than any budget.
+MAX_TOKENS = 2**18
+CACHED_SEARCHES = 32
+# The work of one piece of a search, some milliseconds, and the pause after it for other threads.
 WORK_AT_ONCE, PAUSE_SECONDS = 200, 0.0002
 
 
 class GrammarConstraint:
-    """Constrains one sequence of at most `budget` tokens. If its spec closes, a way to end the document within the
-    budget is known at each token, as long as the budget is enough for the first such way: a token that would leave no
-    way, or that goes beyond what parsers can read, is replaced by the known end. `closes` is False if the budget is too
-    small for the end that was found. `search`, if given, has found it; otherwise the constructor searches.
+    """Constrains one sequence of at most `budget` tokens. If its spec must close, a completion of the document that
+    fits the budget is known at each token: a token after which none would fit, or that exceeds what parsers can read,
+    is replaced by the known completion. `can_close` is False if the budget is too small for the first completion.
+    `search`, if given, finds the first completion; otherwise the constructor searches for it.
 
     Raises SchemaRefused for a grammar that can't be compiled.
     """
@@ -44,15 +44,15 @@ class GrammarConstraint:
         spec: GrammarSpec,
         budget: int,
         *,
-        search: "FirstEnd | None" = None,
+        search: "FirstEndSearch | None" = None,
     ) -> None:
         self._tokens = tokens
         self._left = budget
-        self._place = DocumentPosition(tokens, spec.leave)
+        self._place = DocumentPosition(tokens, spec.reasoning_end)
         self._bounds = ParserBounds()
-        self._hints = hints(tokens, spec) if spec.closes else ()
-        first = (search or first_end(tokens, spec)).find() if spec.closes else None
-        self.closes = first is not None and len(first) <= budget
+        self._hints = hints(tokens, spec) if spec.must_close else ()
+        first = (search or first_end_search(tokens, spec)).find() if spec.must_close else None
+        self.can_close = first is not None and len(first) <= budget
         self._matcher = tokens.matcher(spec.grammar)
         self._plan = ClosingPlan(tokens, first or ())
         self._search: ClosingSearch | None = None
@@ -67,7 +67,7 @@ class GrammarConstraint:
         if self.is_closing:
             return self._plan.rest
         tokens: list[int] = self._matcher.compute_ff_tokens()
-        return tokens if not self.closes or self._fits(tokens) else []
+        return tokens if not self.can_close or self._follows_plan(tokens) else []
 
     def mask(self) -> NDArray[np.uint8]:
         """A bit for each token, the lowest bit of a byte first: whether the token may come next."""
@@ -76,18 +76,18 @@ class GrammarConstraint:
             raise refusal_of(self._matcher)
         return bits
 
-    def takes(self, token: int) -> bool:
+    def allows(self, token: int) -> bool:
         """Whether the token's text may come next. The mask can be narrower: for forced text it has only the usual
         tokens.
         """
         return bool(self._matcher.validate_tokens([token]))
 
-    def settle(self, token: int, work: WorkBudget | None = None) -> int:
+    def enforce_limits(self, token: int, work: WorkBudget | None = None) -> int:
         """The token itself if a completion that fits the budget follows it; otherwise the first token of the known
         completion, which is an end token if the text is complete. UNDECIDED if `work` doesn't suffice; then callers
         have to repeat the call before any other.
         """
-        if not self.closes or token in self._tokens.ends or self._fits([token]):
+        if not self.can_close or token in self._tokens.ends or self._follows_plan([token]):
             return token
         if not self._place.is_free and not self._bounds.allow(self._tokens.pieces[token]):
             return self._close()
@@ -114,7 +114,7 @@ class GrammarConstraint:
         return self._plan[0] if len(self._plan) else min(self._tokens.ends)
 
     def accept(self, token: int) -> None:
-        """`token` comes from `settle` or `forced`, or is an end token. Raises SchemaRefused if it takes too
+        """`token` comes from `enforce_limits` or `forced`, or is an end token. Raises SchemaRefused if it takes too
         much work.
         """
         self._left -= 1
@@ -122,30 +122,30 @@ class GrammarConstraint:
             return
         if not self._matcher.consume_token(token):
             raise refusal_of(self._matcher)
-        if self.closes:
+        if self.can_close:
             self._bounds.feed(self._place.feed(token))
-            self.closes = self._plan.follow([token])
+            self.can_close = self._plan.follow([token])
 
-    def _fits(self, taken: Sequence[int]) -> bool:
+    def _follows_plan(self, taken: Sequence[int]) -> bool:
         """Whether the known completion starts with `taken`, and still fits the budget."""
         after = self._plan.length_after(taken)
         return after is not None and after <= self._left - len(taken)
 
 
 @panics_refused()
-def unclosable(schema: Schema) -> tuple[str, ...]:
+def unclosable_keywords(schema: Schema) -> tuple[str, ...]:
     """Keywords that may prevent a document from being closed within its budget; empty if it can be closed. Takes some
     tenths of a second for an adversarial schema. Raises SchemaRefused for a schema that turns out to be too complex.
     """
     schema = plain_references(schema)
     check_weight(schema)
-    if first_end(BYTES, schema_spec(schema)).find() is not None:
+    if first_end_search(BYTES, schema_spec(schema)).find() is not None:
         return ()
     present = {keyword for one in subschemas(schema) for keyword in one}
     return tuple(sorted(present & STRINGS or present & COUNTS or present & KNOWN))
 
 
-class FirstEnd:
+class FirstEndSearch:
     """The search for tokens that lead from a grammar's beginning to its end, at most `most` of them. It can be run in
     pieces; what it finds is kept.
     """
@@ -153,7 +153,9 @@ class FirstEnd:
     def __init__(self, tokens: TokenTable, spec: GrammarSpec, most: int) -> None:
         self._tokens, self._grammar = tokens, spec.grammar
         matcher = tokens.matcher(spec.grammar)
-        search = ClosingSearch(matcher, tokens, DocumentPosition(tokens, spec.leave), most, hints=hints(tokens, spec))
+        search = ClosingSearch(
+            matcher, tokens, DocumentPosition(tokens, spec.reasoning_end), most, hints=hints(tokens, spec)
+        )
         self._running: tuple[ClosingSearch, llguidance.LLMatcher] | None = search, matcher
         self._found: list[int] | None = None
         self._refused: SchemaRefused | None = None
@@ -172,7 +174,7 @@ class FirstEnd:
         return True
 
     def find(self) -> list[int] | None:
-        """The tokens; None if there is no such way. Raises SchemaRefused for a grammar that can't be followed."""
+        """The tokens; None if there are none. Raises SchemaRefused for a grammar that the library can't process."""
         while not self.proceed():
             # The matcher releases and takes the interpreter lock too quickly for another thread to wake up in between.
             time.sleep(PAUSE_SECONDS)
@@ -181,9 +183,9 @@ class FirstEnd:
         return self._found
 
 
-@lru_cache(REMEMBERED_ENDS)
-def first_end(tokens: TokenTable, spec: GrammarSpec, most: int = MOST_TOKENS) -> FirstEnd:
+@lru_cache(CACHED_SEARCHES)
+def first_end_search(tokens: TokenTable, spec: GrammarSpec, most: int = MAX_TOKENS) -> FirstEndSearch:
     """A search that all requests with the same constraint share. Raises SchemaRefused for a grammar that can't be
     compiled.
     """
-    return FirstEnd(tokens, spec, most)
+    return FirstEndSearch(tokens, spec, most)

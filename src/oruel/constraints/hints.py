@@ -18,8 +18,8 @@ from oruel.json_schema.keywords import Schema, subschemas
 # The lengths to try for a shortest string.
 LENGTHS = (0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 24, 32, 64, 128)
 SHAPES = {"pattern", "format", "minLength", "maxLength", "allOf"}
-MOST_HINTS = 64
-MOST_SAMPLES = 32
+MAX_HINTS = 64
+MAX_SAMPLES = 32
 # Tried before the samples of patterns, which may be longer than other strings have to be.
 SHORTEST = (b'a"', b'0"')
 
@@ -31,9 +31,9 @@ def hints(tokens: TokenTable, spec: GrammarSpec) -> Sequence[Hint]:
     """
     schemas = spec.schemas
     keys = dict.fromkeys(key for schema in schemas for key in required_keys(schema))
-    shapes = dict.fromkeys(shape for schema in schemas for shape in shapes_of(schema))
-    texts = [*list(keys)[:MOST_HINTS], *SHORTEST, *map(sample, list(shapes)[:MOST_SAMPLES])]
-    return tuple([(spelled, text.rindex(b'"') + 1) for text in texts if text and (spelled := tokens.spelled(text))])
+    shapes = dict.fromkeys(shape for schema in schemas for shape in string_shapes(schema))
+    texts = [*list(keys)[:MAX_HINTS], *SHORTEST, *map(sample_string, list(shapes)[:MAX_SAMPLES])]
+    return tuple([(spelled, text.rindex(b'"') + 1) for text in texts if text and (spelled := tokens.spell(text))])
 
 
 def required_keys(schema: Schema) -> Iterator[bytes]:
@@ -42,7 +42,7 @@ def required_keys(schema: Schema) -> Iterator[bytes]:
             yield from (json.dumps(key, ensure_ascii=False)[1:].encode() + b":" for key in one["required"])
 
 
-def shapes_of(schema: Schema) -> Iterator[str]:
+def string_shapes(schema: Schema) -> Iterator[str]:
     """The restrictions of strings in the schema, each once, as the text of a schema."""
     for one in subschemas(schema):
         if "pattern" in one or "format" in one or "allOf" in one:
@@ -56,18 +56,18 @@ def shape_key(shape: dict[str, Any]) -> str:
 
 
 @lru_cache(256)
-def sample(shape: str) -> bytes:
+def sample_string(shape: str) -> bytes:
     """The rest of a short JSON string after its opening quote; empty if none is found."""
     schema = json.loads(shape)
     least, most = schema.get("minLength", 0), schema.get("maxLength", LENGTHS[-1])
     lengths = [length for length in LENGTHS if least <= length <= max(least, most)]
     # What fits one length also fits all greater ones.
-    place = bisect.bisect_left(lengths, True, key=lambda length: match_bounded(schema, length) is not None)
-    matcher = match_bounded(schema, lengths[place]) if place < len(lengths) else None
+    place = bisect.bisect_left(lengths, True, key=lambda length: bounded_matcher(schema, length) is not None)
+    matcher = bounded_matcher(schema, lengths[place]) if place < len(lengths) else None
     return walk_to_end(matcher, lengths[place]) if matcher else b""
 
 
-def match_bounded(schema: Schema, length: int) -> llguidance.LLMatcher | None:
+def bounded_matcher(schema: Schema, length: int) -> llguidance.LLMatcher | None:
     """A matcher of the schema's strings up to `length`; None if there are none."""
     matcher = llguidance.LLMatcher(
         BYTES.tokenizer, json_grammar({**schema, "maxLength": length}), log_level=0, limits=LIMITS

@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oruel.constraints.bounds import ParserBounds
-from oruel.constraints.json_text import MOST_GROWTH, JsonTracker
+from oruel.constraints.json_text import MAX_GROWTH, JsonTracker
 from oruel.constraints.tokens import TokenTable
 from oruel.sampling.constraint import WorkBudget
 
@@ -43,13 +43,13 @@ class JsonObjectConstraint:
         """A bit for each token, the lowest bit of a byte first: whether the token may come next."""
         return np.frombuffer(self._matcher.compute_bitmask(), np.uint8)
 
-    def takes(self, token: int) -> bool:
+    def allows(self, token: int) -> bool:
         """Whether the token's text may come next. The mask can be narrower: for forced text it has only the usual
         tokens.
         """
         return bool(self._matcher.validate_tokens([token]))
 
-    def settle(self, token: int, work: WorkBudget | None = None) -> int:
+    def enforce_limits(self, token: int, work: WorkBudget | None = None) -> int:
         """The token itself if the object can still be completed after it; otherwise the first token of the
         completion.
         """
@@ -58,7 +58,7 @@ class JsonObjectConstraint:
             return token
         piece = self._tokens.pieces[token]
         if self._bounds.allow(piece):
-            if len(closing) + MOST_GROWTH * len(piece) < self._left:
+            if len(closing) + MAX_GROWTH * len(piece) < self._left:
                 return token
             after = self._text.copy()
             after.feed(piece)
@@ -68,7 +68,7 @@ class JsonObjectConstraint:
         return self._tokens.single[closing[0]]
 
     def accept(self, token: int) -> None:
-        """`token` comes from `settle` or `forced`."""
+        """`token` comes from `enforce_limits` or `forced`."""
         self._left -= 1
         piece = self._tokens.pieces[token]
         self._text.feed(piece)

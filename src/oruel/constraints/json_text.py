@@ -16,7 +16,7 @@ SECOND_BYTES = {0xE0: b"\xa0", 0xF0: b"\x90"}
 
 # The bytes of `closing`, and by how many of them one more byte of text can lengthen it.
 CLOSING_BYTES = frozenset(b'{}[]":0n' + b"rue" + b"alse" + b"ull" + CONTINUATION + b"".join(SECOND_BYTES.values()))
-MOST_GROWTH = 4
+MAX_GROWTH = 4
 
 
 class JsonState(Enum):
@@ -34,7 +34,7 @@ class JsonState(Enum):
 
 
 # What each state needs before the brackets are closed. Inside JSON tokens it depends.
-WANTED = {
+MISSING = {
     JsonState.START: b"{}",
     JsonState.KEY_OR_END: b"",
     JsonState.KEY: b'"":0',
@@ -60,7 +60,7 @@ class JsonTracker:
     @property
     def closing(self) -> bytes:
         """The bytes that would complete the object."""
-        return self._wanted() + b"".join(CLOSERS[bracket] for bracket in reversed(self._open))
+        return self._missing() + b"".join(CLOSERS[bracket] for bracket in reversed(self._open))
 
     def copy(self) -> "JsonTracker":
         other = JsonTracker()
@@ -72,12 +72,12 @@ class JsonTracker:
         for byte in data:
             self._take(byte)
 
-    def _wanted(self) -> bytes:
+    def _missing(self) -> bytes:
         if self._at is JsonState.STRING:
             return self._rest + b'"' + (b":0" if self._is_key else b"")
         if self._at in (JsonState.LITERAL, JsonState.NUMBER):
             return self._rest
-        return WANTED[self._at]
+        return MISSING[self._at]
 
     def _take(self, byte: int) -> None:
         if self._at is JsonState.STRING:

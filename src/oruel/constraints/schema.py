@@ -15,7 +15,7 @@ from oruel.constraints.keywords import (
     unenforced_keywords,
     with_whole_counts,
 )
-from oruel.constraints.tokens import ByteVocabulary, TokenTable, panics_refused, plain
+from oruel.constraints.tokens import ByteVocabulary, TokenTable, panics_refused, plain_message
 from oruel.constraints.weight import check_weight
 from oruel.errors import SchemaRefused
 from oruel.json_schema.keywords import subschemas
@@ -30,7 +30,7 @@ SIMPLE_ESCAPES = {"json_allowed_escapes": 'nrbtf\\"'}
 
 REMEMBERED_SCHEMAS = 32
 # Their names go into a response header.
-MOST_LEFT_OUT = 100
+MAX_UNENFORCED = 100
 BYTES = TokenTable(ByteVocabulary())
 
 UNIMPLEMENTED = re.compile(r"Unimplemented keys: (\[.*\])")
@@ -72,14 +72,14 @@ def examine(schema: Mapping[str, Any]) -> tuple[str, ...]:
         raise SchemaRefused("it refers to itself without an end: no finite document fits it")
     if not_both(schema):
         raise SchemaRefused(
-            "it spells out control characters, and has keys that are free beside keys that are named, which can't both "
-            "be had: say additionalProperties: false"
+            "it contains control characters, and allows other keys besides the named ones, which can't both be "
+            "enforced: set additionalProperties to false"
         )
     matcher = BYTES.matcher(json_grammar(schema))
     present = {keyword for one in subschemas(schema) for keyword in one}
     named = {keyword for complaint in matcher.get_grammar_warnings() for keyword in keywords(complaint, present)}
     found = named | unenforced_keywords(schema)
-    if len(found) > MOST_LEFT_OUT:
+    if len(found) > MAX_UNENFORCED:
         raise SchemaRefused(f"{len(found):,} of its keywords are none, or can't be enforced: leave them out")
     return tuple(sorted(found))
 
@@ -94,7 +94,7 @@ def keywords(complaint: str, present: set[str]) -> list[str]:
         names: list[str] = json.loads(listed[1])
         return names
     about = next((keywords for part, keywords in COMPLAINTS.items() if part in complaint), [])
-    return [keyword for keyword in about if keyword in present] or [plain(complaint)]
+    return [keyword for keyword in about if keyword in present] or [plain_message(complaint)]
 
 
 def json_grammar(schema: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Constraints as data, as they cross to the engine. Each says what it is and which parameter asked for it."""
+"""Constraints as data, as they cross to the engine. Each has its type and the request parameter that it implements."""
 
 import json
 from typing import Any
@@ -30,17 +30,19 @@ class JsonObjectSpec(Spec, frozen=True):
 
 
 class SchemaSpec(Spec, frozen=True):
-    """A document that fits `schema`, a JSON Schema as text. If it `closes`, it is completed before the budget ends."""
+    """A document that fits `schema`, a JSON Schema as text. If `must_close` is set, it is completed before the
+    budget ends.
+    """
 
     schema: str
-    closes: bool = True
+    must_close: bool = True
 
     @property
     def param(self) -> str:
         return "response_format.json_schema.schema"
 
     @property
-    def leave(self) -> tuple[int, ...]:
+    def reasoning_end(self) -> tuple[int, ...]:
         return ()
 
     @property
@@ -55,14 +57,14 @@ class SchemaSpec(Spec, frozen=True):
 
 
 class RulesSpec(Spec, frozen=True):
-    """A grammar in llguidance's Lark. `parts` are its text; those at odd indices are JSON Schemas. `leave`: the tokens
-    that end the free text before a document. `param`: the parameter that asked for it.
+    """A grammar in llguidance's Lark. `parts` are its text; those at odd indices are JSON Schemas. `reasoning_end`: the
+    tokens that end the free text before a document. `param`: the request parameter that this spec implements.
     """
 
     parts: tuple[str, ...]
     param: str
-    closes: bool = False
-    leave: tuple[int, ...] = ()
+    must_close: bool = False
+    reasoning_end: tuple[int, ...] = ()
 
     @property
     def grammar(self) -> str:
@@ -74,7 +76,7 @@ class RulesSpec(Spec, frozen=True):
 
 
 class DocumentOrCallsSpec(Spec, frozen=True):
-    """A document, which is completed in time, or calls, which never are."""
+    """A document, which is completed before the budget ends, or calls, which are not."""
 
     document: JsonObjectSpec | SchemaSpec | RulesSpec
     calls: RulesSpec
@@ -93,18 +95,18 @@ DocumentSpec = JsonObjectSpec | GrammarSpec
 ConstraintSpec = DocumentSpec | DocumentOrCallsSpec
 
 
-def schema_spec(schema: Schema, *, closes: bool = True) -> SchemaSpec:
+def schema_spec(schema: Schema, *, must_close: bool = True) -> SchemaSpec:
     """Raises SchemaRefused for a reference to nothing in the schema."""
-    return SchemaSpec(embed_schema(schema), closes)
+    return SchemaSpec(embed_schema(schema), must_close)
 
 
-def embedded(schema: Schema) -> str:
+def schema_expression(schema: Schema) -> str:
     """The schema as an expression in the text of rules."""
     return f"%json {MARK}{embed_schema(schema)}{MARK}"
 
 
-def rules_spec(rules: str, param: str, *, closes: bool = False, leave: tuple[int, ...] = ()) -> RulesSpec:
+def rules_spec(rules: str, param: str, *, must_close: bool = False, reasoning_end: tuple[int, ...] = ()) -> RulesSpec:
     """From Lark text in which `embedded` wrote the schemas."""
     parts = tuple(rules.split(MARK))
     assert len(parts) % 2 == 1
-    return RulesSpec(parts, param, closes, leave)
+    return RulesSpec(parts, param=param, must_close=must_close, reasoning_end=reasoning_end)

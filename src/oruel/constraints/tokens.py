@@ -15,23 +15,24 @@ from oruel.constraints.json_text import CLOSING_BYTES
 from oruel.errors import SchemaRefused
 
 # Forced text takes the library about 400 bytes per character.
-REMEMBERED_GRAMMARS, REMEMBERED_CHARACTERS = 32, 2**18
+CACHED_GRAMMARS, CACHED_CHARACTERS = 32, 2**18
 
 # Limits of a grammar's work per step and of its memory: at most half of the library's defaults.
 LIMITS = llguidance.LLParserLimits(
     step_lexer_fuel=100_000, max_lexer_states=100_000, max_grammar_size=200_000, verbose_errors=False
 )
-# How the library reports that a limit was reached.
+# Parts of the messages with which the library reports that a limit was reached.
 TOO_WIDE = re.compile(r"row has \d+ items")
-TOO_MUCH = ("TooComplex", "limit", "too many", "too big", "too large", "fuel")
-PANICKED = "the library that holds answers to schemas fails on it: make it simpler"
-UNREADABLE = {
+LIMIT_SIGNS = ("TooComplex", "limit", "too many", "too big", "too large", "fuel")
+PANIC_MESSAGE = "the library that enforces schemas fails on it: make it simpler"
+# Parts of unclear messages of the library, with the text to show instead.
+MESSAGES = {
     "Unable to determine if regex is empty": "its patterns, formats and lengths are too complex together",
-    "panic:": PANICKED,
+    "panic:": PANIC_MESSAGE,
     "egex is empty": "no string fits its patterns, formats, lengths and values together",
 }
-# Only so much forced text is tokenised at once, since the library asks for all of it at every step.
-MOST_FORCED_BYTES = 2048
+# The most forced text to tokenise at once, since the library asks for all of it at every step.
+MAX_FORCED_BYTES = 2048
 
 
 @contextmanager
@@ -42,7 +43,7 @@ def panics_refused() -> Iterator[None]:
     except BaseException as error:
         if type(error).__name__ != "PanicException":
             raise
-        raise SchemaRefused(PANICKED) from error
+        raise SchemaRefused(PANIC_MESSAGE) from error
 
 
 class TokenVocabulary(Protocol):
@@ -67,7 +68,7 @@ class TokenTable:
         self.ends = frozenset(filter(vocabulary.is_end, range(vocabulary.size)))
         self.can_write_json = bool(self.ends) and all(byte in self.single for byte in CLOSING_BYTES)
         self._vocabulary = vocabulary
-        self._compiled = BoundedCache(self._compile, REMEMBERED_GRAMMARS, REMEMBERED_CHARACTERS)
+        self._compiled = BoundedCache(self._compile, CACHED_GRAMMARS, CACHED_CHARACTERS)
 
     @cached_property
     def tokenizer(self) -> llguidance.LLTokenizer:
@@ -87,12 +88,12 @@ class TokenTable:
         return self._compiled.get(grammar).deep_copy()
 
     def forget(self, grammar: str) -> None:
-        """Drops a compiled grammar. Matchers of one grammar share their lexer, so one that failed would make
-        all fail.
+        """Drops a compiled grammar. Matchers of one grammar share their lexer, so all of them fail
+        if one does.
         """
         self._compiled.forget(grammar)
 
-    def spelled(self, data: bytes) -> list[int] | None:
+    def spell(self, data: bytes) -> list[int] | None:
         """One token per byte; None if a byte has no token of its own."""
         found = [self.single.get(byte, -1) for byte in data]
         return None if -1 in found else found
@@ -109,14 +110,14 @@ class TokenTable:
         return np.array(sorted(written, key=lambda token: len(self.pieces[token])), np.intp)
 
     @property
-    def remembered(self) -> int:
+    def cached_grammars(self) -> int:
         """The number of compiled grammars in memory."""
         return len(self._compiled)
 
     def _compile(self, grammar: str) -> llguidance.LLMatcher:
         matcher = llguidance.LLMatcher(self.tokenizer, grammar, log_level=0, limits=LIMITS)
         if matcher.is_error():
-            raise SchemaRefused(plain(matcher.get_error()))
+            raise SchemaRefused(plain_message(matcher.get_error()))
         # Only the first mask shows whether anything can be written at all; computing it here also caches its cost.
         bits = matcher.compute_bitmask()
         if matcher.is_error() or not any(bits):
@@ -125,30 +126,30 @@ class TokenTable:
 
 
 def refusal_of(matcher: llguidance.LLMatcher) -> SchemaRefused:
-    """Why the matcher failed, without the library's internal state."""
+    """The reason why the matcher failed, without the library's internal state."""
     complaint = f"{matcher.stop_reason()} {matcher.get_error()}".partition("\n")[0]
     return SchemaRefused(limit_reached(complaint) or "no document can be written that fits it")
 
 
 def limit_reached(complaint: str) -> str:
-    """In plain words; empty if the complaint is about something else."""
+    """The message for an exceeded limit; empty if the complaint is about something else."""
     if TOO_WIDE.search(complaint):
         return "too many properties or alternatives may come next at one place: require more properties, or use fewer"
-    if any(sign in complaint for sign in TOO_MUCH):
-        return "the pattern, length or nesting that it asks for is too complex to be followed: make it simpler"
+    if any(sign in complaint for sign in LIMIT_SIGNS):
+        return "its patterns, lengths or nesting are too complex to enforce: make it simpler"
     return ""
 
 
-def plain(complaint: str) -> str:
-    """On one line, without the library's internal state."""
-    for part, said in UNREADABLE.items():
+def plain_message(complaint: str) -> str:
+    """The complaint on one line, without the library's internal state."""
+    for part, message in MESSAGES.items():
         if part in complaint:
-            return said
+            return message
     return limit_reached(complaint) or " ".join(complaint.split())
 
 
 class ByteVocabulary:
-    """A vocabulary with one token per byte and one end token, which is enough to see what a grammar allows."""
+    """One token per byte and one end token, which is enough to test what a grammar allows."""
 
     size = 257
 
@@ -175,13 +176,13 @@ class _TokenizerAdapter:
 
     def __call__(self, text: bytes) -> list[int]:
         """Tokens of exactly these bytes, or of the beginning of a long text."""
-        if len(text) <= MOST_FORCED_BYTES:
-            return self._whole(text)
+        if len(text) <= MAX_FORCED_BYTES:
+            return self._tokenize_exactly(text)
         # The last token might continue after the cut.
-        return self._whole(text[:MOST_FORCED_BYTES].decode(errors="ignore").encode())[:-1]
+        return self._tokenize_exactly(text[:MAX_FORCED_BYTES].decode(errors="ignore").encode())[:-1]
 
-    def _whole(self, text: bytes) -> list[int]:
-        """Some tokenizers put a space before every text; then each byte gets its own token."""
+    def _tokenize_exactly(self, text: bytes) -> list[int]:
+        """Falls back to one token per byte, since some tokenizers put a space before every text."""
         found = self._vocabulary.tokenize(text.decode())
         if b"".join(self.tokens[token] for token in found) == text:
             return found

@@ -13,15 +13,15 @@ from oruel.json_schema.keywords import ANNOTATIONS, DEFINITIONS, Schema, inner_s
 from oruel.json_schema.references import resolve_pointer
 
 # One unit is the compilation of one plain subschema: 20 to 40 µs. The weights below are fitted to llguidance 1.9.1.
-MOST_WEIGHT, SECONDS_PER_UNIT = 5_000, 40e-6
+MAX_WEIGHT, SECONDS_PER_UNIT = 5_000, 40e-6
 # For all tools of a request together.
-MOST_WEIGHT_TOGETHER = 2 * MOST_WEIGHT
+MAX_TOTAL_WEIGHT = 2 * MAX_WEIGHT
 # Each level takes several stack frames of the library, which has no limit of its own and crashes at about 1,300.
-MOST_NESTED = 800
+MAX_NESTED = 800
 # The library follows at most 2,000 alternatives at once, and each optional property adds four.
-MOST_OPTIONAL = 450
+MAX_OPTIONAL = 450
 # On one string together. From about 16 on, the library takes seconds to find out whether any string fits.
-MOST_PATTERNS_TOGETHER = 8
+MAX_PATTERNS_PER_STRING = 8
 
 # Forced text takes the library about 400 bytes of memory per character; other text is only read.
 FORCED_PER_UNIT, READ_PER_UNIT = 5, 200
@@ -38,7 +38,7 @@ Weights = dict[str, float]
 Weighed = tuple[int, Weights]
 
 
-def check_weight(*schemas: Any, most: int = MOST_WEIGHT) -> float:
+def check_weight(*schemas: Any, most: int = MAX_WEIGHT) -> float:
     """The units of all schemas together. Raises SchemaRefused for more than `most`."""
     weights = weights_of(*schemas)
     total = sum(weights.values())
@@ -67,9 +67,9 @@ def weights_of(*schemas: Any) -> Weights:
 
 def check_nesting(schema: Any) -> None:
     deep = depth_bound(schema)
-    if deep > MOST_NESTED:
+    if deep > MAX_NESTED:
         raise SchemaRefused(
-            f"its subschemas and references may nest {deep:,} levels deep, of which {MOST_NESTED} are allowed: use "
+            f"its subschemas and references may nest {deep:,} levels deep, of which {MAX_NESTED} are allowed: use "
             "fewer references, or nest less"
         )
 
@@ -136,7 +136,7 @@ class Weigher:
 
 def merge_weights(groups: Sequence[Weighed]) -> Weighed:
     """The product of alternatives: each combination takes one from each group."""
-    alternatives = min(math.prod(count for count, _ in groups), MOST_WEIGHT)
+    alternatives = min(math.prod(count for count, _ in groups), MAX_WEIGHT)
     weights: Weights = {}
     for count, of_group in groups:
         copies = max(1.0, alternatives / max(1, count))
@@ -193,9 +193,9 @@ def members_weight(schema: Schema) -> float:
     listed = schema["required"] if isinstance(schema.get("required"), list) else []
     required = {name for name in listed if isinstance(name, str)}
     optional = len(properties - required)
-    if optional > MOST_OPTIONAL:
+    if optional > MAX_OPTIONAL:
         raise SchemaRefused(
-            f"an object in it has {optional:,} optional properties, of which {MOST_OPTIONAL} are allowed: require the "
+            f"an object in it has {optional:,} optional properties, of which {MAX_OPTIONAL} are allowed: require the "
             "others, or leave them out"
         )
     names = properties | required
@@ -232,9 +232,9 @@ def text_weight(schema: Schema) -> float:
         weight += 25 if is_counted or "pattern" in schema else 7
     every = schema["allOf"] if isinstance(schema.get("allOf"), list) else []
     count = sum(1 for one in every if isinstance(one, Mapping) and ("pattern" in one or "format" in one))
-    if count > MOST_PATTERNS_TOGETHER:
+    if count > MAX_PATTERNS_PER_STRING:
         raise SchemaRefused(
-            f"it holds one string to {count} patterns, of which {MOST_PATTERNS_TOGETHER} are allowed: use fewer"
+            f"one of its strings has {count} patterns, of which {MAX_PATTERNS_PER_STRING} are allowed: use fewer"
         )
     return weight
 

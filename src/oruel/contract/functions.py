@@ -1,6 +1,4 @@
-"""The kinds of tools and of tool_choice. For values of other APIs or later versions, the error says what to send
-instead.
-"""
+"""The kinds of tools and tool_choice. Values that only other APIs accept are refused with what to send instead."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -27,7 +25,7 @@ SCHEMA = FreeObject(10_000, maximum_values=10_000, maximum_depth=64)
 
 @dataclass(frozen=True)
 class ArgumentsSchema(FreeObject):
-    """The JSON Schema of a call's arguments. Arguments have names, so its type is object, or left out."""
+    """The JSON Schema of a function's arguments. Its type must be object, or absent, since arguments are named."""
 
     def schema(self) -> JSONSchema:
         return super().schema() | {"properties": {"type": {"const": "object"}}}
@@ -35,7 +33,7 @@ class ArgumentsSchema(FreeObject):
 
 @dataclass(frozen=True)
 class StringOrObject:
-    """One of some strings, or an object. `elsewhere` maps strings of other APIs to ours."""
+    """One of several strings, or an object. `elsewhere` maps values of other APIs to those of this one."""
 
     values: tuple[str, ...]
     other: TaggedUnion
@@ -57,12 +55,12 @@ class StringOrObject:
         return {"anyOf": [StringEnum(self.values).schema(), self.other.schema()]}
 
     def __str__(self) -> str:
-        return f"{StringEnum(self.values)} or {self.other}"
+        return f"{StringEnum(self.values)}, or {self.other}"
 
 
 @dataclass(frozen=True)
 class ReplacedField(Unsupported):
-    """A feature that works differently here; the reason says how."""
+    """A feature that works differently here. `reason` says what to send instead."""
 
     @property
     def advice(self) -> str:
@@ -85,7 +83,7 @@ function_kind = Object(
     required=("type", "function"),
     elsewhere=dict.fromkeys(
         ("name", "description", "parameters", "strict"),
-        'It belongs into function: {"type": "function", "function": {"name": …, "parameters": …}}.',
+        'It belongs in function: {"type": "function", "function": {"name": …, "parameters": …}}.',
     ),
 )
 named_function = Object(
@@ -94,25 +92,25 @@ named_function = Object(
         "function": Object({"name": String(1, 64, NAME_PATTERN)}, required=("name",)),
     },
     required=("type", "function"),
-    elsewhere={"name": 'It belongs into function: {"type": "function", "function": {"name": …}}.'},
+    elsewhere={"name": 'It belongs in function: {"type": "function", "function": {"name": …}}.'},
 )
 custom_tool = ReplacedField(
-    "it is of type custom, whose input is free text. Declare a function with one string among its parameters."
+    "its type is custom, which takes free text. Declare a function with a string parameter instead."
 )
-SERVERS_OWN = ("code_interpreter", "computer_use_preview", "file_search", "image_generation", "mcp", "web_search")
-servers_tools: dict[str, Kind] = {
+HOSTED_TYPES = ("code_interpreter", "computer_use_preview", "file_search", "image_generation", "mcp", "web_search")
+hosted_tools: dict[str, Kind] = {
     name: ReplacedField(
-        f"it is of type {name}, and this server runs no tools. Declare a function and run it when called."
+        f"its type is {name}, and this server runs no tools. Declare a function, and run it when the model calls it."
     )
-    for name in (*SERVERS_OWN, "web_search_preview")
+    for name in (*HOSTED_TYPES, "web_search_preview")
 }
 other_choices: dict[str, Kind] = {
     "allowed_tools": ReplacedField(
-        'it is of type allowed_tools. Leave the others out of tools; send "auto" or "required".'
+        'its type is allowed_tools. Send only the allowed tools in tools, and the string "auto" or "required" here.'
     ),
-    "custom": ReplacedField('it is of type custom. Send {"type": "function", "function": {"name": …}}.'),
-    "tool": ReplacedField('it is of type tool. Send {"type": "function", "function": {"name": …}}.'),
-    "any": ReplacedField('it is of type any. Send the string "required".'),
-    "auto": ReplacedField('it is of type auto. Send the string "auto".'),
-    "none": ReplacedField('it is of type none. Send the string "none".'),
+    "custom": ReplacedField('its type is custom. Send {"type": "function", "function": {"name": …}}.'),
+    "tool": ReplacedField('its type is tool. Send {"type": "function", "function": {"name": …}}.'),
+    "any": ReplacedField('its type is any. Send the string "required".'),
+    "auto": ReplacedField('its type is auto. Send the string "auto".'),
+    "none": ReplacedField('its type is none. Send the string "none".'),
 }

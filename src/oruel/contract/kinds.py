@@ -1,10 +1,10 @@
-"""Kinds of JSON value. Each parses strictly or raises a typed error that names the field, and has a JSON Schema."""
+"""Kinds of JSON values. Each parses strictly, raises errors that name the field, and has a JSON Schema."""
 
 import difflib
 import json
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sized
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -15,13 +15,13 @@ JSONSchema = dict[str, Any]
 
 class Kind(Protocol):
     def parse(self, value: object, path: str) -> Any:
-        """The value as a Python object. Raises InvalidParameter, UnknownParameter or UnsupportedParameter."""
+        """Returns the value as a Python object. Raises InvalidParameter, UnknownParameter, UnsupportedParameter."""
 
     def schema(self) -> JSONSchema:
         """The JSON Schema of what `parse` accepts."""
 
     def __str__(self) -> str:
-        """What is allowed, in words that fit after "must be"."""
+        """The allowed values, as a phrase that completes "must be"."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Number:
     maximum: float
 
     def parse(self, value: object, path: str) -> float:
-        # Compared before the conversion, because an integer of a thousand digits has no float. NaN fails, too.
+        # Compared before the conversion: an integer of a thousand digits doesn't fit a float. NaN fails as well.
         if isinstance(value, (int, float)) and not isinstance(value, bool) and self.minimum <= value <= self.maximum:
             return float(value)
         raise invalid_value(self, value, path)
@@ -48,12 +48,10 @@ class Integer:
     maximum: int
 
     def parse(self, value: object, path: str) -> int:
-        whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not whole:
+        number = int(value) if isinstance(value, float) and value.is_integer() else value
+        if not isinstance(number, int) or isinstance(number, bool) or not self.minimum <= number <= self.maximum:
             raise invalid_value(self, value, path)
-        if not self.minimum <= value <= self.maximum:
-            raise invalid_value(self, value, path)
-        return int(value)
+        return number
 
     def schema(self) -> JSONSchema:
         return {"type": "integer", "minimum": self.minimum, "maximum": self.maximum}
@@ -89,12 +87,13 @@ class StringEnum:
         return {"type": "string", "enum": list(self.values)}
 
     def __str__(self) -> str:
-        return " or ".join(f'"{value}"' for value in self.values)
+        *others, last = (f'"{value}"' for value in self.values)
+        return f"{', '.join(others)} or {last}" if others else last
 
 
 @dataclass(frozen=True)
 class String:
-    """Lengths are in Unicode code points. Lone surrogates, which can't be encoded, are refused."""
+    """Lengths are in Unicode code points. Lone surrogates can't be encoded and are refused."""
 
     minimum: int = 0
     maximum: int | None = None
@@ -104,14 +103,14 @@ class String:
         if not isinstance(value, str) or (self.pattern is not None and not re.fullmatch(self.pattern, value)):
             raise invalid_value(self, value, path)
         if len(value) < self.minimum or (self.maximum is not None and len(value) > self.maximum):
-            raise InvalidParameter(f"{path} must be {self}, but has {len(value)}.", param=path)
+            raise invalid_length(self, value, path, "characters")
         if not value.isascii() and not is_encodable(value):
-            raise InvalidParameter(f"{path} holds half of a surrogate pair; send whole characters.", param=path)
+            raise InvalidParameter(f"{path} contains half of a surrogate pair. Send whole characters.", param=path)
         return value
 
     def schema(self) -> JSONSchema:
-        bounds = {"minLength": self.minimum or None, "maxLength": self.maximum, "pattern": self.pattern}
-        return {"type": "string"} | {name: bound for name, bound in bounds.items() if bound is not None}
+        limits = {"minLength": self.minimum or None, "maxLength": self.maximum, "pattern": self.pattern}
+        return {"type": "string"} | {name: limit for name, limit in limits.items() if limit is not None}
 
     def __str__(self) -> str:
         if self.pattern is not None:
@@ -131,23 +130,21 @@ class Array:
         if not isinstance(value, list):
             raise invalid_value(self, value, path)
         if len(value) < self.minimum or (self.maximum is not None and len(value) > self.maximum):
-            raise InvalidParameter(f"{path} must be {self}, but has {len(value)} items.", param=path)
+            raise invalid_length(self, value, path, "items")
         return tuple(self.item.parse(item, f"{path}[{index}]") for index, item in enumerate(value))
 
     def schema(self) -> JSONSchema:
-        bounds = {"minItems": self.minimum or None, "maxItems": self.maximum}
-        schema = {"type": "array", "items": self.item.schema()}
-        return schema | {name: bound for name, bound in bounds.items() if bound is not None}
+        limits = {"minItems": self.minimum or None, "maxItems": self.maximum}
+        stated = {name: limit for name, limit in limits.items() if limit is not None}
+        return {"type": "array", "items": self.item.schema()} | stated
 
     def __str__(self) -> str:
-        if self.maximum is None:
-            return "an array"
-        return f"an array of {self.minimum} to {self.maximum} items"
+        return "an array" if self.maximum is None else f"an array of {self.minimum} to {self.maximum} items"
 
 
 @dataclass(frozen=True)
 class StringOrArray:
-    """A string or an array, told apart by the JSON type. The result is always a tuple."""
+    """A string or an array. The result is always a tuple."""
 
     one: String
     many: Array
@@ -168,7 +165,7 @@ class StringOrArray:
 
 @dataclass(frozen=True)
 class TokenMap:
-    """An object from token ids, as decimal strings, to numbers. Whether the vocabulary has the ids is checked later."""
+    """An object that maps token ids, as decimal strings, to numbers. The vocabulary is checked later."""
 
     value: Number
     maximum: int
@@ -177,17 +174,14 @@ class TokenMap:
         if not isinstance(value, dict):
             raise invalid_value(self, value, path)
         if len(value) > self.maximum:
-            raise InvalidParameter(f"{path} may have at most {self.maximum} entries, but has {len(value)}.", param=path)
-        return {
-            self._token(key, path): self.value.parse(bias, f"{path}.{abbreviate(key)}") for key, bias in value.items()
-        }
+            raise invalid_length(self, value, path, "entries")
+        return {self._token(id, path): self.value.parse(bias, f"{path}.{abbreviate(id)}") for id, bias in value.items()}
 
     def _token(self, key: str, path: str) -> int:
-        canonical = key.isascii() and key.isdigit() and len(key) <= 9 and (key == "0" or key[0] != "0")
-        if not canonical:
+        if not (key.isascii() and key.isdigit() and len(key) <= 9 and (key == "0" or key[0] != "0")):
             raise InvalidParameter(
-                f'{path} has the key "{abbreviate(key)}"; keys must be token ids such as "42". '
-                "POST /tokenize shows the ids of a text.",
+                f'{path} has the key "{abbreviate(key)}", but its keys must be token ids such as "42". '
+                "POST /tokenize returns the ids of a text.",
                 param=path,
             )
         return int(key)
@@ -201,13 +195,13 @@ class TokenMap:
         }
 
     def __str__(self) -> str:
-        return f"an object from token ids to numbers from {self.value.minimum:g} to {self.value.maximum:g}"
+        return f"an object that maps at most {self.maximum} token ids to {self.value}"
 
 
 @dataclass(frozen=True)
 class Object:
-    """An object of declared fields. null counts as absent. Unknown fields are refused with the nearest name, or with
-    the text that `elsewhere` has for them. The result contains only the given fields; `build` converts it.
+    """An object with declared fields. null counts as absent. The error for an unknown field suggests the nearest name,
+    or what `elsewhere` says about the field. The result contains only the fields that were sent; `build` converts it.
     """
 
     fields: Mapping[str, Kind]
@@ -242,7 +236,7 @@ class Object:
 
 @dataclass(frozen=True)
 class TaggedUnion:
-    """A union of objects, told apart by the string in their field `tag`."""
+    """A union of objects. The string in the field `tag` says which one a value is."""
 
     tag: str
     kinds: Mapping[str, Kind]
@@ -252,43 +246,45 @@ class TaggedUnion:
             raise invalid_value(self, value, path)
         name, where = value.get(self.tag), f"{path}.{self.tag}"
         if name is None:
-            raise missing(where, self.served, value)
+            raise missing(where, self.supported, value)
         known = isinstance(name, str) and name in self.kinds
-        return self.kinds[name if known else self.served.parse(name, where)].parse(value, path)
+        return self.kinds[name if known else self.supported.parse(name, where)].parse(value, path)
 
     @property
-    def served(self) -> StringEnum:
+    def supported(self) -> StringEnum:
         return StringEnum(tuple(name for name, kind in self.kinds.items() if not isinstance(kind, Unsupported)))
 
     def schema(self) -> JSONSchema:
-        return {"oneOf": [self.kinds[name].schema() | {"title": name} for name in self.served.values]}
+        return {"oneOf": [self.kinds[name].schema() | {"title": name} for name in self.supported.values]}
 
     def __str__(self) -> str:
-        return f"an object whose {self.tag} is {self.served}"
+        return f"an object whose {self.tag} is {self.supported}"
 
 
 @dataclass(frozen=True)
 class FreeObject:
-    """An object that is passed on: any fields, of bounded number, size and depth."""
+    """An object with arbitrary fields, bounded in number, total size and depth."""
 
     maximum: int
     maximum_values: int = 1000
     maximum_depth: int = 8
 
     def parse(self, value: object, path: str) -> dict[str, Any]:
-        if not isinstance(value, dict) or len(value) > self.maximum:
+        if not isinstance(value, dict):
             raise invalid_value(self, value, path)
+        if len(value) > self.maximum:
+            raise invalid_length(self, value, path, "fields")
         # Level by level instead of recursively, so that deep input doesn't exhaust the stack.
         level: list[object] = [value]
         for _ in range(self.maximum_depth):
             for item in level:
-                refuse_unsendable(item, path)
+                require_representable(item, path)
             level = [inner for item in level for inner in children(item)]
             if len(level) > self.maximum_values:
                 break
         if level:
             raise InvalidParameter(
-                f"{path} holds too much: at most {self.maximum_values} values, {self.maximum_depth} deep.", param=path
+                f"{path} is too large: at most {self.maximum_values} values, {self.maximum_depth} levels.", param=path
             )
         return value
 
@@ -296,21 +292,19 @@ class FreeObject:
         return {"type": "object", "maxProperties": self.maximum}
 
     def __str__(self) -> str:
-        return f"an object of at most {self.maximum} fields"
+        return f"an object with at most {self.maximum} fields"
 
 
 @dataclass(frozen=True)
 class Unsupported:
-    """A field that this server does not support. Its neutral values, which have no effect, are accepted and count as
-    unset.
-    """
+    """A field that this server does not support. Its neutral values have no effect; they are accepted as unset."""
 
     reason: str
     neutral: tuple[Any, ...] = ()
 
     def parse(self, value: object, path: str) -> None:
         if not any(type(value) is type(neutral) and value == neutral for neutral in self.neutral):
-            raise UnsupportedParameter(f"{path} can't be honoured: {self.reason}{self.advice}", param=path)
+            raise UnsupportedParameter(f"{path} is not supported: {self.reason}{self.advice}", param=path)
 
     @property
     def advice(self) -> str:
@@ -327,8 +321,12 @@ def invalid_value(kind: Kind, value: object, path: str, hint: str = "") -> Inval
     return InvalidParameter(f"{path or 'The body'} must be {kind}, but is {describe(value)}.{hint}", param=path or None)
 
 
+def invalid_length(kind: Kind, value: Sized, path: str, unit: str) -> InvalidParameter:
+    return InvalidParameter(f"{path} must be {kind}, but has {len(value)} {unit}.", param=path)
+
+
 def missing(path: str, kind: Kind, parent: Mapping[str, object]) -> InvalidParameter:
-    """For a required field that is absent from `parent`, or null there."""
+    """The error for a required field that is absent from `parent` or null."""
     state = "null" if path.rpartition(".")[2] in parent else "missing"
     return InvalidParameter(f"{path} is required and must be {kind}, but is {state}.", param=path)
 
@@ -339,15 +337,13 @@ def unknown_field(name: str, path: str, known: Mapping[str, Any], instead: str |
 
 
 def nearest(value: object, names: tuple[str, ...]) -> str:
-    """' Did you mean X?', or nothing. Only compares short strings, since difflib is quadratic and the input may be
-    adversarial.
-    """
+    """' Did you mean X?', or an empty string. Long strings have none: difflib is quadratic, the input untrusted."""
     close = difflib.get_close_matches(value.lower(), names, n=1) if isinstance(value, str) and len(value) < 64 else []
     return f' Did you mean "{close[0]}"?' if close else ""
 
 
 def describe(value: object) -> str:
-    """A JSON value in a few words, whatever its size."""
+    """A short description of a JSON value of any size."""
     match value:
         case None | bool():
             return json.dumps(value)
@@ -360,13 +356,13 @@ def describe(value: object) -> str:
         case str():
             return f'the string "{abbreviate(value)}"'
         case list():
-            return f"an array of {len(value)}"
+            return f"an array of length {len(value)}"
         case _:
             return "an object"
 
 
 def abbreviate(text: str, limit: int = 40) -> str:
-    """At most `limit` characters, printable and encodable, for quoting in a message."""
+    """The first `limit` characters, made printable and encodable, to be quoted in a message."""
     shown = text if len(text) <= limit else text[:limit] + "…"
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in shown)
 
@@ -380,24 +376,22 @@ def is_encodable(text: str) -> bool:
 
 
 def children(value: object) -> list[object]:
-    """The values directly inside a JSON value, names included."""
+    """The names and values directly inside a JSON value."""
     if isinstance(value, dict):
         return [*value.keys(), *value.values()]
     return value if isinstance(value, list) else []
 
 
-def refuse_unsendable(value: object, path: str) -> None:
-    """Raises InvalidParameter for a number or string that JSON text can't represent: NaN, infinities, lone
-    surrogates.
-    """
+def require_representable(value: object, path: str) -> None:
+    """Raises InvalidParameter for values that JSON text can't represent: NaN, infinities, lone surrogates."""
     if isinstance(value, float) and not math.isfinite(value):
-        raise InvalidParameter(f"{path} holds a number that is not finite.", param=path)
+        raise InvalidParameter(f"{path} contains a number that is not finite. Send finite numbers.", param=path)
     if isinstance(value, str):
         String().parse(value, path)
 
 
 def nullable(schema: JSONSchema) -> JSONSchema:
-    """Every optional field may be null, which means unset."""
+    """Allows null as well, which means unset for every optional field."""
     if isinstance(schema.get("type"), str) and "enum" not in schema:
         return schema | {"type": [schema["type"], "null"]}
     if "enum" in schema:

@@ -12,9 +12,9 @@ from oruel.contract.functions import (
     StringOrObject,
     custom_tool,
     function_kind,
+    hosted_tools,
     named_function,
     other_choices,
-    servers_tools,
 )
 from oruel.contract.kinds import (
     Array,
@@ -40,8 +40,8 @@ MAX_STOP_CHARACTERS = 256
 
 @dataclass(frozen=True)
 class Parameter:
-    """`default` None means not set; `default_note` says in words what that means. `details` describe the limits and
-    what typical values do.
+    """A `default` of None means not set; `default_note` then says what happens. `details` lists limits and the effects
+    of typical values.
     """
 
     name: str
@@ -73,7 +73,7 @@ class Parameter:
 
 @dataclass(frozen=True)
 class UseCase:
-    """A row of the page's table of settings, in the page's words."""
+    """A row of the parameter page's table of recommended settings, in the page's words."""
 
     name: str
     temperature: str
@@ -83,17 +83,16 @@ class UseCase:
 
 
 stop_kind = StringOrArray(String(1, MAX_STOP_CHARACTERS), Array(String(1, MAX_STOP_CHARACTERS), maximum=MAX_STOPS))
-not_yet = "not served by this version yet."
 
 PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         "temperature",
         Number(0, 2),
         "Sampling",
-        "Controls the randomness of the output: lower is more deterministic, higher more varied.",
+        "Controls the randomness of the output: lower is more deterministic, higher is more varied.",
         default=0.7,
         details=(
-            "0: deterministic; the most probable token after constraint, bias and penalties, ties to the lowest id",
+            "0: deterministic; the most probable token after constraints, bias and penalties, the lowest id in a tie",
             "0.1 - 0.4: focused; data extraction, classification, structured tasks",
             "0.5 - 0.8: balanced; general conversation, writing assistance",
             "1.0 - 1.5: varied; brainstorming, creative writing",
@@ -107,8 +106,8 @@ PARAMETERS: tuple[Parameter, ...] = (
         "Nucleus sampling: keeps the smallest set of most probable tokens whose cumulative probability exceeds top_p.",
         default=1.0,
         details=(
-            "1: no filtering; 0: only the most probable token",
-            "applied after top_k, on probabilities renormalised over what top_k kept",
+            "1: no filtering; 0: keeps only the most probable token",
+            "applied after top_k, to probabilities renormalised over the tokens that top_k kept",
             "adjust either temperature or top_p, not both",
         ),
     ),
@@ -120,7 +119,7 @@ PARAMETERS: tuple[Parameter, ...] = (
         default_note="no limit",
         details=(
             "0: no limit; 1: greedy, whatever the temperature; 50: a common value",
-            "ties at the edge are resolved to the lower token id",
+            "at the cutoff, the lower token id wins a tie",
         ),
     ),
     Parameter(
@@ -130,7 +129,7 @@ PARAMETERS: tuple[Parameter, ...] = (
         "Discards tokens with less than min_p times the probability of the most probable token.",
         default_note="no filtering",
         details=(
-            "adapts to the model's confidence: filters hard when it is sure, little when it isn't",
+            "adapts to the model's confidence: filters aggressively when it is confident, little when it is uncertain",
             "the most probable token always survives",
         ),
     ),
@@ -138,19 +137,19 @@ PARAMETERS: tuple[Parameter, ...] = (
         "seed",
         Integer(-(2**63), 2**63 - 1),
         "Sampling",
-        "Seed of the random draws: the same seed, prompt and parameters give the same text.",
-        default_note="fresh entropy for every request",
-        details=("each draw depends on (seed, choice, position) alone, never on other requests",),
+        "Seed for the random number generator: the same seed, prompt and parameters give the same text.",
+        default_note="a fresh random seed for every request",
+        details=("each draw depends only on the seed, the choice and the position, never on other requests",),
     ),
     Parameter(
         "max_tokens",
         Integer(1, 131072),
         "Length",
         "The maximum number of tokens to generate.",
-        default_note="what the context window leaves",
+        default_note="the rest of the context window",
         details=(
-            "clamped to the room left in the context window; finish_reason is then length",
-            "a prompt that leaves no room is refused with context_length_exceeded",
+            "clamped to the space left in the context window; finish_reason is then length",
+            "a prompt that leaves no space is refused with context_length_exceeded",
         ),
     ),
     Parameter(
@@ -159,20 +158,20 @@ PARAMETERS: tuple[Parameter, ...] = (
         "Length",
         "max_tokens under OpenAI's newer name.",
         default_note="max_tokens",
-        details=("both given and different: 400",),
+        details=("if both are sent, they must be equal",),
     ),
     Parameter(
         "stop",
         stop_kind,
         "Length",
-        "Generation ends where one of these strings appears; the string itself is not returned.",
-        details=("a match may begin inside one token and end inside another", "[] is unset"),
+        "Generation stops where one of these strings appears. The string itself is not returned.",
+        details=("a match may begin inside one token and end inside another", "[] means not set"),
     ),
     Parameter(
         "frequency_penalty",
         Number(-2, 2),
         "Penalties",
-        "Lowers a token's logit by this much for each time it already appeared in the output.",
+        "Lowers a token's logit by this much for each time it has already appeared in the output.",
         default=0.0,
         details=("counts the output only, never the prompt", "start with 0.3 for general anti-repetition"),
     ),
@@ -180,7 +179,7 @@ PARAMETERS: tuple[Parameter, ...] = (
         "presence_penalty",
         Number(-2, 2),
         "Penalties",
-        "Lowers a token's logit by this much if it appeared in the output at all.",
+        "Lowers a token's logit by this much if it has appeared in the output at all.",
         default=0.0,
         details=("counts the output only, never the prompt", "positive values encourage new topics"),
     ),
@@ -188,11 +187,11 @@ PARAMETERS: tuple[Parameter, ...] = (
         "repetition_penalty",
         Number(0.1, 3),
         "Penalties",
-        "Divides the positive logits, and multiplies the negative ones, of tokens that appeared in the output.",
+        "Divides the logits of tokens that have appeared in the output if positive, and multiplies them if negative.",
         default=1.0,
         details=(
             "counts the output only, never the prompt",
-            "1: no penalty; 1.1 - 1.3: mild; from 1.5: strong, may degrade coherence",
+            "1: no penalty; 1.1 - 1.3: mild; 1.5 and above: strong, may degrade coherence",
         ),
     ),
     Parameter(
@@ -220,46 +219,50 @@ PARAMETERS: tuple[Parameter, ...] = (
             },
         ),
         "Output format",
-        "The format of the output.",
+        "Controls the output format.",
         default={"type": "text"},
         details=(
-            "json_object: the answer is one JSON object, at every temperature and with every penalty; closed in time "
-            "where max_tokens runs short, with finish_reason length",
-            "the messages must mention JSON",
-            "json_schema: the same, and the object is what the schema says; strict: all of the schema is enforced or "
-            "the request is refused, else keywords that can't be are named in the header x-oruel-differs",
-            "beside tools that may be called, the answer is either calls or a document",
+            "json_object: the answer is one JSON object, at every temperature and with every penalty; if max_tokens "
+            "runs out, it is completed within the limit, with finish_reason length",
+            "json_object requires that the messages mention JSON",
+            "json_schema: as json_object, and the answer matches the schema",
+            "strict: true enforces the whole schema or refuses the request; otherwise the header x-oruel-differs names "
+            "the keywords that are not enforced",
+            "with tools that may be called, the answer is either calls or a document",
         ),
     ),
     Parameter(
         "stream",
         Boolean(),
         "Output format",
-        "Delivers the response as server-sent events while it is generated.",
+        "Delivers the response as a stream of server-sent events.",
         default=False,
     ),
     Parameter(
         "stream_options",
         Object(
-            {"include_usage": Boolean(), "include_obfuscation": Unsupported("nothing is padded.", neutral=(False,))}
+            {
+                "include_usage": Boolean(),
+                "include_obfuscation": Unsupported("streams are not padded.", neutral=(False,)),
+            }
         ),
         "Output format",
-        "include_usage sends the usage in a last chunk of its own.",
+        "include_usage: true sends the usage in a separate last chunk.",
         details=("only with stream: true",),
     ),
     Parameter(
         "tools",
         Array(
-            TaggedUnion("type", {"function": function_kind, "custom": custom_tool, **servers_tools}),
+            TaggedUnion("type", {"function": function_kind, "custom": custom_tool, **hosted_tools}),
             maximum=MAX_TOOLS,
         ),
         "Tools",
         "Functions that the model can call, at most 128.",
         default_note="none",
         details=(
-            "names are unique; parameters is the JSON Schema of an object, which complete arguments always satisfy",
-            "a call that max_tokens cuts stays cut, with finish_reason length",
-            "[] is unset; a model whose chat template knows no tools refuses them",
+            "names must be unique; parameters is a JSON Schema of an object, which complete arguments always satisfy",
+            "a call cut off by max_tokens is not completed; finish_reason is length",
+            "[] means not set; a model whose chat template does not support tools refuses them",
         ),
     ),
     Parameter(
@@ -270,48 +273,49 @@ PARAMETERS: tuple[Parameter, ...] = (
             elsewhere={"any": "required"},
         ),
         "Tools",
-        "Whether and which tools the model calls.",
-        default_note="auto when tools are given, else none",
+        "Controls whether and which tools the model calls.",
+        default_note="auto if tools are sent, otherwise none",
         details=(
-            "auto: the model is free until it begins a call, and is held to the declared functions from there on",
-            "required: at least one call; a named function: that one is called",
+            "auto: the model decides whether to call a tool; once it begins a call, it is constrained to the declared "
+            "functions",
+            "required: at least one call; a named function: the model calls that function",
         ),
     ),
     Parameter(
         "parallel_tool_calls",
         Boolean(),
         "Tools",
-        "Whether one answer may hold several calls.",
+        "Whether an answer may contain several calls.",
         default=True,
-        details=("acts on answers with tools only",),
+        details=("only has an effect with tools",),
     ),
     Parameter(
         "tier",
         StringEnum(("standard", "turbo")),
         "Routing",
-        "The pricing and routing tier: standard is cost-optimised, turbo answers sooner at a higher price.",
+        "The pricing and routing tier: standard is cost-optimised; turbo has lower latency and a higher price.",
         default="standard",
     ),
     Parameter(
         "n",
         Integer(1, 8),
         "Beyond the page",
-        "How many choices to generate, each with draws of its own.",
+        "How many choices to generate, each sampled independently.",
         default=1,
     ),
     Parameter(
         "logprobs",
         Boolean(),
         "Beyond the page",
-        "Returns the natural log-probability of each token, in the model's own distribution.",
+        "Returns the natural log-probability of each token in the model's own distribution.",
         default=False,
-        details=("before any parameter acts: temperature 1, no penalties, no filters",),
+        details=("computed before any parameter applies: temperature 1, no penalties, no filters",),
     ),
     Parameter(
         "top_logprobs",
         Integer(0, 20),
         "Beyond the page",
-        "How many of the most probable tokens to report at each place.",
+        "How many of the most probable tokens to return at each position.",
         default=0,
         details=("only with logprobs: true",),
     ),
@@ -319,22 +323,22 @@ PARAMETERS: tuple[Parameter, ...] = (
         "logit_bias",
         TokenMap(Number(-100, 100), maximum=1024),
         "Beyond the page",
-        "Added to the logits of the given tokens before anything else acts.",
-        details=("ids must be in the model's vocabulary; POST /tokenize shows them",),
+        "Adds these values to the logits of the given tokens, before the penalties and filters.",
+        details=("ids must be in the model's vocabulary; POST /tokenize returns the ids of a text",),
     ),
     Parameter(
         "chat_template_kwargs",
         FreeObject(16),
         "Beyond the page",
         "Variables for the model's chat template.",
-        details=("only the keys that the operator allows for the model",),
+        details=("only keys that the operator allows for the model",),
     ),
     Parameter(
         "trace",
-        Unsupported(f"traces are {not_yet}"),
+        Unsupported("traces are not available in this version."),
         "Beyond the page",
-        "What each step of sampling did to the leading candidates of each token.",
-        details=("refused by name in this version",),
+        "Reports how each sampling step changed the leading candidates of each token.",
+        details=("not available in this version",),
     ),
 )
 

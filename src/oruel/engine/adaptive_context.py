@@ -61,7 +61,7 @@ class AdaptiveContext:
                 self._context.decode([token], [position], [0], [True])
                 now = self._clock()
                 if position > 0:  # The first one wakes the threads up.
-                    self._controller.measured(threads, shape_of(1, position), now - before)
+                    self._controller.record_measurement(threads, shape_of(1, position), now - before)
                 if position > 1 and now - start > MEASURED_SECONDS:
                     break
             self._context.forget(0)

@@ -85,14 +85,14 @@ def prefill_batch(chunk: SequenceChunk) -> Batch:
 
 
 def decode_batch(
-    chunks: Ordered[SequenceChunk], slot_count: int, held: Callable[[int], int], *, can_pad: bool = True
+    chunks: Ordered[SequenceChunk], slot_count: int, used_cells: Callable[[int], int], *, can_pad: bool = True
 ) -> Batch:
-    """One token of each sequence. `held(slot)` returns the number of cells in use, which is where padding goes."""
+    """One token of each sequence. Padding goes to the first free cell of a slot, at position `used_cells(slot)`."""
     pads = can_pad and any(chunk.sequence.reproducible for chunk in chunks)
     by_slot = {chunk.sequence.slot: chunk for chunk in chunks if chunk.sequence.slot is not None}
     slots = pad_slots(sorted(by_slot), slot_count) if pads else sorted(by_slot)
     rows = [by_slot.get(slot) for slot in slots]
-    padding = {slot: held(slot) for slot, chunk in zip(slots, rows, strict=True) if chunk is None}
+    padding = {slot: used_cells(slot) for slot, chunk in zip(slots, rows, strict=True) if chunk is None}
     return Batch(
         tokens=[chunk.sequence.tokens[chunk.start] if chunk else PADDING_TOKEN for chunk in rows],
         positions=[chunk.start if chunk else padding[slot] for slot, chunk in zip(slots, rows, strict=True)],

@@ -1,4 +1,4 @@
-"""One engine process from start to end: its messages, and how long it may be silent."""
+"""One engine process from start to end: its messages and its watchdog."""
 
 import asyncio
 import os
@@ -13,8 +13,8 @@ from oruel.engine.frames import FrameReader
 from oruel.engine.protocol import EngineReady, FromEngine, Ping, Start, StartFailed, StepOutput, ToEngine, frame
 from oruel.errors import ModelLoadError
 
-LAST_MOMENTS_SECONDS = 5.0
-TURNS_OF_SILENCE = 10
+EXIT_SECONDS = 5.0
+PINGS_BEFORE_KILL = 10
 
 
 class EngineChild:
@@ -25,11 +25,11 @@ class EngineChild:
     def __init__(self, start: Start, on_step: Callable[[StepOutput], None]) -> None:
         self._start = start
         self._on_step = on_step
-        self._frames = FrameReader(self._hear)
+        self._frames = FrameReader(self._receive)
         self._first: asyncio.Future[FromEngine] = asyncio.get_running_loop().create_future()
-        self._ready_at = self._last_word_at = time.monotonic()
-        self._spoke = False
-        self._verdict: str | None = None
+        self._ready_at = self._last_message_at = time.monotonic()
+        self._has_answered = False
+        self._kill_reason: str | None = None
 
     @classmethod
     async def spawn(
@@ -52,7 +52,7 @@ class EngineChild:
         ours, theirs = os.pipe()
         try:
             await self._frames.read(ours)
-            # The last await: a process that no one holds yet would outlive a cancellation.
+            # This is the last await, since a cancellation after it would leak the process.
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
@@ -73,36 +73,36 @@ class EngineChild:
     @property
     def answered_seconds(self) -> float:
         """Seconds from EngineReady to the last message."""
-        return self._last_word_at - self._ready_at
+        return self._last_message_at - self._ready_at
 
     async def ready(self) -> EngineReady:
         """Returns when the model is loaded, which may take minutes. Raises ModelLoadError with the engine's message."""
-        match await self._first_word():
+        match await self._first_message():
             case EngineReady() as ready:
-                self._ready_at = self._last_word_at
+                self._ready_at = self._last_message_at
                 return ready
             case StartFailed(message):
                 raise ModelLoadError(message)
             case _:
-                raise ModelLoadError(died_loading(self._start, await self.bury()))
+                raise ModelLoadError(describe_death(self._start, await self.wait_for_exit()))
 
     def send(self, message: ToEngine) -> None:
         assert self._process.stdin is not None
         self._process.stdin.write(frame(message))
 
-    async def silence(self) -> None:
+    async def wait_closed(self) -> None:
         """Returns when the process has closed its end of the pipe, which happens only when it ends."""
         await asyncio.wait({self._frames.ended})
 
-    async def _first_word(self) -> FromEngine | None:
+    async def _first_message(self) -> FromEngine | None:
         """The first message; None if the process ended without one."""
         waited_for: list[asyncio.Future[Any]] = [self._first, self._frames.ended]
         await asyncio.wait(waited_for, return_when=asyncio.FIRST_COMPLETED)
         return self._first.result() if self._first.done() else None
 
-    def _hear(self, message: FromEngine) -> None:
-        self._spoke = True
-        self._last_word_at = time.monotonic()
+    def _receive(self, message: FromEngine) -> None:
+        self._has_answered = True
+        self._last_message_at = time.monotonic()
         if not self._first.done():
             self._first.set_result(message)
         elif isinstance(message, StepOutput):
@@ -115,12 +115,12 @@ class EngineChild:
         turn, however long it took.
         """
         silent = 0
-        while silent < TURNS_OF_SILENCE:
-            self._spoke = False
+        while silent < PINGS_BEFORE_KILL:
+            self._has_answered = False
             self.send(Ping())
-            await asyncio.sleep(seconds / TURNS_OF_SILENCE)
-            silent = 0 if self._spoke else silent + 1
-        self._verdict = f"no answer for {seconds:g} s"
+            await asyncio.sleep(seconds / PINGS_BEFORE_KILL)
+            silent = 0 if self._has_answered else silent + 1
+        self._kill_reason = f"no answer for {seconds:g} s"
         self.kill()
 
     def kill(self) -> None:
@@ -129,17 +129,17 @@ class EngineChild:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
 
-    async def bury(self) -> str:
+    async def wait_for_exit(self) -> str:
         """Waits for the end of a process that has closed its pipe. Returns how it ended, such as "signal 9"."""
         try:
-            code = await asyncio.wait_for(self._process.wait(), LAST_MOMENTS_SECONDS)
+            code = await asyncio.wait_for(self._process.wait(), EXIT_SECONDS)
         except TimeoutError:
             self.kill()
             code = await self._process.wait()
-        return self._verdict or (f"signal {-code}" if code < 0 else f"exit status {code}")
+        return self._kill_reason or (f"signal {-code}" if code < 0 else f"exit status {code}")
 
 
-def died_loading(start: Start, ending: str) -> str:
+def describe_death(start: Start, ending: str) -> str:
     """The message for a process that ended before it was ready."""
     said = f"The engine process died while it loaded {start.model} ({ending}). "
     if start.library is None:

@@ -24,19 +24,17 @@ from oruel.engine.protocol import (
 from oruel.errors import AnswerUnread, EngineFailed, InvalidParameter, Overloaded
 from oruel.types import SamplingParams, Tier
 
-LONGEST_RETRY_SECONDS = 60
+MAX_RETRY_SECONDS = 60
 
-# The most unread tokens, of all choices of a request, for a client that doesn't read.
-MOST_UNREAD = 2**14
+# How many tokens of a request, over all choices, may wait for a client that doesn't read.
+MAX_UNREAD = 2**14
 
 Arrival = TokenOutput | SequenceFailed | EngineFailed | AnswerUnread
 
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """What is known when a request leaves the queue: the seconds it was `queued`, and how many tokens of its prompt
-    were `cached`.
-    """
+    """The seconds that a request was `queued`, and how many tokens of its prompt were `cached`."""
 
     queued: float
     cached: int
@@ -46,12 +44,12 @@ class Generation:
     """The sequences of one request, one per choice. Each is live until it ends or is cancelled."""
 
     def __init__(self, engine: "EngineClient", sequences: list[int]) -> None:
-        self.place: Admission | None = None
+        self.admission: Admission | None = None
         self._engine = engine
         self._choices = {sequence: choice for choice, sequence in enumerate(sequences)}
         self._arrived: list[Arrival] = []
         self._submitted = time.perf_counter()
-        self._stirred = asyncio.Event()
+        self._changed = asyncio.Event()
 
     @property
     def age(self) -> float:
@@ -59,15 +57,12 @@ class Generation:
         return time.perf_counter() - self._submitted
 
     async def started(self) -> Admission:
-        """Waits until the first sequence of the request leaves the queue.
-
-        Raises the same as `outputs`.
-        """
-        await self._stirred.wait()
-        if self.place is None:
+        """Waits until the first sequence of the request leaves the queue. Raises the same errors as `outputs`."""
+        await self._changed.wait()
+        if self.admission is None:
             await self.outputs()
-        assert self.place is not None, "what stirs a generation is its place or a failure"
-        return self.place
+        assert self.admission is not None, "a generation changes by its admission or by a failure"
+        return self.admission
 
     async def outputs(self) -> list[tuple[int, TokenOutput]]:
         """Waits for output. Returns everything that arrived since the last call as (choice, output), at least one item.
@@ -75,8 +70,8 @@ class Generation:
         Raises EngineFailed, AnswerUnread, and InvalidParameter if the constraint can't be enforced.
         """
         while not self._arrived:
-            self._stirred.clear()
-            await self._stirred.wait()
+            self._changed.clear()
+            await self._changed.wait()
         arrived, self._arrived = self._arrived, []
         return [(self._choices[output.sequence], output) for output in map(self._token, arrived)]
 
@@ -101,18 +96,18 @@ class Generation:
             self._engine.cancel(sequence)
 
     def start(self, cached: int = 0) -> None:
-        """Only the first sequence counts: the others share the prompt that it has computed."""
-        self.place = self.place or Admission(self.age, cached)
-        self._stirred.set()
+        """Records the admission of the first sequence only: the others reuse its computed prompt."""
+        self.admission = self.admission or Admission(self.age, cached)
+        self._changed.set()
 
     def receive(self, arrival: Arrival) -> None:
         if isinstance(arrival, TokenOutput):
             self.start()
         self._arrived.append(arrival)
-        self._stirred.set()
-        if len(self._arrived) == MOST_UNREAD:
+        self._changed.set()
+        if len(self._arrived) == MAX_UNREAD:
             self.cancel_all()
-            self._arrived.append(AnswerUnread(f"{MOST_UNREAD} tokens of this answer were not read. Read it faster."))
+            self._arrived.append(AnswerUnread(f"{MAX_UNREAD} tokens of this answer were not read. Read it faster."))
 
 
 class EngineClient:
@@ -138,14 +133,14 @@ class EngineClient:
         )
         self.load = EngineLoad()
         self._max_waiting = max_waiting
-        self._most = max_waiting
+        self._capacity = max_waiting
         self._live: dict[int, Generation] = {}
         self._ids = itertools.count()
 
     async def start(self) -> EngineReady:
         """Raises ModelLoadError."""
         ready = await self.process.start()
-        self._most = ready.parallel + self._max_waiting
+        self._capacity = ready.parallel + self._max_waiting
         return ready
 
     async def close(self) -> None:
@@ -172,7 +167,16 @@ class EngineClient:
         generation = Generation(self, sequences)
         try:
             for choice, sequence in enumerate(sequences):
-                submit = Submit(sequence, prompt, choice, max_tokens, sampling, tier, cache_salt, constraint)
+                submit = Submit(
+                    sequence,
+                    prompt,
+                    choice=choice,
+                    max_tokens=max_tokens,
+                    sampling=sampling,
+                    tier=tier,
+                    cache_salt=cache_salt,
+                    constraint=constraint,
+                )
                 self.process.send(submit)
                 self._live[sequence] = generation
             yield generation
@@ -181,16 +185,16 @@ class EngineClient:
 
     def require_room(self, choices: int) -> None:
         """Raises Overloaded if the queue has no room for `choices` sequences now, InvalidParameter if it never will."""
-        if choices > self._most:
+        if choices > self._capacity:
             raise InvalidParameter(
-                f"n is {choices}, but this server holds at most {self._most} choices at once, running or waiting. "
-                "Ask for fewer.",
+                f"n is {choices}, but this server allows at most {self._capacity} choices, running or waiting. "
+                "Request fewer.",
                 param="n",
             )
-        if len(self._live) + choices > self._most:
+        if len(self._live) + choices > self._capacity:
             seconds = self._retry_seconds()
             raise Overloaded(
-                f"The queue is full: {len(self._live)} sequences run or wait already, and {self._most} may. "
+                f"The queue is full: {len(self._live)} sequences are running or waiting, of at most {self._capacity}. "
                 f"Try again in {seconds} s.",
                 retry_after=seconds,
             )
@@ -202,9 +206,9 @@ class EngineClient:
                 self.process.send(Cancel(sequence))
 
     def _retry_seconds(self) -> int:
-        """As long as the head of the queue has waited: the whole queue moves up in about that time."""
-        head = max((generation.age for generation in self._live.values() if generation.place is None), default=0.0)
-        return min(max(1, math.ceil(head)), LONGEST_RETRY_SECONDS)
+        """The time that the head of the queue has waited, which is about how long the queue takes to advance."""
+        head = max((generation.age for generation in self._live.values() if generation.admission is None), default=0.0)
+        return min(max(1, math.ceil(head)), MAX_RETRY_SECONDS)
 
     def _deliver(self, step: StepOutput) -> None:
         self.load = step.load

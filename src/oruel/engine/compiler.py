@@ -1,4 +1,4 @@
-"""Compiles grammars into constraints on a thread of its own, so that no stream waits for an expensive one."""
+"""Compiles grammars into constraints on a separate thread, so that no stream waits for an expensive one."""
 
 import logging
 import threading
@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from oruel.constraints.document_or_calls import DocumentOrCalls
-from oruel.constraints.grammar import GrammarConstraint, first_end
+from oruel.constraints.grammar import GrammarConstraint, first_end_search
 from oruel.constraints.json_object import JsonObjectConstraint
 from oruel.constraints.spec import DocumentOrCallsSpec, DocumentSpec, JsonObjectSpec
 from oruel.constraints.tokens import TokenTable, panics_refused
-from oruel.constraints.weight import MOST_WEIGHT_TOGETHER, SECONDS_PER_UNIT, check_weight
+from oruel.constraints.weight import MAX_TOTAL_WEIGHT, SECONDS_PER_UNIT, check_weight
 from oruel.engine.protocol import SequenceFailed, Submit
 from oruel.engine.turns import Turns
 from oruel.errors import SchemaRefused
@@ -20,9 +20,9 @@ from oruel.sampling.constraint import Constraint
 
 # Several times what the library needs for the deepest allowed schema.
 STACK_BYTES = 64 * 2**20
-# A piece of one second is postponed by so many seconds.
-POSTPONED = 10
-# The length of one piece of a search for an end.
+# A piece that takes one second is postponed by this many seconds.
+DELAY_FACTOR = 10
+# The duration of one piece of a search.
 SEARCH_SECONDS = 0.002
 
 log = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class CompiledRequest:
-    """A request with its constraint, or with the reason why there is none."""
+    """A request with its constraint, or with the failure to compile it."""
 
     request: Submit
     outcome: Constraint | SequenceFailed
@@ -41,9 +41,9 @@ Compilation = Generator[float, None, Constraint | SequenceFailed]
 
 
 class GrammarCompiler:
-    """Compiles in pieces, on a thread of its own, where it calls `deliver` with each outcome. Everything else is called
+    """Compiles in pieces, on a separate thread, where it calls `deliver` with each outcome. Everything else is called
     from one thread. Cache salts (accounts) take turns, one piece each. Within one, a costly piece is postponed, so that
-    cheap ones that arrive in the meantime go first. `window`: the most tokens of a sequence.
+    cheap ones that arrive in the meantime go first. `window`: the maximum length of a sequence in tokens.
     """
 
     def __init__(self, tokens: TokenTable, deliver: Callable[[CompiledRequest], None], window: int) -> None:
@@ -57,21 +57,21 @@ class GrammarCompiler:
             threading.Thread(target=self._run, name="compiler", daemon=True).start()
 
     def submit(self, request: Submit) -> None:
-        """For a request that has a constraint."""
+        """Queues a request, which has a constraint."""
         self._pending.add(request.sequence)
-        self._queue(request, compilation(self._tokens, request, self._window), 0)
+        self._queue(request, compile_request(self._tokens, request, self._window), 0)
 
     def release(self, sequence: int) -> bool:
         """Forgets a sequence. Returns whether its outcome was still pending."""
-        waited_for = sequence in self._pending
+        was_pending = sequence in self._pending
         self._pending.discard(sequence)
         with self._changed:
             self._turns.remove(sequence)
-        return waited_for
+        return was_pending
 
     def _queue(self, request: Submit, work: Compilation, seconds: float) -> None:
         with self._changed:
-            due = time.monotonic() + POSTPONED * seconds
+            due = time.monotonic() + DELAY_FACTOR * seconds
             self._turns.add(request.sequence, request.cache_salt, due, (request, work))
             self._changed.notify()
 
@@ -88,8 +88,8 @@ class GrammarCompiler:
         except StopIteration as ended:
             self._deliver(CompiledRequest(request, ended.value))
         except Exception:
-            log.exception("a format could not be compiled")
-            failure = SequenceFailed(request.sequence, "The format that was asked for can't be compiled.")
+            log.exception("a constraint could not be compiled")
+            failure = SequenceFailed(request.sequence, "The requested format can't be compiled.")
             self._deliver(CompiledRequest(request, failure))
         else:
             if request.sequence in self._pending:
@@ -106,29 +106,29 @@ def deep_stack() -> Iterator[None]:
         threading.stack_size(before)
 
 
-def compilation(tokens: TokenTable, request: Submit, window: int) -> Compilation:
-    """Returns the constraint, or the failure that says why there is none."""
+def compile_request(tokens: TokenTable, request: Submit, window: int) -> Compilation:
+    """Compiles the constraint of a request, in pieces. Returns a SequenceFailed with the reason if that fails."""
     spec, budget = request.constraint, request.max_tokens
     assert spec is not None
     try:
         with panics_refused():
-            yield SECONDS_PER_UNIT * check_weight(*spec.schemas, most=MOST_WEIGHT_TOGETHER)
+            yield SECONDS_PER_UNIT * check_weight(*spec.schemas, most=MAX_TOTAL_WEIGHT)
             if isinstance(spec, DocumentOrCallsSpec):
-                document = yield from document_of(tokens, spec.document, budget, window)
+                document = yield from compile_document(tokens, spec.document, budget, window)
                 return DocumentOrCalls(document, GrammarConstraint(tokens, spec.calls, budget))
-            return (yield from document_of(tokens, spec, budget, window))
+            return (yield from compile_document(tokens, spec, budget, window))
     except SchemaRefused as error:
         return SequenceFailed(request.sequence, error.message, spec.param)
 
 
-def document_of(
+def compile_document(
     tokens: TokenTable, spec: DocumentSpec, budget: int, window: int
 ) -> Generator[float, None, JsonObjectConstraint | GrammarConstraint]:
     if isinstance(spec, JsonObjectSpec):
         return JsonObjectConstraint(tokens, budget)
-    if not spec.closes:
+    if not spec.must_close:
         return GrammarConstraint(tokens, spec, budget)
-    search = first_end(tokens, spec, window)
+    search = first_end_search(tokens, spec, window)
     while not search.proceed():
         yield SEARCH_SECONDS
     return GrammarConstraint(tokens, spec, budget, search=search)

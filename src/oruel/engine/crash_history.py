@@ -1,16 +1,16 @@
-"""Counts failures of the engine process in a row, and derives the pause before the next attempt. No clock, no I/O."""
+"""Counts consecutive failures of the engine process and derives the pause before a restart. No clock, no I/O."""
 
 from dataclasses import dataclass
 
-FIRST_PAUSE_SECONDS = 0.5
-LONGEST_PAUSE_SECONDS = 30.0
-# An engine that has answered for so long didn't fail at startup.
+MIN_PAUSE_SECONDS = 0.5
+MAX_PAUSE_SECONDS = 30.0
+# An engine that has answered for this long didn't fail at startup.
 HEALTHY_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class CrashHistory:
-    """`count` failures in a row; `last` says how the last process ended, such as "signal 9"."""
+    """`count`: the number of consecutive failures; `last`: how the last process ended, such as "signal 9"."""
 
     count: int = 0
     last: str = ""
@@ -23,7 +23,7 @@ class CrashHistory:
     def pause(self) -> float:
         """Seconds: doubles with each crash, within bounds."""
         doublings = min(max(self.count - 1, 0), 16)
-        return min(FIRST_PAUSE_SECONDS * 2.0**doublings, LONGEST_PAUSE_SECONDS)
+        return min(MIN_PAUSE_SECONDS * 2.0**doublings, MAX_PAUSE_SECONDS)
 
     def __str__(self) -> str:
         times = "once" if self.count == 1 else f"{self.count} times in a row"

@@ -24,7 +24,7 @@ WORK_PER_STEP = 1500
 
 
 class DecodeContext(Protocol):
-    """What the engine needs of a loaded model. llama.context.Context implements it."""
+    """The interface of a loaded model to the engine. llama.context.Context implements it."""
 
     @property
     def window(self) -> int: ...
@@ -57,8 +57,8 @@ class IdleSlot:
 
 
 class Engine:
-    """Sees token ids only; `is_end` recognises the model's end tokens. Not thread-safe: one thread calls submit, cancel
-    and step.
+    """Processes token ids only; `is_end` recognises the model's end tokens. Not thread-safe: submit, cancel and step
+    must be called from one thread.
     """
 
     def __init__(
@@ -75,11 +75,11 @@ class Engine:
         self._is_end = is_end
         self._waiting: list[Sequence] = []
         self._running: list[Sequence] = []
-        self._idle = {number: IdleSlot([], 0, 0) for number in range(context.sequences)}
+        self._idle = {number: IdleSlot([], invariant=0, used=0) for number in range(context.sequences)}
         self._steps = self._preemptions = self._computed = self._cached = 0
 
     def step(self) -> StepOutput:
-        """Plan, run, sample, commit."""
+        """Plans a step, computes it, samples the next tokens and commits the result."""
         self._steps += 1
         tokens: list[TokenOutput] = []
         failures: list[SequenceFailed] = []
@@ -87,7 +87,7 @@ class Engine:
         # Only waiting sequences need to know what the slots hold.
         slots = self._slots() if self._waiting else []
         plan = schedule(self._waiting, self._running, slots, self._limits)
-        started = self._place(plan)
+        started = self._apply_placements(plan)
         for batch in self._batches(plan):
             logits = self._context.decode(batch.tokens, batch.positions, batch.slots, batch.outputs)
             self._commit(batch)
@@ -120,7 +120,7 @@ class Engine:
             tokens += self._advance(sequence, row, work)
         except (EngineFailed, SchemaRefused) as error:
             # A fault in one sequence's logits or constraint doesn't affect the others.
-            self._leave(sequence)
+            self._remove(sequence)
             failures.append(sequence_failure(sequence, error))
 
     @property
@@ -142,12 +142,12 @@ class Engine:
             reproducible=request.sampling.reproducible,
             param=request.constraint.param if request.constraint else "",
         )
-        self._wait(sequence)
+        self._enqueue(sequence)
 
     def cancel(self, sequence_id: int) -> None:
         for sequence in (*self._running, *self._waiting):
             if sequence.id == sequence_id:
-                self._leave(sequence)
+                self._remove(sequence)
 
     def report(
         self,
@@ -172,22 +172,22 @@ class Engine:
         idle = [
             Slot(
                 number,
-                held.tokens,
-                len(held.tokens),
-                held.invariant,
-                held.used,
+                kept.tokens,
+                computed=len(kept.tokens),
+                invariant=kept.invariant,
+                used=kept.used,
                 is_idle=True,
-                cache_salt=held.cache_salt,
+                cache_salt=kept.cache_salt,
             )
-            for number, held in self._idle.items()
+            for number, kept in self._idle.items()
         ]
         busy = [
             Slot(
                 slot_of(s),
                 s.tokens,
-                s.computed,
-                s.invariant,
-                self._steps,
+                computed=s.computed,
+                invariant=s.invariant,
+                used=self._steps,
                 is_idle=False,
                 cache_salt=s.cache_salt,
                 reproducible=s.reproducible,
@@ -196,15 +196,15 @@ class Engine:
         ]
         return sorted(idle + busy, key=lambda slot: slot.number)
 
-    def _place(self, plan: StepPlan) -> list[SequenceStarted]:
+    def _apply_placements(self, plan: StepPlan) -> list[SequenceStarted]:
         for sequence in plan.preempted:
-            self._vacate(sequence)
-            self._wait(sequence)
-        started = [self._enter(placement) for placement in plan.placements]
+            self._free_slot(sequence)
+            self._enqueue(sequence)
+        started = [self._start(placement) for placement in plan.placements]
         self._preemptions += len(plan.preempted)
         return [first for first in started if first]
 
-    def _enter(self, placement: Placement) -> SequenceStarted | None:
+    def _start(self, placement: Placement) -> SequenceStarted | None:
         """Moves a sequence from the queue into its slot. Returns SequenceStarted the first time."""
         sequence = placement.sequence
         if placement.source != placement.slot:
@@ -222,10 +222,10 @@ class Engine:
 
     def _batches(self, plan: StepPlan) -> Iterator[Batch]:
         if plan.decoding:
-            yield decode_batch(plan.decoding, self._context.sequences, self._held, can_pad=self._limits.shares)
+            yield decode_batch(plan.decoding, self._context.sequences, self._used_cells, can_pad=self._limits.shares)
         yield from prefill_batches(plan.chunks)
 
-    def _held(self, slot: int) -> int:
+    def _used_cells(self, slot: int) -> int:
         """The number of cells that the slot uses."""
         if slot in self._idle:
             return len(self._idle[slot].tokens)
@@ -252,48 +252,50 @@ class Engine:
             sequence.undecided = row.copy()
             return
         sequence.undecided = None
-        yield self._take(sequence, token, row)
+        yield self._accept(sequence, token, row)
         if sequence.logprobs is None and sequence.slot is not None:
-            for token in sequence.sampler.forced[: sequence.room]:
-                yield self._take(sequence, token, row)
+            for token in sequence.sampler.forced[: sequence.remaining]:
+                yield self._accept(sequence, token, row)
 
-    def _take(self, sequence: Sequence, token: int, row: NDArray[np.float32]) -> TokenOutput:
+    def _accept(self, sequence: Sequence, token: int, row: NDArray[np.float32]) -> TokenOutput:
         sequence.sampler.accept(token)
         sequence.tokens.append(token)
         ended = self._is_end(token)
-        finish = "stop" if ended else ending(sequence)
+        finish = "stop" if ended else finish_reason_of(sequence)
         if finish:
-            self._leave(sequence)
+            self._remove(sequence)
         if sequence.logprobs is None or ended:
             return TokenOutput(sequence.id, token, finish)
         logprob, alternatives = logprobs(row, token, sequence.logprobs)
         return TokenOutput(sequence.id, token, finish, logprob, alternatives)
 
-    def _wait(self, sequence: Sequence) -> None:
+    def _enqueue(self, sequence: Sequence) -> None:
         bisect.insort(self._waiting, sequence, key=lambda waiting: waiting.rank)
 
-    def _leave(self, sequence: Sequence) -> None:
+    def _remove(self, sequence: Sequence) -> None:
         if sequence.slot is None:
             self._waiting.remove(sequence)
         else:
-            self._vacate(sequence)
+            self._free_slot(sequence)
 
-    def _vacate(self, sequence: Sequence) -> None:
+    def _free_slot(self, sequence: Sequence) -> None:
         """Frees the slot, but keeps the computed cells for later sequences with the same prefix."""
         slot = slot_of(sequence)
         self._running.remove(sequence)
         # One cell stays free for padding.
-        held = sequence.tokens[: min(sequence.computed, self._context.window - 1)]
+        kept = sequence.tokens[: min(sequence.computed, self._context.window - 1)]
         if not self._limits.shares:
-            held = []
-        self._context.forget(slot, len(held))
-        self._idle[slot] = IdleSlot(held, min(sequence.invariant, len(held)), self._steps, sequence.cache_salt)
+            kept = []
+        self._context.forget(slot, len(kept))
+        self._idle[slot] = IdleSlot(
+            kept, invariant=min(sequence.invariant, len(kept)), used=self._steps, cache_salt=sequence.cache_salt
+        )
         sequence.slot, sequence.computed, sequence.invariant, sequence.undecided = None, 0, 0, None
 
 
-def ending(sequence: Sequence) -> Ending | None:
-    """How the sequence ends with its last token, which is text. A document closed by the budget ends like one cut by
-    it.
+def finish_reason_of(sequence: Sequence) -> Ending | None:
+    """The finish of a sequence whose last token is text; None if it continues. A document that the budget closed ends
+    with "length", like a truncated one.
     """
     constraint = sequence.sampler.constraint
     if constraint and constraint.is_complete:

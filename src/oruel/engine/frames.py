@@ -8,14 +8,14 @@ from oruel.engine.protocol import LENGTH, MAX_FRAME_BYTES, FromEngine, decode_fr
 
 
 class FrameReader(asyncio.Protocol):
-    """Calls `take` with each message, on the event loop. `ended` is done when the other end is closed.
+    """Calls `deliver` with each message, on the event loop. `ended` is done when the other end is closed.
 
     asyncio's stream reader would need two more turns of the loop per message, which are slow on a busy machine.
     """
 
-    def __init__(self, take: Callable[[FromEngine], None]) -> None:
+    def __init__(self, deliver: Callable[[FromEngine], None]) -> None:
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._take = take
+        self._deliver = deliver
         self._data = bytearray()
 
     async def read(self, descriptor: int) -> None:
@@ -28,7 +28,7 @@ class FrameReader(asyncio.Protocol):
         while (end := self._end()) is not None:
             message: FromEngine = decode_from_engine(self._data[LENGTH.size : end])
             del self._data[:end]
-            self._take(message)
+            self._deliver(message)
 
     def _end(self) -> int | None:
         """The index after the first complete message."""

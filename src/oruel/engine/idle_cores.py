@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 STAT = Path("/proc/stat")
-LEAST_SECONDS = 0.5
+MIN_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,10 @@ class IdleCores:
 
     def __call__(self) -> float | None:
         """The average number of idle cores since the last call that returned a number. None if the system doesn't say,
-        or if less than LEAST_SECONDS have passed.
+        or if less than MIN_SECONDS have passed.
         """
         now, ticks = time.monotonic(), read_ticks()
-        if now - self._since < LEAST_SECONDS or not ticks or not self._ticks:
+        if now - self._since < MIN_SECONDS or not ticks or not self._ticks:
             return None
         passed = ticks - self._ticks
         self._since, self._ticks = now, ticks

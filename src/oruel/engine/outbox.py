@@ -16,21 +16,21 @@ class Outbox:
     def __init__(self, send: Callable[[StepOutput], None], clock: Callable[[], float] = time.monotonic) -> None:
         self._send = send
         self._clock = clock
-        self._held: list[StepOutput] = []
+        self._pending: list[StepOutput] = []
         self._sent = -HOLD_SECONDS
 
     def post(self, output: StepOutput) -> None:
         """Sends the output at once if a sequence starts, ends or fails, or if the last message is old enough."""
         if not (output.tokens or output.failures or output.started):
             return
-        self._held.append(output)
+        self._pending.append(output)
         if is_news(output) or self._clock() - self._sent >= HOLD_SECONDS:
             self.flush()
 
     def flush(self) -> None:
-        if self._held:
-            self._send(together(self._held))
-            self._held = []
+        if self._pending:
+            self._send(merge_outputs(self._pending))
+            self._pending = []
             self._sent = self._clock()
 
 
@@ -38,7 +38,7 @@ def is_news(output: StepOutput) -> bool:
     return bool(output.started or output.failures) or any(token.finish for token in output.tokens)
 
 
-def together(outputs: list[StepOutput]) -> StepOutput:
+def merge_outputs(outputs: list[StepOutput]) -> StepOutput:
     """One message for several steps in order, with the load of the last. There is at least one step."""
     if len(outputs) == 1:
         return outputs[0]

@@ -22,7 +22,7 @@ LOADING_RETRY_SECONDS = 2
 
 
 class EngineProcess:
-    """Calls `on_step` with each step's output, and `on_death` with the reason when a process has died, both on the
+    """Calls `on_step` with each step's output, and `on_death` with the reason when a process dies, both on the
     event loop. `status` is "starting" while a process loads the model, and "failed" while there is none.
 
     `environment`: the variables of the engine process; None means those of this process.
@@ -56,7 +56,7 @@ class EngineProcess:
 
     @property
     def detail(self) -> str:
-        """What is wrong, in words; empty while the engine accepts work."""
+        """A sentence about what is wrong; empty while the engine accepts work."""
         match self.status:
             case "ok":
                 return ""
@@ -74,19 +74,19 @@ class EngineProcess:
     def send(self, message: ToEngine) -> None:
         """Raises EngineFailed while no engine accepts work."""
         if self.status != "ok":
-            raise EngineFailed(f"No engine takes work now. {self.detail}", retry_after=self._retry_after)
+            raise EngineFailed(f"No engine is available now. {self.detail}", retry_after=self._retry_after)
         assert self._child is not None
         self._child.send(message)
 
     async def close(self) -> None:
-        """Ends the process at once, since it has nothing to save. The requests that it holds fail."""
+        """Kills the process, since it has nothing to save. Its running requests fail."""
         if self._supervisor:
             self._supervisor.cancel()
             await asyncio.gather(self._supervisor, return_exceptions=True)
         self.status = "failed"
         if self._child:
             self._child.kill()
-            await self._child.bury()
+            await self._child.wait_for_exit()
         self._on_death(EngineFailed("The server stopped before the answer was complete. Send the request again."))
 
     async def _spawn(self) -> tuple[EngineChild, EngineReady]:
@@ -99,27 +99,27 @@ class EngineProcess:
 
     async def _supervise(self, child: EngineChild) -> None:
         while True:
-            ending = await self._attend(child)
+            ending = await self._wait_for_end(child)
             self._fail(ending, child.answered_seconds)
             self._on_death(
                 EngineFailed(
-                    f"The engine failed while it held this request ({ending}). Send it again.",
+                    f"The engine failed while it processed this request ({ending}). Send the request again.",
                     retry_after=self._retry_after,
                 )
             )
-            child = await self._replace()
+            child = await self._restart()
 
-    async def _attend(self, child: EngineChild) -> str:
+    async def _wait_for_end(self, child: EngineChild) -> str:
         """Watches the process until it ends. Returns how it ended."""
         watching = asyncio.create_task(child.watch(self.watchdog_seconds), name="engine watchdog")
         try:
-            await child.silence()
+            await child.wait_closed()
         finally:
             watching.cancel()
         self.status = "failed"
-        return await child.bury()
+        return await child.wait_for_exit()
 
-    async def _replace(self) -> EngineChild:
+    async def _restart(self) -> EngineChild:
         while True:
             await asyncio.sleep(self._pause_left)
             self.restarts += 1

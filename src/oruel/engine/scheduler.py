@@ -23,7 +23,7 @@ class StepLimits:
     parallel: int
     shares: bool = True
     prefill_tokens: int = 480
-    prefill_tokens_beside_decode: int = 120
+    prefill_tokens_during_decode: int = 120
 
 
 class SequenceChunk(msgspec.Struct, frozen=True):
@@ -43,7 +43,7 @@ class SequenceChunk(msgspec.Struct, frozen=True):
 
 
 class StepPlan(msgspec.Struct, frozen=True):
-    """`decoding`: the sequences that miss a single token, which share a batch. `chunks`: parts of the others."""
+    """`decoding`: the sequences with a single token to compute, which share a batch. `chunks`: parts of the others."""
 
     preempted: tuple[Sequence, ...]
     placements: tuple[Placement, ...]
@@ -54,7 +54,7 @@ class StepPlan(msgspec.Struct, frozen=True):
 def schedule(
     waiting: Ordered[Sequence], running: Ordered[Sequence], slots: Ordered[Slot], limits: StepLimits
 ) -> StepPlan:
-    """`waiting` is in order of rank. No sequence passes one of lower rank, unless that one waits for a prefix that a
+    """`waiting` is in order of rank. A sequence passes one of lower rank only if that one waits for a prefix that a
     running sequence is computing.
     """
     preempted = preempt(waiting, running, slots, limits)
@@ -102,8 +102,8 @@ def place_waiting(
             slots[placement.slot] = Slot(
                 placement.slot,
                 sequence.tokens,
-                placement.cached,
-                placement.invariant,
+                computed=placement.cached,
+                invariant=placement.invariant,
                 used=0,
                 is_idle=False,
                 cache_salt=sequence.cache_salt,
@@ -119,7 +119,7 @@ def prefill_budget(sequences: int, decoding: int, limits: StepLimits) -> int:
         return limits.prefill_tokens
     others = sequences - decoding - 1
     share = limits.prefill_tokens * 2 * others // sequences
-    return min(limits.prefill_tokens, max(limits.prefill_tokens_beside_decode, share))
+    return min(limits.prefill_tokens, max(limits.prefill_tokens_during_decode, share))
 
 
 def prefill(starts: dict[Sequence, int], budget: int) -> Iterator[SequenceChunk]:
@@ -138,11 +138,11 @@ def prefill_order(starts: dict[Sequence, int], budget: int) -> list[Sequence]:
     """By rank. But short prompts of the first sequence's tier pass it, as long as half of the budget completes them, so
     that they don't wait until a long prompt is done.
     """
-    behind = sorted((one for one, start in starts.items() if one.known - start > 1), key=lambda one: one.rank)
+    prefilling = sorted((one for one, start in starts.items() if one.known - start > 1), key=lambda one: one.rank)
     passing, half = list[Sequence](), budget // 2
-    for one in behind[1:]:
+    for one in prefilling[1:]:
         missing = one.known - starts[one]
-        if one.tier == behind[0].tier and missing <= half:
+        if one.tier == prefilling[0].tier and missing <= half:
             passing.append(one)
             half -= missing
-    return [*passing, *(one for one in behind if one not in passing)]
+    return [*passing, *(one for one in prefilling if one not in passing)]

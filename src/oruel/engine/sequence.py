@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from oruel.sampling.sampler import Sampler
 from oruel.types import Tier
 
-# The seconds that a turbo sequence is credited with, as if it had already waited so long.
+# A turbo sequence is ranked as if it had already waited this long.
 HEAD_START_SECONDS = 10.0
 
 
@@ -49,13 +49,13 @@ class Sequence:
         return self.known - self.computed
 
     @property
-    def room(self) -> int:
+    def remaining(self) -> int:
         """How many more tokens may be generated."""
         return self.prompt_length + self.max_tokens - self.known
 
     @property
     def is_full(self) -> bool:
-        return self.room == 0
+        return self.remaining == 0
 
     @property
     def rank(self) -> float:

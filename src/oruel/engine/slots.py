@@ -33,7 +33,7 @@ class Slot:
         """How many of its first tokens a sequence with the same beginning may reuse."""
         return self.invariant if sequence.reproducible else self.computed
 
-    def alike(self, sequence: Sequence) -> int:
+    def shared_tokens(self, sequence: Sequence) -> int:
         """How many first tokens a sequence has in common with the slot, if it may share with it."""
         return (
             shared_prefix(self.tokens, sequence.tokens, sequence.known - 1)
@@ -66,21 +66,23 @@ def place(sequence: Sequence, slots: Ordered[Slot], *, shares: bool = True) -> P
     """
     oldest = min((slot for slot in slots if slot.is_idle), key=lambda slot: (slot.used, slot.number))
     if not shares:
-        return Placement(sequence, oldest.number, oldest.number, 0, 0)
-    alike = {slot.number: slot.alike(sequence) for slot in slots}
-    held = {slot.number: min(alike[slot.number], slot.usable(sequence)) for slot in slots}
-    best = max(slots, key=lambda slot: (held[slot.number], slot.is_idle))
-    coming = max((alike[slot.number] for slot in slots if slot.will_serve(sequence)), default=0)
-    if coming - held[best.number] >= WORTH_COPYING:
+        return Placement(sequence, oldest.number, source=oldest.number, cached=0, invariant=0)
+    shared = {slot.number: slot.shared_tokens(sequence) for slot in slots}
+    reusable = {slot.number: min(shared[slot.number], slot.usable(sequence)) for slot in slots}
+    best = max(slots, key=lambda slot: (reusable[slot.number], slot.is_idle))
+    expected = max((shared[slot.number] for slot in slots if slot.will_serve(sequence)), default=0)
+    if expected - reusable[best.number] >= WORTH_COPYING:
         return None
-    lost = best.computed - held[best.number]
-    if best.is_idle and lost <= min(held[best.number], WORTH_COPYING):
+    lost = best.computed - reusable[best.number]
+    if best.is_idle and lost <= min(reusable[best.number], WORTH_COPYING):
         # Like the next turn of a conversation, it continues where the slot's last sequence ended, or nearly.
         target = source = best
     else:
-        target, source = oldest, best if held[best.number] >= WORTH_COPYING else oldest
-    cached = held[source.number]
-    return Placement(sequence, target.number, source.number, cached, min(cached, source.invariant))
+        target, source = oldest, best if reusable[best.number] >= WORTH_COPYING else oldest
+    cached = reusable[source.number]
+    return Placement(
+        sequence, target.number, source=source.number, cached=cached, invariant=min(cached, source.invariant)
+    )
 
 
 def shared_prefix(one: list[int], other: list[int], limit: int) -> int:

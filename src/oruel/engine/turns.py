@@ -1,4 +1,4 @@
-"""A queue that is fair between accounts and, within an account, takes the item that is due first. Pure."""
+"""A queue that is fair between accounts. Within an account, the item that is due first goes first. Pure."""
 
 from collections import OrderedDict
 from typing import Generic, TypeVar
@@ -7,9 +7,7 @@ Item = TypeVar("Item")
 
 
 class Turns(Generic[Item]):
-    """Accounts take turns, one item each. An account that joins, or that just had its turn, goes to the end of the
-    line.
-    """
+    """Accounts take turns, one item each. An account that joins, or that just had its turn, is last."""
 
     def __init__(self) -> None:
         self._lines: OrderedDict[str, dict[int, tuple[float, Item]]] = OrderedDict()

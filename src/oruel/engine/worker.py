@@ -41,11 +41,11 @@ from oruel.llama.context import Context
 from oruel.llama.library import load_library
 from oruel.llama.model import Model
 
-LONGEST_DEFAULT_CONTEXT = 8192
-LARGEST_DEFAULT_POOL = 32768
-MOST_DEFAULT_PLACES = 16
+MAX_DEFAULT_CONTEXT = 8192
+MAX_DEFAULT_POOL = 32768
+MAX_DEFAULT_PARALLEL = 16
 WARM_UP_TOKENS = 32
-LEAST_PREFILL_TOKENS = 16
+MIN_PREFILL_TOKENS = 16
 STEP_SECONDS = 2.0
 PAUSE_SECONDS = 0.02
 
@@ -57,45 +57,45 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     logging.basicConfig(level=logging.WARNING, format="engine: %(message)s")
-    wire = take_stdout()
+    wire = reserve_stdout()
     start = read_message(sys.stdin.buffer)
     if start is None:
-        leave()
+        exit_process()
     assert isinstance(start, Start)
-    mailbox = listen()
+    mailbox = start_reader()
     with contextlib.ExitStack() as owned:
         try:
-            engine, tokens, ready = build(start, owned)
+            engine, tokens, ready = build_engine(start, owned)
         except StartupError as error:
-            send(wire, StartFailed(error.message))
-            leave()
-        send(wire, ready)
+            send_message(wire, StartFailed(error.message))
+            exit_process()
+        send_message(wire, ready)
         # /metrics shows the number of threads before the first request.
-        send(wire, engine.report())
-        serve(engine, GrammarCompiler(tokens, mailbox.put, ready.context), mailbox, wire)
+        send_message(wire, engine.report())
+        run_engine(engine, GrammarCompiler(tokens, mailbox.put, ready.context), mailbox, wire)
 
 
-def take_stdout() -> BinaryIO:
-    """Reserves the real stdout for frames. Whatever C libraries print goes to stderr."""
+def reserve_stdout() -> BinaryIO:
+    """Reserves the real stdout for frames. The output of C libraries goes to stderr."""
     wire = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     return wire
 
 
-def send(wire: BinaryIO, message: FromEngine) -> None:
+def send_message(wire: BinaryIO, message: FromEngine) -> None:
     try:
         wire.write(frame(message))
         wire.flush()
     except BrokenPipeError:
-        leave()
+        exit_process()
 
 
-def leave() -> NoReturn:
+def exit_process() -> NoReturn:
     """Exits at once, from any thread. Nothing needs saving, and Python's regular exit aborts over a reading thread."""
     os._exit(0)
 
 
-def build(start: Start, owned: contextlib.ExitStack) -> tuple[Engine, TokenTable, EngineReady]:
+def build_engine(start: Start, owned: contextlib.ExitStack) -> tuple[Engine, TokenTable, EngineReady]:
     """Raises StartupError."""
     library = load_library(start.library)
     model = owned.enter_context(Model(start.model, gpu_layers=start.gpu_layers, library=library))
@@ -107,7 +107,7 @@ def build(start: Start, owned: contextlib.ExitStack) -> tuple[Engine, TokenTable
     threads = start.threads or usable_cores()
     loaded = owned.enter_context(Context(model, window=window, sequences=sequences, batch=batch, threads=threads))
     speed = tokens_per_second(loaded)
-    context = loaded if start.threads else adaptive(loaded, threads)
+    context = loaded if start.threads else adapt_threads(loaded, threads)
     limits = choose_limits(places, speed, shares=model.can_forget)
     vocabulary = model.vocabulary
     tokens = TokenTable(vocabulary)
@@ -122,7 +122,7 @@ def build(start: Start, owned: contextlib.ExitStack) -> tuple[Engine, TokenTable
             context=window,
             pool=context.window * sequences,
             parallel=places,
-            kernels=kernels(invariant=model.can_forget and not model.uses_gpu),
+            kernels=describe_kernels(invariant=model.can_forget and not model.uses_gpu),
             writes_json=tokens.can_write_json,
             threads=context.threads,
             cores=0 if start.threads else threads,
@@ -130,7 +130,7 @@ def build(start: Start, owned: contextlib.ExitStack) -> tuple[Engine, TokenTable
     )
 
 
-def adaptive(context: Context, cores: int) -> AdaptiveContext:
+def adapt_threads(context: Context, cores: int) -> AdaptiveContext:
     wrapped = AdaptiveContext(context, cores)
     wrapped.measure(PADDING_TOKEN)
     return wrapped
@@ -140,11 +140,11 @@ def choose_places(start: Start, window: int) -> int:
     """How many sequences run at once: as many windows as fit into the pool, at most as many as requested."""
     if start.pool is None and start.parallel:
         return start.parallel
-    windows = (start.pool or LARGEST_DEFAULT_POOL) // window
-    return max(1, min(start.parallel or MOST_DEFAULT_PLACES, windows))
+    windows = (start.pool or MAX_DEFAULT_POOL) // window
+    return max(1, min(start.parallel or MAX_DEFAULT_PARALLEL, windows))
 
 
-def kernels(*, invariant: bool) -> str:
+def describe_kernels(*, invariant: bool) -> str:
     """Batch invariance is shown on the CPU only. On a GPU, `make gpu-check` has to show it first."""
     mode = "batch-invariant" if invariant else "batch-dependent"
     return f"llama.cpp {bindings.LLAMA_VERSION} {mode}"
@@ -169,19 +169,19 @@ def choose_limits(places: int, speed: float, *, shares: bool) -> StepLimits:
     While other sequences decode, it prefills as many as take about PAUSE_SECONDS, but at least a quarter of the former,
     since small chunks cost more per token.
     """
-    alone = max(LEAST_PREFILL_TOKENS, min(StepLimits.prefill_tokens, int(speed * STEP_SECONDS)))
-    beside = max(LEAST_PREFILL_TOKENS, alone // 4, min(alone, int(speed * PAUSE_SECONDS)))
-    return StepLimits(places, shares, alone, beside)
+    alone = max(MIN_PREFILL_TOKENS, min(StepLimits.prefill_tokens, int(speed * STEP_SECONDS)))
+    during_decode = max(MIN_PREFILL_TOKENS, alone // 4, min(alone, int(speed * PAUSE_SECONDS)))
+    return StepLimits(places, shares=shares, prefill_tokens=alone, prefill_tokens_during_decode=during_decode)
 
 
 def choose_window(start: Start, trained: int) -> int:
     """Raises ConfigError."""
     if start.context is None:
-        return min(trained, LONGEST_DEFAULT_CONTEXT, start.pool or LONGEST_DEFAULT_CONTEXT)
+        return min(trained, MAX_DEFAULT_CONTEXT, start.pool or MAX_DEFAULT_CONTEXT)
     if start.context > trained:
         raise ConfigError(
-            f"ctx is {start.context}, but the model was trained for {trained} tokens and answers with noise beyond "
-            f"them. Set it, or context in the catalog, to at most {trained}.",
+            f"ctx is {start.context}, but the model was trained for {trained} tokens and produces noise beyond "
+            f"that. Set ctx, or context in the catalog, to at most {trained}.",
             param="ctx",
         )
     return start.context
@@ -194,14 +194,14 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
-def listen() -> Mailbox:
+def start_reader() -> Mailbox:
     mailbox: Mailbox = queue.SimpleQueue()
 
     def read() -> None:
         while (message := read_message(sys.stdin.buffer)) is not None:
             mailbox.put(message)
         # The API process has ended, so no one waits for the current step or for a model that is loading.
-        leave()
+        exit_process()
 
     threading.Thread(target=read, name="mailbox", daemon=True).start()
     return mailbox
@@ -218,18 +218,18 @@ def read_message(stream: BinaryIO) -> ToEngine | None:
     return message
 
 
-def serve(engine: Engine, compiler: GrammarCompiler, mailbox: Mailbox, wire: BinaryIO) -> None:
+def run_engine(engine: Engine, compiler: GrammarCompiler, mailbox: Mailbox, wire: BinaryIO) -> None:
     """The main loop: processes messages, then runs one step. Blocks only if there is nothing to compute."""
-    outbox = Outbox(partial(send, wire))
+    outbox = Outbox(partial(send_message, wire))
     while True:
         while not (engine.has_work and mailbox.empty()):
             if not engine.has_work:
                 outbox.flush()
-            deliver(engine, compiler, mailbox.get(), outbox, wire)
+            handle_message(engine, compiler, mailbox.get(), outbox, wire)
         outbox.post(engine.step())
 
 
-def deliver(
+def handle_message(
     engine: Engine, compiler: GrammarCompiler, message: ToEngine | CompiledRequest, outbox: Outbox, wire: BinaryIO
 ) -> None:
     match message:
@@ -244,11 +244,11 @@ def deliver(
             compiler.release(message.sequence)
             engine.cancel(message.sequence)
             if not engine.has_work:
-                # No step follows that would report the load. Earlier output goes first.
+                # No step follows to report the load. Earlier output is sent first.
                 outbox.flush()
-                send(wire, engine.report())
+                send_message(wire, engine.report())
         case Ping():
-            send(wire, Pong())
+            send_message(wire, Pong())
         case Start():
             raise AssertionError("an engine starts once")
 
@@ -256,7 +256,7 @@ def deliver(
 def admit(engine: Engine, compiled: CompiledRequest, outbox: Outbox, wire: BinaryIO) -> None:
     if isinstance(compiled.outcome, SequenceFailed):
         outbox.flush()
-        send(wire, engine.report(failures=[compiled.outcome]))
+        send_message(wire, engine.report(failures=[compiled.outcome]))
     else:
         engine.submit(compiled.request, time.monotonic(), compiled.outcome)
 

@@ -1,19 +1,18 @@
-"""One attempt to answer a request by one deployment: counted, timed, and labelled."""
+"""One attempt to answer a request with one deployment."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 from contextlib import aclosing
-from dataclasses import replace
 
 from oruel.errors import RequestError
 from oruel.router.ranking import Candidate
 from oruel.router.refusals import not_honoured
 from oruel.router.route import Route
-from oruel.types import ChatRequest, Delta
+from oruel.types import Accepted, Answer, ChatRequest
 
 
 class Attempt:
-    """`has_begun`: somebody was shown something of the answer."""
+    """`has_begun`: the caller has received a delta, so that no other deployment can answer."""
 
     def __init__(self, route: Route, candidate: Candidate, clock: Callable[[], float]) -> None:
         self.has_begun = False
@@ -21,45 +20,44 @@ class Attempt:
         self._candidate = candidate
         self._clock = clock
 
-    async def deltas(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
-        """The first says that the request left the queue, and for which deployment."""
-        use = self._route.use(self._clock())
-        is_named = False
+    async def answer(self, request: ChatRequest) -> Answer:
+        route, sent = self._route, self._route.send(self._clock())
+        is_accepted = False
         try:
-            async with aclosing(self._route.backend.stream(request)) as deltas:
-                async for delta in deltas:
-                    if delta.queued is not None:
-                        is_named = True
-                        yield self._named(delta)
+            async with aclosing(route.backend.stream(request)) as answer:
+                async for item in answer:
+                    if isinstance(item, Accepted):
+                        is_accepted = True
+                        yield self._labelled(item, request.model)
                         continue
                     if not self.has_begun:
-                        use.begin(self._clock())
-                        if not is_named:
-                            yield self._named(Delta(delta.choice, delta.model, delta.tier, queued=0.0))
+                        route.begin(sent, self._clock())
+                        if not is_accepted:
+                            yield self._labelled(Accepted(), request.model)
                         self.has_begun = True
-                    yield delta
-            use.succeed()
+                    yield item
+            route.breaker.succeed(sent)
         except RequestError:
             # The caller's fault, so the deployment is healthy.
-            use.succeed()
+            route.breaker.succeed(sent)
             raise
         except (GeneratorExit, asyncio.CancelledError):
-            use.abandon(self._clock())
+            route.abandon(sent, self._clock())
             raise
         except Exception:
             # Unexpected exceptions count as failures of the deployment, too.
-            use.fail(self._clock())
+            route.fail(sent, self._clock())
             raise
         finally:
-            use.end()
+            route.end(sent)
 
-    def _named(self, delta: Delta) -> Delta:
-        """Raises UnsupportedParameter where a server says that it differs in what isn't accepted of it. What is left
-        out of a schema that isn't strict comes with a colon, and needs nobody's acceptance.
+    def _labelled(self, accepted: Accepted, model: str) -> Accepted:
+        """Raises UnsupportedParameter if the server reports a difference that the catalog doesn't accept. Entries with
+        a colon are keywords left out of a schema that isn't strict, which need no acceptance.
         """
         deployment = self._candidate.deployment
-        parameters = [name for name in delta.differs if ":" not in name]
+        parameters = [name for name in accepted.differs if ":" not in name]
         if unaccepted := [name for name in parameters if name not in deployment.accepts]:
-            raise not_honoured(unaccepted, delta.model)
-        differs = tuple(dict.fromkeys((*self._candidate.differs, *delta.differs)))
-        return replace(delta, deployment=deployment.name, differs=differs)
+            raise not_honoured(unaccepted, model)
+        differs = tuple(dict.fromkeys((*self._candidate.differs, *accepted.differs)))
+        return Accepted(accepted.queued, deployment.name, differs)

@@ -33,17 +33,17 @@ class BaseURL:
 def fault_of(value: object) -> str:
     """What is wrong, in words; empty if nothing is."""
     if not isinstance(value, str) or not re.fullmatch(f"https?://[!-~]{{1,{MAX_CHARACTERS - 8}}}", value):
-        return "this one doesn't begin with http:// or https://, is too long, or holds spaces or other characters."
+        return "this one doesn't begin with http:// or https://, is too long, or contains spaces or other characters."
     try:
         url = URL(value)
     except ValueError:
         return "this one has no host and port that can be read."
     if "@" in value.split("/")[2]:
-        return "this one holds a user or password, which would be shown. Give the key with key_variable."
+        return "this one contains a user or password, which would be shown. Give the key with key_variable."
     if not re.fullmatch(HOST, url.raw_host or "") or url.explicit_port == 0:
         return "this one has no host and port that can be read."
     if "?" in value or "#" in value:
-        return "this one has a query or a fragment, behind which no path can be added."
+        return "this one has a query or a fragment, after which no path can be added."
     return fault_of_path(url.raw_path)
 
 

@@ -49,7 +49,7 @@ class EnvironmentVariable:
 
     def parse(self, value: object, path: str) -> str:
         if not isinstance(value, str) or not re.fullmatch("[A-Z_][A-Z0-9_]{0,127}", value):
-            raise InvalidParameter(f"{path} must be {self}; what stands there is not.", param=path)
+            raise InvalidParameter(f"{path} must be {self}; the value is not.", param=path)
         return value
 
     def schema(self) -> JSONSchema:
@@ -135,7 +135,7 @@ def read_catalog(data: bytes) -> CatalogFile:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise ConfigError(f"Line {line} of the catalog holds bytes that are not UTF-8.") from error
+        raise ConfigError(f"Line {line} of the catalog contains bytes that are not UTF-8.") from error
     given = toml(text)
     with placed_in(text):
         return CatalogFile(text, build_models(FILE.parse(given, "")))
@@ -151,7 +151,7 @@ def toml(text: str) -> dict[str, Any]:
         raise ConfigError("The catalog nests brackets too deeply to be read.") from error
     except ValueError as error:
         # Python bounds the digits of integers.
-        raise ConfigError("The catalog holds a number of thousands of digits.") from error
+        raise ConfigError("The catalog contains a number of thousands of digits.") from error
 
 
 @contextmanager
@@ -236,8 +236,8 @@ def check_prices(model: CatalogModel, path: str) -> None:
     for tier in model.tiers:
         if model.prices and tier not in model.prices:
             raise InvalidParameter(
-                f"{path}.prices has nothing for {tier}, which a deployment serves. Give its price, 0 where it is "
-                "free, or say in tiers which deployment serves what.",
+                f"{path}.prices has nothing for {tier}, which a deployment serves. Give its price, 0 if it is "
+                "free, or use tiers to say which deployment serves it.",
                 param=f"{path}.prices",
             )
 
@@ -247,8 +247,8 @@ def check_costs(deployments: Sequence[Mapping[str, Any]], path: str) -> None:
     for index, one in enumerate(deployments):
         if costly and "cost" not in one:
             raise InvalidParameter(
-                f"{path}.deployments[{index}] has no cost, but {costly[0]} has: it would always be asked first. Give "
-                "it one, 0 where it costs nothing.",
+                f"{path}.deployments[{index}] has no cost, but {costly[0]} has: it would always be chosen first. "
+                "Give it one, 0 if it costs nothing.",
                 param=f"{path}.deployments[{index}]",
             )
 
@@ -271,7 +271,7 @@ def source_of(given: dict[str, Any], path: str) -> EmbeddedSource | UpstreamSour
             if name in given:
                 raise InvalidParameter(
                     f"{path}.{name} is for other servers, but engine is given too: leave one of them out. An engine "
-                    "honours every parameter, and has the deadlines that oruel serve is given.",
+                    "honours every parameter, and uses the deadlines of oruel serve.",
                     param=f"{path}.{name}",
                 )
         return EmbeddedSource(given["engine"])

@@ -1,6 +1,4 @@
-"""Decides when a deployment gets no requests after failures, and when it is tried again. Pure: callers pass
-the time.
-"""
+"""The circuit breaker of a deployment. Pure: callers pass the time."""
 
 import math
 from dataclasses import dataclass
@@ -10,11 +8,13 @@ PAUSE_SECONDS = 5.0
 LONGEST_PAUSE_SECONDS = 120.0
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class BreakerTrial:
-    """One request sent to the deployment. `began` is the caller's time."""
+@dataclass(slots=True, eq=False)
+class InFlight:
+    """One request sent to a deployment at `began`, the caller's time, while `behind` others were running."""
 
     began: float
+    behind: int = 0
+    has_begun: bool = False
 
 
 @dataclass(slots=True)
@@ -26,7 +26,7 @@ class CircuitBreaker:
     failures: int = 0
     is_open: bool = False
     opened: float = -math.inf
-    probe: BreakerTrial | None = None
+    probe: InFlight | None = None
 
     def allows(self, now: float) -> bool:
         return not self.is_open or (self.probe is None and now >= self.opened + self.pause)
@@ -35,35 +35,35 @@ class CircuitBreaker:
     def pause(self) -> float:
         return min(PAUSE_SECONDS * 2.0 ** max(0, self.failures - TOLERATED), LONGEST_PAUSE_SECONDS)
 
-    def begin(self, now: float) -> BreakerTrial:
+    def begin(self, now: float) -> InFlight:
         """Records a request that `allows` permitted."""
-        trial = BreakerTrial(now)
+        sent = InFlight(now)
         if self.is_open:
-            self.probe = trial
-        return trial
+            self.probe = sent
+        return sent
 
-    def answer(self, trial: BreakerTrial) -> None:
+    def answer(self, sent: InFlight) -> None:
         """The first token arrived. A later failure of the request still counts, and reopens sooner than the
         first time.
         """
-        if trial is self.probe:
+        if sent is self.probe:
             self.is_open, self.probe = False, None
 
-    def succeed(self, trial: BreakerTrial) -> None:
-        self.answer(trial)
+    def succeed(self, sent: InFlight) -> None:
+        self.answer(sent)
         if not self.is_open:
             self.failures = 0
 
-    def fail(self, trial: BreakerTrial, now: float) -> None:
+    def fail(self, sent: InFlight, now: float) -> None:
         """A request that began before the breaker opened reports the same outage, which has been counted."""
-        self.leave(trial)
-        if trial.began <= self.opened:
+        self.leave(sent)
+        if sent.began <= self.opened:
             return
         self.failures += 1
         if self.failures >= TOLERATED:
             self.is_open, self.opened = True, now
 
-    def leave(self, trial: BreakerTrial) -> None:
+    def leave(self, sent: InFlight) -> None:
         """The outcome of this request stays unknown; another may be the probe."""
-        if trial is self.probe:
+        if sent is self.probe:
             self.probe = None

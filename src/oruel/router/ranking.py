@@ -1,4 +1,4 @@
-"""Ranks the deployments of a model for a request. Pure: what is known of each goes in, an order comes out."""
+"""Ranks the deployments of a model for a request. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,16 +7,16 @@ from hashlib import blake2b
 from oruel.router.deployment import Deployment
 from oruel.types import Tier
 
-# Loads that differ by at most so many requests count as equal, so that a prefix stays where it is cached.
+# Loads that differ by at most this many requests count as equal, so that a prefix stays where it is cached.
 AFFINITY_SLACK = 2
-# The assumed seconds to a first token, per request of a deployment that was never measured.
+# The assumed seconds to first token of an unmeasured deployment, per running request.
 UNMEASURED_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """What is known of a deployment: its `running` requests; `first_token`, the expected seconds when idle, None if
-    never measured; whether it is available; and what it would honour differently from the contract.
+    """The state of a deployment. `running`: requests in flight. `first_token`: expected seconds to first token when
+    idle, None if never measured. `differs`: parameters of the request that it honours differently from the contract.
     """
 
     deployment: Deployment
@@ -27,10 +27,10 @@ class Candidate:
 
 
 def rank(candidates: Sequence[Candidate], tier: Tier, prefix: bytes = b"") -> list[Candidate]:
-    """The deployments that serve `tier`, are healthy, and differ only in what the catalog accepts, best first.
+    """The healthy deployments that serve `tier` and differ only in what the catalog accepts, best first.
 
-    Standard: the cheapest, then the one that honours most, then the least loaded. Turbo: the one with the soonest first
-    token. Among equals, requests with the same `prefix` go to the same deployment.
+    Standard orders by cost, then by the number of differing parameters, then by load. Turbo orders by the expected
+    time to first token. Ties are broken by `prefix`, so that requests that share it go to the same deployment.
     """
     able = [one for one in candidates if is_able(one, tier) and one.is_healthy]
     if tier == "turbo":
@@ -52,8 +52,8 @@ def is_able(candidate: Candidate, tier: Tier) -> bool:
 
 
 def expected_wait(candidate: Candidate) -> float:
-    """Seconds to a first token, after the running requests. A deployment that was never measured is tried first, by one
-    request.
+    """Seconds to first token, including the wait for running requests. An idle deployment that was never measured
+    counts as 0, so that one request measures it.
     """
     if candidate.first_token is None:
         return candidate.running * UNMEASURED_SECONDS
@@ -61,5 +61,5 @@ def expected_wait(candidate: Candidate) -> float:
 
 
 def affinity(candidate: Candidate, prefix: bytes) -> bytes:
-    """Rendezvous hashing: removing a deployment moves only its own prefixes."""
+    """A rendezvous hash: if a deployment is removed, only its own prefixes move."""
     return blake2b(prefix, key=candidate.deployment.name.encode()[:64], digest_size=8).digest()

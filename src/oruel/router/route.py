@@ -1,10 +1,10 @@
-"""A deployment in use: its backend, and what the router has observed."""
+"""A deployment with its backend and the statistics that the router keeps."""
 
 from dataclasses import dataclass, field
 
 from oruel.backends.abilities import ParameterSupport, verdict
 from oruel.backends.base import Backend
-from oruel.router.circuit_breaker import BreakerTrial, CircuitBreaker
+from oruel.router.circuit_breaker import CircuitBreaker, InFlight
 from oruel.router.deployment import Deployment, UpstreamSource
 from oruel.router.latency import FirstTokenLatency
 from oruel.router.ranking import Candidate
@@ -15,20 +15,20 @@ NOTHING = ParameterSupport()
 
 @dataclass(slots=True)
 class Route:
-    """`running`: requests in flight. `asked` and `failed` count all requests since the start. The process supervisor
-    handles failures of an embedded engine; failures of other servers open the circuit breaker.
+    """`running` is the number of requests in flight; `asked` and `failed` count requests since the start. Only failures
+    of other servers open the circuit breaker: an embedded engine is restarted by its supervisor.
     """
 
     deployment: Deployment
     backend: Backend
     breaker: CircuitBreaker = field(default_factory=CircuitBreaker)
-    pace: FirstTokenLatency = field(default_factory=FirstTokenLatency)
+    latency: FirstTokenLatency = field(default_factory=FirstTokenLatency)
     running: int = 0
     asked: int = 0
     failed: int = 0
 
     def verdict(self, request: ChatRequest) -> ParameterSupport:
-        """An embedded engine honours everything that the model's card allows."""
+        """Empty for an embedded engine, which honours everything that the model's card allows."""
         source = self.deployment.source
         return verdict(source.kind, request) if isinstance(source, UpstreamSource) else NOTHING
 
@@ -37,56 +37,44 @@ class Route:
             self.deployment,
             is_healthy=self.breaker.allows(now),
             running=self.running,
-            first_token=self.pace.expected(now),
+            first_token=self.latency.expected(now),
             differs=self.verdict(request).differs,
         )
 
-    def use(self, now: float) -> "Use":
-        """Records that a request is sent."""
-        use = Use(self, self.breaker.begin(now), self.running)
+    def send(self, now: float) -> InFlight:
+        """Records a request. `end` has to be called for it, whatever the outcome."""
+        sent = self.breaker.begin(now)
+        sent.behind = self.running
         self.running += 1
         self.asked += 1
-        return use
+        return sent
 
-
-@dataclass(slots=True)
-class Use:
-    """One request of a route, sent while `behind` others were running. `end` has to be called, whatever the outcome."""
-
-    route: Route
-    trial: BreakerTrial
-    behind: int
-    has_begun: bool = False
-
-    def begin(self, now: float) -> None:
+    def begin(self, sent: InFlight, now: float) -> None:
         """The first token arrived."""
-        self.has_begun = True
-        self._waited(now)
-        self.route.breaker.answer(self.trial)
+        sent.has_begun = True
+        self._measure(sent, now)
+        self.breaker.answer(sent)
 
-    def succeed(self) -> None:
-        self.route.breaker.succeed(self.trial)
+    def fail(self, sent: InFlight, now: float) -> None:
+        self.failed += 1
+        if isinstance(self.deployment.source, UpstreamSource):
+            self.breaker.fail(sent, now)
 
-    def fail(self, now: float) -> None:
-        self.route.failed += 1
-        if isinstance(self.route.deployment.source, UpstreamSource):
-            self.route.breaker.fail(self.trial, now)
-
-    def abandon(self, now: float) -> None:
+    def abandon(self, sent: InFlight, now: float) -> None:
         """The caller left, or a deadline passed. Without a token, the latency is at least the time that passed; after
         half of the deployment's time for a first token, the request counts as failed.
         """
-        if self.has_begun:
+        if sent.has_begun:
             return
-        waited = now - self.trial.began
-        if waited > (self.route.pace.expected(now) or 0.0) * (1 + self.behind):
-            self._waited(now)
-        if 2 * waited > self.route.deployment.first_token_seconds:
-            self.fail(now)
+        waited = now - sent.began
+        if waited > (self.pace.expected(now) or 0.0) * (1 + sent.behind):
+            self._measure(sent, now)
+        if 2 * waited > self.deployment.first_token_seconds:
+            self.fail(sent, now)
 
-    def end(self) -> None:
-        self.route.breaker.leave(self.trial)
-        self.route.running -= 1
+    def end(self, sent: InFlight) -> None:
+        self.breaker.leave(sent)
+        self.running -= 1
 
-    def _waited(self, now: float) -> None:
-        self.route.pace.measure(now - self.trial.began, self.behind, now)
+    def _measure(self, sent: InFlight, now: float) -> None:
+        self.pace.measure(now - sent.began, sent.behind, now)

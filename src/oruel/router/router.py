@@ -1,9 +1,9 @@
-"""Chooses the deployment that answers a request, and another one if it fails before its first token."""
+"""Routes each request to a deployment, and retries elsewhere if it fails before the first token."""
 
 import math
 import time
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 
 import structlog
@@ -22,10 +22,10 @@ from oruel.router.ranking import Candidate, is_able, rank
 from oruel.router.refusals import not_served
 from oruel.router.retries import RetryBudget
 from oruel.router.route import Route
-from oruel.types import ChatRequest, Delta
+from oruel.types import Answer, ChatRequest
 
 PREFIX_CHARACTERS = 1024
-# Errors that another deployment may not have: a server with a shorter context, or one that differs where others don't.
+# Errors that depend on the deployment: its context may be too short, or it may differ in a parameter.
 BETTER_ELSEWHERE = (ContextLengthExceeded, UnsupportedParameter)
 # Nothing was computed, so a retry elsewhere costs the fleet nothing extra.
 FREE_TO_RETRY = (*BETTER_ELSEWHERE, UpstreamUnavailable, Overloaded)
@@ -35,9 +35,9 @@ log = structlog.get_logger("oruel.router")
 
 
 class Router:
-    """A Backend over the deployments of each model. `clock` returns seconds that don't run backwards.
+    """A Backend that routes over the deployments of each model. `clock` returns monotonic seconds.
 
-    Raises ModelNotFound for unknown names, UnsupportedParameter for what none of the model's deployments supports.
+    Raises ModelNotFound for an unknown model, and UnsupportedParameter if no deployment supports the request.
     """
 
     def __init__(
@@ -48,32 +48,30 @@ class Router:
         self._clock = clock
         self._retries: defaultdict[str, RetryBudget] = defaultdict(RetryBudget)
 
-    async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
+    async def stream(self, request: ChatRequest) -> Answer:
         model = self._catalog.resolve(request.model).name
-        able = self._able(request, self._routes[model])
+        able = self._able_routes(request, self._routes[model])
         budget = self._retries[model]
         budget.earn()
         failure: OruelError | None = None
-        for route, candidate in self._order(request, able):
+        for route, candidate in self._ranked_routes(request, able):
             if failure and not isinstance(failure, FREE_TO_RETRY) and not budget.spend():
                 break
             attempt = Attempt(route, candidate, self._clock)
             try:
-                async with aclosing(attempt.deltas(request)) as deltas:
-                    async for delta in deltas:
-                        yield delta
+                async with aclosing(attempt.answer(request)) as answer:
+                    async for item in answer:
+                        yield item
                 return
             except TO_RETRY as error:
-                note(request, route, error)
+                log_failure(request, route, error)
                 if attempt.has_begun:
                     raise
                 failure = error
-        raise failure or self._all_left_alone([route for route, _ in able])
+        raise failure or self._all_paused([route for route, _ in able])
 
-    def _able(self, request: ChatRequest, routes: Sequence[Route]) -> list[tuple[Route, Candidate]]:
-        """The deployments that can honour the request, healthy or not. Raises UnsupportedParameter if there
-        are none.
-        """
+    def _able_routes(self, request: ChatRequest, routes: Sequence[Route]) -> list[tuple[Route, Candidate]]:
+        """The deployments that support the request, healthy or not. Raises UnsupportedParameter if there are none."""
         now = self._clock()
         candidates = [(one, one.candidate(request, now)) for one in routes if not one.verdict(request).refused]
         able = [(route, candidate) for route, candidate in candidates if is_able(candidate, request.tier)]
@@ -81,23 +79,25 @@ class Router:
             raise not_served(request, routes)
         return able
 
-    def _order(self, request: ChatRequest, able: list[tuple[Route, Candidate]]) -> Iterator[tuple[Route, Candidate]]:
-        """Best first. Whether a deployment is available is checked again at its turn."""
+    def _ranked_routes(
+        self, request: ChatRequest, able: list[tuple[Route, Candidate]]
+    ) -> Iterator[tuple[Route, Candidate]]:
+        """Best first. Checks each circuit breaker again before yielding its deployment."""
         by_name = {route.deployment.name: route for route, _ in able}
-        for one in rank([candidate for _, candidate in able], request.tier, prefix_of(request)):
+        for one in rank([candidate for _, candidate in able], request.tier, prefix_key(request)):
             route = by_name[one.deployment.name]
             if route.breaker.allows(self._clock()):
                 yield route, one
 
-    def _all_left_alone(self, routes: Sequence[Route]) -> Overloaded:
+    def _all_paused(self, routes: Sequence[Route]) -> Overloaded:
         soonest = min(route.breaker.opened + route.breaker.pause for route in routes) - self._clock()
         return Overloaded(
-            "Every deployment of this model has failed and is left alone for a while. Try again later.",
+            "Every deployment of this model has failed repeatedly and is paused. Try again later.",
             retry_after=max(1, math.ceil(soonest)),
         )
 
 
-def note(request: ChatRequest, route: Route, error: OruelError) -> None:
+def log_failure(request: ChatRequest, route: Route, error: OruelError) -> None:
     detail = error.detail if isinstance(error, UpstreamFailed) else ""
     log.warning(
         "deployment failed",
@@ -109,7 +109,7 @@ def note(request: ChatRequest, route: Route, error: OruelError) -> None:
     )
 
 
-def prefix_of(request: ChatRequest) -> bytes:
-    """A cheap key for requests that may share a prefix: how their conversation begins."""
+def prefix_key(request: ChatRequest) -> bytes:
+    """The start of the conversation, as a cheap key for requests that may share a prefix."""
     begin = "".join(f"{message.role}{message.content[:PREFIX_CHARACTERS]}" for message in request.messages[:2])
     return f"{request.account}\0{begin[:PREFIX_CHARACTERS]}".encode(errors="replace")

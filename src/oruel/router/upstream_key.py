@@ -16,5 +16,5 @@ def fault_of(key: str | None) -> str:
     if key.endswith(("\n", "\r")):
         return "ends with a line break, which belongs to no key"
     if not re.fullmatch("[!-~]+", key):
-        return "holds a space or another character that no header can carry"
+        return "contains a space or another character that no header can carry"
     return ""

@@ -11,10 +11,10 @@ Values = NDArray[np.floating[Any]]
 Indices = NDArray[np.intp]
 
 BLOCK, SMALL_BLOCK = 64, 16
-FEW = 1024  # up to so many values, a plain partition is fastest
+FEW = 1024  # up to this many values, a plain partition is fastest
 ENOUGH_BLOCKS = 256
-SORTED_AT_ONCE = 256  # up to so many values, sorting all of them is fastest
-FEW_BLOCKS = 8  # if fewer than one in so many blocks can matter, the others are skipped
+SORTED_AT_ONCE = 256  # up to this many values, sorting all of them is fastest
+FEW_BLOCKS = 8  # if fewer than one in FEW_BLOCKS blocks can matter, the others are skipped
 
 
 class Candidates(msgspec.Struct, frozen=True):
@@ -59,15 +59,15 @@ def largest(values: Values, count: int) -> Indices:
     if len(values) <= count:
         return np.arange(len(values))
     if len(values) <= FEW:
-        return chosen(values, np.arange(len(values)), count)
+        return select_largest(values, np.arange(len(values)), count)
     maxima = block_maxima(values)
     bound = smallest_of_largest(maxima if len(maxima) >= count else values, count)
     if count * FEW_BLOCKS > len(maxima):
-        return chosen(values, (values >= bound).nonzero()[0], count)
-    return chosen(values, reaching(values, maxima, bound), count)
+        return select_largest(values, (values >= bound).nonzero()[0], count)
+    return select_largest(values, indices_reaching(values, maxima, bound), count)
 
 
-def chosen(values: Values, near: Indices, count: int) -> Indices:
+def select_largest(values: Values, near: Indices, count: int) -> Indices:
     """The indices of the `count` largest values, all of which are among `near`, which ascends."""
     nearest = values[near]
     if len(near) <= SORTED_AT_ONCE:
@@ -104,7 +104,7 @@ def block_maxima(values: Values) -> Values:
     return maxima
 
 
-def reaching(values: Values, maxima: Values, bound: np.floating[Any]) -> Indices:
+def indices_reaching(values: Values, maxima: Values, bound: np.floating[Any]) -> Indices:
     """The indices of the values >= `bound`, ascending. `maxima` are those of the blocks."""
     blocks = len(maxima)
     columns = (maxima >= bound).nonzero()[0]

@@ -1,4 +1,4 @@
-"""What the sampler needs of a constraint (JSON mode, a schema, tool calls); oruel.constraints implements it."""
+"""The interface of constraints (JSON mode, a schema, tool calls) to the sampler; oruel.constraints implements it."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -6,27 +6,27 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-# The work of one search: counted in tokens that a matcher takes or refuses, 5 to 10 µs each.
-MOST_WORK = 60_000
-# In place of a token, when the work budget doesn't suffice to decide which token it is.
+# The limit of one search, in tokens that a matcher accepts or rejects, 5 to 10 µs each.
+MAX_WORK = 60_000
+# Returned in place of a token if the work budget doesn't suffice to decide.
 UNDECIDED = -1
 
 
 class WorkBudget:
-    """The work that may still be done in this step. `left` may become negative."""
+    """The remaining work of this step. `left` may become negative."""
 
-    def __init__(self, left: int = MOST_WORK) -> None:
+    def __init__(self, left: int = MAX_WORK) -> None:
         self.left = left
 
 
 class Constraint(Protocol):
-    """Constrains one sequence. For each token, callers use `forced`, `mask` and `settle` in this order, as far as they
-    need them, and then `accept`.
+    """Constrains one sequence. For each token, callers use `forced`, `mask` and `enforce_limits` as needed, in this
+    order, and then `accept`.
     """
 
     @property
     def forced(self) -> Sequence[int]:
-        """The tokens that follow without a choice, if there are any."""
+        """The tokens that must come next, if they are determined."""
 
     def mask(self) -> NDArray[np.uint8]:
         """A bit for each token, the lowest bit of a byte first: whether the token may come next. At least one may.
@@ -34,9 +34,9 @@ class Constraint(Protocol):
         Raises SchemaRefused if the mask can't be computed.
         """
 
-    def settle(self, token: int, work: WorkBudget | None = None) -> int:
-        """The token to take after `token` was chosen: `token` itself, or the one that closes the document in time.
-        UNDECIDED if `work` doesn't suffice; callers then have to repeat the same call first.
+    def enforce_limits(self, token: int, work: WorkBudget | None = None) -> int:
+        """Returns `token`, or the token that closes the document in its place if the budget requires that. Returns
+        UNDECIDED if `work` doesn't suffice; callers must then repeat the call before any other.
         """
 
     def accept(self, token: int) -> None:
@@ -44,7 +44,7 @@ class Constraint(Protocol):
 
     @property
     def is_complete(self) -> bool:
-        """Whether the output is complete, so that nothing may follow."""
+        """Whether the output is complete: no token may follow."""
 
     @property
     def is_closing(self) -> bool:

@@ -22,16 +22,16 @@ class Uniforms:
     def __init__(self, seed: int, choice: int) -> None:
         self._key = [seed & MASK64, choice]
         self._first = 0
-        self._made: list[float] = []
+        self._uniforms: list[float] = []
 
     def at(self, position: int) -> float:
         """`position` is not negative."""
-        if not 0 <= position - self._first < len(self._made):
+        if not 0 <= position - self._first < len(self._uniforms):
             self._first = position
-            self._made = self._make(position)
-        return self._made[position - self._first]
+            self._uniforms = self._generate(position)
+        return self._uniforms[position - self._first]
 
-    def _make(self, first: int) -> list[float]:
+    def _generate(self, first: int) -> list[float]:
         # NumPy increments the counter before it generates a block.
         generator = np.random.Philox(key=np.array(self._key, np.uint64), counter=(first - 1) & MASK256)
         words = generator.random_raw(WORDS * self.AHEAD)[::WORDS]

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from oruel.sampling.candidates import Candidates, Indices, Values, first_above, largest, peak
 
 NEGLIGIBLE = -50.0  # the exponent of a negligible weight
-COLD = 1e-6  # the lowest temperature for float32
-FEW = 1024  # up to so many candidates, float64 costs only a microsecond or two
+MIN_FLOAT32_TEMPERATURE = 1e-6  # the lowest temperature for float32
+FEW = 1024  # up to this many candidates, float64 costs only a microsecond or two
 
 # The radix selection of top_p; the sizes were measured.
 SORTED_AT_ONCE = 1024
@@ -52,7 +52,7 @@ class Softmax:
 
     def _weigh(self, logits: Values, top: float) -> Values:
         # A float32 can't hold the reciprocal of the lowest temperatures.
-        wide = len(logits) <= FEW or self._temperature < COLD
+        wide = len(logits) <= FEW or self._temperature < MIN_FLOAT32_TEMPERATURE
         weights: Values = np.subtract(logits, top, dtype=np.float64) if wide else self._below(logits, top)
         # The differences are not positive, so dividing overflows to −inf at worst, whose weight is 0.
         if self._temperature != 1:

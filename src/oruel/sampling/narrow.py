@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from oruel.sampling.candidates import Candidates, Indices, block_maxima, reaching, smallest_of_largest
+from oruel.sampling.candidates import Candidates, Indices, block_maxima, indices_reaching, smallest_of_largest
 
 WORTH_NARROWING = 2**14  # the least length of a row for which it pays
 
@@ -41,11 +41,11 @@ class TopCandidates:
         bound = smallest_of_largest(untouched, self._count)
         if bound == -np.inf:
             return candidates
-        ids = ascending(np.concatenate([reaching(row, maxima, bound), touched]))
+        ids = sort_unique(np.concatenate([indices_reaching(row, maxima, bound), touched]))
         return Candidates(ids, row[ids].astype(np.float64))
 
 
-def ascending(ids: Indices) -> Indices:
+def sort_unique(ids: Indices) -> Indices:
     """Sorted, without duplicates. There is at least one id."""
     ordered = np.sort(ids)
     is_first = np.ones(len(ordered), np.bool_)

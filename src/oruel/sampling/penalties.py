@@ -9,7 +9,7 @@ from oruel.sampling.candidates import Candidates, Indices
 from oruel.types import SamplingParams
 
 
-def own_row(candidates: Candidates) -> NDArray[np.float64]:
+def float64_row(candidates: Candidates) -> NDArray[np.float64]:
     """The logits as float64, to be modified. A float32 row is the model's, so it is copied; a float64 row is a copy
     already.
     """
@@ -28,7 +28,7 @@ class Bias:
         return self._ids
 
     def __call__(self, candidates: Candidates, /) -> Candidates:
-        row = own_row(candidates)
+        row = float64_row(candidates)
         places, found = candidates.places(self._ids)
         row[places] += self._biases[found]
         return Candidates(candidates.ids, row)
@@ -49,7 +49,7 @@ class Penalties:
         self._counts = np.zeros(64, np.float64)
 
     @staticmethod
-    def active(params: SamplingParams) -> bool:
+    def are_active(params: SamplingParams) -> bool:
         return params.repetition_penalty != 1 or params.frequency_penalty != 0 or params.presence_penalty != 0
 
     def accept(self, token: int) -> None:
@@ -68,7 +68,7 @@ class Penalties:
     def __call__(self, candidates: Candidates, /) -> Candidates:
         if not self._places:
             return candidates
-        row = own_row(candidates)
+        row = float64_row(candidates)
         places, found = candidates.places(self.touched)
         counts = self._counts[: len(self._places)][found]
         logits = row[places]

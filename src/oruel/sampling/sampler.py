@@ -1,4 +1,4 @@
-"""One sequence's way from logits to a token, as a list of its active steps, in the order of the contract:
+"""Turns the logits of one sequence into a token by a list of active steps, in the order of the contract:
 
 1. constraint mask, logit_bias             mask.Mask, penalties.Bias
 2. repetition_penalty                      penalties.Penalties
@@ -45,7 +45,7 @@ class Sampler:
         self._undecided: int | None = None
         self.constraint = constraint
         self._greedy = params.temperature == 0 or params.top_k == 1
-        self._penalties = Penalties(params) if Penalties.active(params) else None
+        self._penalties = Penalties(params) if Penalties.are_active(params) else None
         touching: list[Bias | Penalties] = [
             *([Bias(params.logit_bias)] if params.logit_bias else []),
             *([self._penalties] if self._penalties else []),
@@ -70,10 +70,10 @@ class Sampler:
             if forced := self.forced:
                 return forced[0]
             self._undecided = self._choose(logits)
-        settled = self.constraint.settle(self._undecided, work)
-        if settled != UNDECIDED:
+        enforced = self.constraint.enforce_limits(self._undecided, work)
+        if enforced != UNDECIDED:
             self._undecided = None
-        return settled
+        return enforced
 
     @property
     def forced(self) -> Sequence[int]:
@@ -90,7 +90,7 @@ class Sampler:
         """The candidates that the steps leave. Same arguments and errors as `sample`."""
         assert logits.shape == (self._vocabulary_size,)
         assert logits.dtype == np.float32
-        check(logits)
+        check_logits(logits)
         candidates = Candidates(None, logits)
         with np.errstate(over="ignore"):
             for step in self.steps:
@@ -116,7 +116,7 @@ def probability_steps(params: SamplingParams, vocabulary_size: int) -> list[Samp
     return [*top_k, softmax, *top_p, *min_p]
 
 
-def check(logits: NDArray[np.float32]) -> None:
+def check_logits(logits: NDArray[np.float32]) -> None:
     """A row without a finite maximum comes from a broken model: no token drawn from it would mean anything."""
     largest = peak(logits)
     if not math.isfinite(largest):

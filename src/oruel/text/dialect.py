@@ -1,4 +1,4 @@
-"""How one model writes its answers: how an answer begins, what constrains it, and what parses it."""
+"""The answer format of one model: how an answer begins, its constraint and its parser."""
 
 from collections.abc import Callable, Collection, Mapping
 from typing import Protocol
@@ -6,12 +6,14 @@ from typing import Protocol
 from oruel.constraints.spec import ConstraintSpec, DocumentOrCallsSpec
 from oruel.errors import UnsupportedParameter
 from oruel.text.answer.channel_reader import ChannelReader
-from oruel.text.answer.plain_reader import PlainReader, Segment
-from oruel.text.formats.calls import CONSTRAIN, ToolFormat
+from oruel.text.answer.plain_reader import PlainReader
+from oruel.text.answer.reader import Segment
+from oruel.text.formats.calls import ToolFormat
 from oruel.text.formats.channels import Channels
 from oruel.text.formats.reasoning import Markers, State, state_after
 from oruel.text.grammars.channels import ChannelGrammars
 from oruel.text.grammars.plain import PlainGrammars
+from oruel.text.placeholders import CONSTRAIN
 from oruel.types import ChatRequest, Tool
 
 
@@ -19,7 +21,9 @@ class AnswerReader(Protocol):
     """Splits an answer into its segments as it arrives."""
 
     @property
-    def called(self) -> bool: ...
+    def has_complete_calls(self) -> bool:
+        """Whether the answer ends with calls, all of them complete."""
+        ...
 
     def feed(self, text: str) -> list[Segment]: ...
 
@@ -37,7 +41,7 @@ class Dialect(Protocol):
         ...
 
     def constraint(self, request: ChatRequest, state: State) -> ConstraintSpec | None:
-        """What constrains the answer; None if nothing does."""
+        """The constraint of the answer; None if there is none."""
         ...
 
     def reader(self, request: ChatRequest, state: State) -> AnswerReader | None:
@@ -51,13 +55,13 @@ class PlainDialect:
     def __init__(
         self,
         control: Mapping[str, int],
-        spelt: Callable[[str], list[int]],
+        tokenize: Callable[[str], list[int]],
         markers: Markers | None,
         tool_format: ToolFormat | None,
     ) -> None:
         self._markers = markers
         self._format = tool_format
-        self._forms = PlainGrammars(control, markers, spelt(markers.close if markers else ""))
+        self._grammars = PlainGrammars(control, markers, tokenize(markers.close if markers else ""))
 
     @property
     def texts(self) -> Collection[str]:
@@ -72,19 +76,19 @@ class PlainDialect:
         if choice.mode != "none" and self._format:
             must, several = choice.mode == "required" or answers_document(request), request.parallel_tool_calls
             if not answers_document(request):
-                return self._forms.calls(self._format, callable_tools(request), state, must=must, several=several)
+                return self._grammars.calls(self._format, callable_tools(request), state, must=must, several=several)
             if self._format.marker is None:
                 raise UnsupportedParameter(
-                    f"response_format is {request.response_format.type}, but calls of this model can't be told from "
-                    'JSON. Leave tools or response_format out, or send tool_choice "required" or "none".',
+                    f"response_format is {request.response_format.type}, but this model's calls can't be distinguished "
+                    'from JSON. Leave tools or response_format out, or send tool_choice "required" or "none".',
                     param="response_format",
                 )
             # As without tools, the model doesn't reason first unless the prompt has opened the reasoning.
             begun = State.TEXT if state is State.EITHER else state
-            calls = self._forms.calls(self._format, callable_tools(request), begun, must=must, several=several)
-            return DocumentOrCallsSpec(self._forms.document(request.response_format, begun), calls)
+            calls = self._grammars.calls(self._format, callable_tools(request), begun, must=must, several=several)
+            return DocumentOrCallsSpec(self._grammars.document(request.response_format, begun), calls)
         if request.response_format.type != "text":
-            return self._forms.document(request.response_format, state)
+            return self._grammars.document(request.response_format, state)
         return None
 
     def reader(self, request: ChatRequest, state: State) -> AnswerReader | None:
@@ -101,14 +105,14 @@ class ChannelDialect:
     def __init__(
         self,
         control: Mapping[str, int],
-        spelt: Callable[[str], list[int]],
+        tokenize: Callable[[str], list[int]],
         channels: Channels,
         formats: tuple[ToolFormat, ...],
     ) -> None:
         self._channels = channels
         self._formats = formats
-        leave = spelt(channels.reasoning.close if channels.reasoning else "")
-        self._forms = ChannelGrammars(control, channels, formats, leave)
+        leave = tokenize(channels.reasoning.close if channels.reasoning else "")
+        self._grammars = ChannelGrammars(control, channels, formats, leave)
 
     @property
     def texts(self) -> Collection[str]:
@@ -121,12 +125,12 @@ class ChannelDialect:
         choice = request.tool_choice
         if choice.mode != "none" and self._formats:
             must, several = choice.mode == "required" or answers_document(request), request.parallel_tool_calls
-            calls = self._forms.calls(callable_tools(request), state, must=must, several=several)
+            calls = self._grammars.calls(callable_tools(request), state, must=must, several=several)
             if not answers_document(request):
                 return calls
-            return DocumentOrCallsSpec(self._forms.document(request.response_format, state), calls)
+            return DocumentOrCallsSpec(self._grammars.document(request.response_format, state), calls)
         if request.response_format.type != "text":
-            return self._forms.document(request.response_format, state)
+            return self._grammars.document(request.response_format, state)
         return None
 
     def reader(self, request: ChatRequest, state: State) -> AnswerReader | None:

@@ -2,10 +2,10 @@
 
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
-from oruel.text.formats.calls import CONSTRAIN, ID, INDEX, KIND, LOWER_ID, PLACEHOLDERS
-from oruel.text.prompt.private_use import alternatives
+from oruel.text.matching import alternatives
+from oruel.text.placeholders import CONSTRAIN, ID, INDEX, KIND, LOWER_ID, PLACEHOLDERS
 
 ANYTHING = r"(.|\n)*"
 TERMINALS = f"TEXT: /{ANYTHING}/\nCALL_ID: /[a-zA-Z0-9]{{9}}/\nCALL_INDEX: /[0-9]{{1,3}}/\nLOWER_ID: /[a-z0-9]{{10}}/\n"
@@ -50,17 +50,21 @@ def quote(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
+def either(expressions: Iterable[str]) -> str:
+    return f"({' | '.join(expressions)})"
+
+
 def escape(text: str) -> str:
     """A regular expression that matches exactly this text, for use between slashes."""
     return re.escape(text).replace("\\\n", r"\n").replace("/", r"\/")
 
 
-def not_beginning_with(name: str, *texts: str) -> str:
+def terminal_not_starting_with(name: str, *texts: str) -> str:
     """A terminal for every text that begins with none of `texts`."""
     return f"{name}: /{ANYTHING}/" + "".join(f" & ~/{escape(text)}{ANYTHING}/" for text in texts) + "\n"
 
 
-def without(name: str, texts: Collection[str]) -> str:
+def terminal_without(name: str, texts: Collection[str]) -> str:
     """A terminal for every text that contains none of `texts`."""
     refused = "|".join(map(escape, texts))
     return f"{name}: /{ANYTHING}/" + (f" & ~/{ANYTHING}({refused}){ANYTHING}/" if texts else "") + "\n"

@@ -8,16 +8,17 @@ from typing import Any
 
 from oruel.constraints.spec import ConstraintSpec
 from oruel.llama.vocabulary import Vocabulary
-from oruel.text.arguments.left_out import left_out_of_tags
+from oruel.text.arguments.json import JSON
+from oruel.text.arguments.unenforced import describe_unenforced
 from oruel.text.dialect import AnswerReader, ChannelDialect, Dialect, PlainDialect
 from oruel.text.formats.calls import HERMES, ToolFormat
-from oruel.text.formats.detect import support
+from oruel.text.formats.detect import detect_support
 from oruel.text.formats.families import Family, family_of
-from oruel.text.formats.reasoning import State, markers_in
+from oruel.text.formats.reasoning import State, find_markers
+from oruel.text.matching import alternatives
 from oruel.text.prompt.budget import WHOLE, RenderLimits
 from oruel.text.prompt.encoder import PromptEncoder
 from oruel.text.prompt.generic_tools import with_tools
-from oruel.text.prompt.private_use import alternatives
 from oruel.text.prompt.template import CHATML, ChatTemplate
 from oruel.types import ChatRequest, Message
 
@@ -52,9 +53,9 @@ class Tokenizer:
         self._encoder = PromptEncoder(vocabulary, chat_template)
         known = self._known_formats(chat_template, family)
         self._generic = not known and describes_tools
-        self._tags = next((each.tagged for each in known if each.tagged), None)
+        self._arguments = known[0].arguments if known else JSON
         self.has_tools = bool(known) or describes_tools
-        self._dialect = self._dialect_of(chat_template, family, known)
+        self._dialect = self._build_dialect(chat_template, family, known)
 
     @property
     def vocabulary_size(self) -> int:
@@ -84,9 +85,9 @@ class Tokenizer:
 
         Raises InvalidParameter for a tool that this model can't call, UnsupportedParameter if the tool is strict.
         """
-        if self._tags is None or request.tool_choice.mode == "none":
+        if request.tool_choice.mode == "none":
             return ()
-        return left_out_of_tags(request.tools, self._tags)
+        return describe_unenforced(request.tools, self._arguments)
 
     def constraint(self, request: ChatRequest, state: State) -> ConstraintSpec | None:
         """What constrains the answer; None if nothing does."""
@@ -118,16 +119,16 @@ class Tokenizer:
         return {token: text.encode() for text, token in control if text and text in texts}
 
     def _known_formats(self, template: ChatTemplate, family: Family | None) -> tuple[ToolFormat, ...]:
-        supported = support(template, family)
-        formats = [form.before(self._ends) for form in supported.formats] if supported.is_whole else []
+        supported = detect_support(template, family)
+        formats = [form.truncate_at(self._ends) for form in supported.formats] if supported.is_complete else []
         return tuple(form for form in formats if form)
 
-    def _dialect_of(self, template: ChatTemplate, family: Family | None, known: tuple[ToolFormat, ...]) -> Dialect:
+    def _build_dialect(self, template: ChatTemplate, family: Family | None, known: tuple[ToolFormat, ...]) -> Dialect:
         control = self._vocabulary.control_tokens
         formats = (HERMES,) if self._generic else known
         if family and family.channels:
-            return ChannelDialect(control, self._spelt, family.channels.before(self._ends), formats)
-        return PlainDialect(control, self._spelt, markers_in(template.source), formats[0] if formats else None)
+            return ChannelDialect(control, self._tokenize, family.channels.truncate_at(self._ends), formats)
+        return PlainDialect(control, self._tokenize, find_markers(template.source), formats[0] if formats else None)
 
     @cached_property
     def _ends(self) -> list[str]:
@@ -135,7 +136,7 @@ class Tokenizer:
         ends = (token for token in range(self._vocabulary.size) if self._vocabulary.is_end(token))
         return [text for token in ends if (text := self.token_text(token))]
 
-    def _spelt(self, text: str) -> list[int]:
+    def _tokenize(self, text: str) -> list[int]:
         control = self._vocabulary.control_tokens
         parts = re.split(f"({alternatives(control).pattern})", text)
         return [token for part in parts if part for token in self._tokens_of(part)]

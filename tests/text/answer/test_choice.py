@@ -1,4 +1,4 @@
-"""Outputs of a choice, written as the bytes of its tokens: token n has the n-th piece, END ends the choice."""
+"""Outputs of a choice. Token n has the bytes of the n-th piece; END ends the choice."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -52,7 +52,7 @@ class Answer:
 
 
 def released(choice: ChoiceText, groups: list[list[TokenOutput]]) -> tuple[ChoicePiece, int]:
-    """All that is released where the outputs of a group come together, and how many were counted."""
+    """Everything released if the outputs of each group arrive together, and the token count."""
     return merge([choice.feed(*group) for group in groups]), choice.tokens
 
 
@@ -62,7 +62,7 @@ def answer(*outputs: TokenOutput, stops: tuple[str, ...] = (), top: int | None =
 
 
 def released_with(pieces: list[bytes], kept: int, stop_start: int | None) -> list[bytes]:
-    """The contract read over the whole text at once: the tokens none of whose characters lies in the stop or after it.
+    """The contract, literally, for the whole text: the tokens without a character inside or after the stop.
 
     Characters are counted by decoding every prefix of the bytes.
     """
@@ -88,7 +88,7 @@ def first_stop(text: str, stops: tuple[str, ...]) -> tuple[int, int] | None:
     st.lists(st.sampled_from(["a", "b", "ab", "é", "bab", "\N{REPLACEMENT CHARACTER}", "😀a"]), max_size=3).map(tuple),
     st.sampled_from(["stop", "length"]),
 )
-def test_text_and_log_probabilities_are_those_before_the_first_stop(
+def test_text_and_log_probabilities_end_before_the_first_stop(
     pieces: list[bytes], stops: tuple[str, ...], last: FinishReason
 ) -> None:
     outputs = [output(piece) for piece in pieces]
@@ -111,7 +111,7 @@ def test_text_and_log_probabilities_are_those_before_the_first_stop(
     st.sampled_from([None, 1]),
     st.sampled_from(["stop", "length"]),
 )
-def test_outputs_that_come_together_release_what_they_release_one_by_one(
+def test_grouping_outputs_does_not_change_what_is_released(
     pieces: list[bytes], ends: set[int], stops: tuple[str, ...], top: int | None, last: Ending
 ) -> None:
     outputs = [*map(output, pieces[:-1]), output(pieces[-1], last)]
@@ -123,7 +123,7 @@ def test_outputs_that_come_together_release_what_they_release_one_by_one(
 
 @settings(deadline=None)
 @given(st.lists(st.sampled_from(PIECES), min_size=1, max_size=8), st.sampled_from([(), ("ab",), ("b", "aba")]))
-def test_an_entry_goes_out_with_the_last_character_of_its_token(pieces: list[bytes], stops: tuple[str, ...]) -> None:
+def test_an_entry_is_released_with_the_last_character_of_its_token(pieces: list[bytes], stops: tuple[str, ...]) -> None:
     result = answer(*map(output, pieces), END, stops=stops)
     sent, reported = "", 0
     for piece in result.pieces:
@@ -136,7 +136,7 @@ def test_an_entry_goes_out_with_the_last_character_of_its_token(pieces: list[byt
         assert reported == max(out, default=0)
 
 
-def test_the_model_s_end_has_no_text_and_no_entry_but_counts_as_a_token() -> None:
+def test_the_end_token_counts_but_has_no_text_and_no_entry() -> None:
     result = answer(output(b"a"), END)
     assert (result.text, result.reported, result.choice.tokens) == ("a", [b"a"], 2)
     assert result.pieces[-1] == ChoicePiece(finish="stop")
@@ -147,32 +147,32 @@ def test_a_stop_completed_by_the_last_token_allowed_is_a_stop() -> None:
     assert (result.text, result.choice.finish) == ("a", "stop")
 
 
-def test_what_was_held_for_a_stop_is_sent_when_generation_ends() -> None:
+def test_text_held_for_a_stop_is_released_at_the_end() -> None:
     result = answer(output(b"a"), output(b"b", "length"), stops=("abc",))
     assert [piece.text for piece in result.pieces] == ["", "ab"]
     assert result.reported == [b"a", b"b"]
 
 
-def test_outputs_after_the_end_are_neither_shown_nor_counted() -> None:
+def test_outputs_after_the_end_are_ignored() -> None:
     result = answer(output(b"END"), output(b"a"), output(b"b", "length"), stops=("N",))
     assert (result.text, result.choice.finish, result.choice.tokens) == ("E", "stop", 1)
 
 
-def test_a_token_that_lies_partly_in_the_stop_has_no_entry() -> None:
+def test_a_token_partly_inside_the_stop_has_no_entry() -> None:
     result = answer(output(b"a"), output(b"ba"), output(b"b"), stops=("ab",))
     assert (result.text, result.reported) == ("", [])
     result = answer(output(b"b"), output(b"ba"), output(b"b"), stops=("ab",))
     assert (result.text, result.reported) == ("bb", [b"b"])
 
 
-def test_an_entry_s_bytes_are_exact_where_its_text_is_half_a_character() -> None:
+def test_an_entry_of_half_a_character_has_its_exact_bytes() -> None:
     result = answer(output(b"\xf0\x9f"), output(b"\x98\x80"), END)
     assert [piece.text for piece in result.pieces] == ["", "😀", ""]
     assert [len(piece.logprobs) for piece in result.pieces] == [0, 2, 0]
     assert result.reported == [b"\xf0\x9f", b"\x98\x80"]
 
 
-def test_a_token_without_text_goes_out_with_the_next() -> None:
+def test_a_token_without_text_is_released_with_the_next() -> None:
     result = answer(output(b"a"), output(b""), output(b"b"), END)
     assert [len(piece.logprobs) for piece in result.pieces] == [1, 0, 2, 0]
 
@@ -190,7 +190,5 @@ def test_a_choice_cut_inside_a_character_ends_in_a_replacement_character() -> No
         (5, (TokenLogprob(1, b"a", -1.5, (Alternative(1, b"a", -1.5), Alternative(0, b"", -9.0))),)),
     ],
 )
-def test_as_many_alternatives_are_reported_as_were_asked_for(
-    top: int | None, expected: tuple[TokenLogprob, ...]
-) -> None:
+def test_as_many_alternatives_are_reported_as_requested(top: int | None, expected: tuple[TokenLogprob, ...]) -> None:
     assert answer(output(b"a"), top=top).pieces[0].logprobs == expected

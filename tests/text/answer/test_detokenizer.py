@@ -3,7 +3,7 @@ from hypothesis import strategies as st
 
 from oruel.text.answer.detokenizer import Detokenizer
 
-# Bytes on both sides of every rule of UTF-8: overlong forms, surrogates, beyond the last plane, lone continuations.
+# Valid and invalid UTF-8: overlong forms, surrogates, code points beyond the last plane, lone continuation bytes.
 BYTES = st.sampled_from(b"aZ\x7f\x80\x8f\x90\x9f\xa0\xbf\xc0\xc2\xdf\xe0\xe2\xed\xef\xf0\xf4\xf5\xff")
 TEXTS = st.one_of(st.lists(BYTES, max_size=12).map(bytes), st.text(max_size=6).map(str.encode), st.binary(max_size=12))
 
@@ -15,7 +15,7 @@ def cut(data: bytes, places: list[int]) -> list[bytes]:
 
 @settings(deadline=None)
 @given(TEXTS, st.lists(st.integers(0, 100), max_size=6))
-def test_the_joined_text_is_that_of_all_bytes_decoded_at_once(data: bytes, places: list[int]) -> None:
+def test_the_joined_text_equals_all_bytes_decoded_at_once(data: bytes, places: list[int]) -> None:
     detokenizer = Detokenizer()
     text = "".join(detokenizer.feed(piece) for piece in cut(data, places)) + detokenizer.finish()
     assert text == data.decode("utf-8", "replace")
@@ -24,19 +24,19 @@ def test_the_joined_text_is_that_of_all_bytes_decoded_at_once(data: bytes, place
 @settings(deadline=None)
 @given(TEXTS)
 @example(b"\xed\xa0")
-def test_what_is_pending_is_as_many_characters_as_the_whole_has_more(data: bytes) -> None:
+def test_pending_counts_the_characters_still_to_come(data: bytes) -> None:
     detokenizer = Detokenizer()
     before = detokenizer.feed(data)
     whole = data.decode("utf-8", "replace")
     assert len(whole) == len(before) + detokenizer.pending
 
 
-def test_a_character_is_not_shown_before_its_last_byte() -> None:
+def test_a_character_is_held_back_until_its_last_byte() -> None:
     detokenizer = Detokenizer()
     assert [detokenizer.feed(bytes([byte])) for byte in "é😀".encode()] == ["", "é", "", "", "", "😀"]
 
 
-def test_a_character_that_never_ends_is_one_replacement_character() -> None:
+def test_an_incomplete_character_becomes_one_replacement_character() -> None:
     detokenizer = Detokenizer()
     assert detokenizer.feed("a😀".encode()[:-1]) == "a"
     assert detokenizer.finish() == "\N{REPLACEMENT CHARACTER}"

@@ -1,4 +1,4 @@
-"""Why a choice ended, in every combination of text, calls, reasoning, stop sequences and budgets."""
+"""finish_reason for every combination of text, calls, reasoning, stop sequences and budgets."""
 
 import pytest
 
@@ -14,7 +14,7 @@ SAYS = "I see. "
 
 
 def finish(text: str, ending: Ending, stop: tuple[str, ...], state: State, form: ToolFormat, size: int) -> FinishReason:
-    """The finish_reason of a text in tokens of `size` characters; the model's own end is a token of its own."""
+    """The finish_reason of a text in tokens of `size` characters; the end token is separate."""
     pieces = [text[start : start + size].encode() for start in range(0, len(text), size)] + [b""]
     choice = ChoiceText(pieces.__getitem__, stop, reader=PlainReader(THINK, state, form, TOOLS))
     last = len(pieces) - 1 if ending == "stop" else len(pieces) - 2
@@ -42,7 +42,7 @@ def cases(name: str) -> list[tuple[str, Ending, FinishReason]]:
         behind = len(two.removeprefix(one)) - len(two.removeprefix(one).lstrip())
         found += [(before + two, "stop", "tool_calls"), (before + two, "length", "tool_calls")]
         found += [(before + two[: len(one) + behind], "length", "tool_calls")]
-        # From the first letter of a second call on there is one, and it isn't complete.
+        # From its first letter on, a second call counts as incomplete.
         found += [(before + two[:cut], "length", "length") for cut in range(len(one) + behind + 1, len(two))]
     return found
 
@@ -55,7 +55,7 @@ def test_the_finish_reason_is_right_in_every_combination(name: str, reasons: boo
     for text, ending, expected in cases(name):
         for stop in [(), ("weather", "tool", "days")]:
             assert finish(thought + text, ending, stop, state, FORMATS[name], size) == expected, (text, ending, stop)
-        # Looked for in what is said, and in that alone.
+        # Stop sequences match content only.
         stopped = "stop" if text.startswith(SAYS) else expected
         assert finish(thought + text, ending, ("see",), state, FORMATS[name], size) == stopped, (text, ending)
     if reasons:

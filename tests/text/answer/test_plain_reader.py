@@ -1,4 +1,4 @@
-"""Reasoning, content and calls are told apart however the text arrives, and no marker gets into any of them."""
+"""Reasoning, content and calls are separated regardless of chunking, and contain no markers."""
 
 import json
 import random
@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oruel.text.answer.plain_reader import PlainReader, Segment
-from oruel.text.formats.calls import HERMES, TagSyntax, ToolFormat
+from oruel.text.answer.plain_reader import PlainReader
+from oruel.text.answer.reader import Segment
+from oruel.text.arguments.tagged import TagSyntax
+from oruel.text.formats.calls import HERMES, ToolFormat
 from oruel.text.formats.reasoning import Markers, State
 from oruel.types import Tool
 
@@ -78,34 +80,34 @@ def parts(segments: list[Segment]) -> tuple[str, str, list[tuple[str, str]]]:
 
 @pytest.mark.parametrize("name", FORMATS)
 @pytest.mark.parametrize("seed", range(20))
-def test_a_call_is_read_however_it_is_cut(name: str, seed: int) -> None:
+def test_a_call_is_read_regardless_of_chunking(name: str, seed: int) -> None:
     reader, segments = read(ONE_CALL[name], seed, form=FORMATS[name])
     reasoning, content, [(called, arguments)] = parts(segments)
     assert (reasoning, content, called, json.loads(arguments)) == ("", "", "weather", ARGUMENTS)
-    assert reader.called
+    assert reader.has_complete_calls
 
 
 @pytest.mark.parametrize("name", TWO_CALLS)
 @pytest.mark.parametrize("seed", range(20))
-def test_two_calls_are_two(name: str, seed: int) -> None:
+def test_two_calls_are_read_as_two(name: str, seed: int) -> None:
     reader, segments = read(TWO_CALLS[name], seed, form=FORMATS[name])
     _, content, calls = parts(segments)
     assert [(called, json.loads(arguments)) for called, arguments in calls] == [("weather", ARGUMENTS), ("now", {})]
-    assert (content, reader.called) == ("", True)
+    assert (content, reader.has_complete_calls) == ("", True)
     ids = [piece.id for segment in segments for piece in segment.calls if piece.name]
     assert len(set(ids)) == 2
 
 
 @pytest.mark.parametrize("name", ["Hermes", "Mistral", "Qwen3-Coder"])
 @pytest.mark.parametrize("seed", range(10))
-def test_text_before_a_call_is_content_without_the_line_ends_between(name: str, seed: int) -> None:
+def test_newlines_between_content_and_a_call_are_dropped(name: str, seed: int) -> None:
     _, segments = read(f"I'll look <it> up.\n\n{ONE_CALL[name]}", seed, form=FORMATS[name])
     _, content, calls = parts(segments)
     assert (content, len(calls)) == ("I'll look <it> up.", 1)
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_what_only_looks_like_a_call_is_text(seed: int) -> None:
+def test_text_that_resembles_a_call_is_content(seed: int) -> None:
     for text in ["a <tool", "a <tool_call> b", '{"name": "x"', " \n", "x \n <tool_cal", "[TOOL_CALL"]:
         for form in FORMATS.values():
             if form.trigger not in text or (form.marker and form.begin not in text):
@@ -113,22 +115,22 @@ def test_what_only_looks_like_a_call_is_text(seed: int) -> None:
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_a_call_that_is_cut_stays_cut_and_is_not_complete(name: str) -> None:
+def test_a_cut_call_is_incomplete(name: str) -> None:
     whole = ONE_CALL[name]
     for length in range(len(whole)):
         reader, segments = read(whole[:length], length, form=FORMATS[name])
         _, content, calls = parts(segments)
-        assert not reader.called or name == "Mistral"
+        assert not reader.has_complete_calls or name == "Mistral"
         assert content == "" or FORMATS[name].trigger.startswith(content)
         if calls and name != "Qwen3-Coder":
             assert json.dumps(ARGUMENTS).startswith(calls[0][1])
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_where_an_answer_is_cut_what_may_begin_a_marker_is_dropped_and_only_that(name: str) -> None:
+def test_only_a_possible_marker_is_dropped_at_the_cut(name: str) -> None:
     form = FORMATS[name]
     for length in range(1, len(form.begin)):
-        # Nobody can tell whether a call was to come: a marker that leaks does more harm than a bracket that is missing.
+        # Whether a call would have followed is unknown. A leaked marker does more harm than a missing bracket.
         for before in ["", "\n"] if form.marker is None else ["", "\n", "a < b", "Well.\n\n"]:
             text = before + form.begin[:length]
             assert parts(read(text, length, form=form, is_cut=True)[1]) == ("", before.rstrip(), [])
@@ -139,18 +141,18 @@ def test_where_an_answer_is_cut_what_may_begin_a_marker_is_dropped_and_only_that
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_reasoning_is_apart_and_a_call_inside_it_is_none(seed: int) -> None:
+def test_a_call_inside_reasoning_is_reasoning(seed: int) -> None:
     thought = f"Should I?\n{ONE_CALL['Hermes']} no </thin"
     for state, opening in [(State.REASONING, ""), (State.EITHER, "\n<think>")]:
         reader, segments = read(f"{opening}{thought}</think>\n\nHello <b>", seed, state)
         assert parts(segments) == (thought, "Hello <b>", [])
-        assert not reader.called
+        assert not reader.has_complete_calls
     reader, segments = read(f"{thought}</think>\n\n{ONE_CALL['Hermes']}", seed, State.REASONING)
     reasoning, content, calls = parts(segments)
-    assert (reasoning, content, len(calls), reader.called) == (thought, "", 1, True)
+    assert (reasoning, content, len(calls), reader.has_complete_calls) == (thought, "", 1, True)
 
 
-def test_an_answer_that_may_reason_and_does_not_is_content() -> None:
+def test_an_answer_without_optional_reasoning_is_content() -> None:
     for text in ["Hello", "<thin", "<b>x", "  <thing>"]:
         assert parts(read(text, 1, State.EITHER)[1]) == ("", text, [])
 
@@ -161,14 +163,14 @@ def test_an_answer_that_may_reason_and_does_not_is_content() -> None:
     st.integers(),
     st.sampled_from(list(FORMATS)),
 )
-def test_no_text_is_lost_where_there_is_no_call(text: str, seed: int, name: str) -> None:
+def test_no_text_is_lost_without_a_call(text: str, seed: int, name: str) -> None:
     form = FORMATS[name]
     if form.trigger in text or (form.marker is None and text.lstrip().startswith(form.begin)):
         return
     reader, segments = read(text, seed, form=form)
     assert parts(segments) == ("", text, [])
     assert all(one.end <= other.end for one, other in pairwise(segments))
-    assert not reader.called
+    assert not reader.has_complete_calls
 
 
 @settings(deadline=None, max_examples=300)
@@ -178,9 +180,7 @@ def test_no_text_is_lost_where_there_is_no_call(text: str, seed: int, name: str)
     st.sampled_from(list(FORMATS)),
     st.sampled_from(list(State)),
 )  # fmt: skip
-def test_what_is_read_does_not_depend_on_how_the_text_was_cut(
-    pieces: list[str], seed: int, name: str, state: State
-) -> None:
+def test_segments_do_not_depend_on_chunking(pieces: list[str], seed: int, name: str, state: State) -> None:
     text = "".join(pieces)
     one, other = (parts(read(text, s, state, FORMATS[name])[1]) for s in (seed, seed + 1))
     assert one == other

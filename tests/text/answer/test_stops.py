@@ -9,7 +9,7 @@ PLACES = st.lists(st.integers(0, 100), max_size=6)
 
 
 def first_stop(text: str, stops: tuple[str, ...]) -> tuple[int, str] | None:
-    """By the words of the contract: the first prefix of the text that ends with a stop, and the longest such stop."""
+    """The contract, literally: the first prefix of the text that ends with a stop, and the longest such stop."""
     for end in range(1, len(text) + 1):
         ending = [stop for stop in stops if text[:end].endswith(stop)]
         if ending:
@@ -19,7 +19,7 @@ def first_stop(text: str, stops: tuple[str, ...]) -> tuple[int, str] | None:
 
 
 def could_become_a_stop(text: str, stops: tuple[str, ...]) -> str:
-    """The longest end of the text that a stop begins with."""
+    """The longest suffix of the text that is a prefix of a stop."""
     return next(
         text[start:]
         for start in range(len(text) + 1)
@@ -35,7 +35,7 @@ def cut(text: str, places: list[int]) -> list[str]:
 @settings(deadline=None)
 @given(LETTERS, STOPS, PLACES)
 @example("aabaab", ("aabaaa", "baab"), [3])
-def test_the_text_is_what_precedes_the_first_stop_however_it_is_cut(
+def test_the_text_ends_before_the_first_stop_regardless_of_chunking(
     text: str, stops: tuple[str, ...], places: list[int]
 ) -> None:
     scanner = StopScanner(stops)
@@ -72,7 +72,7 @@ def test_the_match_that_ends_first_wins_over_one_that_begins_first() -> None:
     assert scanner.matched == "bc"
 
 
-def test_of_stops_that_end_together_the_longest_is_removed() -> None:
+def test_the_longest_of_stops_that_end_together_is_removed() -> None:
     scanner = StopScanner(("c", "bc", "abc"))
     assert scanner.feed("xabc") == "x"
     assert scanner.matched == "abc"

@@ -1,4 +1,4 @@
-"""Arguments between tags: what may stand there is what the function's schema takes, and what is read is what stood."""
+"""Arguments in tags: the grammar allows what the schema does, and the reader returns what was written."""
 
 import json
 from typing import Any
@@ -9,18 +9,19 @@ import pytest
 from oruel.constraints.tokens import TokenTable
 from oruel.errors import InvalidParameter, SchemaRefused, UnsupportedParameter
 from oruel.text.answer.plain_reader import PlainReader
-from oruel.text.arguments.left_out import left_out_of_tags
-from oruel.text.arguments.tagged import ToolArguments
-from oruel.text.formats.calls import TYPE, TagSyntax, ToolFormat
+from oruel.text.arguments.tagged import TagSyntax, ToolArguments
+from oruel.text.arguments.unenforced import describe_unenforced
+from oruel.text.formats.calls import ToolFormat
 from oruel.text.formats.reasoning import State
 from oruel.text.grammars.plain import PlainGrammars
+from oruel.text.placeholders import TYPE
 from oruel.types import Tool
 from tests.text.vocabularies import ByteVocabulary
 
 TAGS = TagSyntax(">\n<parameter=", ">\n", "\n</parameter", ">\n")
-CODER = ToolFormat("<tool_call>\n<function=", "", ">\n</function>\n</tool_call>", tagged=TAGS)
-INLINE = ToolFormat("<call>", "", "</call>", tagged=TagSyntax("<key>", "</key><value>", "</value>", "</key><value>"))
-TYPED = ToolFormat("<call>", "", "</call>", tagged=TagSyntax("<a ", ' is="string">', "</a>", f' is="{TYPE}">'))
+CODER = ToolFormat("<tool_call>\n<function=", "", ">\n</function>\n</tool_call>", arguments=TAGS)
+INLINE = ToolFormat("<call>", "", "</call>", arguments=TagSyntax("<key>", "</key><value>", "</value>", "</key><value>"))
+TYPED = ToolFormat("<call>", "", "</call>", arguments=TagSyntax("<a ", ' is="string">', "</a>", f' is="{TYPE}">'))
 FORMATS = {"Qwen3-Coder": CODER, "one line": INLINE, "typed": TYPED}
 TOKENS = TokenTable(ByteVocabulary())
 
@@ -30,7 +31,8 @@ def schema(properties: dict[str, Any], required: list[str] | None = None, **more
 
 
 def written(form: ToolFormat, *pairs: tuple[str, str]) -> str:
-    tags = form.tagged
+    tags = form.arguments
+    assert isinstance(tags, TagSyntax)
     assert tags
     values = (f"{tags.before_key}{key}{tags.after_key_json}{value}{tags.after_value}" for key, value in pairs)
     return f"{form.begin}f{form.middle}{''.join(values)}{form.end}"
@@ -50,7 +52,7 @@ def accepts(form: ToolFormat, parameters: dict[str, Any], text: str) -> bool:
 def read(form: ToolFormat, parameters: dict[str, Any], text: str) -> Any:
     reader = PlainReader(None, State.TEXT, form, {"f": Tool("f", "", parameters)})
     segments = [segment for character in text for segment in reader.feed(character)] + reader.finish()
-    assert reader.called
+    assert reader.has_complete_calls
     return json.loads("".join(piece.arguments for segment in segments for piece in segment.calls))
 
 
@@ -68,7 +70,7 @@ DEFINED = {"$defs": {"x": {"type": "string", "enum": ["p", "q"]}}}
 
 @pytest.mark.parametrize("name", FORMATS)
 @pytest.mark.parametrize(("described", "right", "wrong"), TEXTS)
-def test_a_text_that_stands_as_it_is_keeps_to_its_schema(
+def test_a_verbatim_string_matches_its_schema(
     name: str, described: dict[str, Any], right: list[str], wrong: list[str]
 ) -> None:
     form, parameters = FORMATS[name], schema({"a": described}) | DEFINED
@@ -97,7 +99,7 @@ AS_JSON = [
 
 @pytest.mark.parametrize("name", ["Qwen3-Coder", "one line"])
 @pytest.mark.parametrize(("described", "right", "wrong"), AS_JSON)
-def test_what_a_text_cannot_be_held_to_is_written_as_json(
+def test_strings_that_verbatim_text_cannot_constrain_are_json(
     name: str, described: Any, right: list[str], wrong: list[str]
 ) -> None:
     form, parameters = FORMATS[name], schema({"a": described, "b": {"type": "integer"}}, ["b"])
@@ -113,12 +115,12 @@ def test_what_a_text_cannot_be_held_to_is_written_as_json(
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_a_text_ends_at_the_first_tag_that_closes_it_even_where_it_has_to_be_longer(name: str) -> None:
+def test_a_string_below_min_length_cannot_continue_after_its_closing_tag(name: str) -> None:
     form = FORMATS[name]
-    assert form.tagged
+    assert isinstance(form.arguments, TagSyntax)
     for least in (0, 30):
         parameters = schema({"a": {"type": "string", "minLength": least}})
-        value = f"x{form.tagged.after_value}" + "y" * 40
+        value = f"x{form.arguments.after_value}" + "y" * 40
         assert not accepts(form, parameters, typed(form, written(form, ("a", value)), "string"))
 
 
@@ -134,7 +136,7 @@ def test_a_text_ends_at_the_first_tag_that_closes_it_even_where_it_has_to_be_lon
         (schema({"": {"type": "string"}}), [("", "t")], {"": "t"}),
     ],
 )
-def test_what_is_required_is_written_wherever_the_schema_says_so(
+def test_a_required_argument_is_written_wherever_the_schema_declares_it(
     parameters: dict[str, Any], pairs: list[tuple[str, str]], value: Any
 ) -> None:
     text = written(CODER, *pairs)
@@ -142,7 +144,7 @@ def test_what_is_required_is_written_wherever_the_schema_says_so(
     assert not accepts(CODER, parameters, written(CODER))
     assert read(CODER, parameters, text) == value
     jsonschema.validate(value, parameters)
-    assert left_out_of_tags([Tool("f", "", parameters, strict=True)], TAGS) == ()
+    assert describe_unenforced([Tool("f", "", parameters, strict=True)], TAGS) == ()
 
 
 TWO = {"a": {"type": "integer"}, "b": {"type": "integer"}}
@@ -158,19 +160,19 @@ TWO = {"a": {"type": "integer"}, "b": {"type": "integer"}}
         ("patternProperties", {"patternProperties": {"^a": {"minimum": 5}}}),
     ],
 )
-def test_what_no_tag_can_be_held_to_is_named_or_refused(keyword: str, more: dict[str, Any]) -> None:
+def test_unenforced_keywords_are_reported_or_refused_if_strict(keyword: str, more: dict[str, Any]) -> None:
     parameters = schema(TWO, ["a"], **more)
     noted = ToolArguments(parameters).left_out
     assert noted == (keyword,)
-    for note in left_out_of_tags([Tool("f", "", parameters)], TAGS):
-        # What JSON can't be held to either is named there.
+    for note in describe_unenforced([Tool("f", "", parameters)], TAGS):
+        # Keywords that JSON can't enforce either are reported elsewhere.
         assert note == f"tools[0].function.parameters: {keyword}"
         with pytest.raises(UnsupportedParameter, match=keyword) as refused:
-            left_out_of_tags([Tool("f", "", parameters, strict=True)], TAGS)
+            describe_unenforced([Tool("f", "", parameters, strict=True)], TAGS)
         assert refused.value.param == "tools[0].function.parameters"
 
 
-def test_counts_that_hold_anyway_are_not_left_out() -> None:
+def test_property_counts_that_always_hold_are_not_reported() -> None:
     assert ToolArguments(schema(TWO, minProperties=2, maxProperties=2)).left_out == ()
 
 
@@ -183,20 +185,20 @@ def test_counts_that_hold_anyway_are_not_left_out() -> None:
         schema({"a": {"type": "string", "pattern": "(?=a)"}}),
     ],
 )
-def test_what_cannot_be_written_at_all_is_refused_by_name(parameters: dict[str, Any]) -> None:
+def test_an_argument_that_cannot_be_written_is_refused_by_name(parameters: dict[str, Any]) -> None:
     with pytest.raises(InvalidParameter, match=r"tools\[0\]\.function\.parameters") as refused:
-        left_out_of_tags([Tool("f", "", parameters)], TAGS)
+        describe_unenforced([Tool("f", "", parameters)], TAGS)
     assert refused.value.param == "tools[0].function.parameters"
 
 
-def test_a_string_that_must_be_text_and_cannot_be_held_is_refused() -> None:
+def test_a_string_that_typed_tags_cannot_constrain_is_refused() -> None:
     described = ToolArguments(schema({"a": {"type": "string", "pattern": "^x$"}})).each
-    assert TYPED.tagged
+    assert isinstance(TYPED.arguments, TagSyntax)
     with pytest.raises(SchemaRefused, match='"a"'):
-        described[0].ways(TYPED.tagged)
+        described[0].value_syntaxes(TYPED.arguments)
 
 
-def test_schemas_that_refer_to_each_other_endlessly_take_bounded_work() -> None:
+def test_circular_references_take_bounded_work() -> None:
     everything = {"allOf": [{"$ref": "#"}, {"$ref": "#"}], **schema({"a": {"$ref": "#"}}, [])}
     assert [each.key for each in ToolArguments(everything).each] == ["a"]
     chain = {f"d{n}": {"items": {"$ref": f"#/$defs/d{n + 1}"}} for n in range(3000)}

@@ -1,5 +1,5 @@
-"""Chat templates of public model families, from the source distribution of the package that llama.cpp comes in. They
-are fetched and never kept in the repository; `ORUEL_TEST_TEMPLATES` may name a folder that has them.
+"""Chat templates of public model families, from the source distribution of the package that contains llama.cpp.
+They are fetched and never kept in the repository; `ORUEL_TEST_TEMPLATES` may name a folder that contains them.
 """
 
 import importlib.metadata
@@ -16,13 +16,13 @@ import pytest
 from pip._internal.models.index import PyPI
 
 PACKAGE = "xllamacpp"
-# Where pip itself would look.
+# The index that pip uses.
 INDEXES = [url for url in (os.environ.get("PIP_INDEX_URL"), PyPI.simple_url) if url]
 FOLDER = "/models/templates/"
 
 
 def templates() -> dict[str, str]:
-    """By the model's name. Skips the test where they can't be had."""
+    """Templates by model name. Skips the test if they can't be fetched."""
     folder = Path(os.environ.get("ORUEL_TEST_TEMPLATES") or cache())
     if not any(folder.glob("*.jinja")):
         folder.mkdir(parents=True, exist_ok=True)

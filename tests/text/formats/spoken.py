@@ -1,4 +1,4 @@
-"""What models of the families that are entered by hand write, as their makers document it: for tests of both."""
+"""What models of the listed families write according to their makers' documentation."""
 
 import json
 import re
@@ -16,9 +16,9 @@ Call = tuple[str, dict[str, Any]]
 
 @dataclass(frozen=True)
 class Spoken:
-    """`prompt` is how one ends. `thinks`, `says` and `answers` write reasoning, text before more and text at the end,
-    None where there is none of the kind; each of `calls` writes calls in one way, several where `many`. Where it
-    `quotes`, what is written shows whether it is a string.
+    """How a family writes. `prompt` is the end of a prompt. `thinks`, `says` and `answers` write reasoning, text
+    before other parts, and final text; None if the family has no such part. Each of `calls` is one way to write calls,
+    more than one if `many`. `quotes`: strings are distinguishable from other values.
     """
 
     family: str
@@ -33,15 +33,15 @@ class Spoken:
     markers: Markers | None = None
 
     def dialect(self, control: Mapping[str, int]) -> Dialect:
-        """As for a model that ends its turn with none of these texts."""
+        """The dialect of a model that ends its turn with none of these texts."""
         family = next(family for family in FAMILIES if family.name == self.family)
         if family.channels:
-            return ChannelDialect(control, lambda text: spelt(text, control), family.channels, family.formats)
-        return PlainDialect(control, lambda text: spelt(text, control), self.markers, family.formats[0])
+            return ChannelDialect(control, lambda text: tokenize(text, control), family.channels, family.formats)
+        return PlainDialect(control, lambda text: tokenize(text, control), self.markers, family.formats[0])
 
 
-def spelt(text: str, control: Mapping[str, int]) -> list[int]:
-    """The tokens of a text, each byte its own, beside the control tokens."""
+def tokenize(text: str, control: Mapping[str, int]) -> list[int]:
+    """The tokens of a text: one per byte, except for control tokens."""
     parts = re.split("(" + "|".join(map(re.escape, control)) + ")", text) if control else [text]
     return [token for part in parts for token in ([control[part]] if part in control else part.encode())]
 
@@ -58,7 +58,7 @@ def harmony(header: str, between: str = "") -> Callable[[Sequence[Call]], str]:
 
 
 def bare(value: Any) -> str:
-    """Strings as they stand, all else as JSON."""
+    """Strings verbatim, other values as JSON."""
     return value if isinstance(value, str) else as_json(value)
 
 

@@ -1,4 +1,4 @@
-"""Families entered by hand: what their models write is allowed, told apart and given back, and nothing else comes."""
+"""Listed families: the grammar allows exactly what their models write, and the reader reads it back."""
 
 import json
 import random
@@ -22,7 +22,7 @@ from oruel.text.formats.families import LFM2
 from oruel.text.prompt.encoder import PromptEncoder
 from oruel.text.prompt.template import ChatTemplate
 from oruel.types import ChatRequest, Message, ResponseFormat, SamplingParams, Tool, ToolCall, ToolChoice
-from tests.text.formats.spoken import SPOKEN, Call, Spoken, spelt
+from tests.text.formats.spoken import SPOKEN, Call, Spoken, tokenize
 from tests.text.vocabularies import ByteVocabulary, Characters
 
 END = 256
@@ -47,7 +47,7 @@ both = pytest.mark.parametrize("special", [False, True], ids=["plain markers", "
 each = pytest.mark.parametrize("spoken", SPOKEN, ids=lambda spoken: spoken.family)
 
 
-def asked(
+def make_request(
     mode: Any = "auto", *, names: Sequence[str] = ("weather", "now"), wanted: ResponseFormat | None = None
 ) -> ChatRequest:
     tools, choice = (TOOLS, ToolChoice(mode, tuple(names))) if mode != "none" else ((), ToolChoice())
@@ -63,7 +63,7 @@ def asked(
 
 
 class Model:
-    """A vocabulary of bytes, in which the markers are control tokens or not."""
+    """A vocabulary of bytes, with or without control tokens for the markers."""
 
     def __init__(self, spoken: Spoken, *, special: bool) -> None:
         self.vocabulary = ByteVocabulary(control=spoken.control if special else [])
@@ -72,8 +72,8 @@ class Model:
         self.state = self.dialect.state_after(spoken.prompt)
         self._texts = {token: text.encode() for text, token in self.vocabulary.control_tokens.items()}
 
-    def spelt(self, text: str) -> list[int]:
-        return spelt(text, self.vocabulary.control_tokens)
+    def tokenize(self, text: str) -> list[int]:
+        return tokenize(text, self.vocabulary.control_tokens)
 
     def shown(self, token: int) -> bytes:
         return self._texts.get(token) or self.vocabulary.piece(token)
@@ -81,16 +81,16 @@ class Model:
     def spec(self, request: ChatRequest) -> GrammarSpec:
         spec = self.dialect.constraint(request, self.state)
         if isinstance(spec, JsonObjectSpec):
-            # The same documents, under the constraint that the other formats have.
+            # The same documents, under the constraint of the other formats.
             return schema_spec({"type": "object"})
         assert isinstance(spec, GrammarSpec)
         return spec
 
-    def held(self, request: ChatRequest, budget: int = 10_000) -> GrammarConstraint:
+    def constraint(self, request: ChatRequest, budget: int = 10_000) -> GrammarConstraint:
         return GrammarConstraint(self.tokens, self.spec(request), budget)
 
     def read(self, request: ChatRequest, tokens: Sequence[int], last: Any = "stop") -> tuple[list[ChoicePiece], str]:
-        """The pieces of an answer of these tokens, and why it ended."""
+        """The pieces of an answer of these tokens, and its finish reason."""
         choice = ChoiceText(self.shown, reader=self.dialect.reader(request, self.state))
         pieces = [choice.feed(TokenOutput(0, token)) for token in tokens[:-1]]
         if last == "length":
@@ -102,20 +102,20 @@ class Model:
         return pieces, choice.finish
 
 
-def may(held: GrammarConstraint, token: int) -> bool:
-    return bool(held.mask()[token // 8] >> (token % 8) & 1)
+def may(constraint: GrammarConstraint, token: int) -> bool:
+    return bool(constraint.mask()[token // 8] >> (token % 8) & 1)
 
 
-def may_end(held: GrammarConstraint) -> bool:
-    return held.is_complete or may(held, END)
+def may_end(constraint: GrammarConstraint) -> bool:
+    return constraint.is_complete or may(constraint, END)
 
 
-def allows(held: GrammarConstraint, tokens: Sequence[int]) -> bool:
-    """Whether all of it may follow; what may is written."""
+def allows(constraint: GrammarConstraint, tokens: Sequence[int]) -> bool:
+    """Whether all tokens are allowed. Accepts them up to the first that isn't."""
     for token in tokens:
-        if held.is_complete or not may(held, token):
+        if constraint.is_complete or not may(constraint, token):
             return False
-        held.accept(token)
+        constraint.accept(token)
     return True
 
 
@@ -131,7 +131,7 @@ def parts(pieces: Sequence[ChoicePiece]) -> tuple[str, str, list[tuple[str, str]
 
 
 def answers(spoken: Spoken) -> list[tuple[str, tuple[str, str, list[Call]]]]:
-    """Whole answers, and what is in them."""
+    """Whole answers and their parts."""
     before, thought, aside = "", "", ""
     if spoken.thinks:
         before, thought = spoken.thinks(THOUGHT), THOUGHT
@@ -151,10 +151,10 @@ def answers(spoken: Spoken) -> list[tuple[str, tuple[str, str, list[Call]]]]:
 
 @both
 @each
-def test_every_part_is_told_apart_and_no_marker_is_passed_on(spoken: Spoken, special: bool) -> None:
+def test_parts_are_separated_and_markers_dropped(spoken: Spoken, special: bool) -> None:
     model = Model(spoken, special=special)
     for text, (thought, content, calls) in answers(spoken):
-        pieces, finish = model.read(asked(), model.spelt(text))
+        pieces, finish = model.read(make_request(), model.tokenize(text))
         reasoning, said, called = parts(pieces)
         assert (reasoning.strip(), said, finish) == (thought, content, "tool_calls" if calls else "stop"), text
         assert [(name, json.loads(arguments)) for name, arguments in called] == calls, text
@@ -162,16 +162,14 @@ def test_every_part_is_told_apart_and_no_marker_is_passed_on(spoken: Spoken, spe
 
 @both
 @each
-def test_an_answer_cut_anywhere_gives_the_beginning_of_each_part_and_no_half_a_character(
-    spoken: Spoken, special: bool
-) -> None:
+def test_a_cut_answer_gives_the_beginning_of_each_part(spoken: Spoken, special: bool) -> None:
     model = Model(spoken, special=special)
     for text, _ in answers(spoken):
-        tokens = model.spelt(text)
-        whole = parts(model.read(asked(), tokens)[0])
+        tokens = model.tokenize(text)
+        whole = parts(model.read(make_request(), tokens)[0])
         for length in range(1, len(tokens) + 1):
-            pieces, finish = model.read(asked(), tokens[:length], "length")
-            # What is out before the cut; the cut itself may leave half a character, or of a marker that is plain text.
+            pieces, finish = model.read(make_request(), tokens[:length], "length")
+            # What was released before the cut. The cut may leave half a character, or half a plain-text marker.
             reasoning, said, called = parts(pieces if special and length == len(tokens) else pieces[:-1])
             made = parts(pieces)[2]
             if finish == "tool_calls":
@@ -190,35 +188,35 @@ def test_an_answer_cut_anywhere_gives_the_beginning_of_each_part_and_no_half_a_c
 
 @both
 @each
-def test_what_its_models_write_is_allowed_in_auto(spoken: Spoken, special: bool) -> None:
+def test_auto_allows_what_the_models_write(spoken: Spoken, special: bool) -> None:
     model = Model(spoken, special=special)
     for text, _ in answers(spoken):
-        held = model.held(asked())
-        assert allows(held, model.spelt(text)), text
-        assert may_end(held), text
+        constraint = model.constraint(make_request())
+        assert allows(constraint, model.tokenize(text)), text
+        assert may_end(constraint), text
 
 
 @both
 @each
 @pytest.mark.parametrize("mode", ["required", "named"])
-def test_a_required_or_named_call_always_comes(spoken: Spoken, special: bool, mode: str) -> None:
+def test_a_required_or_named_call_is_enforced(spoken: Spoken, special: bool, mode: str) -> None:
     model = Model(spoken, special=special)
-    request = asked("required", names=["weather"] if mode == "named" else ["weather", "now"])
+    request = make_request("required", names=["weather"] if mode == "named" else ["weather", "now"])
     before = spoken.thinks(THOUGHT) if spoken.thinks else ""
     for write in spoken.calls:
         for text in (write(CALLS[:1]), before + write(CALLS[:1])):
-            held = model.held(request)
-            assert not may_end(held)
-            assert allows(held, model.spelt(text)), text
-            assert may_end(held)
-        assert allows(model.held(request), model.spelt(write(CALLS[1:]))) is (mode == "required")
-        assert not allows(model.held(request), model.spelt(write([("later", {})])))
-    assert not allows(model.held(request), model.spelt(spoken.answers(ANSWER)))
+            constraint = model.constraint(request)
+            assert not may_end(constraint)
+            assert allows(constraint, model.tokenize(text)), text
+            assert may_end(constraint)
+        assert allows(model.constraint(request), model.tokenize(write(CALLS[1:]))) is (mode == "required")
+        assert not allows(model.constraint(request), model.tokenize(write([("later", {})])))
+    assert not allows(model.constraint(request), model.tokenize(spoken.answers(ANSWER)))
 
 
 @both
 @each
-def test_arguments_that_are_not_as_declared_are_stopped(spoken: Spoken, special: bool) -> None:
+def test_arguments_that_violate_the_schema_are_blocked(spoken: Spoken, special: bool) -> None:
     model = Model(spoken, special=special)
     wrong: list[dict[str, Any]] = [
         {},
@@ -229,10 +227,12 @@ def test_arguments_that_are_not_as_declared_are_stopped(spoken: Spoken, special:
     ]
     for write in spoken.calls:
         for arguments in wrong if spoken.quotes else [each for each in wrong if each != {"city": 3}]:
-            assert not allows(model.held(asked()), model.spelt(write([("weather", arguments)]))), arguments
+            assert not allows(model.constraint(make_request()), model.tokenize(write([("weather", arguments)]))), (
+                arguments
+            )
 
 
-def test_calls_of_a_conversation_are_written_in_control_tokens_and_what_messages_say_is_not() -> None:
+def test_calls_use_control_tokens_and_message_texts_do_not() -> None:
     start, end = "<|tool_call_start|>", "<|tool_call_end|>"
     vocabulary = Characters([start, end, "<|im_end|>"], [])
     source = "{% for message in messages %}{{ message.role }}: {{ message.content }}<|im_end|>{% endfor %}"
@@ -246,7 +246,7 @@ def test_calls_of_a_conversation_are_written_in_control_tokens_and_what_messages
 
 
 @pytest.mark.parametrize("name", ["all", "user", "self"])
-def test_a_function_whose_name_is_that_of_a_part_is_refused_by_name(name: str) -> None:
+def test_a_function_named_like_a_part_is_refused(name: str) -> None:
     refusals = {spoken.family: refusal(spoken, name) for spoken in SPOKEN}
     refused = [family for family, message in refusals.items() if message]
     assert all(f'"{name}"' in refusals[family] for family in refused)
@@ -254,7 +254,7 @@ def test_a_function_whose_name_is_that_of_a_part_is_refused_by_name(name: str) -
 
 
 def refusal(spoken: Spoken, name: str) -> str:
-    request = replace(asked(), tools=(Tool(name),), tool_choice=ToolChoice("auto", (name,)))
+    request = replace(make_request(), tools=(Tool(name),), tool_choice=ToolChoice("auto", (name,)))
     try:
         Model(spoken, special=True).spec(request)
     except InvalidParameter as error:
@@ -270,34 +270,32 @@ def refusal(spoken: Spoken, name: str) -> str:
     st.booleans(),
     st.booleans(),
 )
-def test_arguments_come_back_as_they_were_written(
-    spoken: Spoken, city: str, days: int | None, sure: bool, special: bool
-) -> None:
+def test_arguments_read_back_as_written(spoken: Spoken, city: str, days: int | None, sure: bool, special: bool) -> None:
     model = Model(spoken, special=special)
     if any(text in city for text in model.dialect.texts if text.strip()):
         return
     arguments = {"city": city, **({} if days is None else {"days": days}), "sure": sure}
     for write in spoken.calls:
-        tokens = model.spelt(write([("weather", arguments)]))
-        assert allows(model.held(asked()), tokens)
-        pieces, finish = model.read(asked(), tokens)
+        tokens = model.tokenize(write([("weather", arguments)]))
+        assert allows(model.constraint(make_request()), tokens)
+        pieces, finish = model.read(make_request(), tokens)
         [(name, read)] = parts(pieces)[2]
         assert (name, json.loads(read), finish) == ("weather", arguments, "tool_calls")
 
 
 @both
 @each
-def test_whatever_is_drawn_is_a_declared_call_or_text(spoken: Spoken, special: bool) -> None:
+def test_random_answers_are_declared_calls_or_text(spoken: Spoken, special: bool) -> None:
     model = Model(spoken, special=special)
     for seed in range(30):
         chance = random.Random(seed)
-        request = asked("required") if seed % 2 else asked()
-        held, tokens = model.held(request), list[int]()
-        while len(tokens) < 600 and not held.is_complete:
-            token = drawn(held, model.vocabulary.size, chance)
+        request = make_request("required") if seed % 2 else make_request()
+        constraint, tokens = model.constraint(request), list[int]()
+        while len(tokens) < 600 and not constraint.is_complete:
+            token = drawn(constraint, model.vocabulary.size, chance)
             if token == END:
                 break
-            held.accept(token)
+            constraint.accept(token)
             tokens.append(token)
         whole = len(tokens) < 600
         if not tokens:
@@ -309,9 +307,9 @@ def test_whatever_is_drawn_is_a_declared_call_or_text(spoken: Spoken, special: b
                 jsonschema.validate(json.loads(arguments), SCHEMAS[name])
 
 
-def drawn(held: GrammarConstraint, size: int, chance: random.Random) -> int:
-    """A token that may follow, one that closes something twice as often as chance has it."""
-    bits = held.mask()
+def drawn(constraint: GrammarConstraint, size: int, chance: random.Random) -> int:
+    """An allowed token; those that close something are twice as likely."""
+    bits = constraint.mask()
     allowed = [token for token in range(size) if bits[token // 8] >> (token % 8) & 1]
     closing = [token for token in allowed if token > 255 or chr(token) in "<>\"'}]),:|\n"]
     return chance.choice(closing if closing and chance.random() < 0.5 else allowed)
@@ -320,23 +318,27 @@ def drawn(held: GrammarConstraint, size: int, chance: random.Random) -> int:
 @both
 @each
 @pytest.mark.parametrize("wanted", [ResponseFormat("json_object"), ResponseFormat("json_schema", WEATHER)])
-def test_a_document_comes_whole_behind_free_reasoning(spoken: Spoken, special: bool, wanted: ResponseFormat) -> None:
+def test_a_document_after_free_reasoning_is_complete(spoken: Spoken, special: bool, wanted: ResponseFormat) -> None:
     model = Model(spoken, special=special)
-    request = asked("none", wanted=wanted)
+    request = make_request("none", wanted=wanted)
     document = json.dumps({"city": "Bern é", "days": 3}, ensure_ascii=False)
-    before = spoken.thinks(THOUGHT) if spoken.thinks and model.spec(request).leave else ""
-    held = model.held(request)
-    assert allows(held, model.spelt(before + spoken.answers(document)))
+    before = spoken.thinks(THOUGHT) if spoken.thinks and model.spec(request).reasoning_end else ""
+    constraint = model.constraint(request)
+    assert allows(constraint, model.tokenize(before + spoken.answers(document)))
     for budget in (160, 240):
         for seed in range(3):
             chance, tokens = random.Random(seed), list[int]()
-            held = model.held(request, budget)
-            assert held.closes
-            while len(tokens) < budget and not held.is_complete:
-                token = held.forced[0] if held.forced else held.settle(drawn(held, model.vocabulary.size, chance))
+            constraint = model.constraint(request, budget)
+            assert constraint.can_close
+            while len(tokens) < budget and not constraint.is_complete:
+                token = (
+                    constraint.forced[0]
+                    if constraint.forced
+                    else constraint.enforce_limits(drawn(constraint, model.vocabulary.size, chance))
+                )
                 if token == END:
                     break
-                held.accept(token)
+                constraint.accept(token)
                 tokens.append(token)
             _, content, _ = parts(model.read(request, tokens, "length")[0])
             if wanted.type == "json_schema":

@@ -1,4 +1,4 @@
-"""What real chat templates render of calls is in their format: its grammar takes it, its reader gives it back."""
+"""Calls that real chat templates render: the grammar of their format allows them, its reader reads them back."""
 
 import json
 import random
@@ -13,16 +13,20 @@ from oruel.constraints.grammar import GrammarConstraint
 from oruel.constraints.spec import RulesSpec
 from oruel.constraints.tokens import TokenTable
 from oruel.errors import InvalidParameter
-from oruel.text.arguments.quoted import PYTHON
+from oruel.text.arguments.elements import ElementSyntax
+from oruel.text.arguments.json import JsonSyntax
+from oruel.text.arguments.quoted import PYTHON, QuotedSyntax
+from oruel.text.arguments.tagged import TagSyntax
 from oruel.text.dialect import AnswerReader, ChannelDialect, Dialect, PlainDialect
-from oruel.text.formats.calls import LOWER_ID, PLACEHOLDERS, ToolFormat
-from oruel.text.formats.detect import ToolSupport, support
+from oruel.text.formats.calls import ToolFormat
+from oruel.text.formats.detect import ToolSupport, detect_support
 from oruel.text.formats.families import Family, family_of
-from oruel.text.formats.reasoning import markers_in
+from oruel.text.formats.reasoning import find_markers
+from oruel.text.placeholders import LOWER_ID, PLACEHOLDERS
 from oruel.text.prompt.template import ChatTemplate
 from oruel.types import ChatRequest, Message, SamplingParams, Tool, ToolCall, ToolChoice
 from tests.text.formats.real_templates import templates
-from tests.text.formats.spoken import spelt
+from tests.text.formats.spoken import tokenize
 from tests.text.vocabularies import ByteVocabulary
 
 pytestmark = pytest.mark.templates
@@ -78,7 +82,7 @@ class Known:
 
     @property
     def calls(self) -> tuple[ToolCall, ...]:
-        """With ids as the family has them."""
+        """The calls with ids in the family's form."""
         if LOWER_ID not in self.form.begin:
             return CALLS
         return tuple(replace(call, id=f"{call.id.lower()}a") for call in CALLS)
@@ -96,15 +100,15 @@ def known() -> dict[str, Known]:
     for name, source in templates().items():
         family = family_of(source)
         template = ChatTemplate((family.prelude if family else "") + source, bos_text="<s>", eos_text="</s>")
-        found[name] = Known(template, family, support(template, family))
+        found[name] = Known(template, family, detect_support(template, family))
     return found
 
 
 def covered() -> dict[str, Known]:
-    return {name: each for name, each in known().items() if each.found.is_whole}
+    return {name: each for name, each in known().items() if each.found.is_complete}
 
 
-def asked(*, must: bool, several: bool) -> ChatRequest:
+def make_request(*, must: bool, several: bool) -> ChatRequest:
     choice = ToolChoice("required" if must else "auto", tuple(tool.name for tool in TOOLS))
     return ChatRequest(
         "", "", (ASKED,), SamplingParams(), tools=tuple(TOOLS), tool_choice=choice, parallel_tool_calls=several
@@ -117,7 +121,7 @@ def special_texts(dialect: Dialect) -> list[str]:
 
 
 def written(template: ChatTemplate, form: ToolFormat, calls: tuple[ToolCall, ...]) -> str:
-    """The calls of an answer, as the template writes them in a conversation."""
+    """The calls as the template renders them in a conversation."""
     rendered = template.render([ASKED, Message("assistant", "", tool_calls=calls)], {}, TOOLS, answers=False)
     call = PLACEHOLDERS.split(form.begin)[0] or calls[0].name
     body = rendered[rendered.index(call, rendered.rindex(ASKED.content)) :]
@@ -125,21 +129,21 @@ def written(template: ChatTemplate, form: ToolFormat, calls: tuple[ToolCall, ...
     return body[: body.rindex(last) + len(last)] if form.end else body[: body.rindex("}") + 1]
 
 
-def test_most_public_families_are_covered() -> None:
+def test_most_public_model_families_are_supported() -> None:
     assert len(known()) >= 60
     assert len(covered()) >= LEAST_COVERED, sorted(set(known()) - set(covered()))
 
 
-def test_no_format_is_entered_by_hand_where_it_can_be_read_off() -> None:
+def test_no_derivable_format_is_listed_by_hand() -> None:
     for name, each in known().items():
         if each.is_by_hand and each.family:
             bare = ChatTemplate(templates()[name], bos_text="<s>", eos_text="</s>")
-            assert not support(bare).is_whole, name
+            assert not detect_support(bare).is_complete, name
 
 
 @pytest.mark.parametrize("special", [False, True], ids=["plain markers", "control tokens"])
 @pytest.mark.parametrize("must", [False, True], ids=["auto", "required"])
-def test_what_a_template_writes_of_calls_its_grammar_takes_and_its_reader_gives_back(special: bool, must: bool) -> None:
+def test_rendered_calls_match_the_grammar_and_read_back(special: bool, must: bool) -> None:
     chance = random.Random(20261124)
     for name, each in covered().items():
         control = special_texts(each.dialect(ByteVocabulary())) if special else []
@@ -147,22 +151,22 @@ def test_what_a_template_writes_of_calls_its_grammar_takes_and_its_reader_gives_
         tokens, dialect = TokenTable(vocabulary), each.dialect(vocabulary)
         for calls in (each.calls[:1], each.calls) if each.form.between is not None else (each.calls[:1],):
             body = written(each.template, each.form, calls)
-            request, state = asked(must=must, several=len(calls) > 1), dialect.state_after("")
+            request, state = make_request(must=must, several=len(calls) > 1), dialect.state_after("")
             spec = dialect.constraint(request, state)
             assert isinstance(spec, RulesSpec)
-            held = GrammarConstraint(tokens, spec, 10_000)
-            for token in spelt(body, vocabulary.control_tokens):
-                allowed = held.mask()[token // 8] >> (token % 8) & 1
+            constraint = GrammarConstraint(tokens, spec, 10_000)
+            for token in tokenize(body, vocabulary.control_tokens):
+                allowed = constraint.mask()[token // 8] >> (token % 8) & 1
                 assert allowed, f"{name}: {body!r}"
-                held.accept(token)
-            assert tokens_may_end(held), f"{name}: {body!r}"
+                constraint.accept(token)
+            assert tokens_may_end(constraint), f"{name}: {body!r}"
             reader = dialect.reader(request, state)
             assert reader
             assert given_back(body, reader, chance) == [(call.name, json.loads(call.arguments)) for call in calls], name
 
 
-def tokens_may_end(held: GrammarConstraint) -> bool:
-    return held.is_complete or bool(held.mask()[256 // 8] & 1)
+def tokens_may_end(constraint: GrammarConstraint) -> bool:
+    return constraint.is_complete or bool(constraint.mask()[256 // 8] & 1)
 
 
 def given_back(body: str, reader: AnswerReader, chance: random.Random) -> list[tuple[str, object]]:
@@ -179,24 +183,24 @@ def given_back(body: str, reader: AnswerReader, chance: random.Random) -> list[t
                 calls.append((piece.name, ""))
             name, arguments = calls[piece.index]
             calls[piece.index] = (name, arguments + piece.arguments)
-    assert reader.called
+    assert reader.has_complete_calls
     return [(name, json.loads(arguments)) for name, arguments in calls]
 
 
-def test_a_name_that_is_not_declared_is_stopped_at_its_first_wrong_letter() -> None:
+def test_an_undeclared_name_is_blocked_at_its_first_wrong_letter() -> None:
     vocabulary = ByteVocabulary()
     for name, each in covered().items():
         dialect = each.dialect(vocabulary)
-        spec = dialect.constraint(asked(must=True, several=True), dialect.state_after(""))
+        spec = dialect.constraint(make_request(must=True, several=True), dialect.state_after(""))
         assert isinstance(spec, RulesSpec)
-        held = GrammarConstraint(TokenTable(vocabulary), spec, 500)
+        constraint = GrammarConstraint(TokenTable(vocabulary), spec, 500)
         for token in vocabulary.tokenize(f"{each.form.begin}get_we".replace(LOWER_ID, "abcdefghi0")):
-            held.accept(token)
-        bits = held.mask()
+            constraint.accept(token)
+        bits = constraint.mask()
         assert [byte for byte in range(256) if bits[byte // 8] >> (byte % 8) & 1] == [ord("a")], name
 
 
-def test_templates_render_results_of_calls_where_they_are_counted_as_covered() -> None:
+def test_supported_templates_render_tool_results() -> None:
     for name, each in covered().items():
         for calls in (CALLS[:1], CALLS) if each.is_by_hand or each.form.between is not None else (CALLS[:1],):
             results = [Message("tool", f"result {call.id}", name=call.name, tool_call_id=call.id) for call in calls]
@@ -205,13 +209,13 @@ def test_templates_render_results_of_calls_where_they_are_counted_as_covered() -
                 assert text in rendered, name
 
 
-def test_a_template_that_raises_says_so_in_a_refusal() -> None:
+def test_an_exception_in_a_template_is_reported_in_the_error() -> None:
     template = known()["mistralai-Mistral-Nemo-Instruct-2407"].template
     with pytest.raises(InvalidParameter, match="chat template can't render these messages"):
         template.render([ASKED, ASKED], {})
 
 
-def test_reasoning_that_could_not_be_told_from_the_answer_is_refused() -> None:
+def test_unsupported_reasoning_efforts_are_refused() -> None:
     template = known()["IFM-K2-Horizon"].template
     assert template.render([ASKED], {}).rstrip().endswith("<ifm|think>")
     with pytest.raises(InvalidParameter, match="reasoning_effort"):
@@ -223,7 +227,7 @@ def table() -> str:
     lines = ["| template | calls | format | several in one answer | reasoning |", "|---|---|---|---|---|"]
     for name, each in known().items():
         how, several = "", ""
-        if each.found.is_whole:
+        if each.found.is_complete:
             how = "built in" if each.is_by_hand else "derived"
             several = "no" if each.form.between is None else "yes"
         lines.append(f"| {name} | {kind(name, each)} | {how} | {several} | {reasoning(each)} |")
@@ -231,19 +235,18 @@ def table() -> str:
 
 
 def kind(name: str, each: Known) -> str:
-    if not each.found.is_whole:
+    if not each.found.is_complete:
         return f"not supported: {REASONS.get(name) or why(each.found)}"
-    if each.form.spelling:
-        return "Python" if each.form.spelling is PYTHON else "own quoting"
-    if each.form.elements:
-        return "elements"
-    return "tags" if each.form.tagged else "JSON"
+    if each.form.arguments is PYTHON:
+        return "Python"
+    names = {JsonSyntax: "JSON", TagSyntax: "tags", QuotedSyntax: "own quoting", ElementSyntax: "elements"}
+    return names[type(each.form.arguments)]
 
 
 def reasoning(each: Known) -> str:
     if each.family and each.family.channels and (part := each.family.channels.reasoning):
         return f"`{part.open}`"
-    markers = markers_in(each.template.source)
+    markers = find_markers(each.template.source)
     return f"`{markers.open}`" if markers else ""
 
 
@@ -257,7 +260,7 @@ REASONS = {
 
 
 def why(found: ToolSupport) -> str:
-    if not found.offers:
+    if not found.renders_tools:
         return (
             "the template renders calls but no tools"
             if found.formats
@@ -266,7 +269,7 @@ def why(found: ToolSupport) -> str:
     return "the template renders no results" if found.formats else "no format can be derived from its calls"
 
 
-def test_the_documentation_s_table_is_what_the_templates_give() -> None:
+def test_the_table_in_the_documentation_is_current() -> None:
     assert table() in TABLE.read_text(), "rewrite it: python -m tests.text.formats.test_real_templates"
 
 

@@ -1,4 +1,4 @@
-"""What may follow in an answer that may call tools: free text, from the marker on nothing but a declared call."""
+"""What an answer with tools may contain: free text, and after the marker only a declared call."""
 
 import json
 from typing import Any
@@ -27,7 +27,7 @@ LLAMA = ToolFormat('{"name": "', '", "parameters": ', "}")
 
 
 class Answer:
-    """An answer held to a form, written byte by byte."""
+    """An answer under a constraint, written byte by byte."""
 
     def __init__(
         self, *, must: bool = False, several: bool = True, state: State = State.TEXT, form: ToolFormat = HERMES
@@ -38,7 +38,7 @@ class Answer:
         self._held = GrammarConstraint(tokens, made, 10_000)
 
     def allows(self, text: str) -> bool:
-        """Whether all of it may follow; what may is written."""
+        """Whether the whole text is allowed. Writes it up to the first byte that isn't."""
         for byte in text.encode():
             if not self._may(byte):
                 return False
@@ -53,7 +53,7 @@ class Answer:
         return bool(self._held.mask()[token // 8] >> (token % 8) & 1)
 
 
-def test_auto_is_free_until_the_marker() -> None:
+def test_auto_leaves_text_free_before_the_marker() -> None:
     for text in ["", "Hello", "a < b", "<tool", '{"name": "x"}', "<tool_cal <tool_c", "\n\n€"]:
         answer = Answer()
         assert answer.allows(text)
@@ -61,7 +61,7 @@ def test_auto_is_free_until_the_marker() -> None:
         assert answer.allows(" and on <b>")
 
 
-def test_from_the_marker_on_it_is_held_to_the_format() -> None:
+def test_after_the_marker_only_a_declared_call_is_allowed() -> None:
     for wrong in [" ", "\n[", '\n{"name": "weathers', '\n{"name": "weather", "arguments": {"town', "\n</tool_call>"]:
         answer = Answer()
         assert answer.allows("Let me see. <tool_call>")
@@ -72,7 +72,7 @@ def test_from_the_marker_on_it_is_held_to_the_format() -> None:
     assert answer.may_end
 
 
-def test_several_calls_only_where_they_may_be() -> None:
+def test_several_calls_need_parallel_tool_calls() -> None:
     again = HERMES.between or ""
     rest = again.removeprefix(HERMES.end)
     several, one = Answer(), Answer(several=False)
@@ -83,13 +83,13 @@ def test_several_calls_only_where_they_may_be() -> None:
     assert not one.allows(rest)
 
 
-def test_a_required_call_begins_at_once() -> None:
+def test_a_required_call_begins_immediately() -> None:
     assert not Answer(must=True).allows("Hello")
     assert Answer(must=True).allows(CALL)
     assert not Answer(must=True).may_end
 
 
-def test_without_a_marker_only_the_beginning_can_be_a_call() -> None:
+def test_without_a_marker_a_call_can_only_begin_the_answer() -> None:
     answer = Answer(form=LLAMA)
     assert answer.allows('{"name": "weather", "parameters": {"city": "Bern"}}')
     assert answer.may_end
@@ -99,7 +99,7 @@ def test_without_a_marker_only_the_beginning_can_be_a_call() -> None:
 
 @pytest.mark.parametrize(("state", "opening"), [(State.REASONING, ""), (State.EITHER, "<think>")])
 @pytest.mark.parametrize("must", [False, True])
-def test_reasoning_is_free_even_to_write_a_call(state: State, opening: str, must: bool) -> None:
+def test_reasoning_may_contain_a_call(state: State, opening: str, must: bool) -> None:
     answer = Answer(state=state, must=must)
     assert answer.allows(f"{opening}Should I? <tool_call> no, {CALL} </think")
     assert not answer.may_end
@@ -110,7 +110,7 @@ def test_reasoning_is_free_even_to_write_a_call(state: State, opening: str, must
     assert answer.may_end
 
 
-def test_an_answer_that_may_reason_may_also_go_straight_to_its_text_or_call() -> None:
+def test_optional_reasoning_may_be_skipped() -> None:
     for text in ["Hello", "<b>", f"Well. {CALL}", CALL]:
         assert Answer(state=State.EITHER).allows(text)
     answer = Answer(state=State.EITHER)
@@ -120,16 +120,20 @@ def test_an_answer_that_may_reason_may_also_go_straight_to_its_text_or_call() ->
 
 @pytest.mark.parametrize("wanted", [ResponseFormat("json_object"), ResponseFormat("json_schema", {"type": "object"})])
 @pytest.mark.parametrize("budget", [14, 20, 60])
-def test_a_document_behind_reasoning_is_whole_within_the_budget(wanted: ResponseFormat, budget: int) -> None:
+def test_a_document_after_reasoning_is_complete_within_the_budget(wanted: ResponseFormat, budget: int) -> None:
     tokens = TokenTable(ByteVocabulary())
     form = PlainGrammars({}, THINK, list(b"</think>")).document(wanted, State.REASONING)
     assert isinstance(form, RulesSpec)
-    held, written = GrammarConstraint(tokens, form, budget), bytearray()
+    constraint, written = GrammarConstraint(tokens, form, budget), bytearray()
     for _ in range(budget):
-        if held.is_complete:
+        if constraint.is_complete:
             break
-        token = held.forced[0] if held.forced else held.settle(ord("a") if held.mask()[12] >> 1 & 1 else ord('"'))
-        held.accept(token)
+        token = (
+            constraint.forced[0]
+            if constraint.forced
+            else constraint.enforce_limits(ord("a") if constraint.mask()[12] >> 1 & 1 else ord('"'))
+        )
+        constraint.accept(token)
         written.append(token)
     _, closed, document = written.decode().partition("</think>")
     assert closed
@@ -149,9 +153,7 @@ NOTHING = {"type": "object", "properties": {}}
         ({"type": "object"}, True),
     ],
 )
-def test_a_function_that_names_no_argument_takes_none_unless_free_keys_are_asked_for(
-    parameters: dict[str, Any], takes_keys: bool
-) -> None:
+def test_a_function_without_declared_arguments_takes_none(parameters: dict[str, Any], takes_keys: bool) -> None:
     made = PlainGrammars({}, None, ()).calls(
         HERMES, [Tool("now", "", parameters)], State.TEXT, must=True, several=False
     )

@@ -42,7 +42,7 @@ TEMPLATES = {
     ),
 }
 
-# Whole special texts, halves of them, and what templates cut away.
+# Special texts, halves of them, and texts that templates cut.
 PARTS = [
     *CONTROL,
     *USER_DEFINED,
@@ -83,7 +83,7 @@ def tags(vocabulary: Characters, tokens: list[int]) -> list[str]:
 ENCODERS = {name: encoder(source) for name, source in TEMPLATES.items()}
 SPACED = Characters(adds_space_prefix=True, strips_right=["<|user|>", "<|im_start|>"])
 SPACED_ENCODERS = {name: encoder(source, SPACED) for name, source in TEMPLATES.items()}
-# Without these letters no part completes a special text, even between a template's brackets.
+# Without these letters no text completes a special text, even between a template's brackets.
 NO_TAGS = str.maketrans("", "", "<>|ehsu")
 RENDERERS = {name: ChatTemplate(source, bos_text="<s>", eos_text="</s>") for name, source in TEMPLATES.items()}
 
@@ -113,13 +113,13 @@ def test_no_character_is_lost_or_added(name: str, messages: list[Message]) -> No
 @pytest.mark.parametrize("name", TEMPLATES)
 @settings(deadline=None, max_examples=30)
 @given(messages=CONVERSATIONS)
-def test_without_special_text_the_tokens_are_those_of_the_whole_prompt(name: str, messages: list[Message]) -> None:
+def test_without_special_text_the_whole_prompt_is_tokenized_at_once(name: str, messages: list[Message]) -> None:
     clean = [replace(message, content=message.content.translate(NO_TAGS), name=None) for message in messages]
     whole = SPACED.tokenize(RENDERERS[name].render(clean, {}), special=True)
     assert SPACED_ENCODERS[name].encode(clean, {}) == whole
 
 
-def test_a_user_who_writes_im_end_has_written_ten_characters() -> None:
+def test_im_end_in_a_user_message_is_ten_characters() -> None:
     vocabulary = Characters()
     tokens = encoder().encode([Message("user", "<|im_end|>")], {})
     assert tokens == vocabulary.tokenize("<|im_start|>", special=True) + [ord(c) for c in "user\n<|im_end|>"] + (
@@ -127,7 +127,7 @@ def test_a_user_who_writes_im_end_has_written_ten_characters() -> None:
     )
 
 
-def test_a_tag_that_the_tokenizer_always_matches_is_spelt_out_too() -> None:
+def test_a_tag_that_the_tokenizer_always_matches_is_split_too() -> None:
     tokens = encoder().encode([Message("user", "a <think> b")], {})
     assert [ord(character) for character in "a <think> b"] == tokens[6:17]
 
@@ -139,7 +139,7 @@ def test_a_tag_that_the_template_writes_is_a_token() -> None:
     assert tokens.count(vocabulary.user_defined_tokens["<think>"]) == 1
 
 
-def test_user_defined_tokens_that_are_text_are_matched_as_ever() -> None:
+def test_user_defined_tokens_that_are_text_still_match() -> None:
     vocabulary = Characters()
     tokens = encoder().encode([Message("user", "a\n\n\nb<table>")], {})
     assert vocabulary.user_defined_tokens["\n\n\n"] in tokens
@@ -172,7 +172,7 @@ def test_arguments_nested_too_deep_are_refused() -> None:
     assert caught.value.param == "chat_template_kwargs.style"
 
 
-def test_a_tag_is_spelt_without_the_space_that_begins_a_text() -> None:
+def test_a_split_tag_has_no_space_prefix() -> None:
     vocabulary = Characters(adds_space_prefix=True)
     tokens = encoder(CHATML, vocabulary).encode([Message("user", "a <think> b")], {})
     assert vocabulary.text(tokens[1:18]) == " user\na <think> b"
@@ -186,34 +186,34 @@ def test_a_prompt_begins_with_one_bos() -> None:
         assert (tokens[0], tokens.count(bos)) == (bos, 1)
 
 
-def test_bos_is_left_out_where_the_model_wants_none() -> None:
+def test_no_bos_if_the_model_adds_none() -> None:
     assert encoder(CHATML).encode([Message("user", "Hi")], {})[0] == Characters().control_tokens["<|im_start|>"]
 
 
-def test_a_text_alone_holds_no_special_token_and_no_bos() -> None:
+def test_plain_text_has_no_special_tokens_and_no_bos() -> None:
     text = "<s>a<|im_end|><think>"
     assert encoder(CHATML, Characters(adds_bos=True)).encode_text(text) == [ord(character) for character in text]
     assert encoder().encode_text("") == []
 
 
 class Merging(Characters):
-    """A tokenizer that puts control tokens together out of plain characters, as SentencePiece's merges can."""
+    """A tokenizer that merges plain characters into control tokens, as SentencePiece can."""
 
     def tokenize(self, text: str, *, special: bool = False) -> list[int]:
         return super().tokenize(text, special=True)
 
 
-def test_a_tokenizer_that_merges_characters_into_a_control_token_is_kept_from_it() -> None:
+def test_characters_are_not_merged_into_a_control_token() -> None:
     text = "a<|im_end|>b"
     assert encoder(CHATML, Merging()).encode_text(text) == [ord(character) for character in text]
 
 
-def test_what_cannot_be_kept_from_being_a_control_token_is_refused() -> None:
-    with pytest.raises(InvalidParameter, match="control tokens"):
+def test_text_that_always_becomes_a_control_token_is_refused() -> None:
+    with pytest.raises(InvalidParameter, match="control token"):
         encoder(CHATML, Merging(control=["§"])).encode_text("a§b")
 
 
-def test_special_texts_that_overlap_are_all_spelt_out() -> None:
+def test_overlapping_special_texts_are_all_split() -> None:
     vocabulary = Characters(
         control=["<x>", "<x><y>", "x><y", "<|im_start|>", "<|im_end|>"], user_defined=["<y>", "<y><z>"]
     )
@@ -221,7 +221,7 @@ def test_special_texts_that_overlap_are_all_spelt_out() -> None:
     assert tokens[6:18] == [ord(character) for character in "<x><y><z><x>"]
 
 
-def test_thousands_of_special_texts_are_told_apart() -> None:
+def test_thousands_of_special_texts_are_distinguished() -> None:
     vocabulary = Characters(control=[*CONTROL, *(f"<unused{number}>" for number in range(6000))])
     text = "<unused5999><unused6000>" + "<unused" * 50
     assert encoder(CHATML, vocabulary).encode_text(text) == [ord(character) for character in text]

@@ -1,7 +1,7 @@
-"""All that Jinja offers to a template, with hostile arguments: each rendering ends soon, in little memory.
+"""Everything that Jinja offers to a template, with adversarial arguments: each rendering ends soon, in little memory.
 
-The names come from Jinja's own tables, so that those of a later version are walked too. It runs in a process with hard
-limits, where a hole shows as a MemoryError or a signal, and doesn't take the tests with it.
+The names come from Jinja's own tables, so new ones in later versions are covered. The walk runs in a process with hard
+limits: a hole shows as a MemoryError or a signal there and doesn't end the tests.
 """
 
 import json
@@ -20,7 +20,7 @@ from oruel.text.prompt.sandbox import Sandbox
 MEMORY_BYTES = 300 * 2**20
 CPU_SECONDS = 120
 LONGEST_SECONDS = 2.0
-# Small, so that the walk is quick: what keeps to these keeps to larger ones.
+# Small, so that the walk is fast: what respects these limits respects larger ones.
 LIMITS = RenderLimits(steps=2**16, characters=2**17, seconds=0.05)
 
 TEXT = "('ab c\n' * 9999)"
@@ -40,9 +40,9 @@ ARGUMENTS = (
     *("own", "range(99999)", "attribute='a'", "none, none"),
 )
 OPERATORS = ("+", "-", "*", "/", "//", "%", "**", "~", "==", "<", "in", "and", "is sameas", "is eq", "is in")
-# A list that holds itself.
+# A list that contains itself.
 SETUP = "{% set own = [1] %}{% set _ = own.append(own) %}"
-# What comes one by one has to be taken.
+# Iterators have to be consumed.
 SHOW = "{{ (made if made is string or made is not iterable else made | list) | string | length }}"
 
 
@@ -79,7 +79,7 @@ def walk() -> None:
 
 
 def rendered(sandbox: Sandbox, expression: str) -> str:
-    """What came of it that must not come; nothing where it was rendered or refused."""
+    """What went wrong; empty if the expression was rendered or refused."""
     try:
         with spending(LIMITS):
             setup = SETUP if "own" in expression else ""
@@ -91,13 +91,13 @@ def rendered(sandbox: Sandbox, expression: str) -> str:
     return ""
 
 
-def test_the_walk_itself_renders_something() -> None:
+def test_the_walk_renders_some_expressions() -> None:
     sandbox = Sandbox()
     with spending(LIMITS):
         assert sandbox.from_string(f"{SETUP}{{% set made = (own | length) %}}{SHOW}").render() == "1"
 
 
-def test_all_that_jinja_offers_is_bounded() -> None:
+def test_everything_that_jinja_offers_is_bounded() -> None:
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-m", "tests.text.prompt.test_sandbox_walk"],
         capture_output=True,

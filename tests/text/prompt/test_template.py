@@ -21,7 +21,7 @@ def test_chatml_ends_where_the_answer_begins() -> None:
     )
 
 
-def test_blocks_leave_no_white_space_of_their_own() -> None:
+def test_blocks_leave_no_white_space() -> None:
     source = "{% for message in messages %}\n    {% if true %}\n{{ message.content }}\n    {% endif %}\n{% endfor %}\n"
     assert render(source) == "Good day\n"
 
@@ -35,28 +35,28 @@ def test_json_keeps_the_order_of_keys_and_every_character() -> None:
     assert render(source) == '{"b": "é<&>", "a": [1, null]}'
 
 
-def test_json_may_be_indented_and_takes_what_filters_give() -> None:
+def test_json_may_be_indented_and_accepts_generators() -> None:
     assert render("{{ messages | map(attribute='role') | tojson }}") == '["user"]'
     assert render("{{ {'a': 1} | tojson(indent=2) }}") == '{\n  "a": 1\n}'
 
 
-def test_json_is_read() -> None:
+def test_from_json_parses_json() -> None:
     assert render("""{{ ('{"a": [1, 2]}' | from_json).a[1] }}""") == "2"
 
 
-def test_loops_may_be_left_early() -> None:
+def test_break_ends_a_loop() -> None:
     assert render("{% for n in range(9) %}{% if n == 3 %}{% break %}{% endif %}{{ n }}{% endfor %}") == "012"
 
 
-def test_the_generation_tag_changes_nothing() -> None:
+def test_the_generation_tag_renders_its_body() -> None:
     assert render("{% generation %}{{ messages[0].content }}{% endgeneration %}!") == "Good day!"
 
 
-def test_the_date_can_be_asked_for() -> None:
+def test_strftime_now_renders_the_date() -> None:
     assert render("{{ strftime_now('%Y') }}").isdigit()
 
 
-def test_a_message_has_only_the_fields_it_was_given() -> None:
+def test_a_message_has_only_the_fields_that_were_sent() -> None:
     assert render("{{ messages | tojson }}") == '[{"role": "user", "content": "Good day"}]'
     full = Message("assistant", "Hi", name="Ada", reasoning_content="Greet")
     assert "reasoning_content" in render("{{ messages[0] | tojson }}", full)
@@ -70,13 +70,13 @@ def test_arguments_reach_the_template() -> None:
 @pytest.mark.parametrize(
     "name", ["messages", "add_generation_prompt", "bos_token", "tools", "raise_exception", "range"]
 )
-def test_an_argument_cannot_take_the_place_of_what_the_server_sets(name: str) -> None:
+def test_an_argument_cannot_replace_a_variable_of_the_server(name: str) -> None:
     with pytest.raises(InvalidParameter, match="set by the server") as caught:
         render(CHATML, **{name: "mine"})
     assert caught.value.param == f"chat_template_kwargs.{name}"
 
 
-def test_a_refusal_says_the_template_s_own_words() -> None:
+def test_a_refusal_quotes_the_template() -> None:
     with pytest.raises(InvalidParameter, match="Roles must alternate") as caught:
         render("{% if messages | length > 1 %}{{ raise_exception('Roles must alternate!') }}{% endif %}", USER, USER)
     assert caught.value.param == "messages"
@@ -94,14 +94,14 @@ def test_a_refusal_says_the_template_s_own_words() -> None:
         "{% macro again() %}{{ again() }}{% endmacro %}{{ again() }}",
     ],
 )
-def test_a_template_that_fails_on_the_messages_is_the_caller_s_error(source: str) -> None:
+def test_a_template_that_fails_on_the_messages_is_a_client_error(source: str) -> None:
     with pytest.raises(InvalidParameter) as caught:
         render(source)
     assert caught.value.param == "messages"
 
 
 @pytest.mark.parametrize("source", ["{% if %}", "{{ 1 +", "{% nonsense %}", "{{ " + "(" * 5000 + " }}"])
-def test_what_is_no_template_is_refused_when_it_is_loaded(source: str) -> None:
+def test_an_invalid_template_is_refused_at_load(source: str) -> None:
     with pytest.raises(ModelLoadError, match="chat template"):
         ChatTemplate(source)
 
@@ -185,29 +185,29 @@ LARGE = {
 GO = Message("user", "go")
 
 
-def asked(source: str) -> str:
-    """A template that does nothing of the kind when it is tried at loading."""
+def when_rendered(source: str) -> str:
+    """A template that does so only after it was probed at load."""
     return "{% if messages[0].content == 'go' %}" + source + "{% endif %}{{ messages[0].content }}"
 
 
 @pytest.mark.parametrize("source", [*ENDLESS.values(), *LARGE.values()], ids=[*ENDLESS, *LARGE])
-def test_a_template_that_takes_long_or_makes_much_is_given_up(source: str) -> None:
+def test_a_costly_rendering_is_aborted(source: str) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(InvalidParameter, match="chat template can't render") as caught:
-        render(asked(source), GO)
+        render(when_rendered(source), GO)
     assert caught.value.param == "messages"
-    # Kilobytes; in truth it would be gigabytes, or no end.
+    # Kilobytes; without limits it would be gigabytes, or endless.
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < before + 2**19
 
 
-def test_a_template_without_end_says_what_there_was_too_much_of() -> None:
+def test_an_endless_template_names_the_exceeded_limit() -> None:
     with pytest.raises(TemplateTooCostly, match="steps"):
-        render(asked(ENDLESS["loops in loops"]), GO)
+        render(when_rendered(ENDLESS["loops in loops"]), GO)
     with pytest.raises(TemplateTooCostly, match="characters"):
-        render(asked(LARGE["text that doubles"]), GO)
+        render(when_rendered(LARGE["text that doubles"]), GO)
 
 
-def test_long_conversations_are_within_the_bounds() -> None:
+def test_long_conversations_stay_within_the_limits() -> None:
     messages = [Message("user", "word " * 400)] * 4096
     assert len(render(CHATML, *messages)) > 8_000_000
     careful = (
@@ -218,21 +218,21 @@ def test_long_conversations_are_within_the_bounds() -> None:
     assert render(careful, *messages).count("word--word") > 4096
 
 
-def test_a_template_that_is_too_much_for_two_short_messages_is_refused_when_it_is_loaded() -> None:
+def test_a_template_too_costly_for_two_messages_is_refused_at_load() -> None:
     with pytest.raises(ModelLoadError, match="steps"):
         ChatTemplate(ENDLESS["loops in loops"])
 
 
-def test_a_source_beyond_reason_is_refused_when_it_is_loaded() -> None:
+def test_an_overlong_template_is_refused_at_load() -> None:
     with pytest.raises(ModelLoadError, match="characters"):
         ChatTemplate("{{ 1 }}" * 99999)
 
 
-def test_a_template_sees_nothing_of_the_functions_it_calls() -> None:
+def test_a_template_cannot_see_inside_the_functions_it_calls() -> None:
     assert render("{{ strftime_now.__globals__ }}!") == "!"
 
 
-def test_arithmetic_within_reason_is_allowed() -> None:
+def test_ordinary_arithmetic_is_allowed() -> None:
     assert render("{{ 2 ** 10 }} {{ 6 * 7 }} {{ '-' * 3 }}") == "1024 42 ---"
 
 
@@ -244,7 +244,7 @@ def test_arithmetic_within_reason_is_allowed() -> None:
         ("{{ tools | length }}{{ tools[:1] }}", "0[]"),
     ],
 )
-def test_no_tools_are_said_in_the_way_that_the_template_takes(source: str, expected: str) -> None:
+def test_no_tools_are_passed_as_the_template_expects(source: str, expected: str) -> None:
     assert render(source + "{{ messages[0].content }}") == expected + "Good day"
 
 
@@ -256,17 +256,17 @@ REFUSES_SYSTEM = "{% if messages[0].role == 'system' %}{{ raise_exception('No sy
 
 
 @pytest.mark.parametrize("source", [DROPS_SYSTEM, REFUSES_SYSTEM])
-def test_without_a_system_role_its_text_goes_before_the_next_user_message(source: str) -> None:
+def test_a_system_text_is_prepended_if_there_is_no_system_role(source: str) -> None:
     assert render(source, SYSTEM, USER) == "user: Be brief\n\nGood day\n"
     later = [USER, Message("assistant", "Hi"), SYSTEM, Message("system", "Be kind"), USER]
     assert render(source, *later) == "user: Good day\nassistant: Hi\nuser: Be brief\n\nBe kind\n\nGood day\n"
 
 
-def test_without_a_system_role_and_a_user_message_the_text_is_a_user_message() -> None:
+def test_a_lone_system_text_becomes_a_user_message() -> None:
     assert render(DROPS_SYSTEM, SYSTEM) == "user: Be brief\n"
 
 
-def test_a_template_that_takes_system_messages_gets_them() -> None:
+def test_a_template_with_a_system_role_gets_system_messages() -> None:
     assert render("{{ messages | map(attribute='role') | join(' ') }}{{ messages[0].content }}", SYSTEM, USER) == (
         "system userBe brief"
     )

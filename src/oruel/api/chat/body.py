@@ -1,4 +1,4 @@
-"""The body of POST /v1/chat/completions: its fields in one Object, the rules between them, and the request
+"""The body of POST /v1/chat/completions: the kinds of its fields, the rules between fields, and the ChatRequest that
 they form.
 """
 
@@ -39,7 +39,7 @@ CHAT_BODY = Object(FIELDS, required=("model", "messages"))
 @dataclass(frozen=True)
 class ChatCall:
     """A validated body: the request, and how to deliver its answer. `ignored`: the paths of unknown fields that were
-    ignored. `recorded`: what the caller says about itself.
+    ignored. `recorded`: fields to log with the request, such as user.
     """
 
     request: ChatRequest
@@ -50,7 +50,7 @@ class ChatCall:
 
 
 class Terms(msgspec.Struct, frozen=True):
-    """What parsing a chat body depends on, apart from its bytes."""
+    """What parsing a chat body depends on besides its bytes."""
 
     models: tuple[ModelCard, ...]
     account: str = ""
@@ -59,14 +59,14 @@ class Terms(msgspec.Struct, frozen=True):
 
 
 def parse_raw_chat(raw: bytes, terms: Terms, catalog: Catalog) -> ChatCall:
-    """`catalog` contains the models of the terms. Raises RequestError whose `param` names the field."""
+    """`catalog` contains the models of `terms`. Raises RequestError, whose `param` names the field."""
     return parse_chat(
         parse_object(raw), catalog, account=terms.account, hops=terms.hops, report_unknown=terms.report_unknown
     )
 
 
 def parse_chat_aside(tokenizers: Tokenizers, question: bytes) -> ChatCall:
-    """The question is the terms as JSON, and the body from the next line on."""
+    """`question`: the Terms as JSON on the first line, then the body."""
     head, _, raw = question.partition(b"\n")
     terms = msgspec.json.decode(head, type=Terms)
     return parse_raw_chat(raw, terms, Catalog(terms.models))
@@ -75,7 +75,7 @@ def parse_chat_aside(tokenizers: Tokenizers, question: bytes) -> ChatCall:
 def parse_chat(
     body: object, catalog: Catalog, *, account: str = "", hops: int = 0, report_unknown: bool = False
 ) -> ChatCall:
-    """Raises RequestError whose `param` names the field."""
+    """Raises RequestError, whose `param` names the field."""
     body, ignored = without_unknown(CHAT_BODY, body) if report_unknown else (body, ())
     given = CHAT_BODY.parse(body, "")
     check_fields_together(given)
@@ -137,19 +137,24 @@ def check_fields_together(given: Mapping[str, Any]) -> None:
     old, new = given.get("max_tokens"), given.get("max_completion_tokens")
     if old is not None and new is not None and old != new:
         raise InvalidParameter(
-            f"max_tokens is {old} and max_completion_tokens is {new}; they are one parameter. Send one of them.",
+            f"max_tokens is {old} and max_completion_tokens is {new}; they are the same parameter. Send one of them.",
             param="max_completion_tokens",
         )
     if given.get("top_logprobs") and not given.get("logprobs"):
-        raise InvalidParameter("top_logprobs needs logprobs: true beside it.", param="top_logprobs")
+        raise InvalidParameter(
+            "top_logprobs requires logprobs: true. Send it as well, or leave top_logprobs out.", param="top_logprobs"
+        )
     if wants_json(given) and not any("json" in message.content.lower() for message in given["messages"]):
         raise InvalidParameter(
-            "response_format is json_object, but none of the messages mentions JSON. Ask for it there too: a model "
-            "that isn't told fills the object with anything.",
+            "response_format is json_object, but no message mentions JSON. Instruct the model to output JSON in a "
+            "message; otherwise it fills the object with anything.",
             param="messages",
         )
     if "stream_options" in given and not given.get("stream"):
-        raise InvalidParameter("stream_options needs stream: true beside it.", param="stream_options")
+        raise InvalidParameter(
+            "stream_options requires stream: true. Send it as well, or leave stream_options out.",
+            param="stream_options",
+        )
 
 
 def check_tools(request: ChatRequest, card: ModelCard) -> None:
@@ -157,8 +162,8 @@ def check_tools(request: ChatRequest, card: ModelCard) -> None:
     uses_tools = any(message.tool_calls or message.role == "tool" for message in request.messages)
     if (request.tool_choice.mode != "none" or uses_tools) and not card.calls_tools:
         raise UnsupportedParameter(
-            f"{card.name} can't be told of tools: its chat template has no place for them, or none that could be read. "
-            "Leave tools out, or have the operator set tool_prompt to generic.",
+            f"{card.name} does not support tools: its chat template cannot describe them. Leave tools out, or ask the "
+            "operator to set tool_prompt to generic.",
             param="tools" if request.tools else "messages",
         )
 
@@ -168,21 +173,22 @@ def wants_json(given: Mapping[str, Any]) -> bool:
 
 
 def check_model(given: Mapping[str, Any], card: ModelCard) -> None:
-    """What this particular model does not support."""
+    """Raises InvalidParameter or UnsupportedParameter for what this model does not support."""
     tier = given.get("tier", DEFAULTS["tier"])
     if tier not in card.tiers:
-        raise InvalidParameter(f'tier is "{tier}", but {card.name} has {" and ".join(card.tiers)}.', param="tier")
+        raise InvalidParameter(f'tier is "{tier}", but {card.name} supports {" and ".join(card.tiers)}.', param="tier")
     foreign = max(given.get("logit_bias", ()), default=0)
     if card.vocabulary_size is not None and foreign >= card.vocabulary_size:
         raise InvalidParameter(
-            f"logit_bias names token {foreign}, but the last token of {card.name} is {card.vocabulary_size - 1}. "
-            "POST /tokenize shows the ids of a text.",
+            f"logit_bias names token {foreign}, but the highest token id of {card.name} is {card.vocabulary_size - 1}. "
+            "POST /tokenize returns the ids of a text.",
             param="logit_bias",
         )
     wanted = given.get("response_format", DEFAULTS["response_format"])["type"]
     if wanted != "text" and not card.writes_json:
         raise UnsupportedParameter(
-            f"response_format is {wanted}, but {card.name} lacks tokens that JSON needs.", param="response_format"
+            f"response_format is {wanted}, but the vocabulary of {card.name} lacks tokens that JSON needs. Send text.",
+            param="response_format",
         )
     check_template_kwargs(given.get("chat_template_kwargs", {}), card)
 
@@ -192,7 +198,7 @@ def check_template_kwargs(kwargs: Mapping[str, Any], card: ModelCard) -> None:
         if name not in card.template_kwargs:
             allowed = ", ".join(card.template_kwargs) or "none"
             raise UnsupportedParameter(
-                f"chat_template_kwargs.{abbreviate(name)} can't be honoured: {card.name} allows {allowed}."
+                f"chat_template_kwargs.{abbreviate(name)} is not supported. {card.name} allows {allowed}."
                 f"{nearest(name, card.template_kwargs)}",
                 param=f"chat_template_kwargs.{abbreviate(name)}",
             )

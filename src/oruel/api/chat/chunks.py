@@ -1,7 +1,7 @@
 """Deltas to the chunks of a stream."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from msgspec import UNSET
 
@@ -16,14 +16,11 @@ from oruel.api.chat.completion import (
 )
 from oruel.types import Delta
 
-Fingerprint = Callable[[], str | None]
-"""Of the deployment that answers, which is known once it does."""
-
 
 class Chunks:
     """The chunks of one answer. Each choice's first carries its role, its last its finish_reason; then the usage."""
 
-    def __init__(self, call: ChatCall, fingerprint: Fingerprint) -> None:
+    def __init__(self, call: ChatCall, fingerprint: str | None) -> None:
         self._call = call
         self._fingerprint = fingerprint
         self._created = int(time.time())
@@ -61,7 +58,7 @@ class Chunks:
             created=self._created,
             model=delta.model,
             tier=delta.tier,
-            system_fingerprint=self._fingerprint(),
+            system_fingerprint=self._fingerprint,
             choices=list(choices),
             usage=usage_body(delta.usage) if usage and delta.usage else absent,
         )

@@ -1,7 +1,7 @@
 """POST /v1/chat/completions: a body to a ChatRequest, the backend's deltas to an answer, whole or streamed."""
 
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import replace
 
@@ -12,17 +12,17 @@ from starlette.responses import Response
 
 from oruel.api.body import is_small, read_body
 from oruel.api.chat.body import ChatCall, Terms, parse_chat_aside, parse_raw_chat
-from oruel.api.chat.chunks import Chunks, Fingerprint
+from oruel.api.chat.chunks import Chunks
 from oruel.api.chat.completion import ChatCompletion, answer_choice, usage_body
 from oruel.api.connection import while_connected
 from oruel.api.deadline import enforce_deadlines, on_loop, requested_timeout
 from oruel.api.examiner import Examiner, has_schemas
 from oruel.api.record import RequestRecord, header_text, record_of
 from oruel.api.services import Endpoint, Services
-from oruel.api.sse import EventStream, event
+from oruel.api.sse import Events, EventStream, event
 from oruel.backends.base import Backend
 from oruel.errors import RoutedInCircles
-from oruel.types import HOPS, ChatRequest, Delta
+from oruel.types import HOPS, Accepted, Answer, ChatRequest, Delta
 
 log = structlog.get_logger("oruel.api")
 encode = msgspec.json.Encoder().encode
@@ -30,6 +30,9 @@ encode = msgspec.json.Encoder().encode
 # As many paths of ignored fields as a header line can bear.
 MAX_IGNORED_NAMED = 32
 MAX_HOPS = 8
+
+# The system_fingerprint of a deployment's answers.
+Fingerprints = Callable[[str], str | None]
 
 
 def chat_endpoint(services: Services) -> Endpoint:
@@ -39,27 +42,18 @@ def chat_endpoint(services: Services) -> Endpoint:
         raw = await read_body(request, services.max_body_bytes)
         record = record_of(request)
         call = await read_call(request, raw, services)
-
-        def headers() -> dict[str, str]:
-            return ignored_header(call) | differs_header((*record.unenforced, *record.differs))
-
-        def fingerprint() -> str | None:
-            return services.fingerprint(record.deployment)
-
         record.asked(call.request, call.recorded)
         if services.log_prompts:
             log.info("prompt", request_id=record.id, messages=[[m.role, m.content] for m in call.request.messages])
         deadlines = replace(services.deadlines, timeout=requested_timeout(request.headers))
-        deltas = enforce_deadlines(
-            answer_deltas(call.request, services.backend, examiner, record), deadlines, record.started
-        )
-        deltas = record_deltas(deltas, record)
+        answer = answer_of(call.request, services.backend, examiner)
+        answer = recorded(enforce_deadlines(answer, deadlines, record.started), record)
         if call.stream:
-            events = stream_events(call, deltas, fingerprint)
+            events = stream_events(call, answer, services.fingerprint)
             due = deadlines.of_whole(on_loop(record.started)).due
-            return EventStream(events, services.heartbeat_seconds, headers, due)
-        answer = await while_connected(request.receive, whole_answer(call, deltas, fingerprint))
-        return Response(encode(answer), headers=headers(), media_type="application/json")
+            return EventStream(events, services.heartbeat_seconds, ignored_header(call), due)
+        completion, headers = await while_connected(request.receive, whole_answer(call, answer, services.fingerprint))
+        return Response(encode(completion), headers=headers, media_type="application/json")
 
     return create_chat_completion
 
@@ -79,64 +73,78 @@ async def read_call(request: Request, raw: bytes, services: Services) -> ChatCal
     return await while_connected(request.receive, job)
 
 
-def answer_deltas(
-    request: ChatRequest, backend: Backend, examiner: Examiner, record: RequestRecord
-) -> AsyncGenerator[Delta, None]:
-    """The backend's deltas, after the request's schemas were examined."""
-    return examine_then_answer(request, backend, examiner, record) if has_schemas(request) else backend.stream(request)
+def answer_of(request: ChatRequest, backend: Backend, examiner: Examiner) -> Answer:
+    """The backend's answer, after the request's schemas were examined."""
+    return examine_then_answer(request, backend, examiner) if has_schemas(request) else backend.stream(request)
 
 
-async def examine_then_answer(
-    request: ChatRequest, backend: Backend, examiner: Examiner, record: RequestRecord
-) -> AsyncGenerator[Delta, None]:
-    record.unenforced = await examiner.examine(request)
-    async with aclosing(backend.stream(request)) as deltas:
-        async for delta in deltas:
-            yield delta
+async def examine_then_answer(request: ChatRequest, backend: Backend, examiner: Examiner) -> Answer:
+    unenforced = await examiner.examine(request)
+    async with aclosing(backend.stream(request)) as answer:
+        async for item in answer:
+            yield replace(item, differs=(*unenforced, *item.differs)) if isinstance(item, Accepted) else item
 
 
-async def whole_answer(call: ChatCall, deltas: AsyncGenerator[Delta, None], fingerprint: Fingerprint) -> ChatCompletion:
+async def recorded(answer: Answer, record: RequestRecord) -> Answer:
+    async with aclosing(answer):
+        async for item in answer:
+            record.answered(item)
+            yield item
+
+
+async def whole_answer(
+    call: ChatCall, answer: Answer, fingerprint_of: Fingerprints
+) -> tuple[ChatCompletion, dict[str, str]]:
+    """The response's body and headers."""
     choices: dict[int, list[Delta]] = {index: [] for index in range(call.request.n)}
-    async with aclosing(deltas):
-        async for delta in deltas:
-            choices[delta.choice].append(delta)
-    assert delta.usage is not None, "the last delta of a request carries its usage"
+    accepted, last = Accepted(), None
+    async with aclosing(answer):
+        async for item in answer:
+            if isinstance(item, Accepted):
+                accepted = item
+            else:
+                choices[item.choice].append(item)
+                last = item
+    assert last, "an answer has a delta for each choice"
+    assert last.usage, "the last delta of a request carries its usage"
     with_logprobs = call.request.sampling.logprobs is not None
-    return ChatCompletion(
+    completion = ChatCompletion(
         id=call.request.id,
         created=int(time.time()),
-        model=delta.model,
-        tier=delta.tier,
-        system_fingerprint=fingerprint(),
+        model=last.model,
+        tier=last.tier,
+        system_fingerprint=fingerprint_of(accepted.deployment),
         choices=[answer_choice(index, given, with_logprobs=with_logprobs) for index, given in choices.items()],
-        usage=usage_body(delta.usage),
+        usage=usage_body(last.usage),
     )
+    return completion, answer_headers(call, accepted)
 
 
-async def stream_events(
-    call: ChatCall, deltas: AsyncGenerator[Delta, None], fingerprint: Fingerprint
-) -> AsyncGenerator[bytes, None]:
-    """The events of each delta, together; none for a delta that shows nothing yet."""
-    chunks = Chunks(call, fingerprint)
-    async with aclosing(deltas):
-        async for delta in deltas:
-            yield b"".join([event(encode(chunk)) for chunk in chunks.of(delta)])
+async def stream_events(call: ChatCall, answer: Answer, fingerprint_of: Fingerprints) -> Events:
+    """The response's headers, then the events of each delta together; none for a delta that shows nothing yet."""
+    accepted, chunks = Accepted(), None
+    async with aclosing(answer):
+        async for item in answer:
+            if isinstance(item, Accepted):
+                accepted = item
+                continue
+            if chunks is None:
+                chunks = Chunks(call, fingerprint_of(accepted.deployment))
+                yield answer_headers(call, accepted)
+            yield b"".join([event(encode(chunk)) for chunk in chunks.of(item)])
 
 
-async def record_deltas(deltas: AsyncGenerator[Delta, None], record: RequestRecord) -> AsyncGenerator[Delta, None]:
-    """The same deltas, less the one that only says that the request left the queue: no caller is shown it."""
-    async with aclosing(deltas):
-        async for delta in deltas:
-            record.answered(delta)
-            if delta.queued is None:
-                yield delta
+def answer_headers(call: ChatCall, accepted: Accepted) -> dict[str, str]:
+    return ignored_header(call) | differs_header(accepted.differs)
 
 
 def hops_of(header: str) -> int:
     """Raises RoutedInCircles."""
     hops = int(header[:4]) if header.isascii() and header.isdigit() else 0
     if hops > MAX_HOPS:
-        raise RoutedInCircles(f"This request came through {hops} others of us; at most {MAX_HOPS} are taken.")
+        raise RoutedInCircles(
+            f"This request has already passed through {hops} Oru'el instances; at most {MAX_HOPS} are allowed."
+        )
     return hops
 
 

@@ -1,11 +1,11 @@
-"""The kinds of messages: a union of objects that their role tells apart. Each is parsed into a Message."""
+"""The kinds of messages: a union of objects, one for each role. Each is parsed into a Message."""
 
 import json
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
-from oruel.contract.functions import MAX_TOOLS, NAME_PATTERN
+from oruel.contract.functions import MAX_TOOLS, NAME_PATTERN, ReplacedField
 from oruel.contract.kinds import (
     Array,
     FreeObject,
@@ -26,14 +26,13 @@ from oruel.types import Message, Role, ToolCall
 MAX_MESSAGES = 4096
 MAX_PARTS = 4096
 
-text_only = "this model takes text only."
-no_functions = "function calls in this form were replaced by tool_calls, and their results by messages of role tool."
+text_only = "this model accepts only text."
 
 text_part = Object(
     {
         "type": StringEnum(("text",)),
         "text": String(),
-        "prompt_cache_breakpoint": Unsupported("prompts are cached by themselves."),
+        "prompt_cache_breakpoint": Unsupported("prompts are cached automatically."),
     },
     required=("type", "text"),
     build=lambda given: given["text"],
@@ -46,11 +45,11 @@ content = StringOrArray(
             "type",
             {
                 "text": text_part,
-                "image_url": Unsupported(f"it is of type image_url, and {text_only}"),
-                "input_audio": Unsupported(f"it is of type input_audio, and {text_only}"),
-                "video_url": Unsupported(f"it is of type video_url, and {text_only}"),
-                "file": Unsupported(f"it is of type file, and {text_only}"),
-                "refusal": Unsupported(f"it is of type refusal, and {text_only}"),
+                "image_url": Unsupported(f"its type is image_url, and {text_only}"),
+                "input_audio": Unsupported(f"its type is input_audio, and {text_only}"),
+                "video_url": Unsupported(f"its type is video_url, and {text_only}"),
+                "file": Unsupported(f"its type is file, and {text_only}"),
+                "refusal": Unsupported(f"its type is refusal, and {text_only}"),
             },
         ),
         minimum=1,
@@ -67,13 +66,13 @@ def message_kind(sent_as: Role | Literal["developer"], extra: dict[str, Kind], r
 
 
 class AssistantMessage(Object):
-    """`content` may be left out if another field has content, as in answers."""
+    """`content` may be absent or null if another field says something, as in answers."""
 
     def parse(self, value: object, path: str) -> Message:
         message: Message = super().parse(value, path)
         if not (message.content or message.tool_calls or message.reasoning_content) and not has_content(value):
             raise InvalidParameter(
-                f"{path} has neither content nor tool_calls: send what the assistant said, or leave the message out.",
+                f"{path} has neither content nor tool_calls. Send what the assistant said, or leave the message out.",
                 param=f"{path}.content",
             )
         return message
@@ -106,10 +105,10 @@ def build_call(given: dict[str, Any]) -> ToolCall:
 
 @dataclass(frozen=True)
 class JsonObjectString:
-    """A string that contains a JSON object, as models write the arguments of a call."""
+    """A string that contains a JSON object: the arguments of a call."""
 
     def parse(self, value: object, path: str) -> str:
-        # Some servers write nothing for a function without arguments.
+        # For a function without arguments, some servers send an empty string.
         text = String().parse(value, path).strip() or "{}"
         try:
             arguments = json.loads(text)
@@ -117,7 +116,7 @@ class JsonObjectString:
             arguments = None
         if not isinstance(arguments, dict):
             raise InvalidParameter(
-                f'{path} must be {self}, but is "{abbreviate(text)}". Where an answer was cut inside a call, leave '
+                f'{path} must be {self}, but is "{abbreviate(text)}". If an answer was cut off within a call, leave '
                 "that call out.",
                 param=path,
             )
@@ -128,7 +127,7 @@ class JsonObjectString:
         return {"type": "string"}
 
     def __str__(self) -> str:
-        return "a string that holds a JSON object"
+        return "a string that contains a JSON object"
 
 
 TOOL_CALL = Object(
@@ -148,9 +147,9 @@ TOOL_CALL = Object(
 ASSISTANT_FIELDS: dict[str, Kind] = {
     "reasoning_content": String(),
     "refusal": String(),
-    "annotations": Unsupported("annotations: this model can't be shown them.", neutral=([],)),
+    "annotations": Unsupported("models can't be shown annotations.", neutral=([],)),
     "tool_calls": Array(TOOL_CALL, maximum=MAX_TOOLS),
-    "function_call": Unsupported(no_functions),
+    "function_call": ReplacedField("it was replaced by tool_calls. Send tool_calls instead."),
     "audio": Unsupported(text_only),
 }
 
@@ -163,7 +162,7 @@ MESSAGES = Array(
             "user": message_kind("user", {}, ("content",)),
             "assistant": message_kind("assistant", ASSISTANT_FIELDS, ()),
             "tool": message_kind("tool", {"tool_call_id": String(1, 128)}, ("content", "tool_call_id")),
-            "function": Unsupported(no_functions),
+            "function": ReplacedField("its role is function, which was replaced by tool. Send the role tool instead."),
         },
     ),
     minimum=1,
@@ -180,20 +179,20 @@ class PendingCall:
 
 
 def match_tool_results(messages: tuple[Message, ...]) -> tuple[Message, ...]:
-    """The same messages, each tool message with the name of its function. Raises InvalidParameter if calls and results
-    don't match: all results of a message's calls have to follow it, one per call.
+    """Returns the messages, with the name of its function in each tool message. Raises InvalidParameter unless each
+    message with calls is followed by exactly one result per call.
     """
     waiting: dict[str, PendingCall] = {}
-    told: list[Message] = []
+    matched: list[Message] = []
     for index, message in enumerate(messages):
         if message.role == "tool":
-            told.append(result(message, waiting, f"messages[{index}]"))
+            matched.append(named_result(message, waiting, f"messages[{index}]"))
             continue
         require_results(waiting, f"before messages[{index}]")
         waiting = pending_calls(message, f"messages[{index}]")
-        told.append(message)
-    require_results(waiting, "in what follows")
-    return tuple(told)
+        matched.append(message)
+    require_results(waiting, "after it")
+    return tuple(matched)
 
 
 def pending_calls(message: Message, path: str) -> dict[str, PendingCall]:
@@ -203,21 +202,21 @@ def pending_calls(message: Message, path: str) -> dict[str, PendingCall]:
         where = f"{path}.tool_calls[{number}].id"
         if call.id in calls:
             raise InvalidParameter(
-                f'{where} is "{abbreviate(call.id)}", as is {calls[call.id].path}. Give each call an id of its own.',
+                f'{where} is "{abbreviate(call.id)}", as is {calls[call.id].path}. Give each call a different id.',
                 param=where,
             )
         calls[call.id] = PendingCall(call.name, where)
     return calls
 
 
-def result(message: Message, waiting: dict[str, PendingCall], path: str) -> Message:
-    """The tool message with the name of its function. Removes the call from `waiting`."""
+def named_result(message: Message, waiting: dict[str, PendingCall], path: str) -> Message:
+    """Returns the tool message with the name of its function, and removes the call from `waiting`."""
     assert message.tool_call_id is not None
     call = waiting.pop(message.tool_call_id, None)
     if call is None:
         raise InvalidParameter(
-            f'{path}.tool_call_id is "{abbreviate(message.tool_call_id)}", but the assistant message before it has no '
-            "unanswered call of that id. Send the assistant's tool_calls too, and one answer to each.",
+            f'{path}.tool_call_id is "{abbreviate(message.tool_call_id)}", but the preceding assistant message has '
+            "no call with this id that still needs a result. Send the assistant's tool_calls, and one result for each.",
             param=f"{path}.tool_call_id",
         )
     return replace(message, name=message.name or call.name)
@@ -226,7 +225,7 @@ def result(message: Message, waiting: dict[str, PendingCall], path: str) -> Mess
 def require_results(waiting: dict[str, PendingCall], where: str) -> None:
     for call_id, call in waiting.items():
         raise InvalidParameter(
-            f'{call.path} is "{abbreviate(call_id)}", but no tool message {where} answers it. After an assistant '
-            "message with tool_calls, send one tool message for each tool_call_id.",
+            f'{call.path} is "{abbreviate(call_id)}", but no tool message {where} has its result. After an '
+            "assistant message with tool_calls, send one tool message for each tool_call_id.",
             param=call.path,
         )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from oruel.engine.protocol import TokenOutput
 from oruel.text.answer.detokenizer import Detokenizer
-from oruel.text.answer.plain_reader import Segment
+from oruel.text.answer.reader import Segment
 from oruel.text.answer.stops import StopScanner
 from oruel.text.dialect import AnswerReader
 from oruel.types import Alternative, FinishReason, TokenLogprob, ToolCallDelta
@@ -110,7 +110,7 @@ class ChoiceText:
             return "stop"
         if output.finish is None:
             return None
-        if self._reader and self._reader.called:
+        if self._reader and self._reader.has_complete_calls:
             return "tool_calls"
         return "length" if output.finish == "length" else "stop"
 

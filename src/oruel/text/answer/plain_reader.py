@@ -1,29 +1,18 @@
 """Separates an answer into reasoning, content and calls as it arrives. Markers are never passed on."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 from oruel.text.answer.call_reader import CallReader
+from oruel.text.answer.reader import BufferedReader
 from oruel.text.formats.calls import ToolFormat
 from oruel.text.formats.reasoning import Markers, State
-from oruel.types import Tool, ToolCallDelta
+from oruel.text.matching import overlap
+from oruel.types import Tool
 
 WHITESPACE = " \t\r\n"
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """One of `content`, `reasoning` and `calls` is set, or none for dropped text. `end` is the index after it in the
-    text of the answer.
-    """
-
-    end: int
-    content: str = ""
-    reasoning: str = ""
-    calls: tuple[ToolCallDelta, ...] = ()
-
-
-class PlainReader:
+class PlainReader(BufferedReader):
     """For an answer that begins in `state`. Holds back only what could become a marker, white space before it, and
     incomplete parts of calls. If the answer `begins_with_calls`, calls come first or not at all.
     """
@@ -37,156 +26,114 @@ class PlainReader:
         *,
         begins_with_calls: bool = False,
     ) -> None:
+        starts = {
+            State.TEXT: self._before_content,
+            State.REASONING: self._in_reasoning,
+            State.EITHER: self._before_reasoning,
+        }
+        super().__init__(starts[state])
         self._markers = markers
         self._format = tool_format
         self._calls = CallReader(tool_format, tools or {}) if tool_format else None
-        starts = {State.TEXT: self._begin, State.REASONING: self._reasoning, State.EITHER: self._either}
-        self._state: Callable[[bool], bool] = starts[state]
-        self._is_first = begins_with_calls or (tool_format is not None and tool_format.marker is None)
-        self._held = ""
-        self._end = 0
-        self._is_cut = False
-        self._read: list[Segment] = []
+        self._calls_come_first = begins_with_calls or (tool_format is not None and tool_format.marker is None)
 
     @property
-    def called(self) -> bool:
+    def has_complete_calls(self) -> bool:
         """Whether there were calls, all of them complete."""
-        return self._calls is not None and self._calls.is_whole
+        return self._calls is not None and self._calls.is_complete
 
-    def feed(self, text: str) -> list[Segment]:
-        self._held += text
-        return self._run(final=False)
-
-    def finish(self, *, is_cut: bool = False) -> list[Segment]:
-        """The rest of the answer. Drops the incomplete part of a call and, if the answer `is_cut`, what may be the
-        beginning of a marker; before the model's own end, that is text.
-        """
-        self._is_cut = is_cut
-        return self._run(final=True)
-
-    def _run(self, *, final: bool) -> list[Segment]:
-        self._read = []
-        while self._held and self._state(final):
-            pass
-        return self._read
-
-    def _pass_on(self, length: int, *, content: bool = False, reasoning: bool = False) -> None:
-        text, self._held = self._held[:length], self._held[length:]
-        self._end += length
-        if length:
-            self._read.append(Segment(self._end, text if content else "", text if reasoning else ""))
-
-    def _either(self, final: bool) -> bool:
+    def _before_reasoning(self, final: bool) -> bool:
         """At the beginning: the marker that opens reasoning, or text."""
         assert self._markers is not None
-        begun = self._held.lstrip(WHITESPACE)
-        if begun.startswith(self._markers.open):
-            self._pass_on(len(self._held) - len(begun) + len(self._markers.open))
-            self._state = self._reasoning
+        text = self._held.lstrip(WHITESPACE)
+        if text.startswith(self._markers.open):
+            self._take(len(self._held) - len(text) + len(self._markers.open))
+            self._state = self._in_reasoning
             return True
-        if self._markers.open.startswith(begun) and not final:
+        if self._markers.open.startswith(text) and not final:
             return False
-        self._state = self._begin
-        if final and self._is_cut and begun and self._markers.open.startswith(begun):
-            self._pass_on(len(self._held))
+        self._state = self._before_content
+        if final and self._is_cut and text and self._markers.open.startswith(text):
+            self._take(len(self._held))
         return True
 
-    def _reasoning(self, final: bool) -> bool:
+    def _in_reasoning(self, final: bool) -> bool:
         assert self._markers is not None
         close = self._markers.close
         place = self._held.find(close)
         if place < 0:
-            self._pass_on(self._settled(close, final), reasoning=True)
+            self._take(self._released_length(close, final), reasoning=True)
             return self._drop_rest(final)
-        self._pass_on(len(self._held[:place].rstrip(WHITESPACE)), reasoning=True)
-        self._pass_on(self._held.find(close) + len(close))
-        self._state = self._blank
+        self._take(len(self._held[:place].rstrip(WHITESPACE)), reasoning=True)
+        self._take(self._held.find(close) + len(close))
+        self._state = self._after_reasoning
         return True
 
-    def _blank(self, final: bool) -> bool:
+    def _after_reasoning(self, final: bool) -> bool:
         """White space between reasoning and what follows."""
-        self._pass_on(len(self._held) - len(self._held.lstrip(WHITESPACE)))
+        self._take(len(self._held) - len(self._held.lstrip(WHITESPACE)))
         if self._held:
-            self._state = self._begin
+            self._state = self._before_content
         return bool(self._held)
 
-    def _begin(self, final: bool) -> bool:
+    def _before_content(self, final: bool) -> bool:
         """Before the content. If calls have no marker, or if a document is possible, a call can only begin here."""
-        if self._format is None or not self._is_first:
-            self._state = self._content
+        if self._format is None or not self._calls_come_first:
+            self._state = self._in_content
             return True
-        begun, begin = self._held.lstrip(WHITESPACE), self._format.begin
-        if begin.startswith(begun) and len(begun) < len(begin) and not final:
+        text, begin = self._held.lstrip(WHITESPACE), self._format.begin
+        if begin.startswith(text) and len(text) < len(begin) and not final:
             return False
-        if final and self._is_cut and begun and len(begun) < len(begin) and begin.startswith(begun):
+        if final and self._is_cut and text and len(text) < len(begin) and begin.startswith(text):
             return self._drop_rest(final)
-        self._state = self._call_begin if begun.startswith(begin) else self._rest
+        self._state = self._before_call if text.startswith(begin) else self._in_final_content
         return True
 
-    def _content(self, final: bool) -> bool:
+    def _in_content(self, final: bool) -> bool:
         if self._format is None:
-            return self._rest(final)
+            return self._in_final_content(final)
         place = self._held.find(self._format.trigger)
         if place >= 0:
-            self._pass_on(len(self._held[:place].rstrip(WHITESPACE)), content=True)
-            self._state = self._call_begin
+            self._take(len(self._held[:place].rstrip(WHITESPACE)), content=True)
+            self._state = self._before_call
             return True
-        self._pass_on(self._settled(self._format.trigger, final), content=True)
+        self._take(self._released_length(self._format.trigger, final), content=True)
         return self._drop_rest(final)
 
-    def _settled(self, marker: str, final: bool) -> int:
-        """How many characters are released before `marker` has arrived."""
-        begun = overlap(self._held, marker)
-        return settled_before(self._held, marker) if not final or (self._is_cut and begun) else len(self._held)
+    def _released_length(self, marker: str, final: bool) -> int:
+        """How many characters can't be part of `marker`, or of white space before it. Once the answer has ended by
+        itself, that is all of them.
+        """
+        possible = overlap(self._held, marker)
+        if final and not (self._is_cut and possible):
+            return len(self._held)
+        return len(self._held[: len(self._held) - possible].rstrip(WHITESPACE))
 
     def _drop_rest(self, final: bool) -> bool:
         if final:
-            self._pass_on(len(self._held))
+            self._take(len(self._held))
         return False
 
-    def _rest(self, final: bool) -> bool:
-        self._pass_on(len(self._held), content=True)
+    def _in_final_content(self, final: bool) -> bool:
+        self._take(len(self._held), content=True)
         return False
 
-    def _call_begin(self, final: bool) -> bool:
+    def _before_call(self, final: bool) -> bool:
         assert self._format is not None
-        begun, begin = self._held.lstrip(WHITESPACE), self._format.begin
-        if len(begun) < len(begin) and begin.startswith(begun):
+        text, begin = self._held.lstrip(WHITESPACE), self._format.begin
+        if len(text) < len(begin) and begin.startswith(text):
             return False
-        # What only looks like a call is text.
-        looks = begun.startswith(begin)
-        self._pass_on(len(self._held) - len(begun) + (len(begin) if looks else 0), content=not looks)
-        self._state = self._call if looks else self._rest
+        # Text that only begins like a call is content.
+        is_call = text.startswith(begin)
+        self._take(len(self._held) - len(text) + (len(begin) if is_call else 0), content=not is_call)
+        self._state = self._in_calls if is_call else self._in_final_content
         return True
 
-    def _call(self, final: bool) -> bool:
-        assert self._calls is not None
-        found = self._calls.take(self._held)
-        if found is None:
-            return False
-        length, calls = found
-        self._held = self._held[length:]
-        self._end += length
-        self._read.append(Segment(self._end, calls=tuple(calls)))
-        if self._calls.has_ended:
-            self._state = self._after_calls
-        return True
+    def _in_calls(self, final: bool) -> bool:
+        return self._take_calls(self._after_calls)
 
     def _after_calls(self, final: bool) -> bool:
-        self._pass_on(len(self._held) - len(self._held.lstrip(WHITESPACE)))
+        self._take(len(self._held) - len(self._held.lstrip(WHITESPACE)))
         if self._held:
-            self._state = self._rest
+            self._state = self._in_final_content
         return bool(self._held)
-
-
-def settled_before(text: str, marker: str) -> int:
-    """How many characters can't be part of `marker`, or of white space before it."""
-    return len(text[: len(text) - overlap(text, marker)].rstrip(WHITESPACE))
-
-
-def overlap(text: str, marker: str) -> int:
-    """How many of the last characters may be the beginning of `marker`."""
-    length = min(len(text), len(marker) - 1)
-    while not text.endswith(marker[:length]):
-        length -= 1
-    return length

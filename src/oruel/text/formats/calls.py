@@ -2,67 +2,30 @@
 
 import re
 from collections.abc import Collection
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, replace
 
-from oruel.text.arguments.elements import ElementSyntax
-from oruel.text.arguments.quoted import QuotedSyntax
-from oruel.text.prompt.private_use import alternatives
-
-NAME = "[a-zA-Z0-9_-]{1,64}"
-
-# Placeholders in a format's texts: the id of the call, its index, what may announce JSON, the name again, an id of ten
-# lower-case letters and digits, and the type of a value.
-ID = "\ue000"
-INDEX = "\ue001"
-KIND = "\ue002"
-NAME_AGAIN = "\ue003"
-LOWER_ID = "\ue004"
-TYPE = "\ue005"
-CONSTRAIN = "<|constrain|>"
-PATTERNS = {
-    ID: "[a-zA-Z0-9_-]{1,64}",
-    INDEX: "[0-9]{1,3}",
-    KIND: rf"(?: ?{re.escape(CONSTRAIN)} ?json| json)?",
-    NAME_AGAIN: NAME,
-    LOWER_ID: "[a-zA-Z0-9_-]{1,64}",
-    TYPE: "(?:number|boolean|null|object|array)",
-}
-PLACEHOLDERS = re.compile(f"([{''.join(PATTERNS)}])")
+from oruel.text.arguments.json import JSON
+from oruel.text.arguments.syntax import ArgumentSyntax
+from oruel.text.matching import alternatives
 
 # A marker that only a call begins with.
 MARKER = re.compile(r"<[^<>\s]+>|\[[A-Z_]+\]|<\|[^<>\s]+\|?>|functools\[|\]<\][a-z]+\[>\[<[^<>\s]+>")
 
 
 @dataclass(frozen=True, slots=True)
-class TagSyntax:
-    """Arguments as tags: (before_key KEY after_key VALUE after_value)*. Strings are written verbatim, other values as
-    JSON, with another tag if `after_key_json` is set; if that contains TYPE, the tag names the type of the value.
-    """
-
-    before_key: str
-    after_key: str
-    after_value: str
-    after_key_json: str
-
-
-@dataclass(frozen=True, slots=True)
 class ToolFormat:
-    """With `between` None, only one call is possible. The arguments are a JSON object unless `tagged`, `spelling` or
-    `elements` is set. `short_ids`: the template only accepts ids of nine letters and digits. `exact`: schemas that
-    can't be enforced are refused.
+    """`between` is None if an answer has one call at most. `short_ids`: the template accepts only ids of nine letters
+    and digits.
     """
 
     begin: str
     middle: str
     end: str
     between: str | None = None
-    tagged: TagSyntax | None = None
+    arguments: ArgumentSyntax = JSON
     short_ids: bool = False
-    spelling: QuotedSyntax | None = None
-    elements: ElementSyntax | None = None
-    exact: bool = False
 
-    def before(self, ends: Collection[str]) -> "ToolFormat | None":
+    def truncate_at(self, ends: Collection[str]) -> "ToolFormat | None":
         """The format for a model that ends its turn with one of these texts; None if the model would stop inside a
         call.
         """
@@ -75,15 +38,7 @@ class ToolFormat:
 
     @property
     def texts(self) -> tuple[str, ...]:
-        tags = astuple(self.tagged) if self.tagged else ()
-        return (
-            self.begin,
-            self.middle,
-            self.end,
-            self.between or "",
-            *tags,
-            self.spelling.quote if self.spelling else "",
-        )
+        return (self.begin, self.middle, self.end, self.between or "", *self.arguments.texts)
 
     @property
     def marker(self) -> str | None:
@@ -104,15 +59,10 @@ HERMES = ToolFormat(
 )
 
 
-def pattern(text: str) -> str:
-    """A regular expression for a text of a format."""
-    return "".join(PATTERNS.get(part) or re.escape(part) for part in PLACEHOLDERS.split(text))
-
-
-def common_start(one: str, other: str) -> str:
+def common_prefix(one: str, other: str) -> str:
     length = next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
     return one[:length]
 
 
-def common_end(one: str, other: str) -> str:
-    return common_start(one[::-1], other[::-1])[::-1]
+def common_suffix(one: str, other: str) -> str:
+    return common_prefix(one[::-1], other[::-1])[::-1]

@@ -4,9 +4,9 @@ import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from oruel.text.formats.calls import CONSTRAIN, KIND
 from oruel.text.formats.reasoning import State
-from oruel.text.prompt.private_use import alternatives
+from oruel.text.matching import alternatives
+from oruel.text.placeholders import CONSTRAIN, KIND
 
 MARK = re.compile(r"<\|[^<>|]+\|>")
 
@@ -21,16 +21,16 @@ class ChannelPart:
 
 @dataclass(frozen=True, slots=True)
 class Channels:
-    """`aside` is content with more parts after it; `final` is content that ends the answer. `again` is the text between
-    a part's close and the next header.
+    """`aside` is content with more parts after it; `final` is content that ends the answer. `separator` is the text
+    between a part's close and the next header.
     """
 
     final: ChannelPart
     reasoning: ChannelPart | None = None
     aside: ChannelPart | None = None
-    again: str = ""
+    separator: str = ""
 
-    def before(self, ends: Collection[str]) -> "Channels":
+    def truncate_at(self, ends: Collection[str]) -> "Channels":
         """The channels of a model that ends its turn with one of these texts: a part closed by one is the last."""
         end = alternatives(ends)
         found = end.search(self.final.close)
@@ -48,13 +48,13 @@ class Channels:
 
     @property
     def texts(self) -> tuple[str, ...]:
-        return (*(text for part in self.parts for text in (part.open, part.close)), self.again)
+        return (*(text for part in self.parts for text in (part.open, part.close)), self.separator)
 
     @property
     def parts(self) -> Iterator[ChannelPart]:
         yield from (part for part in (self.reasoning, self.aside, self.final) if part)
 
 
-def marks(texts: Iterable[str]) -> list[str]:
+def find_marks(texts: Iterable[str]) -> list[str]:
     """The markers in these texts that are single tokens in most vocabularies."""
     return sorted({mark for text in texts for mark in MARK.findall(text.replace(KIND, CONSTRAIN))})

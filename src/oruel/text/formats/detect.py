@@ -6,9 +6,11 @@ from dataclasses import astuple, dataclass, replace
 from typing import Any
 
 from oruel.errors import InvalidParameter
-from oruel.text.formats.calls import ID, INDEX, TagSyntax, ToolFormat, common_end, common_start
+from oruel.text.arguments.tagged import TagSyntax
+from oruel.text.formats.calls import ToolFormat, common_prefix, common_suffix
 from oruel.text.formats.families import Family
 from oruel.text.formats.reasoning import without_reasoning
+from oruel.text.placeholders import ID, INDEX
 from oruel.text.prompt.template import ChatTemplate
 from oruel.types import Message, Tool, ToolCall
 
@@ -32,21 +34,21 @@ class ToolSupport:
     """
 
     formats: tuple[ToolFormat, ...]
-    offers: bool
-    takes_results: bool
+    renders_tools: bool
+    renders_results: bool
 
     @property
-    def is_whole(self) -> bool:
-        return bool(self.formats) and self.offers and self.takes_results
+    def is_complete(self) -> bool:
+        return bool(self.formats) and self.renders_tools and self.renders_results
 
 
-def support(template: ChatTemplate, family: Family | None = None) -> ToolSupport:
+def detect_support(template: ChatTemplate, family: Family | None = None) -> ToolSupport:
     """`template` is of `family`, and includes its prelude."""
     probe = _Probe(template)
     formats = family.formats if family else ()
     if not formats and (derived := probe.format()):
         formats = (derived,)
-    return ToolSupport(formats, probe.offers(), probe.takes_results())
+    return ToolSupport(formats, probe.renders_tools(), probe.renders_results())
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,24 +60,26 @@ class _Parts:
 
 
 class _Probe:
+    """Renders conversations with made-up names and values, and finds what the template writes around them."""
+
     def __init__(self, template: ChatTemplate) -> None:
         self._template = template
         self._ids = LONG_IDS
-        if self._with_calls({KEY: VALUE}) is None:
+        if self._render_calls({KEY: VALUE}) is None:
             self._ids = SHORT_IDS
 
-    def offers(self) -> bool:
+    def renders_tools(self) -> bool:
         rendered = self._render([USER], answers=True)
         return rendered is not None and LISTED.name in rendered and LISTED.description in rendered
 
-    def takes_results(self) -> bool:
+    def renders_results(self) -> bool:
         call = ToolCall(self._ids[0], FIRST, json.dumps({KEY: VALUE}))
         result = Message("tool", RESULT, name=FIRST, tool_call_id=self._ids[0])
         rendered = self._render([USER, Message("assistant", "", tool_calls=(call,)), result], answers=True)
         return rendered is not None and RESULT in rendered
 
     def format(self) -> ToolFormat | None:
-        """None where what is rendered doesn't show it."""
+        """None if the rendered text doesn't show it."""
         written = self._json() or self._tagged()
         if written is None or holds_probe(written):
             return None
@@ -84,6 +88,7 @@ class _Probe:
         return replace(written, begin=begin, short_ids=self._ids is SHORT_IDS) if begin.strip() else None
 
     def _json(self) -> ToolFormat | None:
+        """The format if the arguments are rendered as a JSON object."""
         one = self._parts({KEY: VALUE})
         found = one and find_object(one.after, {KEY: VALUE})
         if not one or not found:
@@ -98,34 +103,35 @@ class _Probe:
 
     def _repeated(self, after: str, end: str) -> tuple[str | None, str | None]:
         """The texts between name and arguments and between two calls, in a rendering of three. Raises ValueError."""
-        first, second, third = split(after, SECOND, THIRD)
-        (middle, between), (middle_2, between_2) = around(first, VALUE), around(second, OTHER_VALUE)
-        middle_3, ending = around(third, VALUE)
-        if with_index(middle, middle_3) != with_index(middle, middle_2) or with_index(ending, end) != end:
+        first, second, third = split_at(after, SECOND, THIRD)
+        (middle, between), (middle_2, between_2) = split_around(first, VALUE), split_around(second, OTHER_VALUE)
+        middle_3, ending = split_around(third, VALUE)
+        if merge_index(middle, middle_3) != merge_index(middle, middle_2) or merge_index(ending, end) != end:
             return None, None
-        return with_index(middle, middle_2), with_index(between, between_2)
+        return merge_index(middle, middle_2), merge_index(between, between_2)
 
     def _tagged(self) -> ToolFormat | None:
+        """The format if each argument is rendered between tags."""
         one, keys = self._parts({KEY: VALUE}), self._parts({KEY: VALUE, OTHER_KEY: OTHER_VALUE})
-        number, listed = self._parts({KEY: NUMBER}), self._parts({KEY: [NUMBER]})
+        number, array = self._parts({KEY: NUMBER}), self._parts({KEY: [NUMBER]})
         two = self._parts({KEY: VALUE}, {KEY: OTHER_VALUE})
-        if not (one and keys and number and listed):
+        if not (one and keys and number and array):
             return None
         try:
-            before, after_key, rest = split(one.after, KEY, VALUE)
-            _, _, further, _, _ = split(keys.after, KEY, VALUE, OTHER_KEY, OTHER_VALUE)
-            _, after_key_json, _ = split(number.after, KEY, str(NUMBER))
-            if split(listed.after, KEY, f"[{NUMBER}]")[1] != after_key_json:
+            before, after_key, rest = split_at(one.after, KEY, VALUE)
+            _, _, between_arguments, _, _ = split_at(keys.after, KEY, VALUE, OTHER_KEY, OTHER_VALUE)
+            _, after_key_json, _ = split_at(number.after, KEY, str(NUMBER))
+            if split_at(array.after, KEY, f"[{NUMBER}]")[1] != after_key_json:
                 return None
         except ValueError:
             return None
-        before_key = common_end(before, further)
-        after_value = further.removesuffix(before_key)
+        before_key = common_suffix(before, between_arguments)
+        after_value = between_arguments.removesuffix(before_key)
         if not before_key or not after_value or not rest.startswith(after_value):
             return None
         tags = TagSyntax(before_key, after_key, after_value, after_key_json)
         end = rest.removeprefix(after_value)
-        written = ToolFormat(one.begin, before.removesuffix(before_key), end, tagged=tags)
+        written = ToolFormat(one.begin, before.removesuffix(before_key), end, arguments=tags)
         call = one.after.removesuffix(end)
         second = call.replace(VALUE, OTHER_VALUE)
         if not (two and two.after.startswith(call) and two.after.endswith(second + end)):
@@ -135,16 +141,16 @@ class _Probe:
 
     def _parts(self, *arguments: dict[str, Any]) -> _Parts | None:
         """What is rendered for calls with these arguments in place of a plain answer's text."""
-        plain, rendered = self._render([USER, Message("assistant", ANSWER)]), self._with_calls(*arguments)
+        plain, rendered = self._render([USER, Message("assistant", ANSWER)]), self._render_calls(*arguments)
         if plain is None or rendered is None or plain.count(ANSWER) != 1:
             return None
         before, after = plain.split(ANSWER)
         name = rendered.find(FIRST, rendered.find(USER.content))
         if name < 0:
             return None
-        shared = whole_tags(rendered, len(common_start(before, rendered[:name])))
+        shared = start_of_tag(rendered, len(common_prefix(before, rendered[:name])))
         rest = rendered[name + len(FIRST) :]
-        ending = common_end(rest, after)
+        ending = common_suffix(rest, after)
         if ending != after and ending not in ("", "\n"):
             # A cut tag belongs to the call.
             ending = ending[ending.find("<") :] if "<" in ending else ""
@@ -155,7 +161,7 @@ class _Probe:
             text = text.replace(call_id, ID)
         return text
 
-    def _with_calls(self, *arguments: dict[str, Any]) -> str | None:
+    def _render_calls(self, *arguments: dict[str, Any]) -> str | None:
         calls = (
             ToolCall(call_id, name, json.dumps(given))
             for call_id, name, given in zip(self._ids, (FIRST, SECOND, THIRD), arguments, strict=False)
@@ -184,7 +190,7 @@ def find_object(text: str, wanted: dict[str, Any]) -> tuple[int, int] | None:
     return None
 
 
-def split(text: str, *marks: str) -> list[str]:
+def split_at(text: str, *marks: str) -> list[str]:
     """The texts between the marks, which come in this order. Raises ValueError."""
     parts: list[str] = []
     for mark in marks:
@@ -195,7 +201,7 @@ def split(text: str, *marks: str) -> list[str]:
     return [*parts, text]
 
 
-def around(text: str, value: str) -> tuple[str, str]:
+def split_around(text: str, value: str) -> tuple[str, str]:
     """The texts before and after the JSON object {KEY: value}. Raises ValueError."""
     found = find_object(text, {KEY: value})
     if not found:
@@ -203,17 +209,17 @@ def around(text: str, value: str) -> tuple[str, str]:
     return text[: found[0]], text[found[1] :]
 
 
-def with_index(one: str, other: str) -> str | None:
+def merge_index(one: str, other: str) -> str | None:
     """The common text, with INDEX where the two texts count calls; None if they differ in anything else."""
     if one == other:
         return one
-    start = len(common_start(one, other))
-    end = len(common_end(one[start:], other[start:]))
+    start = len(common_prefix(one, other))
+    end = len(common_suffix(one[start:], other[start:]))
     counts = one[start : len(one) - end], other[start : len(other) - end]
     return one[:start] + INDEX + one[len(one) - end :] if all(map(str.isdigit, counts)) else None
 
 
-def whole_tags(text: str, place: int) -> int:
+def start_of_tag(text: str, place: int) -> int:
     """The position itself, or the start of the tag that contains it."""
     opened = text.rfind("<", 0, place)
     return opened if opened > text.rfind(">", 0, place) else place

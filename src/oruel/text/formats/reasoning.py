@@ -30,7 +30,7 @@ class State(Enum):
     EITHER = auto()
 
 
-def markers_in(template: str) -> Markers | None:
+def find_markers(template: str) -> Markers | None:
     return next((markers for markers in KNOWN if markers.open in template and markers.close in template), None)
 
 

@@ -3,13 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from oruel.constraints.spec import embedded
 from oruel.json_schema.keywords import ANNOTATIONS, DEFINITIONS
-from oruel.text.arguments.element_rules import ElementRules
-from oruel.text.arguments.quoted_rules import QuotedRules, check_tagged
-from oruel.text.arguments.tagged import TextLimits, ToolArguments, ValueSyntax
-from oruel.text.formats.calls import NAME_AGAIN, TagSyntax, ToolFormat
-from oruel.text.lark import ANYTHING, Lark, escape, quote
+from oruel.text.formats.calls import ToolFormat
+from oruel.text.lark import Lark, quote
+from oruel.text.placeholders import NAME_AGAIN
 from oruel.types import Tool
 
 
@@ -34,60 +31,27 @@ class CallGrammar:
         self.rules = "".join(lines)
 
     def _arguments(self, number: int, tool: Tool, lines: list[str]) -> str:
-        schema = call_schema(tool.parameters)
-        prefix, where = f"{self._prefix}p{number}_", f"{tool.name}: parameters"
-        spelt: QuotedRules | ElementRules | None = None
-        if self._format.spelling:
-            spelt = QuotedRules(self._lark, self._format.spelling, prefix, where)
-        elif self._format.elements:
-            spelt = ElementRules(self._lark, self._format.elements, prefix, where)
-        if spelt:
-            expression = spelt.arguments(schema)
-            lines.append(spelt.rules)
-            return expression
-        if self._format.tagged is None:
-            return embedded(schema)
-        if self._format.exact:
-            check_tagged(schema, where)
-        return self._tagged(self._format.tagged, number, ToolArguments(schema), lines)
-
-    def _tagged(self, tags: TagSyntax, number: int, arguments: ToolArguments, lines: list[str]) -> str:
-        parts: list[str] = []
-        for place, argument in enumerate(arguments.each):
-            options: list[str] = []
-            for option, way in enumerate(argument.ways(tags)):
-                name = f"{self._prefix}value_{number}_{place}_{option}"
-                lines.append(self._value(name, way, tags.after_value))
-                options.append(f"{self._lark.literal(way.after_key)} {name}")
-            part = f"{self._lark.literal(tags.before_key)} {quote(argument.key)} ({' | '.join(options)})"
-            parts.append(part if argument.is_required else f"({part})?")
-        return " ".join(parts)
-
-    def _value(self, name: str, way: ValueSyntax, end: str) -> str:
-        if way.held:
-            return self._text(name, way.held, end)
-        return f"{name}: {embedded(way.schema)} {self._lark.literal(end)}\n"
-
-    def _text(self, name: str, held: TextLimits, end: str) -> str:
-        if held.choices is not None:
-            return f"{name}: ({' | '.join(map(quote, held.choices))}) {self._lark.literal(end)}\n"
-        terminal = f"{name}_text".upper()
-        length = f"/(.|\\n){{{held.least},{'' if held.most is None else held.most}}}/"
-        # Otherwise a text that has to be longer could continue after its end.
-        return f"{terminal}: {length} & ~/{ANYTHING}{escape(end)}{ANYTHING}/\n" + self._lark.up_to(name, end, terminal)
+        grammar = self._format.arguments.grammar(
+            self._lark,
+            call_schema(tool.parameters),
+            prefix=f"{self._prefix}p{number}_",
+            where=f"{tool.name}: parameters",
+        )
+        lines.append(grammar.rules)
+        return grammar.expression
 
 
 def call_schema(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """The schema that constrains the arguments of a function.
 
-    A function without parameters takes no arguments, as OpenAI defines it. The same goes for empty `properties` without
-    other keywords, which is how clients declare a function without arguments: as a JSON Schema it allows any keys, and
-    a model could spend its budget on inventing some. To allow free keys, leave `properties` out or set
+    A function without parameters takes no arguments, as OpenAI defines it. The same applies to empty `properties`
+    without other keywords, which is how clients declare a function without arguments: as a JSON Schema it allows any
+    keys, and a model could spend its budget on inventing some. To allow any keys, omit `properties` or set
     additionalProperties.
     """
     schema = {**parameters, "type": "object"}
-    says = schema.keys() - ANNOTATIONS - DEFINITIONS - {"type", "properties", "required"}
-    is_empty = not parameters or ("properties" in schema and not says)
+    others = schema.keys() - ANNOTATIONS - DEFINITIONS - {"type", "properties", "required"}
+    is_empty = not parameters or ("properties" in schema and not others)
     if is_empty and not schema.get("properties") and not schema.get("required"):
         schema["additionalProperties"] = False
     return schema

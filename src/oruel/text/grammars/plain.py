@@ -2,35 +2,35 @@
 
 from collections.abc import Mapping, Sequence
 
-from oruel.constraints.spec import DocumentSpec, JsonObjectSpec, RulesSpec, embedded, rules_spec, schema_spec
+from oruel.constraints.spec import DocumentSpec, JsonObjectSpec, RulesSpec, rules_spec, schema_expression, schema_spec
 from oruel.text.formats.calls import ToolFormat
 from oruel.text.formats.reasoning import Markers, State
 from oruel.text.grammars.calls import CallGrammar
-from oruel.text.lark import TERMINALS, Lark, not_beginning_with
+from oruel.text.lark import TERMINALS, Lark, terminal_not_starting_with
 from oruel.types import ResponseFormat, Tool
 
 # White space after reasoning.
 BLANK = "BLANK: /[ \\n]{0,4}/\n"
 
 
-def param_of(wanted: ResponseFormat) -> str:
+def format_param(wanted: ResponseFormat) -> str:
     return "response_format.json_schema.schema" if wanted.type == "json_schema" else "response_format"
 
 
 class PlainGrammars:
-    """The grammars of one model. `leave` are the tokens of the marker that ends its reasoning."""
+    """The grammars of one model. `reasoning_end` are the tokens of the marker that ends its reasoning."""
 
-    def __init__(self, control: Mapping[str, int], markers: Markers | None, leave: Sequence[int]) -> None:
+    def __init__(self, control: Mapping[str, int], markers: Markers | None, reasoning_end: Sequence[int]) -> None:
         self._lark = Lark(control)
         self._markers = markers
-        self._leave = tuple(leave)
+        self._reasoning_end = tuple(reasoning_end)
 
     def document(self, wanted: ResponseFormat, state: State) -> DocumentSpec:
         """For an answer that begins in `state`. `wanted` is not text."""
         if state is State.REASONING:
             schema = wanted.schema if wanted.type == "json_schema" else {"type": "object"}
-            rules = self._after_reasoning(state, embedded(schema))
-            return rules_spec(rules, param_of(wanted), closes=True, leave=self._leave)
+            rules = self._after_reasoning(state, schema_expression(schema))
+            return rules_spec(rules, format_param(wanted), must_close=True, reasoning_end=self._reasoning_end)
         # If reasoning is optional, the answer begins with the document.
         return JsonObjectSpec() if wanted.type == "json_object" else schema_spec(wanted.schema)
 
@@ -61,7 +61,7 @@ class PlainGrammars:
         unopened = self._text(tool_format, "UNOPENED", "unopened_")
         return (
             f"%llguidance {{}}\nstart: {self._opening} thought BLANK body | other\nbody: {text}other: {unopened}"
-            f"{self._thought}{not_beginning_with('UNOPENED', self._markers.open)}{TERMINALS}"
+            f"{self._thought}{terminal_not_starting_with('UNOPENED', self._markers.open)}{TERMINALS}"
         )
 
     def _text(self, tool_format: ToolFormat, terminal: str, prefix: str) -> str:
@@ -70,7 +70,7 @@ class PlainGrammars:
             plain = f"{prefix}plain".upper()
             refused = [tool_format.begin, *([self._markers.open] if prefix and self._markers else [])]
             begin = self._lark.literal(tool_format.begin)
-            return f"{plain} | {begin} calls\n" + not_beginning_with(plain, *refused)
+            return f"{plain} | {begin} calls\n" + terminal_not_starting_with(plain, *refused)
         rest = self._lark.literal(tool_format.begin.removeprefix(tool_format.trigger))
         head = self._lark.up_to(f"{prefix}head", tool_format.trigger, terminal)
         return f"{terminal} | {prefix}head {rest} calls\n{head}"

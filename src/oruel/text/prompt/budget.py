@@ -12,11 +12,12 @@ from typing import Any
 from jinja2.exceptions import SecurityError
 
 # Reading the thread's clock costs as much as ten steps.
-STEPS_A_LOOK = 64
+STEPS_PER_CLOCK_READING = 64
 
 # The cost of a list item in addition to its text.
 ITEM = 8
 
+# Pieces of output that are joined at a time.
 ITERATED = 1024
 
 
@@ -27,7 +28,7 @@ class OverBudget(SecurityError):
 @dataclass(frozen=True, slots=True)
 class RenderLimits:
     """`steps`: nodes evaluated in loops, calls, and items that filters process. `characters`: of all texts built during
-    rendering; the characters of the messages are added. `seconds`: CPU time of the thread.
+    rendering, plus `characters_each` for each character of the messages. `seconds`: CPU time of the thread.
     """
 
     steps: int
@@ -37,47 +38,49 @@ class RenderLimits:
 
 
 WHOLE = RenderLimits(steps=2**25, characters=2**22, seconds=2.0)
-"""For a thread of its own. With 4096 messages of 8 MB in all, ChatML takes 0.02 s, what splits and joins each 0.4 s."""
+"""For rendering in a thread. For 4096 messages with 8 MB in total, ChatML takes 0.02 s, and a template that splits and
+joins each message 0.4 s.
+"""
 
 PROBED = RenderLimits(steps=2**20, characters=2**20, seconds=0.5)
-"""For a few words, when the model is loaded."""
+"""For rendering a few words when the model is loaded."""
 
 SHORT = RenderLimits(steps=2**18, characters=2**18, seconds=0.01)
-"""For the event loop, which everybody waits for meanwhile."""
+"""For rendering on the event loop, which blocks all other requests."""
 
 
 class RenderBudget:
     """What is left of the limits. The methods raise OverBudget."""
 
-    __slots__ = ("_allowed", "_characters", "_deadline", "_limits", "_looks", "_steps")
+    __slots__ = ("_allowed", "_characters", "_deadline", "_limits", "_steps", "_steps_to_clock")
 
     def __init__(self, limits: RenderLimits, given_characters: int = 0) -> None:
         self._limits = limits
         self._steps = limits.steps
         self._characters = self._allowed = limits.characters + given_characters * limits.characters_each
-        self._looks = STEPS_A_LOOK
+        self._steps_to_clock = STEPS_PER_CLOCK_READING
         self._deadline = time.thread_time() + limits.seconds
 
     def step(self, count: int = 1) -> None:
         self._steps -= count
         if self._steps < 0:
             raise OverBudget(f"it takes more than {self._limits.steps} steps")
-        self._looks -= 1
-        if self._looks == 0:
-            self._looks = STEPS_A_LOOK
+        self._steps_to_clock -= 1
+        if self._steps_to_clock == 0:
+            self._steps_to_clock = STEPS_PER_CLOCK_READING
             if time.thread_time() > self._deadline:
-                raise OverBudget(f"it computes for more than {self._limits.seconds:g} seconds")
+                raise OverBudget(f"it takes more than {self._limits.seconds:g} seconds of CPU time")
 
     def build(self, characters: int) -> None:
         """Charges for a text that was built, or is about to be."""
         self._characters -= characters
         if self._characters < 0:
-            raise self._too_much()
+            raise self._over_characters()
 
     def check(self, characters: int) -> None:
         """Raises if a text of this length would exceed the budget."""
         if characters > self._characters:
-            raise self._too_much()
+            raise self._over_characters()
 
     def weigh(self, value: Any) -> int:
         """The approximate characters of a value as text. Lists may contain the same value many times."""
@@ -102,7 +105,7 @@ class RenderBudget:
             else:
                 weight += len(item) if isinstance(item, str) else ITEM
             if weight > self._characters:
-                raise self._too_much()
+                raise self._over_characters()
         self.step(weight // ITEM)
         return weight
 
@@ -118,8 +121,8 @@ class RenderBudget:
             self.step(cost)
             yield item
 
-    def _too_much(self) -> OverBudget:
-        return OverBudget(f"it makes more than {self._allowed} characters of text on the way")
+    def _over_characters(self) -> OverBudget:
+        return OverBudget(f"it builds more than {self._allowed} characters of text")
 
 
 # Compiling a template evaluates its constants.
@@ -127,7 +130,7 @@ _spent: ContextVar[RenderBudget] = ContextVar("_spent")
 
 
 budget = _spent.get
-"""The budget of the rendering under way in this thread."""
+"""The budget of the current rendering."""
 
 
 @contextmanager

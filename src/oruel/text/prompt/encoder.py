@@ -8,8 +8,8 @@ from itertools import pairwise
 from typing import Any, Protocol
 
 from oruel.errors import InvalidParameter
+from oruel.text.matching import alternatives, occurrences
 from oruel.text.prompt.budget import WHOLE, RenderLimits
-from oruel.text.prompt.private_use import alternatives, occurrences
 from oruel.text.prompt.special_tokens import MarkedTemplate
 from oruel.text.prompt.template import ChatTemplate
 from oruel.types import Message, Tool
@@ -47,8 +47,8 @@ class PromptVocabulary(Protocol):
 
 
 class PromptEncoder:
-    """Tokenises the whole rendered text with its special tokens parsed, except for special tokens in what a message or
-    a keyword argument says.
+    """Tokenises the whole rendered text with special tokens parsed, except that none is parsed from a message or a
+    keyword argument.
     """
 
     def __init__(self, vocabulary: PromptVocabulary, template: ChatTemplate) -> None:
@@ -82,24 +82,27 @@ class PromptEncoder:
 
     def encode_text(self, text: str) -> list[int]:
         """The ids of a client's text, without BOS. Special tokens are not parsed."""
-        tokens = self._spell(text, self._tag_pattern)
+        tokens = self._tokenize_split(text, self._tag_pattern)
         if not self._control.isdisjoint(tokens):
             # Some tokenizers merge plain characters into control tokens, whatever the options.
-            tokens = self._spell(text, self._special_pattern)
+            tokens = self._tokenize_split(text, self._special_pattern)
         if not self._control.isdisjoint(tokens):
             raise InvalidParameter(
-                "The text holds characters that this model can't tell from one of its control tokens. Leave them out.",
+                "The text contains characters that this model can't distinguish from one of its control tokens. Leave "
+                "them out.",
                 param="messages",
             )
         return tokens
 
-    def _spell(self, text: str, pattern: re.Pattern[str]) -> list[int]:
+    def _tokenize_split(self, text: str, pattern: re.Pattern[str]) -> list[int]:
         """The tokens of `text`, split inside each match, so that no match becomes a special token."""
         cuts = [0, *(start + 1 for _, start in occurrences(pattern, text)), len(text)]
         first, *others = (text[start:end] for start, end in pairwise(cuts))
-        return self._vocabulary.tokenize(first) + [token for part in others for token in self._continue(part)]
+        return self._vocabulary.tokenize(first) + [
+            token for part in others for token in self._tokenize_continuation(part)
+        ]
 
-    def _continue(self, text: str) -> list[int]:
+    def _tokenize_continuation(self, text: str) -> list[int]:
         """The tokens of a text that continues another: without the space that some tokenizers prepend."""
         if not self._vocabulary.adds_space_prefix:
             return self._vocabulary.tokenize(text)

@@ -23,16 +23,16 @@ To call one, answer with nothing but its name and its arguments as JSON, between
 
 def with_tools(messages: Sequence[Message], tools: Sequence[Tool]) -> list[Message]:
     """The same conversation in roles that every template supports."""
-    told = list(_told(messages))
+    converted = list(_convert(messages))
     if not tools:
-        return told
+        return converted
     introduction = INTRODUCTION.format(tools="\n".join(json.dumps(tool_dict(t), ensure_ascii=False) for t in tools))
-    if told and told[0].role == "system":
-        return [replace(told[0], content=f"{told[0].content}\n\n{introduction}"), *told[1:]]
-    return [Message("system", introduction), *told]
+    if converted and converted[0].role == "system":
+        return [replace(converted[0], content=f"{converted[0].content}\n\n{introduction}"), *converted[1:]]
+    return [Message("system", introduction), *converted]
 
 
-def _told(messages: Sequence[Message]) -> Iterator[Message]:
+def _convert(messages: Sequence[Message]) -> Iterator[Message]:
     """Joins consecutive tool results into one user turn, since many templates require alternating roles."""
     results: list[str] = []
     for message in messages:

@@ -33,23 +33,21 @@ LINEAR = frozenset(
     {"abs", "capitalize", "dictsort", "e", "escape", "float", "forceescape", "from_json", "groupby", "int", "lower"}
     | {"max", "min", "safe", "sort", "string", "striptags", "sum", "title", "trim", "truncate", "unique", "upper"}
     | {"urlencode", "wordcount", "raise_exception", "strftime_now", "namespace", "OpaqueNamespace", "Named", "dict"}
+    | {"range", "safe_range", "cycler", "Cycler", "joiner", "Joiner", "next", "reset", "append", "pop", "keys"}
+    | {"values", "get", "split", "rsplit", "splitlines", "strip", "lstrip", "rstrip", "startswith", "endswith", "find"}
+    | {"rfind", "index", "rindex", "copy", "casefold", "swapcase", "partition", "rpartition", "removeprefix"}
     | {
-        "range",
-        "safe_range",
-        "cycler",
-        "Cycler",
-        "joiner",
-        "Joiner",
-        "next",
-        "reset",
-        "append",
-        "pop",
-        "keys",
-        "values",
+        "removesuffix",
+        "isalnum",
+        "isalpha",
+        "isascii",
+        "isdecimal",
+        "isdigit",
+        "isidentifier",
+        "islower",
+        "isnumeric",
+        "isprintable",
     }
-    | {"get", "split", "rsplit", "splitlines", "strip", "lstrip", "rstrip", "startswith", "endswith", "find", "rfind"}
-    | {"index", "rindex", "copy", "casefold", "swapcase", "partition", "rpartition", "removeprefix", "removesuffix"}
-    | {"isalnum", "isalpha", "isascii", "isdecimal", "isdigit", "isidentifier", "islower", "isnumeric", "isprintable"}
     | {"isspace", "istitle", "isupper", "bit_length", "is_integer", "cycle", "changed", "call"}
 )
 # Removed: filters that loop over each character in Python, those for web pages and debugging, and random draws.
@@ -74,35 +72,35 @@ class MeteringTransformer(NodeTransformer):
 
     def visit_Add(self, node: nodes.Add) -> nodes.Node:  # noqa: N802
         self.generic_visit(node)
-        return wrap_filter("_add", node.left, node.right) if several((node.left, node.right)) else node
+        return wrap_filter("_add", node.left, node.right) if has_several((node.left, node.right)) else node
 
     def visit_Concat(self, node: nodes.Concat) -> nodes.Node:  # noqa: N802
         self.generic_visit(node)
-        return wrap_filter("_concat", nodes.List(node.nodes)) if several(node.nodes) else node
+        return wrap_filter("_concat", nodes.List(node.nodes)) if has_several(node.nodes) else node
 
     def visit_List(self, node: nodes.List) -> nodes.Node:  # noqa: N802
         self.generic_visit(node)
-        return wrap_filter("_weighed", node) if several(node.items) else node
+        return wrap_filter("_weighed", node) if has_several(node.items) else node
 
     def visit_Tuple(self, node: nodes.Tuple) -> nodes.Node:  # noqa: N802
         self.generic_visit(node)
-        return wrap_filter("_weighed", node) if node.ctx == "load" and several(node.items) else node
+        return wrap_filter("_weighed", node) if node.ctx == "load" and has_several(node.items) else node
 
     def visit_Dict(self, node: nodes.Dict) -> nodes.Node:  # noqa: N802
         self.generic_visit(node)
         values = [part for pair in node.items for part in (pair.key, pair.value)]
-        return wrap_filter("_weighed", node) if several(values) else node
+        return wrap_filter("_weighed", node) if has_several(values) else node
 
     def visit_Compare(self, node: nodes.Compare) -> nodes.Node:  # noqa: N802
         self.generic_visit(node)
-        if several([node.expr, *(operand.expr for operand in node.ops)]):
+        if has_several([node.expr, *(operand.expr for operand in node.ops)]):
             node.expr = wrap_filter("_weighed", node.expr)
             for operand in node.ops:
                 operand.expr = wrap_filter("_weighed", operand.expr)
         return node
 
 
-def several(parts: Iterable[nodes.Expr]) -> bool:
+def has_several(parts: Iterable[nodes.Expr]) -> bool:
     return sum(not is_small(part) for part in parts) > 1
 
 
@@ -119,7 +117,7 @@ def wrap_filter(name: str, node: nodes.Expr, *args: nodes.Expr) -> nodes.Filter:
 
 # pass_context keeps Jinja from evaluating these while it compiles the template.
 @pass_context
-def loop(context: Context, iterable: Any, cost: int) -> Any:
+def charge_loop(context: Context, iterable: Any, cost: int) -> Any:
     return budget().items(iterable, cost)
 
 
@@ -129,7 +127,7 @@ def charge_sum(context: Context, left: Any, right: Any) -> Any:
 
 
 @pass_context
-def concat(context: Context, parts: list[Any]) -> str:
+def charge_concat(context: Context, parts: list[Any]) -> str:
     budget().build(sum(map(budget().weigh, parts)))
     return "".join(map(str, parts))
 
@@ -142,9 +140,9 @@ def weigh_value(context: Context, value: Any) -> Any:
 
 
 OWN_FILTERS: dict[str, Callable[..., Any]] = {
-    "_loop": loop,
+    "_loop": charge_loop,
     "_add": charge_sum,
-    "_concat": concat,
+    "_concat": charge_concat,
     "_weighed": weigh_value,
 }
 
@@ -161,7 +159,7 @@ def meter(name: str, function: F) -> F:
             return charge_result(function(*args))
         return charge_result(function(*args[:first], *charge_arguments(name, args[first:], kwargs), **kwargs))
 
-    return run  # type: ignore[return-value]  # wraps gives it F's face
+    return run  # type: ignore[return-value]  # wraps gives it F's signature
 
 
 def charge_arguments(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
@@ -170,7 +168,7 @@ def charge_arguments(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -
         budget().step()
         return args
     if name not in CHEAP:
-        args = tuple([at_hand(name, items_of(value)) for value in args])
+        args = tuple([materialize(name, items_of(value)) for value in args])
     if name not in CHEAP and name not in SHALLOW:
         require_bounded(name, args[0], [*args[1:], *kwargs.values()])
     return args
@@ -184,14 +182,14 @@ def items_of(value: Any) -> Any:
     return budget().items(value)
 
 
-def at_hand(name: str, value: Any) -> Any:
+def materialize(name: str, value: Any) -> Any:
     """Makes an iterator that a function may consume more than once into a list, which can be weighed first."""
     known = isinstance(value, (str, list, tuple, dict)) or not isinstance(value, Iterable)
     return value if known or name in LINEAR or name in SHALLOW else list(value)
 
 
 def require_bounded(name: str, value: Any, others: Iterable[Any]) -> None:
-    """Raises SecurityError, OverBudget."""
+    """Raises SecurityError or OverBudget if the result could be too large."""
     weight, factor = budget().weigh(value), 1
     for other in others:
         if isinstance(other, int) and not isinstance(other, bool):
@@ -212,7 +210,7 @@ def require_small(number: int) -> int:
 
 def require_narrow(pattern: Any) -> None:
     if isinstance(pattern, str) and WIDE.search(pattern):
-        raise SecurityError("a format with a width of more than four digits, or with one from outside")
+        raise SecurityError("a format width of more than four digits, or one that is passed as an argument")
 
 
 def charge_result(value: Any) -> Any:

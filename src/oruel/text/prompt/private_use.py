@@ -6,11 +6,13 @@ template.
 """
 
 import re
-from collections.abc import Collection, Iterator, Mapping
-from typing import Any, cast
+from collections.abc import Collection, Iterator
+from typing import cast
 
 from jinja2 import nodes
 from jinja2.visitor import NodeTransformer
+
+from oruel.text.matching import alternatives, occurrences
 
 ESCAPE = "\U000f0000"
 GUARD = "\U000f0001"
@@ -19,25 +21,8 @@ HEXADECIMAL = 5
 
 # Methods that search a text for their first argument. In a message's text they have to find what was really written.
 SEARCHES = frozenset(
-    {
-        "count",
-        "endswith",
-        "find",
-        "index",
-        "lstrip",
-        "partition",
-        "removeprefix",
-        "removesuffix",
-        "replace",
-        "rfind",
-        "rindex",
-        "rpartition",
-        "rsplit",
-        "rstrip",
-        "split",
-        "startswith",
-        "strip",
-    }
+    {"count", "endswith", "find", "index", "lstrip", "partition", "removeprefix", "removesuffix", "replace", "rfind"}
+    | {"rindex", "rpartition", "rsplit", "rstrip", "split", "startswith", "strip"}
 )
 
 
@@ -113,35 +98,3 @@ class _Marking(NodeTransformer):
         self.generic_visit(node)
         node.args = wanted + node.args
         return node
-
-
-def alternatives(texts: Collection[str]) -> re.Pattern[str]:
-    """A pattern that matches any of `texts`, the longest first; nothing if there are none. It tries each position once,
-    however many texts begin alike: vocabularies contain thousands of `<unused…>`.
-    """
-    tree: dict[str, Any] = {}
-    for text in texts:
-        branch = tree
-        for character in text:
-            branch = branch.setdefault(character, {})
-        branch[""] = {}
-    return re.compile(_expression(tree) or r"(?!)", re.DOTALL)
-
-
-def _expression(tree: Mapping[str, Any]) -> str:
-    literal = ""
-    while len(tree) == 1 and "" not in tree:
-        ((character, tree),) = tree.items()
-        literal += re.escape(character)
-    branches = [re.escape(character) + _expression(branch) for character, branch in tree.items() if character]
-    if not branches:
-        return literal
-    return f"{literal}(?:{'|'.join(branches)}){'?' if '' in tree else ''}"
-
-
-def occurrences(pattern: re.Pattern[str], text: str) -> Iterator[tuple[str, int]]:
-    """Every position where a match begins, overlapping ones included, with the longest match there."""
-    match = pattern.search(text)
-    while match is not None:
-        yield match[0], match.start()
-        match = pattern.search(text, match.start() + 1)

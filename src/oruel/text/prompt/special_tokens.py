@@ -1,4 +1,4 @@
-"""A chat template that knows its own special texts from those in the messages it renders."""
+"""A chat template whose special texts are distinguished from the same texts in messages."""
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -8,13 +8,14 @@ from typing import Any
 
 from oruel.contract.kinds import abbreviate
 from oruel.errors import InvalidParameter
+from oruel.text.matching import alternatives, occurrences
 from oruel.text.prompt.budget import WHOLE, RenderLimits
-from oruel.text.prompt.private_use import GUARD, PrivateUseMarks, alternatives, occurrences
+from oruel.text.prompt.private_use import GUARD, PrivateUseMarks
 from oruel.text.prompt.template import ChatTemplate
 from oruel.types import Message, Tool
 
 MAX_DEPTH = 32
-MAX_SCHEMA_DEPTH = 100  # more are not examined; the parser has bounded them
+MAX_SCHEMA_DEPTH = 100  # additional levels for JSON, whose depth the parser has limited
 
 USER = Message("user", "Good day", name="Ada")
 ASSISTANT = Message("assistant", "Hello", reasoning_content="Greet")

@@ -21,7 +21,7 @@ CHATML = (
     "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
-"""For models that bring no template."""
+"""For models without a template."""
 
 MAX_REASON = 400
 MAX_SOURCE = 2**18
@@ -55,7 +55,7 @@ class ChatTemplate:
         self.eos_text = eos_text
         if len(source) > MAX_SOURCE:
             raise ModelLoadError(
-                f"The model's chat template has {len(source)} characters; at most {MAX_SOURCE} may be."
+                f"The model's chat template has {len(source)} characters; at most {MAX_SOURCE} are allowed."
             )
         sandbox = Sandbox()
         try:
@@ -63,7 +63,8 @@ class ChatTemplate:
                 self._template = sandbox.from_string(transform(sandbox.parse(source)))
         except Exception as error:
             raise ModelLoadError(
-                f"The model's chat template can't be compiled: {reason(error)}. Use a model file with another template."
+                f"The model's chat template can't be compiled: {describe_error(error)}. Use a model file with another "
+                "template."
             ) from error
         self._reserved = RESERVED | frozenset(sandbox.globals)
         self._without_tools = max(WITHOUT_TOOLS, key=self._count_rendered)
@@ -98,7 +99,7 @@ class ChatTemplate:
             with spending(limits, sum(len(message.content) for message in messages)):
                 return self._template.render(
                     variables,
-                    messages=[as_dict(message) for message in messages],
+                    messages=[message_dict(message) for message in messages],
                     add_generation_prompt=answers,
                     bos_token=self.bos_text,
                     eos_token=self.eos_text,
@@ -111,7 +112,7 @@ class ChatTemplate:
             ) from error
         except Exception as error:
             raise InvalidParameter(
-                f"The model's chat template can't render these messages: {reason(error)}.", param="messages"
+                f"The model's chat template can't render these messages: {describe_error(error)}.", param="messages"
             ) from error
 
     def _check(self, kwargs: Mapping[str, Any]) -> None:
@@ -136,7 +137,7 @@ class ChatTemplate:
         try:
             return self._render(messages, variables, limits=PROBED)
         except TemplateTooCostly as error:
-            raise ModelLoadError(f"For two short messages already: {error.message}") from error
+            raise ModelLoadError(f"Even for two short messages: {error.message}") from error
         except InvalidParameter:
             return None
 
@@ -160,7 +161,7 @@ def _folded(messages: Sequence[Message]) -> Iterator[Message]:
         yield Message("user", "\n\n".join(waiting))
 
 
-def as_dict(message: Message) -> dict[str, Any]:
+def message_dict(message: Message) -> dict[str, Any]:
     fields = {
         "name": message.name,
         "reasoning_content": message.reasoning_content,
@@ -187,7 +188,7 @@ def tool_dict(tool: Tool) -> dict[str, Any]:
     return {"type": "function", "function": function}
 
 
-def reason(error: BaseException) -> str:
+def describe_error(error: BaseException) -> str:
     """What went wrong in a template, on one line, without trailing punctuation; the caller adds it."""
     text = " ".join(str(error).split()) or type(error).__name__
     return abbreviate(text, MAX_REASON).rstrip(".! ")

@@ -1,4 +1,4 @@
-"""Arguments that aren't written as JSON: whatever is drawn is valid under its schema; what can't be held is refused."""
+"""Arguments in syntaxes other than JSON: random ones are valid, and unenforceable schemas are refused."""
 
 import json
 import random
@@ -12,12 +12,13 @@ from oruel.constraints.spec import RulesSpec, rules_spec
 from oruel.constraints.tokens import TokenTable
 from oruel.errors import UnsupportedParameter
 from oruel.text.answer.plain_reader import PlainReader
-from oruel.text.formats.calls import INDEX, NAME_AGAIN
+from oruel.text.arguments.tagged import TagSyntax
 from oruel.text.formats.families import GEMMA_4, KIMI_K3, LFM2, MINIMAX_M3, MUSE, Family
 from oruel.text.formats.reasoning import State
 from oruel.text.grammars.calls import CallGrammar
 from oruel.text.grammars.plain import PlainGrammars
 from oruel.text.lark import TERMINALS, Lark
+from oruel.text.placeholders import INDEX, NAME_AGAIN
 from oruel.types import Tool
 from tests.text.formats.test_families import allows, drawn, may_end
 from tests.text.vocabularies import ByteVocabulary
@@ -86,7 +87,7 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     },
     "lengths": {"properties": {"a": {"type": "string", "minLength": 2, "maxLength": 3}}, "required": ["a"]},
 }  # fmt: skip
-# Each value of one type that its schema tells, and nothing without a name.
+# Every value has a single type that its schema states, and every property a name.
 ELEMENTS: dict[str, dict[str, Any]] = {
     "nested": {
         "properties": {
@@ -130,11 +131,14 @@ REFUSED: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "allOf": ({"properties": {"a": {"allOf": [TEXT, {"minLength": 2}]}}}, ALL),
     '$ref "https://x"': ({"properties": {"a": {"$ref": "https://x"}}}, ALL),
     '"b" without a schema': ({"properties": {"a": TEXT}, "required": ["b"]}, ALL),
-    "minLength beside $ref": ({"properties": {"a": {"$ref": "#/$defs/x", "minLength": 1}}, "$defs": {"x": TEXT}}, BOTH),
+    "minLength next to $ref": (
+        {"properties": {"a": {"$ref": "#/$defs/x", "minLength": 1}}, "$defs": {"x": TEXT}},
+        BOTH,
+    ),
     "anyOf": ({"properties": {"a": {"minLength": 3, "anyOf": [{"type": "string", "minLength": 1}]}}}, ALL),
-    "values to choose from": ({"properties": {"a": {"enum": list(range(20_000))}}}, ALL),
+    "enum values": ({"properties": {"a": {"enum": list(range(20_000))}}}, ALL),
     "more than one type": ({"properties": {"a": {"type": ["string", "integer"]}}}, ("MiniMax",)),
-    "properties without names": ({"properties": {"a": {"type": "object"}}}, ("MiniMax",)),
+    "an object without declared properties": ({"properties": {"a": {"type": "object"}}}, ("MiniMax",)),
     "items without a schema": ({"properties": {"a": {"type": "array"}}}, ("MiniMax",)),
 }  # fmt: skip
 
@@ -145,31 +149,31 @@ def forms(name: str, schema: dict[str, Any]) -> RulesSpec:
 
 
 @pytest.mark.parametrize(("name", "schema"), EVERY)
-def test_whatever_is_drawn_is_valid(name: str, schema: dict[str, Any]) -> None:
+def test_random_arguments_are_valid_under_their_schema(name: str, schema: dict[str, Any]) -> None:
     tokens, grammar, whole = TokenTable(ByteVocabulary()), forms(name, schema), 0
     for seed in range(60):
-        chance, held, text = random.Random(seed), GrammarConstraint(tokens, grammar, 2000), bytearray()
-        while len(text) < 1500 and not held.is_complete:
-            token = drawn(held, 257, chance)
+        chance, constraint, text = random.Random(seed), GrammarConstraint(tokens, grammar, 2000), bytearray()
+        while len(text) < 1500 and not constraint.is_complete:
+            token = drawn(constraint, 257, chance)
             if token == 256:
                 break
-            held.accept(token)
+            constraint.accept(token)
             text.append(token)
-        if not may_end(held):
+        if not may_end(constraint):
             continue
         whole += 1
         tool = Tool("f", "", {"type": "object", **schema})
         reader = PlainReader(None, State.TEXT, FORMS[name], {"f": tool})
         segments = reader.feed(text.decode()) + reader.finish()
         arguments = "".join(call.arguments for segment in segments for call in segment.calls)
-        assert reader.called, f"seed {seed}: {text.decode()}"
+        assert reader.has_complete_calls, f"seed {seed}: {text.decode()}"
         jsonschema.validate(json.loads(arguments), schema)
     assert whole > 20
 
 
 @pytest.mark.parametrize("what", REFUSED)
 @pytest.mark.parametrize("name", FORMS)
-def test_what_the_form_cannot_hold_is_refused_by_name(name: str, what: str) -> None:
+def test_keywords_that_the_syntax_cannot_enforce_are_refused_by_name(name: str, what: str) -> None:
     schema, where = REFUSED[what]
     if name not in where:
         forms(name, schema)
@@ -181,7 +185,7 @@ def test_what_the_form_cannot_hold_is_refused_by_name(name: str, what: str) -> N
 
 
 @pytest.mark.parametrize("family", [MUSE, KIMI_K3], ids=lambda family: family.name)
-def test_strings_in_tags_keep_their_lengths_and_what_else_they_cannot_be_held_to_is_refused(family: Family) -> None:
+def test_tags_enforce_string_lengths_and_refuse_other_string_keywords(family: Family) -> None:
     def made(described: dict[str, Any]) -> str:
         tool = Tool("f", "", {"type": "object", "properties": {"a": described}, "required": ["a"]})
         return CallGrammar(Lark({}), family.formats[0], [tool], several=False).rules
@@ -192,18 +196,18 @@ def test_strings_in_tags_keep_their_lengths_and_what_else_they_cannot_be_held_to
             {"type": "string", "minLength": 2, "maxLength": 3}
         )
         form = family.formats[0]
-        assert form.tagged
-        tag = f"{form.tagged.before_key}a{form.tagged.after_key}{text}{form.tagged.after_value}"
+        assert isinstance(form.arguments, TagSyntax)
+        tag = f"{form.arguments.before_key}a{form.arguments.after_key}{text}{form.arguments.after_value}"
         middle = form.middle.replace(NAME_AGAIN, "f").replace(INDEX, "1")
-        held = GrammarConstraint(tokens, rules_spec(rules, "tools"), 500)
-        written[text] = allows(held, f"f{middle}{tag}{form.end}".encode())
+        constraint = GrammarConstraint(tokens, rules_spec(rules, "tools"), 500)
+        written[text] = allows(constraint, f"f{middle}{tag}{form.end}".encode())
     assert written == {"x": False, "xy": True, "xyz": True, "xyzz": False}
     for keyword, value in {"pattern": "x", "format": "date"}.items():
         with pytest.raises(UnsupportedParameter, match=keyword):
             made({"type": "string", keyword: value})
 
 
-def test_a_call_reads_as_the_value_it_was_written_for() -> None:
+def test_quoted_arguments_are_read_as_the_json_they_stand_for() -> None:
     written = {
         "Python": """[f(a="x'", b='it\\'s "so"', c=[1, True, None], d={"k": False, "l": -1.5e3})]<|tool_call_end|>""",
         "Gemma": """f{a:<|"|>x'<|"|>,b:<|"|>it's "so"<|"|>,c:[1,true,null],d:{k:false,l:-1.5e3}}<tool_call|>""",
@@ -218,10 +222,10 @@ def test_a_call_reads_as_the_value_it_was_written_for() -> None:
             assert json.loads(arguments) == {
                 "a": "x'", "b": 'it\'s "so"', "c": [1, True, None], "d": {"k": False, "l": -1500.0},
             }  # fmt: skip
-            assert reader.called
+            assert reader.has_complete_calls
 
 
-def test_a_choice_that_looks_like_part_of_a_grammar_is_text() -> None:
+def test_an_enum_value_that_looks_like_a_grammar_is_text() -> None:
     choices = ["%json {", "\x1f", "start: x"]
     spec = forms("Python", {"properties": {"a": {"enum": choices}}, "required": ["a"]})
     assert spec.schemas == ()
