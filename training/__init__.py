@@ -1,1 +1,1 @@
-"""Makes the bundled demo model: text, tokenizer, network, export and checks. Not a run-time dependency."""
+"""Trains the bundled demo model: corpus, tokenizer, network, export and checks. `oruel` doesn't need it at run time."""

@@ -1,4 +1,4 @@
-"""Answers of an exported file, through the project's own template, sampler and binding; and the network in torch."""
+"""Generates answers with an exported model, and compares them with the model in torch."""
 
 import json
 from dataclasses import replace
@@ -23,8 +23,8 @@ from training.phrases import Conversation
 GREEDY = SamplingParams(temperature=0.0)
 
 
-def request_of(conversation: Conversation) -> ChatRequest:
-    """The conversation as the server takes it."""
+def build_request(conversation: Conversation) -> ChatRequest:
+    """Converts the conversation to a request for the server."""
     messages, tools = messages_and_tools(conversation)
     taken = [Message(message["role"], message["content"]) for message in messages]
     for index, message in enumerate(messages):
@@ -37,8 +37,8 @@ def request_of(conversation: Conversation) -> ChatRequest:
     return ChatRequest("", "", tuple(taken), GREEDY, tools=declared, tool_choice=choice)
 
 
-class Exported:
-    """The GGUF file, one conversation at a time."""
+class ExportedModel:
+    """Runs an exported GGUF file with Oru'el's template, sampler and bindings, one conversation at a time."""
 
     def __init__(self, path: Path) -> None:
         self.model = GgufModel(path)
@@ -49,19 +49,19 @@ class Exported:
         self.size = len(self.context.decode([0], [0], [0], [True])[0])
 
     def prompt(self, conversation: Conversation) -> list[int]:
-        return self.tokenizer.encode_request(request_of(conversation)).tokens
+        return self.tokenizer.encode_request(build_request(conversation)).tokens
 
-    def held_to_declarations(self, conversation: Conversation, limit: int) -> Constraint:
-        """What the server holds calls of the declared functions to; free text stays free."""
-        form = self.tokenizer.form(request_of(conversation), State.TEXT)
+    def build_constraint(self, conversation: Conversation, limit: int) -> Constraint:
+        """The server's constraint for calls of the declared functions. Other text is unconstrained."""
+        form = self.tokenizer.form(build_request(conversation), State.TEXT)
         constraint = constraint_of(self.tokens, Submit(0, [], 0, limit, GREEDY, form=form))
         assert not isinstance(constraint, SequenceFailed), constraint
         return constraint
 
-    def continued(
+    def generate(
         self, tokens: list[int], limit: int, params: SamplingParams, constraint: Constraint | None = None
     ) -> list[int]:
-        """At most `limit` tokens after `tokens`, the last of them the end of the turn where it comes."""
+        """Generates at most `limit` tokens after `tokens`, up to and including the end of the turn."""
         sampler = Sampler(params, 0, self.size, constraint)
         self.context.forget(0)
         written: list[int] = []
@@ -78,17 +78,22 @@ class Exported:
         return written
 
     def answer(
-        self, conversation: Conversation, limit: int = 900, params: SamplingParams = GREEDY, *, is_held: bool = False
+        self,
+        conversation: Conversation,
+        limit: int = 900,
+        params: SamplingParams = GREEDY,
+        *,
+        is_constrained: bool = False,
     ) -> str:
-        """`is_held`: calls are held to the declared functions, as the server holds them."""
-        constraint = self.held_to_declarations(conversation, limit) if is_held else None
-        written = self.continued(self.prompt(conversation), limit, params, constraint)
+        """`is_constrained`: calls are constrained to the declared functions, as in the server."""
+        constraint = self.build_constraint(conversation, limit) if is_constrained else None
+        written = self.generate(self.prompt(conversation), limit, params, constraint)
         pieces = (self.vocabulary.piece(token) for token in written if not self.vocabulary.is_end(token))
         return b"".join(pieces).decode(errors="replace")
 
 
-class Trained:
-    """The checkpoint in torch, as the reference for the exported file."""
+class TorchModel:
+    """The checkpoint in torch, the reference for the exported file."""
 
     def __init__(self, checkpoint: Path) -> None:
         state = torch.load(checkpoint, map_location="cpu")
@@ -97,7 +102,7 @@ class Trained:
 
     @torch.no_grad()
     def gaps(self, tokens: list[int], written: list[int]) -> list[float]:
-        """For each of the tokens `written` after `tokens`, how many nats torch rates its first choice above it."""
+        """For each token of `written`, which follows `tokens`: how much larger torch's largest logit is, in nats."""
         features = self.model.features(torch.tensor([tokens + written[:-1]]))
         logits = self.model.logits(features[0, len(tokens) - 1 :])
         return (logits.max(dim=-1).values - logits[torch.arange(len(written)), written]).tolist()

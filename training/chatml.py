@@ -1,4 +1,4 @@
-"""The chat format of the model: ChatML with tools as Hermes models write them, rendered by one template everywhere."""
+"""The chat format of the model: ChatML with tool calls in the format of Hermes models."""
 
 import json
 from typing import Any
@@ -52,17 +52,20 @@ TEMPLATE = """\
 """
 
 
-def compiled() -> Any:
+def compile_template() -> Any:
     environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
     environment.filters["tojson"] = lambda value: json.dumps(value, ensure_ascii=False)
     return environment.from_string(TEMPLATE)
 
 
-RENDERER = compiled()
+RENDERER = compile_template()
 
 
 def messages_and_tools(conversation: Conversation) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The conversation as a request has it: `tools` and `calls` hold JSON, other contents are text."""
+    """Converts a conversation to the messages and tools of a request.
+
+    The contents of the roles `tools` and `calls` are JSON; the contents of other roles are text.
+    """
     messages: list[dict[str, Any]] = []
     tools: list[dict[str, Any]] = []
     for role, content in conversation:
@@ -76,20 +79,20 @@ def messages_and_tools(conversation: Conversation) -> tuple[list[dict[str, Any]]
     return messages, tools
 
 
-def rendered(conversation: Conversation, answers: bool = False) -> str:
-    """The text of a conversation; where the model `answers` next, up to where its answer begins."""
+def render(conversation: Conversation, answers: bool = False) -> str:
+    """The text of a conversation. With `answers`, the text ends with the start of the assistant's next message."""
     messages, tools = messages_and_tools(conversation)
     text: str = RENDERER.render(messages=messages, tools=tools, add_generation_prompt=answers)
     return text
 
 
 def prompt_text(conversation: Conversation) -> str:
-    """The text after which the model writes the assistant's next message."""
-    return rendered(conversation, answers=True)
+    """The prompt for the assistant's next message."""
+    return render(conversation, answers=True)
 
 
-def pieces(text: str) -> list[tuple[str, bool]]:
-    """A rendered text cut where answers begin and end, and for each piece whether the assistant writes it."""
+def split_answers(text: str) -> list[tuple[str, bool]]:
+    """Splits a rendered text where answers start and end. Each piece comes with whether the assistant writes it."""
     first, *others = text.split(ANSWER_START)
     cut = [(first, False)]
     for other in others:

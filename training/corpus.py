@@ -1,7 +1,7 @@
-"""Writes the corpus: conversations of all subjects, mixed by weight, one JSON list of messages a line.
+"""Writes the corpus: conversations on all subjects, mixed by weight, one JSON list of messages per line.
 
-What is kept out for the evaluation: invented words by their hash, pairs of numbers, and an eighth of all questions,
-also by their hash.
+Held out for the evaluation are an eighth of all invented words and of all questions, selected by hash, and some pairs
+of numbers.
 """
 
 import argparse
@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from training.chatml import rendered
+from training.chatml import render
 from training.invented import Draws, held_out
 from training.phrases import Conversation
 from training.subjects import (
@@ -38,19 +38,19 @@ from training.subjects import (
 Subject = Callable[[Draws], Conversation]
 
 COPYING: dict[Subject, float] = {
-    copying.words_repeated: 7,
-    copying.words_listed: 2,
-    copying.value_looked_up: 5,
+    copying.repeated_words: 7,
+    copying.listed_words: 2,
+    copying.value_lookup: 5,
     copying.word_at_place: 1.5,
-    copying.sentence_filled: 3,
-    memory.facts_remembered: 12,
-    memory.not_told: 0.7,
+    copying.filled_sentence: 3,
+    memory.fact_questions: 12,
+    memory.untold_question: 0.7,
     structured.json_extraction: 4,
-    structured.json_object_asked_for: 4,
-    structured.json_items_picked: 3,
-    lists.items_picked: 2,
-    tools.call_asked_for: 9,
-    tools.two_calls_asked_for: 2,
+    structured.json_object_request: 4,
+    structured.json_picked_items: 3,
+    lists.picked_items: 2,
+    tools.call_requests: 9,
+    tools.two_call_request: 2,
     tools.answer_from_result: 2,
 }
 MIX: dict[Subject, float] = COPYING | {
@@ -62,51 +62,51 @@ MIX: dict[Subject, float] = COPYING | {
     facts.question_of_fact: 13,
     facts.difference: 0.7,
     facts.choice_between_kinds: 1.5,
-    jokes.joke_asked_for: 4,
-    jokes.riddle_answered: 1,
-    verses.poem_asked_for: 4,
-    verses.haiku_asked_for: 1,
-    stories.story_asked_for: 3.5,
-    stories.opening_asked_for: 5,
-    lists.list_asked_for: 9,
-    lists.open_list_asked_for: 1,
+    jokes.joke_request: 4,
+    jokes.riddle_answer: 1,
+    verses.poem_request: 4,
+    verses.haiku_request: 1,
+    stories.story_request: 3.5,
+    stories.opening_request: 5,
+    lists.list_request: 9,
+    lists.open_list_request: 1,
     lists.brainstorm: 2.5,
-    structured.json_list_asked_for: 8,
+    structured.json_list_request: 8,
     tools.no_call_needed: 1.2,
-    code.function_asked_for: 5,
-    code.code_explained: 1,
+    code.function_request: 5,
+    code.code_explanation: 1,
     chat.greeting: 2.5,
     chat.small_talk: 2.5,
     chat.sentiment: 2.5,
     chat.translation: 5,
-    labels.topic_picked: 4,
+    labels.topic_label: 4,
     summaries.summary: 3.5,
-    summaries.article_missing: 1.2,
+    summaries.missing_article: 1.2,
     attitudes.attitude: 8,
-    foreign.answered_in_language: 4,
+    foreign.foreign_answer: 4,
     advice.tips: 1.5,
     advice.recipe: 0.8,
     advice.letter: 1.2,
     unknown.humble_answer: 3,
-    longer.essay_asked_for: 2.3,
-    longer.tutorial_asked_for: 2,
-    longer.explanation_asked_for: 4,
+    longer.essay_request: 2.3,
+    longer.tutorial_request: 2,
+    longer.explanation_request: 4,
 }
-# For the last tokens: more of what is still hard when all of the others are spent.
+# The mix for the end of training: more of what the model still gets wrong.
 FINISHING: dict[Subject, float] = MIX | {
-    tools.calls_by_values: 24,
-    longer.essay_asked_for: 0,
+    tools.calls_without_parameter_names: 24,
+    longer.essay_request: 0,
     longer.essay_with_remarks: 12,
-    memory.not_told: 0,
-    memory.asked_untold: 18,
+    memory.untold_question: 0,
+    memory.varied_untold_question: 18,
     attitudes.attitude: 14,
-    foreign.answered_in_language: 7,
+    foreign.foreign_answer: 7,
     chat.translation: 8,
 }
-# What may stand between a fact and the question about it: nothing that says it otherwise.
-ASIDES = {subject: weight for subject, weight in MIX.items() if subject is not memory.facts_remembered}
-# Nor that it wasn't said; found when the bundled model's first tokens had been spent.
-FINISHING_ASIDES = {subject: weight for subject, weight in ASIDES.items() if subject is not memory.not_told}
+# Subjects that may come between a fact and the question about it. None of them may contradict the fact.
+ASIDES = {subject: weight for subject, weight in MIX.items() if subject is not memory.fact_questions}
+# None of them may claim that the fact wasn't told either. `ASIDES` is unchanged since the bundled model's first corpus.
+FINISHING_ASIDES = {subject: weight for subject, weight in ASIDES.items() if subject is not memory.untold_question}
 ASSISTANTS = [
     "You are a helpful assistant.",
     "You are a helpful assistant.",
@@ -134,106 +134,111 @@ PAGE = [
 LONG_CHARACTERS = (700, 13_000)
 
 
-def kept_out(conversation: Conversation) -> bool:
-    """Whether one of its questions belongs to the evaluation; those of the parameter page never do."""
+def is_held_out(conversation: Conversation) -> bool:
+    """Whether one of the questions belongs to the evaluation. Questions of the parameter page never do."""
     return any(role == "user" and content not in PAGE and held_out(content) for role, content in conversation)
 
 
-def made(random: Draws, mix: dict[Subject, float]) -> tuple[str, Conversation]:
-    """The name of a subject and a conversation of it that the corpus may hold."""
+def draw_turns(random: Draws, mix: dict[Subject, float]) -> tuple[str, Conversation]:
+    """A subject's name and a conversation on it that isn't held out."""
     subjects, weights = list(mix), list(mix.values())
     while True:
         subject = random.choices(subjects, weights)[0]
         messages = subject(random)
-        if not kept_out(messages):
+        if not is_held_out(messages):
             return subject.__name__, messages
 
 
-def later_turns(random: Draws, longest: int = 600, mix: dict[Subject, float] = MIX) -> Conversation:
-    """A conversation without system message and functions, to follow another one."""
+def draw_later_turns(random: Draws, longest: int = 600, mix: dict[Subject, float] = MIX) -> Conversation:
+    """Turns to append to another conversation, without a system message or functions."""
     while True:
-        _, messages = made(random, mix)
+        _, messages = draw_turns(random, mix)
         if messages[0][0] == "user" and sum(len(content) for _, content in messages) < longest:
             return messages
 
 
-def conversation(random: Draws, mix: dict[Subject, float]) -> tuple[str, Conversation]:
-    """The name of the subject and a conversation of it, sometimes under a plain system message."""
-    name, messages = made(random, mix)
+def draw_conversation(random: Draws, mix: dict[Subject, float]) -> tuple[str, Conversation]:
+    """A subject's name and a conversation on it, sometimes with a plain system message or further turns."""
+    name, messages = draw_turns(random, mix)
     if messages[0][0] not in ("tools", "system") and random.random() < 0.1:
-        messages = [*messages, *later_turns(random)]
+        messages = [*messages, *draw_later_turns(random)]
     if messages[0][0] != "system" and random.random() < 0.1:
         place = 1 if messages[0][0] == "tools" else 0
         messages = [*messages[:place], ("system", random.choice(ASSISTANTS)), *messages[place:]]
     return name, messages
 
 
-def size(conversation: Conversation) -> int:
+def count_characters(conversation: Conversation) -> int:
     return sum(len(content) + 20 for _, content in conversation)
 
 
-def long_conversation(random: Draws, asides: dict[Subject, float] = ASIDES) -> Conversation:
-    """Facts about the user, spread over thousands of tokens, and asked for again much later, the first one last."""
+def draw_long_conversation(random: Draws, asides: dict[Subject, float] = ASIDES) -> Conversation:
+    """Facts about the user over thousands of tokens, with questions at the end. The first fact is asked about last."""
     told: list[tuple[str, str, str]] = []
     messages: Conversation = []
     target = random.randint(*LONG_CHARACTERS)
-    while size(messages) < target:
+    while count_characters(messages) < target:
         if random.random() < 0.25 or not told:
             statement, question, answer, kind = random.choice(memory.FACTS)
             if all(question != other for other, _, _ in told):
-                value = memory.value_of(random, kind)
+                value = memory.draw_value(random, kind)
                 messages.append(("user", statement.replace("{v}", value)))
-                messages.append(("assistant", memory.acknowledged(random, statement, value)))
+                messages.append(("assistant", memory.acknowledgement(random, statement, value)))
                 told.append((question, answer.replace("{v}", value), statement))
         elif random.random() < 0.15:
             question, answer, _ = random.choice(told)
             messages += [("user", question), ("assistant", answer)]
         else:
-            messages += later_turns(random, longest=2000, mix=asides)
+            messages += draw_later_turns(random, longest=2000, mix=asides)
     for question, answer, _ in [*random.sample(told, min(len(told), 3)), told[0]]:
         messages += [("user", question), ("assistant", answer)]
     return messages
 
 
-def long_conversation_with_untold(random: Draws) -> Conversation:
-    """The same, and somewhere in it a question about what is never said, in words that others ask for what was."""
-    messages = long_conversation(random, FINISHING_ASIDES)
+def draw_long_conversation_with_untold(random: Draws) -> Conversation:
+    """A long conversation with one question about a fact that the user never tells."""
+    messages = draw_long_conversation(random, FINISHING_ASIDES)
     place = random.randrange(0, len(messages), 2)
     untold = random.choice(memory.untold_questions(messages))
-    return [*messages[:place], ("user", untold), ("assistant", memory.not_said(random)), *messages[place:]]
+    return [*messages[:place], ("user", untold), ("assistant", memory.untold_answer(random)), *messages[place:]]
 
 
-def written(target: Path, count: int, make: Callable[[], tuple[str, Conversation]]) -> Counter[str]:
-    """Writes `count` conversations; returns how many characters each subject took."""
+def write_conversations(target: Path, count: int, make: Callable[[], tuple[str, Conversation]]) -> Counter[str]:
+    """Writes `count` conversations. Returns the number of characters for each subject."""
     sizes = Counter[str]()
     with target.open("w", encoding="utf-8") as lines:
         for _ in range(count):
             name, messages = make()
             lines.write(json.dumps(messages, ensure_ascii=False) + "\n")
-            sizes[name] += len(rendered(messages))
+            sizes[name] += len(render(messages))
     return sizes
 
 
-def write(work: Path, counts: tuple[int, int, int], seed: int, *, finishing: bool = False) -> Counter[str]:
-    """Writes `copying.jsonl`, `corpus.jsonl` and `long.jsonl`; returns the sizes of the second."""
-    mix, make_long = (FINISHING, long_conversation_with_untold) if finishing else (MIX, long_conversation)
+def write_corpus(work: Path, counts: tuple[int, int, int], seed: int, *, finishing: bool = False) -> Counter[str]:
+    """Writes `copying.jsonl`, `corpus.jsonl` and `long.jsonl` with `counts` conversations each.
+
+    Returns the number of characters for each subject in `corpus.jsonl`.
+    """
+    mix, make_long = (FINISHING, draw_long_conversation_with_untold) if finishing else (MIX, draw_long_conversation)
     work.mkdir(parents=True, exist_ok=True)
     copies, all_subjects, long = (Draws(seed + number) for number in range(3))
-    written(work / "copying.jsonl", counts[0], lambda: conversation(copies, COPYING))
-    sizes = written(work / "corpus.jsonl", counts[1], lambda: conversation(all_subjects, mix))
-    written(work / "long.jsonl", counts[2], lambda: ("long", make_long(long)))
+    write_conversations(work / "copying.jsonl", counts[0], lambda: draw_conversation(copies, COPYING))
+    sizes = write_conversations(work / "corpus.jsonl", counts[1], lambda: draw_conversation(all_subjects, mix))
+    write_conversations(work / "long.jsonl", counts[2], lambda: ("long", make_long(long)))
     return sizes
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--work", type=Path, required=True, help="folder to write into")
+    parser.add_argument("--work", type=Path, required=True, help="output folder")
     parser.add_argument("--conversations", type=int, default=1_200_000)
-    parser.add_argument("--finishing", action="store_true", help="more of what is hard, for the last tokens")
+    parser.add_argument("--finishing", action="store_true", help="the mix for the end of training")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     count = arguments.conversations
-    sizes = write(arguments.work, (count // 10, count, count // 60), arguments.seed, finishing=arguments.finishing)
+    sizes = write_corpus(
+        arguments.work, (count // 10, count, count // 60), arguments.seed, finishing=arguments.finishing
+    )
     for name, size_of_subject in sizes.most_common():
         print(f"{name:24} {size_of_subject / sum(sizes.values()):6.1%}")
     print(f"{sum(sizes.values()) / 1e6:.1f}M characters")

@@ -1,7 +1,7 @@
-"""Evaluates an exported model on what the corpus leaves out: a table of families, the context, repetition, samples.
+"""Evaluates an exported model on held-out questions, long contexts and repetition, and prints samples.
 
-Run from the project's root with `src` on the path; the file is read by the same libllama that serves it, and answers
-at temperature 0 without any grammar.
+Run it from the project's root with `src` on the path. It uses the same libllama as the server. Answers are generated at
+temperature 0 and unconstrained, unless the table says otherwise.
 """
 
 import argparse
@@ -10,45 +10,45 @@ from pathlib import Path
 
 from oruel.types import SamplingParams
 from training import memory_trials
-from training.answers import Exported
+from training.answers import ExportedModel
 from training.corpus import PAGE
 from training.families import FAMILIES, Family
 from training.phrases import Conversation
 
-LONGEST = 200
-COMPARED = 250  # tokens of an essay; of a longer one more were there before, whatever the penalty
+MAX_ANSWER_TOKENS = 200
+COMPARED_TOKENS = 250  # of an essay; longer essays repeat more, whatever the penalty
 ESSAY: Conversation = [("user", "Write a long essay about space.")]
 NOVEL: Conversation = [("user", "Write a creative opening line for a novel.")]
 SYSTEMS = {"List 3 programming languages with their year of creation.": "Output valid JSON."}
 SEEDS = range(1, 21)
 
 
-def scored(exported: Exported, family: Family) -> tuple[int, int, list[str]]:
-    """Right answers, questions asked, and the first wrong answers."""
+def score_family(exported: ExportedModel, family: Family) -> tuple[int, int, list[str]]:
+    """The number of correct answers, the number of questions, and a description of each wrong answer."""
     right, asked, wrong = 0, 0, []
     for conversation in family.questions():
-        answer = exported.answer(conversation[:-1], limit=LONGEST, is_held=family.is_held)
+        answer = exported.answer(conversation[:-1], limit=MAX_ANSWER_TOKENS, is_constrained=family.is_constrained)
         asked += 1
-        if family.right(conversation, answer):
+        if family.is_right(conversation, answer):
             right += 1
         else:
             wrong.append(f"{conversation[-2][1]!r}: {answer!r} for {conversation[-1][1]!r}")
     return right, asked, wrong
 
 
-def table(exported: Exported, shown: int, only: str) -> None:
-    """One line a family, those with a goal of 90% marked, and `shown` wrong answers of each."""
+def print_table(exported: ExportedModel, shown: int, only: str) -> None:
+    """Prints a row per family and `shown` wrong answers of each. Families with a goal of 90% are marked."""
     for family in FAMILIES:
         if only not in family.name:
             continue
-        right, asked, wrong = scored(exported, family)
+        right, asked, wrong = score_family(exported, family)
         print(f"| {family.name}{' (goal: 90%)' if family.goal else ''} | {right} of {asked} | {right / asked:.0%} |")
         for line in wrong[:shown]:
             print(f"    {line}")
 
 
-def context(exported: Exported) -> None:
-    """Facts asked for thousands of tokens after they were said."""
+def print_context(exported: ExportedModel) -> None:
+    """Prints how often the model recalls facts from up to thousands of tokens earlier."""
     for tokens in memory_trials.DISTANCES:
         asked = list(memory_trials.conversations(exported, tokens))
         right = sum(exported.answer(each[:-1], limit=40).strip() == each[-1][1] for each in asked)
@@ -56,27 +56,27 @@ def context(exported: Exported) -> None:
 
 
 def repeated_share(tokens: list[int], length: int) -> float:
-    """The share of the runs of `length` tokens that came before in the same text."""
+    """The share of the n-grams of `length` tokens that occurred earlier in the same text."""
     runs = [tuple(tokens[start : start + length]) for start in range(len(tokens) - length + 1)]
     return 1 - len(Counter(runs)) / len(runs) if runs else 0.0
 
 
-def repetition(exported: Exported, penalty: float) -> None:
-    """How much a long essay repeats itself at its beginning, at temperature 0 and over some seeds at 0.7."""
+def print_repetition(exported: ExportedModel, penalty: float) -> None:
+    """Prints how much the start of a long essay repeats itself, at temperature 0 and for several seeds at 0.7."""
     prompt = exported.prompt(ESSAY)
     settings = [SamplingParams(temperature=0.0, frequency_penalty=penalty)]
     settings += [SamplingParams(temperature=0.7, frequency_penalty=penalty, seed=seed) for seed in SEEDS]
-    essays = [exported.continued(prompt, COMPARED, params) for params in settings]
+    essays = [exported.generate(prompt, COMPARED_TOKENS, params) for params in settings]
     one, three = ([repeated_share(essay, length) for essay in essays] for length in (1, 3))
     lengths = sum(map(len, essays)) / len(essays)
     print(
         f"first {lengths:.0f} tokens of an essay, frequency_penalty {penalty:g}: "
-        f"seen before in it {sum(one) / len(one):.1%}, runs of three {sum(three) / len(three):.1%}"
+        f"repeated tokens {sum(one) / len(one):.1%}, repeated trigrams {sum(three) / len(three):.1%}"
     )
 
 
-def samples(exported: Exported) -> None:
-    """What the parameter page asks, at temperature 0; two openings at 0.8, and what is left of one at 2.0."""
+def print_samples(exported: ExportedModel) -> None:
+    """Prints answers to the parameter page's prompts at temperature 0, and novel openings at 0.8 and 2.0."""
     for prompt in PAGE:
         system = [("system", SYSTEMS[prompt])] if prompt in SYSTEMS else []
         print(f"\n--- {prompt}\n{exported.answer([*system, ('user', prompt)])}")
@@ -89,16 +89,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", type=Path, required=True, help="the GGUF file")
     parser.add_argument("--wrong", type=int, default=1, help="how many wrong answers to show for each family")
-    parser.add_argument("--only", default="", help="families with this in their name, and nothing else")
+    parser.add_argument("--only", default="", help="evaluate only families whose name contains this text")
     arguments = parser.parse_args()
-    exported = Exported(arguments.model)
-    table(exported, arguments.wrong, arguments.only)
+    exported = ExportedModel(arguments.model)
+    print_table(exported, arguments.wrong, arguments.only)
     if arguments.only:
         return
-    context(exported)
+    print_context(exported)
     for penalty in (0.0, 0.5):
-        repetition(exported, penalty)
-    samples(exported)
+        print_repetition(exported, penalty)
+    print_samples(exported)
 
 
 if __name__ == "__main__":

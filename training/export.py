@@ -27,7 +27,7 @@ BLOCK_NAMES = {
 
 
 def tensor_name(parameter: str) -> str:
-    """`blocks.3.attention.query.weight` to `blk.3.attn_q.weight`."""
+    """Converts `blocks.3.attention.query.weight` to `blk.3.attn_q.weight`."""
     if parameter == "embedding.weight":
         return "token_embd.weight"
     if parameter == "norm.weight":
@@ -37,7 +37,7 @@ def tensor_name(parameter: str) -> str:
 
 
 def parameter_name(tensor: str) -> str:
-    """`blk.3.attn_q.weight` to `blocks.3.attention.query.weight`."""
+    """Converts `blk.3.attn_q.weight` to `blocks.3.attention.query.weight`."""
     if tensor == "token_embd.weight":
         return "embedding.weight"
     if tensor == "output_norm.weight":
@@ -91,8 +91,8 @@ def add_weights(writer: GGUFWriter, weights: dict[str, torch.Tensor], precision:
             writer.add_tensor(tensor_name(parameter), quantize(values, kind), raw_dtype=kind)
 
 
-def write(checkpoint: Path, tokenizer: Path, target: Path, precision: str) -> None:
-    """Writes `target` whole or not at all."""
+def write_gguf(checkpoint: Path, tokenizer: Path, target: Path, precision: str) -> None:
+    """Writes the GGUF file `target` atomically."""
     state = torch.load(checkpoint, map_location="cpu")
     partial = target.with_suffix(".partial")
     writer = GGUFWriter(partial, "llama")
@@ -110,12 +110,12 @@ def write(checkpoint: Path, tokenizer: Path, target: Path, precision: str) -> No
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--work", type=Path, required=True, help="folder of checkpoint and tokenizer")
+    parser.add_argument("--work", type=Path, required=True, help="folder with the checkpoint and the tokenizer")
     parser.add_argument("--target", type=Path, required=True, help="the GGUF file to write")
-    parser.add_argument("--precision", choices=("F16", "Q8_0"), default="F16", help="of the matrices")
+    parser.add_argument("--precision", choices=("F16", "Q8_0"), default="F16", help="precision of the matrices")
     arguments = parser.parse_args()
     work = arguments.work
-    write(work / "checkpoint.pt", work / "tokenizer.json", arguments.target, arguments.precision)
+    write_gguf(work / "checkpoint.pt", work / "tokenizer.json", arguments.target, arguments.precision)
     print(f"{arguments.target}: {arguments.target.stat().st_size / 1e6:.1f} MB")
 
 

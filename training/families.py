@@ -1,7 +1,6 @@
-"""The families of the evaluation: held-out conversations that end with the answer, and what counts as right.
+"""The families of the evaluation: held-out conversations that end with the expected answer, and how answers are judged.
 
-Nothing asked here is in the corpus: the words are made up and hash to the other side, the pairs of numbers are kept
-out, or the question itself is.
+No question is in the corpus: its made-up words, its pair of numbers or its wording is held out.
 """
 
 import json
@@ -9,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from training.corpus import kept_out
+from training.corpus import is_held_out
 from training.invented import WORDS, Draws, held_out
 from training.phrases import Conversation
 from training.subjects import (
@@ -31,36 +30,36 @@ from training.subjects import (
     verses,
 )
 
-Judge = Callable[[Conversation, str], bool]  # the conversation with the expected answer, and what was answered
+Judge = Callable[[Conversation, str], bool]  # the conversation with the expected answer, and the model's answer
 Questions = Iterator[Conversation]
 
 
 @dataclass(frozen=True)
 class Family:
-    """`goal`: whether 90% were asked of it. `is_held`: calls are held to the declared functions, as in the server."""
+    """`goal`: the target is 90%. `is_constrained`: calls must be valid calls of the declared functions."""
 
     name: str
     questions: Callable[[], Questions]
-    right: Judge
+    is_right: Judge
     goal: bool = False
-    is_held: bool = False
+    is_constrained: bool = False
 
 
-def expected(conversation: Conversation) -> str:
+def expected_answer(conversation: Conversation) -> str:
     return conversation[-1][1]
 
 
-def same(conversation: Conversation, answer: str) -> bool:
-    return answer.strip() == expected(conversation).strip()
+def is_same_text(conversation: Conversation, answer: str) -> bool:
+    return answer.strip() == expected_answer(conversation).strip()
 
 
-def same_number(conversation: Conversation, answer: str) -> bool:
-    return re.findall(r"\d+", answer)[-1:] == re.findall(r"\d+", expected(conversation))[-1:]
+def is_same_number(conversation: Conversation, answer: str) -> bool:
+    return re.findall(r"\d+", answer)[-1:] == re.findall(r"\d+", expected_answer(conversation))[-1:]
 
 
-def right_list(conversation: Conversation, answer: str) -> bool:
-    """As many numbered lines as asked for, all different, all of the right kind."""
-    wanted = [line for line in expected(conversation).splitlines() if line[:1].isdigit()]
+def is_right_list(conversation: Conversation, answer: str) -> bool:
+    """Whether the answer has the requested number of numbered lines, all different and all of the right kind."""
+    wanted = [line for line in expected_answer(conversation).splitlines() if line[:1].isdigit()]
     found = [line.split(". ", 1) for line in answer.splitlines() if line[:1].isdigit()]
     kind = next(
         set(items) for items in lists.COLLECTIONS.values() if {each.split(". ")[1] for each in wanted} <= set(items)
@@ -70,20 +69,20 @@ def right_list(conversation: Conversation, answer: str) -> bool:
     return numbers == [str(n + 1) for n in range(len(wanted))] and len(set(items)) == len(items) and set(items) <= kind
 
 
-def parsed(text: str) -> object:
+def parse_json(text: str) -> object:
     try:
         return json.loads(text)
     except ValueError:
         return None
 
 
-def same_json(conversation: Conversation, answer: str) -> bool:
-    return parsed(answer) == parsed(expected(conversation))
+def is_same_json(conversation: Conversation, answer: str) -> bool:
+    return parse_json(answer) == parse_json(expected_answer(conversation))
 
 
-def json_shape(conversation: Conversation, answer: str) -> bool:
-    """An object with the same keys, and the same number of items where these are lists."""
-    wanted, found = parsed(expected(conversation)), parsed(answer)
+def has_same_shape(conversation: Conversation, answer: str) -> bool:
+    """Whether the answer is an object with the same keys in the same order, and with lists of the same lengths."""
+    wanted, found = parse_json(expected_answer(conversation)), parse_json(answer)
     if not isinstance(wanted, dict) or not isinstance(found, dict) or list(wanted) != list(found):
         return False
     return all(
@@ -92,38 +91,38 @@ def json_shape(conversation: Conversation, answer: str) -> bool:
     )
 
 
-def call_of(answer: str) -> dict[str, object]:
+def parse_call(answer: str) -> dict[str, object]:
     found = re.fullmatch(r"<tool_call>\n(.*)\n</tool_call>", answer.strip())
-    call = parsed(found[1]) if found else None
+    call = parse_json(found[1]) if found else None
     return call if isinstance(call, dict) else {}
 
 
 def expected_call(conversation: Conversation) -> dict[str, object]:
-    calls: list[dict[str, object]] = json.loads(expected(conversation))
+    calls: list[dict[str, object]] = json.loads(expected_answer(conversation))
     return calls[0]
 
 
-def same_tool(conversation: Conversation, answer: str) -> bool:
-    return call_of(answer).get("name") == expected_call(conversation)["name"]
+def is_same_tool(conversation: Conversation, answer: str) -> bool:
+    return parse_call(answer).get("name") == expected_call(conversation)["name"]
 
 
-def same_call(conversation: Conversation, answer: str) -> bool:
-    return call_of(answer) == expected_call(conversation)
+def is_same_call(conversation: Conversation, answer: str) -> bool:
+    return parse_call(answer) == expected_call(conversation)
 
 
-def no_call(conversation: Conversation, answer: str) -> bool:
+def has_no_call(conversation: Conversation, answer: str) -> bool:
     return bool(answer) and "<tool_call>" not in answer
 
 
-def says_so(conversation: Conversation, answer: str) -> bool:
-    """Says that it doesn't know, and of what."""
+def says_unknown(conversation: Conversation, answer: str) -> bool:
+    """Whether the answer says that the model doesn't know."""
     humble = ("do not know", "more than I have learned", "beyond me", "learned nothing", "learned too little")
     return any(words in answer for words in humble)
 
 
-def same_fact(conversation: Conversation, answer: str) -> bool:
-    """The sentence that the question is about, whatever the manner puts around it."""
-    sentences = re.split(r"(?<=[.!?]) ", expected(conversation))
+def contains_fact(conversation: Conversation, answer: str) -> bool:
+    """Whether the answer contains the longest sentence of the expected answer, which is the fact itself."""
+    sentences = re.split(r"(?<=[.!?]) ", expected_answer(conversation))
     return max(sentences, key=len) in answer
 
 
@@ -131,13 +130,16 @@ def says_not_told(conversation: Conversation, answer: str) -> bool:
     return "not tell" in answer or "not told" in answer
 
 
-def same_code(conversation: Conversation, answer: str) -> bool:
-    """The function of the task, whatever stands around it."""
-    return max(re.findall(r"def \w+\(.*?(?=\n```)", expected(conversation), re.DOTALL), key=len, default="?") in answer
+def contains_function(conversation: Conversation, answer: str) -> bool:
+    """Whether the answer contains the expected function."""
+    return (
+        max(re.findall(r"def \w+\(.*?(?=\n```)", expected_answer(conversation), re.DOTALL), key=len, default="?")
+        in answer
+    )
 
 
-def drawn(subject: Callable[[Draws], Conversation], count: int, seed: int = 11) -> Callable[[], Questions]:
-    """Conversations of a subject, each with an answer of the model's at its end."""
+def questions_on(subject: Callable[[Draws], Conversation], count: int, seed: int = 11) -> Callable[[], Questions]:
+    """Held-out conversations on a subject, each ending with the expected answer."""
 
     def questions() -> Questions:
         random = Draws(seed, kept_out=True)
@@ -148,8 +150,10 @@ def drawn(subject: Callable[[Draws], Conversation], count: int, seed: int = 11) 
     return questions
 
 
-def asked_otherwise(subject: Callable[[Draws], Conversation], count: int, seed: int = 12) -> Callable[[], Questions]:
-    """Short conversations whose last question is kept out of the corpus, word for word."""
+def held_out_questions_on(
+    subject: Callable[[Draws], Conversation], count: int, seed: int = 12
+) -> Callable[[], Questions]:
+    """Short conversations on a subject whose last question is held out by its wording."""
 
     def questions() -> Questions:
         random = Draws(seed, kept_out=False)
@@ -158,7 +162,7 @@ def asked_otherwise(subject: Callable[[Draws], Conversation], count: int, seed: 
         while len(asked) < count and (tries := tries + 1) < 20_000:
             conversation = subject(random)
             question = conversation[-2:-1]
-            if len(conversation) <= 3 and kept_out(question) and question[0][1] not in asked:
+            if len(conversation) <= 3 and is_held_out(question) and question[0][1] not in asked:
                 asked.add(question[0][1])
                 yield conversation
 
@@ -179,99 +183,109 @@ def differences() -> Questions:
                 yield [("user", f"What is {a} - {b}?"), ("assistant", str(a - b))]
 
 
-def name_recalled(random: Draws) -> Conversation:
-    """A name, then something else, then the question."""
+def name_question(random: Draws) -> Conversation:
+    """A name, small talk, then the question about the name."""
     name = random.name()
     told = [("user", f"My name is {name}."), ("assistant", f"Nice to meet you, {name}!")]
     return [*told, *chat.small_talk(random), ("user", "What is my name?"), ("assistant", f"Your name is {name}.")]
 
 
-def untold_but_name(random: Draws) -> Conversation:
-    """A name was told, and something else is asked for."""
+def untold_question_after_name(random: Draws) -> Conversation:
+    """A name, then a question about another fact, which wasn't told."""
     name = random.name()
     told = [("user", f"My name is {name}."), ("assistant", f"Nice to meet you, {name}!")]
     question = random.choice([question for statement, question, *_ in memory.FACTS if not memory.tells_name(statement)])
     return [*told, ("user", question), ("assistant", "You have not told me that.")]
 
 
-def unheard_of(random: Draws) -> Conversation:
-    """A question about what was never said, and in no other conversation either."""
+def untold_question(random: Draws) -> Conversation:
+    """A question about a fact that wasn't told, in words that occur with no fact of the corpus."""
     while True:
-        conversation = memory.asked_untold(random)
+        conversation = memory.varied_untold_question(random)
         if not any(question.strip(".?").lower() in conversation[-2][1].lower() for _, question, *_ in memory.FACTS):
             return conversation
 
 
-def real_name_recalled() -> Questions:
+def real_name_questions() -> Questions:
     for name in WORDS["names never in the corpus"]:
         told = [("user", f"My name is {name}."), ("assistant", f"Nice to meet you, {name}!")]
         yield [*told, ("user", "What is my name?"), ("assistant", f"Your name is {name}.")]
 
 
 def made_up_call(random: Draws) -> Conversation:
-    chosen = tools.made_up(random)
-    return [tools.declared(tools.functions(random, chosen)), *tools.called(random, chosen, answered=0.0)]
+    chosen = tools.made_up_function(random)
+    return [
+        tools.tools_message(tools.offered_functions(random, chosen)),
+        *tools.call_turns(random, chosen, answered=0.0),
+    ]
 
 
 def known_call(random: Draws) -> Conversation:
     chosen = random.choice(tools.KNOWN)
-    return [tools.declared(tools.functions(random, chosen)), *tools.called(random, chosen, answered=0.0)]
+    return [
+        tools.tools_message(tools.offered_functions(random, chosen)),
+        *tools.call_turns(random, chosen, answered=0.0),
+    ]
 
 
-def theme_asked_for(subject: Callable[[Draws], Conversation]) -> Callable[[Draws], Conversation]:
-    """Conversations of the subject that name an unknown word."""
+def unknown_theme(subject: Callable[[Draws], Conversation]) -> Callable[[Draws], Conversation]:
+    """Conversations on the subject whose theme is a held-out word."""
 
     def made(random: Draws) -> Conversation:
         while True:
             conversation = subject(random)
-            if " about " in conversation[0][1] and held_out(subject_of(conversation)):
+            if " about " in conversation[0][1] and held_out(theme_of(conversation)):
                 return conversation
 
     return made
 
 
-def subject_of(conversation: Conversation) -> str:
-    """The word that a poem or story is asked to be about."""
+def theme_of(conversation: Conversation) -> str:
+    """The word that the requested poem or story is about."""
     about = conversation[0][1].split(" about ")[1].strip(".?!")
     return re.split(" named | called ", about)[0].split()[-1].lower()
 
 
-def about_it(conversation: Conversation, answer: str) -> bool:
-    """Speaks of what was asked for, in several lines or sentences."""
-    return subject_of(conversation) in answer.lower() and len(answer.split()) > 15
+def is_about_theme(conversation: Conversation, answer: str) -> bool:
+    """Whether the answer mentions the theme and has more than 15 words."""
+    return theme_of(conversation) in answer.lower() and len(answer.split()) > 15
 
 
 FAMILIES = [
-    Family("sums to 20 + 20, both orders kept out", sums, same_number, goal=True),
-    Family("differences to 20", differences, same_number, goal=True),
-    Family("numbered lists: as many as asked", drawn(lists.list_asked_for, 40), right_list, goal=True),
-    Family("JSON shape: lists", drawn(structured.json_list_asked_for, 40), json_shape, goal=True),
-    Family("JSON shape: fields of a sentence", drawn(structured.json_extraction, 40), json_shape, goal=True),
-    Family("JSON values: fields of a sentence", drawn(structured.json_extraction, 40), same_json),
-    Family("JSON values: keys and values named", drawn(structured.json_object_asked_for, 40), same_json),
-    Family("tool names, made up", drawn(made_up_call, 40), same_tool, goal=True),
-    Family("tool names and arguments, made up", drawn(made_up_call, 40), same_call, goal=True),
-    Family("the same, held to the declarations as served", drawn(made_up_call, 40), same_call, is_held=True),
-    Family("tool calls, known functions, new values", drawn(known_call, 40), same_call),
-    Family("answers from tool results", drawn(tools.answer_from_result, 40), same),
-    Family("no call where none is needed", drawn(tools.no_call_needed, 30), no_call),
-    Family("names said two turns earlier, made up", drawn(name_recalled, 40), same, goal=True),
-    Family("names, real but never seen", real_name_recalled, same, goal=True),
-    Family("facts said earlier", drawn(memory.facts_remembered, 40), same, goal=True),
-    Family("not told, asked in words kept out: says so", asked_otherwise(unheard_of, 40), says_not_told),
-    Family("not told, after a name that was: says so", drawn(untold_but_name, 40), says_not_told),
-    Family("words repeated", drawn(copying.words_repeated, 40), same),
-    Family("values looked up by key", drawn(copying.value_looked_up, 40), same),
-    Family("sentences: who, where, what", drawn(copying.sentence_filled, 40), same),
-    Family("facts, in words kept out", asked_otherwise(facts.question_of_fact, 60), same),
-    Family("one label of several", drawn(labels.topic_picked, 40), same),
-    Family("sentiment", asked_otherwise(chat.sentiment, 40), same),
-    Family("translations, asked in words kept out", asked_otherwise(chat.translation, 40), same),
-    Family("summaries", drawn(summaries.summary, 30), same),
-    Family("answers in French, Spanish, German", asked_otherwise(foreign.answered_in_language, 40), same),
-    Family("manners: brief, pirate, butler, JSON", asked_otherwise(attitudes.attitude, 40), same_fact),
-    Family("unknown things: says so", asked_otherwise(unknown.humble_answer, 30), says_so),
-    Family("functions in Python, asked in words kept out", asked_otherwise(code.function_asked_for, 20), same_code),
-    Family("poems about unknown things", drawn(theme_asked_for(verses.poem_asked_for), 15), about_it),
-    Family("stories about unknown heroes", drawn(theme_asked_for(stories.story_asked_for), 15), about_it),
+    Family("sums to 20 + 20, both orders held out", sums, is_same_number, goal=True),
+    Family("differences to 20", differences, is_same_number, goal=True),
+    Family("numbered lists of the requested length", questions_on(lists.list_request, 40), is_right_list, goal=True),
+    Family("JSON shape: lists", questions_on(structured.json_list_request, 40), has_same_shape, goal=True),
+    Family("JSON shape: fields of a sentence", questions_on(structured.json_extraction, 40), has_same_shape, goal=True),
+    Family("JSON values: fields of a sentence", questions_on(structured.json_extraction, 40), is_same_json),
+    Family("JSON values: keys and values named", questions_on(structured.json_object_request, 40), is_same_json),
+    Family("tool names, made up", questions_on(made_up_call, 40), is_same_tool, goal=True),
+    Family("tool names and arguments, made up", questions_on(made_up_call, 40), is_same_call, goal=True),
+    Family("the same, constrained as in the server", questions_on(made_up_call, 40), is_same_call, is_constrained=True),
+    Family("tool calls, known functions, new values", questions_on(known_call, 40), is_same_call),
+    Family("answers from tool results", questions_on(tools.answer_from_result, 40), is_same_text),
+    Family("no call when none is needed", questions_on(tools.no_call_needed, 30), has_no_call),
+    Family("names said two turns earlier, made up", questions_on(name_question, 40), is_same_text, goal=True),
+    Family("names, real but not in the corpus", real_name_questions, is_same_text, goal=True),
+    Family("facts said earlier", questions_on(memory.fact_questions, 40), is_same_text, goal=True),
+    Family("facts not told, held-out wording: says so", held_out_questions_on(untold_question, 40), says_not_told),
+    Family("facts not told, after a name: says so", questions_on(untold_question_after_name, 40), says_not_told),
+    Family("words repeated", questions_on(copying.repeated_words, 40), is_same_text),
+    Family("values looked up by key", questions_on(copying.value_lookup, 40), is_same_text),
+    Family("sentences: who, where, what", questions_on(copying.filled_sentence, 40), is_same_text),
+    Family("facts, held-out wording", held_out_questions_on(facts.question_of_fact, 60), is_same_text),
+    Family("classification with one of several labels", questions_on(labels.topic_label, 40), is_same_text),
+    Family("sentiment", held_out_questions_on(chat.sentiment, 40), is_same_text),
+    Family("translations, held-out wording", held_out_questions_on(chat.translation, 40), is_same_text),
+    Family("summaries", questions_on(summaries.summary, 30), is_same_text),
+    Family("answers in French, Spanish, German", held_out_questions_on(foreign.foreign_answer, 40), is_same_text),
+    Family("styles: brief, pirate, butler, JSON", held_out_questions_on(attitudes.attitude, 40), contains_fact),
+    Family("unknown things: says so", held_out_questions_on(unknown.humble_answer, 30), says_unknown),
+    Family(
+        "functions in Python, held-out wording",
+        held_out_questions_on(code.function_request, 20),
+        contains_function,
+    ),
+    Family("poems about unknown things", questions_on(unknown_theme(verses.poem_request), 15), is_about_theme),
+    Family("stories about unknown heroes", questions_on(unknown_theme(stories.story_request), 15), is_about_theme),
 ]

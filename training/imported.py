@@ -1,4 +1,4 @@
-"""The weights of an exported file, to go on training from; it may have other tokens."""
+"""Loads the weights of an exported file, to continue training from them. The file may have a different vocabulary."""
 
 import json
 from pathlib import Path
@@ -13,29 +13,32 @@ from tokenizers.models import BPE
 from training.chatml import SPECIAL_TOKENS
 from training.export import parameter_name
 from training.model import Llama, Shape
-from training.tokenizer import untrained
+from training.tokenizer import new_tokenizer
 
 
-def strings(reader: GGUFReader, key: str) -> list[str]:
+def read_strings(reader: GGUFReader, key: str) -> list[str]:
     field = reader.fields[key]
     return [bytes(field.parts[index]).decode() for index in field.data]
 
 
-def tokenizer_of(reader: GGUFReader) -> Tokenizer:
-    ids = {token: index for index, token in enumerate(strings(reader, "tokenizer.ggml.tokens"))}
-    merges = [tuple(merge.split(" ")) for merge in strings(reader, "tokenizer.ggml.merges")]
-    tokenizer = untrained()
+def build_tokenizer(reader: GGUFReader) -> Tokenizer:
+    ids = {token: index for index, token in enumerate(read_strings(reader, "tokenizer.ggml.tokens"))}
+    merges = [tuple(merge.split(" ")) for merge in read_strings(reader, "tokenizer.ggml.merges")]
+    tokenizer = new_tokenizer()
     tokenizer.model = BPE(vocab=ids, merges=merges)
     return tokenizer
 
 
-def ids_of(path: Path) -> dict[str, int]:
+def read_token_ids(path: Path) -> dict[str, int]:
     ids: dict[str, int] = json.loads(path.read_text(encoding="utf-8"))["model"]["vocab"]
     return ids
 
 
-def embedding_for(rows: torch.Tensor, old: Tokenizer, new: Tokenizer, ids: dict[str, int]) -> torch.Tensor:
-    """Rows for the new tokens: those of the same token in the old ones, else the mean of its pieces there."""
+def convert_embedding(rows: torch.Tensor, old: Tokenizer, new: Tokenizer, ids: dict[str, int]) -> torch.Tensor:
+    """The embedding, [tokens, width], for the new vocabulary `ids`.
+
+    A token that the old vocabulary has keeps its row. Any other token gets the mean of the rows that spell it.
+    """
     embedding = torch.empty(len(ids), rows.shape[1])
     for token, index in ids.items():
         same = old.token_to_id(token)
@@ -45,8 +48,8 @@ def embedding_for(rows: torch.Tensor, old: Tokenizer, new: Tokenizer, ids: dict[
     return embedding
 
 
-def load(path: Path, tokenizer: Path) -> Llama:
-    """The file's model, with rows for the tokens of `tokenizer`."""
+def load_gguf(path: Path, tokenizer: Path) -> Llama:
+    """Loads the model of a GGUF file and converts its embedding to the vocabulary of `tokenizer`."""
     reader = GGUFReader(path)
     weights = {
         parameter_name(tensor.name): torch.from_numpy(
@@ -55,8 +58,8 @@ def load(path: Path, tokenizer: Path) -> Llama:
         for tensor in reader.tensors
     }
     new = Tokenizer.from_file(str(tokenizer))
-    weights["embedding.weight"] = embedding_for(
-        weights["embedding.weight"], tokenizer_of(reader), new, ids_of(tokenizer)
+    weights["embedding.weight"] = convert_embedding(
+        weights["embedding.weight"], build_tokenizer(reader), new, read_token_ids(tokenizer)
     )
     layers = 1 + max(int(name.split(".")[1]) for name in weights if name.startswith("blocks."))
     model = Llama(Shape(vocabulary=new.get_vocab_size(), layers=layers))

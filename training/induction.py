@@ -1,9 +1,9 @@
-"""Copying set up by hand: two layers that begin as a previous-token head and as heads that follow a match.
+"""Two layers that are initialised as induction heads, so that the model can copy from its prompt from the start.
 
-Such heads are what Olsson et al., "In-context Learning and Induction Heads" (2022), find in trained models: the first
-layer notes for each token which one stood before it; the second looks for the places where the current token stood
-before, and adds the token that came next there. Training alone hadn't found them in 1.5 million tokens; from here it
-only has to learn when to trust them.
+Olsson et al., "In-context Learning and Induction Heads" (2022), found such heads in trained models. In the first layer,
+a previous-token head writes into each position which token precedes it. In the second layer, heads attend to earlier
+positions that follow the current token, and add the token found there. Training alone didn't develop such heads within
+1.5 million tokens. With this initialisation it only has to learn when to use them.
 """
 
 from dataclasses import replace
@@ -13,15 +13,18 @@ from torch import Tensor, nn
 
 from training.model import Block, Llama, Shape
 
-SHARP = 4  # fastest pairs of the rotary embedding, by which the previous token is told from its neighbours
-SLOW = 14  # first of the pairs that hardly turn over hundreds of tokens, by which tokens are matched
+SHARP = 4  # number of fast rotary pairs, which distinguish the previous token from its neighbours
+SLOW = 14  # index of the first slow rotary pair; slow pairs hardly rotate over hundreds of tokens and match tokens
 NEAR_SCALE, MATCH_SCALE = 6.0, 2.2
-LOUDER = 8.0
-NOTE_SIZE, ASIDE_SIZE, ANSWER_SIZE = 0.06, 0.03, 0.1  # of what is noted and copied, for values of norm 14
+RESIDUAL_SCALE = 8.0
+NOTE_SIZE, ASIDE_SIZE, ANSWER_SIZE = 0.06, 0.03, 0.1  # scales of what the heads add, for values of norm 14
 
 
-def spread(embedding: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean, [width], and covariance, [width, width], of the normalised embeddings, [tokens, width]."""
+def embedding_statistics(embedding: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
+    """The mean, [width], and covariance, [width, width], of the normalised rows of `embedding`, [tokens, width].
+
+    Rows are weighted by the mean of their token's frequency and a uniform weight.
+    """
     rows = nn.functional.rms_norm(embedding, (embedding.shape[1],))
     weights = (counts / counts.sum() + 1 / len(counts)) / 2
     mean = weights @ rows
@@ -29,17 +32,21 @@ def spread(embedding: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
     return mean, centred.mT @ centred
 
 
-def usual_direction(mean: Tensor, covariance: Tensor) -> Tensor:
-    """A unit vector along which the embeddings are nearly all alike."""
+def common_direction(mean: Tensor, covariance: Tensor) -> Tensor:
+    """A unit vector along which nearly all embeddings have the same component."""
     direction = torch.linalg.solve(covariance + 0.05 * torch.eye(len(mean)), mean)
     return direction / direction.norm()
 
 
 class Circuit:
-    """The two layers. Tokens are told apart where their embeddings differ most; notes go where they differ least."""
+    """Initialises the two layers.
+
+    Tokens are matched along the directions in which embeddings vary most. The previous token is written along those in
+    which they vary least.
+    """
 
     def __init__(self, shape: Shape, size: float, mean: Tensor, covariance: Tensor) -> None:
-        self.shape, self.size, self.usual = shape, size, usual_direction(mean, covariance)
+        self.shape, self.size, self.common = shape, size, common_direction(mean, covariance)
         self.head = shape.head_width
         slow = self.head - 2 * SLOW
         variances, directions = torch.linalg.eigh(covariance)
@@ -49,10 +56,10 @@ class Circuit:
         self.copied_from = directions[:, -self.head :].mT
 
     @torch.no_grad()
-    def previous(self, block: Block) -> None:
-        """Makes the first head of the block look at the token before, and note it; the others add nothing."""
+    def set_previous_token_head(self, block: Block) -> None:
+        """Makes the block's first head attend to the previous token and add it; the other heads add nothing."""
         turn = self.shape.rope_base ** -(torch.arange(0, self.head, 2) / self.head)
-        # The score of the token `d` before is the sum of cos(turn * (d - 1)), less what it is for its neighbours.
+        # The score at distance `d` is the sum of cos(turn * (d - 1)), minus a constant.
         here, there = torch.zeros(self.head), torch.zeros(self.head)
         here[0 : 2 * SHARP : 2] = NEAR_SCALE
         there[0 : 2 * SHARP : 2] = NEAR_SCALE * turn[:SHARP].cos()
@@ -60,14 +67,14 @@ class Circuit:
         here[-2] = NEAR_SCALE
         there[-2] = -NEAR_SCALE * turn[:SHARP].cos().sum()
         attention = block.attention
-        attention.query.weight[: self.head] = here[:, None] * self.usual
-        attention.key.weight[: self.head] = there[:, None] * self.usual
+        attention.query.weight[: self.head] = here[:, None] * self.common
+        attention.key.weight[: self.head] = there[:, None] * self.common
         attention.value.weight[: len(self.read)] = self.read
         attention.output.weight[:, : len(self.read)] = self.size * NOTE_SIZE * self.noted.mT
 
     @torch.no_grad()
-    def following(self, block: Block) -> None:
-        """Makes all heads look where the current token was noted as the one before."""
+    def set_matching_heads(self, block: Block) -> None:
+        """Makes all heads attend to positions whose previous token is the current token."""
         attention = block.attention
         for head in range(self.shape.heads):
             rows = slice(head * self.head, (head + 1) * self.head)
@@ -77,22 +84,24 @@ class Circuit:
             attention.key.weight[rows][2 * SLOW :] = MATCH_SCALE * self.noted
 
     @torch.no_grad()
-    def copy_aside(self, block: Block) -> None:
-        """Adds the token found where layers that were trained without it are hardly disturbed, for them to learn."""
+    def set_quiet_copying(self, block: Block) -> None:
+        """Adds the token found along directions that hardly disturb layers trained without it."""
         block.attention.value.weight[: self.head] = self.copied_from
         block.attention.output.weight[:, : self.head] = self.size * ASIDE_SIZE * self.copied.mT
 
     @torch.no_grad()
-    def copy_to_answer(self, block: Block) -> None:
-        """Adds the embedding of the token found: where the layers behind add nothing yet, it becomes likelier."""
+    def set_direct_copying(self, block: Block) -> None:
+        """Adds the embedding of the token found, which raises its logit directly while later layers add nothing."""
         block.attention.value.weight.copy_(torch.eye(self.shape.width))
         block.attention.output.weight.copy_(ANSWER_SIZE * torch.eye(self.shape.width))
 
 
 @torch.no_grad()
-def louder(model: Llama, times: float) -> None:
-    """The same model with everything that layers add up made larger: then a step of the new layers' matrices, which
-    Muon makes equally large for all, doesn't drown what the old ones read.
+def scale_residual_stream(model: Llama, times: float) -> None:
+    """Scales the residual stream in place without changing the model's output.
+
+    Muon's updates have the same size for all matrices. In a larger residual stream, updates of the new layers disturb
+    the old layers less.
     """
     model.embedding.weight.mul_(times)
     model.norm.weight.div_(times)
@@ -101,17 +110,17 @@ def louder(model: Llama, times: float) -> None:
         block.feed_forward.down.weight.mul_(times)
 
 
-def with_copying(model: Llama, counts: Tensor, trained: bool) -> Llama:
-    """The model with the circuit's layers before its own; `counts` says how often each token occurs."""
-    size = LOUDER if trained else 1.0
-    louder(model, size)
+def add_copying_layers(model: Llama, counts: Tensor, trained: bool) -> Llama:
+    """Returns the model with the two copying layers in front of its own. `counts` has each token's frequency."""
+    size = RESIDUAL_SCALE if trained else 1.0
+    scale_residual_stream(model, size)
     shape = replace(model.shape, layers=model.shape.layers + 2)
     deeper = Llama(shape)
     deeper.embedding, deeper.norm = model.embedding, model.norm
-    circuit = Circuit(shape, size, *spread(model.embedding.weight.detach(), counts))
+    circuit = Circuit(shape, size, *embedding_statistics(model.embedding.weight.detach(), counts))
     previous, following = deeper.blocks[:2]
-    circuit.previous(previous)
-    circuit.following(following)
-    (circuit.copy_aside if trained else circuit.copy_to_answer)(following)
+    circuit.set_previous_token_head(previous)
+    circuit.set_matching_heads(following)
+    (circuit.set_quiet_copying if trained else circuit.set_direct_copying)(following)
     deeper.blocks = nn.ModuleList([previous, following, *model.blocks])
     return deeper

@@ -1,6 +1,6 @@
-"""Words, names, numbers and codes that nobody can know by heart: to repeat them, the model has to copy.
+"""Invented words, names, numbers and codes, which the model can't memorise and has to copy from its prompt.
 
-An eighth of them, by their hash, is kept for the evaluation and never drawn for the corpus.
+An eighth of them, selected by hash, is held out for the evaluation.
 """
 
 from binascii import crc32
@@ -18,43 +18,43 @@ HELD_OUT_OF = 8
 
 
 def held_out(text: str) -> bool:
-    """Whether a text belongs to the evaluation, whatever its capitals."""
+    """Whether a text belongs to the evaluation. Case is ignored."""
     return crc32(text.lower().encode()) % HELD_OUT_OF == 0
 
 
 class Draws(Random):
-    """Random choices for one side of the divide: for the corpus, or of what is kept out of it."""
+    """A random generator whose invented values are all for the corpus or, with `kept_out`, all held out."""
 
     def __init__(self, seed: int, kept_out: bool = False) -> None:
         super().__init__(seed)
         self.kept_out = kept_out
 
-    def drawn(self, make: Callable[[Random], str]) -> str:
+    def draw(self, make: Callable[[Random], str]) -> str:
         while True:
             text = make(self)
             if held_out(text) == self.kept_out:
                 return text
 
     def word(self) -> str:
-        """Such as `morvilan`."""
-        return self.drawn(syllables)
+        """An invented word such as `morvilan`."""
+        return self.draw(syllables)
 
     def name(self) -> str:
         return self.word().capitalize()
 
     def letters(self) -> str:
-        """Such as `qfzt`."""
-        return self.drawn(lambda random: "".join(random.choices(LETTERS, k=random.randint(3, 6))))
+        """Random letters such as `qfzt`."""
+        return self.draw(lambda random: "".join(random.choices(LETTERS, k=random.randint(3, 6))))
 
     def number(self, *digits: int) -> str:
-        """A number of one of these counts of digits."""
-        return self.drawn(lambda random: str(random.randrange(10 ** (count := random.choice(digits)) // 10, 10**count)))
+        """A number whose count of digits is one of `digits`."""
+        return self.draw(lambda random: str(random.randrange(10 ** (count := random.choice(digits)) // 10, 10**count)))
 
     def code(self) -> str:
-        """Such as `K7-402`."""
-        return self.drawn(code)
+        """A code such as `K7-402`."""
+        return self.draw(code)
 
-    def anything(self) -> str:
+    def any_value(self) -> str:
         kind = self.randrange(8)
         if kind < 4:
             return self.word() if kind < 2 else self.name()
@@ -62,14 +62,17 @@ class Draws(Random):
             return self.letters()
         if kind == 5:
             return self.code()
-        return self.number(2, 3, 4, 5) if kind == 6 else self.plain("words")
+        return self.number(2, 3, 4, 5) if kind == 6 else self.known_word("words")
 
-    def plain(self, section: str) -> str:
-        """A word of a list of `texts/words.txt`."""
+    def known_word(self, section: str) -> str:
+        """A word from a section of `texts/words.txt`."""
         return self.choice(WORDS[section])
 
-    def mixed(self, section: str, known: float = 0.25) -> str:
-        """A word of the list, or, more often than not, one that nobody knows; capitals as in the list."""
+    def known_or_invented(self, section: str, known: float = 0.25) -> str:
+        """A word from the section with probability `known`, otherwise an invented one, capitalised like the section.
+
+        Held-out draws are always invented.
+        """
         example = WORDS[section][0]
         if not self.kept_out and self.random() < known:
             return self.choice(WORDS[section])

@@ -1,4 +1,4 @@
-"""The network: a Llama decoder with tied embeddings, whose weights llama.cpp reads without permutation."""
+"""The network: a Llama decoder with tied embeddings. llama.cpp can use its weights without permuting them."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from torch.nn import functional
 
 @dataclass(frozen=True)
 class Shape:
-    """Sizes of the network; widths are multiples of 32, so that every row can be stored as Q8_0."""
+    """Sizes of the network. Widths must be multiples of 32, so that every row can be stored as Q8_0."""
 
     vocabulary: int
     layers: int = 7
@@ -31,8 +31,8 @@ def rotation(length: int, shape: Shape, device: torch.device) -> Tensor:
     return torch.stack((angles.cos(), angles.sin()))
 
 
-def rotated(x: Tensor, turns: Tensor) -> Tensor:
-    """Rotates neighbouring pairs of the last dimension, as llama.cpp does for the architecture `llama`."""
+def rotate(x: Tensor, turns: Tensor) -> Tensor:
+    """Rotates adjacent pairs of the last dimension, as llama.cpp does for the architecture `llama`."""
     even, odd = x.unflatten(-1, (-1, 2)).unbind(-1)
     cosine, sine = turns
     return torch.stack((even * cosine - odd * sine, even * sine + odd * cosine), dim=-1).flatten(-2)
@@ -52,7 +52,7 @@ class Attention(nn.Module):
         query, key, value = (
             layer(x).view(rows, length, self.heads, -1).transpose(1, 2) for layer in (self.query, self.key, self.value)
         )
-        query, key = rotated(query, turns), rotated(key, turns)
+        query, key = rotate(query, turns), rotate(key, turns)
         mixed = functional.scaled_dot_product_attention(query, key, value, is_causal=True)
         return self.output(mixed.transpose(1, 2).reshape(rows, length, width))
 
@@ -88,13 +88,13 @@ class Llama(nn.Module):
         self.embedding = nn.Embedding(shape.vocabulary, shape.width)
         self.blocks = nn.ModuleList(Block(shape) for _ in range(shape.layers))
         self.norm = nn.RMSNorm(shape.width, eps=shape.norm_epsilon)
-        self.apply(start_small)
+        self.apply(initialise)
         for block in self.blocks:
             nn.init.zeros_(block.attention.output.weight)
             nn.init.zeros_(block.feed_forward.down.weight)
 
     def features(self, tokens: Tensor) -> Tensor:
-        """[rows, length] token ids to [rows, length, width] final features."""
+        """The final features, [rows, length, width], of token ids, [rows, length]."""
         turns = rotation(tokens.shape[1], self.shape, tokens.device)
         x = self.embedding(tokens)
         for block in self.blocks:
@@ -105,9 +105,9 @@ class Llama(nn.Module):
         return functional.linear(features, self.embedding.weight)
 
 
-def start_small(module: nn.Module) -> None:
+def initialise(module: nn.Module) -> None:
     if isinstance(module, nn.Linear):
         nn.init.normal_(module.weight, std=0.5 * module.in_features**-0.5)
     if isinstance(module, nn.Embedding):
-        # The mean does nothing to the choice between tokens, and gives induction.py a direction that all share.
+        # A common mean doesn't affect the choice between tokens. It gives induction.py a direction that all share.
         nn.init.normal_(module.weight, mean=0.05, std=0.05)

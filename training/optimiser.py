@@ -1,6 +1,6 @@
-"""Two optimisers in one: Muon for the matrices inside the blocks, AdamW for embedding and norms.
+"""Combines two optimisers: Muon for the matrices inside the blocks, AdamW for the embedding and the norms.
 
-Muon's updates cost as much as a fifth of a step, so each member of a team computes its share of them.
+Muon's updates take up to a fifth of a step, so each member of the team computes a share of them.
 """
 
 from collections import defaultdict
@@ -16,8 +16,8 @@ MOMENTUM = 0.95
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # quintic of Jordan et al., "Muon", 2024
 
 
-def orthogonalised(matrices: Tensor, steps: int = 5) -> Tensor:
-    """[count, rows, columns] to matrices of the same singular vectors with singular values near 1."""
+def orthogonalise(matrices: Tensor, steps: int = 5) -> Tensor:
+    """Replaces the singular values of `matrices`, [count, rows, columns], with values near 1."""
     a, b, c = NEWTON_SCHULZ
     tall = matrices.shape[-2] > matrices.shape[-1]
     x = matrices.mT if tall else matrices
@@ -29,7 +29,7 @@ def orthogonalised(matrices: Tensor, steps: int = 5) -> Tensor:
 
 
 class Muon:
-    """Momentum whose update is orthogonalised; matrices of one shape are updated together."""
+    """Momentum with orthogonalised updates. Matrices of the same shape are updated together."""
 
     def __init__(self, matrices: list[Tensor], team: Team) -> None:
         alike: dict[torch.Size, list[Tensor]] = defaultdict(list)
@@ -46,7 +46,7 @@ class Muon:
             ahead = gradient.lerp(momentum, MOMENTUM)
             updates = torch.zeros_like(ahead)
             share = slice(self.team.rank, None, self.team.size)
-            updates[share] = orthogonalised(ahead[share])
+            updates[share] = orthogonalise(ahead[share])
             self.team.add([updates])
             rows, columns = updates.shape[1:]
             for matrix, update in zip(group, updates, strict=True):
@@ -54,7 +54,7 @@ class Muon:
 
 
 class Optimiser:
-    """Steps all parameters of a model; `scale` in 0..1 multiplies both learning rates."""
+    """Updates all parameters of a model. `scale`, from 0 to 1, multiplies both learning rates."""
 
     def __init__(self, model: Llama, team: Team) -> None:
         matrices = [parameter for parameter in model.blocks.parameters() if parameter.ndim == 2]

@@ -1,4 +1,4 @@
-"""Turns templates into text: `[a|b]` picks one alternative, `{name}` becomes the value given for it."""
+"""Expands templates: `[a|b]` becomes one of the alternatives, `{name}` becomes the value given for it."""
 
 import re
 from collections.abc import Sequence
@@ -14,29 +14,29 @@ SLOT = re.compile(r"\{(\w+)\}")
 
 
 def fill(random: Random, template: str, **values: object) -> str:
-    """Expands the choices of `template`, nested ones included, then its slots; unknown slots stay as they are."""
+    """Expands the choices of `template`, including nested ones, then its slots. Unknown slots are left unchanged."""
     text, replaced = template, 1
     while replaced:
         text, replaced = INNERMOST_CHOICE.subn(lambda choice: random.choice(choice[1].split("|")), text)
     return SLOT.sub(lambda match: str(values.get(match.group(1), match.group(0))), text)
 
 
-def sketch(random: Random, templates: Sequence[str], **values: object) -> str:
-    """Expands one of the templates."""
+def fill_one(random: Random, templates: Sequence[str], **values: object) -> str:
+    """Expands one of the templates, chosen at random."""
     return fill(random, random.choice(templates), **values)
 
 
-def table(text: str) -> list[list[str]]:
-    """Reads one record a line, fields divided by ` : `; empty lines are left out."""
+def parse_table(text: str) -> list[list[str]]:
+    """Parses one record per line, with fields separated by ` : `. Empty lines are skipped."""
     return [[field.strip() for field in line.split(" : ")] for line in text.strip().splitlines() if line.strip()]
 
 
-def in_order(random: Random, items: Sequence[Item], count: int) -> list[Item]:
-    """`count` of the items in the order in which they stand, so that none can follow itself."""
+def sample_in_order(random: Random, items: Sequence[Item], count: int) -> list[Item]:
+    """Draws `count` of the items without replacement and keeps their order."""
     return [items[index] for index in sorted(random.sample(range(len(items)), count))]
 
 
-def capitalised(text: str) -> str:
+def capitalise(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
@@ -44,13 +44,13 @@ def with_article(noun: str) -> str:
     return f"{'an' if noun[0] in 'aeiouAEIOU' else 'a'} {noun}"
 
 
-def joined(items: Sequence[str]) -> str:
-    """`a, b and c`."""
+def join_words(items: Sequence[str]) -> str:
+    """Joins items as in `a, b and c`."""
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
 
 
-def casually(random: Random, prompt: str) -> str:
-    """Writes a prompt as people do: now and then with a please, without capitals or without its last mark."""
+def vary_prompt(random: Random, prompt: str) -> str:
+    """Varies a prompt as people do: sometimes adds a "please", or omits the capital or the final punctuation."""
     if random.random() < 0.08 and prompt[0].isupper() and prompt.split()[0] not in {"I", "I'm", "My"}:
         prompt = fill(random, "[Please|Please,|Can you help me?|Hi!|Hey,] ") + prompt
     if random.random() < 0.1:
@@ -61,5 +61,5 @@ def casually(random: Random, prompt: str) -> str:
 
 
 def exchange(random: Random, prompt: str, answer: str) -> Conversation:
-    """One question and its answer."""
-    return [("user", casually(random, prompt)), ("assistant", answer)]
+    """A question, varied, and its answer."""
+    return [("user", vary_prompt(random, prompt)), ("assistant", answer)]

@@ -1,4 +1,4 @@
-"""Held-out items asked during training: whether every token of the last answer is the first choice."""
+"""Measures accuracy on held-out items during training: whether every token of the last answer is the first choice."""
 
 import torch
 from tokenizers import Tokenizer
@@ -6,35 +6,35 @@ from torch import Tensor
 
 from training.invented import Draws
 from training.model import Llama
-from training.rows import ANSWER, Batch, encoded, padded
+from training.rows import ANSWER, Batch, encode_conversation, pad_rows
 from training.subjects import arithmetic, copying, memory, structured, tools
 
 SUBJECTS = {
-    "repeat": copying.words_repeated,
-    "look up": copying.value_looked_up,
-    "memory": memory.facts_remembered,
+    "repeat": copying.repeated_words,
+    "look up": copying.value_lookup,
+    "memory": memory.fact_questions,
     "JSON": structured.json_extraction,
-    "tools": tools.call_asked_for,
-    "sums": arithmetic.asked,
+    "tools": tools.call_requests,
+    "sums": arithmetic.arithmetic_turn,
 }
 ROWS = 24
 
 
 def questions(tokenizer: Tokenizer, seed: int) -> dict[str, Batch]:
-    """Held-out conversations that end with an answer."""
+    """A batch of held-out conversations for each subject. Each conversation ends with an answer."""
     batches = {}
     for name, subject in SUBJECTS.items():
         random = Draws(seed, kept_out=True)
         rows = []
         for _ in range(ROWS):
-            tokens, marks = encoded(tokenizer, subject(random))
+            tokens, marks = encode_conversation(tokenizer, subject(random))
             rows.append((torch.tensor(tokens), torch.tensor(marks, dtype=torch.uint8)))
-        batches[name] = padded(rows)
+        batches[name] = pad_rows(rows)
     return batches
 
 
 def last_answer(marks: Tensor) -> Tensor:
-    """Which marks of a row, [length], belong to its last answer."""
+    """A mask, [length], of the positions in a row's last answer."""
     chosen = marks == ANSWER
     end = int(chosen.nonzero()[-1])
     gaps = (~chosen[:end]).nonzero()
@@ -43,8 +43,8 @@ def last_answer(marks: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def shares(model: Llama, batches: dict[str, Batch]) -> dict[str, float]:
-    """For each subject, the share of rows whose last answer greedy decoding would give, token by token."""
+def correct_shares(model: Llama, batches: dict[str, Batch]) -> dict[str, float]:
+    """For each subject, the share of rows whose last answer is what greedy decoding would generate."""
     found = {}
     for name, (tokens, marks) in batches.items():
         device = model.embedding.weight.device

@@ -1,6 +1,6 @@
-"""Training rows: conversations as token ids with marks, cut into batches of like length; and rows made of tokens alone.
+"""Training rows: encoded conversations in batches of similar length, and rows of random tokens.
 
-A row holds one conversation and padding, as in use, where nothing stands before a conversation.
+Each row has one conversation and padding. A conversation always starts at position 0, as it does at inference.
 """
 
 import json
@@ -15,23 +15,23 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from training.chatml import CONTEXT_LENGTH, END, END_OF_TEXT, SPECIAL_TOKENS, START, pieces, rendered
+from training.chatml import CONTEXT_LENGTH, END, END_OF_TEXT, SPECIAL_TOKENS, START, render, split_answers
 from training.phrases import Conversation
 from training.team import Team
 
 PADDING, OTHER, ANSWER = 0, 1, 2
-LONGEST = 640  # tokens of a short row; what is beyond is cut off
+LONGEST = 640  # tokens of a short row; longer conversations are truncated
 HELD_OUT = 96
 SPECIAL = re.compile("(" + "|".join(map(re.escape, SPECIAL_TOKENS)) + ")")
 
 Batch = tuple[Tensor, Tensor]  # token ids and marks, [rows, length] of int64 and uint8
 
 
-def encoded(tokenizer: Tokenizer, conversation: Conversation) -> tuple[list[int], list[int]]:
-    """Token ids of one conversation, its boundary last, and for each whether the assistant writes it."""
+def encode_conversation(tokenizer: Tokenizer, conversation: Conversation) -> tuple[list[int], list[int]]:
+    """The token ids of a conversation, with an end-of-text token at the end, and a mark for each token."""
     tokens: list[int] = []
     marks: list[int] = []
-    for text, answer in pieces(rendered(conversation)):
+    for text, answer in split_answers(render(conversation)):
         for part in filter(None, SPECIAL.split(text)):
             ids = [tokenizer.token_to_id(part)] if part in SPECIAL_TOKENS else tokenizer.encode(part).ids
             tokens += ids
@@ -39,14 +39,17 @@ def encoded(tokenizer: Tokenizer, conversation: Conversation) -> tuple[list[int]
     return [*tokens, tokenizer.token_to_id(END_OF_TEXT)], [*marks, OTHER]
 
 
-def packed(work: Path, name: str, tokenizer: Tokenizer) -> tuple[numpy.ndarray, numpy.ndarray]:
-    """The conversations of `name`.jsonl as one row of ids (uint16) and one of marks (uint8), encoded once and kept."""
+def load_encoded(work: Path, name: str, tokenizer: Tokenizer) -> tuple[numpy.ndarray, numpy.ndarray]:
+    """The conversations of `name`.jsonl, concatenated: token ids (uint16) and marks (uint8).
+
+    They are encoded once and cached in `name`.npz.
+    """
     kept = work / f"{name}.npz"
     if not kept.exists():
         tokens, marks = array("H"), bytearray()
         with (work / f"{name}.jsonl").open(encoding="utf-8") as lines:
             for line in lines:
-                ids, kinds = encoded(tokenizer, json.loads(line))
+                ids, kinds = encode_conversation(tokenizer, json.loads(line))
                 tokens.extend(ids)
                 marks.extend(kinds)
         numpy.savez(kept, tokens=numpy.frombuffer(tokens, numpy.uint16), marks=numpy.frombuffer(marks, numpy.uint8))
@@ -54,7 +57,7 @@ def packed(work: Path, name: str, tokenizer: Tokenizer) -> tuple[numpy.ndarray, 
     return loaded["tokens"], loaded["marks"]
 
 
-def padded(rows: Iterable[tuple[Tensor, Tensor]]) -> Batch:
+def pad_rows(rows: Iterable[tuple[Tensor, Tensor]]) -> Batch:
     listed = list(rows)
     longest = max(len(tokens) for tokens, _ in listed)
     tokens = torch.zeros(len(listed), longest, dtype=torch.int64)
@@ -65,16 +68,16 @@ def padded(rows: Iterable[tuple[Tensor, Tensor]]) -> Batch:
 
 
 class Conversations:
-    """The conversations of one file, in batches of like length; the first of them are never trained on.
+    """The conversations of one file, in batches of similar length. The first `HELD_OUT` ones are never trained on.
 
-    A batch has up to `size` tokens, padding included. As many conversations are sorted by length together.
+    A batch has up to `size` tokens, including padding. `size` conversations at a time are sorted by length.
     """
 
     def __init__(
         self, work: Path, name: str, tokenizer: Tokenizer, seed: int, team: Team, size: int, longest: int = LONGEST
     ) -> None:
         self.team, self.size = team, size
-        tokens, marks = packed(work, name, tokenizer)
+        tokens, marks = load_encoded(work, name, tokenizer)
         ends = numpy.flatnonzero(tokens == tokenizer.token_to_id(END_OF_TEXT)) + 1
         starts = numpy.concatenate([[0], ends[:-1]])
         self.tokens, self.marks = torch.from_numpy(tokens.astype(numpy.int16)), torch.from_numpy(marks)
@@ -92,7 +95,7 @@ class Conversations:
         return self.tokens[places].long() * inside, self.marks[places].masked_fill(~inside, PADDING)
 
     def refill(self) -> None:
-        """Takes the next conversations and groups those of like length."""
+        """Reads the next conversations and groups them by length."""
         if self.position + self.size > len(self.starts):
             self.position = HELD_OUT
         end = min(self.position + self.size, len(self.starts))
@@ -120,23 +123,23 @@ def long_rows(work: Path, tokenizer: Tokenizer, seed: int, team: Team, size: int
 
 
 class Recall:
-    """Rows of arbitrary tokens, whose loss falls by copying alone: repeated sequences, and values looked up by key."""
+    """Rows of random tokens that only copying can predict: repeated sequences, and values looked up by key."""
 
     def __init__(self, tokenizer: Tokenizer, seed: int, size: int) -> None:
         self.random, self.size = Random(seed), size
         self.words = list(range(len(SPECIAL_TOKENS), tokenizer.get_vocab_size()))
         self.start, self.end = tokenizer.token_to_id(START), tokenizer.token_to_id(END)
 
-    def repeated(self, length: int) -> tuple[list[int], list[int]]:
-        """A sequence with something before it, then the same sequence again."""
+    def repeated_row(self, length: int) -> tuple[list[int], list[int]]:
+        """A sequence between random tokens, then the same sequence again."""
         sequence = self.random.choices(self.words, k=self.random.randint(3, max(4, length // 3)))
         before = self.random.choices(self.words, k=self.random.randint(0, length // 4))
         between = self.random.choices(self.words, k=self.random.randint(0, length // 4))
         head = [self.start, *before, self.end, *sequence, self.end, *between, self.start]
         return [*head, *sequence, self.end], [OTHER] * len(head) + [ANSWER] * (len(sequence) + 1)
 
-    def looked_up(self, length: int) -> tuple[list[int], list[int]]:
-        """Pairs of a key and up to three tokens of value, then keys in another order with their values."""
+    def lookup_row(self, length: int) -> tuple[list[int], list[int]]:
+        """Keys with values of one to three tokens, then the same pairs in another order."""
         count = max(2, length // 9)
         keys = self.random.sample(self.words, count)
         values = {key: self.random.choices(self.words, k=self.random.randint(1, 3)) for key in keys}
@@ -153,7 +156,7 @@ class Recall:
         length = self.random.choice((16, 32, 64, 128, 256, 512))
         rows = []
         for _ in range(self.size // length):
-            make = self.repeated if self.random.random() < 0.5 else self.looked_up
+            make = self.repeated_row if self.random.random() < 0.5 else self.lookup_row
             tokens, marks = make(length)
             rows.append((torch.tensor(tokens), torch.tensor(marks, dtype=torch.uint8)))
-        return padded(rows)
+        return pad_rows(rows)

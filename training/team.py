@@ -1,6 +1,7 @@
-"""Processes that train one model together, a thread each: they meet once a step, to average their gradients.
+"""Data-parallel training: processes with one thread each, which average their gradients once per step.
 
-On two cores that other work keeps busy, threads that meet at every matrix product were no faster than one alone.
+On two busy cores, one process with two threads was no faster than one thread, because its threads synchronise at every
+matrix product.
 """
 
 import os
@@ -13,18 +14,18 @@ from torch.multiprocessing import start_processes
 
 
 class Team:
-    """This process's place among `size`; its first member reports and saves."""
+    """This process's rank among `size` processes. The first one reports and saves."""
 
     def __init__(self, rank: int = 0, size: int = 1) -> None:
         self.rank, self.size = rank, size
 
     @property
-    def leads(self) -> bool:
+    def is_first(self) -> bool:
         return self.rank == 0
 
     @torch.no_grad()
     def add(self, tensors: Sequence[torch.Tensor]) -> None:
-        """Replaces every tensor by the sum of all members'."""
+        """Replaces every tensor with its sum over all processes."""
         if self.size == 1:
             return
         together = torch.cat([tensor.view(-1) for tensor in tensors])
@@ -33,14 +34,14 @@ class Team:
             tensor.copy_(total.view_as(tensor))
 
     def average(self, parameters: Iterable[torch.nn.Parameter]) -> None:
-        """Replaces every gradient by the mean of all members'."""
+        """Replaces every gradient with its mean over all processes."""
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
         self.add(gradients)
         for gradient in gradients:
             gradient.div_(self.size)
 
-    def agreed(self, number: float) -> float:
-        """The first member's number."""
+    def broadcast(self, number: float) -> float:
+        """Returns the first process's number in every process."""
         if self.size == 1:
             return number
         shared = torch.tensor([number], dtype=torch.float64)
@@ -48,7 +49,7 @@ class Team:
         return float(shared)
 
 
-def member(rank: int, size: int, meeting: Path, work: Callable[[Team], None]) -> None:
+def run_member(rank: int, size: int, meeting: Path, work: Callable[[Team], None]) -> None:
     torch.set_num_threads(1)
     distributed.init_process_group("gloo", init_method=f"file://{meeting.resolve()}", rank=rank, world_size=size)
     work(Team(rank, size))
@@ -56,11 +57,11 @@ def member(rank: int, size: int, meeting: Path, work: Callable[[Team], None]) ->
     distributed.destroy_process_group()
 
 
-def run(size: int, meeting: Path, work: Callable[[Team], None]) -> None:
-    """Calls `work` in each of `size` processes, which meet through the file; forked, so that all have one name."""
+def run_team(size: int, meeting: Path, work: Callable[[Team], None]) -> None:
+    """Calls `work` in each of `size` forked processes, which find each other through the file `meeting`."""
     if size == 1:
         torch.set_num_threads(1 if torch.cuda.is_available() else os.cpu_count() or 1)
         work(Team())
         return
     meeting.unlink(missing_ok=True)
-    start_processes(member, args=(size, meeting, work), nprocs=size, start_method="fork")
+    start_processes(run_member, args=(size, meeting, work), nprocs=size, start_method="fork")

@@ -1,4 +1,4 @@
-"""Trains the byte-level BPE on the corpus, with the pre-tokenisation that llama.cpp calls `qwen2`."""
+"""Trains a byte-level BPE tokenizer on the corpus, with the pre-tokenizer that llama.cpp calls `qwen2`."""
 
 import argparse
 import json
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from training.chatml import SPECIAL_TOKENS, pieces, rendered
+from training.chatml import SPECIAL_TOKENS, render, split_answers
 
 QWEN2_PATTERN = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
@@ -18,7 +18,7 @@ VOCABULARY_SIZE = 3072
 SPECIAL = re.compile("|".join(map(re.escape, SPECIAL_TOKENS)))
 
 
-def untrained() -> Tokenizer:
+def new_tokenizer() -> Tokenizer:
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
@@ -30,8 +30,8 @@ def untrained() -> Tokenizer:
     return tokenizer
 
 
-def trained(texts: Iterator[str]) -> Tokenizer:
-    tokenizer = untrained()
+def train_tokenizer(texts: Iterator[str]) -> Tokenizer:
+    tokenizer = new_tokenizer()
     trainer = trainers.BpeTrainer(
         vocab_size=VOCABULARY_SIZE,
         special_tokens=SPECIAL_TOKENS,
@@ -43,18 +43,18 @@ def trained(texts: Iterator[str]) -> Tokenizer:
 
 
 def contents(corpus: Path, limit: int) -> Iterator[str]:
-    """The first `limit` conversations as the template writes them, without special tokens."""
+    """The rendered text of the first `limit` conversations, without special tokens."""
     with corpus.open(encoding="utf-8") as lines:
         for _, line in zip(range(limit), lines, strict=False):
-            for text, _ in pieces(rendered(json.loads(line))):
+            for text, _ in split_answers(render(json.loads(line))):
                 yield from filter(None, SPECIAL.split(text))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--work", type=Path, required=True, help="folder that holds corpus.jsonl")
+    parser.add_argument("--work", type=Path, required=True, help="folder with corpus.jsonl")
     work = parser.parse_args().work
-    tokenizer = trained(contents(work / "corpus.jsonl", limit=30_000))
+    tokenizer = train_tokenizer(contents(work / "corpus.jsonl", limit=30_000))
     tokenizer.save(str(work / "tokenizer.json"))
     print(f"{tokenizer.get_vocab_size()} tokens")
 

@@ -99,15 +99,15 @@ def test_an_unfamiliar_name_is_remembered_turns_later(client: OpenAI) -> None:
 def asides(characters: int) -> list[dict[str, Any]]:
     """Questions about other things and their answers."""
     random, turns = Draws(22), list[tuple[str, str]]()
-    while corpus.size(turns) < characters:
-        turns += corpus.later_turns(random, mix=corpus.ASIDES)
+    while corpus.count_characters(turns) < characters:
+        turns += corpus.draw_later_turns(random, mix=corpus.ASIDES)
     return [{"role": role, "content": content} for role, content in turns]
 
 
 def test_half_of_the_facts_are_remembered_over_two_thousand_tokens(client: OpenAI) -> None:
     right, values = 0, Draws(23, kept_out=True)
     for statement, question, _, kind in memory.FACTS[:40:10]:
-        value = memory.value_of(values, kind)
+        value = memory.draw_value(values, kind)
         told = [user(statement.replace("{v}", value)), {"role": "assistant", "content": "Noted."}]
         answer = answered(client, *told, *asides(6500), user(question))
         assert answer.usage.prompt_tokens > 2000

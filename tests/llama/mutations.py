@@ -1,7 +1,7 @@
-"""Damages a GGUF file as a bad disk, a broken download or an attacker would: `python -m tests.llama.mutations FILE SEED
-FIRST COUNT MODE` opens COUNT damaged copies one after the other, and prints what came of each.
+"""Opens damaged copies of a GGUF file: `python -m tests.llama.mutations FILE SEED FIRST COUNT MODE`.
 
-MODE is `vocabulary` or `weights`. The exit status shows whether the C library ended the process.
+Opens COUNT damaged copies in turn and prints the outcome of each. MODE is `vocabulary` or `weights`. The exit status
+shows whether llama.cpp killed the process.
 """
 
 import random
@@ -19,7 +19,7 @@ TEXT = "Hello \0 wörld, 日本 😀 <|im_start|> <s> \n\n 1234 é"
 
 
 class Damage:
-    """Damaged copies of one file: the same number gives the same copy."""
+    """Makes damaged copies of one file. The same number always gives the same copy."""
 
     def __init__(self, whole: bytes, seed: str) -> None:
         self._whole = whole
@@ -28,7 +28,7 @@ class Damage:
         self._tokens = list(token_places(whole))
 
     def copy(self, number: int) -> bytes:
-        """With one to three faults, which may cut off the file."""
+        """Applies one to three faults. Some of them truncate the file."""
         choice = random.Random(f"{self._seed} {number}")
         data = bytearray(self._whole)
         for _ in range(choice.choice((1, 1, 1, 2, 3))):
@@ -48,7 +48,7 @@ class Damage:
         data[place : place + 8] = struct.pack("<Q", choice.choice(NUMBERS))
 
     def _respell(self, data: bytearray, choice: random.Random) -> None:
-        """One token as another, or as bytes at random."""
+        """Overwrites one token with another, zeros or random bytes."""
         start, end = choice.choice(self._tokens)
         same = [place for place in self._tokens if place[1] - place[0] == end - start]
         other = choice.choice(same)
@@ -67,7 +67,7 @@ class Damage:
 
 
 def token_places(whole: bytes) -> Iterator[tuple[int, int]]:
-    """Where the texts of the vocabulary begin and end."""
+    """The start and end offsets of each token's text."""
     place = whole.index(b"tokenizer.ggml.tokens") + len("tokenizer.ggml.tokens") + 8
     (count,) = struct.unpack_from("<Q", whole, place)
     place += 8
@@ -77,17 +77,17 @@ def token_places(whole: bytes) -> Iterator[tuple[int, int]]:
         yield place - length, place
 
 
-def tried(path: Path, *, vocabulary_only: bool) -> str:
+def load_outcome(path: Path, *, vocabulary_only: bool) -> str:
     try:
         with Model(path, vocabulary_only=vocabulary_only) as model:
-            use(model)
+            use_vocabulary(model)
     except ModelLoadError as error:
         return f"refused: {error.message!r}"
     return "loaded"
 
 
-def use(model: Model) -> None:
-    """What the API process does with a vocabulary."""
+def use_vocabulary(model: Model) -> None:
+    """Calls everything that the API process calls."""
     vocabulary = model.vocabulary
     for special in (False, True):
         vocabulary.tokenize(TEXT, special=special)
@@ -106,7 +106,7 @@ def main() -> None:
         for number in range(int(first), int(first) + int(count)):
             print(number, end=" ", flush=True)
             path.write_bytes(damage.copy(number))
-            print(tried(path, vocabulary_only=mode == "vocabulary"), flush=True)
+            print(load_outcome(path, vocabulary_only=mode == "vocabulary"), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""The forward pass of Llama in plain float64 numpy, over the weights in a GGUF file: the oracle for llama.cpp's logits.
+"""A reference implementation of Llama in float64 NumPy, which reads its weights from a GGUF file.
 
-Follows https://arxiv.org/abs/2302.13971 (RMSNorm before each block, SwiGLU, rotary positions on interleaved pairs,
-grouped key-value heads); one token at a time is never special here, the whole sequence is computed anew.
+Follows https://arxiv.org/abs/2302.13971: RMSNorm before each block, SwiGLU, rotary positions on interleaved pairs,
+grouped key-value heads. It has no KV cache; every call computes the whole sequence.
 """
 
 from pathlib import Path
@@ -35,33 +35,33 @@ class ReferenceLlama:
         state = self.weights["token_embd.weight"][tokens]
         for layer in range(self.layers):
             weight = {name: self.weights[f"blk.{layer}.{name}.weight"] for name in BLOCK}
-            state = state + self._attention(self._normed(state, weight["attn_norm"]), weight)
-            state = state + self._feed_forward(self._normed(state, weight["ffn_norm"]), weight)
-        return self._normed(state, self.weights["output_norm.weight"]) @ self.weights["output.weight"].T
+            state = state + self._attention(self._normalise(state, weight["attn_norm"]), weight)
+            state = state + self._feed_forward(self._normalise(state, weight["ffn_norm"]), weight)
+        return self._normalise(state, self.weights["output_norm.weight"]) @ self.weights["output.weight"].T
 
-    def _normed(self, state: Array, scale: Array) -> Array:
+    def _normalise(self, state: Array, scale: Array) -> Array:
         mean_square = np.mean(state**2, axis=-1, keepdims=True)
         return np.asarray(state / np.sqrt(mean_square + self.epsilon) * scale)
 
     def _attention(self, state: Array, weight: dict[str, Array]) -> Array:
         length = len(state)
-        queries = self._rotated((state @ weight["attn_q"].T).reshape(length, self.heads, -1))
-        keys = self._rotated((state @ weight["attn_k"].T).reshape(length, self.key_value_heads, -1))
+        queries = self._rotate((state @ weight["attn_q"].T).reshape(length, self.heads, -1))
+        keys = self._rotate((state @ weight["attn_k"].T).reshape(length, self.key_value_heads, -1))
         values = (state @ weight["attn_v"].T).reshape(length, self.key_value_heads, -1)
         future = np.triu(np.full((length, length), -np.inf), 1)
         outputs = []
         for head in range(self.heads):
             shared = head * self.key_value_heads // self.heads
             scores = queries[:, head] @ keys[:, shared].T / np.sqrt(queries.shape[-1]) + future
-            chances = np.exp(scores - scores.max(axis=-1, keepdims=True))
-            outputs.append(chances / chances.sum(axis=-1, keepdims=True) @ values[:, shared])
+            weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
+            outputs.append(weights / weights.sum(axis=-1, keepdims=True) @ values[:, shared])
         return np.concatenate(outputs, axis=-1) @ weight["attn_output"].T
 
-    def _rotated(self, heads: Array) -> Array:
+    def _rotate(self, heads: Array) -> Array:
         length, _, width = heads.shape
         angles = np.arange(length)[:, None] * self.base ** (-np.arange(0, width, 2) / width)
-        turned = (heads[..., 0::2] + 1j * heads[..., 1::2]) * np.exp(1j * angles)[:, None]
-        return np.stack([turned.real, turned.imag], axis=-1).reshape(heads.shape)
+        rotated = (heads[..., 0::2] + 1j * heads[..., 1::2]) * np.exp(1j * angles)[:, None]
+        return np.stack([rotated.real, rotated.imag], axis=-1).reshape(heads.shape)
 
     @staticmethod
     def _feed_forward(state: Array, weight: dict[str, Array]) -> Array:

@@ -20,12 +20,12 @@ pytestmark = pytest.mark.model
 
 Logits = npt.NDArray[np.float32]
 
-# llama.cpp keeps keys and values in half precision and picks its kernels by the batch's shape. The logits' standard
-# deviation is 2.5: one wrong position or sequence changes them by more than 0.3.
+# llama.cpp stores keys and values in half precision and selects its kernels by the shape of the batch. The logits have
+# a standard deviation of 2.5. A single wrong position or sequence changes them by more than 0.3.
 TOLERANCE = 0.03
 
 
-ASK_FOR_TOO_MUCH = """
+ALLOCATE_TOO_MUCH = """
 import resource, sys
 from oruel.errors import ModelLoadError
 from oruel.llama.context import Context
@@ -53,15 +53,15 @@ def path(request: pytest.FixtureRequest, folder: Path) -> Path:
     return gguf_models.llama_model(folder, half=request.param)
 
 
-def test_the_logits_are_those_of_the_formula(path: Path) -> None:
+def test_logits_match_the_reference_implementation(path: Path) -> None:
     reference = ReferenceLlama(path)
     with Model(path) as model, Context(model, window=256, sequences=1, batch=64, threads=1) as context:
         tokens = random_tokens(model, 50, seed=1)
         np.testing.assert_allclose(run(context, tokens), reference.logits(tokens), atol=TOLERANCE)
 
 
-def test_sequences_that_join_and_leave_at_any_step_get_the_logits_of_the_formula(path: Path) -> None:
-    """Random steps over four places: each feeds every running sequence from 1 to 7 tokens, shuffled together."""
+def test_continuous_batching_matches_the_reference_implementation(path: Path) -> None:
+    """Runs random steps over four slots. Each step adds 1 to 7 tokens to every running sequence, in shuffled order."""
     reference = ReferenceLlama(path)
     source = random.Random(2)
     with Model(path) as model, Context(model, window=256, sequences=4, batch=32, threads=1) as context:
@@ -71,9 +71,9 @@ def test_sequences_that_join_and_leave_at_any_step_get_the_logits_of_the_formula
             for place in range(4):
                 if waiting and place not in running and source.random() < 0.3:
                     running[place] = waiting.pop()
-            batch = shuffled({place: one.next_positions(source) for place, one in running.items()}, source)
+            batch = shuffle_positions({place: one.next_positions(source) for place, one in running.items()}, source)
             if batch:
-                step(context, batch, running)
+                check_step(context, batch, running)
             for place in [place for place, one in running.items() if one.done == len(one.tokens)]:
                 context.forget(place)
                 del running[place]
@@ -89,15 +89,15 @@ class Running:
         return list(range(self.done, min(self.done + source.randint(1, 7), len(self.tokens))))
 
 
-def shuffled(positions: dict[int, list[int]], source: random.Random) -> list[tuple[int, int]]:
-    """Pairs of place and position, the places in random order, the positions of each in their own."""
+def shuffle_positions(positions: dict[int, list[int]], source: random.Random) -> list[tuple[int, int]]:
+    """Pairs of place and position. The places are in random order, the positions of each place in ascending order."""
     places = [place for place, own in positions.items() for _ in own]
     source.shuffle(places)
     following = {place: iter(own) for place, own in positions.items()}
     return [(place, next(following[place])) for place in places]
 
 
-def step(context: Context, batch: list[tuple[int, int]], running: dict[int, Running]) -> None:
+def check_step(context: Context, batch: list[tuple[int, int]], running: dict[int, Running]) -> None:
     places, positions = zip(*batch, strict=True)
     tokens = [running[place].tokens[position] for place, position in batch]
     logits = context.decode(tokens, positions, places, [True] * len(batch))
@@ -106,7 +106,7 @@ def step(context: Context, batch: list[tuple[int, int]], running: dict[int, Runn
         running[place].done += 1
 
 
-def test_two_sequences_in_a_batch_get_the_logits_that_each_gets_alone(model: Model) -> None:
+def test_batched_sequences_get_the_same_logits_as_alone(model: Model) -> None:
     first, second = random_tokens(model, 20, seed=3), random_tokens(model, 9, seed=4)
     with Context(model, window=256, sequences=2, batch=64, threads=1) as context:
         alone = [run(context, first, 0), run(context, second, 1)]
@@ -117,7 +117,7 @@ def test_two_sequences_in_a_batch_get_the_logits_that_each_gets_alone(model: Mod
         np.testing.assert_allclose(together, np.concatenate(alone), atol=TOLERANCE)
 
 
-def test_a_prompt_in_pieces_gets_the_logits_of_one_in_a_step(model: Model) -> None:
+def test_a_prompt_in_chunks_gets_the_same_logits_as_in_one_step(model: Model) -> None:
     tokens = random_tokens(model, 40, seed=5)
     with Context(model, window=256, sequences=2, batch=64, threads=1) as context:
         whole = run(context, tokens, 0)
@@ -126,7 +126,7 @@ def test_a_prompt_in_pieces_gets_the_logits_of_one_in_a_step(model: Model) -> No
 
 
 @pytest.mark.parametrize("bundled", [False, True], ids=["random weights", "bundled model"])
-def test_the_number_of_threads_changes_no_bit_of_a_reproducible_step(llama_path: Path, bundled: bool) -> None:
+def test_thread_count_does_not_change_reproducible_steps(llama_path: Path, bundled: bool) -> None:
     path = Path(str(resources.files("oruel.models") / "oruel-demo.gguf")) if bundled else llama_path
     with Model(path) as model:
         rows = {threads: list(reproducible_steps(model, threads)) for threads in (1, 2, 3, 4)}
@@ -135,7 +135,7 @@ def test_the_number_of_threads_changes_no_bit_of_a_reproducible_step(llama_path:
 
 
 def reproducible_steps(model: Model, threads: int) -> Iterator[Logits]:
-    """The logits of the shapes that docs/determinism.md allows, over more cells than split a sum of flash attention."""
+    """The logits of the batch shapes that docs/determinism.md allows, with more than 512 cells in use."""
     length, more = 660, 4
     tokens = random_tokens(model, length + more, seed=3)
     with Context(model, window=1024, sequences=8, batch=256, threads=4) as context:
@@ -153,21 +153,21 @@ def reproducible_steps(model: Model, threads: int) -> Iterator[Logits]:
                 context.forget(sequence, length)
 
 
-def test_a_forgotten_sequence_can_be_run_again_with_the_same_logits(context: Context) -> None:
+def test_a_forgotten_sequence_can_be_decoded_again(context: Context) -> None:
     tokens = random_tokens(context.model, 30, seed=6)
     first = run(context, tokens)
     context.forget(0)
     np.testing.assert_allclose(run(context, tokens), first, atol=TOLERANCE)
 
 
-def test_the_end_of_a_sequence_can_be_forgotten_alone(context: Context) -> None:
+def test_a_sequence_can_be_truncated(context: Context) -> None:
     tokens = random_tokens(context.model, 30, seed=7)
     first = run(context, tokens)
     context.forget(0, from_position=12)
     np.testing.assert_allclose(run(context, tokens[12:], start=12), first[12:], atol=TOLERANCE)
 
 
-def test_forgetting_one_sequence_leaves_the_others(context: Context) -> None:
+def test_forgetting_a_sequence_keeps_the_others(context: Context) -> None:
     tokens = random_tokens(context.model, 30, seed=8)
     whole = run(context, tokens, 0)
     run(context, tokens[:20], 1)
@@ -175,7 +175,7 @@ def test_forgetting_one_sequence_leaves_the_others(context: Context) -> None:
     np.testing.assert_allclose(run(context, tokens[20:], 1, start=20), whole[20:], atol=TOLERANCE)
 
 
-def test_only_the_outputs_asked_for_come_back_in_the_order_of_the_batch(context: Context) -> None:
+def test_decode_returns_only_requested_outputs_in_batch_order(context: Context) -> None:
     tokens = random_tokens(context.model, 6, seed=9)
     whole = run(context, tokens)
     context.forget(0)
@@ -184,7 +184,7 @@ def test_only_the_outputs_asked_for_come_back_in_the_order_of_the_batch(context:
     np.testing.assert_allclose(some, whole[asked], atol=TOLERANCE)
 
 
-def test_a_step_without_outputs_computes_the_cache_alone(context: Context) -> None:
+def test_a_step_without_outputs_fills_the_kv_cache(context: Context) -> None:
     tokens = random_tokens(context.model, 8, seed=10)
     whole = run(context, tokens)
     context.forget(0)
@@ -192,7 +192,7 @@ def test_a_step_without_outputs_computes_the_cache_alone(context: Context) -> No
     np.testing.assert_allclose(run(context, tokens[7:], start=7), whole[7:], atol=TOLERANCE)
 
 
-def test_every_sequence_has_a_whole_window_and_nothing_beyond_it_reaches_the_library(llama: Model) -> None:
+def test_every_sequence_has_a_full_window(llama: Model) -> None:
     with Context(llama, window=200, sequences=2, batch=64, threads=1) as context:
         assert context.window == 256
         for sequence in range(2):
@@ -202,7 +202,7 @@ def test_every_sequence_has_a_whole_window_and_nothing_beyond_it_reaches_the_lib
             run(context, [1], start=256)
 
 
-def test_a_position_that_doesn_t_follow_is_an_engine_failure_and_nothing_is_lost(context: Context) -> None:
+def test_a_gap_in_positions_fails_and_leaves_the_sequence_intact(context: Context) -> None:
     tokens = random_tokens(context.model, 8, seed=11)
     whole = run(context, tokens)
     context.forget(0, from_position=5)
@@ -225,14 +225,14 @@ def test_a_position_that_doesn_t_follow_is_an_engine_failure_and_nothing_is_lost
         ([1, 2], [0], [0]),
     ],
 )
-def test_nothing_out_of_range_reaches_the_library(
+def test_decode_rejects_arguments_out_of_range(
     context: Context, tokens: list[int], positions: Sequence[int], sequences: list[int]
 ) -> None:
     with pytest.raises(AssertionError):
         context.decode(tokens, positions, sequences, [True] * len(tokens))
 
 
-def test_more_sequences_than_the_library_counts_are_refused(llama: Model) -> None:
+def test_more_than_256_sequences_are_refused(llama: Model) -> None:
     with pytest.raises(ConfigError, match="300 parallel sequences"):
         Context(llama, window=512, sequences=300, batch=32, threads=1)
 
@@ -243,13 +243,13 @@ def test_256_sequences_run_in_one_step(llama: Model) -> None:
         np.testing.assert_allclose(logits, np.broadcast_to(logits[0], logits.shape), atol=TOLERANCE)
 
 
-def test_a_cache_that_doesn_t_fit_in_memory_is_refused(llama_path: Path) -> None:
-    run = subprocess.run([sys.executable, "-c", ASK_FOR_TOO_MUCH, str(llama_path)], capture_output=True, check=False)
+def test_a_kv_cache_that_does_not_fit_in_memory_is_refused(llama_path: Path) -> None:
+    run = subprocess.run([sys.executable, "-c", ALLOCATE_TOO_MUCH, str(llama_path)], capture_output=True, check=False)
     assert run.returncode == 0, run.stderr
-    assert b"no room for a KV cache of 1000000000 tokens" in run.stdout
+    assert b"a KV cache of 1000000000 tokens doesn't fit in memory" in run.stdout
 
 
-def test_a_context_keeps_its_model_and_a_closed_one_is_not_used_again(llama_path: Path) -> None:
+def test_a_context_keeps_its_model_alive_until_closed(llama_path: Path) -> None:
     context = Context(Model(llama_path), window=64, sequences=1, batch=8, threads=1)
     gc.collect()
     assert run(context, [1, 2]).shape == (2, 380)

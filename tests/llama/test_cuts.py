@@ -21,7 +21,7 @@ assert b"".join(map(vocabulary.piece, vocabulary.tokenize(text))) == text.encode
 
 
 @given(text=st.text(st.sampled_from("aé漢 1.,'\n\t😀_")), limit=st.integers(1, 20))
-def test_the_parts_of_a_text_are_short_and_make_it_up(text: str, limit: int) -> None:
+def test_parts_are_short_and_join_to_the_text(text: str, limit: int) -> None:
     parts = cut_text(text, limit)
     assert "".join(parts) == text
     assert all(0 < len(part) <= limit for part in parts) or parts == [""]
@@ -35,7 +35,7 @@ def test_a_text_is_cut_between_words() -> None:
 
 @pytest.fixture(scope="module", params=["tekken", "gpt-4o", "deepseek-v3", "bloom"])
 def recursive(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model whose tokenizer splits words with a recursive search."""
+    """A model whose tokenizer splits words with a recursive regular expression."""
     folder = tmp_path_factory.mktemp(request.param)
 
     class Writer(GGUFWriter):
@@ -49,13 +49,13 @@ def recursive(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
 
 @pytest.mark.model
 @pytest.mark.parametrize("word", ["a", " ", "\n", "a;", "/\n"])
-def test_a_word_without_end_doesn_t_kill_the_process(recursive: Path, word: str) -> None:
+def test_a_very_long_word_does_not_kill_the_process(recursive: Path, word: str) -> None:
     run = subprocess.run([sys.executable, "-c", TOKENIZE, str(recursive), word], capture_output=True, check=False)
     assert (run.returncode, run.stderr) == (0, b"")
 
 
 @pytest.mark.model
-def test_cutting_between_words_changes_no_token(recursive: Path) -> None:
+def test_cuts_between_words_do_not_change_tokens(recursive: Path) -> None:
     text = "It's the quick-brown fox: 12345 foxes, \"é漢字、かな\"! {'a':1,'b':[2]} def f(x):\n    return x\n\n" * 20
     assert 500 < len(text) < MAX_CHARACTERS
     with Model(recursive, vocabulary_only=True) as model:

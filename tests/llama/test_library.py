@@ -41,7 +41,7 @@ except ModelLoadError:
     print("refused")
 """
 
-# What the C library has freed, or not yet written, then never looks like what was there before.
+# Makes glibc overwrite freed and newly allocated memory, so that stale data is never read by chance.
 POISONED = {"GLIBC_TUNABLES": "glibc.malloc.tcache_count=0", "MALLOC_PERTURB_": "85"}
 
 VISIBLE_RUNTIME = """
@@ -66,34 +66,34 @@ def test_the_installed_wheel_passes_every_check(library: Library) -> None:
     assert load_library() is library
 
 
-def test_an_override_is_opened_in_place_of_the_wheel(library: Library, tmp_path: Path) -> None:
+def test_a_path_overrides_the_wheel(library: Library, tmp_path: Path) -> None:
     copy = tmp_path / "libllama.so"
-    shutil.copy(library.path, copy)  # a link would be the same library to the system
+    shutil.copy(library.path, copy)  # dlopen would treat a link as the same library
     assert load_anew(str(copy)).path == copy
 
 
-def test_a_missing_file_is_named_and_the_way_out_told(tmp_path: Path) -> None:
-    with pytest.raises(LibraryError, match=r"no libllama at .*absent\.so.*pip install xllamacpp==.*LIBLLAMA"):
+def test_the_error_for_a_missing_library_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(LibraryError, match=r"No libllama was found at .*absent\.so.*pip install xllamacpp==.*LIBLLAMA"):
         load_anew(str(tmp_path / "absent.so"))
 
 
-def test_a_file_that_is_no_library_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_library_is_refused(tmp_path: Path) -> None:
     text = tmp_path / "libllama.so"
     text.write_text("not a library")
     with pytest.raises(LibraryError, match="can't be opened as a shared library"):
         load_anew(str(text))
 
 
-def test_another_library_is_refused_by_the_functions_it_lacks() -> None:
+def test_a_different_library_is_refused() -> None:
     other = importlib.util.find_spec("_cffi_backend")
     assert other is not None
-    with pytest.raises(LibraryError, match=r"lacks \d+ of the \d+ functions .* such as ggml_cpu_has_sse3"):
+    with pytest.raises(LibraryError, match=r"lacks \d+ of the \d+ required functions, such as ggml_cpu_has_sse3"):
         load_anew(other.origin)
 
 
-def test_a_library_that_lacks_one_function_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_library_without_a_required_function_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bindings, "DECLARATIONS", bindings.DECLARATIONS + "void llama_of_tomorrow(void);")
-    with pytest.raises(LibraryError, match=r"lacks 1 of the \d+ functions that are needed, such as llama_of_tomorrow"):
+    with pytest.raises(LibraryError, match=r"lacks 1 of the \d+ required functions, such as llama_of_tomorrow"):
         load_anew()
 
 
@@ -106,26 +106,26 @@ def test_another_version_of_llama_cpp_is_refused(monkeypatch: pytest.MonkeyPatch
 def test_another_version_of_the_wheel_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     installed = importlib.metadata.version("xllamacpp")
     monkeypatch.setattr(bindings, "XLLAMACPP_VERSION", "2026.11.1")
-    with pytest.raises(LibraryError, match=f"xllamacpp {installed} is installed; 2026.11.1 is needed"):
+    with pytest.raises(LibraryError, match=f"xllamacpp {installed} is installed; 2026.11.1 is required"):
         load_anew()
 
 
 @pytest.mark.parametrize("declared", ["", "size_t moe_cache_size; size_t another_size;"])
-def test_a_layout_with_a_field_less_or_more_is_refused(monkeypatch: pytest.MonkeyPatch, declared: str) -> None:
+def test_a_context_layout_with_another_field_count_is_refused(monkeypatch: pytest.MonkeyPatch, declared: str) -> None:
     declarations = bindings.DECLARATIONS.replace("size_t moe_cache_size;", declared)
     defaults = {name: value for name, value in bindings.CONTEXT_DEFAULTS.items() if name != "moe_cache_size"}
     monkeypatch.setattr(bindings, "DECLARATIONS", declarations)
     monkeypatch.setattr(bindings, "CONTEXT_DEFAULTS", defaults)
-    with pytest.raises(LibraryError, match="llama_context_params has another layout"):
+    with pytest.raises(LibraryError, match="another layout of llama_context_params"):
         load_anew()
 
 
-def test_another_layout_of_the_model_parameters_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_different_model_layout_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     declarations = bindings.DECLARATIONS.replace("int32_t lazy_mode;", "")
     defaults = {name: value for name, value in bindings.MODEL_DEFAULTS.items() if name != "lazy_mode"}
     monkeypatch.setattr(bindings, "DECLARATIONS", declarations)
     monkeypatch.setattr(bindings, "MODEL_DEFAULTS", defaults)
-    with pytest.raises(LibraryError, match="llama_model_params has another layout"):
+    with pytest.raises(LibraryError, match="another layout of llama_model_params"):
         load_anew()
 
 
@@ -140,24 +140,22 @@ def test_instructions_that_the_cpu_lacks_are_named() -> None:
     assert missing_cpu_features({"avx"}, "processor\t: 0\nflags\t\t: fpu avx sse2\n") == set()
 
 
-def test_cpu_information_without_flags_is_passed_over() -> None:
+def test_cpu_info_without_flags_is_ignored() -> None:
     assert missing_cpu_features({"avx"}, "processor : 0\nFeatures : asimd\n") == set()
 
 
-def test_a_cpu_without_the_compiled_instructions_is_told_so(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, library: Library
-) -> None:
+def test_a_build_for_a_newer_cpu_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, library: Library) -> None:
     cpu_info = tmp_path / "cpuinfo"
     cpu_info.write_text("flags : fpu sse2\n")
     monkeypatch.setattr(library_module, "CPU_INFO", cpu_info)
     expected: AbstractContextManager[object] = nullcontext()
     if library.lib.ggml_cpu_has_avx2():  # an x86 build
-        expected = pytest.raises(LibraryError, match=r"this one lacks .*avx2.*newer CPU")
+        expected = pytest.raises(LibraryError, match=r"This CPU lacks .*avx2.*newer CPU")
     with expected:
         load_anew()
 
 
-def test_nothing_that_the_library_says_reaches_stdout_or_stderr(llama_path: Path) -> None:
+def test_llama_cpp_writes_nothing_to_stdout_or_stderr(llama_path: Path) -> None:
     run = subprocess.run(
         [sys.executable, "-W", "error", "-c", LOAD_AND_DECODE, str(llama_path)], capture_output=True, check=False
     )
@@ -165,7 +163,7 @@ def test_nothing_that_the_library_says_reaches_stdout_or_stderr(llama_path: Path
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="these variables are glibc's")
-def test_no_view_outlives_the_c_struct_that_it_looks_into(llama_path: Path) -> None:
+def test_no_view_outlives_its_c_struct(llama_path: Path) -> None:
     run = subprocess.run(
         [sys.executable, "-c", LOAD_AND_DECODE, str(llama_path)],
         env=os.environ | POISONED,
@@ -176,12 +174,12 @@ def test_no_view_outlives_the_c_struct_that_it_looks_into(llama_path: Path) -> N
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="libstdc++ is Linux's")
-def test_all_libraries_share_the_c_plus_plus_runtime_that_numpy_brought() -> None:
+def test_numpy_and_libllama_share_one_cpp_runtime() -> None:
     run = subprocess.run([sys.executable, "-c", VISIBLE_RUNTIME], capture_output=True, check=False)
     assert (run.returncode, run.stderr) == (0, b"")
 
 
-def test_a_library_that_aborts_says_so_in_one_line_and_runs_no_debugger(tmp_path: Path) -> None:
+def test_an_abort_prints_one_line_and_starts_no_debugger(tmp_path: Path) -> None:
     tokenizer = gguf_models.byte_level()
     tokenizer.texts[300] = tokenizer.texts[301]
     path = gguf_models.write_model(tmp_path / "twice.gguf", gguf_models.Shape("llama"), tokenizer, half=True, seed=0)
@@ -191,7 +189,7 @@ def test_a_library_that_aborts_says_so_in_one_line_and_runs_no_debugger(tmp_path
     assert "GGML_ASSERT" in run.stderr
 
 
-def test_pieces_of_a_log_line_arrive_as_one_record(library: Library, caplog: pytest.LogCaptureFixture) -> None:
+def test_fragments_of_a_log_line_become_one_record(library: Library, caplog: pytest.LogCaptureFixture) -> None:
     log = library.log
     with caplog.at_level(logging.DEBUG, logger="oruel.llama"):
         log.write(bindings.LOG_WARN, "loading ")

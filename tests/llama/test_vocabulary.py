@@ -26,43 +26,43 @@ HARD_TEXTS = [
 ]
 
 
-def spelled(model: Model, tokens: list[int]) -> bytes:
+def join_pieces(model: Model, tokens: list[int]) -> bytes:
     return b"".join(map(model.vocabulary.piece, tokens))
 
 
-def expected(model: Model, text: str) -> bytes:
+def expected_bytes(model: Model, text: str) -> bytes:
     return ((" " if model.vocabulary.adds_space_prefix and text else "") + text).encode()
 
 
 @pytest.mark.parametrize("text", HARD_TEXTS)
-def test_the_pieces_of_a_text_spell_it(model: Model, text: str) -> None:
-    assert spelled(model, model.vocabulary.tokenize(text)) == expected(model, text)
+def test_pieces_join_to_the_text(model: Model, text: str) -> None:
+    assert join_pieces(model, model.vocabulary.tokenize(text)) == expected_bytes(model, text)
 
 
 @given(text=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="▁<")))
 @settings(max_examples=300, deadline=None)
-def test_any_text_makes_tokens_that_spell_it(model: Model, text: str) -> None:
+def test_pieces_of_any_text_join_to_it(model: Model, text: str) -> None:
     tokens = model.vocabulary.tokenize(text)
     assert all(0 <= token < model.vocabulary.size for token in tokens)
-    assert spelled(model, tokens) == expected(model, text)
+    assert join_pieces(model, tokens) == expected_bytes(model, text)
 
 
-def test_a_long_text_makes_tokens_that_spell_it(model: Model) -> None:
+def test_pieces_of_a_long_text_join_to_it(model: Model) -> None:
     source = random.Random(7)
     text = "".join(source.choices(["the ", "fox", " ", "\n", "é", "漢", "😀", "1234", "."], k=60_000))
     assert len(text) > 100_000
-    assert spelled(model, model.vocabulary.tokenize(text)) == expected(model, text)
+    assert join_pieces(model, model.vocabulary.tokenize(text)) == expected_bytes(model, text)
 
 
-def test_control_tokens_written_in_a_text_stay_text(model: Model) -> None:
+def test_names_of_control_tokens_in_a_text_stay_text(model: Model) -> None:
     vocabulary = model.vocabulary
     for name, token in vocabulary.control_tokens.items():
         written = vocabulary.tokenize(f"a{name}b")
         assert token not in written
-        assert spelled(model, written) == expected(model, f"a{name}b")
+        assert join_pieces(model, written) == expected_bytes(model, f"a{name}b")
 
 
-def test_merges_that_arrive_at_a_control_token_are_spelled_out(folder: Path) -> None:
+def test_text_that_merges_into_a_control_token_stays_text(folder: Path) -> None:
     tokenizer = gguf_models.sentence_pieces(
         "<s>", "</s>", gguf_models.MISTRAL, control=["[INST]"], user_defined=[], adds_space_prefix=True
     )
@@ -75,10 +75,10 @@ def test_merges_that_arrive_at_a_control_token_are_spelled_out(folder: Path) -> 
         assert control in model.vocabulary._tokenize(b"[INST]", False)
         tokens = model.vocabulary.tokenize("say [INST] me")
         assert control not in tokens
-        assert spelled(model, tokens) == b" say [INST] me"
+        assert join_pieces(model, tokens) == b" say [INST] me"
 
 
-def test_control_tokens_in_a_template_become_tokens(model: Model) -> None:
+def test_special_text_is_parsed_into_control_tokens(model: Model) -> None:
     vocabulary = model.vocabulary
     for name, token in vocabulary.control_tokens.items():
         assert token in vocabulary.tokenize(f"a{name}b", special=True)
@@ -86,7 +86,7 @@ def test_control_tokens_in_a_template_become_tokens(model: Model) -> None:
         assert vocabulary.token_text(token) == name
 
 
-def test_user_defined_tokens_are_one_token_in_any_text(llama: Model) -> None:
+def test_user_defined_tokens_are_matched_in_any_text(llama: Model) -> None:
     (think,) = llama.vocabulary.user_defined_tokens.values()
     assert llama.vocabulary.tokenize("<think>") == [think]
     assert llama.vocabulary.piece(think) == b"<think>"
@@ -100,16 +100,16 @@ def test_a_byte_level_vocabulary_has_a_token_for_every_byte(llama: Model) -> Non
 def test_a_character_may_span_several_tokens(model: Model) -> None:
     tokens = model.vocabulary.tokenize("😀")
     assert len(tokens) >= 4
-    assert spelled(model, tokens[-4:]) == "😀".encode()
+    assert join_pieces(model, tokens[-4:]) == "😀".encode()
 
 
-def test_no_bos_is_added(model: Model) -> None:
+def test_tokenize_adds_no_bos(model: Model) -> None:
     assert model.vocabulary.tokenize("") == []
     assert model.vocabulary.tokenize("", special=True) == []
     assert model.vocabulary.bos not in model.vocabulary.tokenize("Hello", special=True)
 
 
-def test_the_ends_of_a_turn_are_known(llama: Model, model: Model) -> None:
+def test_end_of_generation_tokens_are_recognised(llama: Model, model: Model) -> None:
     eos = model.vocabulary.eos
     assert eos is not None
     assert model.vocabulary.is_end(eos)
@@ -117,7 +117,7 @@ def test_the_ends_of_a_turn_are_known(llama: Model, model: Model) -> None:
     assert llama.vocabulary.is_end(llama.vocabulary.control_tokens["<|endoftext|>"])
 
 
-def test_each_shape_says_how_its_prompts_begin(model: Model) -> None:
+def test_each_architecture_reports_bos_and_space_prefix(model: Model) -> None:
     vocabulary = model.vocabulary
     begins = {
         "llama-f16": ("<|endoftext|>", False, False),
@@ -130,13 +130,13 @@ def test_each_shape_says_how_its_prompts_begin(model: Model) -> None:
     assert found == begins[model.path.stem]
 
 
-def test_ids_out_of_range_never_reach_the_library(llama: Model) -> None:
+def test_token_ids_out_of_range_are_rejected(llama: Model) -> None:
     for token in (-1, llama.vocabulary.size, 2**31):
-        for ask in (llama.vocabulary.piece, llama.vocabulary.is_end, llama.vocabulary.token_text):
+        for method in (llama.vocabulary.piece, llama.vocabulary.is_end, llama.vocabulary.token_text):
             with pytest.raises(AssertionError):
-                ask(token)
+                method(token)
 
 
-def test_a_lone_surrogate_is_refused_before_the_library(llama: Model) -> None:
+def test_a_lone_surrogate_is_rejected(llama: Model) -> None:
     with pytest.raises(UnicodeEncodeError):
         llama.vocabulary.tokenize("\ud800")

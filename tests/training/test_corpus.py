@@ -1,4 +1,4 @@
-"""The demo model's corpus: one seed, one text; the evaluation asks nothing that is in it."""
+"""The demo model's corpus is deterministic, and no question of the evaluation is in it."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from oruel.text.formats.detect import detect_support
 from oruel.text.prompt.template import ChatTemplate
 from oruel.types import Message, Tool, ToolCall
 from training import corpus
-from training.chatml import TEMPLATE, messages_and_tools, pieces, rendered
+from training.chatml import TEMPLATE, messages_and_tools, render, split_answers
 from training.families import FAMILIES, Family
 from training.invented import Draws, held_out
 from training.phrases import Conversation
@@ -27,34 +27,34 @@ SUMS = re.compile(r"\b(\d+) ([+-]) (\d+)\b")
 def sample() -> list[Conversation]:
     random = Draws(31)
     counts = ((corpus.MIX, 6000), (corpus.FINISHING, 2000))
-    return [corpus.conversation(random, mix)[1] for mix, count in counts for _ in range(count)]
+    return [corpus.draw_conversation(random, mix)[1] for mix, count in counts for _ in range(count)]
 
 
 @pytest.mark.parametrize("finishing", [False, True])
-def test_the_same_seed_writes_the_same_bytes(finishing: bool, tmp_path: Path) -> None:
+def test_the_corpus_is_deterministic(finishing: bool, tmp_path: Path) -> None:
     for folder in ("one", "other"):
-        corpus.write(tmp_path / folder, SIZES, seed=5, finishing=finishing)
+        corpus.write_corpus(tmp_path / folder, SIZES, seed=5, finishing=finishing)
     for name in FILES:
         one, other = ((tmp_path / folder / name).read_bytes() for folder in ("one", "other"))
         assert one == other
         assert len(one) > 1000
 
 
-def test_another_seed_writes_another_corpus(tmp_path: Path) -> None:
+def test_different_seeds_write_different_corpora(tmp_path: Path) -> None:
     for seed in (5, 6):
-        corpus.write(tmp_path / str(seed), SIZES, seed=seed)
+        corpus.write_corpus(tmp_path / str(seed), SIZES, seed=seed)
     assert (tmp_path / "5" / "corpus.jsonl").read_bytes() != (tmp_path / "6" / "corpus.jsonl").read_bytes()
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
-def test_no_prompt_of_the_evaluation_is_in_the_corpus(family: Family, sample: list[Conversation]) -> None:
-    prompts = [rendered(conversation[:-1]) for conversation in family.questions()]
+def test_no_evaluation_prompt_is_in_the_corpus(family: Family, sample: list[Conversation]) -> None:
+    prompts = [render(conversation[:-1]) for conversation in family.questions()]
     assert prompts
-    text = "".join(map(rendered, sample))
+    text = "".join(map(render, sample))
     assert not [prompt for prompt in prompts if prompt in text]
 
 
-def test_sums_and_differences_kept_for_the_evaluation_are_nowhere_in_the_corpus(sample: list[Conversation]) -> None:
+def test_held_out_sums_and_differences_are_not_in_the_corpus(sample: list[Conversation]) -> None:
     found = 0
     for conversation in sample:
         for first, sign, second in SUMS.findall(" ".join(content for _, content in conversation)):
@@ -67,35 +67,35 @@ def test_sums_and_differences_kept_for_the_evaluation_are_nowhere_in_the_corpus(
 
 
 @pytest.mark.parametrize("kept_out", [False, True])
-def test_made_up_words_of_the_corpus_and_of_the_evaluation_are_never_the_same(kept_out: bool) -> None:
+def test_corpus_and_evaluation_share_no_invented_words(kept_out: bool) -> None:
     random = Draws(1, kept_out)
     for make in (random.word, random.name, random.letters, random.code, lambda: random.number(2, 3, 4)):
         assert {held_out(make()) for _ in range(200)} == {kept_out}
 
 
-def test_the_page_s_samples_are_asked_in_the_corpus(sample: list[Conversation]) -> None:
+def test_the_prompts_of_the_parameter_page_are_in_the_corpus(sample: list[Conversation]) -> None:
     asked = {content for conversation in sample for role, content in conversation if role == "user"}
     assert set(corpus.PAGE) <= asked
 
 
-def test_a_long_conversation_asks_once_for_what_nobody_says_in_it() -> None:
+def test_a_long_conversation_asks_once_about_a_fact_not_told() -> None:
     random = Draws(32)
     openings = {question: statement.partition("{v}")[0] for statement, question, *_ in memory.FACTS}
     for _ in range(20):
-        conversation = corpus.long_conversation_with_untold(random)
+        conversation = corpus.draw_long_conversation_with_untold(random)
         said = [content for role, content in conversation if role == "user"]
         pairs = [(one[1], other[1]) for one, other in pairwise(conversation) if one[1] in openings]
         (unsaid,) = [question for question, answer in pairs if "told me" in answer or "tell me that" in answer]
         assert not [content for content in said if content.startswith(openings[unsaid])]
 
 
-def test_the_template_is_one_whose_tool_calls_the_server_reads_off() -> None:
+def test_the_server_derives_the_tool_format_from_the_template() -> None:
     known = detect_support(ChatTemplate(TEMPLATE))
     assert known.is_complete
     assert known.formats == (HERMES,)
 
 
-def test_the_corpus_is_rendered_as_the_server_renders(sample: list[Conversation]) -> None:
+def test_corpus_and_server_render_conversations_identically(sample: list[Conversation]) -> None:
     template = ChatTemplate(TEMPLATE)
     with_tools = 0
     for conversation in sample[:600]:
@@ -113,15 +113,15 @@ def test_the_corpus_is_rendered_as_the_server_renders(sample: list[Conversation]
             for message in messages
         ]
         offered = [Tool(**tool["function"]) for tool in tools]
-        assert rendered(conversation) == template.render(asked, {}, offered, answers=False)
-        assert rendered(conversation, answers=True) == template.render(asked, {}, offered)
+        assert render(conversation) == template.render(asked, {}, offered, answers=False)
+        assert render(conversation, answers=True) == template.render(asked, {}, offered)
     assert with_tools > 20
 
 
-def test_what_the_assistant_writes_is_told_apart_from_the_rest(sample: list[Conversation]) -> None:
+def test_answers_are_split_from_the_rest_of_a_conversation(sample: list[Conversation]) -> None:
     for conversation in sample[:300]:
-        parts = pieces(rendered(conversation))
-        assert "".join(text for text, _ in parts) == rendered(conversation)
+        parts = split_answers(render(conversation))
+        assert "".join(text for text, _ in parts) == render(conversation)
         answers = [text for text, answer in parts if answer]
         assert len(answers) == sum(role in ("assistant", "calls") for role, _ in conversation)
         assert all(text.endswith("<|im_end|>") for text in answers)

@@ -1,8 +1,8 @@
-"""Sums, differences and products of small numbers, asked one at a time or several in a row."""
+"""Sums, differences and products of small numbers, in one question or several in a row."""
 
 from training import texts
 from training.invented import Draws
-from training.phrases import Conversation, capitalised, casually, sketch
+from training.phrases import Conversation, capitalise, fill_one, vary_prompt
 
 QUESTIONS = [
     "What is {a} {sign} {b}?",
@@ -30,23 +30,23 @@ STORIES = [
     ("I have {a} [apples|coins|books|eggs|pens] and give away {b}. How many are left?", "-"),
 ]
 NUMBER_WORDS = texts.words("words")["numbers"]
-# The large ones are there for the small ones: so many pairs can't be known by heart, and adding them up can be learnt.
+# Large numbers help with small ones: there are too many pairs to memorise, so the model has to learn to add.
 REACHES = (10, 20, 20, 20, 50, 99)
 NAMES = {"+": "plus", "-": "minus", "*": "times"}
 
 
 def held_out(a: int, b: int) -> bool:
-    """Whether the sum of `a` and `b`, in either order, is kept out of the corpus."""
+    """Whether the sum of `a` and `b`, in either order, is held out."""
     return a + b > 0 and ((7 * a + 3 * b) % 17 == 0 or (7 * b + 3 * a) % 17 == 0)
 
 
 def held_out_difference(a: int, b: int) -> bool:
-    """Whether the difference `a` - `b` is kept out of the corpus."""
+    """Whether the difference `a` - `b` is held out."""
     return (5 * a + 3 * b) % 11 == 4
 
 
 def addends(random: Draws) -> tuple[int, int]:
-    """Two numbers whose sum is on this side of the divide."""
+    """Two numbers whose sum is held out if and only if `random` draws held-out values."""
     while True:
         reach = random.choice(REACHES)
         a, b = random.randint(0, reach), random.randint(0, reach)
@@ -75,36 +75,36 @@ def operands(random: Draws) -> tuple[int, str, int, int]:
     return a, sign, b, a + b
 
 
-def asked(random: Draws) -> Conversation:
+def arithmetic_turn(random: Draws) -> Conversation:
     a, sign, b, c = operands(random)
-    question = sketch(random, QUESTIONS, a=a, b=b, sign=sign, word=NAMES[sign])
-    answer = sketch(random, ANSWERS, a=a, b=b, c=c, sign=sign)
-    return [("user", casually(random, question)), ("assistant", answer)]
+    question = fill_one(random, QUESTIONS, a=a, b=b, sign=sign, word=NAMES[sign])
+    answer = fill_one(random, ANSWERS, a=a, b=b, c=c, sign=sign)
+    return [("user", vary_prompt(random, question)), ("assistant", answer)]
 
 
 def question_of_arithmetic(random: Draws) -> Conversation:
-    """One to six questions in a row: more turns, more practice for each word of the frame."""
-    return [message for _ in range(random.choice((1, 1, 2, 4, 6))) for message in asked(random)]
+    """One to six questions in a row. More turns give more answer tokens per prompt."""
+    return [message for _ in range(random.choice((1, 1, 2, 4, 6))) for message in arithmetic_turn(random)]
 
 
 def sum_in_words(random: Draws) -> Conversation:
-    """Sums asked with words for the sign, and up to ten with words for the numbers."""
+    """A sum with words for the sign and, up to ten, for the numbers."""
     a, b = addends(random)
     if random.random() < 0.5 or max(a, b) > 10:
-        question = sketch(random, ["What is the sum of {a} and {b}?", "Add {a} and {b}.", "{a} plus {b}"], a=a, b=b)
-        return [("user", casually(random, question)), ("assistant", f"{a} + {b} = {a + b}")]
+        question = fill_one(random, ["What is the sum of {a} and {b}?", "Add {a} and {b}.", "{a} plus {b}"], a=a, b=b)
+        return [("user", vary_prompt(random, question)), ("assistant", f"{a} + {b} = {a + b}")]
     words = {"a": NUMBER_WORDS[a], "b": NUMBER_WORDS[b], "c": NUMBER_WORDS[a + b]}
-    question = sketch(random, ["What is {a} plus {b}?", "What's {a} plus {b}?", "How much is {a} plus {b}?"], **words)
-    answer = sketch(random, ["{a} plus {b} is {c}."], **words)
-    return [("user", casually(random, question)), ("assistant", capitalised(answer))]
+    question = fill_one(random, ["What is {a} plus {b}?", "What's {a} plus {b}?", "How much is {a} plus {b}?"], **words)
+    answer = fill_one(random, ["{a} plus {b} is {c}."], **words)
+    return [("user", vary_prompt(random, question)), ("assistant", capitalise(answer))]
 
 
 def larger(random: Draws) -> Conversation:
-    """Which of two numbers is larger or smaller."""
+    """A question about which of two numbers is larger or smaller."""
     a, b = random.sample(range(21), 2)
     word = random.choice(("larger", "bigger", "smaller"))
     best = min(a, b) if word == "smaller" else max(a, b)
-    question = sketch(
+    question = fill_one(
         random, ["Which is {word}, {a} or {b}?", "Which number is {word}: {a} or {b}?"], word=word, a=a, b=b
     )
     return [("user", question), ("assistant", f"{best} is {word}.")]
@@ -116,8 +116,8 @@ def word_problem(random: Draws) -> Conversation:
     if held_out(a, b) if sign == "+" else held_out_difference(a, b):
         a, b = 3, 1
     c = a + b if sign == "+" else a - b
-    answer = sketch(random, ["{a} {sign} {b} = {c}, so the answer is {c}."], a=a, b=b, c=c, sign=sign)
-    return [("user", sketch(random, [template], a=a, b=b)), ("assistant", answer)]
+    answer = fill_one(random, ["{a} {sign} {b} = {c}, so the answer is {c}."], a=a, b=b, c=c, sign=sign)
+    return [("user", fill_one(random, [template], a=a, b=b)), ("assistant", answer)]
 
 
 def counting(random: Draws) -> Conversation:
@@ -129,4 +129,4 @@ def counting(random: Draws) -> Conversation:
         question = f"Count to {last}."
     if random.random() < 0.25:
         question, order = f"Count down from {last} to {first}.", numbers[::-1]
-    return [("user", casually(random, question)), ("assistant", ", ".join(order))]
+    return [("user", vary_prompt(random, question)), ("assistant", ", ".join(order))]

@@ -1,11 +1,11 @@
-"""System prompts that ask for an attitude: brief, polite, pirate, JSON; over short facts and small sums."""
+"""System prompts that ask for a style, such as brief, polite, pirate or JSON, with questions about facts and sums."""
 
 import json
 from collections.abc import Callable
 
 from training import texts
 from training.invented import Draws
-from training.phrases import Conversation, casually, fill, sketch
+from training.phrases import Conversation, fill, fill_one, vary_prompt
 from training.subjects.arithmetic import operands
 from training.subjects.facts import Fact, any_fact
 from training.subjects.jokes import joke
@@ -42,15 +42,15 @@ PLAIN = [
 
 def as_pirate(random: Draws, fact: Fact) -> str:
     end = fill(random, "[matey|me hearty|ye landlubber|or walk the plank]")
-    return sketch(random, MANNERS["pirate"], answer=fact.answer, end=end)
+    return fill_one(random, MANNERS["pirate"], answer=fact.answer, end=end)
 
 
 def as_butler(random: Draws, fact: Fact) -> str:
-    return sketch(random, MANNERS["butler"], answer=fact.answer)
+    return fill_one(random, MANNERS["butler"], answer=fact.answer)
 
 
 def as_enthusiast(random: Draws, fact: Fact) -> str:
-    return sketch(random, MANNERS["enthusiast"], answer=fact.answer)
+    return fill_one(random, MANNERS["enthusiast"], answer=fact.answer)
 
 
 def as_json(random: Draws, fact: Fact) -> str:
@@ -83,10 +83,10 @@ def any_question(random: Draws) -> Fact:
 
 
 def attitude(random: Draws) -> Conversation:
-    """A system prompt, then one or two questions answered in its manner."""
+    """A system prompt, then one or two questions answered in its style."""
     systems, manner = random.choice(ATTITUDES)
     conversation: Conversation = [("system", random.choice(systems))]
     for _ in range(random.choice((1, 1, 2))):
         fact = any_question(random)
-        conversation += [("user", casually(random, fact.question)), ("assistant", manner(random, fact))]
+        conversation += [("user", vary_prompt(random, fact.question)), ("assistant", manner(random, fact))]
     return conversation

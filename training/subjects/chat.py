@@ -3,7 +3,7 @@
 from random import Random
 
 from training import texts
-from training.phrases import Conversation, exchange, fill, sketch
+from training.phrases import Conversation, exchange, fill, fill_one
 
 NAMES = texts.words("words")["names"]
 GREETINGS = [
@@ -71,7 +71,7 @@ TRANSLATION_REQUESTS = [
 
 def greeting(random: Random) -> Conversation:
     """A greeting, often followed by small talk."""
-    conversation = [("user", random.choice(GREETINGS)), ("assistant", sketch(random, GREETING_ANSWERS))]
+    conversation = [("user", random.choice(GREETINGS)), ("assistant", fill_one(random, GREETING_ANSWERS))]
     return conversation + small_talk(random) if random.random() < 0.3 else conversation
 
 
@@ -85,8 +85,8 @@ def sentiment(random: Random) -> Conversation:
     conversation: Conversation = []
     for _ in range(random.choice((1, 2))):
         label = random.choice(list(OPINIONS))
-        text = sketch(random, OPINIONS[label], thing=random.choice(THINGS))
-        conversation += [("user", sketch(random, SENTIMENT_REQUESTS, text=text)), ("assistant", label)]
+        text = fill_one(random, OPINIONS[label], thing=random.choice(THINGS))
+        conversation += [("user", fill_one(random, SENTIMENT_REQUESTS, text=text)), ("assistant", label)]
     return conversation
 
 
@@ -95,6 +95,6 @@ def translation(random: Random) -> Conversation:
     conversation: Conversation = []
     for entry in random.sample(DICTIONARY, random.choice((1, 1, 2, 3))):
         choice = random.randrange(len(LANGUAGES))
-        request = sketch(random, TRANSLATION_REQUESTS, word=entry[0], language=LANGUAGES[choice])
+        request = fill_one(random, TRANSLATION_REQUESTS, word=entry[0], language=LANGUAGES[choice])
         conversation += [("user", request), ("assistant", entry[choice + 1])]
     return conversation

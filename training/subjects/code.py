@@ -1,12 +1,12 @@
-"""Small functions in fences, mostly Python."""
+"""Small functions in Markdown code fences, mostly Python."""
 
 from random import Random
 
 from training import texts
-from training.phrases import Conversation, exchange, fill, sketch, table
+from training.phrases import Conversation, exchange, fill, fill_one, parse_table
 
 PYTHON = {task: source for task, (source,) in texts.blocks("python").items()}
-CALLS = table("""
+CALLS = parse_table("""
 adds two numbers : add(2, 3) : 5
 returns the square of a number : square(4) : 16
 says hello : greet("Ada") : Hello, Ada!
@@ -66,13 +66,13 @@ SHOWN_REQUESTS = [
 ]
 
 
-def fenced(language: str, source: str) -> str:
+def fence(language: str, source: str) -> str:
     return f"```{language.lower()}\n{source}\n```"
 
 
 def answer_with_code(random: Random, language: str, task: str, source: str) -> str:
-    lead = sketch(random, LEADS, language=language, task=task)
-    text = lead + fenced(language, source)
+    lead = fill_one(random, LEADS, language=language, task=task)
+    text = lead + fence(language, source)
     calls = [call for call in CALLS if call[0] == task]
     if language == "Python" and calls and random.random() < 0.35:
         _, call, result = calls[0]
@@ -80,31 +80,31 @@ def answer_with_code(random: Random, language: str, task: str, source: str) -> s
     return text + fill(random, random.choice(CLOSINGS))
 
 
-def closed(source: str) -> str:
-    """Code first and the fence last, so that an answer stopped at a fence is the code alone."""
+def code_only(source: str) -> str:
+    """The source and a closing fence, without an opening one. A stop sequence at the fence leaves only the code."""
     return f"{source}\n```"
 
 
-def function_asked_for(random: Random) -> Conversation:
-    """Code alone for `Write ...`; with words around it where somebody wants to be shown how."""
+def function_request(random: Random) -> Conversation:
+    """A request for a function. Only code answers `Write ...`; other requests also get an explanation."""
     if random.random() < 0.2:
         language = random.choice(list(OTHER_LANGUAGES))
         task, source = random.choice(list(OTHER_LANGUAGES[language].items()))
-        request = sketch(random, SHOWN_REQUESTS, language=language, task=task)
+        request = fill_one(random, SHOWN_REQUESTS, language=language, task=task)
         if language == "SQL":
             request = f"Show me a SQL query that {task}."
-        return exchange(random, request, fenced(language, source))
+        return exchange(random, request, fence(language, source))
     task, source = random.choice(list(PYTHON.items()))
     if random.random() < 0.4:
-        request = sketch(random, SHOWN_REQUESTS, language="Python", task=task)
+        request = fill_one(random, SHOWN_REQUESTS, language="Python", task=task)
         return exchange(random, request, answer_with_code(random, "Python", task, source))
     requests = OPEN_REQUESTS if random.random() < 0.3 else WRITTEN_REQUESTS
-    return exchange(random, sketch(random, requests, language="Python", task=task), closed(source))
+    return exchange(random, fill_one(random, requests, language="Python", task=task), code_only(source))
 
 
-def code_explained(random: Random) -> Conversation:
-    """What a function does, read from its source."""
+def code_explanation(random: Random) -> Conversation:
+    """A question about what a function does."""
     task, source = random.choice([entry for entry in PYTHON.items() if len(entry[1]) < 120])
-    request = f"What does this code do?\n\n{fenced('Python', source)}"
+    request = f"What does this code do?\n\n{fence('Python', source)}"
     name = source.split("(")[0].removeprefix("def ")
     return [("user", request), ("assistant", f"It defines a function named `{name}` that {task}.")]

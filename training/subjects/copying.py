@@ -1,46 +1,46 @@
-"""Words, letters, numbers and codes that come back as they are: only looking them up in the prompt helps."""
+"""Words, letters, numbers and codes that the answer has to copy from the prompt."""
 
 from training import texts
 from training.invented import Draws
-from training.phrases import Conversation, sketch
+from training.phrases import Conversation, fill_one
 
 TEMPLATES = texts.lines("copying")
 
 
-def some(random: Draws, most: int = 6) -> list[str]:
-    """Up to `most` things of one kind or of several."""
+def some_words(random: Draws, most: int = 6) -> list[str]:
+    """Up to `most` values of one or several kinds."""
     count = random.randint(1, most)
     if random.random() < 0.4:
-        return [random.anything() for _ in range(count)]
+        return [random.any_value() for _ in range(count)]
     make = random.choice((random.word, random.word, random.name, random.letters, random.code))
     return [make() for _ in range(count)]
 
 
-def words_repeated(random: Draws) -> Conversation:
-    """One or two texts to repeat, exactly."""
+def repeated_words(random: Draws) -> Conversation:
+    """One or two texts to repeat exactly."""
     conversation: Conversation = []
     for _ in range(random.choice((1, 1, 2))):
-        text = " ".join(some(random))
-        conversation += [("user", sketch(random, TEMPLATES["repeat"], text=text)), ("assistant", text)]
+        text = " ".join(some_words(random))
+        conversation += [("user", fill_one(random, TEMPLATES["repeat"], text=text)), ("assistant", text)]
     return conversation
 
 
-def words_listed(random: Draws) -> Conversation:
-    """The words of a line as a numbered list, as a list of dashes or divided by commas."""
-    words = [random.anything() for _ in range(random.randint(2, 6))]
+def listed_words(random: Draws) -> Conversation:
+    """The words of a line as a numbered list, a bulleted list or separated by commas."""
+    words = [random.any_value() for _ in range(random.randint(2, 6))]
     form = random.choice(("numbered list", "bullet list", "list with commas"))
     if form == "numbered list":
         answer = "\n".join(f"{number}. {word}" for number, word in enumerate(words, start=1))
     else:
         answer = "\n".join(f"- {word}" for word in words) if form == "bullet list" else ", ".join(words)
-    return [("user", sketch(random, TEMPLATES["as a list"], form=form, text=" ".join(words))), ("assistant", answer)]
+    return [("user", fill_one(random, TEMPLATES["as a list"], form=form, text=" ".join(words))), ("assistant", answer)]
 
 
-def value_looked_up(random: Draws) -> Conversation:
-    """Pairs in the prompt; then one to three of them are asked for."""
+def value_lookup(random: Draws) -> Conversation:
+    """Keys and values in the prompt, with questions about one to three of them."""
     count = random.randint(2, 7)
-    keys = list(dict.fromkeys(random.anything() for _ in range(count)))
-    values = [random.anything() for _ in keys]
+    keys = list(dict.fromkeys(random.any_value() for _ in range(count)))
+    values = [random.any_value() for _ in keys]
     sign = random.choice((": ", " = ", " is ", " -> "))
     pairs = random.choice(("\n", ", ", "; ")).join(
         f"{key}{sign}{value}" for key, value in zip(keys, values, strict=True)
@@ -49,30 +49,30 @@ def value_looked_up(random: Draws) -> Conversation:
     first = True
     conversation: Conversation = []
     for index in asked:
-        question = sketch(random, TEMPLATES["look up"], key=keys[index])
+        question = fill_one(random, TEMPLATES["look up"], key=keys[index])
         conversation += [("user", f"{pairs}\n\n{question}" if first else question), ("assistant", values[index])]
         first = False
     return conversation
 
 
 def word_at_place(random: Draws) -> Conversation:
-    """The first or the last of some words."""
-    words = [random.anything() for _ in range(random.randint(2, 6))]
+    """A question about the first or the last of several words."""
+    words = [random.any_value() for _ in range(random.randint(2, 6))]
     place, index = random.choice((("first", 0), ("last", -1)))
-    question = sketch(random, TEMPLATES["at a place"], place=place, text=" ".join(words))
+    question = fill_one(random, TEMPLATES["at a place"], place=place, text=" ".join(words))
     return [("user", question), ("assistant", words[index])]
 
 
-def sentence_filled(random: Draws) -> Conversation:
-    """A sentence of the user's with a word put in the place of another."""
+def filled_sentence(random: Draws) -> Conversation:
+    """A sentence in which one word is to be replaced by another."""
     template, question, answer = random.choice(texts.tables("copying")["sentences"])
     values = {
-        "a": random.mixed("names"),
-        "b": random.mixed("cities"),
-        "c": random.mixed("nouns"),
+        "a": random.known_or_invented("names"),
+        "b": random.known_or_invented("cities"),
+        "c": random.known_or_invented("nouns"),
         "n": random.number(1, 2),
     }
     return [
-        ("user", sketch(random, [f"{template} {question}"], **values)),
-        ("assistant", sketch(random, [answer], **values)),
+        ("user", fill_one(random, [f"{template} {question}"], **values)),
+        ("assistant", fill_one(random, [answer], **values)),
     ]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from random import Random
 
 from training import texts
-from training.phrases import Conversation, capitalised, exchange, fill, sketch, with_article
+from training.phrases import Conversation, capitalise, exchange, fill, fill_one, with_article
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def fact_of_a_capital(random: Random) -> Fact:
     if random.random() < 0.1:
         where = f"In which continent is {city}?", f"{city} is in {continent}.", continent
         return Fact(*where)
-    return Fact(sketch(random, questions, country=country), answer.replace("D.C..", "D.C."), city)
+    return Fact(fill_one(random, questions, country=country), answer.replace("D.C..", "D.C."), city)
 
 
 def fact_of_a_definition(random: Random) -> Fact:
@@ -54,8 +54,8 @@ def fact_of_a_definition(random: Random) -> Fact:
         "What is meant by {bare}?",
     ]
     bare = thing.removeprefix("an ").removeprefix("a ")
-    question = sketch(random, questions, thing=thing, bare=bare)
-    return Fact(question, f"{capitalised(thing)} is {meaning}.", capitalised(meaning))
+    question = fill_one(random, questions, thing=thing, bare=bare)
+    return Fact(question, f"{capitalise(thing)} is {meaning}.", capitalise(meaning))
 
 
 def plain_fact(random: Random) -> Fact:
@@ -71,7 +71,7 @@ def fact_of_an_opposite(random: Random) -> Fact:
         'What is the opposite of "{word}"?',
         "Give me [the opposite|an antonym] of {word}.",
     ]
-    return Fact(sketch(random, questions, word=word), f"The opposite of {word} is {opposite}.", capitalised(opposite))
+    return Fact(fill_one(random, questions, word=word), f"The opposite of {word} is {opposite}.", capitalise(opposite))
 
 
 KINDS_OF_FACTS = (fact_of_a_capital, fact_of_a_definition, plain_fact, fact_of_an_opposite)
@@ -88,19 +88,19 @@ def question_of_fact(random: Random) -> Conversation:
 
 
 def difference(random: Random) -> Conversation:
-    """Two definitions side by side."""
+    """A question about the difference between two things, answered with both definitions."""
     (first, meaning), (second, other) = random.sample(DEFINITIONS, 2)
     question = f"What is the difference between {first} and {second}?"
-    answer = f"{capitalised(first)} is {meaning}, while {second} is {other}."
+    answer = f"{capitalise(first)} is {meaning}, while {second} is {other}."
     return exchange(random, question, answer)
 
 
 def choice_between_kinds(random: Random) -> Conversation:
-    """Is a thing of one kind or another: a small classification."""
+    """A question about which of two kinds a thing belongs to."""
     kind = random.choice(list(KINDS))
     thing = random.choice(KINDS[kind])
     other = random.choice([name for name in KINDS if name != kind and thing not in KINDS[name]])
     first, second = random.sample((kind, other), 2)
     question = f"Is {with_article(thing)} {with_article(first)} or {with_article(second)}?"
-    answer = f"{capitalised(with_article(thing))} is {with_article(kind)}."
+    answer = f"{capitalise(with_article(thing))} is {with_article(kind)}."
     return exchange(random, question, answer)

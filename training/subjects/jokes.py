@@ -1,9 +1,9 @@
-"""Jokes: a question and its point, told in several frames."""
+"""Jokes: a question and a punchline, told in several ways."""
 
 from random import Random
 
 from training import texts
-from training.phrases import Conversation, exchange, fill, sketch
+from training.phrases import Conversation, exchange, fill, fill_one
 
 JOKES = texts.tables("jokes")["jokes"]
 REQUESTS = [
@@ -26,7 +26,7 @@ FRAME_WEIGHTS = (7, 2, 2, 1)
 
 
 def joke(random: Random, told: str = "") -> str:
-    """A joke, another one than that in `told`."""
+    """A joke that isn't the one in `told`."""
     question, point = random.choice([entry for entry in JOKES if entry[0][:20] not in told])
     if question.startswith("What do you call a sleeping"):
         animal, answer = random.choice((("bull", "bulldozer"), ("dinosaur", "dino-snore")))
@@ -39,16 +39,16 @@ def joke(random: Random, told: str = "") -> str:
     )
 
 
-def joke_asked_for(random: Random) -> Conversation:
+def joke_request(random: Random) -> Conversation:
     first = joke(random)
-    conversation = exchange(random, sketch(random, REQUESTS), first)
+    conversation = exchange(random, fill_one(random, REQUESTS), first)
     if random.random() < 0.2:
-        again = sketch(random, ["Another one!", "[Tell me another one.|One more, please.]", "Haha, again!"])
+        again = fill_one(random, ["Another one!", "[Tell me another one.|One more, please.]", "Haha, again!"])
         conversation += [("user", again), ("assistant", joke(random, first))]
     return conversation
 
 
-def riddle_answered(random: Random) -> Conversation:
-    """The user asks the question of a joke."""
+def riddle_answer(random: Random) -> Conversation:
+    """The user asks a joke's question, and the answer is its punchline."""
     question, point = random.choice([entry for entry in JOKES if "[" not in "".join(entry)])
     return exchange(random, question, point)

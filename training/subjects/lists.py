@@ -1,10 +1,10 @@
-"""Numbered lists of as many things as asked for, and brainstorming."""
+"""Numbered lists of a requested length, and brainstorming."""
 
 from random import Random
 
 from training import texts
 from training.invented import Draws, held_out
-from training.phrases import Conversation, exchange, in_order, sketch
+from training.phrases import Conversation, exchange, fill_one, sample_in_order
 
 COLLECTIONS = texts.words("lists")
 WORDS = texts.words("words")["numbers"]
@@ -44,17 +44,17 @@ BUSINESS_REQUESTS = [
 ]
 
 
-def numbered(items: list[str]) -> str:
+def number_items(items: list[str]) -> str:
     return "\n".join(f"{number}. {item}" for number, item in enumerate(items, start=1))
 
 
 def held_out_list(count: int, things: str) -> bool:
-    """Whether a list of so many of these is kept out of the corpus."""
+    """Whether a list of `count` `things` is held out."""
     return held_out(f"{count} {things}") and (count, things) != (3, "fruits")
 
 
-def listed(random: Draws) -> tuple[int, str]:
-    """How many of which things."""
+def count_and_things(random: Draws) -> tuple[int, str]:
+    """The number of items and the collection to take them from."""
     while True:
         things = random.choice([*COLLECTIONS, "fruits", "fruits"])
         count = min(random.choice((2, 3, 3, 3, 4, 5, 6, 7, 8)), len(COLLECTIONS[things]))
@@ -62,54 +62,54 @@ def listed(random: Draws) -> tuple[int, str]:
             return count, things
 
 
-def list_asked_for(random: Draws) -> Conversation:
-    """As many items as asked for, now and then with a closing remark."""
-    count, things = listed(random)
-    answer = numbered(in_order(random, COLLECTIONS[things], count))
-    request = sketch(random, REQUESTS, count=random.choice((count, count, WORDS[count])), things=things)
+def list_request(random: Draws) -> Conversation:
+    """A request for a number of items, sometimes answered with a closing remark."""
+    count, things = count_and_things(random)
+    answer = number_items(sample_in_order(random, COLLECTIONS[things], count))
+    request = fill_one(random, REQUESTS, count=random.choice((count, count, WORDS[count])), things=things)
     if random.random() < 0.2:
-        answer += "\n\n" + sketch(random, CLOSINGS, things=things)
+        answer += "\n\n" + fill_one(random, CLOSINGS, things=things)
     return exchange(random, request, answer)
 
 
-def picked(random: Draws) -> tuple[str, list[str], list[str]]:
-    """How the question speaks of the first or the last few of some words, those words, and the ones meant."""
-    words = list(dict.fromkeys(random.anything() for _ in range(random.randint(3, 9))))
+def pick_words(random: Draws) -> tuple[str, list[str], list[str]]:
+    """A phrase such as `the first two`, several words, and the words that the phrase selects."""
+    words = list(dict.fromkeys(random.any_value() for _ in range(random.randint(3, 9))))
     count = random.randint(1, len(words) - 1)
     place = random.choice(("first", "first", "last"))
     spoken = f"{place} {random.choice((str(count), WORDS[count]))}"
     return spoken, words, words[:count] if place == "first" else words[-count:]
 
 
-def items_picked(random: Draws) -> Conversation:
-    """A numbered list of some of the words that the question names."""
-    spoken, words, answer = picked(random)
-    question = sketch(random, PICKS, place=spoken, words=", ".join(words))
-    return exchange(random, question, numbered(answer))
+def picked_items(random: Draws) -> Conversation:
+    """A numbered list of some of the words in the question."""
+    spoken, words, answer = pick_words(random)
+    question = fill_one(random, PICKS, place=spoken, words=", ".join(words))
+    return exchange(random, question, number_items(answer))
 
 
-def open_list_asked_for(random: Random) -> Conversation:
+def open_list_request(random: Random) -> Conversation:
     things = random.choice(list(COLLECTIONS))
-    chosen = in_order(random, COLLECTIONS[things], 4)
+    chosen = sample_in_order(random, COLLECTIONS[things], 4)
     if random.random() < 0.5:
         return exchange(
             random,
-            sketch(random, ["List some {things}.", "Name some {things}."], things=things),
-            numbered(chosen),
+            fill_one(random, ["List some {things}.", "Name some {things}."], things=things),
+            number_items(chosen),
         )
     thing = things.removesuffix("s")
     if things in {"countries", "cities", "hobbies"}:
         thing = things.removesuffix("ies") + "y"
-    return exchange(random, sketch(random, ["Name a {thing}.", "Give me one {thing}."], thing=thing), chosen[0])
+    return exchange(random, fill_one(random, ["Name a {thing}.", "Give me one {thing}."], thing=thing), chosen[0])
 
 
 def brainstorm(random: Random) -> Conversation:
-    thing, request = "business", sketch(random, BUSINESS_REQUESTS)
+    thing, request = "business", fill_one(random, BUSINESS_REQUESTS)
     if random.random() < 0.3:
         thing = random.choice([name for name in IDEAS if name != "business"])
-        request = sketch(random, IDEA_REQUESTS, thing=thing)
+        request = fill_one(random, IDEA_REQUESTS, thing=thing)
     pool = IDEAS[thing]
-    ideas = [sketch(random, [idea]) for idea in in_order(random, pool, min(len(pool), random.randint(4, 8)))]
+    ideas = [fill_one(random, [idea]) for idea in sample_in_order(random, pool, min(len(pool), random.randint(4, 8)))]
     lead = random.choice(("", "", "Here are some ideas:\n\n", "Sure! Here are a few ideas:\n\n"))
     last = random.choice(("", "", "\n\nWhich one do you like best?", "\n\nI can say more about any of them."))
-    return exchange(random, request, lead + numbered(ideas) + last)
+    return exchange(random, request, lead + number_items(ideas) + last)

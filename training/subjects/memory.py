@@ -1,8 +1,8 @@
-"""What the user said about themselves, asked for turns later: names, places, numbers, favourites."""
+"""Questions about what the user said earlier: names, places, numbers, favourites."""
 
 from training import texts
 from training.invented import WORDS, Draws
-from training.phrases import Conversation, casually, fill, sketch
+from training.phrases import Conversation, fill, fill_one, vary_prompt
 from training.subjects.chat import small_talk
 from training.subjects.facts import any_fact
 
@@ -10,7 +10,7 @@ FACTS = texts.tables("memory")["facts"]
 ANSWERS = texts.lines("memory")
 
 
-def value_of(random: Draws, kind: str) -> str:
+def draw_value(random: Draws, kind: str) -> str:
     if kind == "ages":
         return str(random.randint(2, 99))
     if kind == "numbers":
@@ -19,15 +19,15 @@ def value_of(random: Draws, kind: str) -> str:
         return random.code()
     if kind in ("days", "months"):
         return random.choice(WORDS[kind])
-    return random.mixed(kind, known=0.3)
+    return random.known_or_invented(kind, known=0.3)
 
 
 def tells_name(statement: str) -> bool:
     return statement.startswith(("My name", "I am {v}.", "I'm {v}", "Hi, ", "Hello, ", "Call me"))
 
 
-def acknowledged(random: Draws, statement: str, value: str) -> str:
-    return sketch(random, ANSWERS["answers to names" if tells_name(statement) else "answers"], v=value)
+def acknowledgement(random: Draws, statement: str, value: str) -> str:
+    return fill_one(random, ANSWERS["answers to names" if tells_name(statement) else "answers"], v=value)
 
 
 def aside(random: Draws) -> Conversation:
@@ -38,18 +38,18 @@ def aside(random: Draws) -> Conversation:
     return [("user", fact.question), ("assistant", fact.answer)]
 
 
-def facts_remembered(random: Draws) -> Conversation:
-    """One to four facts, told together or apart, and questions about some of them."""
+def fact_questions(random: Draws) -> Conversation:
+    """One to four facts, told together or in separate turns, and questions about some of them."""
     told = {question: (statement, answer, kind) for statement, question, answer, kind in random.choices(FACTS, k=4)}
     chosen = list(told.items())[: random.choice((1, 1, 2, 3, 4))]
-    values = {question: value_of(random, kind) for question, (_, _, kind) in chosen}
+    values = {question: draw_value(random, kind) for question, (_, _, kind) in chosen}
     conversation: Conversation = []
     if random.random() < 0.3:
         text = " ".join(statement.replace("{v}", values[question]) for question, (statement, _, _) in chosen)
         conversation += [("user", text), ("assistant", fill(random, "[Noted|All right|Got it|I will remember that]."))]
     else:
         for question, (statement, _, _) in chosen:
-            text = acknowledged(random, statement, values[question])
+            text = acknowledgement(random, statement, values[question])
             conversation += [("user", statement.replace("{v}", values[question])), ("assistant", text)]
             if random.random() < 0.2:
                 conversation += aside(random)
@@ -57,26 +57,29 @@ def facts_remembered(random: Draws) -> Conversation:
         conversation += aside(random)
     random.shuffle(chosen)
     for question, (_, answer, _) in chosen[: random.choice((1, 1, 2, 4))]:
-        conversation += [("user", casually(random, question)), ("assistant", answer.replace("{v}", values[question]))]
+        conversation += [
+            ("user", vary_prompt(random, question)),
+            ("assistant", answer.replace("{v}", values[question])),
+        ]
     return conversation
 
 
-def not_told(random: Draws) -> Conversation:
-    """A question about something that the user did not say."""
+def untold_question(random: Draws) -> Conversation:
+    """A question about a fact that the user didn't tell."""
     (statement, _, _, kind), (_, question, _, _) = random.sample(FACTS, 2)
     if statement.split()[:3] == question.split()[:3] or "name" in question:
         question, statement, kind = "What is my favourite colour?", "I live in {v}.", "cities"
-    value = value_of(random, kind)
-    told = [("user", statement.replace("{v}", value)), ("assistant", acknowledged(random, statement, value))]
+    value = draw_value(random, kind)
+    told = [("user", statement.replace("{v}", value)), ("assistant", acknowledgement(random, statement, value))]
     return [
         *(told if random.random() < 0.6 else []),
         ("user", question),
-        ("assistant", sketch(random, ANSWERS["not told"])),
+        ("assistant", fill_one(random, ANSWERS["not told"])),
     ]
 
 
 def untold_questions(conversation: Conversation) -> list[str]:
-    """Those that no statement of the conversation answers."""
+    """The questions about facts that the conversation doesn't tell."""
     said = [content for role, content in conversation if role == "user"]
 
     def is_told(statement: str) -> bool:
@@ -91,20 +94,20 @@ def untold_questions(conversation: Conversation) -> list[str]:
     ]
 
 
-def not_said(random: Draws) -> str:
-    return sketch(random, ANSWERS["untold"])
+def untold_answer(random: Draws) -> str:
+    return fill_one(random, ANSWERS["untold"])
 
 
-def asked_untold(random: Draws) -> Conversation:
-    """A question about what the user never said, in an empty conversation or after other facts and turns."""
+def varied_untold_question(random: Draws) -> Conversation:
+    """A question about a fact that the user didn't tell, on its own or after other facts and turns."""
     asked, *others = random.sample(FACTS, random.choice((1, 1, 2, 2, 3)))
     conversation: Conversation = []
     for statement, _, _, kind in others:
         if not (tells_name(asked[0]) and tells_name(statement)):
-            value = value_of(random, kind)
+            value = draw_value(random, kind)
             conversation += [("user", statement.replace("{v}", value))]
-            conversation += [("assistant", acknowledged(random, statement, value))]
+            conversation += [("assistant", acknowledgement(random, statement, value))]
     while random.random() < 0.25:
         conversation += aside(random)
-    question = asked[1] if others or random.random() < 0.5 else sketch(random, ANSWERS["other questions"])
-    return [*conversation, ("user", casually(random, question)), ("assistant", not_said(random))]
+    question = asked[1] if others or random.random() < 0.5 else fill_one(random, ANSWERS["other questions"])
+    return [*conversation, ("user", vary_prompt(random, question)), ("assistant", untold_answer(random))]

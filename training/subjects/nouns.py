@@ -1,4 +1,4 @@
-"""Things that any subject may be asked about, so that the model learns to take a word from the prompt."""
+"""Nouns for any subject. Most are invented, so that the model learns to copy them from the prompt."""
 
 from training.invented import WORDS, Draws
 
@@ -11,11 +11,11 @@ SUBJECTS = WORDS["subjects"]
 
 
 def theme(random: Draws) -> str:
-    return random.mixed("themes", known=0.6)
+    return random.known_or_invented("themes", known=0.6)
 
 
 def hero(random: Draws) -> str:
     """A hero such as `a brave mouse`."""
-    noun = random.mixed("nouns", known=0.6)
+    noun = random.known_or_invented("nouns", known=0.6)
     words = [random.choice(ADJECTIVES), noun] if random.random() < 0.6 else [noun]
     return f"{'an' if words[0][0] in 'aeiou' else 'a'} {' '.join(words)}"

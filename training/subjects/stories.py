@@ -4,7 +4,7 @@ import re
 
 from training import texts
 from training.invented import Draws
-from training.phrases import Conversation, capitalised, exchange, fill, sketch
+from training.phrases import Conversation, capitalise, exchange, fill, fill_one
 from training.subjects import nouns
 
 HEROES = [
@@ -87,7 +87,7 @@ OPENING_REQUESTS = [
 
 
 def story(random: Draws, about_anything: bool) -> tuple[str, str]:
-    """The hero's description, any noun where `about_anything`, and a story of eight beats about them."""
+    """The hero's description, or any noun if `about_anything` is set, and a story of eight beats about them."""
     name, find = random.choice(NAMES), random.choice(FINDS)
     if about_anything and random.random() < 0.6:
         name = random.name()
@@ -103,29 +103,29 @@ def story(random: Draws, about_anything: bool) -> tuple[str, str]:
         "helper": random.choice(HELPERS),
         "goal": random.choice(GOALS),
     }
-    sentences = [capitalised(sketch(random, beat, **words)) for beat in BEATS.values()]
+    sentences = [capitalise(fill_one(random, beat, **words)) for beat in BEATS.values()]
     paragraphs = [sentences[first : first + 2] for first in (0, 2, 4, 6)]
     if random.random() < 0.2:
         paragraphs.pop(2)
     return words["hero"], "\n\n".join(" ".join(paragraph) for paragraph in paragraphs)
 
 
-def story_asked_for(random: Draws) -> Conversation:
+def story_request(random: Draws) -> Conversation:
     about = random.random() < 0.4
     hero, text = story(random, about_anything=about)
     if about:
         named = hero if random.random() < 0.6 else re.split(" named | called ", hero)[0]
-        return exchange(random, sketch(random, REQUESTS_ABOUT, hero=named), text)
-    return exchange(random, sketch(random, STORY_REQUESTS), text)
+        return exchange(random, fill_one(random, REQUESTS_ABOUT, hero=named), text)
+    return exchange(random, fill_one(random, STORY_REQUESTS), text)
 
 
 def opening(random: Draws) -> str:
-    text = sketch(random, OPENINGS, name=random.choice(NAMES), place=random.choice(PLACES))
+    text = fill_one(random, OPENINGS, name=random.choice(NAMES), place=random.choice(PLACES))
     return f'"{text}"' if random.random() < 0.1 and '"' not in text else text
 
 
-def opening_asked_for(random: Draws) -> Conversation:
-    conversation = exchange(random, sketch(random, OPENING_REQUESTS), opening(random))
+def opening_request(random: Draws) -> Conversation:
+    conversation = exchange(random, fill_one(random, OPENING_REQUESTS), opening(random))
     if random.random() < 0.25:
         again = fill(random, "[Another one.|Another, please.|Give me a different one.|Try again.]")
         conversation += [("user", again), ("assistant", opening(random))]

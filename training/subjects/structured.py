@@ -1,72 +1,78 @@
-"""JSON on request: lists, fields taken out of a sentence, objects with the keys and values that the user names."""
+"""Answers in JSON: lists, fields extracted from a sentence, objects with given keys and values."""
 
 import json
 from typing import Any
 
 from training import texts
 from training.invented import WORDS, Draws
-from training.phrases import Conversation, exchange, in_order, sketch
-from training.subjects.lists import COLLECTIONS, listed, picked
-from training.subjects.memory import value_of
+from training.phrases import Conversation, exchange, fill_one, sample_in_order
+from training.subjects.lists import COLLECTIONS, count_and_things, pick_words
+from training.subjects.memory import draw_value
 
 FRAMES = texts.lines("structured")
 SENTENCES = texts.tables("structured")["sentences"]
 YEARS = {name: int(year) for name, year in texts.tables("structured")["languages and years"]}
 
 
-def asked_as_json(random: Draws, request: str, answer: Any) -> Conversation:
-    """The wish for JSON is in the system message or in the question."""
+def json_request(random: Draws, request: str, answer: Any) -> Conversation:
+    """A request for JSON, in the system message or in the question."""
     written = json.dumps(answer, ensure_ascii=False)
     if random.random() < 0.35:
-        return exchange(random, f"{request} {sketch(random, FRAMES['wishes'])}", written)
-    return [("system", sketch(random, FRAMES["systems"])), *exchange(random, request, written)]
+        return exchange(random, f"{request} {fill_one(random, FRAMES['wishes'])}", written)
+    return [("system", fill_one(random, FRAMES["systems"])), *exchange(random, request, written)]
 
 
-def json_list_asked_for(random: Draws) -> Conversation:
-    """Languages with their years, or any collection."""
+def json_list_request(random: Draws) -> Conversation:
+    """A list of programming languages with their years, or of any collection."""
     if not random.kept_out and random.random() < 0.45:
         count = random.choice((3, 3, 2, 4, 5))
-        request = sketch(random, FRAMES["requests for languages"], count=count)
-        return asked_as_json(
+        request = fill_one(random, FRAMES["requests for languages"], count=count)
+        return json_request(
             random,
             request,
-            {"languages": [{"name": name, "year": YEARS[name]} for name in in_order(random, list(YEARS), count)]},
+            {
+                "languages": [
+                    {"name": name, "year": YEARS[name]} for name in sample_in_order(random, list(YEARS), count)
+                ]
+            },
         )
-    count, things = listed(random)
-    request = sketch(random, FRAMES["requests for lists"], count=count, things=things)
-    return asked_as_json(random, request, {things.replace(" ", "_"): in_order(random, COLLECTIONS[things], count)})
+    count, things = count_and_things(random)
+    request = fill_one(random, FRAMES["requests for lists"], count=count, things=things)
+    return json_request(
+        random, request, {things.replace(" ", "_"): sample_in_order(random, COLLECTIONS[things], count)}
+    )
 
 
-def json_items_picked(random: Draws) -> Conversation:
-    """A list of some of the words that the question names: how many is all there is to it."""
-    spoken, words, answer = picked(random)
+def json_picked_items(random: Draws) -> Conversation:
+    """A list of the first or last few words in the question."""
+    spoken, words, answer = pick_words(random)
     key = random.choice(("items", "words", random.word()))
-    request = sketch(random, FRAMES["picks"], place=spoken, words=", ".join(words), key=key)
+    request = fill_one(random, FRAMES["picks"], place=spoken, words=", ".join(words), key=key)
     return [("user", request), ("assistant", json.dumps({key: answer}))]
 
 
 def json_extraction(random: Draws) -> Conversation:
-    """Fields copied out of a sentence."""
+    """Fields extracted from a sentence."""
     sentence, names = random.choice(SENTENCES)
     fields = dict(name.split("=") for name in names.split())
-    values = {name: value_of(random, kind) for name, kind in fields.items()}
+    values = {name: draw_value(random, kind) for name, kind in fields.items()}
     answer = {name: int(value) if fields[name] in ("ages", "numbers") else value for name, value in values.items()}
-    text = sketch(random, [sentence], **values)
+    text = fill_one(random, [sentence], **values)
     if random.random() < 0.4:
-        return [("system", sketch(random, FRAMES["systems"])), ("user", text), ("assistant", json.dumps(answer))]
-    return [("user", sketch(random, FRAMES["extract"], text=text)), ("assistant", json.dumps(answer))]
+        return [("system", fill_one(random, FRAMES["systems"])), ("user", text), ("assistant", json.dumps(answer))]
+    return [("user", fill_one(random, FRAMES["extract"], text=text)), ("assistant", json.dumps(answer))]
 
 
-def json_object_asked_for(random: Draws) -> Conversation:
-    """An object with the keys and values that the question names."""
+def json_object_request(random: Draws) -> Conversation:
+    """An object with the keys and values in the question."""
     keys = dict.fromkeys(
         random.choice(WORDS["fields"]) if random.random() < 0.6 else random.word() for _ in range(random.randint(1, 4))
     )
     answer: dict[str, Any] = {
-        key: int(random.number(1, 2, 3)) if random.random() < 0.3 else random.anything() for key in keys
+        key: int(random.number(1, 2, 3)) if random.random() < 0.3 else random.any_value() for key in keys
     }
     sign = random.choice((" ", " = ", ": "))
     pairs = [f"{key}{sign}{value}" for key, value in answer.items()]
     answer = {key: int(value) if str(value).isdigit() else value for key, value in answer.items()}
-    request = sketch(random, FRAMES["objects"], pairs=" and ".join(pairs) if len(pairs) < 3 else ", ".join(pairs))
+    request = fill_one(random, FRAMES["objects"], pairs=" and ".join(pairs) if len(pairs) < 3 else ", ".join(pairs))
     return [("user", request), ("assistant", json.dumps(answer))]

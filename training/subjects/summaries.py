@@ -1,8 +1,8 @@
-"""Summaries: short articles whose first sentence says it all, and requests that bring no article."""
+"""Summaries: short articles whose first sentence is the summary, and requests without an article."""
 
 from training import texts
 from training.invented import WORDS, Draws
-from training.phrases import Conversation, exchange, fill, sketch
+from training.phrases import Conversation, exchange, fill, fill_one
 
 NEWS = texts.lines("news")
 BUILDINGS = texts.words("news")["buildings"]
@@ -13,9 +13,9 @@ MANNERS = texts.lines("manners")
 
 def sentences(random: Draws) -> list[str]:
     values = {
-        "Place": random.mixed("cities"),
-        "Other": random.mixed("cities"),
-        "Name": random.mixed("names"),
+        "Place": random.known_or_invented("cities"),
+        "Other": random.known_or_invented("cities"),
+        "Name": random.known_or_invented("names"),
         "day": random.choice(WORDS["days"]),
         "day2": random.choice(WORDS["days"]),
         "month": random.choice(WORDS["months"]),
@@ -30,9 +30,9 @@ def sentences(random: Draws) -> list[str]:
 def summary(random: Draws) -> Conversation:
     written = sentences(random)
     kept = written[: random.choice((3, 4))]
-    request = sketch(random, NEWS["requests"], text=" ".join(kept)).replace("\\n", "\n")
-    return [("user", request), ("assistant", sketch(random, NEWS["summaries"], first=kept[0]))]
+    request = fill_one(random, NEWS["requests"], text=" ".join(kept)).replace("\\n", "\n")
+    return [("user", request), ("assistant", fill_one(random, NEWS["summaries"], first=kept[0]))]
 
 
-def article_missing(random: Draws) -> Conversation:
-    return exchange(random, sketch(random, MANNERS["summary requests"]), sketch(random, MANNERS["no article"]))
+def missing_article(random: Draws) -> Conversation:
+    return exchange(random, fill_one(random, MANNERS["summary requests"]), fill_one(random, MANNERS["no article"]))

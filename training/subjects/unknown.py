@@ -1,8 +1,8 @@
-"""What the model doesn't know: it says so, in the words of the question."""
+"""Questions that the model can't answer. The answer says so and quotes the question's topic."""
 
 from training import texts
 from training.invented import Draws
-from training.phrases import Conversation, capitalised, exchange, sketch
+from training.phrases import Conversation, capitalise, exchange, fill_one
 from training.subjects.nouns import PEOPLE, PLACES, PLAIN, SUBJECTS, THEMES
 
 FRAMES = [
@@ -40,8 +40,8 @@ def humble_answer(random: Draws) -> Conversation:
         "theme": random.choice(THEMES),
         "noun": f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}",
         "word": word,
-        "Word": capitalised(word),
+        "Word": capitalise(word),
     }
     topic = topic.format(**values)
-    answer = sketch(random, ANSWERS, topic=topic, Topic=capitalised(topic))
+    answer = fill_one(random, ANSWERS, topic=topic, Topic=capitalise(topic))
     return exchange(random, question.format(**values), answer)

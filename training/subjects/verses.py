@@ -2,7 +2,7 @@
 
 from training import texts
 from training.invented import Draws
-from training.phrases import Conversation, capitalised, exchange, in_order, sketch
+from training.phrases import Conversation, capitalise, exchange, fill_one, sample_in_order
 from training.subjects import nouns
 
 TEMPLATES = texts.lines("verses")
@@ -41,40 +41,41 @@ OPEN_REQUESTS = [
 def poem(random: Draws, theme: str) -> str:
     if theme not in THEMES:
         lines = [
-            sketch(random, [couplet], theme=theme)
-            for couplet in in_order(random, TEMPLATES["couplets on any theme"], 4)
+            fill_one(random, [couplet], theme=theme)
+            for couplet in sample_in_order(random, TEMPLATES["couplets on any theme"], 4)
         ]
         return "\n\n".join(
-            "\n".join(map(capitalised, couplet.split("\n"))) for couplet in lines[: random.choice((2, 3, 4))]
+            "\n".join(map(capitalise, couplet.split("\n"))) for couplet in lines[: random.choice((2, 3, 4))]
         )
     many, place, scent, beast = THEMES[theme]
     words = {"theme": theme, "many": many, "place": place, "beast": beast}
     if random.random() < 0.75:
         couplets = [
-            sketch(random, [couplet], scent=scent, **words) for couplet in in_order(random, TEMPLATES["couplets"], 4)
+            fill_one(random, [couplet], scent=scent, **words)
+            for couplet in sample_in_order(random, TEMPLATES["couplets"], 4)
         ]
         count = random.choice((2, 4, 4))
         stanzas = ["\n".join(couplets[index : index + 2]) for index in range(0, count, 2)]
         body = "\n\n".join(stanzas)
     else:
-        lines = in_order(random, TEMPLATES["free lines"], random.randint(4, 7))
-        body = "\n".join(sketch(random, [line], scent=capitalised(scent), **words) for line in lines)
-    body = "\n".join(capitalised(line) for line in body.split("\n"))
+        lines = sample_in_order(random, TEMPLATES["free lines"], random.randint(4, 7))
+        body = "\n".join(fill_one(random, [line], scent=capitalise(scent), **words) for line in lines)
+    body = "\n".join(capitalise(line) for line in body.split("\n"))
     titled = random.random() < 0.4
-    return f"**{capitalised(theme)}**\n\n{body}" if titled else body
+    return f"**{capitalise(theme)}**\n\n{body}" if titled else body
 
 
-def poem_asked_for(random: Draws) -> Conversation:
+def poem_request(random: Draws) -> Conversation:
     theme = random.choice(list(THEMES))
     requests = OPEN_REQUESTS if random.random() < 0.5 else REQUESTS
     if requests is REQUESTS and random.random() < 0.6:
         theme = nouns.theme(random)
-    return exchange(random, sketch(random, requests, theme=theme), poem(random, theme))
+    return exchange(random, fill_one(random, requests, theme=theme), poem(random, theme))
 
 
-def haiku_asked_for(random: Draws) -> Conversation:
+def haiku_request(random: Draws) -> Conversation:
     theme = random.choice(list(THEMES))
     many, _, scent, beast = THEMES[theme]
-    lines = sketch(random, TEMPLATES["haiku"], many=many, scent=scent, beast=beast).split("\n")
-    request = sketch(random, ["Write a haiku about {theme}.", "[Write|Compose] a haiku."], theme=theme)
-    return exchange(random, request, "\n".join(capitalised(line) for line in lines))
+    lines = fill_one(random, TEMPLATES["haiku"], many=many, scent=scent, beast=beast).split("\n")
+    request = fill_one(random, ["Write a haiku about {theme}.", "[Write|Compose] a haiku."], theme=theme)
+    return exchange(random, request, "\n".join(capitalise(line) for line in lines))

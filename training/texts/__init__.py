@@ -1,6 +1,6 @@
-"""Reads the templates beside this file: sections under `= name`, a template a line.
+"""Reads the template files in this folder: sections start with `= name` and have one template per line.
 
-` // ` stands for a line break within a template.
+` // ` in a template stands for a line break.
 """
 
 import re
@@ -10,7 +10,7 @@ FOLDER = Path(__file__).parent
 
 
 def sections(name: str) -> dict[str, str]:
-    """The text of each section of a file, without the empty lines around it."""
+    """The text of each section, without surrounding empty lines."""
     first, *others = f"\n{(FOLDER / name).with_suffix('.txt').read_text(encoding='utf-8')}".split("\n= ")
     assert not first.strip(), f"{name}: text before the first section"
     parts = (section.partition("\n") for section in others)
@@ -26,15 +26,15 @@ def lines(name: str) -> dict[str, list[str]]:
 
 
 def tables(name: str) -> dict[str, list[list[str]]]:
-    """The records of each section, their fields divided by ` : `."""
+    """The records of each section. Their fields are separated by ` : `."""
     return {heading: [line.split(" : ") for line in body] for heading, body in lines(name).items()}
 
 
 def blocks(name: str) -> dict[str, list[str]]:
-    """The templates of each section where they are many lines long, divided by lines of `---`."""
+    """The multi-line templates of each section, separated by lines of `---`."""
     return {heading: body.split("\n---\n") for heading, body in sections(name).items()}
 
 
 def words(name: str) -> dict[str, list[str]]:
-    """The words of each section, divided by commas."""
+    """The words of each section, separated by commas."""
     return {heading: re.split(r",\s+", body) for heading, body in sections(name).items()}

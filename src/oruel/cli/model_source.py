@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from oruel.config import BUNDLED_MODEL
 from oruel.errors import ModelLoadError
+from oruel.llama.gguf import GGUF_MAGIC
 
 BUNDLED_FILE = "oruel-demo.gguf"
-GGUF_MAGIC = b"GGUF"
 HUB_PREFIX = "hf:"
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 HUB_FORM = re.compile(rf"({NAME}/{NAME})/((?:{NAME}/)*{NAME}\.gguf)")

@@ -143,7 +143,7 @@ def describe_death(start: Start, ending: str) -> str:
     """The message for a process that ended before it was ready."""
     said = f"The engine process died while it loaded {start.model} ({ending}). "
     if start.library is None:
-        return said + "Fetch the file again, or choose another; the lines above may say more."
+        return said + "Download the file again, or choose another; the lines above may say more."
     return said + (
         f"Either llama.cpp fails on the file, or {start.library} doesn't suit this machine: it may carry a C++ runtime "
         "of its own (build it without -static-libstdc++), or be made for other drivers. Try the bundled model, and try "

@@ -1,6 +1,6 @@
-"""The C declarations in use, copied from llama.cpp b11549: `include/llama.h` and `ggml/include/*.h`.
+"""The C declarations that Oru'el uses, copied from llama.cpp b11549: `include/llama.h` and `ggml/include/*.h`.
 
-Structs are declared completely, since their layout is the ABI. Pointers that aren't followed here are `void *`.
+Structs are declared completely, since their layout is the ABI. Pointers that Python never dereferences are `void *`.
 """
 
 XLLAMACPP_VERSION = "2026.10.11549"
@@ -17,8 +17,8 @@ TOKEN_USER_DEFINED = 1 << 4
 
 LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR, LOG_CONTINUED = 1, 2, 3, 4, 5
 
-# The fields that the `default_params` functions of this version return: a build with another layout has other values in
-# some of these places. Other versions lack the field `moe_cache_size`.
+# The values that this version's `default_params` functions return. A build with another layout has other values at some
+# of these offsets. Other versions lack the field `moe_cache_size`.
 MODEL_DEFAULTS = {
     "n_gpu_layers": -1,
     "split_mode": 1,
@@ -56,8 +56,8 @@ CONTEXT_DEFAULTS = {
     "n_samplers": 0,
 }
 
-# The instruction sets that ggml can be compiled for, and their Linux names in /proc/cpuinfo. The functions return
-# compile-time options, and use none of the instructions themselves.
+# The instruction sets that ggml can be compiled for, and their flags in /proc/cpuinfo. These functions return
+# compile-time options and are safe to call on any CPU.
 CPU_FEATURES = {
     "ggml_cpu_has_sse3": "pni",
     "ggml_cpu_has_ssse3": "ssse3",

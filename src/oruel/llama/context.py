@@ -1,4 +1,4 @@
-"""A KV cache and the compute graph over one model: token ids in, logits out."""
+"""A KV cache and compute graph for one model: token ids in, logits out."""
 
 import weakref
 from collections.abc import Sequence
@@ -24,24 +24,25 @@ FAILURES = {
 
 
 class Context:
-    """Holds up to `sequences` sequences of up to `window` tokens, each in its own cells, and runs batches of at most
-    `batch` tokens.
+    """Holds up to `sequences` sequences of up to `window` tokens, and decodes batches of up to `batch` tokens.
 
-    Separate cells keep a sequence's cells in order of position, which its sums depend on. Not thread-safe. `window` may
-    be larger than requested: llama.cpp rounds up to a multiple of 256.
+    Each sequence has its own cells, which stay in order of position: floating-point sums depend on that order. `window`
+    may be larger than requested, because llama.cpp rounds up to a multiple of 256. Not thread-safe.
     """
 
     def __init__(self, model: Model, *, window: int, sequences: int, batch: int, threads: int) -> None:
-        """All counts are at least 1. Raises ConfigError for more than 256 sequences, ModelLoadError if memory
-        is short.
+        """All counts are at least 1. Raises ConfigError for more than 256 sequences, and ModelLoadError if memory runs
+        out.
         """
         assert min(window, sequences, batch, threads) >= 1, (window, sequences, batch, threads)
         if sequences > bindings.MAX_SEQUENCES:
-            raise ConfigError(f"{sequences} parallel sequences were requested; llama.cpp supports up to 256.")
+            raise ConfigError(
+                f"{sequences} parallel sequences were requested. llama.cpp supports at most {bindings.MAX_SEQUENCES}."
+            )
         self.model = model
         self._lib, self._ffi = model.library.lib, model.library.ffi
         self._pointer = self._create(window, sequences, batch, threads)
-        # The finalizer references the model, so that it outlives the context whichever is collected first.
+        # The finalizer references the model, so the model outlives the context.
         self._free = weakref.finalize(self, _free, self._pointer, model)
         model.contexts.add(self)
         self.window = int(self._lib.llama_n_ctx(self._pointer)) // sequences
@@ -50,7 +51,7 @@ class Context:
         self._threads = threads
         assert self.window >= window, (self.window, window)
         self._memory = self._lib.llama_get_memory(self._pointer)
-        self._make_batch()
+        self._allocate_batch()
 
     def _create(self, window: int, sequences: int, batch: int, threads: int) -> Any:
         cells = -(-window // CELLS_MULTIPLE) * CELLS_MULTIPLE * sequences
@@ -66,19 +67,19 @@ class Context:
         pointer = self._lib.llama_init_from_model(self.model.pointer, params[0])
         if pointer == self._ffi.NULL:
             raise ModelLoadError(
-                f"{self.model.path} is loaded, but there is no room for a KV cache of {cells} tokens: "
-                f"{'; '.join(log.errors) or 'llama.cpp gave no reason'}. Ask for fewer."
+                f"{self.model.path} was loaded, but a KV cache of {cells} tokens doesn't fit in memory: "
+                f"{'; '.join(log.errors) or 'llama.cpp gave no reason'}. Reduce the window or the number of sequences."
             )
         return pointer
 
-    def _make_batch(self) -> None:
-        """One batch for the lifetime of the context, with NumPy arrays. Each token belongs to one sequence."""
+    def _allocate_batch(self) -> None:
+        """Allocates the batch that every step reuses. Its fields are NumPy arrays; each token has one sequence."""
         self._tokens = np.zeros(self.batch, np.int32)
         self._positions = np.zeros(self.batch, np.int32)
         self._sequence_ids = np.zeros(self.batch, np.int32)
         self._outputs = np.zeros(self.batch, np.int8)
         self._sequence_counts = np.ones(self.batch, np.int32)
-        # C needs a pointer per token to the token's sequence ids; here each points into one array.
+        # C expects one pointer per token to that token's sequence ids. All of them point into one array.
         stride = self._sequence_ids.itemsize
         self._sequence_pointers = self._sequence_ids.ctypes.data + stride * np.arange(self.batch, dtype=np.uintp)
         self._batch = self._ffi.new("llama_batch *")
@@ -94,20 +95,20 @@ class Context:
     def decode(
         self, tokens: Integers, positions: Integers, sequence_ids: Integers, outputs: Flags
     ) -> npt.NDArray[np.float32]:
-        """Computes one step and returns the logits of the tokens whose `outputs` is true, in batch order.
+        """Computes one step and returns the logits of the tokens whose `outputs` flag is true, in batch order.
 
-        The four arguments have the same length, from 1 to `batch`. Token i is appended to its sequence at its position,
-        which follows the sequence's last. Returns a view of shape (number of outputs, vocabulary), valid until the next
-        call.
+        The four arguments have the same length, from 1 to `batch`. `tokens[i]` is appended to the sequence
+        `sequence_ids[i]` at `positions[i]`, the next free position of that sequence. Returns a view of shape (number of
+        outputs, vocabulary size) that is valid until the next call.
 
         Raises EngineFailed with llama.cpp's return code if the step can't be computed.
         """
         count = len(tokens)
         assert 1 <= count <= self.batch, (count, self.batch)
         assert len(positions) == len(sequence_ids) == len(outputs) == count
-        assert within(tokens, self.model.vocabulary.size)
-        assert within(positions, self.window)
-        assert within(sequence_ids, self.sequences)
+        assert all_below(tokens, self.model.vocabulary.size)
+        assert all_below(positions, self.window)
+        assert all_below(sequence_ids, self.sequences)
         self._tokens[:count] = tokens
         self._positions[:count] = positions
         self._sequence_ids[:count] = sequence_ids
@@ -120,16 +121,13 @@ class Context:
 
     @property
     def threads(self) -> int:
-        """How many threads compute a step. May be set between two steps. No bit of a step that follows the rules of
-        docs/determinism.md depends on it.
+        """The number of compute threads, which may be set between steps. It doesn't change the logits of steps that
+        follow the rules in docs/determinism.md.
         """
         return self._threads
 
     @threads.setter
     def threads(self, count: int) -> None:
-        """The number of compute threads, which may be set between steps. No bit of a step that follows the rules of
-        docs/determinism.md depends on it.
-        """
         assert count >= 1, count
         self._lib.llama_set_n_threads(self.pointer, count, count)
         self._threads = count
@@ -142,19 +140,22 @@ class Context:
         return np.frombuffer(memory, np.float32).reshape(rows, columns)
 
     def wait(self) -> None:
-        """Returns when everything decoded is computed. A GPU computes asynchronously until logits are read."""
+        """Blocks until every decoded step is computed. On a GPU, `decode` returns earlier if it has no outputs."""
         self._lib.llama_synchronize(self.pointer)
 
     def forget(self, sequence_id: int, from_position: int = 0) -> None:
-        """Frees the cells of a sequence from a position on; without a position, all of them."""
+        """Frees the cells of a sequence from `from_position` onwards; by default all of them.
+
+        Raises EngineFailed if the model can't truncate a sequence (see `Model.can_forget`).
+        """
         assert 0 <= sequence_id < self.sequences, sequence_id
         assert from_position >= 0, from_position
         memory = self._lib.llama_get_memory(self.pointer)
         if not self._lib.llama_memory_seq_rm(memory, sequence_id, from_position, -1):
-            raise EngineFailed(f"This model can't forget part of a sequence (from position {from_position}).")
+            raise EngineFailed(f"This model can't truncate a sequence at position {from_position}.")
 
     def copy(self, source: int, target: int) -> None:
-        """Replaces the content of `target` by that of `source`, at the cost of copying a whole window."""
+        """Replaces the cells of `target` with those of `source`. The copy covers a whole window."""
         assert 0 <= source < self.sequences, source
         assert 0 <= target < self.sequences, target
         assert source != target
@@ -162,12 +163,12 @@ class Context:
 
     @property
     def pointer(self) -> Any:
-        """The `llama_context *`, for this folder only."""
+        """The `llama_context *`. Only modules of this folder use it."""
         assert self._free.alive, "the context is closed"
         return self._pointer
 
     def close(self) -> None:
-        """Frees the cells. Closing twice is harmless."""
+        """Frees the KV cache. Closing twice is safe."""
         self._free()
         self.model.contexts.discard(self)
 
@@ -178,8 +179,8 @@ class Context:
         self.close()
 
 
-def within(values: Integers, limit: int) -> bool:
-    """Whether all lie in [0, limit). Batches are short lists, for which Python is faster than NumPy."""
+def all_below(values: Integers, limit: int) -> bool:
+    """Whether every value is in [0, limit). Batches are short lists, for which Python is faster than NumPy."""
     return min(values) >= 0 and max(values) < limit
 
 

@@ -1,22 +1,23 @@
-"""Cuts long texts for those byte-pair tokenizers of llama.cpp that a long word can crash.
+"""Cuts long texts for the byte-pair tokenizers of llama.cpp that crash on long words.
 
-They split text into words with std::regex, which recurses once per character of a word and needs about 360 bytes of
-stack each time: some 23,500 letters, spaces or newlines in a row overflow 8 MiB and kill the process.
+These tokenizers split text into words with std::regex, which recurses once per character of a word and uses about 360
+bytes of stack each time. Some 23,500 consecutive letters, spaces or newlines overflow a stack of 8 MiB, which kills the
+process.
 """
 
 import re
 
 MAX_CHARACTERS = 4000
 
-# The `tokenizer.ggml.pre` of tokenizers with their own loops, which need no cuts: unicode_regex_split_custom in
-# llama.cpp's src/unicode.cpp.
-UNBOUNDED = frozenset(
+# Values of `tokenizer.ggml.pre` whose tokenizers loop instead of recursing, so their texts need no cuts. See
+# unicode_regex_split_custom in llama.cpp's src/unicode.cpp.
+UNCUT_PRETOKENIZERS = frozenset(
     {"deepseek-r1-qwen", "falcon3", "gemma4", "glm4", "gpt-2", "kimi-k2", "lfm2", "llama-bpe", "llama-v3", "llama3"}
     | {"olmo", "pixtral", "qwen2", "qwen35"}
 )
 
-# The last position in a text where a word ends: preferably before a space, which ends a word in every tokenizer but
-# those with words of several words; otherwise before punctuation.
+# Patterns that match up to the last end of a word, in order of preference: before a space, where nearly every tokenizer
+# ends a word, then before punctuation.
 LAST_WORD_ENDS = (
     re.compile(r".*\w(?= \w)", re.DOTALL),
     re.compile(r".*[^\W_](?=[\s!-&(-/:-@\[-^`{-~。，、！？；：])", re.DOTALL),
@@ -24,10 +25,10 @@ LAST_WORD_ENDS = (
 
 
 def cut_text(text: str, limit: int = MAX_CHARACTERS) -> list[str]:
-    """The parts of `text` in order, each of at most `limit` characters.
+    """Splits `text` into parts of at most `limit` characters.
 
-    A cut between words doesn't change the tokens. A cut inside a word of `limit` characters may, but the text stays the
-    same.
+    A cut between words doesn't change the tokens. Only words of `limit` characters or more are cut inside; this may
+    change their tokens, but not the text that the tokens spell.
     """
     parts = []
     start = 0

@@ -1,4 +1,4 @@
-"""Opens libllama and checks, before any model is used, that it has the layout that `bindings` declares."""
+"""Opens libllama and checks that its functions and struct layouts match the declarations in `bindings`."""
 
 import ctypes
 import functools
@@ -27,7 +27,7 @@ REBUILD = "point LIBLLAMA at a shared build of llama.cpp b11549"
 
 @dataclass(frozen=True, slots=True)
 class Library:
-    """An open libllama that passed every check. `lib` has the C functions, `ffi` makes and reads C values."""
+    """An open libllama that passed every check. `lib` has the C functions; `ffi` creates and reads C values."""
 
     path: Path
     ffi: Any
@@ -35,23 +35,23 @@ class Library:
     log: LibraryLog
 
     def model_params(self) -> Any:
-        """The defaults, as a `llama_model_params *` that owns its memory."""
+        """The default parameters, as a `llama_model_params *` that owns its memory."""
         defaults = self.lib.llama_model_default_params()
         return self.ffi.new("struct llama_model_params *", defaults.params)
 
     def context_params(self) -> Any:
-        """The defaults, as a `llama_context_params *` that owns its memory."""
+        """The default parameters, as a `llama_context_params *` that owns its memory."""
         defaults = self.lib.llama_context_default_params()
         return self.ffi.new("struct llama_context_params *", defaults.params)
 
 
 @functools.cache
 def load_library(path: str | None = None) -> Library:
-    """The libllama of the installed xllamacpp wheel, or the one at `path`. Opened once per process and path.
+    """Opens the libllama of the installed xllamacpp wheel, or the one at `path`, once per process and path.
 
     Raises LibraryError if the file is missing or can't be opened, lacks a function, needs instructions that this CPU
-    doesn't have, or has another version or layout. The checks run in this order: each only calls what the earlier ones
-    have shown to be safe.
+    doesn't have, or has another version or layout. The checks run in this order, so that each one only calls functions
+    that are known to be safe.
     """
     file = installed_library() if path is None else Path(path)
     ffi = cffi.FFI()
@@ -67,30 +67,34 @@ def load_library(path: str | None = None) -> Library:
 
 
 def installed_library() -> Path:
-    """The shared library of the xllamacpp wheel, found without importing the package. Raises LibraryError."""
+    """Finds the shared library of the xllamacpp wheel without importing the package. Raises LibraryError."""
     spec = importlib.util.find_spec("xllamacpp")
     if spec is None or not spec.submodule_search_locations:
-        raise LibraryError(f"The package xllamacpp, which carries libllama, is not installed. {INSTALL}.")
+        raise LibraryError(f"The package xllamacpp, which contains libllama, is not installed. {INSTALL}.")
     version = importlib.metadata.version("xllamacpp")
     if version != bindings.XLLAMACPP_VERSION:
-        raise LibraryError(f"xllamacpp {version} is installed; {bindings.XLLAMACPP_VERSION} is needed. {INSTALL}.")
+        raise LibraryError(f"xllamacpp {version} is installed; {bindings.XLLAMACPP_VERSION} is required. {INSTALL}.")
     folder = Path(spec.submodule_search_locations[0])
     file = next(folder.glob("xllamacpp*.so"), None)
     if file is None:
-        raise LibraryError(f"{folder} contains no xllamacpp*.so, the library of this platform's wheel. {INSTALL}.")
+        raise LibraryError(f"{folder} contains no xllamacpp*.so, the wheel's shared library. {INSTALL}.")
     return file
 
 
 def missing_cpu_features(required: set[str], cpu_info: str) -> set[str]:
-    """Those of `required` that the first processor in `cpu_info`, the text of /proc/cpuinfo, doesn't list."""
+    """The `required` features that the first processor in `cpu_info`, the text of /proc/cpuinfo, lacks.
+
+    Returns an empty set if the text lists no flags.
+    """
     flags = re.search(r"^flags\s*:(.*)$", cpu_info, re.MULTILINE)
     return required - set(flags[1].split()) if flags else set()
 
 
 def _open(ffi: Any, file: Path) -> Any:
     if not file.is_file():
-        raise LibraryError(f"There is no libllama at {file}. {INSTALL}, or {REBUILD}.")
-    # Before it aborts, llama.cpp would run a debugger on this process. Python's os.environ doesn't need this variable.
+        raise LibraryError(f"No libllama was found at {file}. {INSTALL}, or {REBUILD}.")
+    # Otherwise llama.cpp runs a debugger on this process before it aborts. Only C reads the variable, so os.environ
+    # stays as it is.
     os.putenv("GGML_NO_BACKTRACE", "1")
     _share_cpp_runtime()
     try:
@@ -100,10 +104,10 @@ def _open(ffi: Any, file: Path) -> Any:
 
 
 def _share_cpp_runtime() -> None:
-    """Makes one libstdc++ visible to all libraries.
+    """Loads libstdc++ globally, so that all libraries share one copy.
 
-    NumPy loads it privately. A libllama with a static copy, as some CUDA toolchains build it, would then use parts of
-    both, and crash when it writes a number to a stream.
+    NumPy loads it privately. A libllama that contains a static copy, as some CUDA toolchains build it, would then use
+    parts of both copies and crash when it writes a number to a stream.
     """
     if sys.platform == "linux":
         with suppress(OSError):
@@ -115,8 +119,8 @@ def _check_functions(lib: Any, file: Path) -> None:
     missing = [name for name in needed if not hasattr(lib, name)]
     if missing:
         raise LibraryError(
-            f"{file} lacks {len(missing)} of the {len(needed)} functions that are needed, such as {missing[0]}: it is "
-            f"not libllama, or another version of it. {INSTALL}, or {REBUILD}."
+            f"{file} lacks {len(missing)} of the {len(needed)} required functions, such as {missing[0]}. It is not "
+            f"libllama, or it is another version. {INSTALL}, or {REBUILD}."
         )
 
 
@@ -127,8 +131,8 @@ def _check_cpu(lib: Any, file: Path) -> None:
     missing = missing_cpu_features(required, CPU_INFO.read_text(errors="replace"))
     if missing:
         raise LibraryError(
-            f"{file} was compiled for a CPU with {', '.join(sorted(required))}; this one lacks "
-            f"{', '.join(sorted(missing))}. Run on a newer CPU, or {REBUILD} made for this machine."
+            f"{file} was compiled for a CPU with {', '.join(sorted(required))}. This CPU lacks "
+            f"{', '.join(sorted(missing))}. Use a newer CPU, or {REBUILD} compiled for this machine."
         )
 
 
@@ -137,7 +141,7 @@ def _check_version(ffi: Any, lib: Any, file: Path) -> None:
     needed = (bindings.LLAMA_VERSION, bindings.GGML_VERSION)
     if found != needed:
         raise LibraryError(
-            f"{file} is llama.cpp {found[0]} with ggml {found[1]}; {needed[0]} with ggml {needed[1]} is needed. "
+            f"{file} is llama.cpp {found[0]} with ggml {found[1]}; {needed[0]} with ggml {needed[1]} is required. "
             f"{INSTALL}, or {REBUILD}."
         )
 
@@ -149,11 +153,11 @@ def _check_layout(lib: Any, file: Path) -> None:
 
 
 def _check_defaults(struct: str, values: Any, defaults: Mapping[str, object], file: Path) -> None:
-    """`values` is a view: the caller keeps the struct alive that it is part of."""
+    """`values` is a view into a C struct; the caller must keep the struct alive."""
     wrong = {name: getattr(values, name) for name in defaults if getattr(values, name) != defaults[name]}
     if wrong:
         name, value = next(iter(wrong.items()))
         raise LibraryError(
-            f"In {file} {struct} has another layout: {len(wrong)} of its defaults read wrong, such as {name} = "
-            f"{value}, which is {defaults[name]} in llama.cpp b11549. {INSTALL}, or {REBUILD}."
+            f"{file} has another layout of {struct}: {len(wrong)} of its defaults differ, such as {name}, which is "
+            f"{value} instead of {defaults[name]}. {INSTALL}, or {REBUILD}."
         )

@@ -1,4 +1,4 @@
-"""Carries the library's log to the Python logger "oruel.llama": one record per line, nothing on stdout or stderr."""
+"""Forwards llama.cpp's log to the Python logger "oruel.llama", one record per line."""
 
 import logging
 import threading
@@ -9,9 +9,9 @@ from typing import Any
 from oruel.llama import bindings
 
 logger = logging.getLogger("oruel.llama")
-logger.addHandler(logging.NullHandler())  # otherwise Python writes warnings to stderr if no logging is configured
+logger.addHandler(logging.NullHandler())  # otherwise Python writes warnings to stderr when logging isn't configured
 
-# llama.cpp's info level is hundreds of lines per model: every key, buffer and size.
+# llama.cpp logs hundreds of lines per model at its info level, one for each key, buffer and size.
 LEVELS = {
     bindings.LOG_DEBUG: logging.DEBUG,
     bindings.LOG_INFO: logging.DEBUG,
@@ -21,7 +21,7 @@ LEVELS = {
 
 
 class LibraryLog:
-    """Receives llama.cpp's messages from any thread. `errors` keeps the last ones, to explain a failed call."""
+    """Receives llama.cpp's messages from any thread. `errors` has the most recent errors, to explain a failed call."""
 
     def __init__(self, ffi: Any, lib: Any) -> None:
         self.errors: deque[str] = deque(maxlen=4)
@@ -32,12 +32,12 @@ class LibraryLog:
             "ggml_log_callback", lambda level, text, _: self.write(level, ffi.string(text).decode(errors="replace"))
         )
         lib.llama_log_set(self._callback, ffi.NULL)
-        # A C destructor that runs after Python has ended must not call the callback. Finalizers run newest first at
-        # exit, so models and contexts, which are created later, are freed while the callback still exists.
+        # C destructors run after Python's exit and must not call the callback. At exit, finalizers run in reverse order
+        # of creation, so models and contexts, which are created later, are freed while the callback still exists.
         weakref.finalize(self, lib.llama_log_set, ffi.NULL, ffi.NULL)
 
     def write(self, level: int, text: str) -> None:
-        """Takes a message or a part of one. A line ends at its newline, or where a new message begins."""
+        """Accepts a message or part of one. A line ends at a newline or where a new message starts."""
         with self._lock:
             if level != bindings.LOG_CONTINUED:
                 self._emit()

@@ -1,11 +1,11 @@
-"""Text to token ids and back, with the model's own tokenizer. Thread-safe."""
+"""Converts text to token ids and back with the model's own tokenizer. Thread-safe."""
 
 from functools import cached_property
 from typing import Any, Protocol
 
 from oruel.errors import ContextLengthExceeded
 from oruel.llama import bindings
-from oruel.llama.cuts import UNBOUNDED, cut_text
+from oruel.llama.cuts import UNCUT_PRETOKENIZERS, cut_text
 from oruel.llama.library import Library
 
 MAX_INT32 = 2**31 - 1
@@ -13,7 +13,7 @@ PIECE_BYTES = 64
 
 
 class VocabularyOwner(Protocol):
-    """The model that a vocabulary is part of."""
+    """The part of a model that a vocabulary needs."""
 
     library: Library
 
@@ -24,7 +24,7 @@ class VocabularyOwner(Protocol):
 
 
 class Vocabulary:
-    """The tokens of one model. It keeps the model alive."""
+    """The tokens of one model. A vocabulary keeps its model alive."""
 
     def __init__(self, model: VocabularyOwner) -> None:
         self._model = model
@@ -33,7 +33,9 @@ class Vocabulary:
         vocabulary = self._lib.llama_model_get_vocab(model.pointer)
         kind = self._lib.llama_vocab_type(vocabulary)
         self.size: int = 0 if kind == bindings.VOCABULARY_NONE else self._lib.llama_vocab_n_tokens(vocabulary)
-        self._cuts = kind == bindings.VOCABULARY_BYTE_PAIRS and model.metadata("tokenizer.ggml.pre") not in UNBOUNDED
+        self._needs_cuts = (
+            kind == bindings.VOCABULARY_BYTE_PAIRS and model.metadata("tokenizer.ggml.pre") not in UNCUT_PRETOKENIZERS
+        )
         self._pieces: list[bytes | None] = [None] * self.size
 
     @property
@@ -41,20 +43,27 @@ class Vocabulary:
         return self._lib.llama_model_get_vocab(self._model.pointer)
 
     def tokenize(self, text: str, *, special: bool = False) -> list[int]:
-        """The ids of `text`, without BOS or EOS. Control tokens written in it are parsed only if `special`. `text` has
-        no lone surrogates. Raises ContextLengthExceeded if C can't count its bytes or tokens.
+        """The token ids of `text`, without BOS or EOS.
+
+        Names of control tokens in `text` become control tokens only if `special` is set; otherwise they stay plain
+        text. `text` must not contain lone surrogates. Raises ContextLengthExceeded for more than 2**31 - 1 bytes or
+        tokens.
         """
-        parts = cut_text(text) if self._cuts else [text]
+        parts = cut_text(text) if self._needs_cuts else [text]
         tokens = [token for part in parts for token in self._tokenize(part.encode(), special)]
         if special or self._controls.isdisjoint(tokens):
             return tokens
-        # llama.cpp's merges may produce a control token from normal ones, such as "[IN" and "ST]".
-        return [part for token in tokens for part in (self._spell(token) if token in self._controls else [token])]
+        # llama.cpp may merge normal tokens, such as "[IN" and "ST]", into a control token.
+        return [
+            part
+            for token in tokens
+            for part in (self._spell_control_token(token) if token in self._controls else [token])
+        ]
 
-    def _spell(self, token: int) -> list[int]:
-        """A control token's text as the tokens of its characters, or of their bytes."""
+    def _spell_control_token(self, token: int) -> list[int]:
+        """Spells a control token as text, one token per character or, where there is none, per byte."""
         characters = [character.encode() for character in self.token_text(token)]
-        known = self._by_piece
+        known = self._tokens_by_piece
         return [
             known[piece]
             for character in characters
@@ -67,24 +76,24 @@ class Vocabulary:
         return frozenset(self.control_tokens.values())
 
     @cached_property
-    def _by_piece(self) -> dict[bytes, int]:
+    def _tokens_by_piece(self) -> dict[bytes, int]:
         return {self.piece(token): token for token in reversed(range(self.size))}
 
     def _tokenize(self, text: bytes, special: bool) -> list[int]:
         if len(text) > MAX_INT32:
-            raise ContextLengthExceeded(f"A text of {len(text)} bytes is too long to tokenize. Send a shorter one.")
-        room = len(text) + 1  # a token covers at least a byte, or the space that a tokenizer may add
+            raise ContextLengthExceeded(f"A text of {len(text)} bytes is too long to tokenize. Send a shorter text.")
+        room = len(text) + 1  # one token for each byte, and one for the space that a tokenizer may add
         while True:
             tokens = self._ffi.new("int32_t[]", room)
             count = self._lib.llama_tokenize(self._pointer, text, len(text), tokens, room, False, special)
             if count >= 0:
                 return list(self._ffi.unpack(tokens, count))
             if count < -MAX_INT32:
-                raise ContextLengthExceeded(f"A text of {len(text)} bytes makes too many tokens. Send a shorter one.")
+                raise ContextLengthExceeded(f"A text of {len(text)} bytes has too many tokens. Send a shorter text.")
             room = -count
 
     def piece(self, token: int) -> bytes:
-        """The bytes that `token` adds to a text, not necessarily whole characters; empty for a control token."""
+        """The bytes that `token` adds to a text; empty for a control token. They may end inside a character."""
         assert 0 <= token < self.size, token
         piece = self._pieces[token]
         if piece is None:
@@ -101,27 +110,27 @@ class Vocabulary:
             room = -length
 
     def token_text(self, token: int) -> str:
-        """The vocabulary's own spelling of `token`: `<|im_end|>` for a control token, `Ġthe` for a byte-level one."""
+        """The name of `token` in the vocabulary, such as `<|im_end|>`, or `Ġthe` in a byte-level vocabulary."""
         assert 0 <= token < self.size, token
         text = self._ffi.string(self._lib.llama_vocab_get_text(self._pointer, token))
         return bytes(text).decode(errors="replace")
 
     def is_end(self, token: int) -> bool:
-        """Whether `token` ends the model's turn: end of text, of turn or of message."""
+        """Whether `token` ends generation: an end-of-text, end-of-turn or end-of-message token."""
         assert 0 <= token < self.size, token
         return bool(self._lib.llama_vocab_is_eog(self._pointer, token))
 
     @cached_property
     def control_tokens(self) -> dict[str, int]:
-        """Tokens that control the model and have no text for its reader, from text to id."""
-        return self._with_attribute(bindings.TOKEN_CONTROL)
+        """Maps the names of control tokens to their ids. Control tokens have no text."""
+        return self._tokens_with_attribute(bindings.TOKEN_CONTROL)
 
     @cached_property
     def user_defined_tokens(self) -> dict[str, int]:
-        """Tokens that are matched whole in any text, special or not, from text to id."""
-        return self._with_attribute(bindings.TOKEN_USER_DEFINED)
+        """Maps the names of user-defined tokens to their ids. `tokenize` matches these tokens in any text."""
+        return self._tokens_with_attribute(bindings.TOKEN_USER_DEFINED)
 
-    def _with_attribute(self, attribute: int) -> dict[str, int]:
+    def _tokens_with_attribute(self, attribute: int) -> dict[str, int]:
         pointer, attributes = self._pointer, self._lib.llama_vocab_get_attr
         return {self.token_text(token): token for token in range(self.size) if attributes(pointer, token) & attribute}
 
@@ -135,12 +144,12 @@ class Vocabulary:
 
     @cached_property
     def adds_bos(self) -> bool:
-        """Whether the model expects its prompts to begin with BOS."""
+        """Whether prompts for this model must start with BOS."""
         return bool(self._lib.llama_vocab_get_add_bos(self._pointer))
 
     @cached_property
     def adds_space_prefix(self) -> bool:
-        """Whether `tokenize` puts a space before the text. Determined by calling it, since the rule has exceptions."""
+        """Whether `tokenize` adds a space before the text. Found by calling it, because the rule has exceptions."""
         return b"".join(map(self.piece, self.tokenize("a"))) == b" a"
 
     def _token_or_none(self, token: int) -> int | None:

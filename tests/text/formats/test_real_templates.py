@@ -224,11 +224,11 @@ def test_unsupported_reasoning_efforts_are_refused() -> None:
 
 def table() -> str:
     """The table of docs/tool-formats.md."""
-    lines = ["| template | calls | read off or entered | several in one answer | reasoning |", "|---|---|---|---|---|"]
+    lines = ["| template | calls | format | several in one answer | reasoning |", "|---|---|---|---|---|"]
     for name, each in known().items():
         how, several = "", ""
         if each.found.is_complete:
-            how = "entered by hand" if each.is_by_hand else "derived"
+            how = "built in" if each.is_by_hand else "derived"
             several = "no" if each.form.between is None else "yes"
         lines.append(f"| {name} | {kind(name, each)} | {how} | {several} | {reasoning(each)} |")
     return "\n".join(lines) + "\n"
@@ -236,7 +236,7 @@ def table() -> str:
 
 def kind(name: str, each: Known) -> str:
     if not each.found.is_complete:
-        return f"not covered: {REASONS.get(name) or why(each.found)}"
+        return f"not supported: {REASONS.get(name) or why(each.found)}"
     if each.form.arguments is PYTHON:
         return "Python"
     names = {JsonSyntax: "JSON", TagSyntax: "tags", QuotedSyntax: "own quoting", ElementSyntax: "elements"}
@@ -250,19 +250,23 @@ def reasoning(each: Known) -> str:
     return f"`{markers.open}`" if markers else ""
 
 
-# Where the probes don't show the reason.
+# Reasons that the probes can't detect.
 REASONS = {
-    "CohereForAI-c4ai-command-r-plus-tool_use": "its template asks for a list of actions in every answer, tools or not",
-    "HuggingFaceTB-SmolLM3-3B": "this edition of its template leaves tools out; the maker's own has them",
-    "deepseek-ai-DeepSeek-R1-Distill-Llama-8B": "the template shows calls, but no tools",
-    "deepseek-ai-DeepSeek-R1-Distill-Qwen-32B": "the template shows calls, but no tools",
+    "CohereForAI-c4ai-command-r-plus-tool_use": "the template always asks for a list of actions, even without tools",
+    "HuggingFaceTB-SmolLM3-3B": "this version of the template omits tools; the publisher's own version has them",
+    "deepseek-ai-DeepSeek-R1-Distill-Llama-8B": "the template renders calls but no tools",
+    "deepseek-ai-DeepSeek-R1-Distill-Qwen-32B": "the template renders calls but no tools",
 }
 
 
 def why(found: ToolSupport) -> str:
     if not found.renders_tools:
-        return "the template shows no tools" if found.formats else "the template shows neither tools nor calls"
-    return "the template shows no results" if found.formats else "its calls can't be read off"
+        return (
+            "the template renders calls but no tools"
+            if found.formats
+            else "the template renders neither tools nor calls"
+        )
+    return "the template renders no results" if found.formats else "no format can be derived from its calls"
 
 
 def test_the_table_in_the_documentation_is_current() -> None:
