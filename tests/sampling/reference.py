@@ -32,7 +32,7 @@ def decide(row: Sequence[float], params: SamplingParams, choice: int, output: Se
     """The decision for the token after `output`, given a row of logits."""
     logits = apply_penalties(apply_bias(row, params), params, output)
     ranked = sorted(range(len(logits)), key=lambda token: (-logits[token], token))
-    if params.temperature == 0 or params.top_k == 1:
+    if params.temperature == 0 or params.top_k == 1 or params.top_p == 0:
         return Decision(ranked[0], {ranked[0]: 1.0}, frozenset(ranked[:1]), firm=True)
     ranked = ranked[: params.top_k or None]
     probability = softmax(logits, ranked, params.temperature)

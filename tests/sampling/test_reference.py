@@ -81,7 +81,7 @@ def check_agreement(sampler: Sampler, row: Row, params: SamplingParams, decision
     row.flags.writeable = False
     token = sampler.sample(row)
     assert token in decision.acceptable
-    if params.temperature > 0 and params.top_k != 1:
+    if params.temperature > 0 and params.top_k != 1 and params.top_p > 0:
         check_distribution(sampler.candidates(row), decision.probability, len(row))
     return token
 

@@ -146,8 +146,8 @@ def check_fields_together(given: Mapping[str, Any]) -> None:
         )
     if wants_json(given) and not any("json" in message.content.lower() for message in given["messages"]):
         raise InvalidParameter(
-            "response_format is json_object, but no message mentions JSON. Instruct the model to output JSON in a "
-            "message; otherwise it fills the object with anything.",
+            "response_format is json_object, but none of the messages mentions JSON. Instruct the model to output JSON "
+            "in a message; otherwise it fills the object with anything.",
             param="messages",
         )
     if "stream_options" in given and not given.get("stream"):
