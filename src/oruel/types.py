@@ -198,22 +198,46 @@ class Accepted:
     differs: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Delta:
-    """A part of one choice. `finish` is set once per choice, on its last delta; `usage` only on the last delta of the
-    request. `model` is the model that answered, `tier` the tier that served. The delta of a choice's first token comes
-    even if its text is still held back.
-    """
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChoicePiece:
+    """A part of one choice. `finish` is set on the last piece of the choice."""
 
-    choice: int
-    model: str
-    tier: Tier
     text: str = ""
     reasoning: str = ""
     tool_calls: tuple[ToolCallDelta, ...] = ()
     logprobs: tuple[TokenLogprob, ...] = ()
     finish: FinishReason | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.text or self.reasoning or self.tool_calls or self.logprobs or self.finish)
+
+
+@dataclass(frozen=True, slots=True)
+class Delta(ChoicePiece):
+    """A piece of the choice with index `choice`. `usage` is only set on the last delta of the request. `model` is the
+    model that answered, `tier` the tier that served. The delta of a choice's first token comes even if its text is
+    still held back.
+    """
+
+    choice: int
+    model: str
+    tier: Tier
     usage: Usage | None = None
+
+    @classmethod
+    def of(cls, piece: ChoicePiece, choice: int, model: str, tier: Tier, usage: Usage | None = None) -> "Delta":
+        return cls(
+            choice,
+            model,
+            tier,
+            usage,
+            text=piece.text,
+            reasoning=piece.reasoning,
+            tool_calls=piece.tool_calls,
+            logprobs=piece.logprobs,
+            finish=piece.finish,
+        )
 
 
 Answer = AsyncGenerator[Accepted | Delta, None]

@@ -16,11 +16,11 @@ from oruel.engine.client import Admission, EngineClient, Generation
 from oruel.engine.protocol import TokenOutput
 from oruel.errors import TemplateTooCostly
 from oruel.jobs.base import Jobs
-from oruel.text.answer.choice import ChoicePiece, ChoiceText
+from oruel.text.answer.choice import ChoiceText
 from oruel.text.formats.reasoning import State
 from oruel.text.prompt.budget import SHORT
 from oruel.text.tokenizer import Tokenizer
-from oruel.types import Accepted, Answer, ChatRequest, Delta, Usage
+from oruel.types import Accepted, Answer, ChatRequest, ChoicePiece, Delta, Usage
 
 # Longer conversations and schemas take milliseconds to prepare, which would block the event loop.
 INLINE_BYTES = 4096
@@ -77,7 +77,7 @@ class LocalBackend:
                 for index, piece in await self._next_pieces(generation, choices):
                     ended += piece.finish is not None
                     usage = count_usage(prepared.tokens, choices, place) if ended == request.n else None
-                    yield self._delta(request, index, piece, usage)
+                    yield Delta.of(piece, index, self._window.model, request.tier, usage)
 
     def _choice(self, request: ChatRequest, state: State) -> ChoiceText:
         reader = self._tokenizer.reader(request, state)
@@ -122,19 +122,6 @@ class LocalBackend:
             if begins or not piece.is_empty:
                 pieces.append((index, piece))
         return pieces
-
-    def _delta(self, request: ChatRequest, choice: int, piece: ChoicePiece, usage: Usage | None) -> Delta:
-        return Delta(
-            choice,
-            self._window.model,
-            request.tier,
-            piece.text,
-            piece.reasoning,
-            piece.tool_calls,
-            piece.logprobs,
-            piece.finish,
-            usage,
-        )
 
 
 def has_short_schemas(request: ChatRequest) -> bool:

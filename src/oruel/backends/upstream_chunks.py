@@ -6,14 +6,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import groupby
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
 from oruel.backends.upstream_calls import CallAssembler, CallFragment
 from oruel.errors import UpstreamFailed
 from oruel.text.answer.stops import StopScanner
-from oruel.types import Alternative, ChatRequest, Delta, FinishReason, TokenLogprob, ToolCallDelta, Usage
+from oruel.types import Alternative, ChatRequest, ChoicePiece, Delta, FinishReason, TokenLogprob, ToolCallDelta, Usage
 
 DONE = b"[DONE]"
 MAX_COUNT = 2**31
@@ -79,16 +79,6 @@ NOTHING = UpstreamDelta()
 decode = msgspec.json.Decoder(UpstreamChunk).decode
 
 
-class ChoiceContent(NamedTuple):
-    """The content of consecutive chunks of a choice, in the order of the fields of Delta."""
-
-    text: str
-    reasoning: str
-    tool_calls: tuple[ToolCallDelta, ...]
-    logprobs: tuple[TokenLogprob, ...]
-    finish: FinishReason | None
-
-
 class ChoiceReader:
     """One choice of an upstream's answer."""
 
@@ -110,7 +100,7 @@ class ChoiceReader:
         """Whether a stop string ended the choice; what follows it is ignored."""
         return self._scanner.matched is not None
 
-    def read(self, chunks: Iterable[UpstreamChoice]) -> ChoiceContent:
+    def read(self, chunks: Iterable[UpstreamChoice]) -> ChoicePiece:
         """Ignores the chunks after the end of the choice."""
         text: list[str] = []
         reasoning: list[str] = []
@@ -135,7 +125,13 @@ class ChoiceReader:
                 calls += self._calls.finish()
                 self.finish = parse_finish(choice.finish_reason, has_calls=self._calls.has_calls)
                 break
-        return ChoiceContent("".join(text), "".join(reasoning), tuple(calls), tuple(logprobs), self.finish)
+        return ChoicePiece(
+            text="".join(text),
+            reasoning="".join(reasoning),
+            tool_calls=tuple(calls),
+            logprobs=tuple(logprobs),
+            finish=self.finish,
+        )
 
 
 class ChunkReader:
@@ -165,14 +161,14 @@ class ChunkReader:
         """Merges events that arrived together into one delta for each choice with content."""
         given = groupby(self._parse_events(events), key=attrgetter("index"))
         read = [self._delta(index, chunks) for index, chunks in given if not self._choice(index).finish]
-        deltas = [delta for delta in read if has_content(delta)]
+        deltas = [delta for delta in read if not delta.is_empty]
         self._size.add(deltas)
         if deltas and self.has_ended:
             last = self._last = deltas.pop()
             if not self._is_done:
                 # Usage comes in a later chunk. Hold back only the finish reason until then.
                 self._last = Delta(last.choice, last.model, last.tier, finish=last.finish)
-                if has_content(last := replace(last, finish=None)):
+                if not (last := replace(last, finish=None)).is_empty:
                     deltas.append(last)
         self.has_begun = self.has_begun or bool(deltas)
         return deltas
@@ -187,13 +183,13 @@ class ChunkReader:
         """The usage reported at the end. If a stop string ended the answer earlier, the usage reported with the last
         chunk before the stop string.
         """
-        said = [choice.used for choice in self._choices if choice.used]
+        reported = [choice.used for choice in self._choices if choice.used]
         if self._totals and not any(choice.has_stopped for choice in self._choices):
             # Some servers report usage once per choice.
             totals = self._totals if len(self._totals) == len(self._choices) else self._totals[-1:]
             completion = sum(total.completion_tokens for total in totals)
         else:
-            totals = self._totals[-1:] or said
+            totals = self._totals[-1:] or reported
             completion = sum(choice.completion_tokens for choice in self._choices)
         if not totals:
             return Usage(0, completion)
@@ -226,8 +222,8 @@ class ChunkReader:
         return self._choices[index]
 
     def _delta(self, index: int, chunks: Iterable[UpstreamChoice]) -> Delta:
-        said = self._choice(index).read(chunks)
-        return Delta(index, self._model, self._request.tier, *said)
+        piece = self._choice(index).read(chunks)
+        return Delta.of(piece, index, self._model, self._request.tier)
 
 
 class AnswerSize:
@@ -259,10 +255,6 @@ def characters_in(delta: Delta) -> int:
     calls = sum(len(piece.id) + len(piece.arguments) for piece in delta.tool_calls)
     tokens = sum(len(token.bytes) + sum(len(one.bytes) for one in token.alternatives) for token in delta.logprobs)
     return len(delta.text) + len(delta.reasoning) + calls + tokens
-
-
-def has_content(delta: Delta) -> bool:
-    return bool(delta.text or delta.reasoning or delta.tool_calls or delta.logprobs or delta.finish)
 
 
 def parse_chunk(event: bytes) -> UpstreamChunk:

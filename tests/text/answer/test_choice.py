@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oruel.engine.protocol import Ending, TokenOutput
-from oruel.text.answer.choice import ChoicePiece, ChoiceText, merge
-from oruel.types import Alternative, FinishReason, TokenLogprob
+from oruel.text.answer.choice import ChoiceText, merge
+from oruel.types import Alternative, ChoicePiece, FinishReason, TokenLogprob
 
 PIECES = [
     b"",

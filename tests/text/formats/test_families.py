@@ -16,12 +16,12 @@ from oruel.constraints.spec import GrammarSpec, JsonObjectSpec, schema_spec
 from oruel.constraints.tokens import TokenTable
 from oruel.engine.protocol import TokenOutput
 from oruel.errors import InvalidParameter
-from oruel.text.answer.choice import ChoicePiece, ChoiceText
+from oruel.text.answer.choice import ChoiceText
 from oruel.text.dialect import Dialect
 from oruel.text.formats.families import LFM2
 from oruel.text.prompt.encoder import PromptEncoder
 from oruel.text.prompt.template import ChatTemplate
-from oruel.types import ChatRequest, Message, ResponseFormat, SamplingParams, Tool, ToolCall, ToolChoice
+from oruel.types import ChatRequest, ChoicePiece, Message, ResponseFormat, SamplingParams, Tool, ToolCall, ToolChoice
 from tests.text.formats.spoken import SPOKEN, Call, Spoken, tokenize
 from tests.text.vocabularies import ByteVocabulary, Characters
 

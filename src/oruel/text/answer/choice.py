@@ -11,22 +11,7 @@ from oruel.text.answer.detokenizer import Detokenizer
 from oruel.text.answer.reader import Segment
 from oruel.text.answer.stops import StopScanner
 from oruel.text.dialect import AnswerReader
-from oruel.types import Alternative, FinishReason, TokenLogprob, ToolCallDelta
-
-
-@dataclass(frozen=True, slots=True)
-class ChoicePiece:
-    """What an output released. `finish` is set on the last piece of the choice."""
-
-    text: str = ""
-    reasoning: str = ""
-    tool_calls: tuple[ToolCallDelta, ...] = ()
-    logprobs: tuple[TokenLogprob, ...] = ()
-    finish: FinishReason | None = None
-
-    @property
-    def is_empty(self) -> bool:
-        return not (self.text or self.reasoning or self.tool_calls or self.logprobs or self.finish)
+from oruel.types import Alternative, ChoicePiece, FinishReason, TokenLogprob, ToolCallDelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +88,9 @@ class ChoiceText:
             rest = self._scanner.finish()
             self._released += len(rest)
             text += rest
-        return ChoicePiece(text, reasoning, calls, self._release(), self.finish)
+        return ChoicePiece(
+            text=text, reasoning=reasoning, tool_calls=calls, logprobs=self._release(), finish=self.finish
+        )
 
     def _finish(self, output: TokenOutput) -> FinishReason | None:
         if self._scanner.matched is not None:
