@@ -6,6 +6,7 @@ import re
 import subprocess
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from tests.cli.command_line import COMMAND, CommandLine, Completed
 from tests.gguf_models import Shape, byte_level, llama_model, write_model
 from tests.llama.mutations import Damage
 from tests.server import oruel_serve
-from tests.soak.processes import PROC, engine_of, is_visible
+from tests.soak.processes import PROC, engine_of, is_visible, job_server_of
 
 pytestmark = pytest.mark.model
 
@@ -120,11 +121,12 @@ def test_a_damaged_model_never_ends_the_server_by_a_signal(oruel: CommandLine, t
 
 
 @pytest.mark.skipif(not is_visible(), reason="needs /proc to read the environment")
-def test_the_engine_gets_the_variables_of_libraries_but_no_keys() -> None:
+@pytest.mark.parametrize("process_of", [engine_of, job_server_of])
+def test_child_processes_get_the_variables_of_libraries_but_no_keys(process_of: Callable[[int], int | None]) -> None:
     with oruel_serve(environment=SECRETS | NEEDED) as server:
-        engine = engine_of(server.process.pid)
-        assert engine
-        given = (PROC / str(engine) / "environ").read_bytes()
+        process = process_of(server.process.pid)
+        assert process
+        given = (PROC / str(process) / "environ").read_bytes()
     variables = dict(line.partition("=")[::2] for line in given.decode().split("\0") if line)
     assert variables.keys() >= NEEDED.keys() | {"PATH"}
     assert not variables.keys() & SECRETS.keys()

@@ -104,9 +104,7 @@ async def test_a_client_that_leaves_an_unstreamed_request_cancels_it(live: str, 
     await leave(live, backend, stream=False)
 
 
-async def test_a_client_that_leaves_before_the_first_delta_of_a_stream_cancels_it(
-    live: str, backend: FakeBackend
-) -> None:
+async def test_a_client_that_leaves_before_the_first_delta_cancels(live: str, backend: FakeBackend) -> None:
     backend.script = doing(asyncio.Event())
     await leave(live, backend, stream=True)
 

@@ -25,7 +25,7 @@ def answer(backend: FakeBackend) -> str:
     return asyncio.run(run())
 
 
-def test_an_answer_is_passed_on_as_it_is() -> None:
+def test_an_answer_is_passed_on_unchanged() -> None:
     assert answer(FakeBackend(saying("Hello", " ", KEY))) == f"Hello {KEY}"
 
 
@@ -40,7 +40,7 @@ def test_no_error_repeats_the_key(error: OruelError) -> None:
 
 
 @given(st.text("xyz .…"), st.text("xyz .…"), st.integers(0, 60))
-def test_where_a_text_was_cut_nothing_of_the_key_is_left(before: str, after: str, limit: int) -> None:
+def test_a_cut_text_contains_no_part_of_the_key(before: str, after: str, limit: int) -> None:
     for cut in (abbreviate(before + KEY + after, limit), (before + KEY + after)[:limit]):
         shown = without_key(cut, KEY)
         assert KEY[:4] not in shown

@@ -143,7 +143,7 @@ def test_closing_the_stream_cancels_the_request_in_the_engine(path: Path) -> Non
     asyncio.run(run())
 
 
-def test_cached_tokens_are_those_that_the_engine_found_and_count_once_for_all_choices(path: Path) -> None:
+def test_cached_tokens_count_once_for_all_choices(path: Path) -> None:
     request = replace(REQUEST, messages=(Message("user", "\x01" * 150),), max_tokens=3)
     cold, again, choices = (deltas[-1].usage for deltas in answers(path, request, request, replace(request, n=3)))
     assert cold is not None

@@ -66,7 +66,7 @@ def test_no_parameter_of_the_contract_is_forgotten() -> None:
     assert SAID.keys() | OURS == {one.name for one in PARAMETERS if one.served}
 
 
-def test_only_an_oruel_is_told_of_the_tier() -> None:
+def test_the_tier_is_only_sent_to_oruel_servers() -> None:
     for kind in KINDS:
         body = upstream_body(replace(REQUEST, tier="turbo"), kind, "theirs")
         assert body.get("tier") == ("turbo" if kind == "oruel" else None)
@@ -96,22 +96,20 @@ def test_each_kind_is_sent_its_own_names() -> None:
     "sampling", [SamplingParams(top_p=0.0), SamplingParams(top_k=1), SamplingParams(temperature=0.0)], ids=str
 )
 @pytest.mark.parametrize("kind", KINDS)
-def test_one_token_left_is_asked_for_without_what_some_servers_refuse(
-    kind: UpstreamKind, sampling: SamplingParams
-) -> None:
+def test_greedy_requests_avoid_what_some_servers_refuse(kind: UpstreamKind, sampling: SamplingParams) -> None:
     body = upstream_body(replace(REQUEST, sampling=replace(sampling, min_p=0.5)), kind, "theirs")
     assert (body["temperature"], body["top_p"], body.get("min_p", 0)) == (0.0, 1.0, 0)
     assert body.get("top_k", -1) in (-1, 0)
     assert "seed" not in body
 
 
-def test_several_greedy_choices_are_asked_of_vllm_as_it_takes_them() -> None:
+def test_greedy_requests_with_several_choices_suit_vllm() -> None:
     body = upstream_body(replace(REQUEST, sampling=SamplingParams(temperature=0.0), n=2), "vllm", "theirs")
     assert (body["temperature"], body["top_k"], body["n"]) == (1.0, 1, 2)
 
 
 @pytest.mark.parametrize("seed", [-(2**63), -1, 0, 7, 2**32 - 1, 2**32 - 2, 2**63 - 1])
-def test_seeds_and_those_of_further_choices_are_ones_that_the_server_keeps_to(seed: int) -> None:
+def test_each_server_gets_seeds_that_it_honours_for_every_choice(seed: int) -> None:
     request = replace(REQUEST, sampling=SamplingParams(seed=seed), n=MAX_CHOICES)
     sent = {kind: upstream_body(request, kind, "theirs")["seed"] for kind in KINDS}
     assert 0 <= sent["llama-server"] < sent["llama-server"] + MAX_CHOICES - 1 < 2**32 - 1
@@ -120,12 +118,12 @@ def test_seeds_and_those_of_further_choices_are_ones_that_the_server_keeps_to(se
     assert seed not in (0, 7) or set(sent.values()) == {seed}
 
 
-def test_as_many_choices_and_tokens_are_reckoned_with_as_the_contract_allows() -> None:
+def test_the_size_limit_allows_the_largest_answer_of_the_contract() -> None:
     most = {one.name: one.kind.schema().get("maximum") for one in PARAMETERS}
     assert (most["n"], most["max_tokens"]) == (MAX_CHOICES, WINDOW)
 
 
-def test_stop_strings_go_to_servers_that_search_content_alone_and_others_say_what_they_used_so_far() -> None:
+def test_stop_strings_go_only_to_servers_that_search_only_content() -> None:
     bodies = {kind: upstream_body(replace(REQUEST, stop=("END",)), kind, "theirs") for kind in KINDS}
     assert {kind for kind, body in bodies.items() if "stop" not in body} == STOPPED_HERE
     options = {kind: body["stream_options"] for kind, body in bodies.items()}
@@ -157,7 +155,7 @@ def test_tools_schemas_and_conversations_are_sent_in_openais_shape() -> None:
     assert ([tool["function"]["name"] for tool in llama["tools"]], llama["tool_choice"]) == (["g"], "required")
 
 
-def test_what_a_model_thought_earlier_goes_to_every_server_that_knows_the_field() -> None:
+def test_earlier_reasoning_is_sent_to_servers_that_support_it() -> None:
     thought = replace(REQUEST, messages=(*REQUEST.messages, Message("assistant", "a", reasoning_content="because")))
     told = {kind: upstream_body(thought, kind, "theirs")["messages"][1].get("reasoning_content") for kind in KINDS}
     assert told == {"openai": None} | dict.fromkeys(("vllm", "sglang", "llama-server", "oruel"), "because")
@@ -221,7 +219,7 @@ def normal(values: Mapping[int, float]) -> dict[int, float]:
     ],
     ids=str,
 )
-def test_llama_server_draws_by_the_probabilities_of_the_contract(llama: Served, sampling: SamplingParams) -> None:
+def test_llama_server_draws_from_the_distribution_of_the_contract(llama: Served, sampling: SamplingParams) -> None:
     request = replace(REQUEST, sampling=SamplingParams(logprobs=VOCABULARY), max_tokens=1)
     entries = asked(llama, request)["choices"][0]["logprobs"]["content"][0]["top_logprobs"]
     assert len(entries) == VOCABULARY
@@ -232,7 +230,7 @@ def test_llama_server_draws_by_the_probabilities_of_the_contract(llama: Served, 
 
 
 @pytest.mark.model
-def test_llama_server_is_not_asked_to_divide_by_what_overflows(llama: Served) -> None:
+def test_llama_server_gets_no_temperature_that_overflows(llama: Served) -> None:
     greedy = asked(llama, replace(REQUEST, sampling=SamplingParams(temperature=0.0)))
     for temperature in (1e-38, 1e-45, 1e-300):
         cold = asked(llama, replace(REQUEST, sampling=SamplingParams(temperature=temperature)))
@@ -240,7 +238,7 @@ def test_llama_server_is_not_asked_to_divide_by_what_overflows(llama: Served) ->
 
 
 @pytest.mark.model
-def test_llama_server_takes_as_many_choices_as_it_has_slots_each_with_a_seed_that_it_keeps_to(llama: Served) -> None:
+def test_llama_server_gives_each_choice_its_own_seed(llama: Served) -> None:
     request = replace(REQUEST, sampling=SamplingParams(seed=2**32 - 2), n=MAX_CHOICES)
     first, again = ([one["message"] for one in asked(llama, request)["choices"]] for _ in range(2))
     assert first == again
@@ -249,13 +247,13 @@ def test_llama_server_takes_as_many_choices_as_it_has_slots_each_with_a_seed_tha
 
 
 @pytest.mark.model
-def test_llama_server_reports_log_probabilities_where_no_alternatives_are_asked_for(llama: Served) -> None:
+def test_llama_server_reports_logprobs_without_alternatives(llama: Served) -> None:
     answer = asked(llama, replace(REQUEST, sampling=SamplingParams(logprobs=0)))
     assert answer["choices"][0]["logprobs"]["content"]
 
 
 @pytest.mark.model
-def test_llama_server_has_no_log_probabilities_beside_tools_as_the_verdict_says(llama: Served) -> None:
+def test_llama_server_reports_no_logprobs_with_tools(llama: Served) -> None:
     request = request_of(**TOOLS, logprobs=True, max_tokens=1)
     assert verdict("llama-server", request).refused == ("logprobs",)
     with pytest.raises(urllib.error.HTTPError, match="400"):
@@ -263,7 +261,7 @@ def test_llama_server_has_no_log_probabilities_beside_tools_as_the_verdict_says(
 
 
 @pytest.mark.model
-def test_llama_servers_penalties_look_back_further_than_its_64_tokens(llama: Served) -> None:
+def test_llama_server_penalties_look_back_more_than_64_tokens(llama: Served) -> None:
     """A token that only the beginning of a long prompt holds is penalised: they count the prompt, and all of it."""
     messages = (Message("user", "Z" + " the" * 100),)
 

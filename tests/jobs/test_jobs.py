@@ -82,7 +82,7 @@ def test_a_job_beyond_its_limit_is_refused_by_name_and_its_process_is_gone(
     with_jobs(limits, use)
 
 
-def test_what_goes_wrong_in_a_job_is_raised_to_its_caller() -> None:
+def test_an_error_in_a_job_is_raised_in_its_caller() -> None:
     async def use(client: JobClient) -> None:
         with pytest.raises(UnsupportedParameter, match="no such thing") as caught:
             await client.run(works.refuse, "tier", kind="body")
@@ -105,7 +105,7 @@ def test_a_caller_who_is_cancelled_ends_the_job(tmp_path: Path) -> None:
     with_jobs(Limits(), use)
 
 
-def test_a_short_job_is_answered_though_long_ones_have_all_places(tmp_path: Path) -> None:
+def test_a_short_job_runs_even_if_long_ones_occupy_every_slot(tmp_path: Path) -> None:
     async def use(client: JobClient) -> None:
         files = [str(tmp_path / name) for name in "ab"]
         long = [asyncio.create_task(client.run(works.compute_for_ever, file, kind="schema")) for file in files]
@@ -172,7 +172,7 @@ def test_the_job_server_and_its_jobs_end_with_the_api_process(tmp_path: Path) ->
     asyncio.run(run())
 
 
-def test_a_model_that_the_job_server_cannot_open_is_told_at_the_start(tmp_path: Path) -> None:
+def test_a_model_that_the_job_server_cannot_open_is_a_startup_error(tmp_path: Path) -> None:
     async def run() -> None:
         async with job_client(Limits(), TokenizerSource(str(tmp_path / "none.gguf"), None, False)):
             raise AssertionError
@@ -194,7 +194,7 @@ REQUEST = ChatRequest(
 
 @pytest.mark.model
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="the system doesn't list threads")
-def test_jobs_answer_as_the_same_functions_do_here_and_the_server_has_one_thread(tmp_path: Path) -> None:
+def test_jobs_give_the_same_answers_as_calls_in_this_process(tmp_path: Path) -> None:
     path = str(llama_model(tmp_path))
     schemas = [Written('{"type": "object", "properties": {"a": {"not": {"type": "null"}}}}', True)]
     conversation = PreparedConversation(path, ContextWindow("llama", 4096), REQUEST)
@@ -210,7 +210,7 @@ def test_jobs_answer_as_the_same_functions_do_here_and_the_server_has_one_thread
                 assert prepared.constraint
                 assert await client.run(examine_schemas, schemas, kind="schema") == examine_schemas(here, schemas)
                 assert await client.run(tokenize_aside, text, kind="tokenize") == tokenize_aside(here, text)
-                with pytest.raises(InvalidParameter, match=r"at least .* tokens; send at most"):
+                with pytest.raises(InvalidParameter, match=r"at least .* tokens. Send at most"):
                     await client.run(tokenize_aside, too_long, kind="tokenize")
             assert len(os.listdir(f"/proc/{client.pid}/task")) == 1
 

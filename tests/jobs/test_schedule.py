@@ -52,7 +52,7 @@ def test_the_longest_job_of_the_account_with_the_most_gives_way() -> None:
     assert started(schedule) == [3]
 
 
-def test_no_job_gives_way_before_it_has_run_for_a_while_or_while_none_waits() -> None:
+def test_a_job_gives_way_only_after_a_while_and_if_others_wait() -> None:
     schedule = Schedule(2, 9)
     arrive(schedule, "a", "a")
     assert started(schedule) == [0, 1]

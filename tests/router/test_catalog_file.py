@@ -57,7 +57,7 @@ def models_of(text: str) -> tuple[CatalogModel, ...]:
     return read_catalog(text.encode()).models
 
 
-def test_a_catalog_says_who_serves_what_for_how_much() -> None:
+def test_a_catalog_describes_models_deployments_and_prices() -> None:
     maverick, small = models_of(GOOD)
     assert (maverick.name, maverick.aliases, maverick.context, maverick.max_tokens) == ("maverick", ("mav",), 8192, 512)
     assert maverick.prices["standard"] == Price(Decimal("0.10"), Decimal("0.025"), Decimal("0.40"))
@@ -117,7 +117,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("found", "instead", "line", "words"), WRONG, ids=lambda value: str(value)[:30])
-def test_what_is_wrong_is_named_with_its_line(found: str, instead: str, line: int, words: str) -> None:
+def test_errors_name_the_line(found: str, instead: str, line: int, words: str) -> None:
     assert GOOD.count(found) == 1
     with pytest.raises(ConfigError) as refused:
         models_of(GOOD.replace(found, instead))
@@ -136,13 +136,13 @@ ODD = {'"a.b"': "a.b", "a.b": "a", '""': '""', "'[0]'": "[0]", '"\\u00e9"': "é"
 
 
 @pytest.mark.parametrize("written", ODD)
-def test_a_key_of_any_name_in_any_form_is_named_with_its_line(written: str) -> None:
+def test_keys_of_every_form_are_named_with_their_line(written: str) -> None:
     with pytest.raises(ConfigError) as refused:
         models_of(INLINE.replace("ODD", written))
     assert refused.value.message.startswith(f"Line 6 of the catalog: models[1].{ODD[written]}")
 
 
-def test_what_is_no_toml_is_named_with_its_line_too() -> None:
+def test_invalid_toml_is_named_with_its_line() -> None:
     with pytest.raises(ConfigError, match="line 5"):
         models_of(GOOD.replace("context = 8192", "context = "))
     with pytest.raises(ConfigError, match="models"):
@@ -160,13 +160,13 @@ def test_what_is_no_toml_is_named_with_its_line_too() -> None:
     ],
     ids=["brackets", "digits", "bytes"],
 )
-def test_a_file_that_asks_for_too_much_is_refused_in_one_line(text: str, words: str) -> None:
+def test_an_oversized_file_is_refused_in_one_line(text: str, words: str) -> None:
     with pytest.raises(ConfigError, match=words) as refused:
         models_of(text)
     assert "\n" not in refused.value.message
 
 
-def test_a_byte_order_mark_and_the_line_ends_of_windows_change_nothing() -> None:
+def test_a_byte_order_mark_and_crlf_change_nothing() -> None:
     assert read_catalog(b"\xef\xbb\xbf" + GOOD.replace("\n", "\r\n").encode()).models == models_of(GOOD)
 
 
@@ -177,7 +177,7 @@ def test_each_digit_of_a_price_is_kept(amount: Decimal, is_text: bool) -> None:
     assert maverick.prices["standard"].input == amount
 
 
-def test_a_price_for_a_tier_that_nobody_serves_is_refused() -> None:
+def test_a_price_for_a_tier_without_deployment_is_refused() -> None:
     text = GOOD.replace('engine = "demo"', 'engine = "demo"\ntiers = ["standard"]')
     with pytest.raises(ConfigError, match="no deployment serves turbo"):
         models_of(text.replace('tiers = ["turbo"]', 'tiers = ["standard"]'))
@@ -210,7 +210,7 @@ URLS = [
 
 
 @pytest.mark.parametrize(("url", "words"), URLS, ids=[url[:40] for url, _ in URLS])
-def test_a_base_url_that_can_serve_no_request_is_refused_at_start(url: str, words: str) -> None:
+def test_an_unusable_base_url_is_refused_at_startup(url: str, words: str) -> None:
     with pytest.raises(ConfigError, match=r"Line 24 of the catalog: .*base_url") as refused:
         models_of(GOOD.replace("http://10.0.0.5:8000/v1/", url))
     assert words in refused.value.message
@@ -225,7 +225,7 @@ def test_a_password_in_a_base_url_is_refused_and_not_repeated(url: str) -> None:
 
 
 @pytest.mark.parametrize("url", ["https://api.example.com/v1", "http://[::1]:8000/v1", "http://my_host/a/b/v1///"])
-def test_any_other_base_url_is_taken(url: str) -> None:
+def test_any_other_base_url_is_accepted(url: str) -> None:
     source = models_of(GOOD.replace("http://10.0.0.5:8000/v1/", url))[0].deployments[1].source
     assert isinstance(source, UpstreamSource)
     assert source.base_url == url.rstrip("/")
@@ -248,7 +248,7 @@ def test_a_key_that_cant_be_sent_is_refused_with_the_line_that_names_it(held: st
     assert "sk-" not in refused.value.message
 
 
-def test_a_key_that_can_be_sent_is_taken() -> None:
+def test_a_key_that_can_be_sent_is_accepted() -> None:
     read_catalog(GOOD.encode()).require_keys({"BIG_KEY": "sk-secret"}.get)
 
 

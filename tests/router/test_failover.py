@@ -150,7 +150,7 @@ def test_a_prompt_too_long_for_one_deployment_is_tried_on_another() -> None:
         answer(router(small_route))
 
 
-def test_what_another_of_us_differs_in_is_served_only_where_it_is_accepted_of_it() -> None:
+def test_differences_reported_by_another_oruel_must_be_accepted() -> None:
     inner = FakeBackend(doing(Accepted(differs=("seed",)), delta("other", finish="stop")))
     exact = FakeBackend(saying("exact"))
     assert text(answer(router(route("inner", inner, "0.1"), route("exact", exact)))) == "exact"

@@ -20,7 +20,7 @@ def test_ten_requests_of_a_tenth_of_a_millionth_come_to_a_millionth() -> None:
 
 
 @given(AMOUNTS, AMOUNTS, AMOUNTS, TOKENS, TOKENS, TOKENS)
-def test_what_a_usage_costs_is_exact_for_every_price(
+def test_costs_are_exact_for_every_price(
     fresh: Decimal, cached: Decimal, output: Decimal, fresh_tokens: int, cached_tokens: int, output_tokens: int
 ) -> None:
     usage = Usage(fresh_tokens + cached_tokens, output_tokens, cached_tokens)

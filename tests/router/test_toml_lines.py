@@ -126,7 +126,7 @@ def paths_in(value: Any, path: Path = ()) -> Iterator[Path]:
 
 
 @given(st.integers(0, 2**64))
-def test_every_key_is_on_the_line_where_it_was_written(seed: int) -> None:
+def test_every_key_has_the_line_where_it_is_written(seed: int) -> None:
     document = Document(seed)
     found: dict[Path, int] = {}
     for path, line in places(document.text):
@@ -135,7 +135,7 @@ def test_every_key_is_on_the_line_where_it_was_written(seed: int) -> None:
     assert found == document.lines
 
 
-def test_a_table_is_where_a_header_first_names_it() -> None:
+def test_a_table_has_the_line_of_the_first_header_that_names_it() -> None:
     assert list(places("x = 1\n[a.b]\ny = 2\n[a]\n")) == [
         (("x",), 1),
         (("a",), 2),

@@ -12,18 +12,26 @@ def is_visible() -> bool:
 
 def engine_of(server: int) -> int | None:
     """The process id of the server's engine; None while there is no engine or no server."""
+    return child_of(server, b"oruel.engine.worker")
+
+
+def job_server_of(server: int) -> int | None:
+    return child_of(server, b"oruel.jobs.server")
+
+
+def child_of(server: int, module: bytes) -> int | None:
+    """The process id of the only child that runs the module; None if there is none, or no server."""
     try:
         children = (PROC / str(server) / "task" / str(server) / "children").read_text().split()
     except (FileNotFoundError, ProcessLookupError):
         return None
-    engines = [int(child) for child in children if runs_engine(int(child))]
-    return engines[0] if len(engines) == 1 else None
+    found = [int(child) for child in children if runs(int(child), module)]
+    return found[0] if len(found) == 1 else None
 
 
-def runs_engine(process: int) -> bool:
-    """Whether the command line is that of an engine. The server also has a job server as its child."""
+def runs(process: int, module: bytes) -> bool:
     try:
-        return b"oruel.engine.worker" in (PROC / str(process) / "cmdline").read_bytes()
+        return module in (PROC / str(process) / "cmdline").read_bytes()
     except (FileNotFoundError, ProcessLookupError):
         return False
 

@@ -10,10 +10,10 @@ LONGEST_PAUSE_SECONDS = 120.0
 
 @dataclass(slots=True, eq=False)
 class InFlight:
-    """One request sent to a deployment at `began`, the caller's time, while `behind` others were running."""
+    """One request sent to a deployment at `began`, the caller's time, while `load` others were running."""
 
     began: float
-    behind: int = 0
+    load: int = 0
     has_begun: bool = False
 
 

@@ -44,7 +44,7 @@ class Route:
     def send(self, now: float) -> InFlight:
         """Records a request. `end` has to be called for it, whatever the outcome."""
         sent = self.breaker.begin(now)
-        sent.behind = self.running
+        sent.load = self.running
         self.running += 1
         self.asked += 1
         return sent
@@ -67,7 +67,7 @@ class Route:
         if sent.has_begun:
             return
         waited = now - sent.began
-        if waited > (self.latency.expected(now) or 0.0) * (1 + sent.behind):
+        if waited > (self.latency.expected(now) or 0.0) * (1 + sent.load):
             self._measure(sent, now)
         if 2 * waited > self.deployment.first_token_seconds:
             self.fail(sent, now)
@@ -77,4 +77,4 @@ class Route:
         self.running -= 1
 
     def _measure(self, sent: InFlight, now: float) -> None:
-        self.latency.measure(now - sent.began, sent.behind, now)
+        self.latency.measure(now - sent.began, sent.load, now)

@@ -47,7 +47,7 @@ def chat_endpoint(services: Services) -> Endpoint:
             log.info("prompt", request_id=record.id, messages=[[m.role, m.content] for m in call.request.messages])
         deadlines = replace(services.deadlines, timeout=requested_timeout(request.headers))
         answer = answer_of(call.request, services.backend, examiner)
-        answer = recorded(enforce_deadlines(answer, deadlines, record.started), record)
+        answer = record_items(enforce_deadlines(answer, deadlines, record.started), record)
         if call.stream:
             events = stream_events(call, answer, services.fingerprint)
             due = deadlines.of_whole(on_loop(record.started)).due
@@ -85,7 +85,7 @@ async def examine_then_answer(request: ChatRequest, backend: Backend, examiner: 
             yield replace(item, differs=(*unenforced, *item.differs)) if isinstance(item, Accepted) else item
 
 
-async def recorded(answer: Answer, record: RequestRecord) -> Answer:
+async def record_items(answer: Answer, record: RequestRecord) -> Answer:
     async with aclosing(answer):
         async for item in answer:
             record.note_item(item)
