@@ -7,7 +7,7 @@ from oruel.constraints.spec import ConstraintSpec, DocumentOrCallsSpec
 from oruel.errors import UnsupportedParameter
 from oruel.text.answer.channel_reader import ChannelReader
 from oruel.text.answer.plain_reader import PlainReader
-from oruel.text.answer.reader import Segment
+from oruel.text.answer.reader import AnswerReader
 from oruel.text.formats.calls import ToolFormat
 from oruel.text.formats.channels import Channels
 from oruel.text.formats.reasoning import Markers, State, state_after
@@ -15,19 +15,6 @@ from oruel.text.grammars.channels import ChannelGrammars
 from oruel.text.grammars.plain import PlainGrammars
 from oruel.text.placeholders import CONSTRAIN
 from oruel.types import ChatRequest
-
-
-class AnswerReader(Protocol):
-    """Splits an answer into its segments as it arrives."""
-
-    @property
-    def has_complete_calls(self) -> bool:
-        """Whether the answer ends with calls, all of them complete."""
-        ...
-
-    def feed(self, text: str) -> list[Segment]: ...
-
-    def finish(self, *, is_cut: bool = False) -> list[Segment]: ...
 
 
 class Dialect(Protocol):

@@ -8,9 +8,10 @@ from typing import Any
 
 from oruel.constraints.spec import ConstraintSpec
 from oruel.llama.vocabulary import Vocabulary
+from oruel.text.answer.reader import AnswerReader
 from oruel.text.arguments.json import JSON
 from oruel.text.arguments.unenforced import describe_unenforced
-from oruel.text.dialect import AnswerReader, ChannelDialect, Dialect, PlainDialect
+from oruel.text.dialect import ChannelDialect, Dialect, PlainDialect
 from oruel.text.formats.calls import HERMES, ToolFormat
 from oruel.text.formats.detect import detect_support
 from oruel.text.formats.families import Family, family_of

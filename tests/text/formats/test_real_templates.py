@@ -13,11 +13,12 @@ from oruel.constraints.grammar import GrammarConstraint
 from oruel.constraints.spec import RulesSpec
 from oruel.constraints.tokens import TokenTable
 from oruel.errors import InvalidParameter
+from oruel.text.answer.reader import AnswerReader
 from oruel.text.arguments.elements import ElementSyntax
 from oruel.text.arguments.json import JsonSyntax
 from oruel.text.arguments.quoted import PYTHON, QuotedSyntax
 from oruel.text.arguments.tagged import TagSyntax
-from oruel.text.dialect import AnswerReader, ChannelDialect, Dialect, PlainDialect
+from oruel.text.dialect import ChannelDialect, Dialect, PlainDialect
 from oruel.text.formats.calls import ToolFormat
 from oruel.text.formats.detect import ToolSupport, detect_support
 from oruel.text.formats.families import Family, family_of

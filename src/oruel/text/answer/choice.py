@@ -8,9 +8,8 @@ from dataclasses import dataclass
 
 from oruel.engine.protocol import TokenOutput
 from oruel.text.answer.detokenizer import Detokenizer
-from oruel.text.answer.reader import Segment
+from oruel.text.answer.reader import AnswerReader, Segment
 from oruel.text.answer.stops import StopScanner
-from oruel.text.dialect import AnswerReader
 from oruel.types import Alternative, ChoicePiece, FinishReason, TokenLogprob, ToolCallDelta
 
 

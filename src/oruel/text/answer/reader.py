@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from oruel.text.answer.call_reader import CallReader
 from oruel.types import ToolCallDelta
@@ -17,6 +18,19 @@ class Segment:
     content: str = ""
     reasoning: str = ""
     calls: tuple[ToolCallDelta, ...] = ()
+
+
+class AnswerReader(Protocol):
+    """Splits an answer into its segments as it arrives."""
+
+    @property
+    def has_complete_calls(self) -> bool:
+        """Whether the answer ends with calls, all of them complete."""
+        ...
+
+    def feed(self, text: str) -> list[Segment]: ...
+
+    def finish(self, *, is_cut: bool = False) -> list[Segment]: ...
 
 
 class BufferedReader:
