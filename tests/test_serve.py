@@ -208,7 +208,7 @@ def test_a_file_that_is_not_a_model_is_refused(tmp_path: Path) -> None:
 
 def test_log_lines_are_json_with_a_request_id_but_no_prompt(server: RunningServer) -> None:
     secret = "a phrase that appears nowhere else"
-    response = httpx2.post(f"{server.base_url}/chat/completions", json=chat(secret, max_tokens=2))
+    response = httpx2.post(f"{server.base_url}/chat/completions", json=endless(text=secret, max_tokens=2))
     own_id = response.headers["x-request-id"]
     eventually(lambda: any(own_id in line for line in server.lines), "the request's line")
     (line,) = [json.loads(line) for line in server.lines if own_id in line]
