@@ -2,11 +2,12 @@
 
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 Role = Literal["system", "user", "assistant", "tool"]
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
 Tier = Literal["standard", "turbo"]
+TIERS: tuple[Tier, ...] = get_args(Tier)
 UpstreamKind = Literal["vllm", "sglang", "llama-server", "openai", "oruel"]
 ToolMode = Literal["none", "auto", "required"]
 

@@ -31,6 +31,7 @@ from oruel.contract.kinds import (
     TokenMap,
     Unsupported,
 )
+from oruel.types import TIERS
 
 Group = Literal["Sampling", "Length", "Penalties", "Output format", "Tools", "Routing", "Beyond the page"]
 
@@ -291,7 +292,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     ),
     Parameter(
         "tier",
-        StringEnum(("standard", "turbo")),
+        StringEnum(TIERS),
         "Routing",
         "The pricing and routing tier: standard is cost-optimised; turbo has lower latency and a higher price.",
         default="standard",

@@ -6,7 +6,7 @@ from typing import Literal
 
 from oruel.contract.kinds import abbreviate, nearest
 from oruel.errors import ModelNotFound
-from oruel.types import Tier
+from oruel.types import TIERS, Tier
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class ModelCard:
     vocabulary_size: int | None
     created: int
     aliases: tuple[str, ...] = ()
-    tiers: tuple[Tier, ...] = ("standard", "turbo")
+    tiers: tuple[Tier, ...] = TIERS
     template_kwargs: tuple[str, ...] = ()
     writes_json: bool = True
     calls_tools: bool = True

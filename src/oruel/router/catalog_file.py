@@ -17,6 +17,7 @@ from oruel.router.money import Money, WrittenDecimal
 from oruel.router.price import Price
 from oruel.router.toml_lines import Path, places
 from oruel.router.upstream_key import fault_of
+from oruel.types import TIERS
 
 MAX_BYTES = 2**22
 SECONDS = Number(0.001, 86400)
@@ -81,7 +82,7 @@ NAME = LabelName()
 PRICE = Object({"input": Money(), "cached_input": Money(), "output": Money()}, required=("input", "output"))
 TIMEOUTS = ("connect_seconds", "first_token_seconds", "idle_seconds")
 OF_SERVERS = ("base_url", "kind", "model", "key_variable", "accepts", *TIMEOUTS)
-TIER = StringEnum(("standard", "turbo"))
+TIER = StringEnum(TIERS)
 
 DEPLOYMENT = Object(
     {
@@ -106,7 +107,7 @@ MODEL = Object(
         "aliases": Array(NAME, maximum=64),
         "context": Integer(1, 2**24),
         "max_tokens": Integer(1, 131072),
-        "prices": Object({"standard": PRICE, "turbo": PRICE}),
+        "prices": Object(dict.fromkeys(TIERS, PRICE)),
         "deployments": Array(DEPLOYMENT, minimum=1, maximum=256),
     },
     required=("name", "deployments"),
@@ -257,7 +258,7 @@ def deployment_of(given: dict[str, Any], path: str) -> Deployment:
     return Deployment(
         given["name"],
         source_of(given, path),
-        given.get("tiers", ("standard", "turbo")),
+        given.get("tiers", TIERS),
         price_of(given["cost"]) if "cost" in given else Price(),
         frozenset(given.get("accepts", ())),
         **{name: given[name] for name in TIMEOUTS if name in given},

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from oruel.router.price import Price
-from oruel.types import Tier, UpstreamKind
+from oruel.types import TIERS, Tier, UpstreamKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Deployment:
 
     name: str
     source: EmbeddedSource | UpstreamSource
-    tiers: tuple[Tier, ...] = ("standard", "turbo")
+    tiers: tuple[Tier, ...] = TIERS
     cost: Price = Price()  # noqa: RUF009 - it is frozen
     accepts: frozenset[str] = frozenset()
     connect_seconds: float = 5.0
@@ -54,5 +54,4 @@ class CatalogModel:
     @property
     def tiers(self) -> tuple[Tier, ...]:
         """The tiers that at least one deployment serves."""
-        known: tuple[Tier, ...] = ("standard", "turbo")
-        return tuple(tier for tier in known if any(tier in one.tiers for one in self.deployments))
+        return tuple(tier for tier in TIERS if any(tier in one.tiers for one in self.deployments))
