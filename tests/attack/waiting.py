@@ -17,7 +17,7 @@ from tests.server import oruel_serve
 LONGEST_WAIT_SECONDS = 0.5
 WARM_UP_SECONDS = 0.5
 SECONDS = 2.5
-TRIES = 3
+TRIES = 5
 
 
 def main() -> int:

@@ -90,10 +90,18 @@ def test_short_prompts_pass_a_long_one() -> None:
     assert token_counts(schedule([], running, occupied_slots(running, 4), LIMITS)) == {
         2: 100,
         3: 90,
-        0: LIMITS.prefill_tokens - 190,
+        0: LIMITS.prefill_tokens_during_decode,
     }
     many = [prefilling_sequence(0, 3000), *(prefilling_sequence(number, half - 20) for number in range(1, 4))]
-    assert token_counts(schedule([], many, occupied_slots(many, 4), LIMITS)) == {1: half - 20, 0: half + 20}
+    assert token_counts(schedule([], many, occupied_slots(many, 4), LIMITS)) == {
+        1: half - 20,
+        0: LIMITS.prefill_tokens_during_decode,
+    }
+
+
+def test_prompts_that_fit_into_one_step_are_computed_together() -> None:
+    running = [prefilling_sequence(0, 250), prefilling_sequence(1, 150), prefilling_sequence(2, 80)]
+    assert token_counts(schedule([], running, occupied_slots(running, 4), LIMITS)) == {0: 250, 1: 150, 2: 80}
 
 
 def test_a_short_standard_prompt_does_not_pass_a_long_turbo_one() -> None:
@@ -104,7 +112,7 @@ def test_a_short_standard_prompt_does_not_pass_a_long_turbo_one() -> None:
     ]
     assert token_counts(schedule([], running, occupied_slots(running, 4), LIMITS)) == {
         2: 30,
-        0: LIMITS.prefill_tokens - 30,
+        0: LIMITS.prefill_tokens_during_decode,
     }
 
 

@@ -66,7 +66,7 @@ def schedule(
     decoding = tuple(
         SequenceChunk(sequence, start, 1) for sequence, start in starts.items() if sequence.known - start == 1
     )
-    chunks = prefill(starts, prefill_budget(len(starts), len(decoding), limits))
+    chunks = prefill(starts, prefill_budget(len(starts), len(decoding), limits), limits)
     return StepPlan(preempted, placements, decoding, tuple(chunks))
 
 
@@ -122,27 +122,43 @@ def prefill_budget(sequences: int, decoding: int, limits: StepLimits) -> int:
     return min(limits.prefill_tokens, max(limits.prefill_tokens_during_decode, share))
 
 
-def prefill(starts: dict[Sequence, int], budget: int) -> Iterator[SequenceChunk]:
-    """Chunks of at least two tokens until the budget is spent. A single remaining token waits for the next step."""
-    for sequence in prefill_order(starts, budget):
-        start = starts[sequence]
-        while budget > 1 and sequence.known - start > 1:
-            most = min(budget, INVARIANT_CHUNK_TOKENS) if sequence.reproducible else budget
-            chunk = SequenceChunk(sequence, start, min(sequence.known - start, most))
-            yield chunk
-            start = chunk.end
-            budget -= chunk.count
-
-
-def prefill_order(starts: dict[Sequence, int], budget: int) -> list[Sequence]:
-    """By rank. But short prompts of the first sequence's tier pass it, as long as half of the budget completes them, so
-    that they don't wait until a long prompt is done.
+def prefill(starts: dict[Sequence, int], budget: int, limits: StepLimits) -> Iterator[SequenceChunk]:
+    """Chunks of at least two tokens, by rank, until the budget is spent. A single remaining token waits for the next
+    step. If short prompts pass a long one, its part of the step is small, so that they get their first tokens soon.
     """
     prefilling = sorted((one for one, start in starts.items() if one.known - start > 1), key=lambda one: one.rank)
+    passing = passing_prompts(prefilling, starts, budget)
+    for sequence in passing:
+        yield from chunks_of(sequence, starts[sequence], sequence.known - starts[sequence])
+        budget -= sequence.known - starts[sequence]
+    if passing:
+        budget = min(budget, limits.prefill_tokens_during_decode)
+    for sequence in prefilling:
+        if sequence not in passing:
+            for chunk in chunks_of(sequence, starts[sequence], budget):
+                yield chunk
+                budget -= chunk.count
+
+
+def passing_prompts(prefilling: Ordered[Sequence], starts: dict[Sequence, int], budget: int) -> list[Sequence]:
+    """The short prompts that pass the first one, which is of the same tier: as many as half of the budget completes.
+    None if the budget completes every prompt anyway.
+    """
+    missing = {one: one.known - starts[one] for one in prefilling}
     passing, half = list[Sequence](), budget // 2
+    if sum(missing.values()) <= budget:
+        return passing
     for one in prefilling[1:]:
-        missing = one.known - starts[one]
-        if one.tier == prefilling[0].tier and missing <= half:
+        if one.tier == prefilling[0].tier and missing[one] <= half:
             passing.append(one)
-            half -= missing
-    return [*passing, *(one for one in prefilling if one not in passing)]
+            half -= missing[one]
+    return passing
+
+
+def chunks_of(sequence: Sequence, start: int, budget: int) -> Iterator[SequenceChunk]:
+    while budget > 1 and sequence.known - start > 1:
+        most = min(budget, INVARIANT_CHUNK_TOKENS) if sequence.reproducible else budget
+        chunk = SequenceChunk(sequence, start, min(sequence.known - start, most))
+        yield chunk
+        start = chunk.end
+        budget -= chunk.count
