@@ -1,7 +1,7 @@
 """`python -m tests.attack.waiting [ATTACK ...]`: how long a client waits while another attacks at full speed.
 
 Prints the longest wait for each kind of request. Exits with status 1 if some wait exceeded half a second in each of
-three tries; a single one may be the machine's fault. The result depends on the machine, so `make test` doesn't run it.
+five tries; a single one may be the machine's fault. The result depends on the machine, so `make test` doesn't run it.
 """
 
 import subprocess
