@@ -13,7 +13,7 @@ import pytest
 from bench.servers import ServerProcess as Served
 from bench.servers import Setting, llama_server
 from oruel.backends.abilities import verdict
-from oruel.backends.upstream_body import MAX_CHOICES, WINDOW, upstream_body
+from oruel.backends.upstream_body import MAX_CHOICES, PENALTY_WINDOW, upstream_body
 from oruel.contract.parameters import PARAMETERS
 from oruel.types import ChatRequest, Message, ResponseFormat, SamplingParams, Tool, ToolCall, ToolChoice, UpstreamKind
 from tests.backends.test_abilities import KINDS, NAMED, TOOLS, Fields, request_of
@@ -120,7 +120,7 @@ def test_each_server_gets_seeds_that_it_honours_for_every_choice(seed: int) -> N
 
 def test_the_size_limit_allows_the_largest_answer_of_the_contract() -> None:
     most = {one.name: one.kind.schema().get("maximum") for one in PARAMETERS}
-    assert (most["n"], most["max_tokens"]) == (MAX_CHOICES, WINDOW)
+    assert (most["n"], most["max_tokens"]) == (MAX_CHOICES, PENALTY_WINDOW)
 
 
 def test_stop_strings_go_only_to_servers_that_search_only_content() -> None:

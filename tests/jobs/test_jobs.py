@@ -12,7 +12,7 @@ import pytest
 from oruel.api.examiner import Written, examine_schemas
 from oruel.api.tokenize import TokenizeCall, TokenizeWork, tokenize_aside
 from oruel.app import JOB_FUNCTIONS
-from oruel.backends.preparation import ContextWindow, PreparedConversation, prepare_aside
+from oruel.backends.preparation import ContextWindow, PreparationQuestion, prepare_in_job
 from oruel.config import engine_environment
 from oruel.errors import InvalidParameter, Overloaded, PreparationFailed, StartupError, TooCostly, UnsupportedParameter
 from oruel.jobs.client import JobClient
@@ -197,7 +197,7 @@ REQUEST = ChatRequest(
 def test_jobs_give_the_same_answers_as_calls_in_this_process(tmp_path: Path) -> None:
     path = str(llama_model(tmp_path))
     schemas = [Written('{"type": "object", "properties": {"a": {"not": {"type": "null"}}}}', True)]
-    conversation = PreparedConversation(path, ContextWindow("llama", 4096), REQUEST)
+    conversation = PreparationQuestion(path, ContextWindow("llama", 4096), REQUEST)
     text = TokenizeWork(path, "llama", TokenizeCall(text="Hello <|im_end|> 🦙"))
     too_long = TokenizeWork(path, "llama", TokenizeCall(text="x" * 8_000_000))
 
@@ -205,8 +205,8 @@ def test_jobs_give_the_same_answers_as_calls_in_this_process(tmp_path: Path) -> 
         async with job_client(Limits(), TokenizerSource(path, None, True)) as client:
             with Model(path, vocabulary_only=True) as model:
                 here = {path: Tokenizer(model.vocabulary, model.chat_template, describes_tools=True)}
-                prepared = await client.run(prepare_aside, conversation, kind="prompt")
-                assert prepared == prepare_aside(here, conversation)
+                prepared = await client.run(prepare_in_job, conversation, kind="prompt")
+                assert prepared == prepare_in_job(here, conversation)
                 assert prepared.constraint
                 assert await client.run(examine_schemas, schemas, kind="schema") == examine_schemas(here, schemas)
                 assert await client.run(tokenize_aside, text, kind="tokenize") == tokenize_aside(here, text)

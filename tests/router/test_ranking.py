@@ -9,7 +9,7 @@ from oruel.router.deployment import Deployment, EmbeddedSource
 from oruel.router.latency import FirstTokenLatency
 from oruel.router.price import Price
 from oruel.router.ranking import AFFINITY_SLACK, Candidate, rank
-from oruel.router.retries import MOST, RetryBudget
+from oruel.router.retries import MAX_RETRIES, RetryBudget
 from oruel.types import Tier
 
 
@@ -191,4 +191,4 @@ def test_the_retry_budget_is_a_fifth_of_the_requests() -> None:
     for _ in range(1000):
         budget.earn()
         retried += budget.spend()
-    assert 200 <= retried <= 200 + MOST
+    assert 200 <= retried <= 200 + MAX_RETRIES

@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oruel.router.toml_lines import Path, places
+from oruel.router.toml_lines import Path, locate_keys
 
 NAMES = ["name", "a", "b-c", "1", "x.y", "", "é", 'quo"te', "back\\slash", "#no", "[no]", "=", "tab\t", "it's", "\x00"]
 SCALARS = [
@@ -129,14 +129,14 @@ def paths_in(value: Any, path: Path = ()) -> Iterator[Path]:
 def test_every_key_has_the_line_where_it_is_written(seed: int) -> None:
     document = Document(seed)
     found: dict[Path, int] = {}
-    for path, line in places(document.text):
+    for path, line in locate_keys(document.text):
         found.setdefault(path, line)
     assert set(found) == set(paths_in(tomllib.loads(document.text)))
     assert found == document.lines
 
 
 def test_a_table_has_the_line_of_the_first_header_that_names_it() -> None:
-    assert list(places("x = 1\n[a.b]\ny = 2\n[a]\n")) == [
+    assert list(locate_keys("x = 1\n[a.b]\ny = 2\n[a]\n")) == [
         (("x",), 1),
         (("a",), 2),
         (("a", "b"), 2),

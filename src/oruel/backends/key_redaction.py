@@ -6,9 +6,9 @@ from oruel.backends.base import Backend
 from oruel.errors import OruelError, UpstreamFailed
 from oruel.types import Answer, ChatRequest
 
-HIDDEN = "[key]"
+PLACEHOLDER = "[key]"
 # A shorter part of a key reveals nothing, and may be an ordinary word.
-LEAST_SHOWN = 4
+MIN_PREFIX = 4
 
 
 class KeyRedaction:
@@ -25,20 +25,20 @@ class KeyRedaction:
                 async for item in answer:
                     yield item
         except OruelError as error:
-            error.message = without_key(error.message, self._key)
-            error.param = without_key(error.param, self._key) if error.param else None
+            error.message = redact_key(error.message, self._key)
+            error.param = redact_key(error.param, self._key) if error.param else None
             error.args = (error.message,)
             if isinstance(error, UpstreamFailed):
-                error.detail = without_key(error.detail, self._key)
+                error.detail = redact_key(error.detail, self._key)
             # The exception's cause may contain the key, too.
             raise error from None
 
 
-def without_key(text: str, key: str) -> str:
+def redact_key(text: str, key: str) -> str:
     """Also removes the beginning of a key where the text was cut."""
-    text = text.replace(key, HIDDEN)
+    text = text.replace(key, PLACEHOLDER)
     whole = text.removesuffix("…")
-    for shown in range(min(len(key), len(whole)), LEAST_SHOWN - 1, -1):
+    for shown in range(min(len(key), len(whole)), MIN_PREFIX - 1, -1):
         if whole.endswith(key[:shown]):
-            return f"{whole[:-shown]}{HIDDEN}"
+            return f"{whole[:-shown]}{PLACEHOLDER}"
     return text

@@ -20,7 +20,7 @@ class ContextWindow(msgspec.Struct, frozen=True):
     tokens: int
 
 
-class PreparedConversation(msgspec.Struct, frozen=True):
+class PreparationQuestion(msgspec.Struct, frozen=True):
     """`tokenizer`: the name of the job's tokenizer."""
 
     tokenizer: str
@@ -28,7 +28,7 @@ class PreparedConversation(msgspec.Struct, frozen=True):
     request: ChatRequest
 
 
-class Prepared(msgspec.Struct, frozen=True):
+class PreparedRequest(msgspec.Struct, frozen=True):
     """`state`: how the answer begins after the prompt's `tokens`. `left_out`: the keywords of the tools' schemas that
     aren't enforced, each as "parameter: keywords".
     """
@@ -39,24 +39,24 @@ class Prepared(msgspec.Struct, frozen=True):
     left_out: tuple[str, ...]
 
 
-def prepare_aside(tokenizers: Tokenizers, conversation: PreparedConversation) -> Prepared:
+def prepare_in_job(tokenizers: Tokenizers, conversation: PreparationQuestion) -> PreparedRequest:
     return prepare(tokenizers[conversation.tokenizer], conversation.request, conversation.window)
 
 
 def prepare(
     tokenizer: Tokenizer, request: ChatRequest, window: ContextWindow, *, limits: RenderLimits = WHOLE
-) -> Prepared:
+) -> PreparedRequest:
     """Raises ContextLengthExceeded, InvalidParameter, UnsupportedParameter, and TemplateTooCostly beyond `limits`."""
     try:
         prompt = tokenizer.encode_request(request, limits=limits)
     except TemplateTooCostly as error:
         raise TemplateTooCostly(f"{window.model}: {error.message}", param=error.param) from error
-    check_room(request, window, len(prompt.tokens))
+    check_context_length(request, window, len(prompt.tokens))
     left_out = tokenizer.left_out(request) if request.tools else ()
-    return Prepared(prompt.tokens, prompt.state, tokenizer.constraint(request, prompt.state), left_out)
+    return PreparedRequest(prompt.tokens, prompt.state, tokenizer.constraint(request, prompt.state), left_out)
 
 
-def check_room(request: ChatRequest, window: ContextWindow, prompt_tokens: int, accuracy: str = "") -> None:
+def check_context_length(request: ChatRequest, window: ContextWindow, prompt_tokens: int, accuracy: str = "") -> None:
     """Raises ContextLengthExceeded if no token of an answer fits after the prompt."""
     if prompt_tokens < window.tokens:
         return

@@ -29,7 +29,7 @@ class EventReader:
             return []
         whole, self._pending = bytes(self._pending[:end]), self._pending[end + 2 :]
         self._require_room()
-        return data_in(whole)
+        return parse_events(whole)
 
     def _with_plain_lines(self, chunk: bytes) -> bytes:
         if self._after_return and chunk:
@@ -45,17 +45,17 @@ class EventReader:
             raise ValueError(f"The server sent an event of more than {self._longest_event} bytes.")
 
 
-def data_in(blocks: bytes) -> list[bytes]:
+def parse_events(blocks: bytes) -> list[bytes]:
     """The data of each of several events, which empty lines separate."""
     if blocks.startswith(b"data: "):
         # Nearly always each event is one line of data with nothing in between.
         plain = blocks[6:].split(b"\n\ndata: ")
         if blocks.count(b"\n") == 2 * (len(plain) - 1):
             return plain
-    return [event for block in blocks.split(b"\n\n") if (event := data_of(block)) is not None]
+    return [event for block in blocks.split(b"\n\n") if (event := event_data(block)) is not None]
 
 
-def data_of(block: bytes) -> bytes | None:
+def event_data(block: bytes) -> bytes | None:
     """The data of one event's lines, None if there is none."""
     lines = [line.partition(b":") for line in block.split(b"\n")]
     data = [value.removeprefix(b" ") for field, _, value in lines if field == b"data"]

@@ -10,10 +10,10 @@ MAX_CHOICES = 8
 # llama-server's sampling steps in the contract's order. By default, it applies the temperature last.
 SAMPLERS = ("penalties", "temperature", "top_k", "top_p", "min_p")
 # By default, its penalties look back only so far; they have to cover all that max_tokens allows.
-WINDOW = 131072
+PENALTY_WINDOW = 131072
 # Below this temperature it divides logits to infinity. At this one, only equal logits can be drawn.
-LEAST_TEMPERATURE = 1e-30
-SEEDS: Mapping[UpstreamKind, int] = {"vllm": 2**63 - MAX_CHOICES, "llama-server": 2**32 - MAX_CHOICES}
+MIN_TEMPERATURE = 1e-30
+SEED_LIMITS: Mapping[UpstreamKind, int] = {"vllm": 2**63 - MAX_CHOICES, "llama-server": 2**32 - MAX_CHOICES}
 
 
 def upstream_body(request: ChatRequest, kind: UpstreamKind, model: str) -> dict[str, Any]:
@@ -50,7 +50,7 @@ def message_body(message: Message, kind: UpstreamKind) -> dict[str, Any]:
     return {"role": message.role, "content": message.content} | {name: value for name, value in more.items() if value}
 
 
-def takes_stops(kind: UpstreamKind) -> bool:
+def supports_stop(kind: UpstreamKind) -> bool:
     """Whether to send the stop strings. The engines search all text for them, including reasoning and calls, but only
     content counts; their answers are cut at the match instead.
     """
@@ -60,7 +60,7 @@ def takes_stops(kind: UpstreamKind) -> bool:
 def usage_body(request: ChatRequest, kind: UpstreamKind) -> dict[str, Any]:
     """An answer that may be cut early has to report its usage with each chunk."""
     options = {"include_usage": True}
-    if not request.stop or takes_stops(kind):
+    if not request.stop or supports_stop(kind):
         return {"stream_options": options}
     if kind == "llama-server":
         return {"stream_options": options, "timings_per_token": True}
@@ -72,14 +72,20 @@ def sampling_body(request: ChatRequest, kind: UpstreamKind) -> dict[str, Any]:
     body: dict[str, Any] = {
         "frequency_penalty": sampling.frequency_penalty,
         "presence_penalty": sampling.presence_penalty,
-        **(greedy_body(request, kind) if sampling.is_greedy else drawing_body(sampling, kind)),
+        **(greedy_body(request, kind) if sampling.is_greedy else stochastic_body(sampling, kind)),
     }
     if kind != "openai":
         body["repeat_penalty" if kind == "llama-server" else "repetition_penalty"] = sampling.repetition_penalty
     if kind == "llama-server":
-        body |= {"samplers": SAMPLERS, "repeat_last_n": WINDOW, "mirostat": 0, "dynatemp_range": 0.0, "min_keep": 0}
+        body |= {
+            "samplers": SAMPLERS,
+            "repeat_last_n": PENALTY_WINDOW,
+            "mirostat": 0,
+            "dynatemp_range": 0.0,
+            "min_keep": 0,
+        }
     if has_seed(request):
-        body["seed"] = seed_for(kind, sampling.seed)
+        body["seed"] = upstream_seed(kind, sampling.seed)
     if sampling.logit_bias:
         body["logit_bias"] = {str(token): bias for token, bias in sampling.logit_bias.items()}
     if sampling.logprobs is not None:
@@ -97,10 +103,10 @@ def greedy_body(request: ChatRequest, kind: UpstreamKind) -> dict[str, Any]:
     return {"temperature": 0.0, "top_p": 1.0} | ({} if kind == "openai" else {"top_k": unset_top_k(kind), "min_p": 0.0})
 
 
-def drawing_body(sampling: SamplingParams, kind: UpstreamKind) -> dict[str, Any]:
+def stochastic_body(sampling: SamplingParams, kind: UpstreamKind) -> dict[str, Any]:
     temperature = sampling.temperature
     if kind == "llama-server":
-        temperature = max(temperature, LEAST_TEMPERATURE)
+        temperature = max(temperature, MIN_TEMPERATURE)
     body = {"temperature": temperature, "top_p": sampling.top_p}
     if kind != "openai":
         body |= {"top_k": sampling.top_k or unset_top_k(kind), "min_p": sampling.min_p}
@@ -111,17 +117,17 @@ def unset_top_k(kind: UpstreamKind) -> int:
     return -1 if kind in ("vllm", "sglang") else 0
 
 
-def seed_for(kind: UpstreamKind, seed: int) -> int:
+def upstream_seed(kind: UpstreamKind, seed: int) -> int:
     """A seed that the server honours, as it does the following ones, which go to further choices. vLLM ignores -1,
     llama-server ignores 32 set bits.
     """
-    return seed % SEEDS[kind] if kind in SEEDS else seed
+    return seed % SEED_LIMITS[kind] if kind in SEED_LIMITS else seed
 
 
 def length_body(request: ChatRequest, kind: UpstreamKind) -> dict[str, Any]:
     name = "max_completion_tokens" if kind == "openai" else "max_tokens"
     length = {} if request.max_tokens is None else {name: request.max_tokens}
-    return length | ({"stop": list(request.stop)} if request.stop and takes_stops(kind) else {})
+    return length | ({"stop": list(request.stop)} if request.stop and supports_stop(kind) else {})
 
 
 def tools_body(request: ChatRequest, kind: UpstreamKind) -> dict[str, Any]:
@@ -133,7 +139,7 @@ def tools_body(request: ChatRequest, kind: UpstreamKind) -> dict[str, Any]:
         tools = tuple(tool for tool in tools if tool.name in choice.names)
     return {
         "tools": [tool_body(tool) for tool in tools],
-        "tool_choice": choice_body(choice, tools),
+        "tool_choice": tool_choice_body(choice, tools),
         "parallel_tool_calls": request.parallel_tool_calls,
     }
 
@@ -144,7 +150,7 @@ def tool_body(tool: Tool) -> dict[str, Any]:
     return {"type": "function", "function": function | ({"strict": True} if tool.strict else {})}
 
 
-def choice_body(choice: ToolChoice, tools: tuple[Tool, ...]) -> Any:
+def tool_choice_body(choice: ToolChoice, tools: tuple[Tool, ...]) -> Any:
     if choice.mode == "required" and len(choice.names) < len(tools):
         return {"type": "function", "function": {"name": choice.names[0]}}
     return choice.mode

@@ -81,7 +81,7 @@ class CallAssembler:
         if function.arguments:
             if not call.is_shown:
                 yield self._shown(call)
-            yield ToolCallDelta(call.place, arguments=text_of(function.arguments))
+            yield ToolCallDelta(call.place, arguments=arguments_text(function.arguments))
 
     def _shown(self, call: "AssembledCall") -> ToolCallDelta:
         if call.name not in self._names:
@@ -101,6 +101,6 @@ class AssembledCall:
         self.is_shown = False
 
 
-def text_of(arguments: Any) -> str:
+def arguments_text(arguments: Any) -> str:
     """Some servers send an object instead of its text."""
     return arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)

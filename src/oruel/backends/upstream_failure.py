@@ -13,11 +13,11 @@ from oruel.errors import (
     UpstreamUnavailable,
 )
 
-THE_CALLERS_FAULT = (400, 413, 422)
-TOO_BUSY = (429, 503)
-NOT_THERE = (502, 504)
+REQUEST_ERROR_STATUSES = (400, 413, 422)
+OVERLOADED_STATUSES = (429, 503)
+UNAVAILABLE_STATUSES = (502, 504)
 CONTEXT_LENGTH = ("context_length_exceeded", "exceed_context_size_error")
-LONGEST_WAIT = 3600
+MAX_RETRY_AFTER = 3600
 MAX_CHARACTERS = 400
 # int() refuses thousands of digits.
 MAX_DIGITS = 18
@@ -27,24 +27,28 @@ def upstream_error(status: int, retry_after: str, body: bytes) -> OruelError:
     """The error for a response with this status, Retry-After and body. What the other server says about the caller's
     request is passed on; what it says about itself goes to the log only.
     """
-    error = error_in(body)
+    error = parse_error(body)
     said = one_line(error.get("message", "")) or "nothing"
-    if status in THE_CALLERS_FAULT:
-        return refusal(error, f"The server behind this model refused the request: {said}")
-    if status in TOO_BUSY:
-        return Overloaded("The server behind this model is overloaded. Try again later.", retry_after=wait(retry_after))
-    kind = UpstreamUnavailable if status in NOT_THERE else UpstreamFailed
+    if status in REQUEST_ERROR_STATUSES:
+        return request_error(error, f"The server behind this model refused the request: {said}")
+    if status in OVERLOADED_STATUSES:
+        return Overloaded(
+            "The server behind this model is overloaded. Try again later.", retry_after=parse_retry_after(retry_after)
+        )
+    kind = UpstreamUnavailable if status in UNAVAILABLE_STATUSES else UpstreamFailed
     return kind(f"The server behind this model answered with status {status}.", detail=said)
 
 
-def refusal(error: dict[str, Any], message: str) -> InvalidParameter | ContextLengthExceeded:
+def request_error(error: dict[str, Any], message: str) -> InvalidParameter | ContextLengthExceeded:
     if error.get("code") in CONTEXT_LENGTH or error.get("type") in CONTEXT_LENGTH:
         return ContextLengthExceeded(message, param="messages")
     param = error.get("param")
-    return InvalidParameter(message, param=abbreviate(printable(param)) if isinstance(param, str) and param else None)
+    return InvalidParameter(
+        message, param=abbreviate(replace_unprintable(param)) if isinstance(param, str) and param else None
+    )
 
 
-def error_in(body: bytes) -> dict[str, Any]:
+def parse_error(body: bytes) -> dict[str, Any]:
     """OpenAI's error object, also without its envelope, as SGLang sends it; other text becomes its message."""
     text = body.decode(errors="replace")
     try:
@@ -55,18 +59,18 @@ def error_in(body: bytes) -> dict[str, Any]:
     return error if isinstance(error, dict) else {"message": error}
 
 
-def wait(retry_after: str) -> int:
+def parse_retry_after(retry_after: str) -> int:
     """Seconds. A date, or no header, counts as one."""
     if not (retry_after.isascii() and retry_after.isdigit()):
         return 1
-    return min(max(1, int(retry_after)), LONGEST_WAIT) if len(retry_after) <= MAX_DIGITS else LONGEST_WAIT
+    return min(max(1, int(retry_after)), MAX_RETRY_AFTER) if len(retry_after) <= MAX_DIGITS else MAX_RETRY_AFTER
 
 
 def one_line(text: object) -> str:
-    return abbreviate(printable(" ".join(str(text).split())), MAX_CHARACTERS)
+    return abbreviate(replace_unprintable(" ".join(str(text).split())), MAX_CHARACTERS)
 
 
-def printable(text: str) -> str:
+def replace_unprintable(text: str) -> str:
     """With a question mark in place of characters that must not reach a terminal or JSON text: control characters,
     surrogates.
     """

@@ -5,14 +5,14 @@ from typing import Generic, TypeVar
 
 V = TypeVar("V")
 
-MOST = 512
-MOST_CHARACTERS = 2**22
+MAX_ENTRIES = 512
+MAX_TOTAL_CHARACTERS = 2**22
 
 
 class AnswerCache(Generic[V]):
     """Keeps the answers of the `most` latest texts, which have at most so many `characters` together."""
 
-    def __init__(self, most: int = MOST, characters: int = MOST_CHARACTERS) -> None:
+    def __init__(self, most: int = MAX_ENTRIES, characters: int = MAX_TOTAL_CHARACTERS) -> None:
         self._most = most
         self._room = characters
         self._values: OrderedDict[str, V] = OrderedDict()

@@ -17,7 +17,7 @@ from oruel.engine.protocol import LENGTH
 from oruel.errors import OruelError
 from oruel.jobs.base import Tokenizers
 from oruel.jobs.messages import Failed, Limits
-from oruel.jobs.usage import usage_of
+from oruel.jobs.usage import read_job_usage
 
 # The exit status of a job that ran out of memory.
 OUT_OF_MEMORY = 3
@@ -25,7 +25,7 @@ OUT_OF_MEMORY = 3
 ANSWERED, FAILED = b"\x00", b"\x01"
 
 
-def do_job(
+def run_job(
     work: str,
     connection: socket.socket,
     tokenizers: Tokenizers,
@@ -38,9 +38,9 @@ def do_job(
     status = 1
     try:
         close_others(connection)
-        limit(limits)
+        apply_limits(limits)
         connection.setblocking(True)
-        send(connection, outcome(work, receive(connection), tokenizers))
+        send_answer(connection, run_work(work, receive_question(connection), tokenizers))
         status = 0
     except MemoryError:
         status = OUT_OF_MEMORY
@@ -48,26 +48,26 @@ def do_job(
         os._exit(status)
 
 
-def limit(limits: Limits) -> None:
+def apply_limits(limits: Limits) -> None:
     """The kernel ends the process with SIGPROF once it has used its CPU time, whatever it is doing."""
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
     signal.setitimer(signal.ITIMER_PROF, limits.seconds)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if own := usage_of(os.getpid()):
+    if own := read_job_usage(os.getpid()):
         most = own.virtual + limits.memory
         with suppress(ValueError, OSError):
             # A lower limit of the system stays.
             resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
-def outcome(work: str, question: bytes, tokenizers: Tokenizers) -> bytes:
+def run_work(work: str, question: bytes, tokenizers: Tokenizers) -> bytes:
     """Raises MemoryError."""
     try:
-        function = work_named(work)
-        asked, _ = types_of(function)
-        return ANSWERED + encode(function(tokenizers, decode(question, asked)))
+        function = import_work(work)
+        asked, _ = work_types(function)
+        return ANSWERED + encode_value(function(tokenizers, decode_value(question, asked)))
     except MemoryError:
         raise
     except OruelError as error:
@@ -76,38 +76,38 @@ def outcome(work: str, question: bytes, tokenizers: Tokenizers) -> bytes:
         return FAILED + msgspec.json.encode(Failed("", format_exc()))
 
 
-def name_of(work: Callable[..., Any]) -> str:
+def work_name(work: Callable[..., Any]) -> str:
     return f"{work.__module__}:{work.__qualname__}"
 
 
-def work_named(name: str) -> Callable[..., Any]:
+def import_work(name: str) -> Callable[..., Any]:
     module, _, function = name.partition(":")
     found: Callable[..., Any] = getattr(importlib.import_module(module), function)
     return found
 
 
 @cache
-def types_of(work: Callable[..., Any]) -> tuple[Any, Any]:
+def work_types(work: Callable[..., Any]) -> tuple[Any, Any]:
     """The types of the question and of the answer."""
     hints = get_type_hints(work)
     answered = hints.pop("return")
     return list(hints.values())[1], answered
 
 
-def encode(value: object) -> bytes:
+def encode_value(value: object) -> bytes:
     """As JSON, since its integers have no maximum."""
     return value if isinstance(value, bytes) else msgspec.json.encode(value)
 
 
-def decode(data: bytes, kind: Any) -> Any:
+def decode_value(data: bytes, kind: Any) -> Any:
     return data if kind is bytes else msgspec.json.decode(data, type=kind)
 
 
-def send(connection: socket.socket, data: bytes) -> None:
+def send_answer(connection: socket.socket, data: bytes) -> None:
     connection.sendall(LENGTH.pack(len(data)) + data)
 
 
-def receive(connection: socket.socket) -> bytes:
+def receive_question(connection: socket.socket) -> bytes:
     (length,) = LENGTH.unpack(receive_exactly(connection, LENGTH.size))
     return receive_exactly(connection, length)
 

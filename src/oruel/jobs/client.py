@@ -11,14 +11,14 @@ import msgspec
 from oruel.engine.crash_history import CrashHistory
 from oruel.errors import PreparationFailed, StartupError
 from oruel.jobs.base import A, Kind, Q, Work
-from oruel.jobs.child import ANSWERED, decode, encode, name_of, types_of
+from oruel.jobs.child import ANSWERED, decode_value, encode_value, work_name, work_types
 from oruel.jobs.connection import Connection, ask_job
-from oruel.jobs.endings import error_from_work, error_of
+from oruel.jobs.endings import ending_error, rebuild_error
 from oruel.jobs.messages import Failed, Limits, Open, Rehearsal, Run, TokenizerSource
 
 log = logging.getLogger("oruel.jobs")
 
-DEFAULT = Limits()
+DEFAULT_LIMITS = Limits()
 
 # NumPy's libraries would start threads, and a process with threads can't be forked safely.
 ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -33,13 +33,15 @@ class JobClient:
         self,
         works: Mapping[Callable[..., Any], Any],
         environment: Mapping[str, str],
-        limits: Limits = DEFAULT,
+        limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         self.limits = limits
         self.restarts = 0
         self._environment = {**environment, **ONE_THREAD}
-        rehearsals = [Rehearsal(name_of(work), encode(asked)) for work, asked in works.items() if asked is not None]
-        self._order = Open([name_of(work) for work in works], rehearsals, [], limits)
+        rehearsals = [
+            Rehearsal(work_name(work), encode_value(asked)) for work, asked in works.items() if asked is not None
+        ]
+        self._order = Open([work_name(work) for work in works], rehearsals, [], limits)
         self._connection: Connection | None = None
         self._supervisor: asyncio.Task[None] | None = None
         self._numbers = itertools.count()
@@ -81,16 +83,16 @@ class JobClient:
         if connection is None or not self.is_open:
             raise PreparationFailed("The process that prepares requests is starting again. Try again in a second.")
         number = next(self._numbers)
-        with connection.job(Run(number, name_of(work), kind, account)) as ours:
-            answer = await ask_job(ours, encode(question))
+        with connection.job(Run(number, work_name(work), kind, account)) as ours:
+            answer = await ask_job(ours, encode_value(question))
             if answer is None:
                 ended = await connection.ending(number)
                 if ended.reason == "failed":
                     log.error("A job for %s failed: %s.", param or "a body", ended.detail)
-                raise error_of(ended, self.limits, param)
+                raise ending_error(ended, self.limits, param)
         if answer[:1] != ANSWERED:
-            raise error_from_work(msgspec.json.decode(answer[1:], type=Failed))
-        result: A = decode(answer[1:], types_of(work)[1])
+            raise rebuild_error(msgspec.json.decode(answer[1:], type=Failed))
+        result: A = decode_value(answer[1:], work_types(work)[1])
         return result
 
     async def _supervise(self) -> None:

@@ -19,8 +19,8 @@ from oruel.jobs.messages import (
     Refused,
     Run,
     ServerReady,
-    decode_from_server,
-    frame,
+    encode_message,
+    from_server_decoder,
 )
 
 MESSAGE_BYTES = 2**16
@@ -33,7 +33,7 @@ class Connection:
         loop = asyncio.get_running_loop()
         self._process = process
         self._control = control
-        self._inbox = Inbox[FromServer](decode_from_server)
+        self._inbox = Inbox[FromServer](from_server_decoder)
         self._first: asyncio.Future[FromServer | None] = loop.create_future()
         self._ended: asyncio.Future[None] = loop.create_future()
         self._endings: dict[int, asyncio.Future[Ended]] = {}
@@ -76,7 +76,7 @@ class Connection:
     async def open(self, order: Open) -> None:
         """Returns when jobs can run. Raises StartupError."""
         with suppress(ConnectionError):
-            await asyncio.get_running_loop().sock_sendall(self._control, frame(order))
+            await asyncio.get_running_loop().sock_sendall(self._control, encode_message(order))
         match await self._first:
             case ServerReady():
                 self._ready_at = time.monotonic()
@@ -110,17 +110,17 @@ class Connection:
         return await self._endings[number]
 
     def _send(self, run: Run, theirs: socket.socket) -> None:
-        data = frame(run)
+        data = encode_message(run)
         try:
             sent = socket.send_fds(self._control, [data], [theirs.fileno()])
         except BlockingIOError as error:
             raise Overloaded("Too many requests wait to be prepared. Try again in a second.") from error
         except OSError as error:
-            raise server_died() from error
+            raise server_died_error() from error
         if sent < len(data):
             # After half a message nothing can be read, so the server has to be replaced.
             self.kill()
-            raise server_died()
+            raise server_died_error()
 
     def _hear(self) -> None:
         try:
@@ -145,7 +145,7 @@ class Connection:
             self._first.set_result(None)
         for ending in self._endings.values():
             if not ending.done():
-                ending.set_exception(server_died())
+                ending.set_exception(server_died_error())
                 # Not every caller waits for this.
                 ending.exception()
 
@@ -191,5 +191,5 @@ async def receive_exactly(connection: socket.socket, length: int) -> bytes | Non
     return bytes(data)
 
 
-def server_died() -> PreparationFailed:
+def server_died_error() -> PreparationFailed:
     return PreparationFailed("The process that prepares requests died while it held this one. Send it again.")

@@ -10,7 +10,7 @@ MEBIBYTE = 2**20
 REMEDY = "Send less at once, or make it simpler."
 
 
-def error_of(ended: Ended, limits: Limits, param: str | None) -> OruelError:
+def ending_error(ended: Ended, limits: Limits, param: str | None) -> OruelError:
     subject = param or "The body"
     match ended.reason:
         case "cpu":
@@ -33,19 +33,19 @@ def error_of(ended: Ended, limits: Limits, param: str | None) -> OruelError:
             return Overloaded("Too many requests wait to be prepared. Try again in a second.")
 
 
-def error_from_work(failed: Failed) -> Exception:
+def rebuild_error(failed: Failed) -> Exception:
     """The error that the work raised."""
-    kind = KINDS.get(failed.error)
+    kind = ERROR_CLASSES.get(failed.error)
     if kind is None:
         return RuntimeError(f"a job failed:\n{failed.message}")
-    return kind(failed.message, param=failed.param) if kind in REQUEST_ERRORS else kind(failed.message)
+    return kind(failed.message, param=failed.param) if kind in REQUEST_ERROR_CLASSES else kind(failed.message)
 
 
-def below(kind: type[OruelError]) -> Iterator[type[OruelError]]:
+def class_tree(kind: type[OruelError]) -> Iterator[type[OruelError]]:
     yield kind
     for narrower in kind.__subclasses__():
-        yield from below(narrower)
+        yield from class_tree(narrower)
 
 
-KINDS: Mapping[str, type[OruelError]] = {kind.__name__: kind for kind in below(OruelError)}
-REQUEST_ERRORS = frozenset(below(errors.RequestError))
+ERROR_CLASSES: Mapping[str, type[OruelError]] = {kind.__name__: kind for kind in class_tree(OruelError)}
+REQUEST_ERROR_CLASSES = frozenset(class_tree(errors.RequestError))

@@ -98,11 +98,11 @@ class Failed(msgspec.Struct, frozen=True):
 ToServer = Open | Run
 FromServer = ServerReady | Refused | Ended
 
-decode_to_server = msgspec.msgpack.Decoder(ToServer)
-decode_from_server = msgspec.msgpack.Decoder(FromServer)
+to_server_decoder = msgspec.msgpack.Decoder(ToServer)
+from_server_decoder = msgspec.msgpack.Decoder(FromServer)
 
 
-def frame(message: JobMessage) -> bytes:
+def encode_message(message: JobMessage) -> bytes:
     body = msgspec.msgpack.encode(message)
     return LENGTH.pack(len(body)) + body
 

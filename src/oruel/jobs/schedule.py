@@ -34,7 +34,7 @@ class Schedule:
     def arrive(self, job: Job) -> Job | None:
         """Returns the job to refuse because too many wait: the newest one of the account that has the most."""
         self._waiting[job.number] = job
-        waiting = of_kind(self._waiting, job.kind)
+        waiting = jobs_of_kind(self._waiting, job.kind)
         if len(waiting) <= self._room or self._has_place(job.kind):
             return None
         counts = Counter(one.account for one in waiting)
@@ -66,7 +66,7 @@ class Schedule:
         return found
 
     def _longest(self, kind: Kind, waiting: int, seconds: Mapping[int, float]) -> Iterator[Job]:
-        running = [job for job in of_kind(self._running, kind) if job.number not in self._ending]
+        running = [job for job in jobs_of_kind(self._running, kind) if job.number not in self._ending]
         counts = Counter(job.account for job in running)
         long = [job for job in running if seconds.get(job.number, 0.0) > SHORT_SECONDS]
         free = self._places - len(running)
@@ -77,8 +77,8 @@ class Schedule:
             yield job
 
     def _has_place(self, kind: Kind) -> bool:
-        return len(of_kind(self._running, kind)) < self._places
+        return len(jobs_of_kind(self._running, kind)) < self._places
 
 
-def of_kind(jobs: Mapping[int, Job], kind: Kind) -> list[Job]:
+def jobs_of_kind(jobs: Mapping[int, Job], kind: Kind) -> list[Job]:
     return [job for job in jobs.values() if job.kind == kind]

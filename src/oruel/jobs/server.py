@@ -18,7 +18,7 @@ from typing import Any
 
 from oruel.errors import StartupError
 from oruel.jobs.base import Tokenizers
-from oruel.jobs.child import OUT_OF_MEMORY, do_job, outcome, work_named
+from oruel.jobs.child import OUT_OF_MEMORY, import_work, run_job, run_work
 from oruel.jobs.messages import (
     Ended,
     Inbox,
@@ -31,11 +31,11 @@ from oruel.jobs.messages import (
     ServerReady,
     TokenizerSource,
     ToServer,
-    decode_to_server,
-    frame,
+    encode_message,
+    to_server_decoder,
 )
 from oruel.jobs.schedule import Job, Schedule
-from oruel.jobs.usage import JobUsage, usage_of
+from oruel.jobs.usage import JobUsage, read_job_usage
 from oruel.llama.library import load_library
 from oruel.llama.model import Model
 from oruel.text.tokenizer import Tokenizer
@@ -46,9 +46,9 @@ LATE_SECONDS = 0.1
 
 WATCH_SECONDS = 0.02
 MESSAGE_BYTES = 2**16
-MOST_SOCKETS = 64
+MAX_SOCKETS = 64
 # A job ended by a signal while using at least this share of its memory is assumed to have run out of memory.
-NEARLY_ALL = 0.5
+MEMORY_SHARE = 0.5
 
 
 @dataclass(slots=True)
@@ -81,9 +81,9 @@ class JobServer:
         self._sockets: list[int] = []
         self._poll = select.poll()
         self._poll.register(control, select.POLLIN)
-        self._deaths = watch_deaths()
+        self._deaths = child_exit_socket()
         self._poll.register(self._deaths, select.POLLIN)
-        self._resident = (usage_of(os.getpid()) or JobUsage()).resident
+        self._resident = (read_job_usage(os.getpid()) or JobUsage()).resident
 
     def serve(self) -> None:
         """Until the API process has gone."""
@@ -115,7 +115,7 @@ class JobServer:
         return True
 
     def _hear(self) -> bool:
-        data, descriptors, _, _ = socket.recv_fds(self._control, MESSAGE_BYTES, MOST_SOCKETS)
+        data, descriptors, _, _ = socket.recv_fds(self._control, MESSAGE_BYTES, MAX_SOCKETS)
         self._sockets += descriptors
         for message in self._inbox.feed(data):
             assert isinstance(message, Run)
@@ -137,7 +137,7 @@ class JobServer:
             self._end(task, "no room", str(error.strerror))
             return
         if not task.process:
-            do_job(task.work, task.connection, self._tokenizers, self._limits, self._close_others)
+            run_job(task.work, task.connection, self._tokenizers, self._limits, self._close_others)
         task.started = time.monotonic()
 
     def _close_others(self, connection: socket.socket) -> None:
@@ -168,7 +168,7 @@ class JobServer:
 
     def _look(self, task: Task) -> None:
         age = time.monotonic() - task.started
-        task.used = usage_of(task.process) or JobUsage(age)
+        task.used = read_job_usage(task.process) or JobUsage(age)
         if task.used.seconds >= LATE_SECONDS and not task.late:
             task.late = True
             os.setpriority(os.PRIO_PROCESS, task.process, LATE_NICENESS)
@@ -198,7 +198,7 @@ class JobServer:
         if code == -signal.SIGPROF:
             return "cpu", ""
         grown = kilobytes * 1024 - self._resident
-        if code == OUT_OF_MEMORY or (code < 0 and grown > NEARLY_ALL * self._limits.memory):
+        if code == OUT_OF_MEMORY or (code < 0 and grown > MEMORY_SHARE * self._limits.memory):
             return "memory", ""
         return "failed", f"signal {-code}" if code < 0 else f"exit status {code}"
 
@@ -216,10 +216,10 @@ class JobServer:
     def _say(self, message: JobMessage) -> None:
         # The API process may have ended, which the next turn shows.
         with suppress(BrokenPipeError, ConnectionError):
-            self._control.sendall(frame(message))
+            self._control.sendall(encode_message(message))
 
 
-def watch_deaths() -> socket.socket:
+def child_exit_socket() -> socket.socket:
     """Readable once a job's process has ended."""
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
@@ -235,7 +235,7 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)
     os.nice(NICENESS)
     with socket.socket(fileno=int(sys.argv[1])) as control:
-        inbox = Inbox[Any](decode_to_server)
+        inbox = Inbox[Any](to_server_decoder)
         if order := first_message(control, inbox):
             serve(control, inbox, order)
     # Python's regular exit would free memory that the system frees faster.
@@ -247,10 +247,10 @@ def serve(control: socket.socket, inbox: Inbox[Any], order: Open) -> None:
     try:
         tokenizers = open_resources(order)
     except StartupError as error:
-        control.sendall(frame(Refused(error.message)))
+        control.sendall(encode_message(Refused(error.message)))
         return
-    silence()
-    control.sendall(frame(ServerReady()))
+    silence_output()
+    control.sendall(encode_message(ServerReady()))
     JobServer(control, inbox, tokenizers, order.limits).serve()
 
 
@@ -266,10 +266,10 @@ def first_message(control: socket.socket, inbox: Inbox[Any]) -> Open | None:
 def open_resources(order: Open) -> Tokenizers:
     """Loads everything that jobs need. Raises StartupError."""
     for work in order.works:
-        work_named(work)
+        import_work(work)
     tokenizers = {source.path: open_tokenizer(source) for source in order.tokenizers}
     for rehearsal in order.rehearsals:
-        outcome(rehearsal.work, rehearsal.question, tokenizers)
+        run_work(rehearsal.work, rehearsal.question, tokenizers)
     # Objects that never change stay in memory that all jobs share.
     gc.collect()
     gc.freeze()
@@ -284,7 +284,7 @@ def open_tokenizer(source: TokenizerSource) -> Tokenizer:
     return tokenizer
 
 
-def silence() -> None:
+def silence_output() -> None:
     """Libraries print complaints about adversarial input."""
     with open(os.devnull, "wb") as nowhere:
         os.dup2(nowhere.fileno(), 1)

@@ -3,8 +3,8 @@
 import os
 from dataclasses import dataclass
 
-TICKS = os.sysconf("SC_CLK_TCK")
-PAGE = os.sysconf("SC_PAGE_SIZE")
+TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class JobUsage:
     virtual: int = 0
 
 
-def usage_of(process: int) -> JobUsage | None:
+def read_job_usage(process: int) -> JobUsage | None:
     """None if the system doesn't say, as on macOS, or if the process has ended.
 
     Fields: https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
@@ -27,4 +27,4 @@ def usage_of(process: int) -> JobUsage | None:
     except OSError:
         return None
     user, system, virtual, resident = (int(fields[number - 3]) for number in (14, 15, 23, 24))
-    return JobUsage((user + system) / TICKS, resident * PAGE, virtual)
+    return JobUsage((user + system) / TICKS_PER_SECOND, resident * PAGE_BYTES, virtual)

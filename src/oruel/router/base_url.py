@@ -18,7 +18,7 @@ class BaseURL:
 
     def parse(self, value: object, path: str) -> str:
         """The URL without trailing slashes."""
-        fault = fault_of(value)
+        fault = base_url_fault(value)
         if fault:
             raise InvalidParameter(f"{path} must be {self}; {fault}", param=path)
         return str(value).rstrip("/")
@@ -30,7 +30,7 @@ class BaseURL:
         return "the URL under which a server has its API, such as http://10.0.0.5:8000/v1"
 
 
-def fault_of(value: object) -> str:
+def base_url_fault(value: object) -> str:
     """What is wrong, in words; empty if nothing is."""
     if not isinstance(value, str) or not re.fullmatch(f"https?://[!-~]{{1,{MAX_CHARACTERS - 8}}}", value):
         return "this one doesn't begin with http:// or https://, is too long, or contains spaces or other characters."
@@ -44,10 +44,10 @@ def fault_of(value: object) -> str:
         return "this one has no host and port that can be read."
     if "?" in value or "#" in value:
         return "this one has a query or a fragment, after which no path can be added."
-    return fault_of_path(url.raw_path)
+    return path_fault(url.raw_path)
 
 
-def fault_of_path(path: str) -> str:
+def path_fault(path: str) -> str:
     if path.strip("/") == "":
         return "this one has no path. Most servers have their API under /v1: add it."
     if re.search("/completions/*$", path):

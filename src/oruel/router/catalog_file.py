@@ -15,8 +15,8 @@ from oruel.router.base_url import BaseURL
 from oruel.router.deployment import CatalogModel, Deployment, EmbeddedSource, UpstreamSource
 from oruel.router.money import Money, WrittenDecimal
 from oruel.router.price import Price
-from oruel.router.toml_lines import Path, places
-from oruel.router.upstream_key import fault_of
+from oruel.router.toml_lines import Path, locate_keys
+from oruel.router.upstream_key import upstream_key_fault
 from oruel.types import TIERS
 
 MAX_BYTES = 2**22
@@ -68,7 +68,7 @@ class UniqueArray:
 
     def parse(self, value: object, path: str) -> tuple[Any, ...]:
         items = self.array.parse(value, path)
-        refuse_repeated([(f"{path}[{index}]", item) for index, item in enumerate(items)])
+        check_unique([(f"{path}[{index}]", item) for index, item in enumerate(items)])
         return items
 
     def schema(self) -> JSONSchema:
@@ -81,7 +81,7 @@ class UniqueArray:
 NAME = LabelName()
 PRICE = Object({"input": Money(), "cached_input": Money(), "output": Money()}, required=("input", "output"))
 TIMEOUTS = ("connect_seconds", "first_token_seconds", "idle_seconds")
-OF_SERVERS = ("base_url", "kind", "model", "key_variable", "accepts", *TIMEOUTS)
+UPSTREAM_FIELDS = ("base_url", "kind", "model", "key_variable", "accepts", *TIMEOUTS)
 TIER = StringEnum(TIERS)
 
 DEPLOYMENT = Object(
@@ -122,9 +122,9 @@ class CatalogFile:
 
     def require_keys(self, key_in: Callable[[str], str | None]) -> None:
         """Raises ConfigError if a key is missing or can't be sent. `key_in` returns the value of a variable."""
-        with placed_in(self.text):
-            for path, deployment in deployments_of(self.models):
-                refuse_key(f"{path}.key_variable", deployment, key_in)
+        with errors_with_line(self.text):
+            for path, deployment in paths_of_deployments(self.models):
+                check_key(f"{path}.key_variable", deployment, key_in)
 
 
 def read_catalog(data: bytes) -> CatalogFile:
@@ -137,12 +137,12 @@ def read_catalog(data: bytes) -> CatalogFile:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise ConfigError(f"Line {line} of the catalog contains bytes that are not UTF-8.") from error
-    given = toml(text)
-    with placed_in(text):
+    given = parse_toml(text)
+    with errors_with_line(text):
         return CatalogFile(text, build_models(FILE.parse(given, "")))
 
 
-def toml(text: str) -> dict[str, Any]:
+def parse_toml(text: str) -> dict[str, Any]:
     """Raises ConfigError."""
     try:
         return tomllib.loads(text, parse_float=WrittenDecimal)
@@ -156,52 +156,52 @@ def toml(text: str) -> dict[str, Any]:
 
 
 @contextmanager
-def placed_in(text: str) -> Iterator[None]:
+def errors_with_line(text: str) -> Iterator[None]:
     """Adds the line to errors raised inside."""
     try:
         yield
     except RequestError as error:
-        raise ConfigError(f"Line {line_of(text, error.param or '')} of the catalog: {error.message}") from error
+        raise ConfigError(f"Line {find_line(text, error.param or '')} of the catalog: {error.message}") from error
 
 
-def line_of(text: str, path: str) -> int:
+def find_line(text: str, path: str) -> int:
     """The line of the deepest part of `path` that has one, such as models[1].deployments[0].kind."""
     lines: dict[str, int] = {}
-    for place, line in places(text):
-        lines.setdefault(path_text(place), line)
+    for place, line in locate_keys(text):
+        lines.setdefault(format_path(place), line)
     while path and path not in lines:
         path = path[: max(path.rfind("."), path.rfind("["), 0)]
     return lines.get(path, 1)
 
 
-def path_text(path: Path) -> str:
+def format_path(path: Path) -> str:
     """In the spelling of the errors of contract.kinds."""
     parts = (f"[{part}]" if isinstance(part, int) else "." + (abbreviate(part) or '""') for part in path)
     return "".join(parts).removeprefix(".")
 
 
 def build_models(given: dict[str, Any]) -> tuple[CatalogModel, ...]:
-    models = tuple(model_of(model, f"models[{index}]") for index, model in enumerate(given["models"]))
-    refuse_repeated([pair for i, model in enumerate(models) for pair in names_of(model, f"models[{i}]")])
-    refuse_repeated([(f"{path}.name", deployment.name) for path, deployment in deployments_of(models)])
+    models = tuple(build_model(model, f"models[{index}]") for index, model in enumerate(given["models"]))
+    check_unique([pair for i, model in enumerate(models) for pair in paths_of_names(model, f"models[{i}]")])
+    check_unique([(f"{path}.name", deployment.name) for path, deployment in paths_of_deployments(models)])
     return models
 
 
-def names_of(model: CatalogModel, path: str) -> list[tuple[str, str]]:
+def paths_of_names(model: CatalogModel, path: str) -> list[tuple[str, str]]:
     aliases = [(f"{path}.aliases[{index}]", alias) for index, alias in enumerate(model.aliases)]
     return [(f"{path}.name", model.name), *aliases]
 
 
-def deployments_of(models: tuple[CatalogModel, ...]) -> Iterator[tuple[str, Deployment]]:
+def paths_of_deployments(models: tuple[CatalogModel, ...]) -> Iterator[tuple[str, Deployment]]:
     """Each deployment with its path."""
     for i, model in enumerate(models):
         for j, deployment in enumerate(model.deployments):
             yield f"models[{i}].deployments[{j}]", deployment
 
 
-def model_of(given: dict[str, Any], path: str) -> CatalogModel:
+def build_model(given: dict[str, Any], path: str) -> CatalogModel:
     deployments = tuple(
-        deployment_of(one, f"{path}.deployments[{index}]") for index, one in enumerate(given["deployments"])
+        build_deployment(one, f"{path}.deployments[{index}]") for index, one in enumerate(given["deployments"])
     )
     model = CatalogModel(
         given["name"],
@@ -209,7 +209,7 @@ def model_of(given: dict[str, Any], path: str) -> CatalogModel:
         given.get("aliases", ()),
         given.get("context"),
         given.get("max_tokens"),
-        {tier: price_of(price) for tier, price in given.get("prices", {}).items()},
+        {tier: build_price(price) for tier, price in given.get("prices", {}).items()},
     )
     check_lengths(model, path)
     check_prices(model, path)
@@ -254,21 +254,21 @@ def check_costs(deployments: Sequence[Mapping[str, Any]], path: str) -> None:
             )
 
 
-def deployment_of(given: dict[str, Any], path: str) -> Deployment:
+def build_deployment(given: dict[str, Any], path: str) -> Deployment:
     return Deployment(
         given["name"],
-        source_of(given, path),
+        build_source(given, path),
         given.get("tiers", TIERS),
-        price_of(given["cost"]) if "cost" in given else Price(),
+        build_price(given["cost"]) if "cost" in given else Price(),
         frozenset(given.get("accepts", ())),
         **{name: given[name] for name in TIMEOUTS if name in given},
     )
 
 
-def source_of(given: dict[str, Any], path: str) -> EmbeddedSource | UpstreamSource:
+def build_source(given: dict[str, Any], path: str) -> EmbeddedSource | UpstreamSource:
     """A deployment is an engine or a server."""
     if "engine" in given:
-        for name in OF_SERVERS:
+        for name in UPSTREAM_FIELDS:
             if name in given:
                 raise InvalidParameter(
                     f"{path}.{name} is for other servers, but engine is given too: leave one of them out. An engine "
@@ -285,12 +285,12 @@ def source_of(given: dict[str, Any], path: str) -> EmbeddedSource | UpstreamSour
     return UpstreamSource(given["base_url"], given["kind"], given["model"], given.get("key_variable"))
 
 
-def price_of(given: dict[str, Decimal]) -> Price:
+def build_price(given: dict[str, Decimal]) -> Price:
     """Cached input costs as much as input unless its price is given."""
     return Price(given["input"], given.get("cached_input", given["input"]), given["output"])
 
 
-def refuse_repeated(named: list[tuple[str, str]]) -> None:
+def check_unique(named: list[tuple[str, str]]) -> None:
     seen: set[str] = set()
     for path, name in named:
         if name in seen:
@@ -298,11 +298,11 @@ def refuse_repeated(named: list[tuple[str, str]]) -> None:
         seen.add(name)
 
 
-def refuse_key(path: str, deployment: Deployment, key_in: Callable[[str], str | None]) -> None:
+def check_key(path: str, deployment: Deployment, key_in: Callable[[str], str | None]) -> None:
     source = deployment.source
     if not isinstance(source, UpstreamSource) or source.key_variable is None:
         return
-    if fault := fault_of(key_in(source.key_variable)):
+    if fault := upstream_key_fault(key_in(source.key_variable)):
         raise InvalidParameter(
             f"{deployment.name} takes its key from {source.key_variable}, which {fault}. Set it to the key alone, or "
             "leave key_variable out.",

@@ -28,7 +28,7 @@ class Money:
 
     def parse(self, value: object, path: str) -> Decimal:
         """`value` is as TOML has it, its floats Written."""
-        text = digits(value)
+        text = amount_text(value)
         amount = Decimal(text) if re.fullmatch(rf"\d{{1,7}}(\.\d{{1,{DECIMALS}}})?", text, re.ASCII) else None
         if amount is None or amount > MAX_AMOUNT:
             shown = abbreviate(value.text) if isinstance(value, WrittenDecimal) else describe(value)
@@ -42,7 +42,7 @@ class Money:
         return f"an amount from 0 to {MAX_AMOUNT} with at most {DECIMALS} decimals and no exponent"
 
 
-def digits(value: object) -> str:
+def amount_text(value: object) -> str:
     """What is to be read as digits; nothing for what is no amount, and for integers that only fill memory."""
     match value:
         case WrittenDecimal():

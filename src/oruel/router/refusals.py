@@ -7,19 +7,19 @@ from oruel.router.route import Route
 from oruel.types import ChatRequest
 
 
-def not_served(request: ChatRequest, routes: Sequence[Route]) -> UnsupportedParameter:
+def unserved_error(request: ChatRequest, routes: Sequence[Route]) -> UnsupportedParameter:
     """Names the parameters that prevent it, as few as one deployment needs."""
-    blocking = [blocked_error(request, route) for route in routes if request.tier in route.deployment.tiers]
-    return not_honoured(min(blocking, key=len, default=("tier",)), request.model)
+    blocking = [blocking_parameters(request, route) for route in routes if request.tier in route.deployment.tiers]
+    return unsupported_error(min(blocking, key=len, default=("tier",)), request.model)
 
 
-def blocked_error(request: ChatRequest, route: Route) -> tuple[str, ...]:
+def blocking_parameters(request: ChatRequest, route: Route) -> tuple[str, ...]:
     """Names the parameters that this deployment does not support."""
     found = route.verdict(request)
     return (*found.refused, *(name for name in found.differs if name not in route.deployment.accepts))
 
 
-def not_honoured(names: Sequence[str], model: str) -> UnsupportedParameter:
+def unsupported_error(names: Sequence[str], model: str) -> UnsupportedParameter:
     return UnsupportedParameter(
         f"{' and '.join(names)} can't be honoured exactly by any deployment of {model}. Leave "
         f"{'it' if len(names) == 1 else 'them'} out, or choose another model.",

@@ -4,18 +4,18 @@ the load.
 
 from dataclasses import dataclass
 
-SHARE = 0.2  # a share of the requests
-MOST = 10.0
+RETRIES_PER_REQUEST = 0.2  # a share of the requests
+MAX_RETRIES = 10.0
 
 
 @dataclass(slots=True)
 class RetryBudget:
     """Each request adds a fifth of a retry; at most ten are kept."""
 
-    left: float = MOST
+    left: float = MAX_RETRIES
 
     def earn(self) -> None:
-        self.left = min(MOST, self.left + SHARE)
+        self.left = min(MAX_RETRIES, self.left + RETRIES_PER_REQUEST)
 
     def spend(self) -> bool:
         """Returns whether a retry was left."""

@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
 Path = tuple[str | int, ...]
-Place = tuple[Path, int]
+KeyLine = tuple[Path, int]
 
 BETWEEN = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*+")
 NAME = re.compile(r"""[A-Za-z0-9_-]+|"(?:[^"\\]|\\.)*+"|'[^']*+'""")
@@ -22,7 +22,7 @@ SCALAR = re.compile(
 )
 
 
-def places(text: str) -> Iterator[Place]:
+def locate_keys(text: str) -> Iterator[KeyLine]:
     """Paths with their lines, from 1, in document order, for a document that tomllib accepts. A table's line is the
     first that names it, even in the header of a table inside.
     """
@@ -98,7 +98,7 @@ class TomlReader:
         while self._text.startswith("]", self._at):
             self._at += 1
 
-    def assignment(self, table: Path) -> Iterator[Place]:
+    def assignment(self, table: Path) -> Iterator[KeyLine]:
         """Reads a key and its whole value. Without recursion, since the depth of a document may exceed that of the
         stack.
         """
@@ -118,7 +118,7 @@ class TomlReader:
                 inner.items += 1
                 yield path, self.line
 
-    def _assigned(self, table: Path) -> Generator[Place, None, Path]:
+    def _assigned(self, table: Path) -> Generator[KeyLine, None, Path]:
         """Reads each part of a key; returns the whole path."""
         self._match(BETWEEN)
         line = self.line

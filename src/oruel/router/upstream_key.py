@@ -5,7 +5,7 @@ import re
 MAX_CHARACTERS = 8192
 
 
-def fault_of(key: str | None) -> str:
+def upstream_key_fault(key: str | None) -> str:
     """Why it can't be sent in a header, in words that follow the variable's name and never repeat the key; empty if it
     can be.
     """
