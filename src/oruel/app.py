@@ -105,7 +105,7 @@ async def run_endpoint(
     assert running is not None
     on_signals(running.cancel)
     async with AsyncExitStack() as resources:
-        jobs = JobClient(JOB_FUNCTIONS, engine_environment(), Limits(seconds=settings.preparation_seconds))
+        jobs = JobClient(JOB_FUNCTIONS, engine_environment(), Limits(cpu_seconds=settings.preparation_seconds))
         resources.push_async_callback(jobs.close)
         # The job server imports its modules while the engines load their models.
         await jobs.launch()

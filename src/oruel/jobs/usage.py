@@ -1,4 +1,4 @@
-"""The resources that a process has used."""
+"""Reads how much CPU time and memory the process of a job uses."""
 
 import os
 from dataclasses import dataclass
@@ -9,20 +9,20 @@ PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 @dataclass(frozen=True, slots=True)
 class JobUsage:
-    """`seconds` of CPU time; `resident` and `virtual` bytes of memory."""
+    """`cpu_seconds` since the process started; `resident` and `virtual` memory in bytes."""
 
-    seconds: float = 0.0
+    cpu_seconds: float = 0.0
     resident: int = 0
     virtual: int = 0
 
 
-def read_job_usage(process: int) -> JobUsage | None:
-    """None if the system doesn't say, as on macOS, or if the process has ended.
+def read_job_usage(pid: int) -> JobUsage | None:
+    """None if the system has no /proc, such as macOS, or if the process no longer exists.
 
     Fields: https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
     """
     try:
-        with open(f"/proc/{process}/stat", "rb") as file:
+        with open(f"/proc/{pid}/stat", "rb") as file:
             fields = file.read().rpartition(b")")[2].split()
     except OSError:
         return None
