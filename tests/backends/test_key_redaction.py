@@ -1,4 +1,4 @@
-"""Whatever another server says about the key that it was sent, its callers don't read the key."""
+"""Callers never see the API key of an upstream server, even if the server's error message quotes it."""
 
 import asyncio
 

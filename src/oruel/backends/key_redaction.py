@@ -1,4 +1,4 @@
-"""Wraps a Backend that uses a key, so that no error repeats the key, whatever the other server says."""
+"""Wraps a Backend so that its errors never contain the API key of the upstream server."""
 
 from contextlib import aclosing
 
@@ -7,12 +7,12 @@ from oruel.errors import OruelError, UpstreamFailed
 from oruel.types import Answer, ChatRequest
 
 PLACEHOLDER = "[key]"
-# A shorter part of a key reveals nothing, and may be an ordinary word.
+# A shorter prefix of a key reveals little, and may be an ordinary word.
 MIN_PREFIX = 4
 
 
 class KeyRedaction:
-    """Servers quote the key that they reject, and callers must not see the operator's key."""
+    """Some servers quote a rejected key in their error messages, but callers must not see the operator's key."""
 
     def __init__(self, backend: Backend, key: str) -> None:
         self._backend = backend
@@ -35,10 +35,10 @@ class KeyRedaction:
 
 
 def redact_key(text: str, key: str) -> str:
-    """Also removes the beginning of a key where the text was cut."""
+    """Replaces the key. Also replaces a prefix of it at the end of the text, where the text may have been truncated."""
     text = text.replace(key, PLACEHOLDER)
-    whole = text.removesuffix("…")
-    for shown in range(min(len(key), len(whole)), MIN_PREFIX - 1, -1):
-        if whole.endswith(key[:shown]):
-            return f"{whole[:-shown]}{PLACEHOLDER}"
+    truncated = text.removesuffix("…")
+    for length in range(min(len(key), len(truncated)), MIN_PREFIX - 1, -1):
+        if truncated.endswith(key[:length]):
+            return f"{truncated[:-length]}{PLACEHOLDER}"
     return text
