@@ -177,8 +177,8 @@ CHUNKED = HEAD.replace(b"connection: close", b"transfer-encoding: chunked")
 FAILURES: list[tuple[str, list[Any], type[UpstreamFailed], str]] = [
     ("hangs before an answer", [HANG], UpstreamTimedOut, "sent nothing for 0.3 seconds"),
     ("hangs before the first event", [HEAD, HANG], UpstreamTimedOut, "sent nothing for 0.3 seconds"),
-    ("only a role", [HEAD, *[chunk("", role="assistant"), 0.1] * 9], UpstreamTimedOut, "nothing for 0.3"),
-    ("sends comments slowly", [HEAD, *[b": still here\n\n", 0.1] * 9], UpstreamTimedOut, "sent nothing for 0.3 seconds"),
+    ("sends only a role", [HEAD, *[chunk("", role="assistant"), 0.1] * 9], UpstreamTimedOut, "nothing for 0.3"),
+    ("sends only comments", [HEAD, *[b": still here\n\n", 0.1] * 9], UpstreamTimedOut, "sent nothing for 0.3 seconds"),
     ("sends an event slowly", [HEAD, *[b"x", 0.1] * 9], UpstreamTimedOut, "sent nothing for 0.3 seconds"),
     ("hangs in the middle", [HEAD, chunk("a"), HANG], UpstreamTimedOut, "sent nothing for 0.3 seconds"),
     ("resets before an answer", [None], UpstreamUnavailable, "closed the connection before it answered"),
@@ -384,8 +384,8 @@ async def test_differences_of_an_upstream_oruel_are_forwarded(stub: Stub) -> Non
     stub.script = [head, *saying("a")[1:]]
     async with upstream_client() as client:
         backend = UpstreamBackend(client, stub.base_url, "oruel", model="mine", upstream_model="theirs")
-        told = [item.differs async for item in backend.stream(REQUEST) if isinstance(item, Accepted)]
-    assert told == [(), ("seed", "top_p")]
+        differs = [item.differs async for item in backend.stream(REQUEST) if isinstance(item, Accepted)]
+    assert differs == [(), ("seed", "top_p")]
 
 
 async def test_a_request_carries_its_number_of_hops(stub: Stub) -> None:

@@ -158,8 +158,8 @@ def test_tools_schemas_and_conversations_are_sent_in_openais_shape() -> None:
 
 def test_earlier_reasoning_is_sent_to_servers_that_support_it() -> None:
     thought = replace(REQUEST, messages=(*REQUEST.messages, Message("assistant", "a", reasoning_content="because")))
-    told = {kind: upstream_body(thought, kind, "theirs")["messages"][1].get("reasoning_content") for kind in KINDS}
-    assert told == {"openai": None} | dict.fromkeys(("vllm", "sglang", "llama-server", "oruel"), "because")
+    sent = {kind: upstream_body(thought, kind, "theirs")["messages"][1].get("reasoning_content") for kind in KINDS}
+    assert sent == {"openai": None} | dict.fromkeys(("vllm", "sglang", "llama-server", "oruel"), "because")
 
 
 @pytest.fixture(scope="module")

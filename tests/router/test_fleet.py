@@ -174,8 +174,8 @@ async def test_no_waiting_request_is_lost_if_one_server_dies_and_one_hangs(fleet
     assert sum(served.values()) == LOAD
     assert served["o2"] + served["llama"] >= LOAD / 2
     assert len(cut) < 10
-    told = httpx2.get(f"{fleet.front.url}/metrics").text
-    failed = dict(re.findall(r'oruel_deployment_failed\{deployment="(\w+)"\} (\S+)', told))
+    metrics = httpx2.get(f"{fleet.front.url}/metrics").text
+    failed = dict(re.findall(r'oruel_deployment_failed\{deployment="(\w+)"\} (\S+)', metrics))
     assert float(failed["o0"]) > 0
     assert float(failed["o1"]) > 0, "its requests went elsewhere after first_token_seconds"
 
