@@ -46,7 +46,7 @@ def prepare_in_job(tokenizers: Tokenizers, question: PreparationQuestion) -> Pre
 def prepare(
     tokenizer: Tokenizer, request: ChatRequest, window: ContextWindow, *, limits: RenderLimits = WHOLE
 ) -> PreparedRequest:
-    """Raises ContextLengthExceeded, InvalidParameter, UnsupportedParameter, or TemplateTooCostly at the `limits`."""
+    """Raises ContextLengthExceeded, InvalidParameter, UnsupportedParameter, or TemplateTooCostly beyond `limits`."""
     try:
         prompt = tokenizer.encode_request(request, limits=limits)
     except TemplateTooCostly as error:
@@ -73,11 +73,11 @@ def check_context_length(request: ChatRequest, window: ContextWindow, prompt_tok
 
 
 def message_bytes(request: ChatRequest) -> int:
-    """The size of the messages' text in UTF-8."""
+    """The size of the messages' text in UTF-8, in bytes."""
     return sum(len((message.content + (message.reasoning_content or "")).encode()) for message in request.messages)
 
 
 def tool_characters(request: ChatRequest) -> int:
-    """The size of the tool declarations in the prompt."""
+    """The size of the tool declarations in the prompt, in characters."""
     tools = request.tools if request.calls_tools else ()
     return sum(len(tool.name + tool.description + json.dumps(tool.parameters)) for tool in tools)

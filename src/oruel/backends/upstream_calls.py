@@ -29,8 +29,8 @@ class CallAssembler:
     """Assembles the calls of one choice. `names` are the declared functions.
 
     A new index or a new id begins a call; without them, so does a name after a complete name. Other fragments continue
-    the latest call. Some servers split names, so a call
-    is held back until its name is complete: when its arguments begin, when the next call begins, or at the end.
+    the latest call. Some servers split names, so a call is held back until its name is complete: when its arguments
+    begin, when the next call begins, or at the end.
     """
 
     def __init__(self, names: frozenset[str]) -> None:

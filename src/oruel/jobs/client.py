@@ -58,7 +58,7 @@ class JobClient:
         return self._connection is not None and self._connection.is_open
 
     async def launch(self) -> None:
-        """Starts the process, which loads nothing until `open` is called. Raises StartupError."""
+        """Starts the process, which loads no tokenizers until `open` is called. Raises StartupError."""
         self._connection = await Connection.launch(self._environment)
 
     async def open(self, tokenizers: Iterable[TokenizerSource]) -> None:

@@ -25,7 +25,7 @@ def ending_error(ended: Ended, limits: Limits, param: str | None) -> OruelError:
         case "preempted":
             return Overloaded(
                 f"Preparing {subject} was stopped after {ended.cpu_seconds:.2g} s of CPU time, because other requests "
-                "were waiting. Send a simpler request, or try again."
+                "needed its resources. Send a simpler request, or try again."
             )
         case "time":
             return Overloaded(f"Preparing {subject} took longer than {limits.wall_seconds:g} s. Try again later.")
