@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from oruel.jobs.base import A, Kind, Q, Work
-from oruel.jobs.child import decode, encode, types_of
+from oruel.jobs.child import decode_value, encode_value, work_types
 from oruel.types import Accepted, Answer, ChatRequest, Delta, Message, TokenLogprob, Usage
 
 Step = Accepted | Delta | Exception | float | asyncio.Event
@@ -107,8 +107,10 @@ class InProcessJobs:
 
     async def run(self, work: Work[Q, A], question: Q, *, kind: Kind, account: str = "", param: str | None = None) -> A:
         self.kinds.append(kind)
-        asked, answered = types_of(work)
-        answer: A = decode(encode(work(self.tokenizers, decode(encode(question), asked))), answered)
+        asked, answered = work_types(work)
+        answer: A = decode_value(
+            encode_value(work(self.tokenizers, decode_value(encode_value(question), asked))), answered
+        )
         return answer
 
 

@@ -25,7 +25,7 @@ from oruel.api.routes import create_api
 from oruel.api.server import Server, on_signals
 from oruel.api.services import Health, Services
 from oruel.api.tokenize import parse_tokenize_aside, tokenize_aside
-from oruel.backends.preparation import prepare_aside
+from oruel.backends.preparation import prepare_in_job
 from oruel.config import Settings, engine_environment
 from oruel.errors import ConfigError
 from oruel.fleet import Fleet, RunningEngine, RunningModel, fingerprint, run_concurrently
@@ -44,7 +44,7 @@ JOB_FUNCTIONS: Mapping[Callable[..., Any], Any] = {
     parse_chat_aside: None,
     parse_tokenize_aside: None,
     examine_schemas: [EXAMPLE],
-    prepare_aside: None,
+    prepare_in_job: None,
     tokenize_aside: None,
 }
 """The functions that run in job processes, each with an example argument to warm it up, or None."""
@@ -105,7 +105,7 @@ async def run_endpoint(
     assert running is not None
     on_signals(running.cancel)
     async with AsyncExitStack() as resources:
-        jobs = JobClient(JOB_FUNCTIONS, engine_environment(), Limits(seconds=settings.preparation_seconds))
+        jobs = JobClient(JOB_FUNCTIONS, engine_environment(), Limits(cpu_seconds=settings.preparation_seconds))
         resources.push_async_callback(jobs.close)
         # The job server imports its modules while the engines load their models.
         await jobs.launch()

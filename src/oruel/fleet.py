@@ -28,7 +28,7 @@ from oruel.router.catalog import ModelCard
 from oruel.router.deployment import CatalogModel, Deployment, EmbeddedSource, UpstreamSource
 from oruel.router.engine_route import EngineRoute
 from oruel.router.route import Route
-from oruel.router.upstream_key import fault_of
+from oruel.router.upstream_key import upstream_key_fault
 from oruel.text.tokenizer import Tokenizer
 
 T = TypeVar("T")
@@ -212,7 +212,7 @@ def upstream_key(deployment: Deployment, source: UpstreamSource) -> str | None:
     if source.key_variable is None:
         return None
     key = read_secret(source.key_variable)
-    if fault := fault_of(key):
+    if fault := upstream_key_fault(key):
         raise ConfigError(f"{deployment.name} takes its key from {source.key_variable}, which {fault}.")
     return key
 

@@ -62,7 +62,7 @@ async def test_the_official_async_client_reads_a_stream(live: str) -> None:
 def test_the_official_client_lists_models(client: openai.OpenAI) -> None:
     assert {model.id for model in client.models.list()} == {MODEL, "llama-4-maverick"}
     assert client.models.retrieve("llama-4-maverick").id == "llama-4-maverick"
-    with pytest.raises(openai.NotFoundError, match="no model"):
+    with pytest.raises(openai.NotFoundError, match="does not exist"):
         client.models.retrieve("nobody")
 
 

@@ -37,7 +37,7 @@ JSON: Fields = {"type": "json_object"}
 SCHEMA: Fields = {"type": "json_schema", "json_schema": {"name": "s", "schema": {"type": "object"}}}
 STRICT_SCHEMA: Fields = {"type": "json_schema", "json_schema": {**SCHEMA["json_schema"], "strict": True}}
 
-# Of the first field: vllm, sglang, llama-server, openai, oruel. Temperature is 0.7 unless it is given.
+# The verdict on the first field, for vllm, sglang, llama-server, openai and oruel. The default temperature is 0.7.
 ROWS: list[tuple[Fields, str]] = [
     ({"temperature": 0}, "====="),
     ({"temperature": 1e-40}, "~~==="),
@@ -137,7 +137,7 @@ ROWS: list[tuple[Fields, str]] = [
 ]
 
 NOT_SERVED: list[Fields] = [{"trace": {"top": 1}}]
-"""Refused by validation, for every kind of server."""
+"""Validation refuses these for every kind of server."""
 
 CASES = [
     pytest.param(kind, fields, OF_SIGN[sign], id=f"{kind}-{str(fields)[:60]}")
@@ -151,13 +151,13 @@ def request_of(**fields: Any) -> ChatRequest:
     return parse_chat({"model": "m", "messages": messages, **fields}, CATALOG).request
 
 
-def judged(found: ParameterSupport, name: str) -> str:
+def outcome_of(found: ParameterSupport, name: str) -> str:
     return "refused" if name in found.refused else "differs" if name in found.differs else "exact"
 
 
 @pytest.mark.parametrize(("kind", "fields", "expected"), CASES)
 def test_each_kind_supports_each_parameter_as_listed(kind: UpstreamKind, fields: Fields, expected: str) -> None:
-    assert judged(verdict(kind, request_of(**fields)), next(iter(fields))) == expected
+    assert outcome_of(verdict(kind, request_of(**fields)), next(iter(fields))) == expected
 
 
 @pytest.mark.parametrize("fields", [fields for fields, _ in ROWS], ids=lambda fields: str(fields)[:60])
@@ -193,7 +193,7 @@ def test_every_limit_names_a_parameter_and_has_a_row() -> None:
 
 
 def lines(name: str) -> Iterator[str]:
-    """Rows of the table. Kinds with the same limit share a row."""
+    """The rows of the table for a parameter. Kinds with the same limit share a row."""
     kinds_of: dict[str, list[str]] = {}
     for of, outcome in ((DIFFERS, ""), (REFUSED, "refused")):
         for kind in KINDS:

@@ -1,4 +1,4 @@
-"""A server in front of adversarial ones: each failure counts, another server answers, and errors are JSON."""
+"""Oru'el in front of adversarial upstream servers: failures count, another server answers, and errors are JSON."""
 
 import re
 from collections.abc import AsyncIterator
@@ -49,7 +49,7 @@ async def client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[http
         yield await up.enter_async_context(httpx2.AsyncClient(base_url=server.url, timeout=30))
 
 
-async def asked(client: httpx2.AsyncClient, name: str, **fields: Any) -> httpx2.Response:
+async def ask(client: httpx2.AsyncClient, name: str, **fields: Any) -> httpx2.Response:
     return await client.post("/v1/chat/completions", json={"model": name, "messages": HELLO, **fields})
 
 
@@ -61,9 +61,9 @@ async def failures(client: httpx2.AsyncClient, deployment: str) -> float:
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES.keys())
 async def test_another_server_answers_instead_of_an_adversarial_one(client: httpx2.AsyncClient, name: str) -> None:
-    whole = await asked(client, name)
-    assert (whole.status_code, whole.json()["choices"][0]["message"]["content"]) == (200, "fine")
-    streamed = await asked(client, name, stream=True)
+    complete = await ask(client, name)
+    assert (complete.status_code, complete.json()["choices"][0]["message"]["content"]) == (200, "fine")
+    streamed = await ask(client, name, stream=True)
     assert '"content":"fine"' in streamed.text
     assert "error" not in streamed.text
     assert await failures(client, f"{name}-1") == 2
@@ -72,7 +72,7 @@ async def test_another_server_answers_instead_of_an_adversarial_one(client: http
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES.keys())
 async def test_an_adversarial_server_is_paused_after_three_failures(client: httpx2.AsyncClient, name: str) -> None:
-    answers = [await asked(client, f"{name}-alone", stream=stream) for stream in (False, True, False, True)]
+    answers = [await ask(client, f"{name}-alone", stream=stream) for stream in (False, True, False, True)]
     for answer in answers:
         assert answer.headers["content-type"] == "application/json"
         assert answer.json()["error"].keys() == {"message", "type", "param", "code"}
@@ -83,7 +83,7 @@ async def test_an_adversarial_server_is_paused_after_three_failures(client: http
 
 
 async def test_a_failure_after_the_first_text_ends_the_stream_with_an_error(client: httpx2.AsyncClient) -> None:
-    events = [line for line in (await asked(client, LATE, stream=True)).text.split("\n\n") if line]
+    events = [line for line in (await ask(client, LATE, stream=True)).text.split("\n\n") if line]
     assert any('"content":"begun"' in one for one in events[:2])
     assert '"code":"upstream_failed"' in events[-2]
     assert events[-1] == "data: [DONE]"

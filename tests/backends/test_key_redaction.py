@@ -1,4 +1,4 @@
-"""Whatever another server says about the key that it was sent, its callers don't read the key."""
+"""Callers never see the API key of an upstream server, even if the server's error message quotes it."""
 
 import asyncio
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oruel.backends.key_redaction import KeyRedaction, without_key
+from oruel.backends.key_redaction import KeyRedaction, redact_key
 from oruel.contract.kinds import abbreviate
 from oruel.errors import InvalidParameter, OruelError, UpstreamFailed
 from oruel.types import ChatRequest, Delta, Message, SamplingParams
@@ -42,5 +42,5 @@ def test_no_error_repeats_the_key(error: OruelError) -> None:
 @given(st.text("xyz .…"), st.text("xyz .…"), st.integers(0, 60))
 def test_a_cut_text_contains_no_part_of_the_key(before: str, after: str, limit: int) -> None:
     for cut in (abbreviate(before + KEY + after, limit), (before + KEY + after)[:limit]):
-        shown = without_key(cut, KEY)
+        shown = redact_key(cut, KEY)
         assert KEY[:4] not in shown

@@ -1,4 +1,4 @@
-"""The embedded engine as a backend, with a model of random weights."""
+"""The embedded engine as a backend, with a model that has random weights."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -23,7 +23,7 @@ from tests.gguf_models import llama_model
 pytestmark = pytest.mark.model
 
 CONTEXT = 256
-# Excludes the end tokens of the random model, so that texts reach max_tokens.
+# Bans the end tokens of the random model, so that answers reach max_tokens.
 ENDLESS = SamplingParams(temperature=1.2, seed=3, logit_bias={376: -100.0, 378: -100.0}, logprobs=0)
 REQUEST = ChatRequest("id", "llama", (Message("user", "Hello"),), ENDLESS, max_tokens=80)
 
@@ -121,11 +121,11 @@ def test_the_longest_prompt_leaves_room_for_one_token(path: Path) -> None:
 def test_if_tools_make_a_prompt_too_long_the_error_names_tools(path: Path) -> None:
     tools = (Tool("f", "A long description. " * 100), Tool("g"))
     asking = replace(REQUEST, tools=tools, tool_choice=ToolChoice("auto", ("f", "g")))
-    with pytest.raises(ContextLengthExceeded, match=r"messages and tools come to \d+ tokens.*fewer tools") as caught:
+    with pytest.raises(ContextLengthExceeded, match=r"messages and tools have \d+ tokens.*fewer tools") as caught:
         answers(path, asking, describes_tools=True)
     assert caught.value.param == "tools"
     long = replace(asking, messages=(Message("user", "\x01" * 250),), tools=tools[1:])
-    with pytest.raises(ContextLengthExceeded, match=r"messages and tools come to.*Shorten the messages") as caught:
+    with pytest.raises(ContextLengthExceeded, match=r"messages and tools have .*Shorten the messages") as caught:
         answers(path, long, describes_tools=True)
     assert caught.value.param == "messages"
 

@@ -1,4 +1,4 @@
-"""Another server as a backend: its stream is forwarded, repaired if possible, or fails with a clear error."""
+"""An upstream server as a backend: its stream is forwarded, repaired if possible, or fails with a clear error."""
 
 import asyncio
 import json
@@ -50,7 +50,7 @@ async def stub() -> AsyncIterator[Stub]:
         yield running
 
 
-async def answered(
+async def answer(
     stub: Stub, request: ChatRequest = REQUEST, kind: UpstreamKind = "vllm", key: str | None = None
 ) -> list[Delta]:
     async with upstream_client() as client:
@@ -66,7 +66,7 @@ def text(deltas: list[Delta]) -> str:
 
 async def test_a_stream_is_forwarded_with_the_catalog_name_of_the_model(stub: Stub) -> None:
     stub.script = saying("Hel", "lo €", "!")
-    deltas = await answered(stub, key="secret")
+    deltas = await answer(stub, key="secret")
     assert text(deltas) == "Hello €!"
     assert {delta.model for delta in deltas} == {"mine"}
     assert [delta.finish for delta in deltas if delta.finish] == ["stop"]
@@ -81,12 +81,12 @@ async def test_chunks_may_be_split_anywhere(stub: Stub, size: int) -> None:
         b"\n\n", b"\r\n\r\n"
     )
     stub.script = [HEAD, *(data[start : start + size] for start in range(0, len(data), size))]
-    assert text(await answered(stub)) == "aé€\U0001f600"
+    assert text(await answer(stub)) == "aé€\U0001f600"
 
 
-MENDED: list[tuple[str, list[Any], ChatRequest, str]] = [
-    ("a stop string left in", saying("one", " ST", "OP two"), replace(REQUEST, stop=("STOP",)), "one "),
-    ("text held for a stop that never came", saying("one S", "T"), replace(REQUEST, stop=("STOP",)), "one ST"),
+REPAIRABLE: list[tuple[str, list[Any], ChatRequest, str]] = [
+    ("a stop string in the text", saying("one", " ST", "OP two"), replace(REQUEST, stop=("STOP",)), "one "),
+    ("the start of a stop string at the end", saying("one S", "T"), replace(REQUEST, stop=("STOP",)), "one ST"),
     ("comments and other fields", [HEAD, b": hello\n\nid: 1\nevent: x\n", *saying("a")[1:]], REQUEST, "a"),
     ("no [DONE]", saying("a", "b")[:-1], REQUEST, "ab"),
     ("unknown fields", [HEAD, event({"x": [1], "choices": [{"delta": {"content": "a", "y": 1}}]}), *saying()[1:]],
@@ -95,12 +95,12 @@ MENDED: list[tuple[str, list[Any], ChatRequest, str]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "script", "request_", "expected"), MENDED, ids=[row[0] for row in MENDED])
+@pytest.mark.parametrize(("name", "script", "request_", "expected"), REPAIRABLE, ids=[row[0] for row in REPAIRABLE])
 async def test_repairable_streams_are_repaired(
     stub: Stub, name: str, script: list[Any], request_: ChatRequest, expected: str
 ) -> None:
     stub.script = script
-    deltas = await answered(stub, request_)
+    deltas = await answer(stub, request_)
     assert text(deltas) == expected
     assert [delta.finish for delta in deltas if delta.finish] == ["stop"]
     assert deltas[-1].usage is not None
@@ -108,16 +108,16 @@ async def test_repairable_streams_are_repaired(
 
 async def test_missing_usage_is_counted_and_false_usage_is_bounded(stub: Stub) -> None:
     stub.script = [HEAD, chunk("a"), chunk("b"), chunk(finish="stop"), DONE]
-    assert (await answered(stub))[-1].usage == Usage(0, 2)
+    assert (await answer(stub))[-1].usage == Usage(0, 2)
     stub.script = [HEAD, chunk("a", finish="stop"), usage(5, 10**30), DONE]
-    assert (await answered(stub, replace(REQUEST, max_tokens=None)))[-1].usage == Usage(5, 2**31)
+    assert (await answer(stub, replace(REQUEST, max_tokens=None)))[-1].usage == Usage(5, 2**31)
     stub.script = [HEAD, chunk("a", finish="stop"), usage(-5, 7, prompt_tokens_details={"cached_tokens": 99}), DONE]
-    assert (await answered(stub))[-1].usage == Usage(0, 7, 0)
+    assert (await answer(stub))[-1].usage == Usage(0, 7, 0)
 
 
 async def test_reading_ends_at_a_stop_string_even_if_the_server_continues(stub: Stub) -> None:
     stub.script = [HEAD, chunk("one STOP"), *([chunk("x" * 1000)] * 2000), HANG]
-    assert text(await answered(stub, replace(REQUEST, stop=("STOP",)))) == "one "
+    assert text(await answer(stub, replace(REQUEST, stop=("STOP",)))) == "one "
 
 
 async def test_fragments_of_calls_are_assembled(stub: Stub) -> None:
@@ -130,7 +130,7 @@ async def test_fragments_of_calls_are_assembled(stub: Stub) -> None:
     stub.script = [HEAD, *(chunk(tool_calls=one) for one in fragments), chunk(finish="tool_calls"), DONE]
     pieces = [
         piece
-        for delta in await answered(stub, replace(REQUEST, tools=(Tool("f"), Tool("g"))))
+        for delta in await answer(stub, replace(REQUEST, tools=(Tool("f"), Tool("g"))))
         for piece in delta.tool_calls
     ]
     begun = [(piece.index, piece.id, piece.name) for piece in pieces if piece.name]
@@ -162,7 +162,7 @@ async def test_calls_are_assembled_from_any_fragments_and_indices(
 ) -> None:
     request = replace(REQUEST, tools=tuple(map(Tool, ("f", "g", "get_weather"))), tool_choice=ToolChoice("auto"))
     stub.script = [HEAD, *(chunk(tool_calls=[one]) for one in fragments), chunk(finish="stop"), DONE]
-    deltas = await answered(stub, request)
+    deltas = await answer(stub, request)
     pieces = [piece for delta in deltas for piece in delta.tool_calls]
     begun = [piece for piece in pieces if piece.name]
     assert [piece.index for piece in begun] == list(range(len(calls)))
@@ -177,33 +177,33 @@ CHUNKED = HEAD.replace(b"connection: close", b"transfer-encoding: chunked")
 FAILURES: list[tuple[str, list[Any], type[UpstreamFailed], str]] = [
     ("hangs before an answer", [HANG], UpstreamTimedOut, "sent nothing for 0.3 seconds"),
     ("hangs before the first event", [HEAD, HANG], UpstreamTimedOut, "sent nothing for 0.3 seconds"),
-    ("says only its role", [HEAD, *[chunk("", role="assistant"), 0.1] * 9], UpstreamTimedOut, "nothing for 0.3"),
-    ("drips comments", [HEAD, *[b": still here\n\n", 0.1] * 9], UpstreamTimedOut, "sent nothing for 0.3 seconds"),
-    ("drips an event", [HEAD, *[b"x", 0.1] * 9], UpstreamTimedOut, "sent nothing for 0.3 seconds"),
+    ("sends only a role", [HEAD, *[chunk("", role="assistant"), 0.1] * 9], UpstreamTimedOut, "nothing for 0.3"),
+    ("sends only comments", [HEAD, *[b": still here\n\n", 0.1] * 9], UpstreamTimedOut, "sent nothing for 0.3 seconds"),
+    ("sends an event slowly", [HEAD, *[b"x", 0.1] * 9], UpstreamTimedOut, "sent nothing for 0.3 seconds"),
     ("hangs in the middle", [HEAD, chunk("a"), HANG], UpstreamTimedOut, "sent nothing for 0.3 seconds"),
     ("resets before an answer", [None], UpstreamUnavailable, "closed the connection before it answered"),
     ("resets in the middle", [CHUNKED, b"fff\r\n" + chunk("a"), 0.01, None], UpstreamFailed, "closed the connection"),
     ("ends in the middle", [HEAD, chunk("a")], UpstreamFailed, "ended its stream before the answer"),
     ("sends garbage", [HEAD, b"data: {not json\n\n"], UpstreamFailed, "isn't a chunk"),
-    ("sends bytes that are no text", [HEAD, b'data: {"choices": [{"delta": {"content": "\xff"}}]}\n\n'],
+    ("sends invalid UTF-8", [HEAD, b'data: {"choices": [{"delta": {"content": "\xff"}}]}\n\n'],
      UpstreamFailed, "isn't a chunk"),
     ("sends another shape", [HEAD, event({"choices": "many"})], UpstreamFailed, "isn't a chunk"),
     ("sends a list", [HEAD, event([1, 2])], UpstreamFailed, "isn't a chunk"),
     ("sends a choice that was not requested", [HEAD, chunk("a", index=3)], UpstreamFailed, "choice 3 of 1"),
     ("calls an undeclared function", [HEAD, chunk(tool_calls=[{"id": "c", "function": {"name": "rm"}}], finish="stop")],
      UpstreamFailed, "function that tools doesn't declare"),
-    ("gives up", [HEAD, chunk("a"), chunk(finish="abort"), DONE], UpstreamFailed, "aborted the answer"),
-    ("reports an error in its stream", [HEAD, event({"error": {"message": "out of memory"}})], UpstreamFailed, "error"),
-    ("sends a page", status(200, "<html>", "text/html"), UpstreamFailed, "without a stream"),
+    ("aborts", [HEAD, chunk("a"), chunk(finish="abort"), DONE], UpstreamFailed, "aborted the answer"),
+    ("sends an error in its stream", [HEAD, event({"error": {"message": "out of memory"}})], UpstreamFailed, "error"),
+    ("sends an HTML page", status(200, "<html>", "text/html"), UpstreamFailed, "without a stream"),
     ("fails", status(500, '{"error": {"message": "boom"}}'), UpstreamFailed, "status 500"),
     ("has no server behind its gateway", status(502, "bad gateway", "text/plain"), UpstreamUnavailable, "status 502"),
-    ("wants another key", status(401, '{"detail": "no"}'), UpstreamFailed, "status 401"),
-    ("sends us elsewhere", status(307, ""), UpstreamFailed, "status 307"),
+    ("refuses the key", status(401, '{"detail": "no"}'), UpstreamFailed, "status 401"),
+    ("redirects", status(307, ""), UpstreamFailed, "status 307"),
     ("nests 100,000 deep", [HEAD, b'data: {"error": ' + b"[" * 100_000 + b"\n\n"], UpstreamFailed, "isn't a chunk"),
-    ("nests what it calls an error", [HEAD, b'data: {"error": ' + b"[" * 900 + b"]" * 900 + b"}\n\n"],
+    ("nests its error deeply", [HEAD, b'data: {"error": ' + b"[" * 900 + b"]" * 900 + b"}\n\n"],
      UpstreamFailed, "server behind this model"),
-    ("sends an event without end", [HEAD, *([b"x" * 2**18] * 8), HANG], UpstreamFailed, "an event of more than"),
-    ("sends text without end", [HEAD, *([chunk("x" * 2**19)] * 17), HANG], UpstreamFailed, "more than 8388608 char"),
+    ("sends an endless event", [HEAD, *([b"x" * 2**18] * 8), HANG], UpstreamFailed, "an event of more than"),
+    ("sends endless text", [HEAD, *([chunk("x" * 2**19)] * 17), HANG], UpstreamFailed, "more than 8388608 char"),
 ]  # fmt: skip
 
 
@@ -213,7 +213,7 @@ async def test_an_unrepairable_stream_raises_a_clear_error(
 ) -> None:
     stub.script = script
     with pytest.raises(UpstreamFailed, match=words) as failed:
-        await asyncio.wait_for(answered(stub), 5)
+        await asyncio.wait_for(answer(stub), 5)
     assert type(failed.value) is kind
     assert failed.value.status == (504 if kind is UpstreamTimedOut else 502)
 
@@ -223,21 +223,21 @@ async def test_the_retry_after_of_a_busy_server_is_forwarded(stub: Stub, code: i
     head = f"HTTP/1.1 {code} X\r\nretry-after: 17\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
     stub.script = [head.encode()]
     with pytest.raises(Overloaded) as busy:
-        await answered(stub)
+        await answer(stub)
     assert busy.value.retry_after == 17
 
 
 async def test_a_huge_retry_after_is_limited_to_an_hour(stub: Stub) -> None:
     stub.script = [b"HTTP/1.1 503 X\r\nretry-after: " + b"9" * 6000 + b"\r\ncontent-length: 0\r\n\r\n"]
     with pytest.raises(Overloaded) as busy:
-        await answered(stub)
+        await answer(stub)
     assert busy.value.retry_after == 3600
 
 
 async def test_messages_of_a_server_lose_control_characters_and_surrogates(stub: Stub) -> None:
     stub.script = status(400, r'{"error": {"message": "no\ud800\u001b[31m", "param": "to\ud800p_k"}}')
     with pytest.raises(InvalidParameter, match=r"refused the request: no\?\?\[31m$") as refused:
-        await answered(stub)
+        await answer(stub)
     assert refused.value.param == "to?p_k"
 
 
@@ -245,12 +245,12 @@ async def test_errors_hide_addresses_and_internal_details_of_a_server(stub: Stub
     for code in (400, 401, 500):
         stub.script = status(code, '{"error": {"message": "out of memory of http://10.0.0.9 at /srv/model"}}')
         with pytest.raises(OruelError) as failed:
-            await answered(stub)
+            await answer(stub)
         assert ("10.0.0.9" in failed.value.message) == (code == 400), "only messages about the request are forwarded"
     async with stub_server() as gone:
         pass
     with pytest.raises(UpstreamFailed) as failed:
-        await answered(gone)
+        await answer(gone)
     assert "127.0.0.1" not in failed.value.message
 
 
@@ -262,11 +262,11 @@ async def test_errors_hide_addresses_and_internal_details_of_a_server(stub: Stub
         [chunk("b", finish="stop"), None],
         [chunk("b", finish="stop"), usage(3, 2), HANG],
     ],
-    ids=["is silent", "writes on", "resets", "forgets [DONE]"],
+    ids=["hangs", "continues", "resets", "sends no [DONE]"],
 )
 async def test_errors_after_a_complete_answer_are_ignored(stub: Stub, end: list[Any]) -> None:
     stub.script = [HEAD, chunk("a"), *end]
-    deltas = await asyncio.wait_for(answered(stub), 4)
+    deltas = await asyncio.wait_for(answer(stub), 4)
     assert text(deltas) == "ab"
     assert deltas[-1].finish == "stop"
 
@@ -275,22 +275,22 @@ async def test_errors_after_a_complete_answer_are_ignored(stub: Stub, end: list[
     "end",
     [b"zz\r\n", b"-1\r\n", b"ffffffffffffffffffff\r\n", b"3\r\nabcdef", b"0\r\na: " + b"x" * 100_000,
      b"0\r\n" + b"a: b\r\n" * 1000, b"0\r\n\xff\x00\r\n\r\n"],
-    ids=["no size", "a size below 0", "a size beyond 64 bits", "no line's end", "a long trailer", "many trailers",
-         "a trailer of noise"],
+    ids=["no size", "a size below 0", "a size beyond 64 bits", "no line ending", "a long trailer", "many trailers",
+         "an invalid trailer"],
 )  # fmt: skip
 async def test_invalid_http_after_a_complete_answer_is_ignored(stub: Stub, end: bytes) -> None:
     whole = chunk("a") + chunk(finish="stop")
     stub.script = [CHUNKED, b"%x\r\n" % len(whole) + whole + b"\r\n", 0.05, end]
-    assert text(await answered(stub)) == "a"
+    assert text(await answer(stub)) == "a"
     stub.script = [CHUNKED, b"%x\r\n" % len(whole) + whole + b"\r\n" + end]
     with suppress(UpstreamFailed):
-        assert text(await answered(stub)) == "a"
+        assert text(await answer(stub)) == "a"
 
 
 async def test_a_slow_answer_has_no_total_timeout(stub: Stub) -> None:
     drip = [part for word in ["one", "two", "three", "four"] for part in (chunk(word), 0.15)]
     stub.script = [HEAD, *drip, chunk(finish="stop"), usage(3, 4), DONE]
-    assert text(await answered(stub)) == "onetwothreefour", "the total may exceed the timeout of one event"
+    assert text(await answer(stub)) == "onetwothreefour", "the timeout applies to each event, not to their total"
 
 
 async def test_the_last_text_does_not_wait_for_the_usage(stub: Stub) -> None:
@@ -311,19 +311,19 @@ async def test_the_last_text_does_not_wait_for_the_usage(stub: Stub) -> None:
 )
 async def test_the_finish_reason_is_forwarded(stub: Stub, reason: str, finish: str) -> None:
     stub.script = [HEAD, chunk("a"), chunk(finish=reason), DONE]
-    assert (await answered(stub))[-1].finish == finish
+    assert (await answer(stub))[-1].finish == finish
 
 
 async def test_the_message_of_a_refusal_is_forwarded(stub: Stub) -> None:
     stub.script = [HEAD, chunk(refusal="I can't do that."), chunk(finish="stop"), DONE]
-    assert text(await answered(stub)) == "I can't do that."
+    assert text(await answer(stub)) == "I can't do that."
 
 
 async def test_invalid_usage_counts_as_zero_and_is_limited_to_max_tokens(stub: Stub) -> None:
     stub.script = [HEAD, chunk("a", finish="stop"), event({"choices": [], "usage": {"prompt_tokens": None}}), DONE]
-    assert (await answered(stub))[-1].usage == Usage(0, 0)
+    assert (await answer(stub))[-1].usage == Usage(0, 0)
     stub.script = [HEAD, chunk("a", finish="stop"), usage(4.0, 10**12), DONE]
-    assert (await answered(stub))[-1].usage == Usage(4, 20)
+    assert (await answer(stub))[-1].usage == Usage(4, 20)
 
 
 def timings(found: int, computed: int, generated: int) -> dict[str, Any]:
@@ -331,7 +331,7 @@ def timings(found: int, computed: int, generated: int) -> dict[str, Any]:
 
 
 def counted(content: str, index: int = 0, **more: Any) -> bytes:
-    """A chunk with usage so far, as vLLM and llama.cpp's server report it on request."""
+    """A chunk with the usage so far, which vLLM and llama.cpp's server report on request."""
     return event({"choices": [{"index": index, "delta": {"content": content}}], **more})
 
 
@@ -346,10 +346,10 @@ async def test_usage_ends_at_a_stop_string(stub: Stub, together: bool) -> None:
     rest = [counted(" more", **used(7, 9)), usage(7, 30), DONE]
     parts = [*running, *rest]
     stub.script = [HEAD, b"".join(parts)] if together else [HEAD, *[part for one in parts for part in (one, 0.01)]]
-    deltas = await answered(stub, request)
+    deltas = await answer(stub, request)
     assert (text(deltas), deltas[-1].usage) == ("a b ", Usage(7, 5))
     stub.script = [HEAD, counted("a", **timings(4, 3, 1)), counted("STOP", **timings(4, 3, 3)), counted("x")]
-    assert (await answered(stub, request))[-1].usage == Usage(7, 3, 4)
+    assert (await answer(stub, request))[-1].usage == Usage(7, 3, 4)
 
 
 async def test_usage_is_summed_over_choices_in_any_form_of_report(stub: Stub) -> None:
@@ -357,12 +357,12 @@ async def test_usage_is_summed_over_choices_in_any_form_of_report(stub: Stub) ->
     ends = [chunk(finish="stop", index=index) for index in (0, 1)]
     said = [counted("a", 0), counted("b", 1), *ends]
     stub.script = [HEAD, *said, usage(7, 9, prompt_tokens_details={"cached_tokens": 5}), DONE]
-    assert (await answered(stub, request))[-1].usage == Usage(7, 9, 5)
-    once_a_choice = [usage(7, 4, prompt_tokens_details={"cached_tokens": cached}) for cached in (0, 6)]
-    stub.script = [HEAD, *said, *once_a_choice, DONE]
-    assert (await answered(stub, request))[-1].usage == Usage(7, 8, 0)
+    assert (await answer(stub, request))[-1].usage == Usage(7, 9, 5)
+    once_per_choice = [usage(7, 4, prompt_tokens_details={"cached_tokens": cached}) for cached in (0, 6)]
+    stub.script = [HEAD, *said, *once_per_choice, DONE]
+    assert (await answer(stub, request))[-1].usage == Usage(7, 8, 0)
     stub.script = [HEAD, counted("a", 0, **used(7, 3)), counted("b", 1, **used(7, 2)), *ends, DONE]
-    assert (await answered(stub, request))[-1].usage == Usage(7, 5)
+    assert (await answer(stub, request))[-1].usage == Usage(7, 5)
 
 
 async def test_logprobs_match_the_content_and_the_requested_number(stub: Stub) -> None:
@@ -375,7 +375,7 @@ async def test_logprobs_match_the_content_and_the_requested_number(stub: Stub) -
 
     sampling = SamplingParams(logprobs=0)
     stub.script = [HEAD, with_entries("ab", "a", "b"), with_entries("c", "c", "<|im_end|>", finish="stop"), DONE]
-    tokens = [one for delta in await answered(stub, replace(REQUEST, sampling=sampling)) for one in delta.logprobs]
+    tokens = [one for delta in await answer(stub, replace(REQUEST, sampling=sampling)) for one in delta.logprobs]
     assert [(token.bytes, token.alternatives) for token in tokens] == [(b"a", ()), (b"b", ()), (b"c", ())]
 
 
@@ -384,13 +384,13 @@ async def test_differences_of_an_upstream_oruel_are_forwarded(stub: Stub) -> Non
     stub.script = [head, *saying("a")[1:]]
     async with upstream_client() as client:
         backend = UpstreamBackend(client, stub.base_url, "oruel", model="mine", upstream_model="theirs")
-        told = [item.differs async for item in backend.stream(REQUEST) if isinstance(item, Accepted)]
-    assert told == [(), ("seed", "top_p")]
+        differs = [item.differs async for item in backend.stream(REQUEST) if isinstance(item, Accepted)]
+    assert differs == [(), ("seed", "top_p")]
 
 
 async def test_a_request_carries_its_number_of_hops(stub: Stub) -> None:
     stub.script = saying("a")
-    await answered(stub, replace(REQUEST, hops=3))
+    await answer(stub, replace(REQUEST, hops=3))
     assert b"x-oruel-hops: 4\r\n" in stub.heads[0].lower()
 
 
@@ -419,7 +419,7 @@ async def test_an_unreachable_server_raises_a_clear_error() -> None:
     async with stub_server() as gone:
         pass
     with pytest.raises(UpstreamUnavailable, match="can't be reached"):
-        await answered(gone)
+        await answer(gone)
 
 
 @pytest.mark.parametrize(
@@ -434,7 +434,7 @@ async def test_an_unreachable_server_raises_a_clear_error() -> None:
 async def test_a_refusal_by_the_other_server_is_a_request_error(stub: Stub, body: str, param: str | None) -> None:
     stub.script = status(400, body)
     with pytest.raises(InvalidParameter, match="refused the request: top_k is wrong") as refused:
-        await answered(stub)
+        await answer(stub)
     assert refused.value.param == param
 
 
@@ -442,7 +442,7 @@ async def test_a_refusal_by_the_other_server_is_a_request_error(stub: Stub, body
 async def test_exceeding_the_other_servers_context_is_reported_as_such(stub: Stub, name: str) -> None:
     stub.script = status(400, f'{{"error": {{"message": "9000 tokens, 4096 fit", {name}}}}}')
     with pytest.raises(ContextLengthExceeded, match="9000 tokens, 4096 fit") as refused:
-        await answered(stub)
+        await answer(stub)
     assert (refused.value.code, refused.value.param) == ("context_length_exceeded", "messages")
 
 
@@ -460,4 +460,4 @@ async def test_closing_the_stream_aborts_the_upstream_request(stub: Stub) -> Non
         if stub.left:
             return
         await asyncio.sleep(0.02)
-    raise AssertionError("the connection stayed")
+    raise AssertionError("the connection is still open")

@@ -1,4 +1,4 @@
-"""What other servers are sent: every parameter reaches them under the name they know, or is refused."""
+"""Requests to upstream servers: every parameter reaches them under their own name, or is refused."""
 
 import json
 import math
@@ -13,7 +13,7 @@ import pytest
 from bench.servers import ServerProcess as Served
 from bench.servers import Setting, llama_server
 from oruel.backends.abilities import verdict
-from oruel.backends.upstream_body import MAX_CHOICES, WINDOW, upstream_body
+from oruel.backends.upstream_body import MAX_CHOICES, PENALTY_WINDOW, upstream_body
 from oruel.contract.parameters import PARAMETERS
 from oruel.types import ChatRequest, Message, ResponseFormat, SamplingParams, Tool, ToolCall, ToolChoice, UpstreamKind
 from tests.backends.test_abilities import KINDS, NAMED, TOOLS, Fields, request_of
@@ -21,9 +21,9 @@ from tests.gguf_models import llama_model
 
 REQUEST = ChatRequest("id", "mine", (Message("user", "Hello"),), SamplingParams(reproducible=False), max_tokens=20)
 
-# One request that says nothing of the parameter, and one that does.
+# A request without the parameter, and one with it.
 SCHEMA = {"name": "s", "schema": {"type": "object"}}
-SAID: dict[str, tuple[Fields, Fields]] = {
+EXAMPLES: dict[str, tuple[Fields, Fields]] = {
     "temperature": ({}, {"temperature": 0.3}),
     "top_p": ({}, {"top_p": 0.5}),
     "top_k": ({}, {"top_k": 40}),
@@ -45,25 +45,26 @@ SAID: dict[str, tuple[Fields, Fields]] = {
     "logit_bias": ({}, {"logit_bias": {"5": 1.5}}),
     "chat_template_kwargs": ({}, {"chat_template_kwargs": {"thinks": True}}),
 }
-OURS = {"stream", "stream_options", "tier"}
-"""Honoured on our side of the other server: it always streams, and the tier has chosen it."""
+LOCAL = {"stream", "stream_options", "tier"}
+"""Honoured by Oru'el: upstream servers always stream, and the tier only chooses a deployment."""
 
 
-STOPPED_HERE = {"vllm", "sglang", "llama-server"}
-"""Kinds whose answers are left at a stop string by our own scanner."""
+STOPPED_LOCALLY = {"vllm", "sglang", "llama-server"}
+"""Kinds whose answers Oru'el cuts at a stop string itself."""
 
 
 @pytest.mark.parametrize(
-    ("kind", "name"), [(kind, name) for name in SAID for kind in KINDS if name != "stop" or kind not in STOPPED_HERE]
+    ("kind", "name"),
+    [(kind, name) for name in EXAMPLES for kind in KINDS if name != "stop" or kind not in STOPPED_LOCALLY],
 )
-def test_every_parameter_reaches_the_other_server_or_is_refused(kind: UpstreamKind, name: str) -> None:
-    silent, saying = (request_of(**fields) for fields in SAID[name])
-    reaches = upstream_body(saying, kind, "theirs") != upstream_body(silent, kind, "theirs")
-    assert reaches or name in verdict(kind, saying).refused
+def test_every_parameter_reaches_the_upstream_server_or_is_refused(kind: UpstreamKind, name: str) -> None:
+    without, with_parameter = (request_of(**fields) for fields in EXAMPLES[name])
+    reaches = upstream_body(with_parameter, kind, "theirs") != upstream_body(without, kind, "theirs")
+    assert reaches or name in verdict(kind, with_parameter).refused
 
 
-def test_no_parameter_of_the_contract_is_forgotten() -> None:
-    assert SAID.keys() | OURS == {one.name for one in PARAMETERS if one.served}
+def test_every_parameter_of_the_contract_has_an_example() -> None:
+    assert EXAMPLES.keys() | LOCAL == {one.name for one in PARAMETERS if one.served}
 
 
 def test_the_tier_is_only_sent_to_oruel_servers() -> None:
@@ -73,7 +74,7 @@ def test_the_tier_is_only_sent_to_oruel_servers() -> None:
         assert body["stream"] is True
 
 
-def test_each_kind_is_sent_its_own_names() -> None:
+def test_each_kind_gets_its_own_parameter_names() -> None:
     sampling = SamplingParams(
         temperature=0.5, top_p=0.9, top_k=0, min_p=0.1, seed=7, repetition_penalty=1.2, logit_bias={5: -1.5}, logprobs=3
     )
@@ -118,14 +119,14 @@ def test_each_server_gets_seeds_that_it_honours_for_every_choice(seed: int) -> N
     assert seed not in (0, 7) or set(sent.values()) == {seed}
 
 
-def test_the_size_limit_allows_the_largest_answer_of_the_contract() -> None:
+def test_seeds_and_penalties_allow_for_the_maximum_n_and_max_tokens() -> None:
     most = {one.name: one.kind.schema().get("maximum") for one in PARAMETERS}
-    assert (most["n"], most["max_tokens"]) == (MAX_CHOICES, WINDOW)
+    assert (most["n"], most["max_tokens"]) == (MAX_CHOICES, PENALTY_WINDOW)
 
 
 def test_stop_strings_go_only_to_servers_that_search_only_content() -> None:
     bodies = {kind: upstream_body(replace(REQUEST, stop=("END",)), kind, "theirs") for kind in KINDS}
-    assert {kind for kind, body in bodies.items() if "stop" not in body} == STOPPED_HERE
+    assert {kind for kind, body in bodies.items() if "stop" not in body} == STOPPED_LOCALLY
     options = {kind: body["stream_options"] for kind, body in bodies.items()}
     assert {kind for kind, one in options.items() if one.get("continuous_usage_stats")} == {"vllm", "sglang"}
     assert bodies["llama-server"]["timings_per_token"] is True
@@ -157,8 +158,8 @@ def test_tools_schemas_and_conversations_are_sent_in_openais_shape() -> None:
 
 def test_earlier_reasoning_is_sent_to_servers_that_support_it() -> None:
     thought = replace(REQUEST, messages=(*REQUEST.messages, Message("assistant", "a", reasoning_content="because")))
-    told = {kind: upstream_body(thought, kind, "theirs")["messages"][1].get("reasoning_content") for kind in KINDS}
-    assert told == {"openai": None} | dict.fromkeys(("vllm", "sglang", "llama-server", "oruel"), "because")
+    sent = {kind: upstream_body(thought, kind, "theirs")["messages"][1].get("reasoning_content") for kind in KINDS}
+    assert sent == {"openai": None} | dict.fromkeys(("vllm", "sglang", "llama-server", "oruel"), "because")
 
 
 @pytest.fixture(scope="module")
@@ -171,8 +172,8 @@ def llama(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 VOCABULARY = 380
 
 
-def asked(server: Served, request: ChatRequest, **more: Any) -> dict[str, Any]:
-    """llama.cpp's server, with the body that we send it, but whole."""
+def ask(server: Served, request: ChatRequest, **more: Any) -> dict[str, Any]:
+    """The answer of llama.cpp's server to Oru'el's request body, but without streaming."""
     body = upstream_body(request, "llama-server", "x") | {"stream": False, **more}
     del body["stream_options"]
     url, head = f"http://127.0.0.1:{server.port}/v1/chat/completions", {"content-type": "application/json"}
@@ -180,30 +181,30 @@ def asked(server: Served, request: ChatRequest, **more: Any) -> dict[str, Any]:
         return dict(json.load(answer))
 
 
-def drawn_from(server: Served, sampling: SamplingParams) -> dict[int, float]:
-    """The probabilities that it draws the first token by, of those that are left."""
+def server_distribution(server: Served, sampling: SamplingParams) -> dict[int, float]:
+    """The probabilities from which the server draws the first token, after all filters."""
     request = replace(REQUEST, sampling=replace(sampling, logprobs=VOCABULARY), max_tokens=1)
-    answer = asked(server, request, post_sampling_probs=True)
+    answer = ask(server, request, post_sampling_probs=True)
     entries = answer["choices"][0]["logprobs"]["content"][0]["top_probs"]
     return {one["id"]: one["prob"] for one in entries if one["prob"] > 0}
 
 
-def by_the_contract(model: Mapping[int, float], sampling: SamplingParams) -> dict[int, float]:
-    """`model`: natural logs of its probabilities. Temperature, top_k, top_p within it, min_p."""
+def contract_distribution(model: Mapping[int, float], sampling: SamplingParams) -> dict[int, float]:
+    """Applies temperature, top_k, top_p and min_p in this order. `model` maps tokens to log-probabilities."""
     scaled = {token: (logprob - max(model.values())) / sampling.temperature for token, logprob in model.items()}
-    probability = normal({token: math.exp(value) for token, value in scaled.items()})
+    probability = normalize({token: math.exp(value) for token, value in scaled.items()})
     order = sorted(probability, key=lambda token: (-probability[token], token))
-    kept = normal({token: probability[token] for token in order[: sampling.top_k or None]})
+    kept = normalize({token: probability[token] for token in order[: sampling.top_k or None]})
     reached, nucleus = 0.0, {}
     for token, value in kept.items():
         nucleus[token] = value
         reached += value
         if reached > sampling.top_p:
             break
-    return normal({one: value for one, value in nucleus.items() if value >= sampling.min_p * kept[order[0]]})
+    return normalize({one: value for one, value in nucleus.items() if value >= sampling.min_p * kept[order[0]]})
 
 
-def normal(values: Mapping[int, float]) -> dict[int, float]:
+def normalize(values: Mapping[int, float]) -> dict[int, float]:
     return {token: value / sum(values.values()) for token, value in values.items()}
 
 
@@ -221,26 +222,26 @@ def normal(values: Mapping[int, float]) -> dict[int, float]:
 )
 def test_llama_server_draws_from_the_distribution_of_the_contract(llama: Served, sampling: SamplingParams) -> None:
     request = replace(REQUEST, sampling=SamplingParams(logprobs=VOCABULARY), max_tokens=1)
-    entries = asked(llama, request)["choices"][0]["logprobs"]["content"][0]["top_logprobs"]
+    entries = ask(llama, request)["choices"][0]["logprobs"]["content"][0]["top_logprobs"]
     assert len(entries) == VOCABULARY
-    expected = by_the_contract({one["id"]: one["logprob"] for one in entries}, sampling)
-    found = drawn_from(llama, sampling)
+    expected = contract_distribution({one["id"]: one["logprob"] for one in entries}, sampling)
+    found = server_distribution(llama, sampling)
     assert found.keys() == expected.keys()
     assert found == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.model
 def test_llama_server_gets_no_temperature_that_overflows(llama: Served) -> None:
-    greedy = asked(llama, replace(REQUEST, sampling=SamplingParams(temperature=0.0)))
+    greedy = ask(llama, replace(REQUEST, sampling=SamplingParams(temperature=0.0)))
     for temperature in (1e-38, 1e-45, 1e-300):
-        cold = asked(llama, replace(REQUEST, sampling=SamplingParams(temperature=temperature)))
+        cold = ask(llama, replace(REQUEST, sampling=SamplingParams(temperature=temperature)))
         assert cold["choices"][0]["message"] == greedy["choices"][0]["message"]
 
 
 @pytest.mark.model
-def test_llama_server_gives_each_choice_its_own_seed(llama: Served) -> None:
+def test_llama_server_honours_the_seed_of_each_choice(llama: Served) -> None:
     request = replace(REQUEST, sampling=SamplingParams(seed=2**32 - 2), n=MAX_CHOICES)
-    first, again = ([one["message"] for one in asked(llama, request)["choices"]] for _ in range(2))
+    first, again = ([one["message"] for one in ask(llama, request)["choices"]] for _ in range(2))
     assert first == again
     assert len(first) == MAX_CHOICES
     assert len({str(message) for message in first}) > 1
@@ -248,7 +249,7 @@ def test_llama_server_gives_each_choice_its_own_seed(llama: Served) -> None:
 
 @pytest.mark.model
 def test_llama_server_reports_logprobs_without_alternatives(llama: Served) -> None:
-    answer = asked(llama, replace(REQUEST, sampling=SamplingParams(logprobs=0)))
+    answer = ask(llama, replace(REQUEST, sampling=SamplingParams(logprobs=0)))
     assert answer["choices"][0]["logprobs"]["content"]
 
 
@@ -257,18 +258,18 @@ def test_llama_server_reports_no_logprobs_with_tools(llama: Served) -> None:
     request = request_of(**TOOLS, logprobs=True, max_tokens=1)
     assert verdict("llama-server", request).refused == ("logprobs",)
     with pytest.raises(urllib.error.HTTPError, match="400"):
-        asked(llama, request, stream=True)
+        ask(llama, request, stream=True)
 
 
 @pytest.mark.model
 def test_llama_server_penalties_look_back_more_than_64_tokens(llama: Served) -> None:
-    """A token that only the beginning of a long prompt holds is penalised: they count the prompt, and all of it."""
+    """A token that occurs only at the beginning of a long prompt is penalised."""
     messages = (Message("user", "Z" + " the" * 100),)
 
     def chance(penalty: float) -> float:
         sampling = SamplingParams(presence_penalty=penalty, logprobs=VOCABULARY)
         request = replace(REQUEST, messages=messages, sampling=sampling, max_tokens=1)
-        entries = asked(llama, request, post_sampling_probs=True)["choices"][0]["logprobs"]["content"][0]["top_probs"]
+        entries = ask(llama, request, post_sampling_probs=True)["choices"][0]["logprobs"]["content"][0]["top_probs"]
         return next(float(one["prob"]) for one in entries if one["token"] == "Z")
 
     assert chance(2.0) < 0.5 * chance(0.0)

@@ -1,4 +1,4 @@
-"""10,000 mutated streams of every kind of server: the reader gives deltas that keep the contract, or a typed error."""
+"""The reader turns 10,000 mutated streams of all kinds of servers into valid deltas or a typed error."""
 
 import json
 import random
@@ -29,7 +29,7 @@ from tests.stub_server import DONE, chunk, event, stub_server, usage
 
 QUICK = UpstreamTimeouts(connect=1.0, first_token=0.5, idle=0.5)
 STREAMS = 10_000
-MOST_CHARACTERS = 2**23
+MAX_CHARACTERS = 2**23
 
 REQUEST = ChatRequest(
     "id",
@@ -102,7 +102,7 @@ RAW: Sequence[bytes] = (
 )
 
 
-def mutated(stream: list[bytes], source: random.Random) -> list[bytes]:
+def mutate(stream: list[bytes], source: random.Random) -> list[bytes]:
     events = list(stream)
     for _ in range(source.choice((1, 1, 1, 2, 3, 5))):
         place = source.randrange(len(events))
@@ -114,17 +114,17 @@ def mutated(stream: list[bytes], source: random.Random) -> list[bytes]:
             case 2:
                 source.shuffle(events)
             case 3:
-                events[place] = flipped(events[place], source)
+                events[place] = flip_bytes(events[place], source)
             case 4:
                 events[place] = events[place][: source.randrange(len(events[place]) + 1)]
             case 5:
                 events[place] = b"data: " + source.choice(RAW) + b"\n\n"
             case _:
-                events[place] = changed(events[place], source)
+                events[place] = replace_value(events[place], source)
     return events
 
 
-def flipped(data: bytes, source: random.Random) -> bytes:
+def flip_bytes(data: bytes, source: random.Random) -> bytes:
     out = bytearray(data)
     for _ in range(source.choice((1, 1, 4))):
         if out:
@@ -132,13 +132,13 @@ def flipped(data: bytes, source: random.Random) -> bytes:
     return bytes(out)
 
 
-def changed(data: bytes, source: random.Random) -> bytes:
-    """Replaces one value of the event's JSON, possibly with bytes that aren't JSON."""
+def replace_value(data: bytes, source: random.Random) -> bytes:
+    """Replaces one value in the event's JSON, possibly with bytes that aren't JSON."""
     try:
         value = json.loads(data.removeprefix(b"data: "))
     except (ValueError, RecursionError):
         return data
-    holders = list(containers(value))
+    holders = list(find_values(value))
     if not holders:
         return data
     holder, key = source.choice(holders)
@@ -150,20 +150,21 @@ def changed(data: bytes, source: random.Random) -> bytes:
     return event(value)
 
 
-def containers(value: Any) -> Any:
+def find_values(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Yields each nested value as its container and its key."""
     pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, each in list(pairs):
         yield value, key
-        yield from containers(each)
+        yield from find_values(each)
 
 
-def cut(data: bytes, source: random.Random) -> list[bytes]:
-    """Splits the stream into the pieces in which it might arrive."""
+def split(data: bytes, source: random.Random) -> list[bytes]:
+    """Splits the stream at random positions."""
     ends = sorted({source.randrange(len(data) + 1) for _ in range(source.choice((0, 1, 5)))} | {len(data)})
     return [data[start:end] for start, end in zip([0, *ends], ends, strict=False)]
 
 
-def read(parts: list[bytes]) -> list[Delta]:
+def read_stream(parts: list[bytes]) -> list[Delta]:
     stream, deltas = UpstreamStream(REQUEST, "m"), []
     for part in parts:
         deltas += stream.feed(part)
@@ -172,8 +173,8 @@ def read(parts: list[bytes]) -> list[Delta]:
     return [*deltas, stream.finish()]
 
 
-def check(deltas: list[Delta]) -> None:
-    """Asserts the guarantees that readers of deltas rely on."""
+def check_deltas(deltas: list[Delta]) -> None:
+    """Asserts the guarantees on which consumers of deltas rely."""
     finished: set[int] = set()
     begun: list[list[str]] = [[] for _ in range(REQUEST.n)]
     for delta in deltas:
@@ -195,11 +196,11 @@ def check(deltas: list[Delta]) -> None:
     assert last.usage is not None
     assert 0 <= last.usage.cached_tokens <= last.usage.prompt_tokens
     assert 0 <= last.usage.completion_tokens <= 40
-    assert sum(len(delta.text) for delta in deltas) <= MOST_CHARACTERS
+    assert sum(len(delta.text) for delta in deltas) <= MAX_CHARACTERS
 
 
 def check_piece(piece: ToolCallDelta, begun: list[str]) -> None:
-    """Asserts that calls start with id and name, are numbered in order, and get arguments only after they started."""
+    """Asserts that a call begins with its id and name, without arguments, and that calls are numbered in order."""
     if piece.name:
         assert piece.name in ("f", "g")
         assert piece.id
@@ -218,13 +219,13 @@ def note_on_failure(number: int, parts: list[bytes]) -> Iterator[None]:
         raise
 
 
-def outcome(parts: list[bytes]) -> str:
+def read_and_check(parts: list[bytes]) -> str:
     try:
-        deltas = read(parts)
+        deltas = read_stream(parts)
     except UpstreamFailed as error:
         failed = error
     else:
-        check(deltas)
+        check_deltas(deltas)
         return "read"
     assert json.loads(error_json(failed))["error"]["message"]
     assert len(failed.message + failed.detail) < 1000
@@ -233,7 +234,7 @@ def outcome(parts: list[bytes]) -> str:
 
 @pytest.mark.parametrize("kind", RECORDED)
 def test_the_recorded_streams_are_read_completely(kind: str) -> None:
-    check(read([b"".join(RECORDED[kind])]))
+    check_deltas(read_stream([b"".join(RECORDED[kind])]))
 
 
 def test_mutated_streams_yield_valid_deltas_or_a_typed_error() -> None:
@@ -242,9 +243,9 @@ def test_mutated_streams_yield_valid_deltas_or_a_typed_error() -> None:
     source = random.Random(seed)
     outcomes = {"read": 0, "refused": 0}
     for number in range(STREAMS):
-        parts = cut(b"".join(mutated(source.choice(list(RECORDED.values())), source)), source)
+        parts = split(b"".join(mutate(source.choice(list(RECORDED.values())), source)), source)
         with note_on_failure(number, parts):
-            outcomes[outcome(parts)] += 1
+            outcomes[read_and_check(parts)] += 1
     assert min(outcomes.values()) > STREAMS / 10, outcomes
 
 
@@ -265,10 +266,10 @@ def test_an_endless_answer_is_refused(events: list[bytes], monkeypatch: pytest.M
     monkeypatch.setattr("oruel.backends.upstream_chunks.MAX_PIECES", 5000)
     stream = UpstreamStream(REQUEST, "m")
     with pytest.raises(UpstreamFailed, match=r"more than \d+ (characters|pieces|calls)"):
-        feed_for_ever(stream, events)
+        feed_endlessly(stream, events)
 
 
-def feed_for_ever(stream: UpstreamStream, events: list[bytes]) -> None:
+def feed_endlessly(stream: UpstreamStream, events: list[bytes]) -> None:
     for one in islice(cycle(events), 50_000):
         stream.feed(one)
 
@@ -278,9 +279,9 @@ def test_endless_usage_reports_take_no_memory() -> None:
     tracemalloc.start()
     for _ in range(50):
         stream.feed(many)
-    held, _ = tracemalloc.get_traced_memory()
+    allocated, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert held < 1_000_000
+    assert allocated < 1_000_000
 
 
 ONE = replace(REQUEST, n=1, tools=(), tool_choice=ToolChoice(), stop=(), sampling=SamplingParams(reproducible=False))

@@ -1,4 +1,4 @@
-"""A max_tokens that exceeds the context is lowered to what fits, and never the reason for a refusal."""
+"""A max_tokens that exceeds the context is lowered to what fits, and never causes a refusal."""
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field, replace
@@ -37,7 +37,7 @@ class Strict:
         yield Delta(0, "m", "standard", finish="length", usage=Usage(PROMPT, tokens * request.n))
 
 
-async def answered(server: Strict, max_tokens: int | None) -> Delta:
+async def answer(server: Strict, max_tokens: int | None) -> Delta:
     backend = WithinContext(server, CONTEXT)
     items = [item async for item in backend.stream(replace(REQUEST, max_tokens=max_tokens))]
     assert isinstance(items[-1], Delta)
@@ -46,21 +46,21 @@ async def answered(server: Strict, max_tokens: int | None) -> Delta:
 
 @pytest.mark.parametrize("max_tokens", [71, 99, 100, 131072])
 async def test_max_tokens_is_lowered_to_what_fits_after_the_prompt(max_tokens: int) -> None:
-    last = await answered(Strict(), max_tokens)
+    last = await answer(Strict(), max_tokens)
     assert (last.finish, last.usage) == ("length", Usage(PROMPT, 2 * (CONTEXT - PROMPT)))
 
 
 @pytest.mark.parametrize("max_tokens", [None, 1, 70])
 async def test_a_request_that_fits_is_sent_once_and_unchanged(max_tokens: int | None) -> None:
     server = Strict()
-    await answered(server, max_tokens)
+    await answer(server, max_tokens)
     assert server.asked == [max_tokens]
 
 
 @pytest.mark.parametrize("max_tokens", [None, 70, 99])
 async def test_a_request_refused_for_another_reason_stays_refused(max_tokens: int | None) -> None:
     with pytest.raises(InvalidParameter, match="too many tokens"):
-        await answered(Strict(refuses_all=True), max_tokens)
+        await answer(Strict(refuses_all=True), max_tokens)
 
 
 async def test_a_request_that_must_fit_is_never_sent_twice() -> None:

@@ -1,4 +1,4 @@
-"""Jobs in real processes: what they answer, and that none outlives its limits, its caller or its server."""
+"""Jobs in real processes: their answers, and that no job outlives its limits, its caller or its server."""
 
 import asyncio
 import os
@@ -12,10 +12,10 @@ import pytest
 from oruel.api.examiner import Written, examine_schemas
 from oruel.api.tokenize import TokenizeCall, TokenizeWork, tokenize_aside
 from oruel.app import JOB_FUNCTIONS
-from oruel.backends.preparation import ContextWindow, PreparedConversation, prepare_aside
+from oruel.backends.preparation import ContextWindow, PreparationQuestion, prepare_in_job
 from oruel.config import engine_environment
 from oruel.errors import InvalidParameter, Overloaded, PreparationFailed, StartupError, TooCostly, UnsupportedParameter
-from oruel.jobs.client import JobClient
+from oruel.jobs.client import ONE_THREAD, JobClient
 from oruel.jobs.messages import Limits, TokenizerSource
 from oruel.llama.model import Model
 from oruel.text.tokenizer import Tokenizer
@@ -56,7 +56,7 @@ def is_gone(process: int) -> bool:
 
 
 async def process_in(file: Path) -> int:
-    """The number that `write_number` wrote there."""
+    """Waits for the process id that `write_pid` writes to the file."""
     await until(file.exists)
     return int(await asyncio.to_thread(file.read_text))
 
@@ -64,12 +64,12 @@ async def process_in(file: Path) -> int:
 @pytest.mark.parametrize(
     ("work", "limits", "said"),
     [
-        (works.compute_for_ever, Limits(seconds=0.2), "tools takes more than 0.2 s of work"),
-        (works.fill_memory, Limits(memory=64 * MEBIBYTE), "tools takes more than 64 MB of memory"),
+        (works.compute_for_ever, Limits(cpu_seconds=0.2), "Preparing tools takes more than 0.2 s of CPU time"),
+        (works.fill_memory, Limits(memory=64 * MEBIBYTE), "Preparing tools takes more than 64 MiB of memory"),
     ],
     ids=["CPU time", "memory"],
 )
-def test_a_job_beyond_its_limit_is_refused_by_name_and_its_process_is_gone(
+def test_a_job_beyond_its_limit_is_refused_and_its_process_ends(
     work: Callable[..., None], limits: Limits, said: str, tmp_path: Path
 ) -> None:
     async def use(client: JobClient) -> None:
@@ -89,13 +89,13 @@ def test_an_error_in_a_job_is_raised_in_its_caller() -> None:
         assert caught.value.param == "tier"
         with pytest.raises(RuntimeError, match="ZeroDivisionError: 7"):
             await client.run(works.fail, "7", kind="body")
-        with pytest.raises(TooCostly, match="a library failed"):
+        with pytest.raises(TooCostly, match="A library crashed while preparing the request body"):
             await client.run(works.abort, "", kind="body")
 
     with_jobs(Limits(), use)
 
 
-def test_a_caller_who_is_cancelled_ends_the_job(tmp_path: Path) -> None:
+def test_cancelling_the_caller_ends_the_job(tmp_path: Path) -> None:
     async def use(client: JobClient) -> None:
         calling = asyncio.create_task(client.run(works.wait_for_ever, str(tmp_path / "number"), kind="schema"))
         process = await process_in(tmp_path / "number")
@@ -113,42 +113,42 @@ def test_a_short_job_runs_even_if_long_ones_occupy_every_slot(tmp_path: Path) ->
             await process_in(Path(file))
         assert await client.run(works.double, [1], kind="schema") == [2]
         done, (left,) = await asyncio.wait(long, return_when=asyncio.FIRST_COMPLETED)
-        with pytest.raises(Overloaded, match=r"had taken .* s of work, and other requests needed the place"):
+        with pytest.raises(Overloaded, match=r"was stopped after .* s of CPU time, because other requests needed"):
             await done.pop()
         left.cancel()
 
-    with_jobs(Limits(places=2, seconds=60.0), use)
+    with_jobs(Limits(slots=2, cpu_seconds=60.0), use)
 
 
-def test_jobs_that_would_wait_beyond_the_queue_are_refused(tmp_path: Path) -> None:
+def test_jobs_are_refused_if_the_queue_is_full(tmp_path: Path) -> None:
     async def use(client: JobClient) -> None:
         files = [str(tmp_path / name) for name in "abc"]
         waiting = [asyncio.create_task(client.run(works.wait_for_ever, file, kind="schema")) for file in files]
-        with pytest.raises(Overloaded, match="Too many requests wait"):
+        with pytest.raises(Overloaded, match="Too many requests are waiting"):
             await asyncio.gather(*waiting)
         for task in waiting:
             task.cancel()
 
-    with_jobs(Limits(places=1, waiting=1), use)
+    with_jobs(Limits(slots=1, queue=1), use)
 
 
-def test_all_jobs_together_have_a_bound_of_memory(tmp_path: Path) -> None:
+def test_the_memory_of_all_jobs_together_is_limited(tmp_path: Path) -> None:
     async def use(client: JobClient) -> None:
-        with pytest.raises(Overloaded, match="needed the place"):
+        with pytest.raises(Overloaded, match="other requests needed its resources"):
             await client.run(works.fill_memory, str(tmp_path / "number"), kind="schema")
         assert is_gone(await process_in(tmp_path / "number"))
 
     with_jobs(Limits(memory=2**33, total_memory=16 * MEBIBYTE), use)
 
 
-def test_a_job_server_that_dies_fails_its_jobs_and_is_replaced(tmp_path: Path) -> None:
+def test_a_job_server_that_dies_fails_its_jobs_and_is_restarted(tmp_path: Path) -> None:
     async def use(client: JobClient) -> None:
         calling = asyncio.create_task(client.run(works.compute_for_ever, str(tmp_path / "number"), kind="schema"))
         process = await process_in(tmp_path / "number")
         assert client.pid
         os.kill(client.pid, signal.SIGKILL)
         os.kill(process, signal.SIGKILL)
-        with pytest.raises(PreparationFailed, match="died while it held this one"):
+        with pytest.raises(PreparationFailed, match="died during this one"):
             await calling
         with pytest.raises(PreparationFailed, match="Try again"):
             await client.run(works.double, [1], kind="schema")
@@ -181,6 +181,25 @@ def test_a_model_that_the_job_server_cannot_open_is_a_startup_error(tmp_path: Pa
         asyncio.run(run())
 
 
+def test_jobs_get_the_variables_of_libraries_but_no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    variables = {
+        "ORUEL_API_KEY": "sk-own",
+        "UPSTREAM_KEY": "sk-theirs",
+        "HF_TOKEN": "hf-x",
+        "UNRELATED": "x",
+        "TZ": "UTC",
+    }
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+    async def use(client: JobClient) -> None:
+        found = await client.run(works.environment, "", kind="body")
+        assert found.items() >= (engine_environment() | ONE_THREAD).items()
+        assert found.keys() & variables.keys() == {"TZ"}
+
+    with_jobs(Limits(), use)
+
+
 PARAMETERS = {"type": "object", "properties": {"city": {"type": "string", "pattern": "^[A-Z]"}}}
 REQUEST = ChatRequest(
     "id",
@@ -197,7 +216,7 @@ REQUEST = ChatRequest(
 def test_jobs_give_the_same_answers_as_calls_in_this_process(tmp_path: Path) -> None:
     path = str(llama_model(tmp_path))
     schemas = [Written('{"type": "object", "properties": {"a": {"not": {"type": "null"}}}}', True)]
-    conversation = PreparedConversation(path, ContextWindow("llama", 4096), REQUEST)
+    conversation = PreparationQuestion(path, ContextWindow("llama", 4096), REQUEST)
     text = TokenizeWork(path, "llama", TokenizeCall(text="Hello <|im_end|> 🦙"))
     too_long = TokenizeWork(path, "llama", TokenizeCall(text="x" * 8_000_000))
 
@@ -205,8 +224,8 @@ def test_jobs_give_the_same_answers_as_calls_in_this_process(tmp_path: Path) -> 
         async with job_client(Limits(), TokenizerSource(path, None, True)) as client:
             with Model(path, vocabulary_only=True) as model:
                 here = {path: Tokenizer(model.vocabulary, model.chat_template, describes_tools=True)}
-                prepared = await client.run(prepare_aside, conversation, kind="prompt")
-                assert prepared == prepare_aside(here, conversation)
+                prepared = await client.run(prepare_in_job, conversation, kind="prompt")
+                assert prepared == prepare_in_job(here, conversation)
                 assert prepared.constraint
                 assert await client.run(examine_schemas, schemas, kind="schema") == examine_schemas(here, schemas)
                 assert await client.run(tokenize_aside, text, kind="tokenize") == tokenize_aside(here, text)

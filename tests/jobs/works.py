@@ -1,4 +1,4 @@
-"""Work for jobs of tests."""
+"""Functions that the tests run as jobs."""
 
 import os
 import time
@@ -24,26 +24,30 @@ def abort(tokenizers: Tokenizers, question: str) -> None:
     os.abort()
 
 
+def environment(tokenizers: Tokenizers, question: str) -> dict[str, str]:
+    return dict(os.environ)
+
+
 def compute_for_ever(tokenizers: Tokenizers, question: str) -> None:
-    """Writes the number of its process to a file first."""
-    write_number(question)
+    """`question`: the path of a file to which it writes its process id first."""
+    write_pid(question)
     while True:
         pass
 
 
 def wait_for_ever(tokenizers: Tokenizers, question: str) -> None:
-    write_number(question)
+    write_pid(question)
     time.sleep(600)
 
 
 def fill_memory(tokenizers: Tokenizers, question: str) -> None:
-    write_number(question)
+    write_pid(question)
     blocks = []
     while True:
         blocks.append(b"x" * 2**20)
 
 
-def write_number(path: str) -> None:
-    half = Path(f"{path}.half")
-    half.write_text(str(os.getpid()))
-    half.rename(path)
+def write_pid(path: str) -> None:
+    partial = Path(f"{path}.partial")
+    partial.write_text(str(os.getpid()))
+    partial.rename(path)

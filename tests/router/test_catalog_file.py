@@ -1,4 +1,4 @@
-"""The operator's catalog: what it says is what is served, and what is wrong is named with its line."""
+"""Parsing the operator's catalog: every field reaches its model or deployment, and errors name the line."""
 
 import re
 from decimal import Decimal
@@ -79,7 +79,7 @@ WRONG = [
     ("context = 8192", "context = 0", 5, "models[0].context"),
     ("context = 8192", "context = 8192.5", 5, "must be an integer from 1 to 16777216, but is 8192.5"),
     ("context = 8192", "contxt = 8192", 5, 'Did you mean "context"'),
-    ("context = 8192", "context = 511", 6, "models[0].max_tokens is 512, but context is 511"),
+    ("context = 8192", "context = 511", 6, "models[0].max_tokens is 512, but context is only 511"),
     ('aliases = ["mav"]', 'aliases = [\n  "mav",\n  "", # no\n]', 6, "models[0].aliases[1]"),
     ('aliases = ["mav"]', 'aliases = [\n  "mav",\n  "mav",\n]', 6, "models[0].aliases[1]"),
     ('aliases = ["mav"]', 'aliases = [\n  "mav",\n  "maverick",\n]', 6, "models[0].aliases[1]"),
@@ -95,11 +95,16 @@ WRONG = [
     ('output = "0.40"', 'output = "٣"', 11, "models[0].prices.standard.output"),
     ("cost = { input = 0.01, output = 0.02 }", "", 17, "has no cost, but big has"),
     ('engine = "demo"', 'engine = "de\\u0007mo"', 19, "printable"),
-    ('engine = "demo"', 'engine = "demo"\nkind = "vllm"', 20, "deployments[0].kind is for other servers"),
-    ('engine = "demo"', 'engine = "demo"\naccepts = []', 20, "deployments[0].accepts is for other servers"),
-    ('engine = "demo"', 'engine = "demo"\nidle_seconds = 1', 20, "deployments[0].idle_seconds is for other servers"),
+    ('engine = "demo"', 'engine = "demo"\nkind = "vllm"', 20, "deployments[0].kind is only for upstream servers"),
+    ('engine = "demo"', 'engine = "demo"\naccepts = []', 20, "deployments[0].accepts is only for upstream servers"),
+    (
+        'engine = "demo"',
+        'engine = "demo"\nidle_seconds = 1',
+        20,
+        "deployments[0].idle_seconds is only for upstream servers",
+    ),
     ('model = "meta/maverick"', "", 22, "has no model"),
-    ('name = "big"', 'name = "own"', 23, "taken already"),
+    ('name = "big"', 'name = "own"', 23, "already used"),
     ('name = "big"', 'name = "b\u00efg"', 23, "ASCII"),
     ('base_url = "http://10', 'base_url = "ftp://10', 24, "http://"),
     ('kind = "vllm"', 'kind = "vlm"', 25, 'Did you mean "vllm"'),
@@ -111,7 +116,7 @@ WRONG = [
     ('accepts = ["seed", ', 'accepts = ["repetition_penalty", ', 30, "accepts[1]"),
     ("idle_seconds = 7.5", "idle_seconds = 0", 31, "idle_seconds"),
     ("idle_seconds = 7.5", "idle_seconds = 1e9", 31, "idle_seconds must be a number from 0.001 to 86400"),
-    ('name = "small"\n', 'name = "mav"\n', 34, "taken already"),
+    ('name = "small"\n', 'name = "mav"\n', 34, "already used"),
     ('engine = "small.gguf"', "", 35, "has no base_url"),
 ]
 
@@ -155,7 +160,7 @@ def test_invalid_toml_is_named_with_its_line() -> None:
     ("text", "words"),
     [
         ("x = " + "[" * 3000 + "]" * 3000, "nests brackets too deeply"),
-        ("x = " + "1" * 5000, "a number of thousands of digits"),
+        ("x = " + "1" * 5000, "a number with thousands of digits"),
         ("# " + " " * 2**22, "more than 4194304 bytes"),
     ],
     ids=["brackets", "digits", "bytes"],
@@ -171,23 +176,23 @@ def test_a_byte_order_mark_and_crlf_change_nothing() -> None:
 
 
 @given(st.decimals(0, 1_000_000, allow_nan=False, places=12), st.booleans())
-def test_each_digit_of_a_price_is_kept(amount: Decimal, is_text: bool) -> None:
+def test_every_digit_of_a_price_is_kept(amount: Decimal, is_text: bool) -> None:
     written = f'"{amount:f}"' if is_text else f"{amount:f}"
     maverick, _ = models_of(GOOD.replace("input = 0.10", f"input = {written}"))
     assert maverick.prices["standard"].input == amount
 
 
-def test_a_price_for_a_tier_without_deployment_is_refused() -> None:
+def test_a_price_for_a_tier_that_no_deployment_serves_is_refused() -> None:
     text = GOOD.replace('engine = "demo"', 'engine = "demo"\ntiers = ["standard"]')
     with pytest.raises(ConfigError, match="no deployment serves turbo"):
         models_of(text.replace('tiers = ["turbo"]', 'tiers = ["standard"]'))
 
 
-def test_a_model_that_has_prices_has_one_for_each_tier_that_it_serves() -> None:
+def test_a_model_with_prices_needs_one_for_each_tier() -> None:
     text = GOOD.replace("[models.prices.turbo]\ninput = 1\noutput = 3.0000001\n", "")
-    with pytest.raises(ConfigError, match=r"Line 8 of the catalog: .*nothing for turbo"):
+    with pytest.raises(ConfigError, match=r"Line 8 of the catalog: .*no price for turbo"):
         models_of(text)
-    assert models_of(GOOD)[1].prices == {}, "one without any is free"
+    assert models_of(GOOD)[1].prices == {}, "a model without prices is free"
 
 
 URLS = [
@@ -202,7 +207,7 @@ URLS = [
     ("10.0.0.5:8000/v1", "http:// or https://"),
     ("http://10.0.0.5/v1?api-version=1", "query"),
     ("http://10.0.0.5/v1#x", "fragment"),
-    ("http://10.0.0.5/v1/chat/completions", "goes too far"),
+    ("http://10.0.0.5/v1/chat/completions", "ends with the path of an endpoint"),
     ("http://10.0.0.5:8000", "no path"),
     ("http://10.0.0.5:8000/", "no path"),
     ("http://" + "a" * 2048 + "/v1", "too long"),
@@ -238,17 +243,17 @@ def test_any_other_base_url_is_accepted(url: str) -> None:
         ("sk-secret\n", "BIG_KEY, which ends with a line break"),
         ("sk-secret x", "BIG_KEY, which contains a space"),
         ("sk-secretü", "BIG_KEY, which contains"),
-        ("sk-secret" * 1000, "BIG_KEY, which holds more than 8192 characters"),
+        ("sk-secret" * 1000, "BIG_KEY, which has more than 8192 characters"),
     ],
 )
-def test_a_key_that_cant_be_sent_is_refused_with_the_line_that_names_it(held: str | None, words: str) -> None:
+def test_an_invalid_key_is_refused_with_the_line_of_key_variable(held: str | None, words: str) -> None:
     with pytest.raises(ConfigError, match="Line 27 of the catalog") as refused:
         read_catalog(GOOD.encode()).require_keys({"BIG_KEY": held}.get)
     assert words in refused.value.message
     assert "sk-" not in refused.value.message
 
 
-def test_a_key_that_can_be_sent_is_accepted() -> None:
+def test_a_valid_key_is_accepted() -> None:
     read_catalog(GOOD.encode()).require_keys({"BIG_KEY": "sk-secret"}.get)
 
 
@@ -259,7 +264,7 @@ def test_a_key_written_into_the_file_by_mistake_is_not_repeated(line: str) -> No
     assert "1234" not in refused.value.message
 
 
-def test_the_example_in_the_documentation_is_a_catalog() -> None:
+def test_the_example_in_the_documentation_is_a_valid_catalog() -> None:
     page = (Path(__file__).parents[2] / "docs" / "scaling.md").read_text()
     (example,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
     (maverick,) = models_of(example)

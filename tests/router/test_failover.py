@@ -64,7 +64,7 @@ def text(items: list[Item]) -> str:
 
 
 def accepted(items: list[Item]) -> Accepted:
-    """The first item, which has to be the only one of its kind."""
+    """The only Accepted of the answer, which has to be its first item."""
     (found,) = [item for item in items if isinstance(item, Accepted)]
     assert items[0] is found
     return found
@@ -227,7 +227,7 @@ def test_unsupported_parameters_are_refused_even_if_accepted() -> None:
     assert text(answer(router(route("o", backend, kind="openai", accepts=every), exact), request(top_k=50))) == "own"
 
 
-def test_a_cancelled_request_no_longer_counts_as_running() -> None:
+def test_a_cancelled_request_stops_counting_as_running() -> None:
     only = route("a", FakeBackend(saying("one", "two")))
 
     async def leave() -> None:

@@ -1,4 +1,4 @@
-"""An Oru'el that routes to three others and a llama-server, all separate processes, under load and with failures."""
+"""An Oru'el that routes to three others and a llama-server, in separate processes, under load and with failures."""
 
 import asyncio
 import os
@@ -65,7 +65,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
 
 
 async def ask(client: openai.AsyncOpenAI, **fields: Any) -> tuple[str, str, str]:
-    """Text, deployment and differences."""
+    """Returns the text, the deployment and the differences."""
     raw = await client.chat.completions.with_raw_response.create(**{"model": "m", "messages": HELLO, **fields})
     answer = raw.parse()
     return (
@@ -92,7 +92,7 @@ async def test_requests_go_to_the_cheapest_deployment_and_report_it(fleet: Fleet
         assert {one for one, _, _ in again} == {answer.choices[0].message.content}
 
 
-async def test_a_front_honours_the_parameters_of_the_contract(fleet: Fleet) -> None:
+async def test_a_routing_instance_honours_the_parameters_of_the_contract(fleet: Fleet) -> None:
     async with client_of(fleet) as client:
         stream = await client.chat.completions.create(
             model="m", messages=HELLO, seed=1, stream=True, logprobs=True, top_logprobs=2, stop=["zq"], temperature=1.5,
@@ -146,7 +146,7 @@ async def test_no_waiting_request_is_lost_if_one_server_dies_and_one_hangs(fleet
 
     async def one(number: int) -> None:
         await asyncio.sleep(0.05 * number)
-        # Different prefixes, so that the requests don't all go to one deployment.
+        # The prefixes differ, so that the requests don't all go to one deployment.
         asked: list[Any] = [{"role": "user", "content": f"{number} times hello"}]
         begun = ""
         try:
@@ -174,8 +174,8 @@ async def test_no_waiting_request_is_lost_if_one_server_dies_and_one_hangs(fleet
     assert sum(served.values()) == LOAD
     assert served["o2"] + served["llama"] >= LOAD / 2
     assert len(cut) < 10
-    told = httpx2.get(f"{fleet.front.url}/metrics").text
-    failed = dict(re.findall(r'oruel_deployment_failed\{deployment="(\w+)"\} (\S+)', told))
+    metrics = httpx2.get(f"{fleet.front.url}/metrics").text
+    failed = dict(re.findall(r'oruel_deployment_failed\{deployment="(\w+)"\} (\S+)', metrics))
     assert float(failed["o0"]) > 0
     assert float(failed["o1"]) > 0, "its requests went elsewhere after first_token_seconds"
 

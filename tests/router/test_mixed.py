@@ -1,4 +1,4 @@
-"""A server that has both embedded engines and other servers as deployments."""
+"""A server whose deployments are both embedded engines and upstream servers."""
 
 import asyncio
 import json
@@ -109,7 +109,7 @@ def served_by(response: httpx2.Response) -> str:
     return str(response.headers["x-oruel-deployment"])
 
 
-async def test_unsupported_requests_go_to_a_deployment_that_supports_them(mixed: Mixed) -> None:
+async def test_each_request_goes_to_a_deployment_that_supports_it(mixed: Mixed) -> None:
     assert served_by(await mixed.ask("mixed")) == "plain"
     assert served_by(await mixed.ask("mixed", tools=TOOLS)) == "stub"
     assert mixed.stub.bodies[-1]["tools"][0]["function"]["name"] == "look"
@@ -117,14 +117,14 @@ async def test_unsupported_requests_go_to_a_deployment_that_supports_them(mixed:
     assert served_by(await mixed.ask("engines", tools=TOOLS, tool_choice="required")) == "tools"
 
 
-async def test_what_no_deployment_supports_is_refused_by_name(mixed: Mixed) -> None:
+async def test_parameters_that_no_deployment_supports_are_refused_by_name(mixed: Mixed) -> None:
     refused = await mixed.ask("alone", tools=TOOLS)
     assert (refused.status_code, refused.json()["error"]["param"]) == (400, "tools")
     refused = await mixed.ask("engines", logit_bias={"999999": 1})
     assert (refused.status_code, refused.json()["error"]["param"]) == (400, "logit_bias")
 
 
-async def test_template_arguments_reach_a_model_on_other_servers(mixed: Mixed) -> None:
+async def test_template_arguments_reach_upstream_servers(mixed: Mixed) -> None:
     served_by(await mixed.ask("away", chat_template_kwargs={"think": True}))
     assert mixed.stub.bodies[-1]["chat_template_kwargs"] == {"think": True}
     refused = await mixed.ask("away", chat_template_kwargs={"thnk": True})
@@ -145,7 +145,7 @@ async def test_the_fingerprint_belongs_to_the_engine_that_answered(mixed: Mixed)
     named = {name: answer["system_fingerprint"] for name, answer in answers.items()}
     assert named["stub"] is None
     assert named["elsewhere"] is None
-    assert named["plain"] == named["cheap"], "two engines of one file"
+    assert named["plain"] == named["cheap"], "two engines with the same model file"
     assert named["plain"] != named["tools"]
     assert str(named["plain"]).startswith("fp_")
     streamed = (await mixed.ask("engines", tools=TOOLS, stream=True)).text
@@ -179,7 +179,9 @@ async def test_the_engine_uses_the_context_from_the_catalog(mixed: Mixed) -> Non
 
 
 @pytest.mark.parametrize(("flags", "words"), [((), "trained for 2048"), (("--kv", "4000"), "kv is 4000")])
-def test_an_impossible_context_is_refused_at_start_by_name(flags: tuple[str, ...], words: str, tmp_path: Path) -> None:
+def test_an_impossible_context_is_refused_at_startup_by_name(
+    flags: tuple[str, ...], words: str, tmp_path: Path
+) -> None:
     own = f'[[models.deployments]]\nname = "own"\nengine = "{llama_model(tmp_path)}"\n'
     (tmp_path / "catalog.toml").write_text(f'[[models]]\nname = "m"\ncontext = 5000\n{own}')
     started = oruel_serve("--catalog", str(tmp_path / "catalog.toml"), *flags)
@@ -202,7 +204,7 @@ async def test_an_upstream_key_is_sent_only_to_its_server(mixed: Mixed) -> None:
         mixed.stub.script = status(code, body if isinstance(body, str) else json.dumps(body))
         answers += [await mixed.ask("away"), await mixed.ask("away", stream=True)]
         mixed.stub.script = fine
-        # A success, so that three failures don't open the circuit breaker.
+        # A success in between keeps the circuit breaker closed.
         served_by(await mixed.ask("away"))
     assert len(mixed.stub.heads) - asked == 3 * len(REFUSALS)
     assert [answer.status_code for answer in answers] == [502] * 4 + [400] * 2 + [502] * 4

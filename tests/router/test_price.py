@@ -1,4 +1,4 @@
-"""Money is exact: what a request costs is the sum that a user would work out on paper."""
+"""Prices and costs are exact decimals."""
 
 from decimal import Decimal, localcontext
 from fractions import Fraction
@@ -13,21 +13,21 @@ AMOUNTS = st.decimals(0, 1_000_000, allow_nan=False, places=12)
 TOKENS = st.integers(0, 2**63)
 
 
-def test_ten_requests_of_a_tenth_of_a_millionth_come_to_a_millionth() -> None:
+def test_small_prices_add_up_exactly() -> None:
     price = Price(Decimal("0.1"), Decimal("0.025"), Decimal("0.4"))
     assert price.of(Usage(prompt_tokens=3_000_003, completion_tokens=1, cached_tokens=3)) == Decimal("0.300000475")
-    assert sum([price.of(Usage(1, 0))] * 10) == Decimal("0.000001")
+    assert sum([price.of(Usage(prompt_tokens=1, completion_tokens=0))] * 10) == Decimal("0.000001")
 
 
 @given(AMOUNTS, AMOUNTS, AMOUNTS, TOKENS, TOKENS, TOKENS)
 def test_costs_are_exact_for_every_price(
-    fresh: Decimal, cached: Decimal, output: Decimal, fresh_tokens: int, cached_tokens: int, output_tokens: int
+    uncached: Decimal, cached: Decimal, output: Decimal, uncached_tokens: int, cached_tokens: int, output_tokens: int
 ) -> None:
-    usage = Usage(fresh_tokens + cached_tokens, output_tokens, cached_tokens)
-    owed = (
-        Fraction(fresh) * fresh_tokens + Fraction(cached) * cached_tokens + Fraction(output) * output_tokens
+    usage = Usage(uncached_tokens + cached_tokens, output_tokens, cached_tokens)
+    expected = (
+        Fraction(uncached) * uncached_tokens + Fraction(cached) * cached_tokens + Fraction(output) * output_tokens
     ) / 1_000_000
     with localcontext(prec=3):
-        price = Price(fresh, cached, output)
-        assert Fraction(price.of(usage)) == owed
-        assert Fraction(price.weight) == Fraction(fresh) + Fraction(output)
+        price = Price(uncached, cached, output)
+        assert Fraction(price.of(usage)) == expected
+        assert Fraction(price.weight) == Fraction(uncached) + Fraction(output)

@@ -9,7 +9,7 @@ from oruel.router.deployment import Deployment, EmbeddedSource
 from oruel.router.latency import FirstTokenLatency
 from oruel.router.price import Price
 from oruel.router.ranking import AFFINITY_SLACK, Candidate, rank
-from oruel.router.retries import MOST, RetryBudget
+from oruel.router.retries import MAX_RETRIES, RetryBudget
 from oruel.types import Tier
 
 
@@ -47,7 +47,7 @@ def test_turbo_prefers_the_shortest_wait_for_a_first_token() -> None:
     assert names(rank([slow, quick, candidate("new")], "turbo"))[0] == "new"
 
 
-def test_a_prefix_keeps_its_deployment_until_that_is_busier_than_others() -> None:
+def test_a_prefix_keeps_its_deployment_until_others_are_less_busy() -> None:
     fleet = [candidate(f"d{number}") for number in range(4)]
     homes = Counter(names(rank(fleet, "standard", f"prefix {number}".encode()))[0] for number in range(4000))
     assert all(800 < count < 1200 for count in homes.values())
@@ -96,7 +96,7 @@ def test_a_single_slow_measurement_decays() -> None:
         chosen = names(rank(fleet, "turbo"))[0]
         (steady if chosen == "steady" else cold).measure(0.2 if chosen == "steady" else 0.1, 0, now)
         asked[chosen] += 1
-    assert asked["cold"] > asked["steady"], "it has become the faster one"
+    assert asked["cold"] > asked["steady"], "it has become the faster deployment"
 
 
 def test_a_turbo_herd_spreads_over_unmeasured_deployments() -> None:
@@ -133,16 +133,16 @@ def test_the_pause_of_a_flapping_deployment_grows() -> None:
     assert breaker.pause == PAUSE_SECONDS
 
 
-def failed(breaker: CircuitBreaker, now: float) -> None:
+def record_failure(breaker: CircuitBreaker, now: float) -> None:
     breaker.fail(breaker.begin(now), now + 0.01)
 
 
-def test_one_failure_or_an_abandoned_probe_pauses_nothing() -> None:
+def test_neither_one_failure_nor_an_abandoned_probe_pauses_a_deployment() -> None:
     breaker = CircuitBreaker()
-    failed(breaker, 0)
+    record_failure(breaker, 0)
     assert breaker.allows(0.1)
     for now in range(1, TOLERATED):
-        failed(breaker, now)
+        record_failure(breaker, now)
     assert not breaker.allows(TOLERATED + 1)
     later = breaker.opened + breaker.pause + 1
     probe = breaker.begin(later)
@@ -164,7 +164,7 @@ def test_an_older_request_is_not_the_probe() -> None:
     breaker = CircuitBreaker()
     old = breaker.begin(0)
     for now in range(1, 1 + TOLERATED):
-        failed(breaker, now)
+        record_failure(breaker, now)
     breaker.begin(breaker.opened + breaker.pause)
     breaker.succeed(old)
     breaker.leave(old)
@@ -191,4 +191,4 @@ def test_the_retry_budget_is_a_fifth_of_the_requests() -> None:
     for _ in range(1000):
         budget.earn()
         retried += budget.spend()
-    assert 200 <= retried <= 200 + MOST
+    assert 200 <= retried <= 200 + MAX_RETRIES

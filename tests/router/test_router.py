@@ -1,4 +1,4 @@
-"""Resolving names of models, and routing to their backends."""
+"""Resolving model names and routing to backends."""
 
 import asyncio
 
@@ -55,7 +55,7 @@ def test_a_request_goes_only_to_the_backend_of_its_model() -> None:
     assert large.requests == []
 
 
-def test_closing_the_routers_stream_closes_the_backends() -> None:
+def test_closing_the_stream_of_the_router_closes_that_of_the_backend() -> None:
     backend = FakeBackend(saying("one", "two"))
 
     async def leave_early() -> None:

@@ -1,4 +1,4 @@
-"""Wraps a Backend that uses a key, so that no error repeats the key, whatever the other server says."""
+"""Wraps a Backend so that its errors never contain the API key of the upstream server."""
 
 from contextlib import aclosing
 
@@ -6,13 +6,13 @@ from oruel.backends.base import Backend
 from oruel.errors import OruelError, UpstreamFailed
 from oruel.types import Answer, ChatRequest
 
-HIDDEN = "[key]"
-# A shorter part of a key reveals nothing, and may be an ordinary word.
-LEAST_SHOWN = 4
+PLACEHOLDER = "[key]"
+# A shorter prefix of a key reveals little, and may be an ordinary word.
+MIN_PREFIX = 4
 
 
 class KeyRedaction:
-    """Servers quote the key that they reject, and callers must not see the operator's key."""
+    """Some servers quote a rejected key in their error messages, but callers must not see the operator's key."""
 
     def __init__(self, backend: Backend, key: str) -> None:
         self._backend = backend
@@ -25,20 +25,20 @@ class KeyRedaction:
                 async for item in answer:
                     yield item
         except OruelError as error:
-            error.message = without_key(error.message, self._key)
-            error.param = without_key(error.param, self._key) if error.param else None
+            error.message = redact_key(error.message, self._key)
+            error.param = redact_key(error.param, self._key) if error.param else None
             error.args = (error.message,)
             if isinstance(error, UpstreamFailed):
-                error.detail = without_key(error.detail, self._key)
+                error.detail = redact_key(error.detail, self._key)
             # The exception's cause may contain the key, too.
             raise error from None
 
 
-def without_key(text: str, key: str) -> str:
-    """Also removes the beginning of a key where the text was cut."""
-    text = text.replace(key, HIDDEN)
-    whole = text.removesuffix("…")
-    for shown in range(min(len(key), len(whole)), LEAST_SHOWN - 1, -1):
-        if whole.endswith(key[:shown]):
-            return f"{whole[:-shown]}{HIDDEN}"
+def redact_key(text: str, key: str) -> str:
+    """Replaces the key. Also replaces a prefix of it at the end of the text, where the text may have been truncated."""
+    text = text.replace(key, PLACEHOLDER)
+    truncated = text.removesuffix("…")
+    for length in range(min(len(key), len(truncated)), MIN_PREFIX - 1, -1):
+        if truncated.endswith(key[:length]):
+            return f"{truncated[:-length]}{PLACEHOLDER}"
     return text

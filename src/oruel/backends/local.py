@@ -4,12 +4,12 @@ import json
 
 from oruel.backends.preparation import (
     ContextWindow,
-    Prepared,
-    PreparedConversation,
-    check_room,
+    PreparationQuestion,
+    PreparedRequest,
+    check_context_length,
     message_bytes,
     prepare,
-    prepare_aside,
+    prepare_in_job,
     tool_characters,
 )
 from oruel.engine.client import Admission, EngineClient, Generation
@@ -84,13 +84,13 @@ class LocalBackend:
         piece = self._tokenizer.shown if reader else self._tokenizer.piece
         return ChoiceText(piece, request.stop, top=request.sampling.logprobs, reader=reader)
 
-    async def _prepare(self, request: ChatRequest) -> Prepared:
+    async def _prepare(self, request: ChatRequest) -> PreparedRequest:
         size = message_bytes(request)
         # Some tokenizers take seconds per megabyte, so a prompt that can't fit is refused before it is tokenized.
-        check_room(request, self._window, size // self._tokenizer.longest_piece, "at least ")
+        check_context_length(request, self._window, size // self._tokenizer.longest_piece, "at least ")
         return (self._prepare_inline(request) if size <= INLINE_BYTES else None) or await self._prepare_aside(request)
 
-    def _prepare_inline(self, request: ChatRequest) -> Prepared | None:
+    def _prepare_inline(self, request: ChatRequest) -> PreparedRequest | None:
         """Returns None if preparing takes too long for the event loop."""
         if len(request.messages) > INLINE_MESSAGES or not has_short_schemas(request):
             return None
@@ -99,10 +99,10 @@ class LocalBackend:
         except TemplateTooCostly:
             return None
 
-    async def _prepare_aside(self, request: ChatRequest) -> Prepared:
-        conversation = PreparedConversation(self._tokenizer_name, self._window, request)
+    async def _prepare_aside(self, request: ChatRequest) -> PreparedRequest:
+        conversation = PreparationQuestion(self._tokenizer_name, self._window, request)
         param = "tools" if tool_characters(request) > message_bytes(request) else "messages"
-        return await self._jobs.run(prepare_aside, conversation, kind="prompt", account=request.account, param=param)
+        return await self._jobs.run(prepare_in_job, conversation, kind="prompt", account=request.account, param=param)
 
     def _clamp(self, max_tokens: int | None, prompt_tokens: int) -> int:
         room = self._window.tokens - prompt_tokens

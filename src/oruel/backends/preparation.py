@@ -1,4 +1,4 @@
-"""Prepares a request for the engine: the tokens of its prompt, and the constraint on its answer."""
+"""Prepares a request for the engine: tokenizes its prompt and builds the constraint of its answer."""
 
 import json
 
@@ -14,23 +14,23 @@ from oruel.types import ChatRequest
 
 
 class ContextWindow(msgspec.Struct, frozen=True):
-    """For one request, in tokens. `model` is the name that answers carry."""
+    """The maximum of prompt and answer together, in tokens. `model` is the model's name in error messages."""
 
     model: str
     tokens: int
 
 
-class PreparedConversation(msgspec.Struct, frozen=True):
-    """`tokenizer`: the name of the job's tokenizer."""
+class PreparationQuestion(msgspec.Struct, frozen=True):
+    """The question of a preparation job. `tokenizer` is the name of a tokenizer that the job server has loaded."""
 
     tokenizer: str
     window: ContextWindow
     request: ChatRequest
 
 
-class Prepared(msgspec.Struct, frozen=True):
-    """`state`: how the answer begins after the prompt's `tokens`. `left_out`: the keywords of the tools' schemas that
-    aren't enforced, each as "parameter: keywords".
+class PreparedRequest(msgspec.Struct, frozen=True):
+    """`tokens`: the prompt. `state`: how the answer begins. `left_out`: the keywords of the tools' schemas that can't
+    be enforced, each as "parameter: keywords".
     """
 
     tokens: list[int]
@@ -39,43 +39,45 @@ class Prepared(msgspec.Struct, frozen=True):
     left_out: tuple[str, ...]
 
 
-def prepare_aside(tokenizers: Tokenizers, conversation: PreparedConversation) -> Prepared:
-    return prepare(tokenizers[conversation.tokenizer], conversation.request, conversation.window)
+def prepare_in_job(tokenizers: Tokenizers, question: PreparationQuestion) -> PreparedRequest:
+    return prepare(tokenizers[question.tokenizer], question.request, question.window)
 
 
 def prepare(
     tokenizer: Tokenizer, request: ChatRequest, window: ContextWindow, *, limits: RenderLimits = WHOLE
-) -> Prepared:
-    """Raises ContextLengthExceeded, InvalidParameter, UnsupportedParameter, and TemplateTooCostly beyond `limits`."""
+) -> PreparedRequest:
+    """Raises ContextLengthExceeded, InvalidParameter, UnsupportedParameter, or TemplateTooCostly beyond `limits`."""
     try:
         prompt = tokenizer.encode_request(request, limits=limits)
     except TemplateTooCostly as error:
         raise TemplateTooCostly(f"{window.model}: {error.message}", param=error.param) from error
-    check_room(request, window, len(prompt.tokens))
+    check_context_length(request, window, len(prompt.tokens))
     left_out = tokenizer.left_out(request) if request.tools else ()
-    return Prepared(prompt.tokens, prompt.state, tokenizer.constraint(request, prompt.state), left_out)
+    return PreparedRequest(prompt.tokens, prompt.state, tokenizer.constraint(request, prompt.state), left_out)
 
 
-def check_room(request: ChatRequest, window: ContextWindow, prompt_tokens: int, accuracy: str = "") -> None:
-    """Raises ContextLengthExceeded if no token of an answer fits after the prompt."""
+def check_context_length(request: ChatRequest, window: ContextWindow, prompt_tokens: int, accuracy: str = "") -> None:
+    """Raises ContextLengthExceeded if the prompt leaves no room for an answer of one token. `accuracy` qualifies the
+    number of tokens, such as "at least ".
+    """
     if prompt_tokens < window.tokens:
         return
-    declared = tool_characters(request)
-    param = "tools" if declared > message_bytes(request) else "messages"
-    remedy = "Declare fewer tools, or describe them in less" if param == "tools" else "Shorten the messages"
+    size_of_tools = tool_characters(request)
+    param = "tools" if size_of_tools > message_bytes(request) else "messages"
+    remedy = "Declare fewer tools, or shorten their descriptions" if param == "tools" else "Shorten the messages"
     raise ContextLengthExceeded(
-        f"The messages {'and tools come' if declared else 'come'} to {accuracy}{prompt_tokens} tokens, and the "
-        f"context window of {window.model} holds {window.tokens}, of which the answer needs at least one. {remedy}.",
+        f"The messages {'and tools have' if size_of_tools else 'have'} {accuracy}{prompt_tokens} tokens, but the "
+        f"context window of {window.model} has {window.tokens}, of which the answer needs at least one. {remedy}.",
         param=param,
     )
 
 
 def message_bytes(request: ChatRequest) -> int:
-    """The bytes of the messages' text."""
+    """The size of the messages' text in UTF-8, in bytes."""
     return sum(len((message.content + (message.reasoning_content or "")).encode()) for message in request.messages)
 
 
 def tool_characters(request: ChatRequest) -> int:
-    """The characters of the declarations of all tools that the model is shown."""
+    """The size of the tool declarations in the prompt, in characters."""
     tools = request.tools if request.calls_tools else ()
     return sum(len(tool.name + tool.description + json.dumps(tool.parameters)) for tool in tools)

@@ -1,4 +1,4 @@
-"""Translates a request for another kind of server: OpenAI's shape, other names, and repaired edge cases."""
+"""Translates a request into the body of a chat completion request for each kind of upstream server."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,17 +7,18 @@ from oruel.backends.abilities import has_seed
 from oruel.types import ChatRequest, Message, ResponseFormat, SamplingParams, Tool, ToolChoice, UpstreamKind
 
 MAX_CHOICES = 8
-# llama-server's sampling steps in the contract's order. By default, it applies the temperature last.
+# llama-server's samplers in the order of the contract. By default, it applies the temperature last.
 SAMPLERS = ("penalties", "temperature", "top_k", "top_p", "min_p")
-# By default, its penalties look back only so far; they have to cover all that max_tokens allows.
-WINDOW = 131072
-# Below this temperature it divides logits to infinity. At this one, only equal logits can be drawn.
-LEAST_TEMPERATURE = 1e-30
-SEEDS: Mapping[UpstreamKind, int] = {"vllm": 2**63 - MAX_CHOICES, "llama-server": 2**32 - MAX_CHOICES}
+# llama-server's penalties cover 64 tokens by default. They have to cover the largest max_tokens.
+PENALTY_WINDOW = 131072
+# Below this temperature, llama-server's logits overflow. At this one, it draws only the most probable tokens.
+MIN_TEMPERATURE = 1e-30
+# Seeds are sent modulo these limits.
+SEED_LIMITS: Mapping[UpstreamKind, int] = {"vllm": 2**63 - MAX_CHOICES, "llama-server": 2**32 - MAX_CHOICES}
 
 
 def upstream_body(request: ChatRequest, kind: UpstreamKind, model: str) -> dict[str, Any]:
-    """Always streamed. Sets every parameter that has a default on the other side."""
+    """The body always asks for a stream, and sets every parameter for which the server has a default of its own."""
     body = {
         "model": model,
         "messages": [message_body(message, kind) for message in request.messages],
@@ -41,26 +42,28 @@ def message_body(message: Message, kind: UpstreamKind) -> dict[str, Any]:
         {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
         for call in message.tool_calls
     ]
-    more = {
+    optional = {
         "name": message.name if message.role != "tool" else None,
         "reasoning_content": message.reasoning_content if kind != "openai" else None,
         "tool_calls": calls or None,
         "tool_call_id": message.tool_call_id,
     }
-    return {"role": message.role, "content": message.content} | {name: value for name, value in more.items() if value}
+    return {"role": message.role, "content": message.content} | {
+        name: value for name, value in optional.items() if value
+    }
 
 
-def takes_stops(kind: UpstreamKind) -> bool:
-    """Whether to send the stop strings. The engines search all text for them, including reasoning and calls, but only
-    content counts; their answers are cut at the match instead.
+def supports_stop(kind: UpstreamKind) -> bool:
+    """Whether to send the stop strings. The other kinds would also search reasoning and tool calls for them, so Oru'el
+    cuts their answers itself.
     """
     return kind in ("openai", "oruel")
 
 
 def usage_body(request: ChatRequest, kind: UpstreamKind) -> dict[str, Any]:
-    """An answer that may be cut early has to report its usage with each chunk."""
+    """Asks for the usage, with each chunk if Oru'el may cut the answer at a stop string."""
     options = {"include_usage": True}
-    if not request.stop or takes_stops(kind):
+    if not request.stop or supports_stop(kind):
         return {"stream_options": options}
     if kind == "llama-server":
         return {"stream_options": options, "timings_per_token": True}
@@ -72,35 +75,41 @@ def sampling_body(request: ChatRequest, kind: UpstreamKind) -> dict[str, Any]:
     body: dict[str, Any] = {
         "frequency_penalty": sampling.frequency_penalty,
         "presence_penalty": sampling.presence_penalty,
-        **(greedy_body(request, kind) if sampling.is_greedy else drawing_body(sampling, kind)),
+        **(greedy_body(request, kind) if sampling.is_greedy else stochastic_body(sampling, kind)),
     }
     if kind != "openai":
         body["repeat_penalty" if kind == "llama-server" else "repetition_penalty"] = sampling.repetition_penalty
     if kind == "llama-server":
-        body |= {"samplers": SAMPLERS, "repeat_last_n": WINDOW, "mirostat": 0, "dynatemp_range": 0.0, "min_keep": 0}
+        body |= {
+            "samplers": SAMPLERS,
+            "repeat_last_n": PENALTY_WINDOW,
+            "mirostat": 0,
+            "dynatemp_range": 0.0,
+            "min_keep": 0,
+        }
     if has_seed(request):
-        body["seed"] = seed_for(kind, sampling.seed)
+        body["seed"] = upstream_seed(kind, sampling.seed)
     if sampling.logit_bias:
         body["logit_bias"] = {str(token): bias for token, bias in sampling.logit_bias.items()}
     if sampling.logprobs is not None:
-        # For llama-server, 0 alternatives means no log-probabilities.
+        # llama-server reports no log-probabilities for top_logprobs 0.
         body |= {"logprobs": True, "top_logprobs": max(sampling.logprobs, 1 if kind == "llama-server" else 0)}
     return body
 
 
 def greedy_body(request: ChatRequest, kind: UpstreamKind) -> dict[str, Any]:
-    """Every server supports temperature 0 for greedy decoding. Some refuse top_p 0, and vLLM refuses temperature 0 with
-    n > 1.
+    """Uses temperature 0, which every server supports for greedy decoding, unlike top_p 0. vLLM refuses temperature 0
+    with n > 1, but supports top_k 1.
     """
     if kind == "vllm" and request.n > 1:
         return {"temperature": 1.0, "top_p": 1.0, "top_k": 1, "min_p": 0.0}
     return {"temperature": 0.0, "top_p": 1.0} | ({} if kind == "openai" else {"top_k": unset_top_k(kind), "min_p": 0.0})
 
 
-def drawing_body(sampling: SamplingParams, kind: UpstreamKind) -> dict[str, Any]:
+def stochastic_body(sampling: SamplingParams, kind: UpstreamKind) -> dict[str, Any]:
     temperature = sampling.temperature
     if kind == "llama-server":
-        temperature = max(temperature, LEAST_TEMPERATURE)
+        temperature = max(temperature, MIN_TEMPERATURE)
     body = {"temperature": temperature, "top_p": sampling.top_p}
     if kind != "openai":
         body |= {"top_k": sampling.top_k or unset_top_k(kind), "min_p": sampling.min_p}
@@ -111,17 +120,17 @@ def unset_top_k(kind: UpstreamKind) -> int:
     return -1 if kind in ("vllm", "sglang") else 0
 
 
-def seed_for(kind: UpstreamKind, seed: int) -> int:
-    """A seed that the server honours, as it does the following ones, which go to further choices. vLLM ignores -1,
-    llama-server ignores 32 set bits.
+def upstream_seed(kind: UpstreamKind, seed: int) -> int:
+    """A seed that the server honours for the first choice, and its successors for the other choices. vLLM ignores -1,
+    and llama-server 2**32 - 1.
     """
-    return seed % SEEDS[kind] if kind in SEEDS else seed
+    return seed % SEED_LIMITS[kind] if kind in SEED_LIMITS else seed
 
 
 def length_body(request: ChatRequest, kind: UpstreamKind) -> dict[str, Any]:
     name = "max_completion_tokens" if kind == "openai" else "max_tokens"
     length = {} if request.max_tokens is None else {name: request.max_tokens}
-    return length | ({"stop": list(request.stop)} if request.stop and takes_stops(kind) else {})
+    return length | ({"stop": list(request.stop)} if request.stop and supports_stop(kind) else {})
 
 
 def tools_body(request: ChatRequest, kind: UpstreamKind) -> dict[str, Any]:
@@ -129,11 +138,11 @@ def tools_body(request: ChatRequest, kind: UpstreamKind) -> dict[str, Any]:
     if choice.mode == "none":
         return {}
     if kind == "llama-server":
-        # It treats a named function as "auto", so "required" with only this function comes closest.
+        # llama-server treats a named function as "auto". "required" with only this function comes closest.
         tools = tuple(tool for tool in tools if tool.name in choice.names)
     return {
         "tools": [tool_body(tool) for tool in tools],
-        "tool_choice": choice_body(choice, tools),
+        "tool_choice": tool_choice_body(choice, tools),
         "parallel_tool_calls": request.parallel_tool_calls,
     }
 
@@ -144,16 +153,20 @@ def tool_body(tool: Tool) -> dict[str, Any]:
     return {"type": "function", "function": function | ({"strict": True} if tool.strict else {})}
 
 
-def choice_body(choice: ToolChoice, tools: tuple[Tool, ...]) -> Any:
+def tool_choice_body(choice: ToolChoice, tools: tuple[Tool, ...]) -> Any:
     if choice.mode == "required" and len(choice.names) < len(tools):
         return {"type": "function", "function": {"name": choice.names[0]}}
     return choice.mode
 
 
-def format_body(wanted: ResponseFormat) -> dict[str, Any]:
-    if wanted.type == "json_schema":
-        schema = {"name": wanted.name or "answer", "schema": dict(wanted.schema), "strict": wanted.strict}
-        if wanted.description:
-            schema["description"] = wanted.description
+def format_body(response_format: ResponseFormat) -> dict[str, Any]:
+    if response_format.type == "json_schema":
+        schema = {
+            "name": response_format.name or "answer",
+            "schema": dict(response_format.schema),
+            "strict": response_format.strict,
+        }
+        if response_format.description:
+            schema["description"] = response_format.description
         return {"response_format": {"type": "json_schema", "json_schema": schema}}
-    return {} if wanted.type == "text" else {"response_format": {"type": wanted.type}}
+    return {} if response_format.type == "text" else {"response_format": {"type": response_format.type}}

@@ -1,4 +1,4 @@
-"""Assembles the call fragments that another server streams: one index per call, its id and name first."""
+"""Assembles tool calls from the fragments that an upstream server streams."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -26,36 +26,36 @@ class CallFragment(msgspec.Struct):
 
 
 class CallAssembler:
-    """The calls of one choice to the declared functions `names`.
+    """Assembles the calls of one choice. `names` are the declared functions.
 
-    A fragment belongs to the call that its index began, and without an index to the latest one; another id begins
-    another call. Servers split names, too, so a call is held until its first argument, the next call or the end shows
-    its complete name.
+    A new index or a new id begins a call; without them, so does a name after a complete name. Other fragments continue
+    the latest call. Some servers split names, so a call is held back until its name is complete: when its arguments
+    begin, when the next call begins, or at the end.
     """
 
     def __init__(self, names: frozenset[str]) -> None:
         self._names = names
-        self._begun = 0
+        self._count = 0
         self._current: AssembledCall | None = None
 
     def feed(self, fragments: Iterable[CallFragment]) -> Iterator[ToolCallDelta]:
-        """Raises UpstreamFailed for fragments that form no call."""
+        """Raises UpstreamFailed for too many calls, or a call to an undeclared function."""
         for fragment in fragments:
-            if self._begins_another(fragment):
+            if self._begins_call(fragment):
                 yield from self.finish()
                 self._begin(fragment)
-            yield from self._take(fragment.function or CallFunction())
+            yield from self._extend(fragment.function or CallFunction())
 
     def finish(self) -> Iterator[ToolCallDelta]:
-        """The held part of the latest call."""
-        if self._current and not self._current.is_shown:
-            yield self._shown(self._current)
+        """Yields the latest call if it is still held back."""
+        if self._current and not self._current.is_announced:
+            yield self._announce(self._current)
 
     @property
     def has_calls(self) -> bool:
-        return self._begun > 0
+        return self._count > 0
 
-    def _begins_another(self, fragment: CallFragment) -> bool:
+    def _begins_call(self, fragment: CallFragment) -> bool:
         current = self._current
         if current is None:
             return True
@@ -63,44 +63,45 @@ class CallAssembler:
             return True
         if fragment.id:
             return fragment.id != current.id
-        # Complete calls, one after the other, without ids or indexes.
-        return fragment.index is None and current.is_shown and bool(fragment.function and fragment.function.name)
+        # Some servers send complete calls without ids and indexes.
+        return fragment.index is None and current.is_announced and bool(fragment.function and fragment.function.name)
 
     def _begin(self, fragment: CallFragment) -> None:
-        if self._begun == MAX_CALLS:
+        if self._count == MAX_CALLS:
             raise UpstreamFailed(f"The server behind this model sent more than {MAX_CALLS} calls.")
-        self._current = AssembledCall(self._begun, fragment.index, fragment.id or "")
-        self._begun += 1
+        self._current = AssembledCall(self._count, fragment.index, fragment.id or "")
+        self._count += 1
 
-    def _take(self, function: CallFunction) -> Iterator[ToolCallDelta]:
+    def _extend(self, function: CallFunction) -> Iterator[ToolCallDelta]:
         call = self._current
         assert call is not None, "a fragment belongs to a call"
         # Some servers repeat the whole name with every fragment.
-        if function.name and not call.is_shown and function.name != call.name:
+        if function.name and not call.is_announced and function.name != call.name:
             call.name = (call.name + function.name)[: MAX_NAME + 1]
         if function.arguments:
-            if not call.is_shown:
-                yield self._shown(call)
-            yield ToolCallDelta(call.place, arguments=text_of(function.arguments))
+            if not call.is_announced:
+                yield self._announce(call)
+            yield ToolCallDelta(call.place, arguments=arguments_text(function.arguments))
 
-    def _shown(self, call: "AssembledCall") -> ToolCallDelta:
+    def _announce(self, call: "AssembledCall") -> ToolCallDelta:
+        """The first delta of a call, with its id and name."""
         if call.name not in self._names:
             raise UpstreamFailed("The server behind this model called a function that tools doesn't declare.")
-        call.is_shown = True
+        call.is_announced = True
         return ToolCallDelta(call.place, call.id or new_call_id(short=False), call.name)
 
 
 class AssembledCall:
-    """`place` is its index in our answer, `index` the one that the server gave it."""
+    """`place` is the call's index in Oru'el's answer, `index` its index in that of the server, if it has one."""
 
     def __init__(self, place: int, index: int | None, id_: str) -> None:
         self.place = place
         self.index = index
         self.id = id_
         self.name = ""
-        self.is_shown = False
+        self.is_announced = False
 
 
-def text_of(arguments: Any) -> str:
-    """Some servers send an object instead of its text."""
+def arguments_text(arguments: Any) -> str:
+    """The arguments as JSON text. Some servers send an object instead of text."""
     return arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)

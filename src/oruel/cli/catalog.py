@@ -12,7 +12,7 @@ from oruel.errors import ConfigError
 from oruel.router.catalog_file import MAX_BYTES, CatalogFile, read_catalog
 from oruel.router.deployment import CatalogModel, Deployment, EmbeddedSource, UpstreamSource
 from oruel.router.price import Price
-from oruel.router.upstream_key import fault_of
+from oruel.router.upstream_key import upstream_key_fault
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -104,7 +104,7 @@ def describe_deployment(deployment: Deployment) -> list[tuple[str, str]]:
 def describe_key(source: UpstreamSource) -> str:
     if source.key_variable is None:
         return "none"
-    return f"{source.key_variable}, which {fault_of(read_secret(source.key_variable)) or 'is set'}"
+    return f"{source.key_variable}, which {upstream_key_fault(read_secret(source.key_variable)) or 'is set'}"
 
 
 def price_cells(price: Price) -> tuple[str, str, str]:

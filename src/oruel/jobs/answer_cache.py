@@ -1,20 +1,20 @@
-"""A cache of answers that jobs found before."""
+"""Caches the answers of jobs."""
 
 from collections import OrderedDict
 from typing import Generic, TypeVar
 
 V = TypeVar("V")
 
-MOST = 512
-MOST_CHARACTERS = 2**22
+MAX_ENTRIES = 512
+MAX_TOTAL_CHARACTERS = 2**22
 
 
 class AnswerCache(Generic[V]):
-    """Keeps the answers of the `most` latest texts, which have at most so many `characters` together."""
+    """A least-recently-used cache from texts to answers. `characters` is the maximum total length of the texts."""
 
-    def __init__(self, most: int = MOST, characters: int = MOST_CHARACTERS) -> None:
-        self._most = most
-        self._room = characters
+    def __init__(self, entries: int = MAX_ENTRIES, characters: int = MAX_TOTAL_CHARACTERS) -> None:
+        self._max_entries = entries
+        self._characters_left = characters
         self._values: OrderedDict[str, V] = OrderedDict()
 
     def get(self, text: str) -> V | None:
@@ -24,8 +24,8 @@ class AnswerCache(Generic[V]):
 
     def keep(self, text: str, value: V) -> None:
         if text not in self._values:
-            self._room -= len(text)
+            self._characters_left -= len(text)
         self._values[text] = value
-        while self._values and (len(self._values) > self._most or self._room < 0):
+        while self._values and (len(self._values) > self._max_entries or self._characters_left < 0):
             oldest, _ = self._values.popitem(last=False)
-            self._room += len(oldest)
+            self._characters_left += len(oldest)

@@ -1,4 +1,4 @@
-"""Work that runs in a process of its own, within limits."""
+"""The interface for running work in a separate process, within limits of time and memory."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, Protocol, TypeVar
@@ -8,23 +8,24 @@ from oruel.text.tokenizer import Tokenizer
 Kind = Literal["body", "schema", "prompt", "tokenize"]
 
 Tokenizers = Mapping[str, Tokenizer]
-"""By the path of the model file."""
+"""By the path of the model's file."""
 
 Q = TypeVar("Q")
 A = TypeVar("A")
 
 Work = Callable[[Any, Q], A]
-"""A function at the top level of a module. It takes the tokenizers that were opened before, and a question. Question
-and answer are of types that msgspec reads and writes as JSON, or bytes; its annotations name them.
+"""A module-level function of the loaded tokenizers and a question. Its annotations name the types of the question and
+the answer, each bytes or a type that msgspec can encode as JSON.
 """
 
 
 class Jobs(Protocol):
-    """Runs work for several accounts at once. Each kind of work has its own slots, with fair turns between accounts."""
+    """Runs jobs concurrently. Each kind of work has its own slots, which accounts share fairly."""
 
     async def run(self, work: Work[Q, A], question: Q, *, kind: Kind, account: str = "", param: str | None = None) -> A:
-        """The result of `work` for `question`. Cancelling the caller ends the work. `param` names the field of the
-        request that the work is for.
+        """Returns the answer of `work` to `question`. Cancelling the call ends the job. `param` is the field that
+        errors name; None stands for the whole body.
 
-        Raises what the work raises; TooCostly if it exceeds its limits of time or memory; Overloaded.
+        Raises what the work raises, TooCostly if the job exceeds its CPU time or memory, Overloaded if it has to wait
+        or run for too long, and PreparationFailed if the job server dies.
         """

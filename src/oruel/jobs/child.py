@@ -1,4 +1,4 @@
-"""The process of one job, from the fork to its end: reads the question, does the work, writes the answer."""
+"""The process of one job, from the fork to its end: reads the question, runs the work, writes the answer."""
 
 import importlib
 import os
@@ -16,8 +16,8 @@ import msgspec
 from oruel.engine.protocol import LENGTH
 from oruel.errors import OruelError
 from oruel.jobs.base import Tokenizers
-from oruel.jobs.messages import Failed, Limits
-from oruel.jobs.usage import usage_of
+from oruel.jobs.messages import Failed, Limits, prefix_length
+from oruel.jobs.usage import read_job_usage
 
 # The exit status of a job that ran out of memory.
 OUT_OF_MEMORY = 3
@@ -25,22 +25,20 @@ OUT_OF_MEMORY = 3
 ANSWERED, FAILED = b"\x00", b"\x01"
 
 
-def do_job(
+def run_job(
     work: str,
     connection: socket.socket,
     tokenizers: Tokenizers,
     limits: Limits,
     close_others: Callable[[socket.socket], None],
 ) -> NoReturn:
-    """Runs in a process that was just forked. `close_others` closes what it shares with its parent, except for
-    `connection`.
-    """
+    """Runs in a newly forked process. `close_others` closes the inherited sockets except for `connection`."""
     status = 1
     try:
         close_others(connection)
-        limit(limits)
+        apply_limits(limits)
         connection.setblocking(True)
-        send(connection, outcome(work, receive(connection), tokenizers))
+        send_answer(connection, run_work(work, receive_question(connection), tokenizers))
         status = 0
     except MemoryError:
         status = OUT_OF_MEMORY
@@ -48,76 +46,72 @@ def do_job(
         os._exit(status)
 
 
-def limit(limits: Limits) -> None:
-    """The kernel ends the process with SIGPROF once it has used its CPU time, whatever it is doing."""
+def apply_limits(limits: Limits) -> None:
+    """Makes the kernel end this process with SIGPROF after its CPU time, and fail its allocations beyond its memory."""
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
-    signal.setitimer(signal.ITIMER_PROF, limits.seconds)
+    signal.setitimer(signal.ITIMER_PROF, limits.cpu_seconds)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if own := usage_of(os.getpid()):
+    if own := read_job_usage(os.getpid()):
         most = own.virtual + limits.memory
         with suppress(ValueError, OSError):
-            # A lower limit of the system stays.
+            # Fails if the system's own limit is lower, which then applies.
             resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
-def outcome(work: str, question: bytes, tokenizers: Tokenizers) -> bytes:
-    """Raises MemoryError."""
+def run_work(work: str, question: bytes, tokenizers: Tokenizers) -> bytes:
+    """Returns the encoded answer, or the encoded error that the work raised. Raises MemoryError."""
     try:
-        function = work_named(work)
-        asked, _ = types_of(function)
-        return ANSWERED + encode(function(tokenizers, decode(question, asked)))
+        function = import_work(work)
+        question_type, _ = work_types(function)
+        return ANSWERED + encode_value(function(tokenizers, decode_value(question, question_type)))
     except MemoryError:
         raise
     except OruelError as error:
         return FAILED + msgspec.json.encode(Failed(type(error).__name__, error.message, error.param))
-    except Exception:  # noqa: BLE001 - it is raised again in the API process
+    except Exception:  # noqa: BLE001 - raised again in the API process
         return FAILED + msgspec.json.encode(Failed("", format_exc()))
 
 
-def name_of(work: Callable[..., Any]) -> str:
+def work_name(work: Callable[..., Any]) -> str:
     return f"{work.__module__}:{work.__qualname__}"
 
 
-def work_named(name: str) -> Callable[..., Any]:
+def import_work(name: str) -> Callable[..., Any]:
     module, _, function = name.partition(":")
-    found: Callable[..., Any] = getattr(importlib.import_module(module), function)
-    return found
+    work: Callable[..., Any] = getattr(importlib.import_module(module), function)
+    return work
 
 
 @cache
-def types_of(work: Callable[..., Any]) -> tuple[Any, Any]:
+def work_types(work: Callable[..., Any]) -> tuple[Any, Any]:
     """The types of the question and of the answer."""
     hints = get_type_hints(work)
-    answered = hints.pop("return")
-    return list(hints.values())[1], answered
+    answer_type = hints.pop("return")
+    return list(hints.values())[1], answer_type
 
 
-def encode(value: object) -> bytes:
-    """As JSON, since its integers have no maximum."""
+def encode_value(value: object) -> bytes:
+    """As JSON, because msgpack limits integers to 64 bits."""
     return value if isinstance(value, bytes) else msgspec.json.encode(value)
 
 
-def decode(data: bytes, kind: Any) -> Any:
+def decode_value(data: bytes, kind: Any) -> Any:
     return data if kind is bytes else msgspec.json.decode(data, type=kind)
 
 
-def send(connection: socket.socket, data: bytes) -> None:
-    connection.sendall(LENGTH.pack(len(data)) + data)
+def send_answer(connection: socket.socket, data: bytes) -> None:
+    connection.sendall(prefix_length(data))
 
 
-def receive(connection: socket.socket) -> bytes:
-    (length,) = LENGTH.unpack(receive_exactly(connection, LENGTH.size))
-    return receive_exactly(connection, length)
-
-
-def receive_exactly(connection: socket.socket, length: int) -> bytes:
-    data = bytearray(length)
-    view, at = memoryview(data), 0
-    while at < length:
-        read = connection.recv_into(view[at:])
-        if not read:
-            raise ConnectionError("the caller left before it had asked")
-        at += read
-    return bytes(data)
+def receive_question(connection: socket.socket) -> bytes:
+    """Raises ConnectionError if the caller closes the connection first."""
+    with connection.makefile("rb") as stream:
+        head = stream.read(LENGTH.size)
+        if len(head) == LENGTH.size:
+            (length,) = LENGTH.unpack(head)
+            question = stream.read(length)
+            if len(question) == length:
+                return question
+    raise ConnectionError("the caller closed the connection before it had sent its question")

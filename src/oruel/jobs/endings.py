@@ -1,4 +1,4 @@
-"""Turns the ending of work without an answer into the error that its caller sees."""
+"""Converts the failure of a job into the error that its caller gets."""
 
 from collections.abc import Iterator, Mapping
 
@@ -7,45 +7,46 @@ from oruel.errors import OruelError, Overloaded, TooCostly
 from oruel.jobs.messages import Ended, Failed, Limits
 
 MEBIBYTE = 2**20
-REMEDY = "Send less at once, or make it simpler."
+REMEDY = "Send a shorter or simpler request."
 
 
-def error_of(ended: Ended, limits: Limits, param: str | None) -> OruelError:
-    subject = param or "The body"
+def ending_error(ended: Ended, limits: Limits, param: str | None) -> OruelError:
+    """The error for a job that ended without an answer. `param`: the field that was being prepared; None: the body."""
+    subject = param or "the request body"
     match ended.reason:
         case "cpu":
-            return TooCostly(
-                f"{subject} takes more than {limits.seconds:g} s of work to prepare. {REMEDY}", param=param
-            )
+            most = f"{limits.cpu_seconds:g} s of CPU time"
+            return TooCostly(f"Preparing {subject} takes more than {most}. {REMEDY}", param=param)
         case "memory":
-            most = limits.memory // MEBIBYTE
-            return TooCostly(f"{subject} takes more than {most} MB of memory to prepare. {REMEDY}", param=param)
+            most = f"{limits.memory // MEBIBYTE} MiB of memory"
+            return TooCostly(f"Preparing {subject} takes more than {most}. {REMEDY}", param=param)
         case "failed":
-            return TooCostly(f"{subject} can't be prepared: a library failed on it. {REMEDY}", param=param)
-        case "gave way":
+            return TooCostly(f"A library crashed while preparing {subject}. {REMEDY}", param=param)
+        case "preempted":
             return Overloaded(
-                f"{subject} had taken {ended.seconds:.2g} s of work, and other requests needed the place. Make it "
-                "simpler, or try again."
+                f"Preparing {subject} was stopped after {ended.cpu_seconds:.2g} s of CPU time, because other requests "
+                "needed its resources. Send a simpler request, or try again."
             )
         case "time":
-            return Overloaded(f"{subject} could not be prepared within {limits.longest:g} s. Try again later.")
-        case "no room":
-            return Overloaded("Too many requests wait to be prepared. Try again in a second.")
+            return Overloaded(f"Preparing {subject} took longer than {limits.wall_seconds:g} s. Try again later.")
+        case "overloaded":
+            return Overloaded("Too many requests are waiting to be prepared. Try again in a second.")
 
 
-def error_from_work(failed: Failed) -> Exception:
-    """The error that the work raised."""
-    kind = KINDS.get(failed.error)
+def rebuild_error(failed: Failed) -> Exception:
+    """The error that the work raised in the process of its job."""
+    kind = ERROR_CLASSES.get(failed.error)
     if kind is None:
-        return RuntimeError(f"a job failed:\n{failed.message}")
-    return kind(failed.message, param=failed.param) if kind in REQUEST_ERRORS else kind(failed.message)
+        return RuntimeError(f"A job failed:\n{failed.message}")
+    return kind(failed.message, param=failed.param) if kind in REQUEST_ERROR_CLASSES else kind(failed.message)
 
 
-def below(kind: type[OruelError]) -> Iterator[type[OruelError]]:
+def class_tree(kind: type[OruelError]) -> Iterator[type[OruelError]]:
+    """The class and all its subclasses."""
     yield kind
-    for narrower in kind.__subclasses__():
-        yield from below(narrower)
+    for subclass in kind.__subclasses__():
+        yield from class_tree(subclass)
 
 
-KINDS: Mapping[str, type[OruelError]] = {kind.__name__: kind for kind in below(OruelError)}
-REQUEST_ERRORS = frozenset(below(errors.RequestError))
+ERROR_CLASSES: Mapping[str, type[OruelError]] = {kind.__name__: kind for kind in class_tree(OruelError)}
+REQUEST_ERROR_CLASSES = frozenset(class_tree(errors.RequestError))

@@ -1,4 +1,4 @@
-"""The messages between the API process and the job server: msgpack frames, each preceded by its length."""
+"""The messages between the API process and the job server, in msgpack, each preceded by its length."""
 
 from collections.abc import Iterator
 from typing import Generic, Literal, TypeVar
@@ -8,27 +8,27 @@ import msgspec
 from oruel.engine.protocol import LENGTH
 from oruel.jobs.base import Kind
 
-Reason = Literal["cpu", "memory", "time", "gave way", "no room", "failed"]
+Reason = Literal["cpu", "memory", "time", "preempted", "overloaded", "failed"]
 
 M = TypeVar("M")
 
 
 class Limits(msgspec.Struct, frozen=True, array_like=True):
-    """Per job: `seconds` of CPU time; `memory`, the bytes that it may use in addition to the job server's; `longest`,
-    the seconds from its start to its end. For all jobs: `total_memory` bytes. Per kind: `places`, the jobs that run at
-    once, and `waiting`, the jobs that wait.
+    """Per job: CPU time, memory in bytes, and wall-clock time. Memory shared with the job server doesn't count.
+    `total_memory` is the maximum of all running jobs together, in bytes. Per kind of work, `slots` jobs run at once and
+    `queue` jobs wait.
     """
 
-    seconds: float = 2.0
+    cpu_seconds: float = 2.0
     memory: int = 512 * 2**20
-    longest: float = 60.0
+    wall_seconds: float = 60.0
     total_memory: int = 2**30
-    places: int = 16
-    waiting: int = 128
+    slots: int = 16
+    queue: int = 128
 
 
 class TokenizerSource(msgspec.Struct, frozen=True, array_like=True):
-    """The arguments of a Tokenizer for a model file and a libllama library."""
+    """What the job server needs to load the tokenizer of a model. `library`: a libllama other than the default."""
 
     path: str
     library: str | None
@@ -40,14 +40,14 @@ class JobMessage(msgspec.Struct, tag=True, array_like=True, frozen=True):
 
 
 class Rehearsal(msgspec.Struct, frozen=True, array_like=True):
-    """A warm-up question. Its answer is dropped; what the work caches is shared with all jobs."""
+    """A warm-up call before the first job. Its answer is discarded, but all jobs share the caches that it fills."""
 
     work: str
     question: bytes
 
 
 class Open(JobMessage, frozen=True):
-    """The first message: what to load and to warm up before the first job. `works` are the functions that will run."""
+    """The first message: what to load before the first job. `works` are the functions that jobs may run."""
 
     works: list[str]
     rehearsals: list[Rehearsal]
@@ -56,8 +56,8 @@ class Open(JobMessage, frozen=True):
 
 
 class Run(JobMessage, frozen=True):
-    """Starts or queues a job. A socket comes with the message: the job reads its question from it and writes its answer
-    to it. Closing the other end of the socket ends the job. `work` is "module:function".
+    """Starts or queues a job. The message carries a socket: the job reads its question from it and writes its answer to
+    it. Closing the other end cancels the job. `work` is "module:function".
     """
 
     job: int
@@ -67,27 +67,27 @@ class Run(JobMessage, frozen=True):
 
 
 class ServerReady(JobMessage, frozen=True):
-    """Sent once, when jobs can run."""
+    """Sent once, after the job server has loaded everything."""
 
 
 class Refused(JobMessage, frozen=True):
-    """Sent instead of ServerReady: `message` says why no job can run."""
+    """Sent instead of ServerReady if loading failed. `message` says why."""
 
     message: str
 
 
 class Ended(JobMessage, frozen=True):
-    """A job that will not answer, after so many seconds of CPU time. `detail` says how its process ended."""
+    """A job ended without an answer. `detail` is the exit status or signal of its process, for the log."""
 
     job: int
     reason: Reason
-    seconds: float = 0.0
+    cpu_seconds: float = 0.0
     detail: str = ""
 
 
 class Failed(msgspec.Struct, frozen=True):
-    """An error that the work raised: its class in errors.py, or "" for an unexpected one, whose message is the
-    traceback.
+    """An error that the work raised. `error` is its class in errors.py; "" for any other exception, whose `message` is
+    the traceback.
     """
 
     error: str
@@ -98,23 +98,27 @@ class Failed(msgspec.Struct, frozen=True):
 ToServer = Open | Run
 FromServer = ServerReady | Refused | Ended
 
-decode_to_server = msgspec.msgpack.Decoder(ToServer)
-decode_from_server = msgspec.msgpack.Decoder(FromServer)
+to_server_decoder = msgspec.msgpack.Decoder(ToServer)
+from_server_decoder = msgspec.msgpack.Decoder(FromServer)
 
 
-def frame(message: JobMessage) -> bytes:
-    body = msgspec.msgpack.encode(message)
-    return LENGTH.pack(len(body)) + body
+def encode_message(message: JobMessage) -> bytes:
+    return prefix_length(msgspec.msgpack.encode(message))
+
+
+def prefix_length(data: bytes) -> bytes:
+    return LENGTH.pack(len(data)) + data
 
 
 class Inbox(Generic[M]):
-    """Bytes in, complete messages out."""
+    """Splits a stream of bytes into messages."""
 
     def __init__(self, decoder: msgspec.msgpack.Decoder[M]) -> None:
         self._decoder = decoder
         self._data = bytearray()
 
     def feed(self, data: bytes) -> Iterator[M]:
+        """Yields each complete message, and keeps the rest for the next call."""
         self._data += data
         while len(self._data) >= LENGTH.size:
             end = LENGTH.size + LENGTH.unpack_from(self._data)[0]

@@ -1,6 +1,4 @@
-"""Decides which job runs next, which one gives way, and which one is refused: fair between accounts. No
-clock, no I/O.
-"""
+"""Decides which jobs start, which are preempted and which are refused, fairly between accounts. No clock, no I/O."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -8,7 +6,7 @@ from dataclasses import dataclass
 
 from oruel.jobs.base import Kind
 
-# A job that has used less CPU time than this doesn't give way.
+# Jobs that have used less CPU time are not preempted.
 SHORT_SECONDS = 0.25
 
 
@@ -22,63 +20,67 @@ class Job:
 
 
 class Schedule:
-    """For each kind, at most `places` jobs run at once and at most `waiting` jobs wait."""
+    """For each kind, at most `slots` jobs run at once and at most `queue` jobs wait."""
 
-    def __init__(self, places: int, waiting: int) -> None:
-        self._places = places
-        self._room = waiting
+    def __init__(self, slots: int, queue: int) -> None:
+        self._slots = slots
+        self._queue = queue
         self._running: dict[int, Job] = {}
         self._waiting: dict[int, Job] = {}
-        self._ending: set[int] = set()
+        self._preempted: set[int] = set()
 
-    def arrive(self, job: Job) -> Job | None:
-        """Returns the job to refuse because too many wait: the newest one of the account that has the most."""
+    def add(self, job: Job) -> Job | None:
+        """Queues the job. If the queue overflows, removes and returns a job: the newest of the account with the most
+        waiting jobs.
+        """
         self._waiting[job.number] = job
-        waiting = of_kind(self._waiting, job.kind)
-        if len(waiting) <= self._room or self._has_place(job.kind):
+        waiting = jobs_of_kind(self._waiting, job.kind)
+        if len(waiting) <= self._queue or self._has_free_slot(job.kind):
             return None
         counts = Counter(one.account for one in waiting)
         refused = max(waiting, key=lambda one: (counts[one.account], one.number))
         del self._waiting[refused.number]
         return refused
 
-    def leave(self, number: int) -> None:
-        """The job has ended, or is no longer needed."""
+    def remove(self, number: int) -> None:
+        """Removes a job that has ended or was cancelled."""
         self._running.pop(number, None)
         self._waiting.pop(number, None)
-        self._ending.discard(number)
+        self._preempted.discard(number)
 
     def start(self) -> Iterator[Job]:
-        """Returns the jobs that start now: first those of the account with the fewest running jobs, then the oldest."""
-        while ready := [job for job in self._waiting.values() if self._has_place(job.kind)]:
+        """Fills the free slots and yields the jobs that start. The account with the fewest running jobs comes first,
+        with its oldest job.
+        """
+        while ready := [job for job in self._waiting.values() if self._has_free_slot(job.kind)]:
             running = Counter((job.kind, job.account) for job in self._running.values())
             job = min(ready, key=lambda job: (running[job.kind, job.account], job.number))
             self._running[job.number] = self._waiting.pop(job.number)
             yield job
 
-    def giving_way(self, seconds: Mapping[int, float]) -> list[Job]:
+    def preempt(self, cpu_seconds: Mapping[int, float]) -> list[Job]:
         """The running jobs to end so that waiting ones can start: of the account with the most running jobs, the one
-        that has used most of the CPU `seconds`.
+        that has used the most CPU time. `cpu_seconds` maps job numbers to CPU time.
         """
         kinds = Counter(job.kind for job in self._waiting.values())
-        found = [job for kind, waiting in kinds.items() for job in self._longest(kind, waiting, seconds)]
-        self._ending.update(job.number for job in found)
+        found = [job for kind, waiting in kinds.items() for job in self._longest(kind, waiting, cpu_seconds)]
+        self._preempted.update(job.number for job in found)
         return found
 
-    def _longest(self, kind: Kind, waiting: int, seconds: Mapping[int, float]) -> Iterator[Job]:
-        running = [job for job in of_kind(self._running, kind) if job.number not in self._ending]
+    def _longest(self, kind: Kind, waiting: int, cpu_seconds: Mapping[int, float]) -> Iterator[Job]:
+        running = [job for job in jobs_of_kind(self._running, kind) if job.number not in self._preempted]
         counts = Counter(job.account for job in running)
-        long = [job for job in running if seconds.get(job.number, 0.0) > SHORT_SECONDS]
-        free = self._places - len(running)
+        long = [job for job in running if cpu_seconds.get(job.number, 0.0) > SHORT_SECONDS]
+        free = self._slots - len(running)
         for _ in range(min(waiting - free, len(long))):
-            job = max(long, key=lambda job: (counts[job.account], seconds[job.number]))
+            job = max(long, key=lambda job: (counts[job.account], cpu_seconds[job.number]))
             long.remove(job)
             counts[job.account] -= 1
             yield job
 
-    def _has_place(self, kind: Kind) -> bool:
-        return len(of_kind(self._running, kind)) < self._places
+    def _has_free_slot(self, kind: Kind) -> bool:
+        return len(jobs_of_kind(self._running, kind)) < self._slots
 
 
-def of_kind(jobs: Mapping[int, Job], kind: Kind) -> list[Job]:
+def jobs_of_kind(jobs: Mapping[int, Job], kind: Kind) -> list[Job]:
     return [job for job in jobs.values() if job.kind == kind]

@@ -1,7 +1,7 @@
-"""The job server: one thread that forks a process for each job, watches it, and ends it at its limits.
+"""The job server: a single thread that forks a process for each job, monitors it, and kills it at its limits.
 
-It loads what jobs need before the first one, so that each job starts within milliseconds and shares that memory. It
-ends when the API process does.
+It loads what jobs need before the first one, so that jobs start within milliseconds and share that memory. It ends when
+the API process does.
 """
 
 import gc
@@ -18,7 +18,7 @@ from typing import Any
 
 from oruel.errors import StartupError
 from oruel.jobs.base import Tokenizers
-from oruel.jobs.child import OUT_OF_MEMORY, do_job, outcome, work_named
+from oruel.jobs.child import OUT_OF_MEMORY, import_work, run_job, run_work
 from oruel.jobs.messages import (
     Ended,
     Inbox,
@@ -31,42 +31,42 @@ from oruel.jobs.messages import (
     ServerReady,
     TokenizerSource,
     ToServer,
-    decode_to_server,
-    frame,
+    encode_message,
+    to_server_decoder,
 )
 from oruel.jobs.schedule import Job, Schedule
-from oruel.jobs.usage import JobUsage, usage_of
+from oruel.jobs.usage import JobUsage, read_job_usage
 from oruel.llama.library import load_library
 from oruel.llama.model import Model
 from oruel.text.tokenizer import Tokenizer
 
-# The API process and the engines have priority over all jobs, and new jobs over long ones.
-NICENESS, LATE_NICENESS = 5, 19
-LATE_SECONDS = 0.1
+# Jobs have a lower priority than the API process and the engines, and long jobs a lower one than new jobs.
+NICENESS, LONG_NICENESS = 5, 19
+LONG_CPU_SECONDS = 0.1
 
-WATCH_SECONDS = 0.02
+POLL_SECONDS = 0.02
 MESSAGE_BYTES = 2**16
-MOST_SOCKETS = 64
-# A job ended by a signal while using at least this share of its memory is assumed to have run out of memory.
-NEARLY_ALL = 0.5
+MAX_SOCKETS = 64
+# A job that was killed by a signal is assumed to have run out of memory if it used at least this share of its limit.
+MEMORY_SHARE = 0.5
 
 
 @dataclass(slots=True)
 class Task:
-    """A running or waiting job. `process` is 0 while it waits."""
+    """A running or waiting job. `pid` is 0 while it waits. `reason`: why the server killed it, if it did."""
 
     job: Job
     work: str
     connection: socket.socket
-    process: int = 0
+    pid: int = 0
     started: float = 0.0
     used: JobUsage = field(default_factory=JobUsage)
-    late: bool = False
+    is_long: bool = False
     reason: Reason | None = None
 
     def kill(self, reason: Reason | None = None) -> None:
         self.reason = self.reason or reason
-        os.kill(self.process, signal.SIGKILL)
+        os.kill(self.pid, signal.SIGKILL)
 
 
 class JobServer:
@@ -75,47 +75,47 @@ class JobServer:
         self._inbox = inbox
         self._tokenizers = tokenizers
         self._limits = limits
-        self._schedule = Schedule(limits.places, limits.waiting)
+        self._schedule = Schedule(limits.slots, limits.queue)
         self._tasks: dict[int, Task] = {}
         self._by_socket: dict[int, Task] = {}
         self._sockets: list[int] = []
         self._poll = select.poll()
         self._poll.register(control, select.POLLIN)
-        self._deaths = watch_deaths()
-        self._poll.register(self._deaths, select.POLLIN)
-        self._resident = (usage_of(os.getpid()) or JobUsage()).resident
+        self._exits = child_exit_socket()
+        self._poll.register(self._exits, select.POLLIN)
+        self._resident = (read_job_usage(os.getpid()) or JobUsage()).resident
 
     def serve(self) -> None:
-        """Until the API process has gone."""
-        while self._take(self._poll.poll(WATCH_SECONDS * 1000 if self._running else None)):
-            self._watch()
+        """Runs jobs until the API process has ended."""
+        while self._handle(self._poll.poll(POLL_SECONDS * 1000 if self._running else None)):
+            self._enforce_limits()
             for job in self._schedule.start():
                 self._start(self._tasks[job.number])
         running = self._running
         for task in running:
             task.kill()
         for task in running:
-            os.waitpid(task.process, 0)
+            os.waitpid(task.pid, 0)
 
     @property
     def _running(self) -> list[Task]:
-        return [task for task in self._tasks.values() if task.process]
+        return [task for task in self._tasks.values() if task.pid]
 
-    def _take(self, events: list[tuple[int, int]]) -> bool:
-        """Returns whether the API process is still there."""
+    def _handle(self, events: list[tuple[int, int]]) -> bool:
+        """Returns whether the API process is still running."""
         for descriptor, _ in events:
             if descriptor == self._control.fileno():
-                if not self._hear():
+                if not self._receive():
                     return False
-            elif descriptor == self._deaths.fileno():
-                self._deaths.recv(MESSAGE_BYTES)
-                self._bury()
+            elif descriptor == self._exits.fileno():
+                self._exits.recv(MESSAGE_BYTES)
+                self._reap()
             elif task := self._by_socket.get(descriptor):
-                self._forget(task)
+                self._cancel(task)
         return True
 
-    def _hear(self) -> bool:
-        data, descriptors, _, _ = socket.recv_fds(self._control, MESSAGE_BYTES, MOST_SOCKETS)
+    def _receive(self) -> bool:
+        data, descriptors, _, _ = socket.recv_fds(self._control, MESSAGE_BYTES, MAX_SOCKETS)
         self._sockets += descriptors
         for message in self._inbox.feed(data):
             assert isinstance(message, Run)
@@ -125,102 +125,103 @@ class JobServer:
     def _add(self, message: Run, connection: socket.socket) -> None:
         task = Task(Job(message.job, message.kind, message.account), message.work, connection)
         self._tasks[message.job] = self._by_socket[connection.fileno()] = task
-        # Waits only for the other end to close.
+        # Without event flags, poll reports only that the other end was closed.
         self._poll.register(connection, 0)
-        if refused := self._schedule.arrive(task.job):
-            self._end(self._tasks[refused.number], "no room")
+        if refused := self._schedule.add(task.job):
+            self._fail(self._tasks[refused.number], "overloaded")
 
     def _start(self, task: Task) -> None:
         try:
-            task.process = os.fork()
+            task.pid = os.fork()
         except OSError as error:
-            self._end(task, "no room", str(error.strerror))
+            self._fail(task, "overloaded", str(error.strerror))
             return
-        if not task.process:
-            do_job(task.work, task.connection, self._tokenizers, self._limits, self._close_others)
+        if not task.pid:
+            run_job(task.work, task.connection, self._tokenizers, self._limits, self._close_others)
         task.started = time.monotonic()
 
     def _close_others(self, connection: socket.socket) -> None:
-        """Called in a job's process, which would otherwise keep the sockets of other jobs open."""
+        """Called in the process of a job, which would otherwise keep the sockets of other jobs open."""
         self._control.close()
         for task in self._tasks.values():
             if task.connection is not connection:
                 task.connection.close()
 
-    def _forget(self, task: Task) -> None:
-        """The client has disconnected."""
+    def _cancel(self, task: Task) -> None:
+        """Called when the caller has closed its end of the socket."""
         self._poll.unregister(task.connection)
-        if task.process:
+        if task.pid:
             task.kill()
         else:
             self._remove(task)
 
-    def _watch(self) -> None:
+    def _enforce_limits(self) -> None:
         for task in self._running:
-            self._look(task)
+            self._check(task)
         running = [task for task in self._running if not task.reason]
-        grown = sum(max(0, task.used.resident - self._resident) for task in running)
-        if grown > self._limits.total_memory:
-            max(running, key=lambda task: task.used.resident).kill("gave way")
-        seconds = {task.job.number: task.used.seconds for task in running}
-        for job in self._schedule.giving_way(seconds):
-            self._tasks[job.number].kill("gave way")
+        growth = sum(max(0, task.used.resident - self._resident) for task in running)
+        if growth > self._limits.total_memory:
+            max(running, key=lambda task: task.used.resident).kill("preempted")
+        cpu_seconds = {task.job.number: task.used.cpu_seconds for task in running}
+        for job in self._schedule.preempt(cpu_seconds):
+            self._tasks[job.number].kill("preempted")
 
-    def _look(self, task: Task) -> None:
+    def _check(self, task: Task) -> None:
         age = time.monotonic() - task.started
-        task.used = usage_of(task.process) or JobUsage(age)
-        if task.used.seconds >= LATE_SECONDS and not task.late:
-            task.late = True
-            os.setpriority(os.PRIO_PROCESS, task.process, LATE_NICENESS)
-        if age > self._limits.longest:
+        task.used = read_job_usage(task.pid) or JobUsage(age)
+        if task.used.cpu_seconds >= LONG_CPU_SECONDS and not task.is_long:
+            task.is_long = True
+            os.setpriority(os.PRIO_PROCESS, task.pid, LONG_NICENESS)
+        if age > self._limits.wall_seconds:
             task.kill("time")
 
-    def _bury(self) -> None:
+    def _reap(self) -> None:
         while self._running:
-            process, status, used = os.wait4(-1, os.WNOHANG)
-            if not process:
+            pid, status, used = os.wait4(-1, os.WNOHANG)
+            if not pid:
                 return
-            task = next(task for task in self._running if task.process == process)
-            seconds = used.ru_utime + used.ru_stime
-            reason, detail = self._reason(task, os.waitstatus_to_exitcode(status), used.ru_maxrss)
-            task.used = JobUsage(seconds)
+            task = next(task for task in self._running if task.pid == pid)
+            reason, detail = self._exit_reason(task, os.waitstatus_to_exitcode(status), used.ru_maxrss)
+            task.used = JobUsage(used.ru_utime + used.ru_stime)
             if reason:
-                self._end(task, reason, detail)
+                self._fail(task, reason, detail)
             else:
                 self._remove(task)
 
-    def _reason(self, task: Task, code: int, kilobytes: int) -> tuple[Reason | None, str]:
-        """Why a job ended without an answer, None if it answered; and how its process ended."""
+    def _exit_reason(self, task: Task, code: int, kilobytes: int) -> tuple[Reason | None, str]:
+        """Why a job ended without an answer, None if it answered; and its signal or exit status if it crashed.
+        `kilobytes`: the maximum of its resident memory.
+        """
         if code == 0:
             return None, ""
         if task.reason:
             return task.reason, ""
         if code == -signal.SIGPROF:
             return "cpu", ""
-        grown = kilobytes * 1024 - self._resident
-        if code == OUT_OF_MEMORY or (code < 0 and grown > NEARLY_ALL * self._limits.memory):
+        growth = kilobytes * 1024 - self._resident
+        if code == OUT_OF_MEMORY or (code < 0 and growth > MEMORY_SHARE * self._limits.memory):
             return "memory", ""
         return "failed", f"signal {-code}" if code < 0 else f"exit status {code}"
 
-    def _end(self, task: Task, reason: Reason, detail: str = "") -> None:
-        self._say(Ended(task.job.number, reason, task.used.seconds, detail))
+    def _fail(self, task: Task, reason: Reason, detail: str = "") -> None:
+        self._send(Ended(task.job.number, reason, task.used.cpu_seconds, detail))
         self._remove(task)
 
     def _remove(self, task: Task) -> None:
-        self._schedule.leave(task.job.number)
+        self._schedule.remove(task.job.number)
         del self._tasks[task.job.number], self._by_socket[task.connection.fileno()]
         with suppress(KeyError):
             self._poll.unregister(task.connection)
         task.connection.close()
 
-    def _say(self, message: JobMessage) -> None:
-        # The API process may have ended, which the next turn shows.
+    def _send(self, message: JobMessage) -> None:
+        # If the API process has ended, the next poll reports it.
         with suppress(BrokenPipeError, ConnectionError):
-            self._control.sendall(frame(message))
+            self._control.sendall(encode_message(message))
 
 
-def watch_deaths() -> socket.socket:
-    """Readable once a job's process has ended."""
+def child_exit_socket() -> socket.socket:
+    """A socket that becomes readable when a child process ends."""
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     theirs.setblocking(False)
@@ -235,27 +236,27 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)
     os.nice(NICENESS)
     with socket.socket(fileno=int(sys.argv[1])) as control:
-        inbox = Inbox[Any](decode_to_server)
-        if order := first_message(control, inbox):
-            serve(control, inbox, order)
-    # Python's regular exit would free memory that the system frees faster.
+        inbox = Inbox[Any](to_server_decoder)
+        if message := receive_open(control, inbox):
+            serve(control, inbox, message)
+    # Skips Python's cleanup, since the system frees the memory faster.
     os._exit(0)
 
 
-def serve(control: socket.socket, inbox: Inbox[Any], order: Open) -> None:
-    """Returns when the API process has ended, or when it could not be given what it needs."""
+def serve(control: socket.socket, inbox: Inbox[Any], message: Open) -> None:
+    """Returns when the API process has ended, or when loading has failed."""
     try:
-        tokenizers = open_resources(order)
+        tokenizers = load_resources(message)
     except StartupError as error:
-        control.sendall(frame(Refused(error.message)))
+        control.sendall(encode_message(Refused(error.message)))
         return
-    silence()
-    control.sendall(frame(ServerReady()))
-    JobServer(control, inbox, tokenizers, order.limits).serve()
+    silence_output()
+    control.sendall(encode_message(ServerReady()))
+    JobServer(control, inbox, tokenizers, message.limits).serve()
 
 
-def first_message(control: socket.socket, inbox: Inbox[Any]) -> Open | None:
-    """None if the API process has ended."""
+def receive_open(control: socket.socket, inbox: Inbox[Any]) -> Open | None:
+    """Waits for the first message. Returns None if the API process ends before it sends one."""
     while data := control.recv(MESSAGE_BYTES):
         for message in inbox.feed(data):
             assert isinstance(message, Open)
@@ -263,29 +264,29 @@ def first_message(control: socket.socket, inbox: Inbox[Any]) -> Open | None:
     return None
 
 
-def open_resources(order: Open) -> Tokenizers:
-    """Loads everything that jobs need. Raises StartupError."""
-    for work in order.works:
-        work_named(work)
-    tokenizers = {source.path: open_tokenizer(source) for source in order.tokenizers}
-    for rehearsal in order.rehearsals:
-        outcome(rehearsal.work, rehearsal.question, tokenizers)
-    # Objects that never change stay in memory that all jobs share.
+def load_resources(message: Open) -> Tokenizers:
+    """Loads and warms up everything that jobs need. Raises StartupError."""
+    for work in message.works:
+        import_work(work)
+    tokenizers = {source.path: load_tokenizer(source) for source in message.tokenizers}
+    for rehearsal in message.rehearsals:
+        run_work(rehearsal.work, rehearsal.question, tokenizers)
+    # The garbage collector then leaves these objects alone, so that their memory stays shared with all jobs.
     gc.collect()
     gc.freeze()
     return tokenizers
 
 
-def open_tokenizer(source: TokenizerSource) -> Tokenizer:
+def load_tokenizer(source: TokenizerSource) -> Tokenizer:
     """Raises StartupError."""
     model = Model(Path(source.path), vocabulary_only=True, library=load_library(source.library))
     tokenizer = Tokenizer(model.vocabulary, model.chat_template, describes_tools=source.describes_tools)
-    tokenizer.longest_piece  # noqa: B018 - it is remembered
+    tokenizer.longest_piece  # noqa: B018 - cached for all jobs
     return tokenizer
 
 
-def silence() -> None:
-    """Libraries print complaints about adversarial input."""
+def silence_output() -> None:
+    """Discards stdout and stderr, to which libraries print warnings about adversarial input."""
     with open(os.devnull, "wb") as nowhere:
         os.dup2(nowhere.fileno(), 1)
         os.dup2(nowhere.fileno(), 2)

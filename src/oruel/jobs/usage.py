@@ -1,30 +1,30 @@
-"""The resources that a process has used."""
+"""Reads how much CPU time and memory the process of a job uses."""
 
 import os
 from dataclasses import dataclass
 
-TICKS = os.sysconf("SC_CLK_TCK")
-PAGE = os.sysconf("SC_PAGE_SIZE")
+TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 @dataclass(frozen=True, slots=True)
 class JobUsage:
-    """`seconds` of CPU time; `resident` and `virtual` bytes of memory."""
+    """`cpu_seconds` since the process started; `resident` and `virtual` memory in bytes."""
 
-    seconds: float = 0.0
+    cpu_seconds: float = 0.0
     resident: int = 0
     virtual: int = 0
 
 
-def usage_of(process: int) -> JobUsage | None:
-    """None if the system doesn't say, as on macOS, or if the process has ended.
+def read_job_usage(pid: int) -> JobUsage | None:
+    """None if the system has no /proc, such as macOS, or if the process no longer exists.
 
     Fields: https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
     """
     try:
-        with open(f"/proc/{process}/stat", "rb") as file:
+        with open(f"/proc/{pid}/stat", "rb") as file:
             fields = file.read().rpartition(b")")[2].split()
     except OSError:
         return None
     user, system, virtual, resident = (int(fields[number - 3]) for number in (14, 15, 23, 24))
-    return JobUsage((user + system) / TICKS, resident * PAGE, virtual)
+    return JobUsage((user + system) / TICKS_PER_SECOND, resident * PAGE_BYTES, virtual)

@@ -6,7 +6,7 @@ from contextlib import aclosing
 
 from oruel.errors import RequestError
 from oruel.router.ranking import Candidate
-from oruel.router.refusals import not_honoured
+from oruel.router.refusals import unsupported_error
 from oruel.router.route import Route
 from oruel.types import Accepted, Answer, ChatRequest
 
@@ -58,6 +58,6 @@ class Attempt:
         deployment = self._candidate.deployment
         parameters = [name for name in accepted.differs if ":" not in name]
         if unaccepted := [name for name in parameters if name not in deployment.accepts]:
-            raise not_honoured(unaccepted, model)
+            raise unsupported_error(unaccepted, model)
         differs = tuple(dict.fromkeys((*self._candidate.differs, *accepted.differs)))
         return Accepted(accepted.queued, deployment.name, differs)

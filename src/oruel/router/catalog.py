@@ -11,11 +11,11 @@ from oruel.types import TIERS, Tier
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
-    """What a request may use of a model. `name` is the model's name in answers; `aliases` are other names that requests
-    may use. `context` and `vocabulary_size` are in tokens, None if only other servers know. `max_tokens` is the default
-    of that parameter. `created` is in seconds since the epoch. `writes_json`: the vocabulary has a token for each byte
-    that JSON needs. `calls_tools`: the model supports tools. `chat_template` is the model's own, or ChatML for a model
-    without one; None if only other servers know.
+    """What requests need to know of a model. Answers carry `name`, even to requests that used one of the `aliases`.
+    `context` and `vocabulary_size` are in tokens. `created` is in seconds since the epoch. `max_tokens` is the default
+    of that parameter. `writes_json`: the vocabulary can spell JSON byte by byte. `calls_tools`: the model supports
+    tools. `chat_template`: "model" for the model's own, "chatml" for a model without one. `context`, `vocabulary_size`
+    and `chat_template` are None if only upstream servers have the model, which don't report them.
     """
 
     name: str
@@ -47,8 +47,8 @@ class Catalog:
         card = self._by_name.get(name)
         if card is None:
             raise ModelNotFound(
-                f'There is no model "{abbreviate(name)}" here.{nearest(name, self.names)} '
-                f"GET /v1/models lists what there is: {', '.join(self.names[:8])}.",
+                f'The model "{abbreviate(name)}" does not exist.{nearest(name, self.names)} '
+                f"GET /v1/models lists the available models: {', '.join(self.names[:8])}.",
                 param="model",
             )
         return card

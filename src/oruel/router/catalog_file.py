@@ -1,4 +1,4 @@
-"""Reads the operator's catalog in TOML, strictly: errors name the line."""
+"""Parses and validates the operator's catalog, a TOML file. Errors name the line."""
 
 import re
 import tomllib
@@ -15,8 +15,8 @@ from oruel.router.base_url import BaseURL
 from oruel.router.deployment import CatalogModel, Deployment, EmbeddedSource, UpstreamSource
 from oruel.router.money import Money, WrittenDecimal
 from oruel.router.price import Price
-from oruel.router.toml_lines import Path, places
-from oruel.router.upstream_key import fault_of
+from oruel.router.toml_lines import Path, locate_keys
+from oruel.router.upstream_key import upstream_key_fault
 from oruel.types import TIERS
 
 MAX_BYTES = 2**22
@@ -25,14 +25,14 @@ SECONDS = Number(0.001, 86400)
 
 @dataclass(frozen=True)
 class LabelName:
-    """A name that labels, headers, tables and log lines can show unchanged."""
+    """A name that metric labels, headers, tables and logs can contain unescaped."""
 
     maximum: int = 128
-    spaces: bool = True
+    allows_spaces: bool = True
 
     def parse(self, value: object, path: str) -> str:
         name = String(1, self.maximum).parse(value, path)
-        if not name.isprintable() or name != name.strip() or not (self.spaces or re.fullmatch("[!-~]+", name)):
+        if not name.isprintable() or name != name.strip() or not (self.allows_spaces or re.fullmatch("[!-~]+", name)):
             raise InvalidParameter(f"{path} must be {self}, but is {describe(name)}.", param=path)
         return name
 
@@ -40,24 +40,24 @@ class LabelName:
         return String(1, self.maximum).schema()
 
     def __str__(self) -> str:
-        kind, where = ("printable", "at either end") if self.spaces else ("printable ASCII", "anywhere")
+        kind, where = ("printable", "at either end") if self.allows_spaces else ("printable ASCII", "anywhere")
         return f"1 to {self.maximum} {kind} characters without spaces {where}"
 
 
 @dataclass(frozen=True)
 class EnvironmentVariable:
-    """The name of an environment variable. Errors don't repeat the value, which might be the key itself."""
+    """The name of an environment variable. Errors never repeat the value, which may be a key entered by mistake."""
 
     def parse(self, value: object, path: str) -> str:
         if not isinstance(value, str) or not re.fullmatch("[A-Z_][A-Z0-9_]{0,127}", value):
-            raise InvalidParameter(f"{path} must be {self}; the value is not.", param=path)
+            raise InvalidParameter(f"{path} must be {self}, but the given value is not.", param=path)
         return value
 
     def schema(self) -> JSONSchema:
         return {"type": "string", "pattern": "^[A-Z_][A-Z0-9_]{0,127}$"}
 
     def __str__(self) -> str:
-        return "the name of an environment variable, in capitals, digits and _"
+        return "the name of an environment variable, in capital letters, digits and _"
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class UniqueArray:
 
     def parse(self, value: object, path: str) -> tuple[Any, ...]:
         items = self.array.parse(value, path)
-        refuse_repeated([(f"{path}[{index}]", item) for index, item in enumerate(items)])
+        check_unique([(f"{path}[{index}]", item) for index, item in enumerate(items)])
         return items
 
     def schema(self) -> JSONSchema:
@@ -81,12 +81,12 @@ class UniqueArray:
 NAME = LabelName()
 PRICE = Object({"input": Money(), "cached_input": Money(), "output": Money()}, required=("input", "output"))
 TIMEOUTS = ("connect_seconds", "first_token_seconds", "idle_seconds")
-OF_SERVERS = ("base_url", "kind", "model", "key_variable", "accepts", *TIMEOUTS)
+UPSTREAM_FIELDS = ("base_url", "kind", "model", "key_variable", "accepts", *TIMEOUTS)
 TIER = StringEnum(TIERS)
 
 DEPLOYMENT = Object(
     {
-        "name": LabelName(spaces=False),
+        "name": LabelName(allows_spaces=False),
         "engine": LabelName(4096),
         "base_url": BaseURL(),
         "kind": StringEnum(("vllm", "sglang", "llama-server", "openai", "oruel")),
@@ -120,88 +120,89 @@ class CatalogFile:
     text: str
     models: tuple[CatalogModel, ...]
 
-    def require_keys(self, key_in: Callable[[str], str | None]) -> None:
-        """Raises ConfigError if a key is missing or can't be sent. `key_in` returns the value of a variable."""
-        with placed_in(self.text):
-            for path, deployment in deployments_of(self.models):
-                refuse_key(f"{path}.key_variable", deployment, key_in)
+    def require_keys(self, read_key: Callable[[str], str | None]) -> None:
+        """Raises ConfigError if a key is unset or invalid. `read_key` gets the value of an environment variable."""
+        with errors_with_line(self.text):
+            for path, deployment in paths_of_deployments(self.models):
+                check_key(f"{path}.key_variable", deployment, read_key)
 
 
 def read_catalog(data: bytes) -> CatalogFile:
-    """Raises ConfigError, whose message begins with the line if there is one."""
+    """Raises ConfigError, whose message begins with the line of the error where possible."""
     if len(data) > MAX_BYTES:
         raise ConfigError(f"The catalog has more than {MAX_BYTES} bytes.")
     try:
-        # Editors on Windows begin a file with a byte order mark.
+        # Some Windows editors begin files with a byte order mark.
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise ConfigError(f"Line {line} of the catalog contains bytes that are not UTF-8.") from error
-    given = toml(text)
-    with placed_in(text):
+    given = parse_toml(text)
+    with errors_with_line(text):
         return CatalogFile(text, build_models(FILE.parse(given, "")))
 
 
-def toml(text: str) -> dict[str, Any]:
+def parse_toml(text: str) -> dict[str, Any]:
     """Raises ConfigError."""
     try:
         return tomllib.loads(text, parse_float=WrittenDecimal)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"The catalog is not TOML: {error}.") from error
+        raise ConfigError(f"The catalog is not valid TOML: {error}.") from error
     except RecursionError as error:
-        raise ConfigError("The catalog nests brackets too deeply to be read.") from error
+        raise ConfigError("The catalog nests brackets too deeply.") from error
     except ValueError as error:
-        # Python bounds the digits of integers.
-        raise ConfigError("The catalog contains a number of thousands of digits.") from error
+        # Python refuses to convert integers of thousands of digits.
+        raise ConfigError("The catalog contains a number with thousands of digits.") from error
 
 
 @contextmanager
-def placed_in(text: str) -> Iterator[None]:
-    """Adds the line to errors raised inside."""
+def errors_with_line(text: str) -> Iterator[None]:
+    """Converts request errors raised in the context to ConfigErrors that name the line."""
     try:
         yield
     except RequestError as error:
-        raise ConfigError(f"Line {line_of(text, error.param or '')} of the catalog: {error.message}") from error
+        raise ConfigError(f"Line {find_line(text, error.param or '')} of the catalog: {error.message}") from error
 
 
-def line_of(text: str, path: str) -> int:
-    """The line of the deepest part of `path` that has one, such as models[1].deployments[0].kind."""
+def find_line(text: str, path: str) -> int:
+    """The line of a path such as models[1].deployments[0].kind. For a missing key, the line of its closest parent."""
     lines: dict[str, int] = {}
-    for place, line in places(text):
-        lines.setdefault(path_text(place), line)
+    for key, line in locate_keys(text):
+        lines.setdefault(format_path(key), line)
     while path and path not in lines:
         path = path[: max(path.rfind("."), path.rfind("["), 0)]
     return lines.get(path, 1)
 
 
-def path_text(path: Path) -> str:
-    """In the spelling of the errors of contract.kinds."""
+def format_path(path: Path) -> str:
+    """In the notation of the errors of contract.kinds, such as models[1].name."""
     parts = (f"[{part}]" if isinstance(part, int) else "." + (abbreviate(part) or '""') for part in path)
     return "".join(parts).removeprefix(".")
 
 
 def build_models(given: dict[str, Any]) -> tuple[CatalogModel, ...]:
-    models = tuple(model_of(model, f"models[{index}]") for index, model in enumerate(given["models"]))
-    refuse_repeated([pair for i, model in enumerate(models) for pair in names_of(model, f"models[{i}]")])
-    refuse_repeated([(f"{path}.name", deployment.name) for path, deployment in deployments_of(models)])
+    models = tuple(build_model(model, f"models[{index}]") for index, model in enumerate(given["models"]))
+    check_unique([pair for i, model in enumerate(models) for pair in paths_of_names(model, f"models[{i}]")])
+    check_unique([(f"{path}.name", deployment.name) for path, deployment in paths_of_deployments(models)])
     return models
 
 
-def names_of(model: CatalogModel, path: str) -> list[tuple[str, str]]:
+def paths_of_names(model: CatalogModel, path: str) -> list[tuple[str, str]]:
+    """The path and the value of each name of the model."""
     aliases = [(f"{path}.aliases[{index}]", alias) for index, alias in enumerate(model.aliases)]
     return [(f"{path}.name", model.name), *aliases]
 
 
-def deployments_of(models: tuple[CatalogModel, ...]) -> Iterator[tuple[str, Deployment]]:
-    """Each deployment with its path."""
+def paths_of_deployments(models: tuple[CatalogModel, ...]) -> Iterator[tuple[str, Deployment]]:
+    """The path of each deployment, and the deployment."""
     for i, model in enumerate(models):
         for j, deployment in enumerate(model.deployments):
             yield f"models[{i}].deployments[{j}]", deployment
 
 
-def model_of(given: dict[str, Any], path: str) -> CatalogModel:
+def build_model(given: dict[str, Any], path: str) -> CatalogModel:
     deployments = tuple(
-        deployment_of(one, f"{path}.deployments[{index}]") for index, one in enumerate(given["deployments"])
+        build_deployment(one, f"{path}.deployments[{index}]") for index, one in enumerate(given["deployments"])
     )
     model = CatalogModel(
         given["name"],
@@ -209,7 +210,7 @@ def model_of(given: dict[str, Any], path: str) -> CatalogModel:
         given.get("aliases", ()),
         given.get("context"),
         given.get("max_tokens"),
-        {tier: price_of(price) for tier, price in given.get("prices", {}).items()},
+        {tier: build_price(price) for tier, price in given.get("prices", {}).items()},
     )
     check_lengths(model, path)
     check_prices(model, path)
@@ -220,25 +221,24 @@ def model_of(given: dict[str, Any], path: str) -> CatalogModel:
 def check_lengths(model: CatalogModel, path: str) -> None:
     if model.context is not None and model.max_tokens is not None and model.max_tokens > model.context:
         raise InvalidParameter(
-            f"{path}.max_tokens is {model.max_tokens}, but context is {model.context}, and the answer must fit in it.",
+            f"{path}.max_tokens is {model.max_tokens}, but context is only {model.context}. Lower max_tokens.",
             param=f"{path}.max_tokens",
         )
 
 
 def check_prices(model: CatalogModel, path: str) -> None:
-    """A model without any price is free. A model with some prices needs all of them, so that no tier is free by
-    mistake.
-    """
+    """A model without prices is free. Otherwise each tier needs a price, so that none is free by mistake."""
     for tier in model.prices:
         if tier not in model.tiers:
             raise InvalidParameter(
-                f"{path}.prices.{tier} is given, but no deployment serves {tier}.", param=f"{path}.prices.{tier}"
+                f"{path}.prices.{tier} is given, but no deployment serves {tier}. Remove it.",
+                param=f"{path}.prices.{tier}",
             )
     for tier in model.tiers:
         if model.prices and tier not in model.prices:
             raise InvalidParameter(
-                f"{path}.prices has nothing for {tier}, which a deployment serves. Give its price, 0 if it is "
-                "free, or use tiers to say which deployment serves it.",
+                f"{path}.prices has no price for {tier}, which a deployment serves. Add the price, 0 if it is "
+                f"free, or remove {tier} from the tiers of the deployments.",
                 param=f"{path}.prices",
             )
 
@@ -248,63 +248,64 @@ def check_costs(deployments: Sequence[Mapping[str, Any]], path: str) -> None:
     for index, one in enumerate(deployments):
         if costly and "cost" not in one:
             raise InvalidParameter(
-                f"{path}.deployments[{index}] has no cost, but {costly[0]} has: it would always be chosen first. "
-                "Give it one, 0 if it costs nothing.",
+                f"{path}.deployments[{index}] has no cost, but {costly[0]} has one. Without a cost it would always be "
+                "chosen first. Add it, 0 if the deployment costs nothing.",
                 param=f"{path}.deployments[{index}]",
             )
 
 
-def deployment_of(given: dict[str, Any], path: str) -> Deployment:
+def build_deployment(given: dict[str, Any], path: str) -> Deployment:
     return Deployment(
         given["name"],
-        source_of(given, path),
+        build_source(given, path),
         given.get("tiers", TIERS),
-        price_of(given["cost"]) if "cost" in given else Price(),
+        build_price(given["cost"]) if "cost" in given else Price(),
         frozenset(given.get("accepts", ())),
         **{name: given[name] for name in TIMEOUTS if name in given},
     )
 
 
-def source_of(given: dict[str, Any], path: str) -> EmbeddedSource | UpstreamSource:
-    """A deployment is an engine or a server."""
+def build_source(given: dict[str, Any], path: str) -> EmbeddedSource | UpstreamSource:
+    """Either an embedded engine or an upstream server."""
     if "engine" in given:
-        for name in OF_SERVERS:
+        for name in UPSTREAM_FIELDS:
             if name in given:
                 raise InvalidParameter(
-                    f"{path}.{name} is for other servers, but engine is given too: leave one of them out. An engine "
-                    "honours every parameter, and uses the deadlines of oruel serve.",
+                    f"{path}.{name} is only for upstream servers, but engine is given too. Remove one of them. An "
+                    "engine honours every parameter and uses the timeouts of oruel serve.",
                     param=f"{path}.{name}",
                 )
         return EmbeddedSource(given["engine"])
     for name in ("base_url", "kind", "model"):
         if name not in given:
             raise InvalidParameter(
-                f"{path} has no {name}. Give it an engine (demo, a file, hf:…), or base_url, kind and model.",
+                f"{path} has no {name}. Add engine (demo, a file, hf:…), or base_url, kind and model.",
                 param=path,
             )
     return UpstreamSource(given["base_url"], given["kind"], given["model"], given.get("key_variable"))
 
 
-def price_of(given: dict[str, Decimal]) -> Price:
-    """Cached input costs as much as input unless its price is given."""
+def build_price(given: dict[str, Decimal]) -> Price:
+    """The price of cached input defaults to that of input."""
     return Price(given["input"], given.get("cached_input", given["input"]), given["output"])
 
 
-def refuse_repeated(named: list[tuple[str, str]]) -> None:
+def check_unique(names: list[tuple[str, str]]) -> None:
+    """Raises InvalidParameter with the path of the first repeated name. `names`: pairs of a path and a name."""
     seen: set[str] = set()
-    for path, name in named:
+    for path, name in names:
         if name in seen:
-            raise InvalidParameter(f'{path} is "{abbreviate(name)}", which is taken already.', param=path)
+            raise InvalidParameter(f'{path} is "{abbreviate(name)}", which is already used.', param=path)
         seen.add(name)
 
 
-def refuse_key(path: str, deployment: Deployment, key_in: Callable[[str], str | None]) -> None:
+def check_key(path: str, deployment: Deployment, read_key: Callable[[str], str | None]) -> None:
     source = deployment.source
     if not isinstance(source, UpstreamSource) or source.key_variable is None:
         return
-    if fault := fault_of(key_in(source.key_variable)):
+    if fault := upstream_key_fault(read_key(source.key_variable)):
         raise InvalidParameter(
-            f"{deployment.name} takes its key from {source.key_variable}, which {fault}. Set it to the key alone, or "
-            "leave key_variable out.",
+            f"{deployment.name} takes its key from {source.key_variable}, which {fault}. Set it to the key without "
+            "spaces or line breaks, or remove key_variable.",
             param=path,
         )

@@ -1,4 +1,4 @@
-"""The content of the catalog: models, their prices, and the deployments that serve them."""
+"""The models of the catalog, their prices, and the deployments that serve them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,14 +9,14 @@ from oruel.types import TIERS, Tier, UpstreamKind
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedSource:
-    """An embedded engine process. `model` is as in the setting of that name."""
+    """An embedded engine process. `model` has the format of the setting with that name: demo, a file or hf:…."""
 
     model: str
 
 
 @dataclass(frozen=True, slots=True)
 class UpstreamSource:
-    """Another server. `model` is its name there; `key_variable` is the environment variable with its key."""
+    """An upstream server. `model` is the model's name there. `key_variable` is the environment variable of its key."""
 
     base_url: str
     kind: UpstreamKind
@@ -26,14 +26,14 @@ class UpstreamSource:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """`cost` is what it costs the operator. `accepts` names the parameters that it may honour differently. Timeouts are
-    in seconds: to connect, for the first token, and between two chunks.
+    """`cost` is what the operator pays. `accepts` names the parameters whose differences the operator accepts. The
+    timeouts limit connecting, the wait for the first token, and the wait between two chunks.
     """
 
     name: str
     source: EmbeddedSource | UpstreamSource
     tiers: tuple[Tier, ...] = TIERS
-    cost: Price = Price()  # noqa: RUF009 - it is frozen
+    cost: Price = Price()  # noqa: RUF009 - immutable
     accepts: frozenset[str] = frozenset()
     connect_seconds: float = 5.0
     first_token_seconds: float = 60.0
@@ -42,7 +42,7 @@ class Deployment:
 
 @dataclass(frozen=True, slots=True)
 class CatalogModel:
-    """`context` and `max_tokens`, the default of that parameter, are in tokens; None leaves them to the deployments."""
+    """`context` and `max_tokens` (the default of that parameter) are in tokens; None leaves them to the deployments."""
 
     name: str
     deployments: tuple[Deployment, ...]

@@ -1,4 +1,4 @@
-"""An embedded engine among the deployments of a model, some of which may support more."""
+"""The route to an embedded engine of a model whose other deployments may support more."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from oruel.types import ChatRequest
 
 @dataclass(slots=True, kw_only=True)
 class EngineRoute(Route):
-    """Honours exactly what it supports: JSON if `writes_json`, tools if `calls_tools`, and `vocabulary_size` tokens."""
+    """The engine supports JSON if `writes_json`, tools if `calls_tools`, and the token ids below `vocabulary_size`."""
 
     vocabulary_size: int
     writes_json: bool

@@ -1,4 +1,4 @@
-"""Amounts of money in TOML, read to the last digit."""
+"""Parses amounts of money in TOML exactly."""
 
 import re
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ DECIMALS = 12
 
 
 class WrittenDecimal(float):
-    """A decimal number with the text it was written as."""
+    """A float that keeps the text from which it was parsed."""
 
     text: str
 
@@ -24,11 +24,11 @@ class WrittenDecimal(float):
 
 @dataclass(frozen=True)
 class Money:
-    """A number or a string with a bounded number of digits, so that sums of it can be exact."""
+    """A number or a string with a bounded number of digits, so that sums are exact."""
 
     def parse(self, value: object, path: str) -> Decimal:
-        """`value` is as TOML has it, its floats Written."""
-        text = digits(value)
+        """`value` comes from a TOML parser that reads floats as WrittenDecimal."""
+        text = amount_text(value)
         amount = Decimal(text) if re.fullmatch(rf"\d{{1,7}}(\.\d{{1,{DECIMALS}}})?", text, re.ASCII) else None
         if amount is None or amount > MAX_AMOUNT:
             shown = abbreviate(value.text) if isinstance(value, WrittenDecimal) else describe(value)
@@ -42,8 +42,8 @@ class Money:
         return f"an amount from 0 to {MAX_AMOUNT} with at most {DECIMALS} decimals and no exponent"
 
 
-def digits(value: object) -> str:
-    """What is to be read as digits; nothing for what is no amount, and for integers that only fill memory."""
+def amount_text(value: object) -> str:
+    """The digits of the amount as written; empty for other types and for integers beyond the maximum."""
     match value:
         case WrittenDecimal():
             return value.text.replace("_", "")

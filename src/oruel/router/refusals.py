@@ -1,4 +1,4 @@
-"""The errors for requests that no deployment of their model can honour."""
+"""Errors for requests that no deployment of the model supports."""
 
 from collections.abc import Sequence
 
@@ -7,19 +7,19 @@ from oruel.router.route import Route
 from oruel.types import ChatRequest
 
 
-def not_served(request: ChatRequest, routes: Sequence[Route]) -> UnsupportedParameter:
-    """Names the parameters that prevent it, as few as one deployment needs."""
-    blocking = [blocked_error(request, route) for route in routes if request.tier in route.deployment.tiers]
-    return not_honoured(min(blocking, key=len, default=("tier",)), request.model)
+def unserved_error(request: ChatRequest, routes: Sequence[Route]) -> UnsupportedParameter:
+    """Names the unsupported parameters of the deployment that has the fewest of them."""
+    blocking = [blocking_parameters(request, route) for route in routes if request.tier in route.deployment.tiers]
+    return unsupported_error(min(blocking, key=len, default=("tier",)), request.model)
 
 
-def blocked_error(request: ChatRequest, route: Route) -> tuple[str, ...]:
-    """Names the parameters that this deployment does not support."""
-    found = route.verdict(request)
-    return (*found.refused, *(name for name in found.differs if name not in route.deployment.accepts))
+def blocking_parameters(request: ChatRequest, route: Route) -> tuple[str, ...]:
+    """The parameters that the deployment doesn't support, or honours differently without the operator's acceptance."""
+    support = route.verdict(request)
+    return (*support.refused, *(name for name in support.differs if name not in route.deployment.accepts))
 
 
-def not_honoured(names: Sequence[str], model: str) -> UnsupportedParameter:
+def unsupported_error(names: Sequence[str], model: str) -> UnsupportedParameter:
     return UnsupportedParameter(
         f"{' and '.join(names)} can't be honoured exactly by any deployment of {model}. Leave "
         f"{'it' if len(names) == 1 else 'them'} out, or choose another model.",

@@ -1,24 +1,22 @@
-"""The retry budget: how many requests may be retried elsewhere, so that a fleet in trouble doesn't get twice
-the load.
-"""
+"""The retry budget: limits the share of retried requests, so that retries don't double the load of a failing fleet."""
 
 from dataclasses import dataclass
 
-SHARE = 0.2  # a share of the requests
-MOST = 10.0
+RETRIES_PER_REQUEST = 0.2
+MAX_RETRIES = 10.0
 
 
 @dataclass(slots=True)
 class RetryBudget:
-    """Each request adds a fifth of a retry; at most ten are kept."""
+    """Each request adds a fraction of a retry, up to a maximum."""
 
-    left: float = MOST
+    left: float = MAX_RETRIES
 
     def earn(self) -> None:
-        self.left = min(MOST, self.left + SHARE)
+        self.left = min(MAX_RETRIES, self.left + RETRIES_PER_REQUEST)
 
     def spend(self) -> bool:
-        """Returns whether a retry was left."""
+        """Uses up one retry. Returns False if none is left."""
         if self.left < 1:
             return False
         self.left -= 1

@@ -19,7 +19,7 @@ from oruel.errors import (
 from oruel.router.attempt import Attempt
 from oruel.router.catalog import Catalog
 from oruel.router.ranking import Candidate, is_able, rank
-from oruel.router.refusals import not_served
+from oruel.router.refusals import unserved_error
 from oruel.router.retries import RetryBudget
 from oruel.router.route import Route
 from oruel.types import Answer, ChatRequest
@@ -76,7 +76,7 @@ class Router:
         candidates = [(one, one.candidate(request, now)) for one in routes if not one.verdict(request).refused]
         able = [(route, candidate) for route, candidate in candidates if is_able(candidate, request.tier)]
         if not able:
-            raise not_served(request, routes)
+            raise unserved_error(request, routes)
         return able
 
     def _ranked_routes(

@@ -1,4 +1,4 @@
-"""The lines of the keys and array items of a TOML document, which tomllib doesn't report."""
+"""Finds the lines of the keys and array items of a TOML document, which tomllib doesn't report."""
 
 import re
 import tomllib
@@ -7,9 +7,10 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
 Path = tuple[str | int, ...]
-Place = tuple[Path, int]
+KeyLine = tuple[Path, int]
 
-BETWEEN = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*+")
+# Whitespace and comments.
+WHITESPACE = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*+")
 NAME = re.compile(r"""[A-Za-z0-9_-]+|"(?:[^"\\]|\\.)*+"|'[^']*+'""")
 # A string, or everything up to the end of a number, a date or a boolean.
 SCALAR = re.compile(
@@ -22,9 +23,10 @@ SCALAR = re.compile(
 )
 
 
-def places(text: str) -> Iterator[Place]:
-    """Paths with their lines, from 1, in document order, for a document that tomllib accepts. A table's line is the
-    first that names it, even in the header of a table inside.
+def locate_keys(text: str) -> Iterator[KeyLine]:
+    """Yields the path and the line of each key and array item, in document order. Lines count from 1. A path may
+    repeat; its first line counts, even if that is the header of an inner table. tomllib must have accepted the
+    document.
     """
     reader = TomlReader(text)
     table: Path = ()
@@ -32,17 +34,17 @@ def places(text: str) -> Iterator[Place]:
     while not reader.is_at_end():
         if reader.take("["):
             is_item, line = reader.take("["), reader.line
-            named = table_header(reader.key(), latest, is_item=is_item)
+            named = table_header(reader.read_key(), latest, is_item=is_item)
             table = named[-1]
             reader.close_header()
             yield from ((path, line) for path in named)
         else:
-            yield from reader.assignment(table)
+            yield from reader.read_assignment(table)
 
 
 def table_header(names: list[str], latest: dict[Path, int], *, is_item: bool) -> list[Path]:
-    """The paths that a header names; the last one is the table that begins. `latest`: the last index of each array of
-    tables.
+    """The paths that a header names, of which the last one is the new table. `latest` holds the last index of each
+    array of tables, and is updated.
     """
     path: Path = ()
     named: list[Path] = []
@@ -59,14 +61,14 @@ def table_header(names: list[str], latest: dict[Path, int], *, is_item: bool) ->
 
 @dataclass(slots=True)
 class TomlContainer:
-    """An array or inline table that is being read. `items` counts those of an array so far, None in a table."""
+    """An array or inline table that is being read. `items` counts the items of an array so far; None in a table."""
 
     path: Path
     items: int | None
 
 
 class TomlReader:
-    """Reads a document that is known to be valid."""
+    """Reads a valid document from start to end."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -78,79 +80,79 @@ class TomlReader:
         return bisect_left(self._breaks, self._at) + 1
 
     def is_at_end(self) -> bool:
-        self._match(BETWEEN)
+        self._match(WHITESPACE)
         return self._at == len(self._text)
 
     def take(self, mark: str) -> bool:
-        """Skips `mark` if it comes next, and returns whether it did."""
-        self._match(BETWEEN)
+        """Skips whitespace, and then `mark` if it follows. Returns whether it followed."""
+        self._match(WHITESPACE)
         found = self._text.startswith(mark, self._at)
         self._at += len(mark) * found
         return found
 
-    def key(self) -> list[str]:
-        names = [self._name()]
+    def read_key(self) -> list[str]:
+        names = [self._read_name()]
         while self.take("."):
-            names.append(self._name())
+            names.append(self._read_name())
         return names
 
     def close_header(self) -> None:
         while self._text.startswith("]", self._at):
             self._at += 1
 
-    def assignment(self, table: Path) -> Iterator[Place]:
-        """Reads a key and its whole value. Without recursion, since the depth of a document may exceed that of the
-        stack.
+    def read_assignment(self, table: Path) -> Iterator[KeyLine]:
+        """Reads a key and its value, and yields the keys and items in it. Iterates, because a document may nest more
+        deeply than Python's stack.
         """
-        path = yield from self._assigned(table)
-        within: list[TomlContainer] = []
+        path = yield from self._read_key_path(table)
+        open_containers: list[TomlContainer] = []
         while True:
-            self._open(path, within)
-            while within and self._closes():
-                within.pop()
-            if not within:
+            self._enter_value(path, open_containers)
+            while open_containers and self._closes_container():
+                open_containers.pop()
+            if not open_containers:
                 return
-            inner = within[-1]
+            inner = open_containers[-1]
             if inner.items is None:
-                path = yield from self._assigned(inner.path)
+                path = yield from self._read_key_path(inner.path)
             else:
                 path = (*inner.path, inner.items)
                 inner.items += 1
                 yield path, self.line
 
-    def _assigned(self, table: Path) -> Generator[Place, None, Path]:
-        """Reads each part of a key; returns the whole path."""
-        self._match(BETWEEN)
+    def _read_key_path(self, table: Path) -> Generator[KeyLine, None, Path]:
+        """Reads a key and the equals sign. Yields the path of each part of the key, and returns the whole path."""
+        self._match(WHITESPACE)
         line = self.line
         path = table
-        for name in self.key():
+        for name in self.read_key():
             path = (*path, name)
             yield path, line
         self.take("=")
         return path
 
-    def _open(self, path: Path, within: list[TomlContainer]) -> None:
-        """Skips a scalar, or enters an array or a table."""
+    def _enter_value(self, path: Path, open_containers: list[TomlContainer]) -> None:
+        """Skips a scalar, or enters an array or inline table."""
         if self.take("["):
-            within.append(TomlContainer(path, 0))
+            open_containers.append(TomlContainer(path, 0))
         elif self.take("{"):
-            within.append(TomlContainer(path, None))
+            open_containers.append(TomlContainer(path, None))
         else:
             self._match(SCALAR)
 
-    def _closes(self) -> bool:
+    def _closes_container(self) -> bool:
         self.take(",")
         closes = self.take("]") or self.take("}")
-        self._match(BETWEEN)
+        self._match(WHITESPACE)
         return closes
 
-    def _name(self) -> str:
-        self._match(BETWEEN)
+    def _read_name(self) -> str:
+        self._match(WHITESPACE)
         name = self._match(NAME)
         return str(tomllib.loads(f"name = {name}")["name"]) if name[0] in "\"'" else name
 
     def _match(self, pattern: re.Pattern[str]) -> str:
         found = pattern.match(self._text, self._at)
-        assert found, "tomllib has read it"
+        assert found, "tomllib accepted the document"
         self._at = found.end()
         return found[0]

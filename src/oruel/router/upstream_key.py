@@ -1,20 +1,20 @@
-"""The key for another server, as an environment variable holds it."""
+"""Validates the API key of an upstream server."""
 
 import re
 
 MAX_CHARACTERS = 8192
 
 
-def fault_of(key: str | None) -> str:
-    """Why it can't be sent in a header, in words that follow the variable's name and never repeat the key; empty if it
-    can be.
+def upstream_key_fault(key: str | None) -> str:
+    """Why the key can't be sent in a header, as the end of a sentence about its environment variable; empty if it can.
+    Never repeats the key.
     """
     if not key:
         return "is not set"
     if len(key) > MAX_CHARACTERS:
-        return f"holds more than {MAX_CHARACTERS} characters"
+        return f"has more than {MAX_CHARACTERS} characters"
     if key.endswith(("\n", "\r")):
-        return "ends with a line break, which belongs to no key"
+        return "ends with a line break"
     if not re.fullmatch("[!-~]+", key):
-        return "contains a space or another character that no header can carry"
+        return "contains a space or another character that is invalid in a header"
     return ""
