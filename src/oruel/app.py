@@ -68,8 +68,8 @@ ENGINE_GAUGES = {
 
 @dataclass(frozen=True)
 class ServerTimeouts:
-    """In seconds. `grace` is how long running requests may continue after the server is told to stop. An engine that
-    sends nothing for `watchdog` seconds counts as hung.
+    """In seconds. `grace`: how long running requests may continue once the server is stopping. `watchdog`: how long an
+    engine may be silent before it counts as hung.
     """
 
     grace: float = 10.0

@@ -1,4 +1,4 @@
-"""The same seed gives the same tokens and bit-identical log-probabilities, whatever else the engine computes."""
+"""The same seed gives the same tokens and bit-identical log-probabilities at any load of the engine."""
 
 import random
 from collections.abc import Iterator

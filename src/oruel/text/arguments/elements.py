@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 from oruel.constraints.spec import schema_expression
 from oruel.json_schema.references import plain_references, resolve_pointer
@@ -14,13 +14,13 @@ from oruel.text.arguments.schema_checks import (
     MAX_CHOICES,
     NUMBERS,
     TAGGED_KEY,
+    SchemaRules,
     check_keywords,
     conflicting_keyword,
     pick_keywords,
-    refuse_schema,
     require_plain_references,
 )
-from oruel.text.arguments.syntax import ArgumentGrammar
+from oruel.text.arguments.syntax import ArgumentGrammar, ArgumentSyntax
 from oruel.text.lark import Lark, either, quote, terminal_without
 from oruel.text.matching import overlap
 
@@ -31,7 +31,7 @@ CLOSING = re.compile(r"</[^<>]+>")
 
 
 @dataclass(frozen=True, slots=True)
-class ElementSyntax:
+class ElementSyntax(ArgumentSyntax):
     """(mark<key> value mark</key>)*. Objects and arrays are written the same way, each array entry as an `item`.
     Strings are written verbatim, numbers and booleans as in JSON, and null is left out.
     """
@@ -41,13 +41,6 @@ class ElementSyntax:
     @property
     def texts(self) -> tuple[str, ...]:
         return (self.mark,)
-
-    @property
-    def first(self) -> str:
-        return ""
-
-    def unenforced_keywords(self, parameters: Mapping[str, Any]) -> tuple[str, ...]:
-        return ()
 
     def grammar(self, lark: Lark, schema: Mapping[str, Any], *, prefix: str, where: str) -> ArgumentGrammar:
         rules = ElementRules(lark, self, prefix, where)
@@ -63,34 +56,19 @@ class ElementSyntax:
         return f"{self.mark}</{key}>"
 
 
-class ElementRules:
+class ElementRules(SchemaRules):
     """Like QuotedRules, for elements."""
 
     def __init__(self, lark: Lark, elements: ElementSyntax, prefix: str, where: str) -> None:
         self._lark = lark
         self._elements = elements
-        self._prefix = prefix
-        self._where = where
+        super().__init__(prefix, where)
         self._root: Mapping[str, Any] = {}
-        self._references: dict[str, str] = {}
-        self._lines: list[str] = []
-
-    @property
-    def rules(self) -> str:
-        return "".join(self._lines)
 
     def arguments(self, schema: Mapping[str, Any]) -> str:
         schema = self._root = require_plain_references(schema, self._where)
         check_keywords(schema, "object", self._where)
         return self._members(schema, "")
-
-    def _refuse(self, path: str, what: str) -> NoReturn:
-        refuse_schema(self._where + path, what)
-
-    def _rule(self, body: str) -> str:
-        name = f"{self._prefix}e{len(self._lines)}"
-        self._lines.append(f"{name}: {body}\n")
-        return name
 
     def _members(self, schema: Mapping[str, Any], path: str) -> str:
         properties, required = schema.get("properties") or {}, schema.get("required", ())

@@ -6,25 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from oruel.constraints.spec import schema_expression
-from oruel.text.arguments.syntax import ArgumentGrammar
+from oruel.text.arguments.syntax import ArgumentGrammar, ArgumentSyntax
 from oruel.text.lark import Lark
 
 
 @dataclass(frozen=True, slots=True)
-class JsonSyntax:
-    """Implements ArgumentSyntax."""
-
-    @property
-    def texts(self) -> tuple[str, ...]:
-        return ()
-
-    @property
-    def first(self) -> str:
-        return ""
-
-    def unenforced_keywords(self, parameters: Mapping[str, Any]) -> tuple[str, ...]:
-        return ()
-
+class JsonSyntax(ArgumentSyntax):
     def grammar(self, lark: Lark, schema: Mapping[str, Any], *, prefix: str, where: str) -> ArgumentGrammar:
         return ArgumentGrammar(schema_expression(schema))
 

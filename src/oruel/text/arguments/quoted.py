@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any
 
 from oruel.constraints.spec import schema_expression
 from oruel.json_schema.references import resolve_pointer
@@ -14,13 +14,13 @@ from oruel.text.arguments.schema_checks import (
     LENGTHS,
     MAX_CHOICES,
     NUMBERS,
+    SchemaRules,
     check_keywords,
     conflicting_keyword,
     pick_keywords,
-    refuse_schema,
     require_plain_references,
 )
-from oruel.text.arguments.syntax import ArgumentGrammar
+from oruel.text.arguments.syntax import ArgumentGrammar, ArgumentSyntax
 from oruel.text.lark import Lark, either, quote, terminal_without
 from oruel.text.matching import overlap
 
@@ -34,7 +34,7 @@ PYTHON_WORDS = {"True": "true", "False": "false", "None": "null"}
 
 
 @dataclass(frozen=True, slots=True)
-class QuotedSyntax:
+class QuotedSyntax(ArgumentSyntax):
     """(key assign value comma …). Inside objects, `nested` takes the place of `assign`, and keys are strings if
     `quotes_keys` is set. Strings are written without escapes between two `quote` texts; if `quote` is empty, they are
     written as in JSON or between apostrophes. `words` maps the words of the syntax, all of which may be written, to
@@ -53,13 +53,6 @@ class QuotedSyntax:
     def texts(self) -> tuple[str, ...]:
         return (self.quote,) if self.quote else ()
 
-    @property
-    def first(self) -> str:
-        return ""
-
-    def unenforced_keywords(self, parameters: Mapping[str, Any]) -> tuple[str, ...]:
-        return ()
-
     def grammar(self, lark: Lark, schema: Mapping[str, Any], *, prefix: str, where: str) -> ArgumentGrammar:
         rules = QuotedRules(lark, self, prefix, where)
         return ArgumentGrammar(rules.arguments(schema), rules.rules)
@@ -72,7 +65,7 @@ PYTHON = QuotedSyntax("=", ": ", ", ")
 GEMMA = QuotedSyntax(":", ":", ",", '<|"|>', quotes_keys=False, sorts=True, words=WORDS | {"None": "null"})
 
 
-class QuotedRules:
+class QuotedRules(SchemaRules):
     """`rules` define what the expressions returned by `arguments` refer to; their names begin with `prefix`. `where`
     names the schema in messages. Raises UnsupportedParameter for keywords that the syntax can't enforce.
     """
@@ -80,29 +73,14 @@ class QuotedRules:
     def __init__(self, lark: Lark, syntax: QuotedSyntax, prefix: str, where: str) -> None:
         self._lark = lark
         self._syntax = syntax
-        self._prefix = prefix
-        self._where = where
+        super().__init__(prefix, where)
         self._definitions: Mapping[str, Any] = {}
-        self._references: dict[str, str] = {}
-        self._lines: list[str] = []
         self._any = ""
-
-    @property
-    def rules(self) -> str:
-        return "".join(self._lines)
 
     def arguments(self, schema: Mapping[str, Any]) -> str:
         schema = self._definitions = require_plain_references(schema, self._where)
         self._check(schema, "object", "")
         return self._members(schema, self._syntax.assign, "")
-
-    def _refuse(self, path: str, what: str) -> NoReturn:
-        refuse_schema(self._where + path, what)
-
-    def _rule(self, body: str) -> str:
-        name = f"{self._prefix}s{len(self._lines)}"
-        self._lines.append(f"{name}: {body}\n")
-        return name
 
     def _value(self, schema: Any, path: str) -> str:
         if schema is True or schema == {}:

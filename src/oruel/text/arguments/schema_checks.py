@@ -28,6 +28,30 @@ IGNORED = ANNOTATIONS | DEFINITIONS
 IGNORED |= {"type", "nullable", "strict", "uniqueItems", "contains", "not", "if", "then", "else", "discriminator"}
 
 
+class SchemaRules:
+    """The grammar rules of one function's arguments. Their names begin with `prefix`; `where` names the schema in
+    messages. `_references` maps what may refer to itself to the name of its rule.
+    """
+
+    def __init__(self, prefix: str, where: str) -> None:
+        self._prefix = prefix
+        self._where = where
+        self._references: dict[str, str] = {}
+        self._lines: list[str] = []
+
+    @property
+    def rules(self) -> str:
+        return "".join(self._lines)
+
+    def _rule(self, body: str) -> str:
+        name = f"{self._prefix}s{len(self._lines)}"
+        self._lines.append(f"{name}: {body}\n")
+        return name
+
+    def _refuse(self, path: str, what: str) -> NoReturn:
+        refuse_schema(self._where + path, what)
+
+
 def refuse_schema(where: str, what: str) -> NoReturn:
     """`where` names the schema, `what` the part that can't be enforced."""
     raise UnsupportedParameter(

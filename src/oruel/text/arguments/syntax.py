@@ -33,24 +33,26 @@ class ArgumentReader(Protocol):
 
 
 class ArgumentSyntax(Protocol):
-    """One way to write arguments. To add one, implement this in a file of its own."""
+    """One way to write arguments. To add one, subclass this in a file of its own. The defaults suit a syntax without
+    special texts that enforces whatever JSON can enforce.
+    """
 
     @property
     def texts(self) -> tuple[str, ...]:
         """The literal texts around keys and values, which may contain special tokens."""
-        ...
+        return ()
 
     @property
     def first(self) -> str:
         """The text before the first argument, if it is needed to see where the function's name ends; otherwise ""."""
-        ...
+        return ""
 
     def unenforced_keywords(self, parameters: Mapping[str, Any]) -> tuple[str, ...]:
         """The schema keywords that the grammar ignores, without those that can't be enforced in JSON either.
 
         Raises SchemaRefused if no call that matches the schema can be written.
         """
-        ...
+        return ()
 
     def grammar(self, lark: Lark, schema: Mapping[str, Any], *, prefix: str, where: str) -> ArgumentGrammar:
         """`prefix` begins the name of each rule; `where` names the schema in error messages.

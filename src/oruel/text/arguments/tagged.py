@@ -14,7 +14,7 @@ from oruel.json_schema.extract import self_contained
 from oruel.json_schema.keywords import ANNOTATIONS, DEFINITIONS
 from oruel.json_schema.references import plain_references, resolve_pointer
 from oruel.text.arguments.schema_checks import ENFORCED, LENGTHS, TAGGED_KEY, check_keywords, refuse_schema
-from oruel.text.arguments.syntax import ArgumentGrammar
+from oruel.text.arguments.syntax import ArgumentGrammar, ArgumentSyntax
 from oruel.text.lark import ANYTHING, Lark, either, escape, quote
 from oruel.text.placeholders import TYPE
 
@@ -44,7 +44,7 @@ NAMES = {"integer": "number"}
 
 
 @dataclass(frozen=True, slots=True)
-class TagSyntax:
+class TagSyntax(ArgumentSyntax):
     """(before_key KEY after_key VALUE after_value)*. Strings are verbatim and other values are JSON, after
     `after_key_json` instead of `after_key`. If that contains TYPE, each tag names the type of its value.
 
