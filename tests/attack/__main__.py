@@ -6,7 +6,7 @@ import threading
 import time
 from contextlib import suppress
 
-from tests.attack.payloads import ON_ONE_CONNECTION, Payload, payloads
+from tests.attack.payloads import Payload, payloads
 
 CONNECTIONS = 8
 TIMEOUT_SECONDS = 60
@@ -16,8 +16,7 @@ PAUSE_SECONDS = 0.005
 
 def main() -> None:
     name, port = sys.argv[1], int(sys.argv[2])
-    connections = 1 if name in ON_ONE_CONNECTION else CONNECTIONS
-    threads = [threading.Thread(target=attack, args=(name, port, number)) for number in range(connections)]
+    threads = [threading.Thread(target=attack, args=(name, port, number)) for number in range(CONNECTIONS)]
     for thread in threads:
         thread.start()
 

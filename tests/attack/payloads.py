@@ -135,11 +135,6 @@ ATTACKS: dict[str, Callable[[int], Payload]] = {
 }
 
 
-# These prompts have 2,100 tokens. On eight connections, reading them would keep the model itself busy, whatever their
-# preparation costs.
-ON_ONE_CONNECTION = frozenset({"tool_constant"})
-
-
 def payloads(name: str, start: int = 0, step: int = 1) -> Iterator[Payload]:
     """Yields payloads without end, no two alike."""
     return (ATTACKS[name](turn) for turn in count(start, step))

@@ -17,8 +17,9 @@ from oruel.constraints.tokens import CACHED_GRAMMARS, TokenTable
 from oruel.constraints.weight import MAX_NESTED
 from oruel.engine.compiler import Compilation, CompiledRequest, GrammarCompiler
 from oruel.engine.engine import Engine
-from oruel.engine.protocol import SequenceFailed, Submit
+from oruel.engine.protocol import Cancel, SequenceFailed, Submit
 from oruel.engine.scheduler import StepLimits
+from oruel.engine.worker import Mailbox, route
 from oruel.errors import SchemaRefused
 from oruel.sampling.constraint import WorkBudget
 from oruel.types import SamplingParams
@@ -45,6 +46,16 @@ def rules(text: str) -> RulesSpec:
 def make_compiler(window: int = WINDOW) -> tuple[GrammarCompiler, "queue.SimpleQueue[CompiledRequest]"]:
     delivered: queue.SimpleQueue[CompiledRequest] = queue.SimpleQueue()
     return GrammarCompiler(TokenTable(ByteVocabulary()), delivered.put, window), delivered
+
+
+def test_a_constraint_is_compiled_without_waiting_for_the_main_loop() -> None:
+    compiler, delivered = make_compiler()
+    mailbox: Mailbox = queue.SimpleQueue()
+    route(compiler, mailbox, request(1, JsonObjectSpec()))
+    assert delivered.get(timeout=TIMEOUT_SECONDS).request.sequence == 1
+    assert mailbox.empty()
+    route(compiler, mailbox, Cancel(1))
+    assert mailbox.get_nowait() == Cancel(1)
 
 
 def test_each_spec_compiles_to_its_constraint() -> None:

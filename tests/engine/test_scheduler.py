@@ -99,9 +99,17 @@ def test_short_prompts_pass_a_long_one() -> None:
     }
 
 
-def test_prompts_that_fit_into_one_step_are_computed_together() -> None:
-    running = [prefilling_sequence(0, 250), prefilling_sequence(1, 150), prefilling_sequence(2, 80)]
-    assert token_counts(schedule([], running, occupied_slots(running, 4), LIMITS)) == {0: 250, 1: 150, 2: 80}
+def test_the_rest_of_a_long_prompt_does_not_delay_a_short_one() -> None:
+    running = [prefilling_sequence(0, LIMITS.prefill_tokens - 20), prefilling_sequence(1, 20)]
+    assert token_counts(schedule([], running, occupied_slots(running, 4), LIMITS)) == {
+        1: 20,
+        0: LIMITS.prefill_tokens_during_decode,
+    }
+
+
+def test_short_prompts_are_computed_together() -> None:
+    running = [prefilling_sequence(0, 115), prefilling_sequence(1, 115), prefilling_sequence(2, 80)]
+    assert token_counts(schedule([], running, occupied_slots(running, 4), LIMITS)) == {0: 115, 1: 115, 2: 80}
 
 
 def test_a_short_standard_prompt_does_not_pass_a_long_turbo_one() -> None:
@@ -126,6 +134,16 @@ def test_a_single_remaining_token_joins_the_decode_batch() -> None:
 def test_sequences_wait_while_every_slot_is_taken() -> None:
     running = [sequence(number, [number] * 5, computed=4, slot=number) for number in range(4)]
     assert schedule([sequence(4, [9])], running, occupied_slots(running, 6), LIMITS).placements == ()
+
+
+def test_long_prompts_leave_slots_to_short_ones_until_they_can_start() -> None:
+    waiting = [sequence(number, [number] * 2000) for number in range(8)] + [sequence(8, [9] * 20)]
+    plan = schedule(waiting, [], empty_slots(4), LIMITS)
+    assert {placement.sequence.id for placement in plan.placements} == {0, 8}
+    assert token_counts(plan) == {8: 20, 0: LIMITS.prefill_tokens_during_decode}
+    running = [prefilling_sequence(0, 100)]
+    plan = schedule(waiting[1:4], running, occupied_slots(running, 4), LIMITS)
+    assert {placement.sequence.id for placement in plan.placements} == {1}
 
 
 def test_turbo_outranks_standard_within_its_head_start_only() -> None:

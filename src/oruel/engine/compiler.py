@@ -41,9 +41,10 @@ Compilation = Generator[float, None, Constraint | SequenceFailed]
 
 
 class GrammarCompiler:
-    """Compiles in pieces, on a separate thread, where it calls `deliver` with each outcome. Everything else is called
-    from one thread. Cache salts (accounts) take turns, one piece each. Within one, a costly piece is postponed, so that
-    cheap ones that arrive in the meantime go first. `window`: the maximum length of a sequence in tokens.
+    """Compiles in pieces, on a separate thread, where it calls `deliver` with each outcome. `submit` and `release` may
+    be called from different threads. Cache salts (accounts) take turns, one piece each. Within one, a costly piece is
+    postponed, so that cheap ones that arrive in the meantime go first. `window`: the maximum length of a sequence in
+    tokens.
     """
 
     def __init__(self, tokens: TokenTable, deliver: Callable[[CompiledRequest], None], window: int) -> None:
@@ -58,14 +59,15 @@ class GrammarCompiler:
 
     def submit(self, request: Submit) -> None:
         """Queues a request, which has a constraint."""
-        self._pending.add(request.sequence)
+        with self._changed:
+            self._pending.add(request.sequence)
         self._queue(request, compile_request(self._tokens, request, self._window), 0)
 
     def release(self, sequence: int) -> bool:
         """Forgets a sequence. Returns whether its outcome was still pending."""
-        was_pending = sequence in self._pending
-        self._pending.discard(sequence)
         with self._changed:
+            was_pending = sequence in self._pending
+            self._pending.discard(sequence)
             self._turns.remove(sequence)
         return was_pending
 

@@ -11,6 +11,8 @@ from oruel.engine.slots import Placement, Slot, place
 
 # From 64 rows of one sequence on, flash attention sums in another order (docs/determinism.md).
 INVARIANT_CHUNK_TOKENS = 60
+# Looking for the computed prefix of a long prompt takes some 50 µs, so a step does it for at most this many in vain.
+MAX_POSTPONED = 16
 
 
 @dataclass(frozen=True)
@@ -55,18 +57,19 @@ def schedule(
     waiting: Ordered[Sequence], running: Ordered[Sequence], slots: Ordered[Slot], limits: StepLimits
 ) -> StepPlan:
     """`waiting` is in order of rank. A sequence passes one of lower rank only if that one waits for a prefix that a
-    running sequence is computing.
+    running sequence is computing, or if it is short and that one's prompt can't be started yet.
     """
     preempted = preempt(waiting, running, slots, limits)
     kept = [sequence for sequence in running if sequence not in preempted]
     slots = vacate_slots(slots, preempted) if preempted else list(slots)
-    placements = tuple(place_waiting(waiting, slots, limits.parallel - len(kept), limits))
+    placements = tuple(place_waiting(waiting, kept, slots, limits))
     starts = {sequence: sequence.computed for sequence in kept}
     starts |= {placement.sequence: placement.cached for placement in placements}
     decoding = tuple(
         SequenceChunk(sequence, start, 1) for sequence, start in starts.items() if sequence.known - start == 1
     )
-    chunks = prefill(starts, prefill_budget(len(starts), len(decoding), limits), limits)
+    postponed = min(len(waiting) - len(placements), limits.parallel - len(starts))
+    chunks = prefill(starts, prefill_budget(len(starts) + postponed, len(decoding), limits), limits)
     return StepPlan(preempted, placements, decoding, tuple(chunks))
 
 
@@ -90,15 +93,26 @@ def vacate_slots(slots: Ordered[Slot], left: tuple[Sequence, ...]) -> list[Slot]
 
 
 def place_waiting(
-    waiting: Ordered[Sequence], slots: list[Slot], places: int, limits: StepLimits
+    waiting: Ordered[Sequence], running: Ordered[Sequence], slots: list[Slot], limits: StepLimits
 ) -> Iterator[Placement]:
+    """A long prompt that this step couldn't start yet takes no slot, so that one is left for short prompts."""
+    places = limits.parallel - len(running)
+    missing = {sequence: sequence.missing for sequence in running}
+    short, postponed = limits.prefill_tokens_during_decode, 0
     for sequence in waiting:
         if places == 0:
             return
+        if postponed == MAX_POSTPONED and sequence.known > short:
+            continue
         placement = place(sequence, slots, shares=limits.shares)
-        if placement is not None:
+        if placement is None:
+            continue
+        own = sequence.known - placement.cached
+        before = sum(count for other, count in missing.items() if other.rank < sequence.rank)
+        if before < limits.prefill_tokens or own <= short:
             yield placement
             places -= 1
+            missing[sequence] = own
             slots[placement.slot] = Slot(
                 placement.slot,
                 sequence.tokens,
@@ -109,6 +123,8 @@ def place_waiting(
                 cache_salt=sequence.cache_salt,
                 reproducible=sequence.reproducible,
             )
+        else:
+            postponed += 1
 
 
 def prefill_budget(sequences: int, decoding: int, limits: StepLimits) -> int:
@@ -127,7 +143,7 @@ def prefill(starts: dict[Sequence, int], budget: int, limits: StepLimits) -> Ite
     step. If short prompts pass a long one, its part of the step is small, so that they get their first tokens soon.
     """
     prefilling = sorted((one for one, start in starts.items() if one.known - start > 1), key=lambda one: one.rank)
-    passing = passing_prompts(prefilling, starts, budget)
+    passing = passing_prompts(prefilling, starts, budget, limits)
     for sequence in passing:
         yield from chunks_of(sequence, starts[sequence], sequence.known - starts[sequence])
         budget -= sequence.known - starts[sequence]
@@ -140,13 +156,15 @@ def prefill(starts: dict[Sequence, int], budget: int, limits: StepLimits) -> Ite
                 budget -= chunk.count
 
 
-def passing_prompts(prefilling: Ordered[Sequence], starts: dict[Sequence, int], budget: int) -> list[Sequence]:
+def passing_prompts(
+    prefilling: Ordered[Sequence], starts: dict[Sequence, int], budget: int, limits: StepLimits
+) -> list[Sequence]:
     """The short prompts that pass the first one, which is of the same tier: as many as half of the budget completes.
-    None if the budget completes every prompt anyway.
+    None if the first one is short itself.
     """
     missing = {one: one.known - starts[one] for one in prefilling}
     passing, half = list[Sequence](), budget // 2
-    if sum(missing.values()) <= budget:
+    if not prefilling or missing[prefilling[0]] <= limits.prefill_tokens_during_decode:
         return passing
     for one in prefilling[1:]:
         if one.tier == prefilling[0].tier and missing[one] <= half:

@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import BinaryIO, NoReturn
 
@@ -50,6 +51,7 @@ STEP_SECONDS = 2.0
 PAUSE_SECONDS = 0.02
 
 Mailbox = queue.SimpleQueue[ToEngine | CompiledRequest]
+"""The messages for the main loop."""
 
 
 def main() -> None:
@@ -62,7 +64,9 @@ def main() -> None:
     if start is None:
         exit_process()
     assert isinstance(start, Start)
-    mailbox = start_reader()
+    mailbox = Mailbox()
+    reader = Reader(mailbox.put)
+    reader.start()
     with contextlib.ExitStack() as owned:
         try:
             engine, tokens, ready = build_engine(start, owned)
@@ -72,7 +76,9 @@ def main() -> None:
         send_message(wire, ready)
         # /metrics shows the number of threads before the first request.
         send_message(wire, engine.report())
-        run_engine(engine, GrammarCompiler(tokens, mailbox.put, ready.context), mailbox, wire)
+        compiler = GrammarCompiler(tokens, mailbox.put, ready.context)
+        reader.deliver = partial(route, compiler, mailbox)
+        run_engine(engine, compiler, mailbox, wire)
 
 
 def reserve_stdout() -> BinaryIO:
@@ -194,17 +200,26 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
-def start_reader() -> Mailbox:
-    mailbox: Mailbox = queue.SimpleQueue()
+class Reader(threading.Thread):
+    """Reads messages from stdin and passes each to `deliver`."""
 
-    def read() -> None:
+    def __init__(self, deliver: Callable[[ToEngine], None]) -> None:
+        super().__init__(name="reader", daemon=True)
+        self.deliver = deliver
+
+    def run(self) -> None:
         while (message := read_message(sys.stdin.buffer)) is not None:
-            mailbox.put(message)
+            self.deliver(message)
         # The API process has ended, so no one waits for the current step or for a model that is loading.
         exit_process()
 
-    threading.Thread(target=read, name="mailbox", daemon=True).start()
-    return mailbox
+
+def route(compiler: GrammarCompiler, mailbox: Mailbox, message: ToEngine) -> None:
+    """A request with a constraint goes to the compiler at once, so that it is compiled during the current step."""
+    if isinstance(message, Submit) and message.constraint:
+        compiler.submit(message)
+    else:
+        mailbox.put(message)
 
 
 def read_message(stream: BinaryIO) -> ToEngine | None:
@@ -233,10 +248,8 @@ def handle_message(
     engine: Engine, compiler: GrammarCompiler, message: ToEngine | CompiledRequest, outbox: Outbox, wire: BinaryIO
 ) -> None:
     match message:
-        case Submit(constraint=None):
-            engine.submit(message, time.monotonic())
         case Submit():
-            compiler.submit(message)
+            engine.submit(message, time.monotonic())
         case CompiledRequest():
             if compiler.release(message.request.sequence):
                 admit(engine, message, outbox, wire)
