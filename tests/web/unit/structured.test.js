@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { emptyFormat, formatDraft, formatField, formatProblems } from "../../../src/oruel/web/js/format-draft.js";
-import { readParameters, readSchema, summary, written } from "../../../src/oruel/web/js/json-schema.js";
-import { SCHEMAS, TOOLS } from "../../../src/oruel/web/js/structured-examples.js";
-import { noTools, toolDraft, toolFields, toolProblems, toolsDraft, withoutTool } from "../../../src/oruel/web/js/tools-draft.js";
+import { emptyFormat, formatDraft, formatField, formatProblems } from "../../../src/oruel/web/js/format_draft.js";
+import { readParameters, readSchema, summary, written } from "../../../src/oruel/web/js/json_schema.js";
+import { SCHEMAS, TOOLS } from "../../../src/oruel/web/js/structured_examples.js";
+import { noTools, toolDraft, toolFields, toolProblems, toolsDraft, withoutTool } from "../../../src/oruel/web/js/tools_draft.js";
 
 const [weather, add, search] = TOOLS.map(toolDraft);
 
-/** @param {Partial<import("../../../src/oruel/web/js/format-draft.js").FormatDraft>} changes */
+/** @param {Partial<import("../../../src/oruel/web/js/format_draft.js").FormatDraft>} changes */
 const schemaDraft = (changes = {}) => ({ ...emptyFormat(), type: /** @type {const} */ ("json_schema"), ...changes });
 
 test("only what isn't the default is sent", () => {

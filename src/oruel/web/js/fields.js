@@ -1,9 +1,9 @@
 // Labelled fields of the panels for formats and tools. Each shows a problem in words beneath itself.
 
 import { make } from "./dom.js";
-import { problemOfName, readSchema, summary, written } from "./json-schema.js";
+import { problemOfName, readSchema, summary, written } from "./json_schema.js";
 
-/** @typedef {import("./json-schema.js").Read} Read */
+/** @typedef {import("./json_schema.js").Read} Read */
 
 /**
  * @typedef {object} Field

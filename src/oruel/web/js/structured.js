@@ -1,12 +1,12 @@
 // JSON mode and tools: the panel that declares them, and the cards that show the calls of an answer.
 
-import { createFormatPanel } from "./format-panel.js";
-import { formatDraft, formatField, formatProblems } from "./format-draft.js";
+import { createFormatPanel } from "./format_panel.js";
+import { formatDraft, formatField, formatProblems } from "./format_draft.js";
 import { make } from "./dom.js";
-import { createToolsPanel } from "./tools-panel.js";
-import { toolFields, toolProblems, toolsDraft } from "./tools-draft.js";
+import { createToolsPanel } from "./tools_panel.js";
+import { toolFields, toolProblems, toolsDraft } from "./tools_draft.js";
 
-export { createCallCard } from "./call-card.js";
+export { createCallCard } from "./call_card.js";
 
 /** @typedef {Record<string, unknown>} Values  response_format, tools, tool_choice and parallel_tool_calls */
 

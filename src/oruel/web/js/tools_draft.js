@@ -1,9 +1,9 @@
 // The tools of a request as the page edits them: texts that may be incomplete, and the fields that they stand for.
 
 import { isObject } from "./json.js";
-import { problemOfName, readParameters, written } from "./json-schema.js";
+import { problemOfName, readParameters, written } from "./json_schema.js";
 
-/** @typedef {import("./format-draft.js").Problem} Problem */
+/** @typedef {import("./format_draft.js").Problem} Problem */
 /** @typedef {{name: string, description: string, parameters: string, strict: boolean}} ToolDraft */
 /** @typedef {"auto" | "none" | "required" | number} Choice  A number is the place of the function to call. */
 /** @typedef {{tools: ToolDraft[], choice: Choice, parallel: boolean}} ToolsDraft */

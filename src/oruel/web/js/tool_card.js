@@ -2,9 +2,9 @@
 
 import { button, make } from "./dom.js";
 import { nameField, schemaField, switchField, textField } from "./fields.js";
-import { readParameters } from "./json-schema.js";
+import { readParameters } from "./json_schema.js";
 
-/** @typedef {import("./tools-draft.js").ToolDraft} ToolDraft */
+/** @typedef {import("./tools_draft.js").ToolDraft} ToolDraft */
 
 /**
  * @param {ToolDraft} tool

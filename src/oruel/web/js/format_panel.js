@@ -2,12 +2,12 @@
 
 import { make } from "./dom.js";
 import { nameField, problemOf, schemaField, switchField, uniqueId } from "./fields.js";
-import { emptyFormat, FORMAT_TYPES } from "./format-draft.js";
-import { written } from "./json-schema.js";
-import { SCHEMAS } from "./structured-examples.js";
+import { emptyFormat, FORMAT_TYPES } from "./format_draft.js";
+import { written } from "./json_schema.js";
+import { SCHEMAS } from "./structured_examples.js";
 
-/** @typedef {import("./format-draft.js").FormatDraft} FormatDraft */
-/** @typedef {import("./format-draft.js").FormatType} FormatType */
+/** @typedef {import("./format_draft.js").FormatDraft} FormatDraft */
+/** @typedef {import("./format_draft.js").FormatType} FormatType */
 
 /** @type {Record<FormatType, string>} */
 const EXPLANATIONS = {
@@ -30,7 +30,7 @@ export function createFormatPanel({ onChange }) {
   };
   const examples = make(
     "div", { class: "suggestions", role: "group", "aria-label": "Example schemas" },
-    ...SCHEMAS.map((example) => make("button", { type: "button", class: "chip", onclick: () => start(example) }, example.label)),
+    ...SCHEMAS.map((example) => make("button", { type: "button", class: "suggestion", onclick: () => start(example) }, example.label)),
   );
   const details = make("div", { class: "details" }, examples, schema.element, name.element, strict.element);
   const types = typeChoice(() => { draw(); onChange(); });

@@ -2,12 +2,12 @@
 
 import { button, make } from "./dom.js";
 import { problemOf, switchField, uniqueId } from "./fields.js";
-import { TOOLS } from "./structured-examples.js";
-import { createToolCard } from "./tool-card.js";
-import { MAX_TOOLS, noTools, toolDraft, withoutTool } from "./tools-draft.js";
+import { TOOLS } from "./structured_examples.js";
+import { createToolCard } from "./tool_card.js";
+import { MAX_TOOLS, noTools, toolDraft, withoutTool } from "./tools_draft.js";
 
-/** @typedef {import("./tools-draft.js").ToolsDraft} ToolsDraft */
-/** @typedef {import("./tools-draft.js").Choice} Choice */
+/** @typedef {import("./tools_draft.js").ToolsDraft} ToolsDraft */
+/** @typedef {import("./tools_draft.js").Choice} Choice */
 /** @typedef {ReturnType<typeof createToolCard>} ToolCard */
 
 const CHOICES = { auto: "the model decides", none: "no calls", required: "at least one call" };
@@ -23,7 +23,7 @@ export function createToolsPanel({ onChange }) {
   const settings = make("div", { class: "details" }, choice.element, parallel.element);
   const add = button({ label: "Add a function", icon: "add", text: "New", onclick: () => append(noName()).open() });
   const examples = TOOLS.map((tool) =>
-    make("button", { type: "button", class: "chip mono", onclick: () => append(toolDraft(tool)) }, tool.name));
+    make("button", { type: "button", class: "suggestion mono", onclick: () => append(toolDraft(tool)) }, tool.name));
   const problem = problemOf(list);
 
   /** @returns {ToolsDraft} */
@@ -42,14 +42,14 @@ export function createToolsPanel({ onChange }) {
     for (const [place, example] of examples.entries()) example.disabled = add.disabled || names.includes(TOOLS[place].name);
   }
 
-  /** @param {import("./tools-draft.js").ToolDraft} tool @returns {ToolCard} */
+  /** @param {import("./tools_draft.js").ToolDraft} tool @returns {ToolCard} */
   function append(tool) {
     const card = insert(tool);
     changed();
     return card;
   }
 
-  /** @param {import("./tools-draft.js").ToolDraft} tool @returns {ToolCard} */
+  /** @param {import("./tools_draft.js").ToolDraft} tool @returns {ToolCard} */
   function insert(tool) {
     const card = createToolCard(tool, { onChange: changed, onRemove: () => remove(card) });
     cards.push(card);
@@ -99,7 +99,7 @@ export function createToolsPanel({ onChange }) {
   };
 }
 
-/** @returns {import("./tools-draft.js").ToolDraft} */
+/** @returns {import("./tools_draft.js").ToolDraft} */
 const noName = () => ({ name: "", description: "", parameters: "", strict: false });
 
 /** @param {() => void} onChange */

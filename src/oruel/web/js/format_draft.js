@@ -1,7 +1,7 @@
 // response_format as the page edits it: texts that may be incomplete, and the field that they stand for.
 
 import { isObject } from "./json.js";
-import { problemOfName, readSchema, written } from "./json-schema.js";
+import { problemOfName, readSchema, written } from "./json_schema.js";
 
 /** @typedef {"text" | "json_object" | "json_schema"} FormatType */
 /** @typedef {{type: FormatType, name: string, description: string, schema: string, strict: boolean}} FormatDraft */
