@@ -2,9 +2,9 @@
 
 import msgspec
 
+from oruel.api.chat.trace import TraceEntry
 from oruel.cli.answer import AnswerScreen, ChatAnswer
 from oruel.cli.chat_client import ClientChunk, decode_json
-from oruel.cli.trace import TokenTrace
 from oruel.cli.trace_tables import TraceConsole
 
 
@@ -32,7 +32,7 @@ class TableScreen(ExplainScreen):
         self._console = TraceConsole()
 
     def show_token(self, entry: bytes) -> None:
-        self._console.print(decode_json(entry, TokenTrace))
+        self._console.print(decode_json(entry, TraceEntry))
 
     def finish(self, answer: ChatAnswer) -> None:
         self.text(answer.texts[0])
