@@ -16,6 +16,7 @@ SOURCES = {
     "greedy": "the most probable token",
     "forced": "the only token that the schema or the call allows",
     "closing": "completes the document within the token limit",
+    "prefix": "given by trace.prefix",
 }
 LINE_WIDTH = 32
 
@@ -98,14 +99,18 @@ def closing_lines(trace: TraceEntry) -> Iterator[Text]:
         yield draw_line(trace.draw)
     if trace.entropy and trace.survivors:
         entropy = f"entropy {trace.entropy.before:.2f} to {trace.entropy.after:.2f} bits"
-        yield Text(f"{entropy}; {share_of_model(trace.survivors)} left")
+        yield Text(f"{entropy}; {tokens(trace.survivors)} left, {share(trace.survivors)}")
     if trace.allowed and "mask" in trace.steps:
-        yield Text(f"the mask allows {share_of_model(trace.allowed)}")
+        yield Text(f"the mask allows {tokens(trace.allowed)}, {share(trace.allowed)}")
 
 
-def share_of_model(tokens: TokenCount) -> str:
-    noun = "token" if tokens.count == 1 else "tokens"
-    return f"{tokens.count} {noun} with {percent(tokens.mass)} of the model's probability"
+def quote_token(token: TraceEntry | TracedCandidate) -> str:
+    """In quotes, without control characters: its text, its bytes if it is a part of a character, or else its id."""
+    if not token.token:
+        return f"id {token.id}"
+    return repr(
+        bytes(byte & 255 for byte in token.bytes) if "\N{REPLACEMENT CHARACTER}" in token.token else token.token
+    )
 
 
 def draw_line(draw: DrawTrace) -> Text:
@@ -113,6 +118,14 @@ def draw_line(draw: DrawTrace) -> Text:
     point, low, high = (min(max(int(value * LINE_WIDTH), 0), LINE_WIDTH - 1) for value in (draw.u, draw.low, draw.high))
     line = "".join("┿" if place == point else "━" if low <= place <= high else "─" for place in range(LINE_WIDTH))
     return Text(f"0 {line} 1  {draw.u:.4f} is between {draw.low:.4f} and {draw.high:.4f}")
+
+
+def tokens(counted: TokenCount) -> str:
+    return "1 token" if counted.count == 1 else f"{counted.count:,} tokens"
+
+
+def share(counted: TokenCount) -> str:
+    return f"{percent(counted.mass)} of the model's probability"
 
 
 def percent(probability: float) -> str:
