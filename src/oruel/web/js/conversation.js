@@ -1,4 +1,4 @@
-// Conversations as plain data: turns, answers and their versions. No DOM.
+/** Conversations as plain data: turns, answers and their versions. No DOM. */
 
 /** @typedef {import("./api.js").Receipt} Receipt */
 /** @typedef {Record<string, unknown>} Values parameters that are set, by name */
@@ -67,8 +67,9 @@ function newChoice() {
  * @param {Answer} answer
  * @param {any} chunk
  * @param {number} now
+ * @param {any[]} [known] traces of the answer that this one branches from. They say more of the tokens that it repeats.
  */
-export function addChunk(answer, chunk, now) {
+export function addChunk(answer, chunk, now, known = []) {
   answer.tier = chunk.tier ?? answer.tier;
   answer.usage = chunk.usage ?? answer.usage;
   for (const { index, delta, trace, finish_reason: finish } of chunk.choices) {
@@ -79,9 +80,17 @@ export function addChunk(answer, chunk, now) {
     choice.content += delta.content ?? "";
     choice.reasoning += delta.reasoning_content ?? "";
     choice.finish = finish ?? choice.finish;
-    if (trace) choice.trace.push(...trace);
+    for (const token of trace ?? []) choice.trace.push(repeated(token, known[choice.trace.length]) ?? token);
     for (const piece of delta.tool_calls ?? []) addCall(choice.calls, piece);
   }
+}
+
+/**
+ * @param {any} token
+ * @param {any} earlier
+ */
+function repeated(token, earlier) {
+  return token.source === "prefix" && earlier?.id === token.id ? earlier : null;
 }
 
 /**

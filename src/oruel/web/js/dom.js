@@ -1,4 +1,4 @@
-// Elements of the page, made without HTML strings.
+/** Elements of the page, made without HTML strings. */
 
 /** @typedef {string | number | boolean | null | undefined | ((event: any) => void)} Property */
 

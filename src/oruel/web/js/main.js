@@ -1,4 +1,4 @@
-// The page: connects the conversation, the panel, the tokens and the server.
+/** The page: connects the conversation, the panel, the tokens and the server. */
 
 import { ApiError, wasAborted } from "./api.js";
 import { decode, encode, LONGEST } from "./address.js";
@@ -18,6 +18,7 @@ import { TokenZone } from "./token_zone.js";
 
 /** @typedef {import("./conversation.js").Values} Values */
 /** @typedef {import("./conversation.js").Answer} Answer */
+/** @typedef {{values: Values, prefix: number[], known: any[], branch: Answer["branch"]}} Branch */
 /** @typedef {{id: string, context_length: number | null}} Model */
 
 const SAVE_AFTER_MS = 400;
@@ -25,7 +26,7 @@ const SAVE_AFTER_MS = 400;
 class Page {
   /**
    * @param {{models: Model[], declarations: import("./controls.js").Declaration[], useCases: import("./panel.js").UseCase[]}} served
-   * @param {{client: Client, store: Store | null, structured: any}} parts
+   * @param {{client: Client, store: Store | null, structured: any}} parts `structured`: the module js/structured.js
    */
   constructor({ models, declarations, useCases }, { client, store, structured }) {
     this.models = models;
@@ -46,7 +47,8 @@ class Page {
     this.model.value = models.find(({ id }) => id === "oruel-demo")?.id ?? models[0]?.id ?? "";
     this.trace = traceSwitch();
     this.panel = new Panel(byId("panel", HTMLElement), {
-      declarations, useCases, structured,
+      declarations, useCases,
+      createStructured: structured?.createStructuredPanel ?? null,
       onChange: () => this.settingsChanged(),
       onClose: () => this.showPanel(false),
       request: () => this.sampleRequest(),
@@ -56,7 +58,9 @@ class Page {
       edit: (turn, text) => this.edit(turn, text),
       showVersion: (turn, version) => this.showVersion(turn, version),
       showTokens: (turn, choice) => this.showTokens(turn, choice),
-      callCard: (call) => make("pre", { class: "call" }, `${call.function.name}(${call.function.arguments})`),
+      callCard: (turn, call) => structured.createCallCard(call, {
+        onResult: (/** @type {string} */ text) => this.addResult(turn, call.id, text),
+      }),
       example: ({ prompt, values }) => { this.panel.set(values); this.submit(prompt); },
     });
     this.tokens = new TokenZone(byId("tokens", HTMLElement), {
@@ -90,7 +94,7 @@ class Page {
         open: (conversation) => this.open(conversation),
         removed: (id) => { if (id === this.conversation.id) this.open(newConversation()); },
       }) }),
-      button({ label: "Export this conversation as JSON", icon: "save", text: "Export", onclick: () => download(this.conversation) }),
+      button({ label: "Export this conversation as JSON", icon: "save", text: "Export", class: "quiet only-wide", onclick: () => download(this.conversation) }),
       this.linkButton(),
       button({ label: "Light or dark", icon: "theme", onclick: switchTheme }),
       button({ label: "Parameters", icon: "sliders", class: "quiet only-narrow", onclick: () => this.showPanel(true) }),
@@ -140,14 +144,30 @@ class Page {
     this.answer(turn, {
       values: { ...before.values, n: undefined },
       prefix: branchPrefix(before.choices[choice], at, candidate.id),
+      known: trace.slice(0, at),
       branch: { choice, at, from: trace[at].token, to: candidate.token },
     });
   }
 
   /**
+   * Adds the result of a call. Once all calls of the answer have one, the model goes on.
+   * @param {number} turn of the answer
+   * @param {string} id of the call
+   * @param {string} content
+   */
+  addResult(turn, id, content) {
+    const answered = this.conversation.turns[turn];
+    if (answered?.role !== "assistant" || this.running) return;
+    const calls = shownChoice(shownAnswer(answered)).calls;
+    this.conversation.turns.push({ role: "tool", id, content });
+    this.thread.showFrom(this.conversation, this.conversation.turns.length - 1);
+    if (this.conversation.turns.length > turn + calls.length) this.answer(turn + 1 + calls.length);
+  }
+
+  /**
    * Asks for an answer as turn `index`. If there is one, the new one becomes its latest version; turns after it go.
    * @param {number} index
-   * @param {{values: Values, prefix: number[], branch: Answer["branch"]}} [branch]
+   * @param {Branch} [branch]
    */
   async answer(index, branch) {
     if (this.running || !this.canSend()) return;
@@ -164,7 +184,7 @@ class Page {
     this.inspect(index, 0);
     this.running = new AbortController();
     this.drawSend();
-    await this.stream(answer, index, branch?.prefix);
+    await this.stream(answer, index, branch);
     answer.ended = performance.now();
     this.running = null;
     this.thread.finish();
@@ -178,19 +198,19 @@ class Page {
   /**
    * @param {Answer} answer
    * @param {number} index
-   * @param {number[]} [prefix]
+   * @param {Branch} [branch]
    */
-  async stream(answer, index, prefix) {
-    const body = this.body(answer.values, index, prefix);
+  async stream(answer, index, branch) {
+    const body = this.body(answer.values, index, branch?.prefix);
     try {
       await this.client.complete(body, {
         signal: this.running?.signal,
         onStart: (receipt) => { answer.receipt = receipt; },
         onTraceRefused: (reason) => this.trace.refuse(reason),
         onChunk: (chunk) => {
-          addChunk(answer, chunk, performance.now());
+          addChunk(answer, chunk, performance.now(), branch?.known);
           this.thread.grow();
-          for (const { index: choice, trace } of chunk.choices) if (choice === 0 && trace) this.tokens.add(trace);
+          this.tokens.show(answer.choices[0]?.trace ?? []);
         },
       });
     } catch (error) {
@@ -219,13 +239,12 @@ class Page {
     if (!(error instanceof ApiError)) throw error;
     const { message, param, status, requestId } = error;
     answer.problem = { message, param, status, requestId };
-    this.panel.parameters.showProblem(param, message);
+    this.panel.showProblem(param, message);
   }
 
   canSend() {
-    const problem = this.panel.parameters.findProblem();
+    const problem = this.panel.findProblem();
     this.say(problem ? `${problem.param}: ${problem.message}` : "");
-    if (!problem) this.panel.parameters.clearProblems();
     return !problem;
   }
 
@@ -269,7 +288,7 @@ class Page {
     const answer = shownAnswer(answered);
     answer.shown = choice;
     this.inspect(turn, choice);
-    this.tokens.add(shownChoice(answer).trace);
+    this.tokens.show(shownChoice(answer).trace);
     this.tokens.finish();
   }
 
@@ -432,7 +451,7 @@ function switchTheme() {
 async function structuredPanel() {
   try {
     const name = "./structured.js";
-    return (await import(name)).createStructuredPanel({ onChange: () => {} });
+    return await import(name);
   } catch {
     return null;
   }
