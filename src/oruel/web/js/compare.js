@@ -81,7 +81,7 @@ export function createComparison({ request, complete, parameters }) {
     running = null;
     drawHead();
     if (complete.every(Boolean)) conclude();
-    else if (!found.differs) say(`The same so far: ${tokens(found.common)}`, "The answers aren't complete.");
+    else if (!found.differs) say(soFar(found.common), "The answers aren't complete.");
   }
 
   /** Whether the answer is complete. @param {typeof a} column @param {Values} common @param {AbortSignal} signal */
@@ -109,7 +109,7 @@ export function createComparison({ request, complete, parameters }) {
     const common = commonLength(ofA, ofB, found.common);
     found = { differs: common < Math.min(ofA.length, ofB.length), common };
     if (found.differs) showDifference();
-    else verdict.say(`The same so far: ${tokens(common)}`, "");
+    else verdict.say(soFar(common), "");
   }
 
   /** @returns {string | null} the explanation */
@@ -163,6 +163,9 @@ export function createComparison({ request, complete, parameters }) {
 
 /** @param {number} count */
 const tokens = (count) => `${count} ${count === 1 ? "token" : "tokens"}`;
+
+/** @param {number} common */
+const soFar = (common) => (common > 0 ? `The same so far: ${tokens(common)}` : "Nothing to compare yet");
 
 /** @param {{onRun: () => void, onSeed: () => void}} handlers */
 function createHead({ onRun, onSeed }) {
