@@ -40,6 +40,11 @@ export function createComparison({ request, complete, parameters }) {
   const titleId = head.titleId;
 
   function settingsChanged() {
+    drawSettings();
+    if (running === null && a.traces().length > 0) verdict.say("The settings have changed since", "Run both again to compare them.");
+  }
+
+  function drawSettings() {
     const [ofA, ofB] = columns.map(({ settings }) => settings.get());
     const differences = differing(parameters, ofA, ofB);
     a.showDiffering(differences.map(({ name, a: value }) => ({ name, value })));
@@ -76,7 +81,7 @@ export function createComparison({ request, complete, parameters }) {
     running = null;
     drawHead();
     if (complete.every(Boolean)) conclude();
-    else if (!found.differs) say(`The same so far: ${tokens(found.common)}`, "The answers aren't complete.");
+    else if (!found.differs) say(soFar(found.common), "The answers aren't complete.");
   }
 
   /** Whether the answer is complete. @param {typeof a} column @param {Values} common @param {AbortSignal} signal */
@@ -104,7 +109,7 @@ export function createComparison({ request, complete, parameters }) {
     const common = commonLength(ofA, ofB, found.common);
     found = { differs: common < Math.min(ofA.length, ofB.length), common };
     if (found.differs) showDifference();
-    else verdict.say(`The same so far: ${tokens(common)}`, "");
+    else verdict.say(soFar(common), "");
   }
 
   /** @returns {string | null} the explanation */
@@ -123,7 +128,7 @@ export function createComparison({ request, complete, parameters }) {
     const { length } = a.traces();
     const explanation = showDifference();
     if (explanation) announcer.textContent = explanation;
-    else if (length > 0) say("Both answers are equal", `None of the ${tokens(length)} fell into another interval.`);
+    else if (length > 0) say("Both answers are equal", `The settings changed none of the ${tokens(length)}.`);
     else say("Nothing to compare", "There are no traces, so the page can't tell which step made a difference.");
   }
 
@@ -148,7 +153,7 @@ export function createComparison({ request, complete, parameters }) {
   }
 
   for (const { settings } of columns) settings.set(sampling(start));
-  settingsChanged();
+  drawSettings();
   drawHead();
   verdict.say("Give A and B different settings, then run both", "The prompt and the seed stay the same.");
   const sides = make("div", { class: "sides" }, a.element, verdict.element, b.element);
@@ -158,6 +163,9 @@ export function createComparison({ request, complete, parameters }) {
 
 /** @param {number} count */
 const tokens = (count) => `${count} ${count === 1 ? "token" : "tokens"}`;
+
+/** @param {number} common */
+const soFar = (common) => (common > 0 ? `The same so far: ${tokens(common)}` : "Nothing to compare yet");
 
 /** @param {{onRun: () => void, onSeed: () => void}} handlers */
 function createHead({ onRun, onSeed }) {

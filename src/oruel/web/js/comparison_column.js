@@ -24,7 +24,7 @@ const ENDINGS = {
  * @param {{declarations: readonly Declaration[], onChange: () => void, onPick: (index: number) => void}} options
  */
 export function createColumn(name, { declarations, onChange, onPick }) {
-  const settings = createSettings(declarations, onChange);
+  const settings = createSettings(name, declarations, onChange);
   const chips = make("ul", { class: "differing", "aria-label": `Differing parameters of ${name}` });
   const strip = createTokenStrip({ onPick });
   const text = make("div", { class: "untraced" });
@@ -102,10 +102,11 @@ export function createColumn(name, { declarations, onChange, onPick }) {
 
 /**
  * The controls of the parameters that a side sets for itself.
+ * @param {string} side
  * @param {readonly Declaration[]} declarations
  * @param {() => void} onChange
  */
-function createSettings(declarations, onChange) {
+function createSettings(side, declarations, onChange) {
   const rows = compared(declarations).flatMap((declaration) => {
     const maker = controlFor(declaration);
     if (!maker) return [];
@@ -118,7 +119,7 @@ function createSettings(declarations, onChange) {
   });
   const details = make(
     "details", { class: "side-settings" },
-    make("summary", {}, "Settings"), make("div", { class: "side-rows" }, ...rows.map(({ element }) => element)),
+    make("summary", {}, "Settings", make("span", { class: "hidden" }, ` of ${side}`)), make("div", { class: "side-rows" }, ...rows.map(({ element }) => element)),
   );
   return {
     element: details,

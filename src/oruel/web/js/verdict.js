@@ -2,11 +2,15 @@
 
 import { make } from "./dom.js";
 import { createDrawLine } from "./draw_line.js";
+import { ORDER } from "./intervals.js";
 import { recorded } from "./sampling.js";
 import { spoken, visible } from "./token_text.js";
 
 /** @typedef {import("./sampling.js").TokenTrace} TokenTrace */
 /** @typedef {import("./difference.js").Difference} Difference */
+
+/** Tokens in quotation marks, and names of parameters. */
+const CODE = new RegExp(`"(?:[^"\\\\]|\\\\.)*"|\\b(?:${ORDER.join("|")}|max_tokens)\\b`, "g");
 
 /** @type {Record<TokenTrace["source"], string>} */
 const SOURCES = {
@@ -26,7 +30,7 @@ export function createVerdict() {
   /** @param {string} title @param {string} text */
   function say(title, text) {
     heading.textContent = title;
-    sentence.textContent = text;
+    sentence.replaceChildren(...withCode(text));
     sentence.hidden = !text;
     draws.hidden = true;
     delete element.dataset.state;
@@ -54,6 +58,13 @@ export function createVerdict() {
       draw(traceA, traceB);
     },
   };
+}
+
+/** The sentence with its tokens and parameters set as code. @param {string} text */
+function withCode(text) {
+  const words = text.split(CODE);
+  const code = [...text.matchAll(CODE)].map(([found]) => make("code", {}, found));
+  return words.flatMap((word, place) => [word, ...code.slice(place, place + 1)]);
 }
 
 /** How one side chose its token. @param {"A" | "B"} name */
