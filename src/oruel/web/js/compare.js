@@ -1,4 +1,4 @@
-// Two settings side by side: the same prompt with the same seed, the first token that differs, and why.
+/** Two settings side by side: the same prompt with the same seed, the first token that differs, and why. */
 
 import { ApiError, wasAborted } from "./api.js";
 import { createColumn } from "./comparison_column.js";

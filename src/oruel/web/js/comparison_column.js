@@ -1,4 +1,4 @@
-// One side of a comparison: its settings, and its answer as tokens.
+/** One side of a comparison: its settings, and its answer as tokens. */
 
 import { ApiError } from "./api.js";
 import { compared } from "./comparison_request.js";
@@ -9,7 +9,7 @@ import { createTokenStrip } from "./tokens.js";
 
 /** @typedef {import("./controls.js").Declaration} Declaration */
 /** @typedef {import("./comparison_request.js").Values} Values */
-/** @typedef {import("./sampling.js").TokenTrace} TokenTrace */
+/** @typedef {import("./token_trace.js").TokenTrace} TokenTrace */
 
 /** @type {Record<string, string>} */
 const ENDINGS = {

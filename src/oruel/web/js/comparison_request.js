@@ -1,4 +1,4 @@
-// What two requests of a comparison have in common, and what differs: the sampling parameters.
+/** What two requests of a comparison have in common, and what differs: the sampling parameters. */
 
 /** @typedef {import("./controls.js").Declaration} Declaration */
 /** @typedef {Record<string, unknown>} Values  What isn't named has its default. */

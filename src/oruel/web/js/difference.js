@@ -5,9 +5,9 @@
 
 import { intervalsAfter, ORDER, probabilityAfter, unlistedBelow } from "./intervals.js";
 
-/** @typedef {import("./sampling.js").TokenTrace} TokenTrace */
-/** @typedef {import("./sampling.js").TracedCandidate} TracedCandidate */
-/** @typedef {import("./sampling.js").Step} Step */
+/** @typedef {import("./token_trace.js").TokenTrace} TokenTrace */
+/** @typedef {import("./token_trace.js").TracedCandidate} TracedCandidate */
+/** @typedef {import("./token_trace.js").Step} Step */
 /** @typedef {Step | "length" | "prompt" | "seed" | "forced" | "closing" | "rounding"} Decider */
 /** @typedef {{decidedBy: Decider, explanation: string}} Decision */
 /** @typedef {{index: number} & Decision} Difference */

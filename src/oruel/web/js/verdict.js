@@ -1,12 +1,12 @@
-// Why two answers differ: the sentence, and the two draws one above the other.
+/** Why two answers differ: the sentence, and the two draws one above the other. */
 
 import { make } from "./dom.js";
 import { createDrawLine } from "./draw_line.js";
 import { ORDER } from "./intervals.js";
-import { recorded } from "./sampling.js";
 import { spoken, visible } from "./token_text.js";
+import { recorded } from "./token_trace.js";
 
-/** @typedef {import("./sampling.js").TokenTrace} TokenTrace */
+/** @typedef {import("./token_trace.js").TokenTrace} TokenTrace */
 /** @typedef {import("./difference.js").Difference} Difference */
 
 /** Tokens in quotation marks, and names of parameters. */
