@@ -15,6 +15,7 @@ PACKAGE = ROOT / "src" / "oruel"
 # A folder may import from itself and from the folders after it. The order is the path of a request.
 ORDER = [
     "cli",
+    "verify",
     "app",
     "fleet",
     "api",

@@ -34,6 +34,8 @@ OruelError
 │   └── DeadlineExceeded        504  timeout_error
 │       └── AnswerUnread             the client left too much of its answer unread
 ├── ChatFailed                       never reaches HTTP: `oruel chat` got no proper answer
+├── VerifyFailed                     never reaches HTTP: the endpoint that `oruel verify` tests can't be used
+│   └── BudgetSpent                  the run has spent the tokens that it may spend
 └── StartupError                     never reaches HTTP: the command line prints it and exits
     ├── ConfigError                  a setting is unknown or invalid
     ├── LibraryError                 libllama is missing, has the wrong version, or can't run on this CPU
@@ -222,6 +224,14 @@ class AnswerUnread(DeadlineExceeded):
 
 class ChatFailed(OruelError):
     code = "chat_failed"
+
+
+class VerifyFailed(OruelError):
+    code = "verify_failed"
+
+
+class BudgetSpent(VerifyFailed):
+    code = "budget_spent"
 
 
 class StartupError(OruelError):

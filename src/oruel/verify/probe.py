@@ -1,0 +1,122 @@
+"""What checks work with: the endpoint, what is known about it, and draws of first tokens."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from oruel.verify.endpoint import Endpoint
+from oruel.verify.profile import Profile
+from oruel.verify.reply import Facts, Json, Reply
+from oruel.verify.statistics import Distribution, SequentialTest
+
+# Prompts whose first token is uncertain. Checks choose those on which the alternatives disagree most.
+PROMPTS = (
+    "Name an animal.",
+    "Tell me a story.",
+    "Say a random word.",
+    "Write the first line of a poem.",
+    "Name a city.",
+    "What is your favourite colour? Answer with one word.",
+    "Pick a number between one and a hundred.",
+    "Begin a sentence about the sea.",
+    "Suggest a name for a cat.",
+    "Continue: The door opened and",
+)
+MAX_DRAWS = 600
+DRAWS_AT_ONCE = 24
+
+
+@dataclass
+class Probe:
+    """`alpha` is this check's share of the false-alarm rate. `random` makes seeds, so that a run can be repeated."""
+
+    endpoint: Endpoint
+    facts: Facts
+    profile: Profile
+    alpha: float
+    random: Random = field(default_factory=Random)
+    _bases: dict[str, dict[str, float]] = field(default_factory=dict)
+
+    async def chat(self, **fields: Any) -> Reply:
+        return await self.endpoint.chat(**fields)
+
+    def neutral(self, **fields: Any) -> Json:
+        """`fields`, and values that switch every filter and penalty off, as far as the endpoint accepts them."""
+        return {name: value for name, value in NEUTRAL.items() if name in self.facts.accepts} | fields
+
+    def seed(self) -> int:
+        return self.random.getrandbits(31)
+
+    async def base(self, prompt: str) -> dict[str, float]:
+        """The model's probabilities of the first token, as far as the endpoint reports them."""
+        if prompt not in self._bases:
+            reply = await self.chat(
+                **self.neutral(temperature=1, max_tokens=1, messages=user(prompt)),
+                logprobs=True,
+                top_logprobs=self.facts.top_logprobs,
+            )
+            tokens = reply.tokens()
+            self._bases[prompt] = {text: math.exp(log) for text, log in tokens[0].top} if tokens else {}
+        return self._bases[prompt]
+
+    async def bases(self) -> dict[str, dict[str, float]]:
+        return {prompt: base for prompt in PROMPTS if (base := await self.base(prompt))}
+
+    async def draw_first_tokens(self, prompt: str, count: int, **fields: Any) -> list[str]:
+        """Draws with different seeds, as the tokens' texts. Leaves out answers that have no token."""
+        requests = [
+            {"messages": user(prompt), "max_tokens": 1, "seed": self.seed(), **fields, **self._observed()}
+            for _ in range(count)
+        ]
+        replies = await self.endpoint.chats(requests)
+        return [first_token(reply) for reply in replies if reply.ok]
+
+    def _observed(self) -> Json:
+        """Log-probabilities tell the token apart from others with the same text."""
+        return {"logprobs": True} if self.facts.top_logprobs else {}
+
+    async def run_test(self, test: SequentialTest, prompt: str, **fields: Any) -> SequentialTest:
+        """Draws first tokens until the test is decided, or MAX_DRAWS."""
+        while not test.is_decided and test.draws < MAX_DRAWS:
+            drawn = await self.draw_first_tokens(prompt, DRAWS_AT_ONCE, **fields)
+            if not drawn:
+                break
+            for token in drawn:
+                test.observe(token)
+        return test
+
+
+NEUTRAL: Mapping[str, Any] = {
+    "top_p": 1,
+    "top_k": 0,
+    "min_p": 0,
+    "frequency_penalty": 0,
+    "presence_penalty": 0,
+    "repetition_penalty": 1,
+}
+
+
+def user(text: str) -> list[Json]:
+    return [{"role": "user", "content": text}]
+
+
+def first_token(reply: Reply) -> str:
+    tokens = reply.tokens()
+    return tokens[0].text if tokens else reply.text
+
+
+def divergence(one: Distribution, other: Distribution) -> float:
+    """The Kullback-Leibler divergence in nats: how much evidence against `other` one draw from `one` brings."""
+    return math.fsum(p * math.log(p / max(other.get(token, 0.0), 1e-9)) for token, p in one.items() if p > 0)
+
+
+def most_telling(cases: Iterable[tuple[str, Distribution, Sequence[Distribution]]]) -> str | None:
+    """The prompt on which the null differs most from its nearest alternative. None if they are the same on all."""
+    best, found = 0.02, None
+    for prompt, null, alternatives in cases:
+        least = min((min(divergence(null, one), divergence(one, null)) for one in alternatives), default=0.0)
+        if least > best:
+            best, found = least, prompt
+    return found

@@ -1,0 +1,92 @@
+"""Runs checks one after the other and keeps what was found, also when a run ends early."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from random import Random
+
+from oruel.errors import BudgetSpent, VerifyFailed
+from oruel.verify.check import Check
+from oruel.verify.endpoint import Endpoint
+from oruel.verify.probe import Probe
+from oruel.verify.profile import Profile
+from oruel.verify.reply import Facts
+from oruel.verify.survey import survey
+from oruel.verify.verdict import Outcome, Verdict, cant_tell
+
+# The probability that a run calls a right endpoint wrong, split evenly over its checks.
+FALSE_ALARMS = 0.001
+# So many checks in a row without any answer end the run.
+MAX_FAILURES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    check: Check
+    verdict: Verdict
+
+
+@dataclass
+class Report:
+    """`ended` says why the run ended early, empty if it didn't."""
+
+    url: str
+    model: str
+    profile: Profile
+    seed: int
+    facts: Facts = field(default_factory=Facts)
+    results: list[Result] = field(default_factory=list)
+    tokens: int = 0
+    requests: int = 0
+    ended: str = ""
+
+    @property
+    def faults(self) -> list[Result]:
+        return [result for result in self.results if result.verdict.outcome.is_fault]
+
+    @property
+    def score(self) -> tuple[int, int]:
+        """Honoured checks, of those that could be told."""
+        told = [one for one in self.results if one.verdict.outcome is not Outcome.CANT_TELL]
+        return sum(one.verdict.outcome is Outcome.HONOURED for one in told), len(told)
+
+
+async def run_checks(
+    endpoint: Endpoint,
+    checks: Sequence[Check],
+    profile: Profile,
+    seed: int,
+    on_result: Callable[[Result], None] = lambda result: None,
+) -> Report:
+    """Raises VerifyFailed if the endpoint can't be tested at all."""
+    report = Report(endpoint.url, endpoint.model, profile, seed)
+    report.facts = await survey(endpoint)
+    failures = 0
+    for check in checks:
+        # Each check draws the same seeds, whatever ran before it.
+        random = Random(f"{seed} {check.name}")
+        probe = Probe(endpoint, report.facts, profile, FALSE_ALARMS / len(checks), random)
+        try:
+            verdict = await run_check(check, probe)
+            failures = 0
+        except BudgetSpent as error:
+            report.ended = error.message
+            verdict = cant_tell("the budget was spent")
+        except VerifyFailed as error:
+            failures += 1
+            verdict = cant_tell(error.message)
+            report.ended = error.message if failures == MAX_FAILURES else ""
+        report.results.append(Result(check, verdict))
+        on_result(report.results[-1])
+        if report.ended:
+            break
+    report.tokens, report.requests = endpoint.budget.spent, endpoint.budget.requests
+    return report
+
+
+async def run_check(check: Check, probe: Probe) -> Verdict:
+    if "logprobs" in check.requires and not probe.facts.top_logprobs:
+        return cant_tell("the endpoint reports no log-probabilities")
+    missing = [name for name in check.requires if name != "logprobs" and name not in probe.facts.accepts]
+    if missing:
+        return cant_tell(f"it needs {', '.join(missing)}, which the endpoint refuses")
+    return await check.run(probe)

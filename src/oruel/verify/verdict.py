@@ -1,0 +1,87 @@
+"""What a check found out, and what shows it."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class Outcome(StrEnum):
+    HONOURED = "honoured"
+    DIFFERS = "differs"
+    IGNORED = "ignored"
+    REFUSED = "refused"
+    CANT_TELL = "can't tell"
+
+    @property
+    def is_fault(self) -> bool:
+        """Whether the endpoint accepts the parameter, but doesn't do what the profile says."""
+        return self in (Outcome.DIFFERS, Outcome.IGNORED)
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A request and its answer, as JSON values, so that a reader can repeat it. `status` is None without an answer."""
+
+    request: dict[str, Any]
+    status: int | None
+    answer: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One token of a chart: its expected probability, and how often it was drawn."""
+
+    label: str
+    expected: float
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """Expected probabilities beside the draws, for a report. `rejected` maps the name of each alternative to its
+    probabilities, in the order of the bars.
+    """
+
+    title: str
+    bars: tuple[Bar, ...]
+    rejected: dict[str, tuple[float, ...]] = field(default_factory=dict)
+
+    @property
+    def draws(self) -> int:
+        return sum(bar.count for bar in self.bars)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`how` completes the outcome: how the endpoint differs, the status of a refusal, or why nothing can be told.
+    `figures` are measured values for the evidence column, `p_value` bounds the probability of the observation if the
+    endpoint were right. A verdict is `weak` if it rests on frequencies, for lack of log-probabilities.
+    """
+
+    outcome: Outcome
+    how: str = ""
+    figures: dict[str, float | int | str] = field(default_factory=dict)
+    p_value: float | None = None
+    exchanges: tuple[Exchange, ...] = ()
+    charts: tuple[Chart, ...] = ()
+    weak: bool = False
+
+
+def honoured(**evidence: Any) -> Verdict:
+    return Verdict(Outcome.HONOURED, **evidence)
+
+
+def differs(how: str, **evidence: Any) -> Verdict:
+    return Verdict(Outcome.DIFFERS, how, **evidence)
+
+
+def ignored(how: str = "", **evidence: Any) -> Verdict:
+    return Verdict(Outcome.IGNORED, how, **evidence)
+
+
+def refused(how: str, **evidence: Any) -> Verdict:
+    return Verdict(Outcome.REFUSED, how, **evidence)
+
+
+def cant_tell(why: str, **evidence: Any) -> Verdict:
+    return Verdict(Outcome.CANT_TELL, why, **evidence)
