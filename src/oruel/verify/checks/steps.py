@@ -51,7 +51,7 @@ def refusal(reply: Reply | StreamReply) -> Verdict:
 
 async def greedy(probe: Probe, tokens: int, prompt: str = STORY) -> Reply:
     """The endpoint's own text at temperature 0. Requests it twice, and ends the check if the texts differ."""
-    fields = {"messages": user(prompt), "temperature": 0, "max_tokens": probe.room(tokens)}
+    fields = {"messages": user(prompt), "temperature": 0, "max_tokens": tokens}
     fields |= {"logprobs": True} if probe.facts.top_logprobs else {}
     first, second = await plain(probe, **fields), await plain(probe, **fields)
     if first.text != second.text:
