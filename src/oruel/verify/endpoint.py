@@ -39,7 +39,10 @@ class Endpoint:
 
         Raises VerifyFailed if no answer arrives, and BudgetSpent.
         """
-        request = self.body(fields)
+        return await self.send(self.body(fields))
+
+    async def send(self, request: Json) -> Reply:
+        """Sends exactly this body, nulls included. Raises what `chat` raises."""
         response, seconds = await self._patiently("POST", "/chat/completions", json.dumps(request).encode())
         reply = Reply(request, response.status_code, response.headers, decode(response.content), seconds)
         self.budget.add(count_tokens(reply.usage, request))
@@ -55,8 +58,10 @@ class Endpoint:
 
         return list(await asyncio.gather(*(send(fields) for fields in requests)))
 
-    async def stream(self, **fields: Any) -> StreamReply:
-        """Sends a streamed request and reads it to its end. Raises what `chat` raises."""
+    async def stream(self, leave_after: int | None = None, **fields: Any) -> StreamReply:
+        """Sends a streamed request and reads it to its end, or disconnects after `leave_after` events. Raises what
+        `chat` raises.
+        """
         request = self.body({"stream": True, **fields})
         self.budget.require()
         started = time.perf_counter()
@@ -66,7 +71,7 @@ class Endpoint:
                     body = decode(await response.aread())
                     refusal = Reply(request, response.status_code, response.headers, body)
                     return StreamReply(request, response.status_code, response.headers, refusal=refusal)
-                events = [event async for event in read_events(response, started)]
+                events = [event async for event in limited(read_events(response, started), leave_after)]
         done = bool(events) and events[-1].data == "[DONE]"
         chunks = tuple(events[:-1] if done else events)
         reply = StreamReply(request, response.status_code, response.headers, chunks, done)
@@ -131,6 +136,16 @@ async def read_events(response: httpx2.Response, started: float) -> AsyncIterato
         if line.startswith("data:"):
             text = line.removeprefix("data:").strip()
             yield Chunk(text if text == "[DONE]" else decode(text.encode()), time.perf_counter() - started)
+
+
+async def limited(events: AsyncIterator[Chunk], count: int | None) -> AsyncIterator[Chunk]:
+    """The first `count` events, or all."""
+    taken = 0
+    async for event in events:
+        yield event
+        taken += 1
+        if taken == count:
+            return
 
 
 def decode(content: bytes) -> Any:

@@ -26,6 +26,8 @@ PROMPTS = (
 )
 MAX_DRAWS = 600
 DRAWS_AT_ONCE = 24
+# The tokens that a reasoning model may spend before its answer.
+THINKING = 2000
 
 
 @dataclass
@@ -45,6 +47,10 @@ class Probe:
     def neutral(self, **fields: Any) -> Json:
         """`fields`, and values that switch every filter and penalty off, as far as the endpoint accepts them."""
         return {name: value for name, value in NEUTRAL.items() if name in self.facts.accepts} | fields
+
+    def room(self, tokens: int) -> int:
+        """A max_tokens that leaves this many tokens for the answer, also of a model that thinks first."""
+        return tokens + THINKING if self.facts.reasons else tokens
 
     def seed(self) -> int:
         return self.random.getrandbits(31)

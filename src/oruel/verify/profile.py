@@ -19,7 +19,9 @@ class Range:
 @dataclass(frozen=True, slots=True)
 class Profile:
     """`ranges` by parameter. Parameters that aren't `promised` are not tested; a refusal of one that is counts as
-    refused. `refuses_unknown`: unknown fields must be refused. `max_stops` and `stop_characters` limit `stop`.
+    refused. `refuses_unknown`: unknown fields must be refused, and with `suggests_names` the nearest known name must be
+    suggested. `clamps_length`: max_tokens beyond the context is cut to the room left; otherwise it may be refused too.
+    `max_stops` and `stop_characters` limit `stop`. `closes_json`: JSON is valid also when max_tokens cuts it.
     """
 
     name: ProfileName
@@ -30,6 +32,8 @@ class Profile:
     stop_characters: int | None = None
     max_tools: int = 128
     closes_json: bool = False
+    suggests_names: bool = False
+    clamps_length: bool = False
     penalties_count_prompt: bool = False
 
 
@@ -83,5 +87,7 @@ ORUEL = Profile(
     refuses_unknown=True,
     stop_characters=256,
     closes_json=True,
+    suggests_names=True,
+    clamps_length=True,
 )
 PROFILES: Mapping[ProfileName, Profile] = {"oruel": ORUEL, "openai": OPENAI}

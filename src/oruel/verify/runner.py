@@ -11,7 +11,7 @@ from oruel.verify.probe import Probe
 from oruel.verify.profile import Profile
 from oruel.verify.reply import Facts
 from oruel.verify.survey import survey
-from oruel.verify.verdict import Outcome, Verdict, cant_tell
+from oruel.verify.verdict import Concluded, Outcome, Verdict, cant_tell
 
 # The probability that a run calls a right endpoint wrong, split evenly over its checks.
 FALSE_ALARMS = 0.001
@@ -89,4 +89,7 @@ async def run_check(check: Check, probe: Probe) -> Verdict:
     missing = [name for name in check.requires if name != "logprobs" and name not in probe.facts.accepts]
     if missing:
         return cant_tell(f"it needs {', '.join(missing)}, which the endpoint refuses")
-    return await check.run(probe)
+    try:
+        return await check.run(probe)
+    except Concluded as early:
+        return early.verdict

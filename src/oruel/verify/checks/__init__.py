@@ -1,6 +1,11 @@
 """All checks, in the order in which they run."""
 
 from oruel.verify.check import Check
-from oruel.verify.checks import filters
+from oruel.verify.checks import filters, length, ranges, unknown
 
-CHECKS: tuple[Check, ...] = (*filters.CHECKS,)
+CHECKS: tuple[Check, ...] = (
+    *filters.CHECKS,
+    *ranges.CHECKS,
+    *unknown.CHECKS,
+    *length.CHECKS,
+)
