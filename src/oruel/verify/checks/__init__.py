@@ -1,7 +1,7 @@
 """All checks, in the order in which they run."""
 
 from oruel.verify.check import Check
-from oruel.verify.checks import filters, length, ranges, stop, unknown
+from oruel.verify.checks import filters, length, ranges, stop, streaming, unknown
 
 CHECKS: tuple[Check, ...] = (
     *filters.CHECKS,
@@ -9,4 +9,5 @@ CHECKS: tuple[Check, ...] = (
     *unknown.CHECKS,
     *length.CHECKS,
     *stop.CHECKS,
+    *streaming.CHECKS,
 )
