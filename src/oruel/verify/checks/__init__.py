@@ -1,7 +1,7 @@
 """All checks, in the order in which they run."""
 
 from oruel.verify.check import Check
-from oruel.verify.checks import filters, length, ranges, stop, streaming, unknown
+from oruel.verify.checks import filters, length, ranges, stop, streaming, unknown, usage
 
 CHECKS: tuple[Check, ...] = (
     *filters.CHECKS,
@@ -10,4 +10,5 @@ CHECKS: tuple[Check, ...] = (
     *length.CHECKS,
     *stop.CHECKS,
     *streaming.CHECKS,
+    *usage.CHECKS,
 )
