@@ -21,6 +21,7 @@ class Profile:
     """`ranges` by parameter. Parameters that aren't `promised` are not tested; a refusal of one that is counts as
     refused. `refuses_unknown`: unknown fields must be refused, and with `suggests_names` the nearest known name must be
     suggested. `clamps_length`: max_tokens beyond the context is cut to the room left; otherwise it may be refused too.
+    `stop_beats_length`: finish_reason is stop where the last token allowed completes a stop text.
     `max_stops` and `stop_characters` limit `stop`. `closes_json`: JSON is valid also when max_tokens cuts it.
     """
 
@@ -34,6 +35,7 @@ class Profile:
     closes_json: bool = False
     suggests_names: bool = False
     clamps_length: bool = False
+    stop_beats_length: bool = False
     penalties_count_prompt: bool = False
 
 
@@ -89,5 +91,6 @@ ORUEL = Profile(
     closes_json=True,
     suggests_names=True,
     clamps_length=True,
+    stop_beats_length=True,
 )
 PROFILES: Mapping[ProfileName, Profile] = {"oruel": ORUEL, "openai": OPENAI}

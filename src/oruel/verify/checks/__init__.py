@@ -1,11 +1,14 @@
 """All checks, in the order in which they run."""
 
 from oruel.verify.check import Check
-from oruel.verify.checks import filters, length, ranges, unknown
+from oruel.verify.checks import filters, length, ranges, stop, streaming, unknown, usage
 
 CHECKS: tuple[Check, ...] = (
     *filters.CHECKS,
     *ranges.CHECKS,
     *unknown.CHECKS,
     *length.CHECKS,
+    *stop.CHECKS,
+    *streaming.CHECKS,
+    *usage.CHECKS,
 )
