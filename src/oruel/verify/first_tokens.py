@@ -8,6 +8,7 @@ from itertools import count
 from typing import Any
 
 from oruel.verify.expected import at_temperature
+from oruel.verify.frequencies import check_constant
 from oruel.verify.probe import Probe, divergence, user
 from oruel.verify.statistics import OTHER, Distribution, SequentialTest
 from oruel.verify.verdict import Bar, Chart, Verdict, cant_tell, differs, honoured, ignored, refused
@@ -16,6 +17,7 @@ Transform = Callable[[Distribution], Distribution]
 Run = Callable[[Probe], Awaitable[Verdict]]
 
 IGNORED = "ignored"
+NO_LOGPROBS = "the endpoint reports no log-probabilities"
 # Alternatives closer to the null than this can't be told apart with a reasonable number of draws.
 LEAST_DIVERGENCE = 0.02
 # The null is only known where the listed tokens cover nearly everything that can be drawn.
@@ -69,11 +71,15 @@ class Case:
         return min(min(divergence(null, one), divergence(one, null)) for one in mistakes)
 
 
-def check_settings(parameter: str, settings: Iterable[Setting]) -> Run:
-    """Draws with the setting, and on the prompt, where the nearest mistake differs most."""
+def check_settings(parameter: str, settings: Iterable[Setting], strictest: Mapping[str, float] | None = None) -> Run:
+    """Draws with the setting, and on the prompt, where the nearest mistake differs most. Where the endpoint reports no
+    log-probabilities, `strictest` are values that leave only one token.
+    """
     choices = tuple(settings)
 
     async def run(probe: Probe) -> Verdict:
+        if not probe.facts.top_logprobs:
+            return await check_constant(probe, strictest) if strictest else cant_tell(NO_LOGPROBS)
         case = await most_telling_case(probe, choices)
         if case is None:
             return cant_tell("on no prompt do the alternatives differ enough")

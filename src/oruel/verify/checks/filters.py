@@ -128,8 +128,7 @@ CHECKS: tuple[Check, ...] = (
         "Draws first tokens with top_k, and compares them with the K most probable tokens, renormalised, and with what "
         "one more, one less or all tokens would give.",
         tokens=1500,
-        run=check_settings("top_k", map(top_k_setting, COUNTS)),
-        requires=("logprobs",),
+        run=check_settings("top_k", map(top_k_setting, COUNTS), strictest={"top_k": 1}),
     ),
     Check(
         "top_p",
@@ -138,8 +137,7 @@ CHECKS: tuple[Check, ...] = (
         "Draws first tokens with a top_p that lies inside one token's share, and compares them with the nucleus that "
         "includes this token, stops before it, goes one further, or doesn't exist.",
         tokens=1500,
-        run=check_settings("top_p", map(top_p_setting, SHARES)),
-        requires=("logprobs",),
+        run=check_settings("top_p", map(top_p_setting, SHARES), strictest={"top_p": 0.01}),
     ),
     Check(
         "min_p",
@@ -148,8 +146,7 @@ CHECKS: tuple[Check, ...] = (
         "Draws first tokens with min_p, and compares them with the tokens above min_p × p_max, above min_p itself, and "
         "with all.",
         tokens=1500,
-        run=check_settings("min_p", map(min_p_setting, RATIOS)),
-        requires=("logprobs",),
+        run=check_settings("min_p", map(min_p_setting, RATIOS), strictest={"min_p": 1}),
     ),
     Check(
         "top_p.after_top_k",
