@@ -1,10 +1,24 @@
 """All checks, in the order in which they run."""
 
 from oruel.verify.check import Check
-from oruel.verify.checks import filters, length, ranges, stop, streaming, unknown, usage
+from oruel.verify.checks import (
+    filters,
+    length,
+    logprobs,
+    ranges,
+    seed,
+    stop,
+    streaming,
+    temperature,
+    unknown,
+    usage,
+)
 
 CHECKS: tuple[Check, ...] = (
+    *temperature.CHECKS,
     *filters.CHECKS,
+    *seed.CHECKS,
+    *logprobs.CHECKS,
     *ranges.CHECKS,
     *unknown.CHECKS,
     *length.CHECKS,
