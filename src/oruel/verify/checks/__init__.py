@@ -1,7 +1,7 @@
 """All checks, in the order in which they run."""
 
 from oruel.verify.check import Check
-from oruel.verify.checks import filters, length, ranges, stop, streaming, unknown, usage
+from oruel.verify.checks import filters, length, ranges, stop, streaming, tools, unknown, usage
 
 CHECKS: tuple[Check, ...] = (
     *filters.CHECKS,
@@ -11,4 +11,5 @@ CHECKS: tuple[Check, ...] = (
     *stop.CHECKS,
     *streaming.CHECKS,
     *usage.CHECKS,
+    *tools.CHECKS,
 )
