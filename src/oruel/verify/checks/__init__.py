@@ -10,6 +10,7 @@ from oruel.verify.checks import (
     stop,
     streaming,
     temperature,
+    tools,
     unknown,
     usage,
 )
@@ -25,4 +26,5 @@ CHECKS: tuple[Check, ...] = (
     *stop.CHECKS,
     *streaming.CHECKS,
     *usage.CHECKS,
+    *tools.CHECKS,
 )
