@@ -58,7 +58,7 @@ class Probe:
                 top_logprobs=self.facts.top_logprobs,
             )
             tokens = reply.tokens()
-            self._bases[prompt] = {text: math.exp(log) for text, log in tokens[0].top} if tokens else {}
+            self._bases[prompt] = {text: math.exp(min(log, 0.0)) for text, log in tokens[0].top} if tokens else {}
         return self._bases[prompt]
 
     async def bases(self) -> dict[str, dict[str, float]]:
