@@ -68,17 +68,19 @@ model-more: ## train the bundled demo model further, from its checkpoint or else
 model-eval: $(TRAINING)/done ## evaluate the demo model on held-out data, minutes (ARGS="--wrong 5", "--only sums")
 	@$(TRAIN).evaluation --model $(DEMO) $(ARGS)
 
-lint: $(VENV)/dev.done ## check formatting, style and types
+lint: $(VENV)/dev.done node_modules/.done ## check formatting, style and types
 	@$(BIN)/ruff format --check
 	@$(BIN)/ruff check
 	@$(BIN)/mypy
+	@node_modules/.bin/tsc --project .
+	@node_modules/.bin/tsc --project tests/web/unit
 
 format: $(VENV)/dev.done ## format the code and fix what ruff can fix
 	@$(BIN)/ruff format
 	@$(BIN)/ruff check --fix
 
-clean: ## remove the virtual environment
-	@rm -rf $(VENV)
+clean: ## remove the virtual environment and the Node packages
+	@rm -rf $(VENV) node_modules
 
 $(VENV)/python.done:
 	@$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else "Oru'"'"'el needs Python 3.11 to 3.13, but this is " + sys.version.split()[0] + ". Choose another: make PYTHON=python3.12")'
@@ -95,6 +97,10 @@ $(VENV)/dev.done: $(VENV)/serve.done requirements-dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: -r requirements-dev.txt
 	@# Without its dependencies: its bounds on rich and jiter, which only its command line needs, conflict with ours.
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --no-deps instructor==1.17.0
+	@touch $@
+
+node_modules/.done: package-lock.json
+	@npm ci
 	@touch $@
 
 $(TRAINING)/done: training/requirements.txt

@@ -1,0 +1,385 @@
+/**
+ * The steps of sampling, from a token's trace (docs/trace.md): what they did, and what they would do under other
+ * settings. Exact if the trace lists every allowed token. Otherwise unlisted tokens are taken from the histogram, as
+ * tokens without penalties, since a trace doesn't say which of them have appeared.
+ */
+
+/**
+ * @typedef {"mask" | "logit_bias" | "repetition_penalty" | "frequency_penalty" | "presence_penalty" | "temperature"
+ *   | "top_k" | "top_p" | "min_p"} Step
+ *
+ * @typedef {object} TracedCandidate
+ * @property {number} id
+ * @property {string} token
+ * @property {number[]} bytes
+ * @property {number | null} logit  null: −∞
+ * @property {number} bias
+ * @property {number} count
+ * @property {number} probability
+ * @property {number[]} after
+ * @property {Step | null} removed_by
+ *
+ * @typedef {object} Histogram
+ * @property {number} low
+ * @property {number} high
+ * @property {number[]} counts
+ * @property {number[]} masses
+ *
+ * @typedef {object} Portion  A number of tokens, and their mass in the model's distribution.
+ * @property {number} count
+ * @property {number} mass
+ *
+ * @typedef {object} TokenTrace  One entry of `choices[i].trace`.
+ * @property {number} id
+ * @property {string} token
+ * @property {number[]} bytes
+ * @property {"drawn" | "greedy" | "forced" | "closing"} source
+ * @property {Step[]} steps
+ * @property {TracedCandidate[]} candidates
+ * @property {Portion} survivors
+ * @property {Portion} allowed
+ * @property {Histogram | null} rest
+ * @property {{u: number, low: number, high: number} | null} draw
+ * @property {{before: number, after: number}} entropy
+ *
+ * @typedef {object} Settings
+ * @property {number} temperature
+ * @property {number} top_k  0: no limit
+ * @property {number} top_p
+ * @property {number} min_p
+ * @property {number} frequency_penalty
+ * @property {number} presence_penalty
+ * @property {number} repetition_penalty
+ *
+ * @typedef {object} Candidate
+ * @property {number} id
+ * @property {string} token
+ * @property {number[]} bytes
+ * @property {number | null} logit
+ * @property {number} count
+ * @property {number} bias
+ * @property {number} probability  in the model's distribution
+ * @property {number[]} after  after each step
+ * @property {Step | null} removedBy
+ *
+ * @typedef {object} Distribution
+ * @property {Step[]} steps  the active ones, in order
+ * @property {Candidate[]} candidates  in the trace's order
+ * @property {number[]} unlisted  the probability of all other tokens together, after each step
+ * @property {Portion} survivors
+ * @property {{before: number, after: number}} entropy
+ * @property {number | null} chosenId  the token that the trace's draw selects; null if the trace can't tell
+ */
+
+/**
+ * A candidate of the trace, or `size` unlisted tokens with the same logit. A step changes the logit or the size.
+ * @typedef {object} Group
+ * @property {TracedCandidate | null} listed
+ * @property {number} size
+ * @property {number} logit
+ * @property {number} share  of one token in the model's distribution
+ * @property {number} p  of one token, after the last step
+ */
+
+/** The inaccuracy of a distribution with unlisted tokens, and of the engine's own arithmetic in float32. */
+const TOLERANCE = { approximate: 1e-3, exact: 1e-6 };
+/** The number of groups that stand for one bin of the histogram. */
+const PARTS = 8;
+
+/** @type {{step: Step, isActive: (settings: Settings, trace: TokenTrace) => boolean,
+ *   act: (groups: Group[], settings: Settings, trace: TokenTrace) => Group[]}[]} */
+const ORDER = [
+  { step: "mask", isActive: (_, { steps }) => steps.includes("mask"), act: (groups, _, trace) => mask(groups, trace) },
+  {
+    step: "logit_bias",
+    isActive: (_, { steps }) => steps.includes("logit_bias"),
+    act: (groups) => relogit(groups, (logit, { bias }) => logit + bias),
+  },
+  {
+    step: "repetition_penalty",
+    isActive: (settings) => settings.repetition_penalty !== 1,
+    act: (groups, { repetition_penalty: factor }) =>
+      relogit(groups, (logit, { count }) => (count === 0 ? logit : logit > 0 ? logit / factor : logit * factor)),
+  },
+  {
+    step: "frequency_penalty",
+    isActive: (settings) => settings.frequency_penalty !== 0,
+    act: (groups, settings) => relogit(groups, (logit, { count }) => logit - settings.frequency_penalty * count),
+  },
+  {
+    step: "presence_penalty",
+    isActive: (settings) => settings.presence_penalty !== 0,
+    act: (groups, settings) =>
+      relogit(groups, (logit, { count }) => (count === 0 ? logit : logit - settings.presence_penalty)),
+  },
+  {
+    step: "temperature",
+    isActive: (settings) => settings.temperature !== 1,
+    act: (groups, settings) => (settings.temperature === 0 ? topK(groups, 1) : heat(groups, settings.temperature)),
+  },
+  { step: "top_k", isActive: ({ top_k }) => top_k > 0, act: (groups, { top_k }) => topK(groups, top_k) },
+  { step: "top_p", isActive: ({ top_p }) => top_p < 1, act: (groups, { top_p }) => topP(groups, top_p) },
+  { step: "min_p", isActive: ({ min_p }) => min_p > 0, act: (groups, { min_p }) => minP(groups, min_p) },
+];
+
+/**
+ * The distribution that the token was drawn from, as its trace records it.
+ * @param {TokenTrace} trace
+ * @returns {Distribution}
+ */
+export function recorded(trace) {
+  const { steps, candidates, survivors, entropy, id } = trace;
+  return {
+    steps,
+    candidates: candidates.map(({ removed_by, ...candidate }) => ({ ...candidate, removedBy: removed_by })),
+    unlisted: steps.map((_, step) => Math.max(0, 1 - sum(candidates.map(({ after }) => after[step])))),
+    survivors,
+    entropy,
+    chosenId: id,
+  };
+}
+
+/**
+ * The distribution that the token would be drawn from under other settings.
+ * @param {TokenTrace} trace
+ * @param {Settings} settings
+ * @returns {Distribution}
+ */
+export function redistribute(trace, settings) {
+  const active = ORDER.filter(({ isActive }) => isActive(settings, trace));
+  const steps = active.map(({ step }) => step);
+  let groups = normalised([...listed(trace), ...unlisted(trace)]);
+  /** @type {Map<number, number[]>} */
+  const after = new Map(trace.candidates.map(({ id }) => [id, []]));
+  /** @type {number[]} */
+  const others = [];
+  for (const { act } of active) {
+    groups = normalised(act(groups, settings, trace));
+    const now = new Map(groups.map((group) => [group.listed?.id, group.p]));
+    for (const [id, probabilities] of after) probabilities.push(now.get(id) ?? 0);
+    others.push(unlistedMass(groups));
+  }
+  const drawable = groups.filter(({ p }) => p > 0);
+  return {
+    steps,
+    candidates: trace.candidates.map((candidate) => changed(candidate, steps, after.get(candidate.id) ?? [])),
+    unlisted: others,
+    survivors: { count: sum(drawable.map(({ size }) => size)), mass: sum(drawable.map((g) => g.size * g.share)) },
+    entropy: { before: trace.entropy.before, after: -sum(drawable.map(({ size, p }) => size * p * Math.log2(p))) },
+    chosenId: choose(drawable, trace),
+  };
+}
+
+/**
+ * The surprise of the generated token in bits: −log₂ of the model's probability.
+ * @param {TokenTrace} trace
+ */
+export function surprise({ id, candidates }) {
+  const probability = candidates.find((candidate) => candidate.id === id)?.probability ?? 0;
+  return Math.max(0, -Math.log2(probability));
+}
+
+/**
+ * @param {TracedCandidate} candidate
+ * @param {Step[]} steps
+ * @param {number[]} after
+ * @returns {Candidate}
+ */
+function changed({ id, token, bytes, logit, count, bias, probability }, steps, after) {
+  const zeros = [...after].reverse().findIndex((p) => p > 0);
+  const removedBy = zeros === 0 || after.length === 0 ? null : steps[zeros < 0 ? 0 : after.length - zeros];
+  return { id, token, bytes, logit, count, bias, probability, after, removedBy };
+}
+
+/**
+ * @param {TokenTrace} trace
+ * @returns {Group[]}
+ */
+function listed({ candidates }) {
+  return candidates.flatMap((listed) =>
+    listed.logit === null ? [] : [{ listed, size: 1, logit: listed.logit, share: listed.probability, p: 0 }],
+  );
+}
+
+/**
+ * @param {TokenTrace} trace
+ * @returns {Group[]}
+ */
+function unlisted({ rest, candidates }) {
+  if (rest === null) return [];
+  const logTotal = logOfTotal(candidates);
+  const { low, high, counts, masses } = rest;
+  const width = (high - low) / counts.length;
+  return counts.flatMap((count, bin) => {
+    if (count === 0) return [];
+    const start = low + bin * width;
+    const mean = masses[bin] > 0 ? Math.log(masses[bin] / count) + logTotal : start + width / 2;
+    return spread(count, mean, start, width).map(({ size, logit }) => {
+      return { listed: null, size, logit, share: Math.exp(logit - logTotal), p: 0 };
+    });
+  });
+}
+
+/**
+ * The logarithm of Σ exp(logit) over the model's distribution.
+ * @param {TracedCandidate[]} candidates
+ */
+function logOfTotal(candidates) {
+  const { logit, probability } = candidates.reduce((best, next) => (next.probability > best.probability ? next : best));
+  return (logit ?? 0) - Math.log(probability);
+}
+
+/**
+ * Spreads the tokens of a bin evenly around the logit that gives them their mass, as far as the bin allows. With all
+ * of them at that logit, their mass would be too small at other temperatures.
+ * @param {number} count
+ * @param {number} mean  logarithm of the mean of exp(logit)
+ * @param {number} start
+ * @param {number} width
+ */
+function spread(count, mean, start, width) {
+  const reach = Math.max(0, Math.min(mean - start, start + width - mean));
+  const parts = Math.min(count, PARTS);
+  const places = Array.from({ length: parts }, (_, part) => ({
+    size: Math.floor(((part + 1) * count) / parts) - Math.floor((part * count) / parts),
+    logit: mean + reach * ((2 * part + 1) / parts - 1),
+  }));
+  const excess = Math.log(sum(places.map(({ size, logit }) => size * Math.exp(logit - mean))) / count);
+  return places.map(({ size, logit }) => ({ size, logit: logit - excess }));
+}
+
+/**
+ * @param {Group[]} groups
+ * @returns {Group[]}
+ */
+function normalised(groups) {
+  const peak = Math.max(...groups.map(({ logit }) => logit));
+  const weights = groups.map(({ logit }) => Math.exp(logit - peak));
+  const total = sum(groups.map(({ size }, place) => size * weights[place]));
+  return groups.map((group, place) => ({ ...group, p: weights[place] / total }));
+}
+
+/**
+ * The model may rule out all that the mask allows. Then the mask decides alone, and the token is the generated one.
+ * @param {Group[]} groups
+ * @param {TokenTrace} trace
+ * @returns {Group[]}
+ */
+function mask(groups, { id, candidates }) {
+  const allowed = groups.filter(({ listed }) => listed?.removed_by !== "mask");
+  const generated = candidates.find((candidate) => candidate.id === id) ?? null;
+  return allowed.length > 0 ? allowed : [{ listed: generated, size: 1, logit: 0, share: 0, p: 1 }];
+}
+
+/**
+ * @param {Group[]} groups
+ * @param {(logit: number, candidate: TracedCandidate) => number} change
+ * @returns {Group[]}
+ */
+function relogit(groups, change) {
+  return groups.map((group) => (group.listed ? { ...group, logit: change(group.logit, group.listed) } : group));
+}
+
+/**
+ * Subtracts the largest logit first, so that the smallest temperature doesn't overflow.
+ * @param {Group[]} groups
+ * @param {number} temperature
+ * @returns {Group[]}
+ */
+function heat(groups, temperature) {
+  const peak = Math.max(...groups.map(({ logit }) => logit));
+  return groups.map((group) => ({ ...group, logit: (group.logit - peak) / temperature }));
+}
+
+/**
+ * @param {Group[]} groups
+ * @param {number} limit
+ */
+function topK(groups, limit) {
+  let left = limit;
+  return takeFromTop(groups, ({ size }) => {
+    const taken = Math.min(size, left);
+    left -= taken;
+    return taken;
+  });
+}
+
+/**
+ * The smallest set whose probability exceeds `share`.
+ * @param {Group[]} groups
+ * @param {number} share
+ */
+function topP(groups, share) {
+  let mass = 0;
+  return takeFromTop(groups, ({ size, p }) => {
+    if (mass > share || p === 0) return 0;
+    const taken = Math.min(size, Math.floor((share - mass) / p) + 1);
+    mass += taken * p;
+    return taken;
+  });
+}
+
+/**
+ * @param {Group[]} groups
+ * @param {number} ratio
+ */
+function minP(groups, ratio) {
+  const bound = ratio * Math.max(...groups.map(({ p }) => p));
+  return groups.filter(({ p }) => p >= bound);
+}
+
+/**
+ * Asks `take` how many tokens of each group are kept, from the most probable group on; ties go to the lower id.
+ * @param {Group[]} groups
+ * @param {(group: Group) => number} take
+ * @returns {Group[]}
+ */
+function takeFromTop(groups, take) {
+  const id = (/** @type {Group} */ { listed }) => listed?.id ?? Infinity;
+  const ranked = [...groups].sort((a, b) => b.logit - a.logit || id(a) - id(b));
+  return ranked.map((group) => ({ ...group, size: take(group) })).filter(({ size }) => size > 0);
+}
+
+/**
+ * The token whose interval contains the trace's uniform number, wherever the unlisted tokens are in the order of ids.
+ * @param {Group[]} groups
+ * @param {TokenTrace} trace
+ */
+function choose(groups, trace) {
+  if (trace.source === "forced" || trace.source === "closing") return trace.id;
+  if (groups.length === 1 && groups[0].size === 1) return groups[0].listed?.id ?? null;
+  if (trace.draw === null) return null;
+  const others = unlistedMass(groups);
+  const margin = others > 0 ? TOLERANCE.approximate : TOLERANCE.exact;
+  if (isAsRecorded(groups, trace, margin)) return trace.id;
+  const inOrder = groups.flatMap(({ listed, p }) => (listed ? [{ id: listed.id, p }] : [])).sort((a, b) => a.id - b.id);
+  let low = 0;
+  for (const { id, p } of inOrder) {
+    if (low + others + margin <= trace.draw.u && trace.draw.u < low + p - margin) return id;
+    low += p;
+  }
+  return null;
+}
+
+/**
+ * Whether these are the probabilities that the token was drawn with.
+ * @param {Group[]} groups
+ * @param {TokenTrace} trace
+ * @param {number} tolerance
+ */
+function isAsRecorded(groups, { candidates }, tolerance) {
+  const now = new Map(groups.map(({ listed, p }) => [listed?.id, p]));
+  return candidates.every(({ id, after, probability }) => {
+    return Math.abs((now.get(id) ?? 0) - (after.at(-1) ?? probability)) < tolerance;
+  });
+}
+
+/** @param {Group[]} groups */
+function unlistedMass(groups) {
+  return sum(groups.map(({ listed, size, p }) => (listed ? 0 : size * p)));
+}
+
+/** @param {number[]} values */
+function sum(values) {
+  return values.reduce((total, value) => total + value, 0);
+}
