@@ -3,13 +3,17 @@
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Route
+from playwright.sync_api import Browser, Route
 
+from tests.web.accessibility import AXE, violations
 from tests.web.conftest import StartVisit
+from tests.web.tasks import longest_task
 from tests.web.visit import Visit
 
 ORIGIN = "http://stub.test"
 POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; require-trusted-types-for 'script'"
+
+BUSY = "var done = 0; function busy() { for (let i = 0; i < 3e7; i++) done += Math.sqrt(i) }"
 
 Open = Callable[..., Visit]
 
@@ -86,3 +90,20 @@ def test_a_test_that_expects_a_problem_fails_without_it(open_stub: Open) -> None
     with pytest.raises(AssertionError, match="no problem matched"):
         visit.check()
     visit.expected.clear()
+
+
+@pytest.mark.skipif(not AXE.exists(), reason="axe-core isn't installed (npm ci)")
+def test_an_image_without_a_text_is_an_accessibility_violation(open_stub: Open) -> None:
+    visit = open_stub("<main><h1>Hello</h1><img src=/script.js></main>", policy=POLICY)
+    visit.expect_problem("img-src|default-src")
+    assert [line.split(":")[0] for line in violations(visit.page)] == ["html-has-lang", "image-alt"]
+
+
+def test_a_busy_script_is_a_long_task(browser: Browser, open_stub: Open) -> None:
+    visit = open_stub("<script src=/script.js></script>", script=BUSY)
+    with longest_task(browser, visit.page) as idle:
+        visit.page.evaluate("() => 1")
+    with longest_task(browser, visit.page) as busy:
+        visit.page.evaluate("() => busy()")
+    assert 0 < idle.milliseconds < busy.milliseconds
+    assert visit.page.evaluate("() => done")
