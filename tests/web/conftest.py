@@ -1,4 +1,4 @@
-"""One browser and one server for all browser tests. Without Chromium the tests are skipped, and fail if CI is set."""
+"""A browser, and one server for all browser tests. Without Chromium the tests are skipped, and fail if CI is set."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -17,18 +17,23 @@ NO_CHROMIUM = "Chromium isn't installed (Debian: apt-get install chromium)"
 StartVisit = Callable[..., Visit]
 
 
-# Not for the session: other tests use asyncio.run(), which doesn't work beside Playwright's event loop.
-@pytest.fixture(scope="package")
-def browser() -> Iterator[Browser]:
+@pytest.fixture(scope="session")
+def chromium_path() -> str:
     path = find_chromium()
     if path is None:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(NO_CHROMIUM)
-    with chromium(path) as started:
+    return path
+
+
+# One for each module: it has to end before the tests of other folders, which use asyncio.run().
+@pytest.fixture(scope="module")
+def browser(chromium_path: str) -> Iterator[Browser]:
+    with chromium(chromium_path) as started:
         yield started
 
 
-@pytest.fixture(scope="package")
-def server(browser: Browser) -> Iterator[RunningServer]:
+@pytest.fixture(scope="session")
+def server(chromium_path: str) -> Iterator[RunningServer]:
     with oruel_serve() as running:
         yield running
 
