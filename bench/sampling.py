@@ -15,6 +15,7 @@ from bench.row import Row
 from oruel.llama.context import Context
 from oruel.llama.model import Model
 from oruel.sampling.sampler import Sampler
+from oruel.sampling.traced_sampler import TracedSampler
 from oruel.types import SamplingParams
 
 VOCABULARY, GENERATED = 151_936, 500
@@ -45,6 +46,7 @@ def rows(rounds: int) -> Iterator[Row]:
             for name, params in SETTINGS.items():
                 yield compare_with_llama(f"sampling, {name}, {shape}", params, logits, context, output, rounds)
         yield compare_with_argmax(logits, output, rounds)
+        yield compare_with_untraced(logits, output, rounds)
 
 
 def writable(row: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -72,6 +74,18 @@ def compare_with_argmax(logits: NDArray[np.float32], output: list[int], rounds: 
         ours.append(microseconds(lambda: sampler.sample(logits)))
         argmax.append(microseconds(lambda: logits.argmax()))
     return Row("sampling, all parameters, peaked, vs. NumPy's argmax", "µs", ours, argmax, target=0.1)
+
+
+def compare_with_untraced(logits: NDArray[np.float32], output: list[int], rounds: int) -> Row:
+    """The price of a trace with five leading candidates."""
+    plain, explains = sampler_after(ALL, output), TracedSampler(ALL, 0, VOCABULARY, None, 5)
+    for token in output:
+        explains.accept(token)
+    traced, untraced = [], []
+    for _ in range(rounds):
+        traced.append(microseconds(lambda: explains.trace(explains.sample(logits), logits)))
+        untraced.append(microseconds(lambda: plain.sample(logits)))
+    return Row("sampling, all parameters, traced vs. untraced", "µs", traced, untraced)
 
 
 def sampler_after(params: SamplingParams, output: list[int]) -> Sampler:

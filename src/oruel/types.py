@@ -4,12 +4,15 @@ from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
+import msgspec
+
 Role = Literal["system", "user", "assistant", "tool"]
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
 Tier = Literal["standard", "turbo"]
 TIERS: tuple[Tier, ...] = get_args(Tier)
 UpstreamKind = Literal["vllm", "sglang", "llama-server", "openai", "oruel"]
 ToolMode = Literal["none", "auto", "required"]
+TokenSource = Literal["drawn", "greedy", "forced", "closing", "prefix"]
 
 
 # The header that counts the Oru'el instances that a request has passed through.
@@ -81,6 +84,7 @@ class SamplingParams:
 
     `seed` is a signed 64-bit integer, random if the caller gave none.
     `logprobs` is the number of alternatives to report for each token; None disables log-probabilities.
+    `trace` is the number of leading candidates to report for each token; None disables traces.
     `reproducible` is true if the caller gave a seed or chose greedy sampling, and so expects the same text again.
     """
 
@@ -94,6 +98,7 @@ class SamplingParams:
     repetition_penalty: float = 1.0
     logit_bias: Mapping[int, float] = field(default_factory=dict)
     logprobs: int | None = None
+    trace: int | None = None
     reproducible: bool = True
 
     @property
@@ -106,7 +111,7 @@ class SamplingParams:
 class ChatRequest:
     """One validated request. `max_tokens` None means as many as fit into the context window. `account` identifies the
     caller without revealing the key; it is "" on an endpoint without keys. `hops` counts the Oru'el instances that the
-    request has passed through.
+    request has passed through. `prefix` are the token ids that every choice begins with.
     """
 
     id: str
@@ -124,6 +129,7 @@ class ChatRequest:
     account: str = ""
     chat_template_kwargs: Mapping[str, Any] = field(default_factory=dict)
     hops: int = 0
+    prefix: tuple[int, ...] = ()
 
     @property
     def calls_tools(self) -> bool:
@@ -163,6 +169,86 @@ class TokenLogprob:
     bytes: bytes
     logprob: float
     alternatives: tuple[Alternative, ...] = ()
+
+
+class CandidateTrace(msgspec.Struct, array_like=True, frozen=True):
+    """A candidate of one token. `logit` is the model's, None for −∞; `count` is how often the output already contains
+    it. `probability` is the model's; `after` has the probability after each active step, 0 once it is removed.
+    """
+
+    id: int
+    logit: float | None
+    bias: float
+    count: int
+    probability: float
+    after: list[float]
+    removed_by: str | None
+
+
+class TokenCount(msgspec.Struct, frozen=True):
+    """A set of tokens. `mass` is their probability in the model's distribution."""
+
+    count: int
+    mass: float
+
+
+class LogitHistogram(msgspec.Struct, frozen=True):
+    """Bins of equal width from `low` to `high`: the number of tokens in each, and their mass in the model's
+    distribution. Lower logits count in the first bin.
+    """
+
+    low: float
+    high: float
+    counts: list[int]
+    masses: list[float]
+
+
+class DrawTrace(msgspec.Struct, frozen=True):
+    """`u` fell into [low, high), the token's interval of the cumulative distribution."""
+
+    u: float
+    low: float
+    high: float
+
+
+class EntropyChange(msgspec.Struct, frozen=True):
+    """In bits: of the model's distribution, and of the one that the token was drawn from."""
+
+    before: float
+    after: float
+
+
+class TokenTrace(msgspec.Struct, array_like=True, frozen=True):
+    """How one token was chosen (docs/trace.md). `steps` are the active steps in order. `rest` is a histogram of the
+    allowed tokens that are not among the candidates. `draw` is None unless the token was drawn. Of a token of the
+    request's prefix, only the source is known.
+    """
+
+    source: TokenSource
+    steps: list[str] = []
+    candidates: list[CandidateTrace] = []
+    survivors: TokenCount | None = None
+    allowed: TokenCount | None = None
+    rest: LogitHistogram | None = None
+    draw: DrawTrace | None = None
+    entropy: EntropyChange | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenText:
+    """A token as text. A control token has no `bytes`, and its name as `text`."""
+
+    text: str
+    bytes: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class TracedToken:
+    """`texts` has the text of the token and of every candidate, by id."""
+
+    id: int
+    trace: TokenTrace
+    texts: Mapping[int, TokenText]
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,11 +293,12 @@ class ChoicePiece:
     reasoning: str = ""
     tool_calls: tuple[ToolCallDelta, ...] = ()
     logprobs: tuple[TokenLogprob, ...] = ()
+    trace: tuple[TracedToken, ...] = ()
     finish: FinishReason | None = None
 
     @property
     def is_empty(self) -> bool:
-        return not (self.text or self.reasoning or self.tool_calls or self.logprobs or self.finish)
+        return not (self.text or self.reasoning or self.tool_calls or self.logprobs or self.trace or self.finish)
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +324,7 @@ class Delta(ChoicePiece):
             reasoning=piece.reasoning,
             tool_calls=piece.tool_calls,
             logprobs=piece.logprobs,
+            trace=piece.trace,
             finish=piece.finish,
         )
 

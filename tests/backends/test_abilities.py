@@ -12,7 +12,6 @@ import pytest
 from oruel.api.chat.body import parse_chat
 from oruel.backends.abilities import DIFFERS, REFUSED, ParameterSupport, verdict
 from oruel.contract.parameters import PARAMETERS
-from oruel.errors import UnsupportedParameter
 from oruel.router.catalog import Catalog, ModelCard
 from oruel.types import ChatRequest, UpstreamKind
 
@@ -134,10 +133,8 @@ ROWS: list[tuple[Fields, str]] = [
     ({"logit_bias": {"5": 1}, "repetition_penalty": 1.1}, "=~~=="),
     ({"chat_template_kwargs": {}}, "====="),
     ({"chat_template_kwargs": {"thinks": True}}, "===x="),
+    ({"trace": {"top": 1}}, "xxxxx"),
 ]
-
-NOT_SERVED: list[Fields] = [{"trace": {"top": 1}}]
-"""Validation refuses these for every kind of server."""
 
 CASES = [
     pytest.param(kind, fields, OF_SIGN[sign], id=f"{kind}-{str(fields)[:60]}")
@@ -169,14 +166,7 @@ def test_only_parameters_of_the_request_are_listed(fields: Fields) -> None:
 
 
 def test_every_parameter_of_the_contract_has_a_row() -> None:
-    assert {next(iter(fields)) for fields, _ in ROWS} == {one.name for one in PARAMETERS if one.served}
-    assert {next(iter(fields)) for fields in NOT_SERVED} == {one.name for one in PARAMETERS if not one.served}
-
-
-@pytest.mark.parametrize("fields", NOT_SERVED, ids=str)
-def test_unsupported_fields_reach_no_server(fields: Fields) -> None:
-    with pytest.raises(UnsupportedParameter, match=next(iter(fields))):
-        request_of(**fields)
+    assert {next(iter(fields)) for fields, _ in ROWS} == {one.name for one in PARAMETERS}
 
 
 def test_every_limit_names_a_parameter_and_has_a_row() -> None:

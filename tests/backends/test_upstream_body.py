@@ -44,6 +44,7 @@ EXAMPLES: dict[str, tuple[Fields, Fields]] = {
     "top_logprobs": ({"logprobs": True}, {"logprobs": True, "top_logprobs": 5}),
     "logit_bias": ({}, {"logit_bias": {"5": 1.5}}),
     "chat_template_kwargs": ({}, {"chat_template_kwargs": {"thinks": True}}),
+    "trace": ({}, {"trace": {"top": 5}}),
 }
 LOCAL = {"stream", "stream_options", "tier"}
 """Honoured by Oru'el: upstream servers always stream, and the tier only chooses a deployment."""

@@ -123,6 +123,7 @@ SEED = SupportLimit(has_seed, "uses its own random numbers; results may also dep
 RESPONSE_FORMAT = SupportLimit(
     ANSWERS_JSON, "a document cut by max_tokens is not closed; whitespace and unknown keywords are up to the server"
 )
+TRACE = SupportLimit(lambda request: request.sampling.trace is not None)
 TEXT_SO_FAR = 'counts "the text so far"; not documented whether that includes the prompt'
 
 DIFFERS: Mapping[UpstreamKind, Mapping[str, SupportLimit]] = {
@@ -205,20 +206,23 @@ DIFFERS: Mapping[UpstreamKind, Mapping[str, SupportLimit]] = {
 }
 
 REFUSED: Mapping[UpstreamKind, Mapping[str, SupportLimit]] = {
-    "vllm": {"response_format": EITHER},
+    "vllm": {"response_format": EITHER, "trace": TRACE},
     "sglang": {
         "repetition_penalty": SupportLimit(lambda request: request.sampling.repetition_penalty > 2, "above 2"),
         "response_format": EITHER,
+        "trace": TRACE,
     },
     "llama-server": {
         "response_format": EITHER,
         "logprobs": SupportLimit(lambda request: wants_logprobs(request) and request.calls_tools, "with tools"),
+        "trace": TRACE,
     },
     "openai": {
         "top_k": SupportLimit(limits_top_k, "above 1"),
         "min_p": SupportLimit(limits_min_p),
         "repetition_penalty": SupportLimit(has_repetition_penalty),
         "chat_template_kwargs": SupportLimit(lambda request: bool(request.chat_template_kwargs)),
+        "trace": TRACE,
     },
-    "oruel": {},
+    "oruel": {"trace": TRACE},
 }

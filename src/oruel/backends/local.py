@@ -1,6 +1,7 @@
 """The embedded engine as a Backend: tokenizes messages, generates tokens, and converts them into deltas."""
 
 import json
+from dataclasses import replace
 
 from oruel.backends.preparation import (
     ContextWindow,
@@ -20,7 +21,7 @@ from oruel.text.answer.choice import ChoiceText
 from oruel.text.formats.reasoning import State
 from oruel.text.prompt.budget import SHORT
 from oruel.text.tokenizer import Tokenizer
-from oruel.types import Accepted, Answer, ChatRequest, ChoicePiece, Delta, Usage
+from oruel.types import Accepted, Answer, ChatRequest, ChoicePiece, Delta, TokenText, TokenTrace, TracedToken, Usage
 
 # Longer conversations and schemas take milliseconds to prepare, which would block the event loop.
 INLINE_BYTES = 4096
@@ -68,6 +69,7 @@ class LocalBackend:
             tier=request.tier,
             cache_salt=cache_salt,
             constraint=prepared.constraint,
+            prefix=request.prefix,
         ) as generation:
             place = await generation.started()
             differs = prepared.left_out if self._tokenizer.has_template else (NO_TEMPLATE, *prepared.left_out)
@@ -116,12 +118,28 @@ class LocalBackend:
         pieces: list[tuple[int, ChoicePiece]] = []
         for index, outputs in arrived.items():
             begins = choices[index].tokens == 0
-            piece = choices[index].feed(*outputs)
+            piece = self._feed(choices[index], outputs)
             if piece.finish:
                 generation.cancel(index)
             if begins or not piece.is_empty:
                 pieces.append((index, piece))
         return pieces
+
+    def _feed(self, choice: ChoiceText, outputs: list[TokenOutput]) -> ChoicePiece:
+        before = choice.tokens
+        piece = choice.feed(*outputs)
+        # Outputs after the end of the choice are not part of the answer.
+        counted = outputs[: choice.tokens - before]
+        traced = tuple(self._traced(output.token, output.trace) for output in counted if output.trace)
+        return replace(piece, trace=traced) if traced else piece
+
+    def _traced(self, token: int, trace: TokenTrace) -> TracedToken:
+        ids = {token, *(candidate.id for candidate in trace.candidates)}
+        return TracedToken(token, trace, {id: self._text(id) for id in ids})
+
+    def _text(self, token: int) -> TokenText:
+        piece = self._tokenizer.piece(token)
+        return TokenText(piece.decode(errors="replace") or self._tokenizer.token_text(token), piece)
 
 
 def has_short_schemas(request: ChatRequest) -> bool:

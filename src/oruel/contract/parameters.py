@@ -37,6 +37,8 @@ Group = Literal["Sampling", "Length", "Penalties", "Output format", "Tools", "Ro
 
 MAX_STOPS = 4
 MAX_STOP_CHARACTERS = 256
+MAX_TRACE_TOP = 50
+MAX_PREFIX_TOKENS = 8192
 
 
 @dataclass(frozen=True)
@@ -336,10 +338,18 @@ PARAMETERS: tuple[Parameter, ...] = (
     ),
     Parameter(
         "trace",
-        Unsupported("traces are not available in this version."),
+        Object(
+            {"top": Integer(1, MAX_TRACE_TOP), "prefix": Array(Integer(0, 2**31 - 1), maximum=MAX_PREFIX_TOKENS)},
+            required=("top",),
+        ),
         "Beyond the page",
-        "Reports how each sampling step changed the leading candidates of each token.",
-        details=("not available in this version",),
+        "Reports how each step changed the leading candidates of each token, and the draw that selected it.",
+        details=(
+            "top: how many leading candidates to report, 1 to 50; the text is the same with and without a trace",
+            "prefix: token ids that the answer begins with, to continue from another candidate of an earlier answer",
+            "top × n × max_tokens may be at most 262144",
+            "only models with an embedded engine support it",
+        ),
     ),
 )
 

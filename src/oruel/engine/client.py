@@ -157,6 +157,7 @@ class EngineClient:
         tier: Tier = "standard",
         cache_salt: str = "",
         constraint: ConstraintSpec | None = None,
+        prefix: tuple[int, ...] = (),
     ) -> Iterator[Generation]:
         """Starts one sequence per choice. Leaving the context cancels those that are still live.
 
@@ -176,6 +177,7 @@ class EngineClient:
                     tier=tier,
                     cache_salt=cache_salt,
                     constraint=constraint,
+                    prefix=prefix,
                 )
                 self.process.send(submit)
                 self._live[sequence] = generation

@@ -18,6 +18,8 @@ from oruel.errors import EngineFailed, SchemaRefused
 from oruel.sampling.constraint import UNDECIDED, Constraint, WorkBudget
 from oruel.sampling.logprobs import logprobs
 from oruel.sampling.sampler import Sampler
+from oruel.sampling.traced_sampler import TracedSampler
+from oruel.types import TokenTrace
 
 # The work budget of all constraints in one step, about 10 ms: more than almost any token needs.
 WORK_PER_STEP = 1500
@@ -88,6 +90,7 @@ class Engine:
         slots = self._slots() if self._waiting else []
         plan = schedule(self._waiting, self._running, slots, self._limits)
         started = self._apply_placements(plan)
+        tokens += prefix_outputs(plan, started)
         for batch in self._batches(plan):
             logits = self._context.decode(batch.tokens, batch.positions, batch.slots, batch.outputs)
             self._commit(batch)
@@ -131,18 +134,30 @@ class Engine:
         """`now` is in seconds of any clock that doesn't run backwards. The sequence owns `constraint`."""
         sequence = Sequence(
             id=request.sequence,
-            tokens=list(request.prompt),
+            tokens=[*request.prompt, *request.prefix],
             prompt_length=len(request.prompt),
             max_tokens=request.max_tokens,
-            sampler=Sampler(request.sampling, request.choice, self._vocabulary_size, constraint),
+            sampler=self._build_sampler(request, constraint),
             logprobs=request.sampling.logprobs,
             tier=request.tier,
             arrived=now,
             cache_salt=request.cache_salt,
             reproducible=request.sampling.reproducible,
+            prefix=request.prefix,
             param=request.constraint.param if request.constraint else "",
         )
         self._enqueue(sequence)
+
+    def _build_sampler(self, request: Submit, constraint: Constraint | None) -> Sampler:
+        assert not (request.prefix and constraint), "a prefix isn't checked against constraints"
+        params, size = request.sampling, self._vocabulary_size
+        if params.trace is None:
+            sampler = Sampler(params, request.choice, size, constraint)
+        else:
+            sampler = TracedSampler(params, request.choice, size, constraint, params.trace)
+        for token in request.prefix:
+            sampler.accept(token)
+        return sampler
 
     def cancel(self, sequence_id: int) -> None:
         for sequence in (*self._running, *self._waiting):
@@ -244,8 +259,8 @@ class Engine:
 
     def _advance(self, sequence: Sequence, row: NDArray[np.float32], work: WorkBudget) -> Iterator[TokenOutput]:
         """Yields the next token, and the tokens that a constraint forces after it, which are then computed together.
-        With log-probabilities, each token has to be computed before the next. Yields nothing if `work` doesn't suffice:
-        the sequence then skips steps without delaying the others.
+        With log-probabilities or a trace, each token has to be computed before the next. Yields nothing if `work`
+        doesn't suffice: the sequence then skips steps without delaying the others.
         """
         token = sequence.sampler.sample(row, work)
         if token == UNDECIDED:
@@ -253,21 +268,23 @@ class Engine:
             return
         sequence.undecided = None
         yield self._accept(sequence, token, row)
-        if sequence.logprobs is None and sequence.slot is not None:
+        if sequence.slot is not None and not sequence.reports_logits:
             for token in sequence.sampler.forced[: sequence.remaining]:
                 yield self._accept(sequence, token, row)
 
     def _accept(self, sequence: Sequence, token: int, row: NDArray[np.float32]) -> TokenOutput:
-        sequence.sampler.accept(token)
+        sampler = sequence.sampler
+        trace = sampler.trace(token, row) if isinstance(sampler, TracedSampler) else None
+        sampler.accept(token)
         sequence.tokens.append(token)
         ended = self._is_end(token)
         finish = "stop" if ended else finish_reason_of(sequence)
         if finish:
             self._remove(sequence)
         if sequence.logprobs is None or ended:
-            return TokenOutput(sequence.id, token, finish)
+            return TokenOutput(sequence.id, token, finish, trace=trace)
         logprob, alternatives = logprobs(row, token, sequence.logprobs)
-        return TokenOutput(sequence.id, token, finish, logprob, alternatives)
+        return TokenOutput(sequence.id, token, finish, logprob, alternatives, trace)
 
     def _enqueue(self, sequence: Sequence) -> None:
         bisect.insort(self._waiting, sequence, key=lambda waiting: waiting.rank)
@@ -305,6 +322,15 @@ def finish_reason_of(sequence: Sequence) -> Ending | None:
 
 def sequence_failure(sequence: Sequence, error: EngineFailed | SchemaRefused) -> SequenceFailed:
     return SequenceFailed(sequence.id, error.message, sequence.param if isinstance(error, SchemaRefused) else "")
+
+
+def prefix_outputs(plan: StepPlan, started: Ordered[SequenceStarted]) -> Iterator[TokenOutput]:
+    """The prefixes of the sequences that just started, which are no choice of the sampler."""
+    ids = {first.sequence for first in started}
+    for placement in plan.placements:
+        if placement.sequence.id in ids:
+            for token in placement.sequence.prefix:
+                yield TokenOutput(placement.sequence.id, token, trace=TokenTrace("prefix"))
 
 
 def slot_of(sequence: Sequence) -> int:

@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 
 from oruel.constraints.spec import ConstraintSpec
-from oruel.types import SamplingParams, Tier
+from oruel.types import SamplingParams, Tier, TokenTrace
 
 LENGTH = struct.Struct("<I")
 MAX_FRAME_BYTES = 256 * 2**20
@@ -37,7 +37,7 @@ class Start(EngineMessage, frozen=True):
 
 class Submit(EngineMessage, frozen=True):
     """Starts a sequence. `max_tokens` is already clamped: len(prompt) + max_tokens <= context. Sequences with the same
-    `cache_salt` share computed prefixes.
+    `cache_salt` share computed prefixes. The output begins with `prefix`, which is shorter than max_tokens.
     """
 
     sequence: int
@@ -48,6 +48,7 @@ class Submit(EngineMessage, frozen=True):
     tier: Tier = "standard"
     cache_salt: str = ""
     constraint: ConstraintSpec | None = None
+    prefix: tuple[int, ...] = ()
 
 
 class Cancel(EngineMessage, frozen=True):
@@ -89,7 +90,7 @@ class TokenOutput(msgspec.Struct, array_like=True, frozen=True):
     """One generated token. `finish` is set on the last token of a sequence: "stop" if it is an end token of the model,
     "complete" if it is text after which the constraint allows nothing.
 
-    `logprob` and `alternatives` (token, logprob; best first) are set if the request asked for them.
+    `logprob` and `alternatives` (token, logprob; best first) are set if the request asked for them, and so is `trace`.
     """
 
     sequence: int
@@ -97,6 +98,7 @@ class TokenOutput(msgspec.Struct, array_like=True, frozen=True):
     finish: Ending | None = None
     logprob: float | None = None
     alternatives: list[tuple[int, float]] = []
+    trace: TokenTrace | None = None
 
 
 class SequenceFailed(msgspec.Struct, array_like=True, frozen=True):

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oruel.sampling.sampler import Sampler
+from oruel.sampling.traced_sampler import TracedSampler
 from oruel.types import Tier
 
 # A turbo sequence is ranked as if it had already waited this long.
@@ -18,6 +19,7 @@ class Sequence:
     seconds of any clock. Prefixes are shared within a `cache_salt`. A `reproducible` sequence is always computed in
     batch-invariant shapes; of any sequence, the first `invariant` tokens were. `undecided` are the logits of the next
     token, if the constraint needs more than one step for it. `param`: the request's parameter that constrains it.
+    `prefix`: the tokens that the output began with.
 
     There is no prefill or decode phase: a step computes some of the tokens that are known but not computed yet,
     and one that closes the gap yields the next token.
@@ -33,12 +35,18 @@ class Sequence:
     arrived: float = 0.0
     cache_salt: str = ""
     reproducible: bool = True
+    prefix: tuple[int, ...] = ()
     param: str = ""
     started: bool = False
     computed: int = 0
     invariant: int = 0
     slot: int | None = None
     undecided: NDArray[np.float32] | None = None
+
+    @property
+    def reports_logits(self) -> bool:
+        """Whether each token is reported together with the logits that it was chosen from."""
+        return self.logprobs is not None or isinstance(self.sampler, TracedSampler)
 
     @property
     def known(self) -> int:

@@ -81,10 +81,17 @@ class Sampler:
         return self.constraint.forced if self.constraint else ()
 
     def _choose(self, logits: NDArray[np.float32]) -> int:
-        candidates = self.candidates(logits)
+        return self._select(self.candidates(logits))
+
+    def _select(self, candidates: Candidates) -> int:
         if self._greedy:
             return candidates.id(int(candidates.values.argmax()))
-        return draw(candidates, self._uniforms.at(self._position))
+        return draw(candidates, self.uniform)
+
+    @property
+    def uniform(self) -> float:
+        """The number in [0, 1) that draws the next token."""
+        return self._uniforms.at(self._position)
 
     def candidates(self, logits: NDArray[np.float32]) -> Candidates:
         """The candidates that the steps leave. Same arguments and errors as `sample`."""

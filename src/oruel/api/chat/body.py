@@ -33,6 +33,9 @@ FIELDS: Mapping[str, Kind] = {
     **REFUSED,
 }
 
+# A traced candidate takes about 400 bytes in memory and as many in a response.
+MAX_TRACED_CANDIDATES = 2**18
+
 CHAT_BODY = Object(FIELDS, required=("model", "messages"))
 
 
@@ -81,6 +84,7 @@ def parse_chat(
     check_fields_together(given)
     card = catalog.resolve(given["model"])
     check_model(given, card)
+    check_trace(given, card)
     values = DEFAULTS | given
     request = chat_request(values, card, account, hops)
     check_tools(request, card)
@@ -112,6 +116,7 @@ def chat_request(values: Mapping[str, Any], card: ModelCard, account: str, hops:
         account=account,
         chat_template_kwargs=values["chat_template_kwargs"] or {},
         hops=hops,
+        prefix=(values["trace"] or {}).get("prefix", ()),
     )
 
 
@@ -128,6 +133,7 @@ def sampling_params(values: Mapping[str, Any]) -> SamplingParams:
         repetition_penalty=values["repetition_penalty"],
         logit_bias=values["logit_bias"] or {},
         logprobs=values["top_logprobs"] if values["logprobs"] else None,
+        trace=values["trace"]["top"] if values["trace"] else None,
     )
     return replace(params, reproducible=seed is not None or params.is_greedy)
 
@@ -191,6 +197,43 @@ def check_model(given: Mapping[str, Any], card: ModelCard) -> None:
             param="response_format",
         )
     check_template_kwargs(given.get("chat_template_kwargs", {}), card)
+
+
+def check_trace(given: Mapping[str, Any], card: ModelCard) -> None:
+    """Raises InvalidParameter or UnsupportedParameter."""
+    trace = given.get("trace")
+    if trace is None:
+        return
+    n = given.get("n", DEFAULTS["n"])
+    most = given.get("max_tokens") or given.get("max_completion_tokens") or card.max_tokens or card.context or 0
+    if trace["top"] * n * min(most, card.context or most) > MAX_TRACED_CANDIDATES:
+        raise InvalidParameter(
+            f"trace.top × n × max_tokens is {trace['top']} × {n} × {most}, but may be at most "
+            f"{MAX_TRACED_CANDIDATES}. Lower max_tokens or trace.top.",
+            param="trace",
+        )
+    if trace.get("prefix"):
+        check_prefix(trace["prefix"], given, card, most)
+
+
+def check_prefix(prefix: tuple[int, ...], given: Mapping[str, Any], card: ModelCard, max_tokens: int) -> None:
+    for name in ("response_format", "tools", "logprobs"):
+        if given.get(name, DEFAULTS[name]) not in (DEFAULTS[name], ()):
+            raise UnsupportedParameter(
+                f"trace.prefix can't be combined with {name}. Leave one of them out.", param="trace.prefix"
+            )
+    if len(prefix) >= max_tokens:
+        raise InvalidParameter(
+            f"trace.prefix has {len(prefix)} tokens, but max_tokens is {max_tokens} and includes them. "
+            "Raise max_tokens, or shorten the prefix.",
+            param="trace.prefix",
+        )
+    if card.vocabulary_size is not None and max(prefix) >= card.vocabulary_size:
+        raise InvalidParameter(
+            f"trace.prefix contains token {max(prefix)}, but the highest token id of {card.name} is "
+            f"{card.vocabulary_size - 1}.",
+            param="trace.prefix",
+        )
 
 
 def check_template_kwargs(kwargs: Mapping[str, Any], card: ModelCard) -> None:

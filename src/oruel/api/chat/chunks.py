@@ -14,6 +14,7 @@ from oruel.api.chat.completion import (
     chunk_call,
     usage_body,
 )
+from oruel.api.chat.trace import trace_entries
 from oruel.types import Delta
 
 
@@ -30,17 +31,24 @@ class Chunks:
         if delta.choice not in self._begun:
             self._begun.add(delta.choice)
             yield self._chunk(delta, ChunkChoice(delta.choice, ChunkDelta(role="assistant", content="")))
-        if delta.reasoning:
-            yield self._chunk(delta, ChunkChoice(delta.choice, ChunkDelta(reasoning_content=delta.reasoning)))
-        if delta.text or delta.logprobs:
-            yield self._chunk(delta, self._content(delta))
-        if delta.tool_calls:
-            calls = ChunkDelta(tool_calls=[chunk_call(piece) for piece in delta.tool_calls])
-            yield self._chunk(delta, ChunkChoice(delta.choice, calls))
+        choices = list(self._choices(delta))
+        if delta.trace:
+            choices = choices or [ChunkChoice(delta.choice, ChunkDelta())]
+            choices[0].trace = trace_entries(delta.trace)
+        for choice in choices:
+            yield self._chunk(delta, choice)
         if delta.finish:
             yield self._finish(delta)
         if delta.usage and self._call.include_usage:
             yield self._chunk(delta, usage=True)
+
+    def _choices(self, delta: Delta) -> Iterator[ChunkChoice]:
+        if delta.reasoning:
+            yield ChunkChoice(delta.choice, ChunkDelta(reasoning_content=delta.reasoning))
+        if delta.text or delta.logprobs:
+            yield self._content(delta)
+        if delta.tool_calls:
+            yield ChunkChoice(delta.choice, ChunkDelta(tool_calls=[chunk_call(piece) for piece in delta.tool_calls]))
 
     def _content(self, delta: Delta) -> ChunkChoice:
         wanted = self._call.request.sampling.logprobs is not None

@@ -6,7 +6,8 @@ from typing import Any, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from oruel.types import Alternative, Delta, FinishReason, Tier, TokenLogprob, ToolCallDelta, Usage
+from oruel.api.chat.trace import TraceEntry, trace_entries
+from oruel.types import Alternative, Delta, FinishReason, SamplingParams, Tier, TokenLogprob, ToolCallDelta, Usage
 
 # OpenAI's number for a probability too small to state; JSON has no infinity.
 LOWEST_LOGPROB = -9999.0
@@ -70,6 +71,7 @@ class AnswerChoice(msgspec.Struct):
     message: AnswerMessage
     logprobs: ChoiceLogprobs | None
     finish_reason: FinishReason
+    trace: list[TraceEntry] | UnsetType = UNSET
 
 
 class ChatCompletion(msgspec.Struct, kw_only=True):
@@ -111,6 +113,7 @@ class ChunkChoice(msgspec.Struct):
     delta: ChunkDelta
     logprobs: ChoiceLogprobs | None = None
     finish_reason: FinishReason | None = None
+    trace: list[TraceEntry] | UnsetType = UNSET
 
 
 class ChatCompletionChunk(msgspec.Struct, kw_only=True):
@@ -174,7 +177,7 @@ def chunk_call(piece: ToolCallDelta) -> ChunkCall:
     return ChunkCall(piece.index, ChunkFunction(piece.arguments, piece.name), piece.id, "function")
 
 
-def answer_choice(index: int, deltas: list[Delta], *, with_logprobs: bool) -> AnswerChoice:
+def answer_choice(index: int, deltas: list[Delta], params: SamplingParams) -> AnswerChoice:
     """One choice of an unstreamed answer, from all its deltas; the last of them carries `finish`."""
     finish = deltas[-1].finish
     assert finish is not None, "a choice ends with the delta that carries its finish"
@@ -182,6 +185,7 @@ def answer_choice(index: int, deltas: list[Delta], *, with_logprobs: bool) -> An
     return AnswerChoice(
         index=index,
         message=answer_message(deltas),
-        logprobs=choice_logprobs(tokens) if with_logprobs else None,
+        logprobs=None if params.logprobs is None else choice_logprobs(tokens),
         finish_reason=finish,
+        trace=UNSET if params.trace is None else trace_entries(token for delta in deltas for token in delta.trace),
     )

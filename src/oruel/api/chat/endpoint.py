@@ -107,14 +107,13 @@ async def whole_answer(
                 last = item
     assert last, "an answer has a delta for each choice"
     assert last.usage, "the last delta of a request carries its usage"
-    with_logprobs = call.request.sampling.logprobs is not None
     completion = ChatCompletion(
         id=call.request.id,
         created=int(time.time()),
         model=last.model,
         tier=last.tier,
         system_fingerprint=fingerprint_of(accepted.deployment),
-        choices=[answer_choice(index, given, with_logprobs=with_logprobs) for index, given in choices.items()],
+        choices=[answer_choice(index, given, call.request.sampling) for index, given in choices.items()],
         usage=usage_body(last.usage),
     )
     return completion, answer_headers(call, accepted)
