@@ -165,7 +165,7 @@ export function redistribute(trace, settings) {
     candidates: trace.candidates.map((candidate) => changed(candidate, steps, after.get(candidate.id) ?? [])),
     unlisted: others,
     survivors: { count: sum(drawable.map(({ size }) => size)), mass: sum(drawable.map((g) => g.size * g.share)) },
-    entropy: { before: trace.entropy.before, after: -sum(drawable.map(({ size, p }) => size * p * Math.log2(p))) },
+    entropy: { before: trace.entropy.before, after: Math.max(0, -sum(drawable.map(bits))) },
     chosenId: choose(drawable, trace),
   };
 }
@@ -372,6 +372,11 @@ function isAsRecorded(groups, { candidates }, tolerance) {
   return candidates.every(({ id, after, probability }) => {
     return Math.abs((now.get(id) ?? 0) - (after.at(-1) ?? probability)) < tolerance;
   });
+}
+
+/** @param {Group} group  of probability above 0 */
+function bits({ size, p }) {
+  return size * p * Math.log2(p);
 }
 
 /** @param {Group[]} groups */

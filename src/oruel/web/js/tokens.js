@@ -1,0 +1,200 @@
+/**
+ * A reply as a strip of tokens, coloured by surprise. Tokens are only ever appended. One of them is in the tab order;
+ * arrow keys move to the others and pick them.
+ */
+
+import { element } from "./element.js";
+import { surprise } from "./sampling.js";
+import { percent, spoken, visible } from "./token_text.js";
+
+/** @typedef {import("./sampling.js").TokenTrace} TokenTrace */
+
+/** Where each colour after the first begins, in bits. */
+const SURPRISES = [0.5, 1, 2, 4, 7, 11];
+/** A longer run of tokens without white space may break between lines. */
+const WORD_LENGTH = 24;
+/** Scripts that break between any two characters. */
+const UNSPACED = /^[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}]/u;
+
+/**
+ * `onPick` is called with the index and the trace of a token that the user picks. `select` marks a token without
+ * calling it; −1 marks none.
+ * @param {{onPick: (index: number, trace: TokenTrace) => void}} handlers
+ */
+export function createTokenStrip({ onPick }) {
+  const text = element("div", { class: "token-text", role: "toolbar", "aria-label": "Tokens of the reply" });
+  /** @type {HTMLButtonElement[]} */
+  let buttons = [];
+  /** @type {TokenTrace[]} */
+  let traces = [];
+  let selected = -1;
+  let append = wordByWord(text);
+
+  /** @param {number} index */
+  function select(index) {
+    buttons[selected]?.setAttribute("aria-pressed", "false");
+    buttons[index]?.setAttribute("aria-pressed", "true");
+    selected = index in buttons ? index : -1;
+    moveTabStop(Math.max(0, selected));
+  }
+
+  /** @param {number} index */
+  function moveTabStop(index) {
+    text.querySelector('[tabindex="0"]')?.setAttribute("tabindex", "-1");
+    buttons[index]?.setAttribute("tabindex", "0");
+  }
+
+  /** @param {number} index */
+  function pick(index) {
+    select(index);
+    buttons[index].focus();
+    onPick(index, traces[index]);
+  }
+
+  text.addEventListener("click", ({ target }) => {
+    const index = indexOf(target);
+    if (index !== null) pick(index);
+  });
+  text.addEventListener("keydown", (event) => {
+    const from = indexOf(event.target);
+    if (from === null || event.ctrlKey || event.metaKey || event.altKey) return;
+    const to = destination(event.key, from, buttons);
+    if (to === null) return;
+    event.preventDefault();
+    if (to !== from) pick(to);
+  });
+
+  return {
+    element: element("div", { class: "token-strip" }, text, legend()),
+    /** @param {TokenTrace[]} added */
+    add(added) {
+      for (const trace of added) {
+        const button = tokenButton(trace, buttons.length);
+        append(button, trace.token);
+        buttons.push(button);
+        traces.push(trace);
+      }
+      if (buttons.length === added.length) moveTabStop(0);
+    },
+    clear() {
+      text.replaceChildren();
+      buttons = [];
+      traces = [];
+      selected = -1;
+      append = wordByWord(text);
+    },
+    select,
+  };
+}
+
+/**
+ * @param {TokenTrace} trace
+ * @param {number} index
+ */
+function tokenButton(trace, index) {
+  const { text, kind } = visible(trace);
+  const level = SURPRISES.filter((bits) => surprise(trace) >= bits).length;
+  const attributes = {
+    type: "button",
+    class: "token",
+    tabindex: "-1",
+    "aria-pressed": "false",
+    "aria-label": `token ${spoken(trace)}, probability ${percent(2 ** -surprise(trace))}, ${trace.source}`,
+    "data-index": index,
+    "data-kind": kind,
+    "data-source": trace.source,
+    "data-surprise": level,
+  };
+  return element("button", attributes, text);
+}
+
+/**
+ * Appends tokens so that lines break at white space and not within words.
+ * @param {HTMLElement} text
+ * @returns {(button: HTMLElement, token: string) => void}
+ */
+function wordByWord(text) {
+  let line = text.appendChild(element("div", { class: "token-line" }));
+  /** @type {HTMLElement | null} */
+  let word = null;
+  let length = 0;
+  return (button, token) => {
+    if (word === null || /^\s/u.test(token) || UNSPACED.test(token) || length + token.length > WORD_LENGTH) {
+      word = line.appendChild(element("span", { class: "token-word" }));
+      length = 0;
+    }
+    word.append(button);
+    length += token.length;
+    const breaks = token.split("\n").length - 1;
+    for (let made = 0; made < breaks; made += 1) line = text.appendChild(element("div", { class: "token-line" }));
+    if (breaks > 0) word = null;
+  };
+}
+
+/** @param {EventTarget | null} target */
+function indexOf(target) {
+  const button = target instanceof Element ? target.closest(".token") : null;
+  return button instanceof HTMLElement ? Number(button.dataset.index) : null;
+}
+
+/**
+ * Where a key leads from a token; null if the key means nothing here.
+ * @param {string} key
+ * @param {number} from
+ * @param {HTMLElement[]} buttons
+ * @returns {number | null}
+ */
+function destination(key, from, buttons) {
+  switch (key) {
+    case "ArrowLeft":
+      return Math.max(0, from - 1);
+    case "ArrowRight":
+      return Math.min(buttons.length - 1, from + 1);
+    case "ArrowUp":
+      return inNextRow(from, -1, buttons);
+    case "ArrowDown":
+      return inNextRow(from, 1, buttons);
+    case "Home":
+      return 0;
+    case "End":
+      return buttons.length - 1;
+    default:
+      return null;
+  }
+}
+
+/**
+ * The nearest token of the row above (−1) or below (1), or the same one if there is no such row.
+ * @param {number} from
+ * @param {-1 | 1} direction
+ * @param {HTMLElement[]} buttons
+ */
+function inNextRow(from, direction, buttons) {
+  const start = buttons[from].getBoundingClientRect();
+  let best = from;
+  let distance = Infinity;
+  let row = start.top;
+  for (let index = from + direction; index in buttons; index += direction) {
+    const { top, left, width } = buttons[index].getBoundingClientRect();
+    if (top === start.top) continue;
+    if (row !== start.top && top !== row) break;
+    row = top;
+    const away = Math.abs(left + width / 2 - (start.left + start.width / 2));
+    if (away < distance) [best, distance] = [index, away];
+  }
+  return best;
+}
+
+function legend() {
+  const swatches = [0, ...SURPRISES].map((bits, level) =>
+    element("span", { class: "swatch", "data-surprise": level, title: `${bits} bits or more` }),
+  );
+  return element(
+    "p",
+    { class: "token-legend", "aria-hidden": "true" },
+    element("span", {}, "expected"),
+    element("span", { class: "swatches" }, ...swatches),
+    element("span", {}, "surprising"),
+    element("span", { class: "token-legend-forced" }, "forced"),
+  );
+}
