@@ -246,5 +246,5 @@ def test_the_printed_address_is_reachable(host: str, url: str) -> None:
 
 def test_help_lists_the_commands(oruel: CommandLine) -> None:
     shown = oruel.call("--help").stdout.decode()
-    for command in ("serve", "params", "chat"):
+    for command in ("serve", "params", "chat", "explain", "catalog"):
         assert f"  {command} " in shown

@@ -80,7 +80,8 @@ def create_api(services: Services) -> FastAPI:
         text_operation("Metrics in Prometheus' text format"),
         "text/plain",
     )
-    get(api, "/docs", docs_endpoint(), text_operation("The parameter page"), "text/html", needs_key=False)
+    docs = docs_endpoint(playground=services.web)
+    get(api, "/docs", docs, text_operation("The parameter page"), "text/html", needs_key=False)
     web = web_endpoint(enabled=services.web)
     for path in (PAGE, f"{FOLDER}{{path:path}}"):
         api.add_api_route(path, web, methods=["GET"], include_in_schema=False)

@@ -7,6 +7,7 @@ import re
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from oruel.contract.examples import EXAMPLES, Example
 from oruel.contract.functions import (
     MAX_TOOLS,
     NAME_PATTERN,
@@ -61,6 +62,10 @@ class Parameter:
     def served(self) -> bool:
         return not isinstance(self.kind, Unsupported)
 
+    @property
+    def example(self) -> Example | None:
+        return EXAMPLES.get(self.name)
+
     def as_json(self) -> dict[str, Any]:
         """The declaration as GET /v1/parameters returns it."""
         return {
@@ -72,6 +77,7 @@ class Parameter:
             "default": self.default,
             "default_note": self.default_note or None,
             "details": list(self.details),
+            "example": self.example and self.example.as_json(),
             "served": self.served,
         }
 
