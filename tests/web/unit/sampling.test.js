@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { recorded, redistribute, surprise } from "../../../src/oruel/web/js/sampling.js";
+import { redistribute } from "../../../src/oruel/web/js/sampling.js";
+import { recorded, surprise } from "../../../src/oruel/web/js/token_trace.js";
 
 /** @typedef {import("../../../src/oruel/web/js/sampling.js").TokenTrace} TokenTrace */
 /** @typedef {import("../../../src/oruel/web/js/sampling.js").Settings} Settings */
@@ -145,7 +146,8 @@ test("the choice is unknown where unlisted tokens could have been drawn", () => 
 
 test("top_k and top_p may cut among the unlisted tokens", () => {
   const candidates = traceOf([0.3, 0.3]).candidates;
-  const trace = traceOf([], { candidates, rest: { low: -3, high: -3, counts: [8], masses: [0.4] } });
+  const rest = { low: -3, high: -3, counts: [8], masses: [0.4] };
+  const trace = traceOf([], { candidates, rest, allowed: { count: 10, mass: 1 } });
   assert.equal(redistribute(trace, { ...NEUTRAL, top_k: 6 }).survivors.count, 6);
   near(finals(trace, { top_k: 6 }), [0.375, 0.375]);
   const { survivors, unlisted, entropy } = redistribute(trace, { ...NEUTRAL, top_p: 0.68 });

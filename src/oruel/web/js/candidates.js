@@ -6,10 +6,10 @@
 import { element } from "./element.js";
 import { decimal, percent, quantity, spoken, visible } from "./token_text.js";
 
-/** @typedef {import("./sampling.js").Candidate} Candidate */
-/** @typedef {import("./sampling.js").Distribution} Distribution */
+/** @typedef {import("./token_trace.js").Candidate} Candidate */
+/** @typedef {import("./token_trace.js").Distribution} Distribution */
 /** @typedef {import("./sampling.js").Settings} Settings */
-/** @typedef {import("./sampling.js").Step} Step */
+/** @typedef {import("./token_trace.js").Step} Step */
 /** @typedef {{cell: HTMLTableCellElement, length: HTMLElement, value: HTMLElement, change: HTMLElement}} Cell */
 /** @typedef {{row: HTMLTableRowElement, cells: Cell[], verdict: HTMLElement}} Row */
 

@@ -6,9 +6,9 @@
 import { element } from "./element.js";
 import { decimal, percent, visible } from "./token_text.js";
 
-/** @typedef {import("./sampling.js").Candidate} Candidate */
-/** @typedef {import("./sampling.js").Distribution} Distribution */
-/** @typedef {import("./sampling.js").TokenTrace} TokenTrace */
+/** @typedef {import("./token_trace.js").Candidate} Candidate */
+/** @typedef {import("./token_trace.js").Distribution} Distribution */
+/** @typedef {import("./token_trace.js").TokenTrace} TokenTrace */
 /** @typedef {{candidate: Candidate | null, low: number, high: number}} Interval  candidate null: unlisted tokens */
 
 /** A shorter interval has no room for a label. */

@@ -6,17 +6,20 @@
 import { createCandidateTable } from "./candidates.js";
 import { createDrawLine } from "./draw_line.js";
 import { element } from "./element.js";
-import { recorded, redistribute, surprise } from "./sampling.js";
+import { redistribute } from "./sampling.js";
 import { decimal, percent, quantity, visible } from "./token_text.js";
+import { isExplained, recorded, surprise } from "./token_trace.js";
 
-/** @typedef {import("./sampling.js").Candidate} Candidate */
-/** @typedef {import("./sampling.js").Distribution} Distribution */
+/** @typedef {import("./token_trace.js").Candidate} Candidate */
+/** @typedef {import("./token_trace.js").Distribution} Distribution */
 /** @typedef {import("./sampling.js").Settings} Settings */
-/** @typedef {import("./sampling.js").TokenTrace} TokenTrace */
+/** @typedef {import("./token_trace.js").TokenTrace} TokenTrace */
+/** @typedef {import("./token_trace.js").TraceEntry} TraceEntry */
 /** @typedef {{index: number, trace: TokenTrace, settings: Settings}} Shown */
 
 const GREEDY = "Taken without a draw: the settings leave only the most probable token.";
 const FORCED = "Forced: the schema or the tool call allows no other token here.";
+const PREFIX = "Given by the request: the answer was continued from here.";
 const CLOSING = "Closing: the remaining budget requires that the document ends now.";
 
 /**
@@ -33,7 +36,8 @@ export function createInspector({ onBranch }) {
   let shown = null;
   const table = createCandidateTable({ onChoose: (candidate) => shown && onBranch(shown.index, candidate) });
   const hint = element("p", { class: "inspector-hint" }, "Pick a token to see how it was chosen.");
-  const body = element("div", { class: "inspector-body" }, title, words, changes, facts, line.element, table.element);
+  const figures = element("div", {}, changes, facts, line.element, table.element);
+  const body = element("div", { class: "inspector-body" }, title, words, figures);
   body.hidden = true;
 
   /**
@@ -50,19 +54,20 @@ export function createInspector({ onBranch }) {
   return {
     element: element("section", { class: "inspector", "aria-label": "How the token was chosen" }, hint, body),
     /**
-     * @param {TokenTrace} trace
+     * @param {TraceEntry} entry
      * @param {Settings} settings  those of the request
      * @param {number} index  of the token in its reply
      */
-    show(trace, settings, index) {
-      shown = { index, trace, settings };
+    show(entry, settings, index) {
       hint.hidden = true;
       body.hidden = false;
-      const { text, kind } = visible(trace);
-      title.replaceChildren(element("span", { class: "chip", "data-kind": kind }, text), ` token ${index + 1}, id ${trace.id}`);
-      words.textContent = explanation(trace);
+      const { text, kind } = visible(entry);
+      title.replaceChildren(element("span", { class: "chip", "data-kind": kind }, text), ` token ${index + 1}, id ${entry.id}`);
+      words.textContent = isExplained(entry) ? explanation(entry) : PREFIX;
       changes.textContent = "";
-      draw(shown, recorded(trace), { settings, before: null, fresh: true });
+      figures.hidden = !isExplained(entry);
+      shown = isExplained(entry) ? { index, trace: entry, settings } : null;
+      if (shown) draw(shown, recorded(shown.trace), { settings, before: null, fresh: true });
     },
     /**
      * Shows the picked token under other settings; with those of the request, as it was.

@@ -1,47 +1,15 @@
 /**
- * The steps of sampling, from a token's trace (docs/trace.md): what they did, and what they would do under other
- * settings. Exact if the trace lists every allowed token. Otherwise unlisted tokens are taken from the histogram, as
+ * What a token's distribution would be under other settings, computed from its trace. Exact if the trace lists every allowed token. Otherwise unlisted tokens are taken from the histogram, as
  * tokens without penalties, since a trace doesn't say which of them have appeared.
  */
 
+/** @typedef {import("./token_trace.js").Distribution} Distribution */
+/** @typedef {import("./token_trace.js").Step} Step */
+/** @typedef {import("./token_trace.js").TokenTrace} TokenTrace */
+/** @typedef {import("./token_trace.js").TracedCandidate} TracedCandidate */
+/** @typedef {import("./token_trace.js").Candidate} Candidate */
+
 /**
- * @typedef {"mask" | "logit_bias" | "repetition_penalty" | "frequency_penalty" | "presence_penalty" | "temperature"
- *   | "top_k" | "top_p" | "min_p"} Step
- *
- * @typedef {object} TracedCandidate
- * @property {number} id
- * @property {string} token
- * @property {number[]} bytes
- * @property {number | null} logit  null: −∞
- * @property {number} bias
- * @property {number} count
- * @property {number} probability
- * @property {number[]} after
- * @property {Step | null} removed_by
- *
- * @typedef {object} Histogram
- * @property {number} low
- * @property {number} high
- * @property {number[]} counts
- * @property {number[]} masses
- *
- * @typedef {object} Portion  A number of tokens, and their mass in the model's distribution.
- * @property {number} count
- * @property {number} mass
- *
- * @typedef {object} TokenTrace  One entry of `choices[i].trace`.
- * @property {number} id
- * @property {string} token
- * @property {number[]} bytes
- * @property {"drawn" | "greedy" | "forced" | "closing"} source
- * @property {Step[]} steps
- * @property {TracedCandidate[]} candidates
- * @property {Portion} survivors
- * @property {Portion} allowed
- * @property {Histogram | null} rest
- * @property {{u: number, low: number, high: number} | null} draw
- * @property {{before: number, after: number}} entropy
- *
  * @typedef {object} Settings
  * @property {number} temperature
  * @property {number} top_k  0: no limit
@@ -50,25 +18,6 @@
  * @property {number} frequency_penalty
  * @property {number} presence_penalty
  * @property {number} repetition_penalty
- *
- * @typedef {object} Candidate
- * @property {number} id
- * @property {string} token
- * @property {number[]} bytes
- * @property {number | null} logit
- * @property {number} count
- * @property {number} bias
- * @property {number} probability  in the model's distribution
- * @property {number[]} after  after each step
- * @property {Step | null} removedBy
- *
- * @typedef {object} Distribution
- * @property {Step[]} steps  the active ones, in order
- * @property {Candidate[]} candidates  in the trace's order
- * @property {number[]} unlisted  the probability of all other tokens together, after each step
- * @property {Portion} survivors
- * @property {{before: number, after: number}} entropy
- * @property {number | null} chosenId  the token that the trace's draw selects; null if the trace can't tell
  */
 
 /**
@@ -117,27 +66,14 @@ const ORDER = [
     isActive: (settings) => settings.temperature !== 1,
     act: (groups, settings) => (settings.temperature === 0 ? topK(groups, 1) : heat(groups, settings.temperature)),
   },
-  { step: "top_k", isActive: ({ top_k }) => top_k > 0, act: (groups, { top_k }) => topK(groups, top_k) },
+  {
+    step: "top_k",
+    isActive: ({ top_k }, { steps, allowed }) => top_k > 0 && (steps.includes("mask") || top_k < allowed.count),
+    act: (groups, { top_k }) => topK(groups, top_k),
+  },
   { step: "top_p", isActive: ({ top_p }) => top_p < 1, act: (groups, { top_p }) => topP(groups, top_p) },
   { step: "min_p", isActive: ({ min_p }) => min_p > 0, act: (groups, { min_p }) => minP(groups, min_p) },
 ];
-
-/**
- * The distribution that the token was drawn from, as its trace records it.
- * @param {TokenTrace} trace
- * @returns {Distribution}
- */
-export function recorded(trace) {
-  const { steps, candidates, survivors, entropy, id } = trace;
-  return {
-    steps,
-    candidates: candidates.map(({ removed_by, ...candidate }) => ({ ...candidate, removedBy: removed_by })),
-    unlisted: steps.map((_, step) => Math.max(0, 1 - sum(candidates.map(({ after }) => after[step])))),
-    survivors,
-    entropy,
-    chosenId: id,
-  };
-}
 
 /**
  * The distribution that the token would be drawn from under other settings.
@@ -146,49 +82,58 @@ export function recorded(trace) {
  * @returns {Distribution}
  */
 export function redistribute(trace, settings) {
-  const active = ORDER.filter(({ isActive }) => isActive(settings, trace));
-  const steps = active.map(({ step }) => step);
-  let groups = normalised([...listed(trace), ...unlisted(trace)]);
-  /** @type {Map<number, number[]>} */
-  const after = new Map(trace.candidates.map(({ id }) => [id, []]));
-  /** @type {number[]} */
-  const others = [];
-  for (const { act } of active) {
-    groups = normalised(act(groups, settings, trace));
-    const now = new Map(groups.map((group) => [group.listed?.id, group.p]));
-    for (const [id, probabilities] of after) probabilities.push(now.get(id) ?? 0);
-    others.push(unlistedMass(groups));
-  }
-  const drawable = groups.filter(({ p }) => p > 0);
+  const active = activeSteps(trace, settings);
+  /** @type {Group[][]} */
+  const stages = [normalised([...listed(trace), ...unlisted(trace)])];
+  for (const { act } of active) stages.push(normalised(act(stages[stages.length - 1], settings, trace)));
+  const final = stages[stages.length - 1];
   return {
-    steps,
-    candidates: trace.candidates.map((candidate) => changed(candidate, steps, after.get(candidate.id) ?? [])),
-    unlisted: others,
-    survivors: { count: sum(drawable.map(({ size }) => size)), mass: sum(drawable.map((g) => g.size * g.share)) },
-    entropy: { before: trace.entropy.before, after: Math.max(0, -sum(drawable.map(bits))) },
-    chosenId: choose(drawable, trace),
+    steps: active.map(({ step }) => step),
+    candidates: throughStages(trace, active.map(({ step }) => step), stages),
+    unlisted: stages.slice(1).map(unlistedMass),
+    survivors: { count: sum(final.map(({ size }) => size)), mass: sum(final.map(({ size, share }) => size * share)) },
+    entropy: { before: trace.entropy.before, after: entropy(final) },
+    chosenId: choose(final, trace),
   };
 }
 
 /**
- * The surprise of the generated token in bits: −log₂ of the model's probability.
+ * Nothing follows a step that leaves one token.
  * @param {TokenTrace} trace
+ * @param {Settings} settings
  */
-export function surprise({ id, candidates }) {
-  const probability = candidates.find((candidate) => candidate.id === id)?.probability ?? 0;
-  return Math.max(0, -Math.log2(probability));
+function activeSteps(trace, settings) {
+  const active = ORDER.filter(({ isActive }) => isActive(settings, trace));
+  const last = active.findIndex(({ step }) => leavesOne(step, settings));
+  return last < 0 ? active : active.slice(0, last + 1);
 }
 
 /**
- * @param {TracedCandidate} candidate
- * @param {Step[]} steps
- * @param {number[]} after
- * @returns {Candidate}
+ * @param {Step} step
+ * @param {Settings} settings
  */
-function changed({ id, token, bytes, logit, count, bias, probability }, steps, after) {
-  const zeros = [...after].reverse().findIndex((p) => p > 0);
-  const removedBy = zeros === 0 || after.length === 0 ? null : steps[zeros < 0 ? 0 : after.length - zeros];
-  return { id, token, bytes, logit, count, bias, probability, after, removedBy };
+function leavesOne(step, { temperature, top_k, top_p }) {
+  return (
+    (step === "temperature" && temperature === 0) || (step === "top_k" && top_k === 1) || (step === "top_p" && top_p === 0)
+  );
+}
+
+/**
+ * @param {TokenTrace} trace
+ * @param {Step[]} steps
+ * @param {Group[][]} stages  before all steps, and after each
+ * @returns {Candidate[]}
+ */
+function throughStages(trace, steps, stages) {
+  const probabilities = stages.map((groups) => new Map(groups.map(({ listed, p }) => [listed?.id, p])));
+  return trace.candidates.map(({ removed_by: _, ...candidate }) => {
+    const gone = probabilities.findIndex((present) => !present.has(candidate.id));
+    return {
+      ...candidate,
+      after: probabilities.slice(1).map((present) => present.get(candidate.id) ?? 0),
+      removedBy: gone > 0 ? steps[gone - 1] : null,
+    };
+  });
 }
 
 /**
@@ -374,9 +319,9 @@ function isAsRecorded(groups, { candidates }, tolerance) {
   });
 }
 
-/** @param {Group} group  of probability above 0 */
-function bits({ size, p }) {
-  return size * p * Math.log2(p);
+/** @param {Group[]} groups */
+function entropy(groups) {
+  return Math.max(0, -sum(groups.map(({ size, p }) => (p > 0 ? size * p * Math.log2(p) : 0))));
 }
 
 /** @param {Group[]} groups */

@@ -10,12 +10,13 @@ const NAMES = { " ": "space", "\n": "line break", "\r": "carriage return", "\t":
 const INVISIBLE = /(?!\u200d)[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
 
 /**
- * `kind` is `space` for a token of white space only, `bytes` for one that isn't UTF-8, `id` for one without text.
+ * `kind` is `space` for a token of white space only, `bytes` for one that isn't UTF-8, `control` for one that stands
+ * for no text and has a name instead.
  * @param {Token} token
- * @returns {{text: string, kind: "text" | "space" | "bytes" | "id"}}
+ * @returns {{text: string, kind: "text" | "space" | "bytes" | "control"}}
  */
 export function visible({ id, token, bytes }) {
-  if (token === "") return { text: `#${id}`, kind: "id" };
+  if (bytes.length === 0) return { text: token || `#${id}`, kind: "control" };
   if (!isComplete(token, bytes)) return { text: hexadecimal(bytes), kind: "bytes" };
   if (/^\s+$/u.test(token)) return { text: shapes(token.replaceAll(" ", GLYPHS[" "])), kind: "space" };
   return { text: shapes(token), kind: "text" };
@@ -26,7 +27,7 @@ export function visible({ id, token, bytes }) {
  * @returns {string}
  */
 export function spoken({ id, token, bytes }) {
-  if (token === "") return `number ${id}`;
+  if (bytes.length === 0) return token || `number ${id}`;
   if (!isComplete(token, bytes)) return `bytes ${hexadecimal(bytes)}`;
   if (!/^\s+$/u.test(token)) return token.trim();
   return Array.from(token, (character) => NAMES[character] ?? codePoint(character)).join(" ");

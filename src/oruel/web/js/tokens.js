@@ -4,10 +4,10 @@
  */
 
 import { element } from "./element.js";
-import { surprise } from "./sampling.js";
 import { percent, spoken, visible } from "./token_text.js";
+import { isExplained, surprise } from "./token_trace.js";
 
-/** @typedef {import("./sampling.js").TokenTrace} TokenTrace */
+/** @typedef {import("./token_trace.js").TraceEntry} TraceEntry */
 
 /** Where each colour after the first begins, in bits. */
 const SURPRISES = [0.5, 1, 2, 4, 7, 11];
@@ -17,16 +17,16 @@ const WORD_LENGTH = 24;
 const UNSPACED = /^[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}]/u;
 
 /**
- * `onPick` is called with the index and the trace of a token that the user picks. `select` marks a token without
+ * `onPick` is called with the index and the trace entry of a token that the user picks. `select` marks a token without
  * calling it; −1 marks none.
- * @param {{onPick: (index: number, trace: TokenTrace) => void}} handlers
+ * @param {{onPick: (index: number, entry: TraceEntry) => void}} handlers
  */
 export function createTokenStrip({ onPick }) {
   const text = element("div", { class: "token-text", role: "toolbar", "aria-label": "Tokens of the reply" });
   /** @type {HTMLButtonElement[]} */
   let buttons = [];
-  /** @type {TokenTrace[]} */
-  let traces = [];
+  /** @type {TraceEntry[]} */
+  let entries = [];
   let selected = -1;
   let append = wordByWord(text);
 
@@ -48,7 +48,7 @@ export function createTokenStrip({ onPick }) {
   function pick(index) {
     select(index);
     buttons[index].focus();
-    onPick(index, traces[index]);
+    onPick(index, entries[index]);
   }
 
   text.addEventListener("click", ({ target }) => {
@@ -66,20 +66,20 @@ export function createTokenStrip({ onPick }) {
 
   return {
     element: element("div", { class: "token-strip" }, text, legend()),
-    /** @param {TokenTrace[]} added */
+    /** @param {TraceEntry[]} added */
     add(added) {
-      for (const trace of added) {
-        const button = tokenButton(trace, buttons.length);
-        append(button, trace.token);
+      for (const entry of added) {
+        const button = tokenButton(entry, buttons.length);
+        append(button, entry.token);
         buttons.push(button);
-        traces.push(trace);
+        entries.push(entry);
       }
       if (buttons.length === added.length) moveTabStop(0);
     },
     clear() {
       text.replaceChildren();
       buttons = [];
-      traces = [];
+      entries = [];
       selected = -1;
       append = wordByWord(text);
     },
@@ -88,22 +88,23 @@ export function createTokenStrip({ onPick }) {
 }
 
 /**
- * @param {TokenTrace} trace
+ * @param {TraceEntry} entry
  * @param {number} index
  */
-function tokenButton(trace, index) {
-  const { text, kind } = visible(trace);
-  const level = SURPRISES.filter((bits) => surprise(trace) >= bits).length;
+function tokenButton(entry, index) {
+  const { text, kind } = visible(entry);
+  const bits = isExplained(entry) ? surprise(entry) : null;
+  const likelihood = bits === null ? "" : ` probability ${percent(2 ** -bits)},`;
   const attributes = {
     type: "button",
     class: "token",
     tabindex: "-1",
     "aria-pressed": "false",
-    "aria-label": `token ${spoken(trace)}, probability ${percent(2 ** -surprise(trace))}, ${trace.source}`,
+    "aria-label": `token ${spoken(entry)},${likelihood} ${entry.source}`,
     "data-index": index,
     "data-kind": kind,
-    "data-source": trace.source,
-    "data-surprise": level,
+    "data-source": entry.source,
+    "data-surprise": bits === null ? null : SURPRISES.filter((least) => bits >= least).length,
   };
   return element("button", attributes, text);
 }
