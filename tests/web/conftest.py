@@ -10,6 +10,7 @@ from playwright.sync_api import Browser
 
 from tests.server import RunningServer, oruel_serve
 from tests.web.chromium import chromium, find_chromium
+from tests.web.playground import Playground
 from tests.web.visit import Visit, visit
 
 NO_CHROMIUM = "Chromium isn't installed (Debian: apt-get install chromium)"
@@ -51,3 +52,9 @@ def start_visit(browser: Browser) -> Iterator[StartVisit]:
         yield start
         for started in visits:
             started.check()
+
+
+@pytest.fixture
+def playground(server: RunningServer, start_visit: StartVisit) -> Playground:
+    """The page of the running server, not loaded yet."""
+    return Playground(start_visit(server.url))

@@ -6,12 +6,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect
 
-# Playwright's own limit is 30 s; here a test that waits for something that never comes shall fail soon.
+# Playwright's own limits are 30 s for actions, and 5 s, which a busy machine may take, for expectations.
 WAIT_MILLISECONDS = 10_000
 POLL_MILLISECONDS = 10
 POLLS = 200
+
+expect.set_options(timeout=WAIT_MILLISECONDS)
 
 
 @dataclass
