@@ -77,3 +77,8 @@ class Playground:
         names = answer.get_by_role("term").all_text_contents()
         values = answer.get_by_role("definition").all_text_contents()
         return dict(zip(names, values, strict=True))
+
+    def open_groups(self) -> None:
+        """Opens the groups of parameters that are closed at first."""
+        for group in self.parameters.locator("details:not([open]) > summary").all()[::-1]:
+            group.click()
