@@ -125,7 +125,14 @@ export function shownChoice(answer) {
  */
 export function messages(conversation, end) {
   const system = conversation.system.trim() ? [{ role: "system", content: conversation.system }] : [];
-  return [...system, ...conversation.turns.slice(0, end).map(message)];
+  return [...system, ...conversation.turns.slice(0, end).filter(saysSomething).map(message)];
+}
+
+/** A request that failed leaves an answer without any content. @param {Turn} turn */
+function saysSomething(turn) {
+  if (turn.role !== "assistant") return true;
+  const { content, calls } = shownChoice(shownAnswer(turn));
+  return content !== "" || calls.length > 0;
 }
 
 /** @param {Turn} turn */

@@ -4,6 +4,7 @@ import { copyButton } from "./answer.js";
 import { LANGUAGES, sample } from "./code.js";
 import { button, make } from "./dom.js";
 import { createParameters } from "./parameters.js";
+import { createStructuredPanel } from "./structured.js";
 
 /** @typedef {import("./controls.js").Declaration} Declaration */
 /** @typedef {import("./conversation.js").Values} Values */
@@ -17,7 +18,6 @@ const KEPT_BY_PRESETS = ["seed", "tier", "n", "tools", "tool_choice", "parallel_
  * @typedef {object} PanelOptions
  * @property {Declaration[]} declarations
  * @property {UseCase[]} useCases
- * @property {((options: {onChange: () => void}) => Controls) | null} createStructured
  * @property {() => void} onChange
  * @property {() => void} onClose of the sheet on narrow screens
  * @property {() => {body: Record<string, unknown>, needsKey: boolean}} request what the page would send now
@@ -30,11 +30,10 @@ export class Panel {
    */
   constructor(element, options) {
     this.options = options;
-    const { createStructured, declarations } = options;
-    const structured = createStructured?.({ onChange: () => this.#changed() });
-    this.parameters = createParameters(declarations, { onChange: () => this.#changed() });
+    const structured = createStructuredPanel({ onChange: () => this.#changed() });
+    this.parameters = createParameters(options.declarations, { onChange: () => this.#changed() });
     /** @type {Controls[]} */
-    this.controls = structured ? [this.parameters, structured] : [this.parameters];
+    this.controls = [this.parameters, structured];
     this.system = make("textarea", { id: "system", rows: 1, placeholder: "None", spellcheck: "true", oninput: () => this.#changed() });
     this.preset = presetSelect(options.useCases, (useCase) => this.#apply(useCase));
     this.code = new CodePane(options.request);
@@ -42,7 +41,7 @@ export class Panel {
 
     const panes = {
       Parameters: make("div", { class: "pane" },
-        block("Preset", this.preset), block("System prompt", this.system), this.parameters.element, structured && group("JSON and tools", structured.element)),
+        block("Preset", this.preset), block("System prompt", this.system), this.parameters.element, group("JSON and tools", structured.element)),
       Code: this.code.element,
     };
     const close = button({ label: "Close the parameters", icon: "close", class: "quiet only-narrow", onclick: options.onClose });

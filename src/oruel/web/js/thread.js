@@ -1,5 +1,6 @@
 /** The conversation as elements. It is drawn once; streaming touches only the answer that grows. */
 
+import { isSendKey } from "./composer.js";
 import { AnswerView, copyButton } from "./answer.js";
 import { button, make } from "./dom.js";
 import { shownAnswer } from "./conversation.js";
@@ -169,9 +170,4 @@ export class Thread {
         make("button", { type: "button", class: "example", onclick: () => this.actions.example(example) },
           make("strong", {}, example.prompt), make("code", {}, example.settings), make("span", {}, example.effect))))));
   }
-}
-
-/** Enter sends, and Shift+Enter starts a line. While an input method composes, Enter belongs to it. @param {KeyboardEvent} event */
-export function isSendKey(event) {
-  return event.key === "Enter" && !event.shiftKey && !event.isComposing;
 }
