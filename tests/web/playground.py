@@ -1,6 +1,7 @@
 """The playground as a person uses it: everything is found by its role and its name."""
 
 import json
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
@@ -10,6 +11,27 @@ from tests.web.answers import COMPLETIONS
 from tests.web.visit import Visit
 
 STORY = "Tell me a story about the sea."
+
+
+READ_CANDIDATES = """table => [...table.tBodies[0].rows].map(row => {
+  const cells = [...row.cells].slice(2);
+  return {
+    id: Number(row.dataset.id),
+    text: row.innerText,
+    probabilities: cells.map(cell => Number(cell.dataset.probability)),
+    widths: cells.map(cell => cell.firstElementChild.getBoundingClientRect().width),
+  };
+})"""
+
+
+@dataclass(frozen=True)
+class CandidateRow:
+    """A row of the inspector's table: what it says, and how long its bars are in pixels, step by step."""
+
+    id: int
+    text: str
+    probabilities: list[float]
+    widths: list[float]
 
 
 class Playground:
@@ -82,3 +104,16 @@ class Playground:
         """Opens the groups of parameters that are closed at first."""
         for group in self.parameters.locator("details:not([open]) > summary").all()[::-1]:
             group.click()
+
+    def pick(self, index: int) -> None:
+        """Picks a token of the latest reply."""
+        self.tokens.nth(index).click()
+        expect(self.inspector.get_by_role("heading")).to_contain_text(f"token {index + 1},")
+
+    def candidates(self) -> list[CandidateRow]:
+        """Those of the picked token."""
+        more = self.inspector.get_by_role("button", name="more candidate")
+        if more.is_visible():
+            more.click()
+        rows = self.inspector.get_by_role("table").evaluate(READ_CANDIDATES)
+        return [CandidateRow(**row) for row in rows]

@@ -69,7 +69,8 @@ class Visit:
 @contextmanager
 def visit(browser: Browser, origin: str, **options: Any) -> Iterator[Visit]:
     """`options` are those of Browser.new_context(). Call check() at the end."""
-    context = browser.new_context(**options)
+    # Bars that still grow can't be measured.
+    context = browser.new_context(**{"reduced_motion": "reduce", **options})
     context.set_default_timeout(WAIT_MILLISECONDS)
     try:
         visit = Visit(origin, context, context.new_page())
