@@ -42,7 +42,8 @@ def test_by_default_the_bundled_model_is_served_on_loopback(tmp_path: Path) -> N
     assert (settings.queue_seconds, settings.first_token_seconds, settings.total_seconds) == (60, 300, 3600)
     assert (settings.max_body_bytes, settings.unknown_fields, settings.open) == (8388608, "refuse", False)
     assert (settings.log_prompts, settings.log_format) == (False, "auto")
-    assert settings.template_kwargs == settings.allowed_hosts == ()
+    assert settings.template_kwargs == settings.allowed_hosts == settings.allowed_origins == ()
+    assert settings.web
 
 
 def test_another_model_does_not_get_the_alias_of_the_bundled_model(tmp_path: Path) -> None:
@@ -76,6 +77,7 @@ def test_every_setting_can_be_given_in_each_of_the_three_ways(tmp_path: Path) ->
         "model": "x.gguf", "alias": "one,two", "ctx": "64", "kv": "128", "parallel": "2", "threads": "3",
         "gpu_layers": "4", "host": "::1", "port": "5", "api_key": KEY, "open": "true", "max_body_bytes": "2048",
         "unknown_fields": "report", "template_kwargs": "think", "allowed_hosts": "a.example,b.example",
+        "allowed_origins": "https://a.example,app://b", "web": "false",
         "log_prompts": "true", "log_format": "json", "libllama": "/lib/libllama.so", "max_waiting": "7",
         "share_prefixes": "all", "queue_seconds": "0.5", "first_token_seconds": "20", "total_seconds": "300.25",
         "tool_prompt": "generic", "body_seconds": "9", "head_seconds": "8", "idle_seconds": "70", "write_seconds": "50",
@@ -87,6 +89,7 @@ def test_every_setting_can_be_given_in_each_of_the_three_ways(tmp_path: Path) ->
     from_flags = in_three_ways(tmp_path, given)
     assert in_three_ways(tmp_path, exclusive).catalog == "c.toml"
     assert from_flags.allowed_hosts == ("a.example", "b.example")
+    assert (from_flags.allowed_origins, from_flags.web) == (("https://a.example", "app://b"), False)
     assert (from_flags.ctx, from_flags.open, from_flags.template_kwargs) == (64, True, ("think",))
     assert (from_flags.queue_seconds, from_flags.first_token_seconds, from_flags.total_seconds) == (0.5, 20, 300.25)
 
@@ -113,9 +116,9 @@ def test_model_and_alias_conflict_with_a_catalog(flags: dict[str, str], tmp_path
 
 
 def in_toml(name: str, text: str) -> str:
-    if name in ("alias", "template_kwargs", "allowed_hosts"):
+    if name in ("alias", "template_kwargs", "allowed_hosts", "allowed_origins"):
         return str(text.split(","))
-    return text if text[0].isdigit() or text == "true" else f'"{text}"'
+    return text if text[0].isdigit() or text in ("true", "false") else f'"{text}"'
 
 
 def test_the_variable_of_the_library_is_libllama(tmp_path: Path) -> None:
@@ -169,6 +172,11 @@ def test_a_flag_or_a_variable_may_name_the_file(tmp_path: Path) -> None:
         ({"flags": {"port": "9" * 5000}}, "--port must be an integer from 0 to 65535"),
         ({"flags": {"unknown_fields": "drop"}}, '--unknown-fields must be "refuse" or "report"'),
         ({"toml": 'alias = "one"'}, "The key alias in"),
+        ({"flags": {"allowed_origins": ["app.example"]}}, "--allowed-origins[0] must be"),
+        (
+            {"flags": {"allowed_origins": ["https://app.example/"]}},
+            'an origin such as https://app.example, or "*", but',
+        ),
         ({"flags": {"alias": [""]}}, "--alias[0] must be a string of 1 to 128 characters"),
         ({"flags": {"ctx": "200", "kv": "100"}}, "kv is 100 tokens, but one request may take ctx = 200."),
         ({"environ": {"ORUEL_CTX": "200"}, "toml": "kv = 100"}, "Set kv to at least 200"),

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from oruel.contract.parameters import PARAMETERS, USE_CASES, Parameter
+from oruel.contract.parameters import PARAMETERS, USE_CASES, Parameter, UseCase
 from oruel.errors import RequestError
 
 BY_NAME = {parameter.name: parameter for parameter in PARAMETERS}
@@ -98,9 +98,16 @@ def test_the_use_case_table_matches_the_page() -> None:
     assert [(u.name, u.temperature, u.top_p, u.max_tokens, u.other) for u in USE_CASES] == rows
 
 
-def test_the_settings_of_every_use_case_are_in_range() -> None:
-    for use_case in USE_CASES:
-        for temperature in use_case.temperature.split(" - "):
-            BY_NAME["temperature"].kind.parse(float(temperature), "temperature")
-        BY_NAME["top_p"].kind.parse(float(use_case.top_p), "top_p")
-        BY_NAME["max_tokens"].kind.parse(int(use_case.max_tokens), "max_tokens")
+@pytest.mark.parametrize("use_case", USE_CASES, ids=lambda use_case: use_case.name)
+def test_the_settings_of_every_use_case_are_fields_that_the_server_accepts(use_case: UseCase) -> None:
+    for temperature in use_case.temperature.split(" - "):
+        BY_NAME["temperature"].kind.parse(float(temperature), "temperature")
+    for name, value in use_case.settings.items():
+        BY_NAME[name].kind.parse(value, name)
+
+
+def test_the_settings_of_a_use_case_have_the_middle_of_a_range() -> None:
+    settings = {use_case.name: use_case.settings for use_case in USE_CASES}
+    assert settings["Code generation"] == {"temperature": 0.1, "top_p": 0.95, "max_tokens": 2048, "stop": ["```"]}
+    assert settings["Data extraction"]["response_format"] == {"type": "json_object"}
+    assert settings["Chatbot"]["frequency_penalty"] == 0.3

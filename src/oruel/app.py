@@ -150,6 +150,8 @@ def build_services(settings: Settings, models: Sequence[RunningModel], jobs: Job
         body_seconds=settings.body_seconds,
         api_key_hashes=(settings.api_key.sha256,) if settings.api_key else (),
         allowed_hosts=allowed_hosts(settings),
+        allowed_origins=settings.allowed_origins,
+        web=settings.web,
         unknown_fields=settings.unknown_fields,
         log_prompts=settings.log_prompts,
     )
@@ -276,4 +278,5 @@ def build_announcement(settings: Settings, listener: socket.socket, models: Sequ
         parallel=sum(ready.parallel for ready in engines),
         threads=tuple((ready.threads, ready.cores) for ready in engines),
         needs_key=settings.api_key is not None,
+        playground=settings.web,
     )

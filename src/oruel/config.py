@@ -52,6 +52,18 @@ class Secret:
         return "1 to 512 printable ASCII characters without spaces"
 
 
+@dataclass(frozen=True)
+class Origin(String):
+    """The origin of a web page. Its scheme need not be http: desktop programs and browser extensions have their own."""
+
+    minimum: int = 1
+    maximum: int | None = 255
+    pattern: str | None = r"\*|[a-z][a-z0-9+.-]*://[^/\s]+"
+
+    def __str__(self) -> str:
+        return 'an origin such as https://app.example, or "*"'
+
+
 def setting(default: object, kind: Kind, summary: str, *, note: str = "", variable: str = "") -> Any:
     """Declares a setting. `note` describes a default of None. `variable` overrides the name of the variable."""
     return dataclasses.field(
@@ -177,6 +189,13 @@ class Settings:
         Array(String(1, 255), maximum=64),
         "A name that requests may send in the Host header, in addition to the listening address; may be repeated.",
     )
+    allowed_origins: tuple[str, ...] = setting(
+        (),
+        Array(Origin(), maximum=64),
+        "The origin of a web page that may send requests, as in https://app.example, in addition to the server's own "
+        "pages; * allows every page; may be repeated.",
+    )
+    web: bool = setting(True, Boolean(), "Serve the playground at /.")
     log_prompts: bool = setting(False, Boolean(), "Write prompts and answers to the log.")
     log_format: str = setting(
         "auto",

@@ -19,7 +19,8 @@ OruelError
 │   ├── HeadTooLarge            431  the request line and headers are too long
 │   ├── InvalidRequestHead           the request line or headers are not valid HTTP
 │   ├── NotJSON                 415
-│   └── HostRefused             403  permission_error
+│   ├── HostRefused             403  permission_error
+│   └── OriginRefused           403  permission_error: a web page of another origin sent the request
 ├── AuthenticationError         401  authentication_error
 ├── ServerError                 500  server_error
 │   ├── Overloaded              503  overloaded_error, with Retry-After
@@ -141,6 +142,12 @@ class HostRefused(RequestError):
     status = 403
     type = "permission_error"
     code = "host_refused"
+
+
+class OriginRefused(RequestError):
+    status = 403
+    type = "permission_error"
+    code = "origin_refused"
 
 
 class AuthenticationError(OruelError):

@@ -29,7 +29,7 @@ async def test_a_model_is_found_by_a_name_with_slashes(serve: Serve) -> None:
 async def test_the_declarations_are_served_as_json(client: Client) -> None:
     answer = (await client.get("/v1/parameters")).json()
     assert [parameter["name"] for parameter in answer["data"]] == [parameter.name for parameter in PARAMETERS]
-    assert len(answer["use_cases"]) == len(USE_CASES)
+    assert answer["use_cases"] == [use_case.as_json() for use_case in USE_CASES]
     temperature = answer["data"][0]
     assert temperature["schema"] == {"type": "number", "minimum": 0, "maximum": 2}
     assert temperature["default"] == 0.7

@@ -115,13 +115,13 @@ def test_every_parameter_is_an_option_and_sent_in_its_json_type(oruel: CommandLi
         "response_format": ('{"type": "text"}', {"type": "text"}), "tier": ("turbo", "turbo"), "n": ("2", 2),
         "top_logprobs": ("3", 3), "logit_bias": ('{"5": -100}', {"5": -100}),
         "tools": ("[]", []), "tool_choice": ('"none"', "none"),
-        "chat_template_kwargs": ('{"think": false}', {"think": False}),
+        "chat_template_kwargs": ('{"think": false}', {"think": False}), "trace": ('{"top": 3}', {"top": 3}),
     }  # fmt: skip
     flags = {"logprobs": True, "parallel_tool_calls": False}
     lists = {"stop": ["END", '["x"]']}
     own = {"stream", "stream_options"}
     served = {parameter.name for parameter in PARAMETERS if parameter.served}
-    assert set(given) | set(flags) | set(lists) == served - own
+    assert set(given) | set(flags) | set(lists) == served - own - {"trace"}
     server.reply_with(*text_stream("a"))
     arguments = [f"--{name.replace('_', '-')}={sent}" for name, (sent, _) in given.items()]
     arguments += ["--logprobs", "--no-parallel-tool-calls", "--stop", "END", "--stop", '["x"]']

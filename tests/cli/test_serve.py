@@ -160,7 +160,13 @@ def build_announcement(url: str, *, model: str = "oruel-demo", needs_key: bool =
 
 def test_the_banner_names_the_url_the_model_and_its_capacity() -> None:
     shown = render_banner(build_announcement("http://127.0.0.1:8000"))
-    for text in ("http://127.0.0.1:8000/docs", "oruel-demo, llama-4-maverick", "4096 tokens", "32768 in total"):
+    for text in (
+        "http://127.0.0.1:8000/\n",
+        "http://127.0.0.1:8000/docs",
+        "oruel-demo, llama-4-maverick",
+        "4096 tokens",
+        "32768 in total",
+    ):
         assert text in shown
     assert max(map(len, shown.splitlines())) <= 100
 
@@ -168,7 +174,11 @@ def test_the_banner_names_the_url_the_model_and_its_capacity() -> None:
 @pytest.mark.parametrize(("threads", "line"), [((1, 2), "1 of 2 cores, adjusted"), ((4, 0), "4, fixed")])
 def test_the_banner_shows_the_number_of_threads(threads: tuple[int, int], line: str) -> None:
     shown = render_banner(replace(build_announcement("http://127.0.0.1:8000"), threads=(threads,)))
-    assert f"  threads  {line}" in shown
+    assert f"  threads     {line}" in shown
+
+
+def test_the_banner_omits_a_playground_that_is_turned_off() -> None:
+    assert "playground" not in render_banner(replace(build_announcement("http://127.0.0.1:8000"), playground=False))
 
 
 def test_the_banner_omits_an_unknown_context_length() -> None:
@@ -236,5 +246,5 @@ def test_the_printed_address_is_reachable(host: str, url: str) -> None:
 
 def test_help_lists_the_commands(oruel: CommandLine) -> None:
     shown = oruel.call("--help").stdout.decode()
-    for command in ("serve", "params", "chat"):
+    for command in ("serve", "params", "chat", "explain", "catalog"):
         assert f"  {command} " in shown

@@ -85,7 +85,7 @@ def responses_schema(*statuses: int) -> dict[str, Any]:
 DESCRIPTIONS = {
     400: "A field is unknown, invalid or not supported; param names it",
     401: "The API key is missing or unknown",
-    403: "The Host header names another host",
+    403: "The Host header names another host, or the Origin header a page that isn't allowed",
     404: "The model does not exist",
     408: "The request arrived too slowly",
     413: "The body is too large",

@@ -12,6 +12,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from oruel.addresses import is_loopback
+from oruel.api import web
 from oruel.api.edge import ABORTED_FOR
 from oruel.api.failures import error_response, translate
 from oruel.api.metrics import Metrics
@@ -22,7 +23,7 @@ from oruel.errors import AuthenticationError, HostRefused
 log = structlog.get_logger("oruel.access")
 
 VALID_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
-OPEN_PATHS = ("/health", "/docs", "/openapi.json")
+OPEN_PATHS = ("/health", "/docs", "/openapi.json", web.PAGE)
 
 
 class RecordRequests:
@@ -145,6 +146,11 @@ def host_name(header: str) -> str:
     return name.lower().removesuffix(".")
 
 
+def is_open(path: str) -> bool:
+    """Whether the path needs no key: a browser sends none with the request for a page."""
+    return path in OPEN_PATHS or path.startswith(web.FOLDER)
+
+
 class CheckKey:
     """Accepts `Authorization: Bearer KEY` if SHA-256(KEY) is among `hashes`. Without hashes, accepts every request."""
 
@@ -153,7 +159,7 @@ class CheckKey:
         self.hashes = hashes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and self.hashes and scope["path"] not in OPEN_PATHS:
+        if scope["type"] == "http" and self.hashes and not is_open(scope["path"]):
             scheme, _, key = Headers(scope=scope).get("authorization", "").partition(" ")
             if scheme.lower() != "bearer" or not key.strip():
                 raise AuthenticationError("The API key is missing. Send the header Authorization: Bearer KEY.")

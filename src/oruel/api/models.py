@@ -1,7 +1,5 @@
 """GET /v1/models and /v1/models/{id}: every model name and alias. GET /v1/parameters: the declared parameters."""
 
-from dataclasses import asdict
-
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -48,6 +46,6 @@ async def list_parameters(request: Request) -> Response:
         {
             "object": "list",
             "data": [parameter.as_json() for parameter in PARAMETERS],
-            "use_cases": [asdict(use_case) for use_case in USE_CASES],
+            "use_cases": [use_case.as_json() for use_case in USE_CASES],
         }
     )

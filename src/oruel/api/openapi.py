@@ -104,18 +104,29 @@ HEALTH: JSONSchema = {
 }
 
 
-def listing(of: JSONSchema) -> JSONSchema:
+USE_CASE: JSONSchema = {
+    "type": "object",
+    "required": ["name", "temperature", "top_p", "max_tokens", "other", "settings"],
+    "properties": {
+        **{name: {"type": "string"} for name in ("name", "temperature", "top_p", "max_tokens", "other")},
+        "settings": {"type": "object", "description": "Fields of a request; the middle of a recommended range"},
+    },
+}
+
+
+def listing(of: JSONSchema, **more: JSONSchema) -> JSONSchema:
+    """A list in OpenAI's shape, with `more` beside it."""
     return {
         "type": "object",
-        "required": ["object", "data"],
-        "properties": {"object": {"const": "list"}, "data": {"type": "array", "items": of}},
+        "required": ["object", "data", *more],
+        "properties": {"object": {"const": "list"}, "data": {"type": "array", "items": of}, **more},
     }
 
 
 PLAIN_SCHEMAS: dict[str, JSONSchema] = {
     "Model": MODEL,
     "ModelList": listing(MODEL),
-    "ParameterList": listing({"type": "object", "required": ["name"]}),
+    "ParameterList": listing({"type": "object", "required": ["name"]}, use_cases={"type": "array", "items": USE_CASE}),
     "Health": HEALTH,
     "OpenAPI": {"type": "object", "required": ["openapi", "paths"]},
 }

@@ -30,8 +30,10 @@ from oruel.api.openapi import (
     tokenize_operation,
     without_key,
 )
+from oruel.api.origins import AllowedOrigins, CheckOrigin, ShareWithOrigins
 from oruel.api.services import Endpoint, Services
 from oruel.api.tokenize import tokenize_endpoint
+from oruel.api.web import FOLDER, PAGE, web_endpoint
 
 
 class UnparsedRoute(APIRoute):
@@ -42,6 +44,7 @@ class UnparsedRoute(APIRoute):
 
 
 def create_api(services: Services) -> FastAPI:
+    origins = AllowedOrigins(services.allowed_origins)
     api = FastAPI(
         title="Oru'el",
         summary="Chat completions with every inference parameter honoured exactly or refused by name.",
@@ -52,8 +55,10 @@ def create_api(services: Services) -> FastAPI:
         exception_handlers={HTTPException: routing_failure},
         middleware=[
             Middleware(RecordRequests, metrics=Metrics(services.registry)),
+            Middleware(ShareWithOrigins, allowed=origins),
             Middleware(AnswerErrors),
             Middleware(CheckHost, allowed=services.allowed_hosts),
+            Middleware(CheckOrigin, allowed=origins),
             Middleware(CheckKey, hashes=services.api_key_hashes),
             Middleware(LimitBodyPace, seconds=services.body_seconds),
             Middleware(BoundHeldBodies, most=max(MOST_BYTES, 2 * services.max_body_bytes)),
@@ -75,7 +80,11 @@ def create_api(services: Services) -> FastAPI:
         text_operation("Metrics in Prometheus' text format"),
         "text/plain",
     )
-    get(api, "/docs", docs_endpoint(), text_operation("The parameter page"), "text/html", needs_key=False)
+    docs = docs_endpoint(playground=services.web)
+    get(api, "/docs", docs, text_operation("The parameter page"), "text/html", needs_key=False)
+    web = web_endpoint(enabled=services.web)
+    for path in (PAGE, f"{FOLDER}{{path:path}}"):
+        api.add_api_route(path, web, methods=["GET"], include_in_schema=False)
     get(
         api,
         "/openapi.json",

@@ -35,6 +35,8 @@ class Services:
     `api_key_hashes`: the SHA-256 of each valid key; if empty, no key is required.
     `allowed_hosts`: allowed values of the Host header besides the names of the loopback; "*" allows any.
     `body_seconds`: how long a body may take to arrive; large bodies get more time.
+    `allowed_origins`: the origins whose web pages may send requests, besides the server's own; "*" allows any.
+    `web`: whether to serve the playground.
     `unknown_fields`: whether to refuse undeclared fields, or to ignore and report them.
     `log_prompts`: writes the messages of each request to the log.
     """
@@ -52,5 +54,7 @@ class Services:
     deadlines: Deadlines = Deadlines()  # noqa: RUF009 - it is frozen
     api_key_hashes: tuple[bytes, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
+    allowed_origins: tuple[str, ...] = ()
+    web: bool = True
     unknown_fields: Literal["refuse", "report"] = "refuse"
     log_prompts: bool = False

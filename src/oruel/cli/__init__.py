@@ -1,5 +1,5 @@
-"""The command line: serve, params, chat, catalog. An error is one line on stderr, never a traceback. A command that
-can't start exits with status 2.
+"""The command line: serve, params, chat, explain, catalog. An error is one line on stderr, never a traceback. A command
+that can't start exits with status 2.
 """
 
 import sys
@@ -12,6 +12,7 @@ import typer
 from oruel import __version__
 from oruel.cli.catalog import catalog
 from oruel.cli.chat import chat
+from oruel.cli.explain import explain
 from oruel.cli.params import params
 from oruel.cli.serve import serve
 from oruel.cli.standard_streams import flush_output, open_standard_streams
@@ -29,6 +30,7 @@ app = typer.Typer(
 app.command()(serve)
 app.command()(params)
 app.command()(chat)
+app.command()(explain)
 app.command()(catalog)
 
 

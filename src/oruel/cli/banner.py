@@ -40,8 +40,8 @@ def render_banner(announcement: Announcement) -> str:
     return f"""
 Oru'el listens on {announcement.url}
 
-  model    {names}
-{capacity_lines(announcement)}  docs     {announcement.url}/docs
+  model       {names}
+{capacity_lines(announcement)}{playground_line(announcement)}  docs        {announcement.url}/docs
 
 From a shell:
 
@@ -58,10 +58,14 @@ def capacity_lines(announcement: Announcement) -> str:
     if not announcement.parallel or announcement.context is None:
         return ""
     each = f"{announcement.context} tokens per request"
-    context = f"  context  {each}, {announcement.kv} in total, {announcement.parallel} sequences at once\n"
+    context = f"  context     {each}, {announcement.kv} in total, {announcement.parallel} sequences at once\n"
     return context + "".join(
-        f"  threads  {line}\n" for line in dict.fromkeys(map(describe_threads, announcement.threads))
+        f"  threads     {line}\n" for line in dict.fromkeys(map(describe_threads, announcement.threads))
     )
+
+
+def playground_line(announcement: Announcement) -> str:
+    return f"  playground  {announcement.url}/\n" if announcement.playground else ""
 
 
 def describe_threads(threads: tuple[int, int]) -> str:

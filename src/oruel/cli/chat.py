@@ -1,16 +1,17 @@
 """oruel chat: a conversation in the terminal with any chat completions server."""
 
-import inspect
 import io
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from oruel.cli.conversation import SETTABLE, Conversation, parse_value
-from oruel.cli.options import given_options, option, with_options
-from oruel.contract.parameters import Parameter
+from oruel.cli.conversation import Conversation
+from oruel.cli.options import with_options
+from oruel.cli.request_options import DEFAULT_URL, ApiKey, BaseUrl, Model, System, parameter_options, parameters_from
 from oruel.errors import OruelError
 
 if TYPE_CHECKING:
@@ -20,33 +21,16 @@ if TYPE_CHECKING:
 INTERRUPTED_STATUS = 130
 
 
-def parameter_option(parameter: Parameter) -> inspect.Parameter:
-    return option(parameter.name, parameter.kind, f"{parameter.summary} [{parameter.kind}]")
-
-
-@with_options([parameter_option(parameter) for parameter in SETTABLE.values()])
+@with_options(parameter_options())
 def chat(
     message: Annotated[
         str | None,
         typer.Argument(metavar="MESSAGE", show_default=False, help="Send this message, print the answer and exit."),
     ] = None,
-    base_url: Annotated[
-        str, typer.Option(metavar="URL", help="The base URL of the server.")
-    ] = "http://127.0.0.1:8000/v1",
-    api_key: Annotated[
-        str | None,
-        typer.Option(envvar="ORUEL_API_KEY", metavar="TEXT", show_default=False, help="The API key for the server."),
-    ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TEXT", show_default=False, help="The model to use. [default: the first that the server lists]"
-        ),
-    ] = None,
-    system: Annotated[
-        str | None,
-        typer.Option(metavar="TEXT", show_default=False, help="A system message that starts the conversation."),
-    ] = None,
+    base_url: BaseUrl = DEFAULT_URL,
+    api_key: ApiKey = None,
+    model: Model = None,
+    system: System = None,
     **options: Any,
 ) -> None:
     """Chat with a model on any chat completions server.
@@ -57,29 +41,28 @@ def chat(
     from oruel.cli.answer import AnswerScreen
     from oruel.cli.chat_client import ChatClient
 
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")
     screen = AnswerScreen()
-    try:
+    with reporting_errors(screen):
         client = ChatClient(base_url, api_key)
         conversation = Conversation(model or client.first_model(), system, parameters_from(options))
         if message is None and sys.stdin.isatty():
             converse(client, conversation, screen)
         else:
             ask_once(client, conversation, read_stdin() if message is None else message, screen)
+
+
+@contextmanager
+def reporting_errors(screen: "AnswerScreen") -> Iterator[None]:
+    """Shows an error in one line and exits. Characters that stdout can't encode are replaced."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+    try:
+        yield
     except OruelError as error:
         screen.error(error.message)
         raise typer.Exit(1) from error
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED_STATUS) from None
-
-
-def parameters_from(options: dict[str, Any]) -> dict[str, Any]:
-    """Converts option values to JSON types. Repeated options and flags already have theirs."""
-    return {
-        name: parse_value(name, value) if isinstance(value, str) else value
-        for name, value in given_options(options).items()
-    }
 
 
 def read_stdin() -> str:

@@ -55,6 +55,7 @@ class ClientChoice(msgspec.Struct):
     delta: ClientDelta = msgspec.field(default_factory=ClientDelta)
     finish_reason: str | None = None
     logprobs: ClientLogprobs | None = None
+    trace: list[msgspec.Raw] | None = None
 
 
 class ClientUsage(msgspec.Struct):

@@ -2,9 +2,12 @@
 derive from it, so a new parameter needs one declaration here and the code that acts on it.
 """
 
-from dataclasses import dataclass
+import json
+import re
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from oruel.contract.examples import EXAMPLES, Example
 from oruel.contract.functions import (
     MAX_TOOLS,
     NAME_PATTERN,
@@ -59,6 +62,10 @@ class Parameter:
     def served(self) -> bool:
         return not isinstance(self.kind, Unsupported)
 
+    @property
+    def example(self) -> Example | None:
+        return EXAMPLES.get(self.name)
+
     def as_json(self) -> dict[str, Any]:
         """The declaration as GET /v1/parameters returns it."""
         return {
@@ -70,6 +77,7 @@ class Parameter:
             "default": self.default,
             "default_note": self.default_note or None,
             "details": list(self.details),
+            "example": self.example and self.example.as_json(),
             "served": self.served,
         }
 
@@ -83,6 +91,22 @@ class UseCase:
     top_p: str
     max_tokens: str
     other: str = ""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The row as fields of a request, with the middle of a range."""
+        bounds = [float(bound) for bound in self.temperature.split(" - ")]
+        middle = round(sum(bounds) / len(bounds), 3)
+        settings = {"temperature": middle, "top_p": float(self.top_p), "max_tokens": int(self.max_tokens)}
+        if self.other:
+            # The page writes `stop=[…]`, but `frequency_penalty: …`. The values are JSON.
+            name, value = re.split("=|: ", self.other, maxsplit=1)
+            settings[name] = json.loads(value)
+        return settings
+
+    def as_json(self) -> dict[str, Any]:
+        """The row as GET /v1/parameters returns it."""
+        return asdict(self) | {"settings": self.settings}
 
 
 stop_kind = StringOrArray(String(1, MAX_STOP_CHARACTERS), Array(String(1, MAX_STOP_CHARACTERS), maximum=MAX_STOPS))

@@ -1,0 +1,144 @@
+/** The zone below the conversation: the reply as tokens, and the inspector of the one that is picked. */
+
+import { button, make } from "./dom.js";
+import { createInspector } from "./inspector.js";
+import { createTokenStrip } from "./tokens.js";
+
+/** @typedef {import("./sampling.js").Settings} Settings */
+/** @typedef {import("./sampling.js").TokenTrace} TokenTrace */
+/** @typedef {import("./sampling.js").Candidate} Candidate */
+
+const NARROW = matchMedia("(max-width: 800px)");
+const TELLING_BITS = 2.5;
+const LEAST_HEIGHT = 160, KEY_STEP = 24, LEAST_THREAD = 220;
+
+export class TokenZone {
+  /**
+   * @param {HTMLElement} element
+   * @param {{onBranch: (at: number, candidate: Candidate) => void}} options
+   */
+  constructor(element, { onBranch }) {
+    this.element = element;
+    this.strip = createTokenStrip({ onPick: (index) => this.inspect(index) });
+    this.inspector = createInspector({ onBranch });
+    /** @type {TokenTrace[]} */
+    this.traces = [];
+    this.drawn = 0;
+    this.frame = 0;
+    /** @type {Settings | null} */
+    this.settings = null;
+    this.count = make("span", { class: "count" });
+    this.left = make("div", { class: "strip" }, this.strip.element);
+    this.body = make("div", { class: "token-columns", id: "token-columns" }, this.left, make("div", { class: "inspect" }, this.inspector.element));
+    this.fold = button({ label: "Hide the tokens", text: "Hide", onclick: () => this.setFolded(!this.body.hidden) });
+    this.fold.setAttribute("aria-controls", this.body.id);
+    element.replaceChildren(
+      heightHandle(element),
+      make("div", { class: "token-head" }, make("h2", {}, "Tokens"), this.count, this.fold),
+      this.body,
+    );
+    this.setFolded(NARROW.matches);
+  }
+
+  /** Begins another reply. @param {Settings} settings of its request */
+  begin(settings) {
+    this.clear();
+    this.settings = settings;
+  }
+
+  clear() {
+    this.strip.clear();
+    this.inspector.clear();
+    [this.traces, this.drawn] = [[], 0];
+    this.settings = null;
+    this.element.hidden = true;
+  }
+
+  /** Shows the tokens of the reply, in the next frame. @param {TokenTrace[]} traces all so far; it may grow */
+  show(traces) {
+    this.traces = traces;
+    if (traces.length > this.drawn) this.frame ||= requestAnimationFrame(() => this.flush());
+  }
+
+  flush() {
+    cancelAnimationFrame(this.frame);
+    this.frame = 0;
+    if (this.traces.length === this.drawn) return;
+    this.element.hidden = false;
+    this.strip.add(this.traces.slice(this.drawn));
+    this.drawn = this.traces.length;
+    this.count.textContent = `${this.drawn}`;
+    this.left.scrollTop = this.left.scrollHeight;
+  }
+
+  /** The reply is complete: picks a token that there is something to see of. */
+  finish() {
+    this.flush();
+    const index = telling(this.traces);
+    if (index < 0) return;
+    this.strip.select(index);
+    this.inspect(index);
+    const picked = this.left.querySelector('[aria-pressed="true"]');
+    if (picked instanceof HTMLElement) this.left.scrollTop = picked.offsetTop - this.left.offsetTop - this.left.clientHeight / 3;
+  }
+
+  /** @param {number} index */
+  inspect(index) {
+    if (this.settings) this.inspector.show(this.traces[index], this.settings, index);
+  }
+
+  /** Shows the picked token under other settings. @param {Settings} settings */
+  preview(settings) {
+    this.inspector.preview(settings);
+  }
+
+  /** @param {boolean} isFolded */
+  setFolded(isFolded) {
+    this.body.hidden = isFolded;
+    this.element.toggleAttribute("data-folded", isFolded);
+    this.fold.setAttribute("aria-expanded", String(!isFolded));
+    this.fold.title = isFolded ? "Show the tokens" : "Hide the tokens";
+    this.fold.replaceChildren(isFolded ? "Show" : "Hide");
+  }
+}
+
+/**
+ * The index of a drawn word that had a few good alternatives, if there is one: neither certain nor wide open.
+ * @param {TokenTrace[]} traces
+ */
+function telling(traces) {
+  const distances = traces.map(({ source, token, entropy }) => {
+    const isWord = /\p{L}{3}/u.test(token);
+    return source === "drawn" && isWord ? Math.abs(entropy.after - TELLING_BITS) : Infinity;
+  });
+  const index = distances.indexOf(Math.min(...distances));
+  return traces.length && distances[index] === Infinity ? 0 : index;
+}
+
+/** The upper edge, which sets the zone's height. @param {HTMLElement} zone */
+function heightHandle(zone) {
+  const handle = make("div", { class: "handle", role: "separator", tabindex: 0, "aria-label": "Height of the tokens", "aria-orientation": "horizontal" });
+  /** @param {number} height */
+  const resize = (height) => {
+    const most = Math.max(LEAST_HEIGHT, (zone.parentElement?.clientHeight ?? 0) - LEAST_THREAD);
+    const set = Math.round(Math.min(most, Math.max(LEAST_HEIGHT, height)));
+    zone.style.setProperty("--tokens-height", `${set}px`);
+    for (const [name, value] of Object.entries({ min: LEAST_HEIGHT, max: most, now: set })) {
+      handle.setAttribute(`aria-value${name}`, String(value));
+    }
+  };
+  handle.addEventListener("pointerdown", (event) => {
+    handle.setPointerCapture(event.pointerId);
+    event.preventDefault();
+  });
+  handle.addEventListener("pointermove", (event) => {
+    if (handle.hasPointerCapture(event.pointerId)) resize(zone.getBoundingClientRect().bottom - event.clientY);
+  });
+  handle.addEventListener("keydown", (event) => {
+    const step = { ArrowUp: KEY_STEP, ArrowDown: -KEY_STEP }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    resize(zone.clientHeight + step);
+  });
+  return handle;
+}
