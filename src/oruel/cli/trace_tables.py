@@ -132,14 +132,3 @@ def percent(probability: float) -> str:
     if 0 < probability < 0.00005:
         return "<0.01%"
     return f"{probability:.1%}" if probability >= 0.01 or probability == 0 else f"{probability:.2%}"
-
-
-def quote_token(traced: TraceEntry | TracedCandidate) -> str:
-    """The token in quotes, without control characters. Its bytes if it is a part of a character, its id if it has no
-    text.
-    """
-    if not traced.token:
-        return f"id {traced.id}"
-    if "\N{REPLACEMENT CHARACTER}" in traced.token:
-        return repr(bytes(byte & 255 for byte in traced.bytes))
-    return repr(traced.token)
