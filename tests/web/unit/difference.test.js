@@ -105,6 +105,26 @@ test("each side removed the token of the other", () => {
   );
 });
 
+test("both sides filter, and an earlier step made the token too improbable for one of them", () => {
+  const steps = /** @type {Step[]} */ (["temperature", "top_k"]);
+  const a = traceOf(
+    " sky",
+    steps,
+    { " moor": { p: 0.2, after: [0.2, 0], by: "top_k" }, " sea": { p: 0.5, after: [0.4, 0.5] }, " sky": { p: 0.3, after: [0.4, 0.5] } },
+    { u: 0.6 },
+  );
+  const b = traceOf(
+    " sea",
+    steps,
+    { " moor": { p: 0.2, after: [0.1, 0], by: "top_k" }, " sea": { p: 0.5, after: [0.7, 1] }, " sky": { p: 0.3, after: [0.2, 0], by: "top_k" } },
+    { u: 0.6 },
+  );
+  assert.equal(
+    decided(a, b)?.explanation,
+    'In B, top_k removed " sky", which A drew and which temperature had made less probable in B.',
+  );
+});
+
 test("the mask excluded the token of the other side", () => {
   const b = traceOf(" sea", ["mask"], { ...plain, " moor": { p: 0.2, after: [0], by: "mask" }, " sea": { p: 0.5, after: [1] } });
   const difference = decided(traceOf(" moor", [], plain, { u: 0.1 }), { ...b, candidates: b.candidates.slice(0, 2) });

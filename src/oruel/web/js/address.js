@@ -1,4 +1,4 @@
-// What a link carries: the prompt or the turns, the system prompt, the model and the parameters. Pure.
+/** What a link carries: the prompt or the turns, the system prompt, the model and the parameters. Pure. */
 
 /** @typedef {Record<string, unknown>} Values */
 /** @typedef {{role: string, content?: unknown}} Message */
@@ -39,13 +39,16 @@ export function decode(fragment) {
   const fields = new URLSearchParams(fragment.replace(/^#/, ""));
   /** @type {Shared & {problems: string[]}} */
   const shared = { values: {}, problems: [] };
+  /** @type {[string, unknown][]} */
+  const values = [];
   for (const [name, text] of fields) {
     if (isText(name)) shared[name] = text;
-    else if (name !== "messages") shared.values[name] = read(text);
+    else if (name !== "messages") values.push([name, read(text)]);
     else if (isMessages(read(text))) shared.messages = /** @type {Message[]} */ (read(text));
     else shared.problems.push("The messages in the link are not a list of messages.");
   }
-  return shared;
+  // Unlike an assignment, fromEntries takes a name such as __proto__ for a name.
+  return { ...shared, values: Object.fromEntries(values) };
 }
 
 /**

@@ -1,17 +1,19 @@
-// One answer of the conversation as elements. Streamed text is appended once a frame, never drawn again.
+/** One answer of the conversation as elements. Streamed text is appended once a frame, never drawn again. */
 
 import { button, make } from "./dom.js";
 import { tokensPerSecond } from "./conversation.js";
 
 /** @typedef {import("./conversation.js").Answer} Answer */
+/** @typedef {import("./conversation.js").Call} Call */
 /** @typedef {import("./conversation.js").Choice} Choice */
+/** @typedef {{element: HTMLElement, update: (call: Call) => void}} CallCard */
 
 /**
  * @typedef {object} AnswerActions
  * @property {() => void} retry
  * @property {(version: number) => void} showVersion
  * @property {(choice: number) => void} showTokens also makes the conversation go on with this choice
- * @property {(call: import("./conversation.js").Call) => HTMLElement} callCard
+ * @property {(call: Call) => CallCard} callCard
  */
 
 /** A text that grows at its end. */
@@ -43,6 +45,8 @@ class ChoiceView {
     this.reasoning = make("details", { class: "reasoning", hidden: true, open: true }, make("summary", {}, "Reasoning"), this.thoughts);
     this.text = make("div", { class: "text" });
     this.calls = make("div", { class: "calls" });
+    /** @type {CallCard[]} */
+    this.cards = [];
     this.element = make("div", { class: "reply" }, this.heading, this.reasoning, this.text, this.calls);
     this.grownText = new GrowingText(this.text);
     this.grownThoughts = new GrowingText(this.thoughts);
@@ -54,8 +58,14 @@ class ChoiceView {
     this.grownThoughts.grow(reasoning);
     this.grownText.grow(content);
     this.text.hidden = !content && calls.length > 0;
-    if (!calls.length) return;
-    this.calls.replaceChildren(...calls.map((call) => this.actions.callCard(call)));
+    for (const [index, call] of calls.entries()) {
+      if (index in this.cards) {
+        this.cards[index].update(call);
+      } else {
+        this.cards[index] = this.actions.callCard(call);
+        this.calls.append(this.cards[index].element);
+      }
+    }
   }
 }
 

@@ -1,4 +1,4 @@
-// Requests to the server that this page came from. Everything that fails becomes an ApiError.
+/** Requests to the server that this page came from. Everything that fails becomes an ApiError. */
 
 /**
  * @typedef {object} Receipt What the response's headers say.

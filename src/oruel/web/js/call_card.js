@@ -1,4 +1,4 @@
-// A tool call of an answer: the arguments while they stream, and a field for what the function returns.
+/** A tool call of an answer: the arguments while they stream, and a field for what the function returns. */
 
 import { make } from "./dom.js";
 import { uniqueId } from "./fields.js";

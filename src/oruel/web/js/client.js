@@ -1,4 +1,4 @@
-// The server as this page uses it: asks for a key when the server wants one, and does without traces where there are none.
+/** The server as this page uses it: asks for a key when the server wants one, and does without traces where there are none. */
 
 import { ApiError, complete, getJson } from "./api.js";
 

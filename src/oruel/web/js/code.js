@@ -1,4 +1,4 @@
-// The request as curl, Python and JavaScript. Pure.
+/** The request as curl, Python and JavaScript. Pure. */
 
 /** @typedef {Record<string, unknown>} Body a chat request; `model` and `messages` come first */
 

@@ -1,4 +1,4 @@
-// One control for each kind of parameter. A value of undefined means not set: the parameter isn't sent.
+/** One control for each kind of parameter. A value of undefined means not set: the parameter isn't sent. */
 
 import { button, icon, make } from "./dom.js";
 
@@ -52,7 +52,7 @@ function slider(declaration, labelId, onChange) {
   const field = numberField(note ?? String(standard), labelId);
   const range = make("input", { type: "range", min: 0, max: 1, step: "any", "aria-labelledby": labelId });
   const track = make("div", { class: "slider" }, range, make("span", { class: "tick", title: `default: ${note ?? standard}` }));
-  const isDefault = (/** @type {number} */ value) => value === standard || (standard === null && value === resting);
+  const isDefault = (/** @type {unknown} */ value) => value === standard || (standard === null && value === resting);
 
   const draw = () => {
     const value = numberIn(field) ?? resting;
@@ -63,7 +63,7 @@ function slider(declaration, labelId, onChange) {
     for (const [name, share] of Object.entries({ rest, low: Math.min(at, rest), high: Math.max(at, rest) })) {
       track.style.setProperty(`--${name}`, String(share));
     }
-    track.toggleAttribute("data-set", field.value !== "");
+    track.toggleAttribute("data-set", value !== undefined && !isDefault(value));
     field.setAttribute("aria-invalid", String(!fits(value, schema)));
   };
   range.addEventListener("input", () => {
@@ -88,7 +88,7 @@ function slider(declaration, labelId, onChange) {
       const value = numberIn(field);
       return value === undefined || isDefault(value) ? undefined : value;
     },
-    set: (value) => { field.value = value === undefined ? "" : String(value); draw(); },
+    set: (value) => { field.value = value === undefined || isDefault(value) ? "" : String(value); draw(); },
     target: () => field,
     problem: () => (field.value.trim() && numberIn(field) === undefined ? `This is not ${declaration.allowed}.` : null),
   };

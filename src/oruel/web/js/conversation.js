@@ -1,4 +1,4 @@
-// Conversations as plain data: turns, answers and their versions. No DOM.
+/** Conversations as plain data: turns, answers and their versions. No DOM. */
 
 /** @typedef {import("./api.js").Receipt} Receipt */
 /** @typedef {Record<string, unknown>} Values parameters that are set, by name */
@@ -67,8 +67,9 @@ function newChoice() {
  * @param {Answer} answer
  * @param {any} chunk
  * @param {number} now
+ * @param {any[]} [known] traces of the answer that this one branches from. They say more of the tokens that it repeats.
  */
-export function addChunk(answer, chunk, now) {
+export function addChunk(answer, chunk, now, known = []) {
   answer.tier = chunk.tier ?? answer.tier;
   answer.usage = chunk.usage ?? answer.usage;
   for (const { index, delta, trace, finish_reason: finish } of chunk.choices) {
@@ -79,9 +80,17 @@ export function addChunk(answer, chunk, now) {
     choice.content += delta.content ?? "";
     choice.reasoning += delta.reasoning_content ?? "";
     choice.finish = finish ?? choice.finish;
-    if (trace) choice.trace.push(...trace);
+    for (const token of trace ?? []) choice.trace.push(repeated(token, known[choice.trace.length]) ?? token);
     for (const piece of delta.tool_calls ?? []) addCall(choice.calls, piece);
   }
+}
+
+/**
+ * @param {any} token
+ * @param {any} earlier
+ */
+function repeated(token, earlier) {
+  return token.source === "prefix" && earlier?.id === token.id ? earlier : null;
 }
 
 /**
@@ -116,7 +125,14 @@ export function shownChoice(answer) {
  */
 export function messages(conversation, end) {
   const system = conversation.system.trim() ? [{ role: "system", content: conversation.system }] : [];
-  return [...system, ...conversation.turns.slice(0, end).map(message)];
+  return [...system, ...conversation.turns.slice(0, end).filter(saysSomething).map(message)];
+}
+
+/** A request that failed leaves an answer without any content. @param {Turn} turn */
+function saysSomething(turn) {
+  if (turn.role !== "assistant") return true;
+  const { content, calls } = shownChoice(shownAnswer(turn));
+  return content !== "" || calls.length > 0;
 }
 
 /** @param {Turn} turn */

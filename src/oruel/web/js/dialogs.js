@@ -1,4 +1,4 @@
-// The dialogs: for an API key, and with the conversations stored in this browser.
+/** The dialogs: for an API key, and with the conversations stored in this browser. */
 
 import { button, make } from "./dom.js";
 import { exported } from "./store.js";

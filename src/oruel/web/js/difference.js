@@ -5,9 +5,9 @@
 
 import { intervalsAfter, ORDER, probabilityAfter, unlistedBelow } from "./intervals.js";
 
-/** @typedef {import("./sampling.js").TokenTrace} TokenTrace */
-/** @typedef {import("./sampling.js").TracedCandidate} TracedCandidate */
-/** @typedef {import("./sampling.js").Step} Step */
+/** @typedef {import("./token_trace.js").TokenTrace} TokenTrace */
+/** @typedef {import("./token_trace.js").TracedCandidate} TracedCandidate */
+/** @typedef {import("./token_trace.js").Step} Step */
 /** @typedef {Step | "length" | "prompt" | "seed" | "forced" | "closing" | "rounding"} Decider */
 /** @typedef {{decidedBy: Decider, explanation: string}} Decision */
 /** @typedef {{index: number} & Decision} Difference */
@@ -100,6 +100,7 @@ function otherPrompt([a, b]) {
 function removed([a, b]) {
   const removals = [removal(a, b), removal(b, a)].filter((found) => found !== null);
   if (removals.length === 0) return null;
+  removals.sort((one, other) => ORDER.indexOf(one.step) - ORDER.indexOf(other.step));
   const sentence = removals.map(({ text }) => text).join("; ");
   return { decidedBy: removals[0].step, explanation: `${sentence[0].toUpperCase()}${sentence.slice(1)}.` };
 }
@@ -114,7 +115,23 @@ function removal(other, side) {
   const token = quoted(other.trace);
   const acted = step === "mask" ? `the mask of the schema or the tools excluded ${token}` : `${step} removed ${token}`;
   const verb = other.trace.source === "greedy" ? "took" : "drew";
-  return { step, text: `in ${side.name}, ${acted}, which ${other.name} ${verb}` };
+  return { step, text: `in ${side.name}, ${acted}, which ${other.name} ${verb}${demotion(step, other, side)}` };
+}
+
+/**
+ * Both sides may have the step that removed the token, and an earlier one made the difference.
+ * @param {Step} removing @param {Side} other @param {Side} side
+ */
+function demotion(removing, other, side) {
+  if (!other.trace.steps.includes(removing)) return "";
+  const [there, here] = [other, side].map(({ trace }) => trace.candidates.find(({ id }) => id === other.trace.id));
+  if (!there || !here) return "";
+  const before = ORDER.slice(0, ORDER.indexOf(removing));
+  const step = before.find((step) => {
+    const less = probabilityAfter(other.trace, there, step) - probabilityAfter(side.trace, here, step);
+    return less > SAME_PROBABILITY;
+  });
+  return step ? ` and which ${step} had made less probable in ${side.name}` : "";
 }
 
 /**
@@ -153,7 +170,7 @@ function mostProbable([a, b]) {
   return { decidedBy: step, explanation: `${took}; ${chose(side === a ? b : a)}.` };
 }
 
-/** Both sides took the most probable token: a step put another one first. @param {[Side, Side]} sides @returns {Decision} */
+/** A step put another token first. @param {[Side, Side]} sides @returns {Decision} */
 function otherOrder(sides) {
   const step = decidingStep((step) => {
     const [leader, other] = sides.map(({ trace }) => leading(trace, step, sides));
@@ -209,7 +226,7 @@ function moved(sides) {
   });
   if (step === null) return tie(sides);
   const where = `u = ${short(u)} fell into ${quoted(a)} in A and into ${quoted(b)} in B`;
-  return { decidedBy: step, explanation: `${mover(step, sides)} the intervals of the draw: ${where}.` };
+  return { decidedBy: step, explanation: `${mover(step, sides)} the intervals of the draw: ${where}${appearances(step, sides)}.` };
 }
 
 /** @param {Step} step @param {[Side, Side]} sides */

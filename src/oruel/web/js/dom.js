@@ -1,4 +1,4 @@
-// Elements of the page, made without HTML strings.
+/** Elements of the page, made without HTML strings. */
 
 /** @typedef {string | number | boolean | null | undefined | ((event: any) => void)} Property */
 
@@ -69,6 +69,7 @@ const ICONS = {
   help: "M6 6.2a2 2 0 1 1 2.7 1.9c-.5.2-.7.5-.7 1v.3M8 11.6h.01",
   earlier: "M9.5 4 6 8l3.5 4",
   later: "M6.5 4 10 8l-3.5 4",
+  compare: "M8 2.5v11M2.5 5H6v6H2.5zM10 5h3.5v6H10z",
   tokens: "M2.5 5h4v6h-4zM9.5 5h4v6h-4z",
 };
 

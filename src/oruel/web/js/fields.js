@@ -1,4 +1,4 @@
-// Labelled fields of the panels for formats and tools. Each shows a problem in words beneath itself.
+/** Labelled fields of the panels for formats and tools. Each shows a problem in words beneath itself. */
 
 import { make } from "./dom.js";
 import { problemOfName, readSchema, summary, written } from "./json_schema.js";

@@ -1,4 +1,4 @@
-// response_format as the page edits it: texts that may be incomplete, and the field that they stand for.
+/** response_format as the page edits it: texts that may be incomplete, and the field that they stand for. */
 
 import { isObject } from "./json.js";
 import { problemOfName, readSchema, written } from "./json_schema.js";

@@ -1,4 +1,4 @@
-// The panel for response_format: text, JSON, or JSON that matches a schema.
+/** The panel for response_format: text, JSON, or JSON that matches a schema. */
 
 import { make } from "./dom.js";
 import { nameField, problemOf, schemaField, switchField, uniqueId } from "./fields.js";

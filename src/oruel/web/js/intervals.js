@@ -3,9 +3,9 @@
  * a trace doesn't list fills the gaps, at places that are estimated so that the recorded draws come out exactly.
  */
 
-/** @typedef {import("./sampling.js").TokenTrace} TokenTrace */
-/** @typedef {import("./sampling.js").TracedCandidate} TracedCandidate */
-/** @typedef {import("./sampling.js").Step} Step */
+/** @typedef {import("./token_trace.js").TokenTrace} TokenTrace */
+/** @typedef {import("./token_trace.js").TracedCandidate} TracedCandidate */
+/** @typedef {import("./token_trace.js").Step} Step */
 /** @typedef {{id: number, token: string, low: number, high: number}} Interval */
 /** @typedef {(id: number) => number} ShareBelow  The share of the unlisted mass that belongs to lower ids. */
 

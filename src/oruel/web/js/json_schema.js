@@ -1,4 +1,4 @@
-// The text of a JSON Schema, as it is typed: the schema, or the mistake in words.
+/** The text of a JSON Schema, as it is typed: the schema, or the mistake in words. */
 
 import { isObject, parseJson } from "./json.js";
 

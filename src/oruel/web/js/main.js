@@ -1,103 +1,124 @@
-// The page: connects the conversation, the panel, the tokens and the server.
+/** The page: connects the conversation, the panel, the tokens and the server. */
 
 import { ApiError, wasAborted } from "./api.js";
-import { decode, encode, LONGEST } from "./address.js";
-import { Client, traceTop } from "./client.js";
-import { randomSeed } from "./controls.js";
-import {
-  addChunk, branchPrefix, fromMessages, messages, newAnswer, newConversation, shownAnswer, shownChoice,
-} from "./conversation.js";
+import { decode, LONGEST } from "./address.js";
 import { copied, sayIn } from "./answer.js";
+import { Client } from "./client.js";
+import { createComposer } from "./composer.js";
+import { createComparison } from "./compare.js";
+import { randomSeed } from "./controls.js";
+import { addChunk, branchPrefix, fromMessages, newAnswer, newConversation, shownAnswer, shownChoice } from "./conversation.js";
 import { askKey, download, showConversations } from "./dialogs.js";
-import { button, byId, icon, make } from "./dom.js";
+import { button, byId, make } from "./dom.js";
 import { Panel } from "./panel.js";
 import { settingsOf } from "./parameters.js";
+import { link, requestBody, sampleBody } from "./request.js";
 import { Store } from "./store.js";
-import { isSendKey, Thread } from "./thread.js";
+import { createCallCard } from "./structured.js";
+import { applyTheme, switchTheme } from "./theme.js";
+import { Thread } from "./thread.js";
 import { TokenZone } from "./token_zone.js";
 
 /** @typedef {import("./conversation.js").Values} Values */
 /** @typedef {import("./conversation.js").Answer} Answer */
+/** @typedef {import("./conversation.js").Conversation} Conversation */
+/** @typedef {{values: Values, prefix: number[], known: any[], branch: Answer["branch"]}} Branch */
 /** @typedef {{id: string, context_length: number | null}} Model */
+/** @typedef {{models: Model[], declarations: import("./controls.js").Declaration[], useCases: import("./panel.js").UseCase[]}} Served */
 
-const SAVE_AFTER_MS = 400;
+const SHARE_AFTER_MS = 400;
+const DEMO_MODEL = "oruel-demo";
+const UNKNOWN_CONTEXT = 131_072;
 
 class Page {
   /**
-   * @param {{models: Model[], declarations: import("./controls.js").Declaration[], useCases: import("./panel.js").UseCase[]}} served
-   * @param {{client: Client, store: Store | null, structured: any}} parts
+   * @param {Served} served
+   * @param {Client} client
+   * @param {Store | null} store
    */
-  constructor({ models, declarations, useCases }, { client, store, structured }) {
+  constructor({ models, declarations, useCases }, client, store) {
     this.models = models;
     this.declarations = declarations;
     this.client = client;
     this.store = store;
     this.conversation = newConversation();
-    /** @type {AbortController | null} */
+    /** The request that runs. @type {AbortController | null} */
     this.running = null;
-    this.savedAt = 0;
-    this.addressAt = 0;
+    /** The answer whose tokens are shown. */
+    this.inspected = { turn: -1, choice: 0 };
+    this.shareTimer = 0;
 
-    this.notice = byId("notice", HTMLElement);
-    this.prompt = byId("prompt", HTMLTextAreaElement);
-    this.send = byId("send", HTMLButtonElement);
+    this.main = byId("main", HTMLElement);
     this.model = byId("model", HTMLSelectElement);
     this.model.append(...models.map(({ id }) => make("option", { value: id }, id)));
-    this.model.value = models.find(({ id }) => id === "oruel-demo")?.id ?? models[0]?.id ?? "";
-    this.trace = traceSwitch();
+    this.model.value = models.find(({ id }) => id === DEMO_MODEL)?.id ?? models[0]?.id ?? "";
+    this.composer = createComposer({
+      onSend: (prompt) => this.submit(prompt),
+      onStop: () => this.running?.abort(),
+      onInput: () => this.shareLater(),
+    });
     this.panel = new Panel(byId("panel", HTMLElement), {
-      declarations, useCases, structured,
+      declarations,
+      useCases,
       onChange: () => this.settingsChanged(),
       onClose: () => this.showPanel(false),
-      request: () => this.sampleRequest(),
+      request: () => ({ body: sampleBody(this.state()), needsKey: this.client.key !== null }),
     });
     this.thread = new Thread(byId("thread", HTMLElement), {
       retry: (turn) => this.answer(turn),
       edit: (turn, text) => this.edit(turn, text),
       showVersion: (turn, version) => this.showVersion(turn, version),
       showTokens: (turn, choice) => this.showTokens(turn, choice),
-      callCard: (call) => make("pre", { class: "call" }, `${call.function.name}(${call.function.arguments})`),
-      example: ({ prompt, values }) => { this.panel.set(values); this.submit(prompt); },
+      callCard: (turn, call) => this.callCard(turn, call),
+      example: ({ prompt, values }) => {
+        this.panel.set(values);
+        this.submit(prompt);
+      },
     });
     this.tokens = new TokenZone(byId("tokens", HTMLElement), {
       onBranch: (at, candidate) => this.branch(at, candidate),
     });
-    /** The answer whose tokens are shown. @type {{turn: number, choice: number}} */
-    this.inspected = { turn: -1, choice: 0 };
+    this.addActions();
     this.listen();
-    this.drawSend();
   }
 
-  listen() {
-    byId("composer", HTMLFormElement).addEventListener("submit", (event) => {
-      event.preventDefault();
-      if (this.running) this.running.abort();
-      else this.submit(this.prompt.value);
+  addActions() {
+    this.compareButton = button({ label: "Compare two settings", icon: "compare", text: "Compare", onclick: () => this.compare() });
+    const copyLink = button({
+      label: "Copy a link to this prompt and these parameters",
+      icon: "link",
+      text: "Copy link",
+      onclick: async () => sayIn(copyLink, await this.copyLink()),
     });
-    this.prompt.addEventListener("keydown", (event) => {
-      if (!isSendKey(event)) return;
-      event.preventDefault();
-      if (!this.running) this.submit(this.prompt.value);
-    });
-    this.prompt.addEventListener("input", () => { this.drawSend(); this.shareLater(); });
-    this.panel.system.addEventListener("input", () => { this.conversation.system = this.panel.system.value; });
-    this.model.addEventListener("change", () => { this.trace.allow(); this.settingsChanged(); });
-    byId("composer", HTMLFormElement).append(make("div", { class: "under" }, this.trace.element,
-      make("span", { class: "keys" }, "Enter sends, Shift+Enter starts a line")));
     byId("actions", HTMLElement).append(
       button({ label: "New conversation", icon: "add", text: "New", onclick: () => this.open(newConversation(this.conversation.system)) }),
-      button({ label: "Stored conversations", icon: "list", text: "Conversations", onclick: () => showConversations(this.store, {
-        open: (conversation) => this.open(conversation),
-        removed: (id) => { if (id === this.conversation.id) this.open(newConversation()); },
-      }) }),
-      button({ label: "Export this conversation as JSON", icon: "save", text: "Export", onclick: () => download(this.conversation) }),
-      this.linkButton(),
+      this.compareButton,
+      button({ label: "Stored conversations", icon: "list", text: "Conversations", onclick: () => this.showStored() }),
+      button({
+        label: "Export this conversation as JSON",
+        icon: "save",
+        text: "Export",
+        class: "quiet only-wide",
+        onclick: () => download(this.conversation),
+      }),
+      copyLink,
       button({ label: "Light or dark", icon: "theme", onclick: switchTheme }),
       button({ label: "Parameters", icon: "sliders", class: "quiet only-narrow", onclick: () => this.showPanel(true) }),
     );
+  }
+
+  listen() {
+    this.panel.system.addEventListener("input", () => {
+      this.conversation.system = this.panel.system.value;
+      this.shareLater();
+    });
+    this.model.addEventListener("change", () => {
+      this.composer.trace.allow();
+      this.settingsChanged();
+    });
     addEventListener("hashchange", () => this.openAddress());
     addEventListener("keydown", (event) => {
-      if (event.key !== "Escape") return;
+      if (event.key !== "Escape" || event.defaultPrevented) return;
       if (this.panelIsOpen()) this.showPanel(false);
       else this.running?.abort();
     });
@@ -107,10 +128,10 @@ class Page {
 
   /** @param {string} text */
   submit(text) {
-    if (!text.trim() || this.running || !this.canSend()) return;
+    if (!text.trim() || !this.canSend()) return;
     const index = this.conversation.turns.length;
     this.conversation.turns.push({ role: "user", content: text });
-    this.prompt.value = "";
+    this.composer.setDraft("");
     this.thread.showFrom(this.conversation, index);
     this.answer(index + 1);
   }
@@ -120,7 +141,7 @@ class Page {
    * @param {string} text
    */
   edit(turn, text) {
-    if (this.running || !this.canSend()) return;
+    if (!this.canSend()) return;
     this.conversation.turns.splice(turn, Infinity, { role: "user", content: text });
     this.thread.showFrom(this.conversation, turn);
     this.answer(turn + 1);
@@ -133,129 +154,164 @@ class Page {
    */
   branch(at, candidate) {
     const { turn, choice } = this.inspected;
-    const answered = this.conversation.turns[turn];
-    if (answered?.role !== "assistant" || this.running) return;
-    const before = shownAnswer(answered);
+    const before = this.answerAt(turn);
+    if (!before) return;
     const { trace } = before.choices[choice];
+    const { n: _, ...values } = before.values;
     this.answer(turn, {
-      values: { ...before.values, n: undefined },
+      values,
       prefix: branchPrefix(before.choices[choice], at, candidate.id),
+      known: trace.slice(0, at),
       branch: { choice, at, from: trace[at].token, to: candidate.token },
     });
   }
 
   /**
+   * The card of a call. Once all calls of the answer have a result, the model goes on.
+   * @param {number} turn
+   * @param {import("./conversation.js").Call} call
+   */
+  callCard(turn, call) {
+    const card = createCallCard(call, {
+      onResult: (content) => {
+        const { turns } = this.conversation;
+        turns.push({ role: "tool", id: call.id, content });
+        this.thread.showFrom(this.conversation, turns.length - 1);
+        const answer = this.answerAt(turn);
+        if (answer && turns.length > turn + shownChoice(answer).calls.length) this.answer(turns.length);
+      },
+    });
+    const result = this.conversation.turns.slice(turn).find((other) => other.role === "tool" && other.id === call.id);
+    if (result?.role === "tool") card.setResult(result.content);
+    return card;
+  }
+
+  /**
    * Asks for an answer as turn `index`. If there is one, the new one becomes its latest version; turns after it go.
    * @param {number} index
-   * @param {{values: Values, prefix: number[], branch: Answer["branch"]}} [branch]
+   * @param {Branch} [branch]
    */
   async answer(index, branch) {
-    if (this.running || !this.canSend()) return;
+    if (!this.canSend()) return;
     const { turns } = this.conversation;
-    const values = withoutUnset(branch?.values ?? this.panel.values());
+    const values = branch?.values ?? this.panel.values();
     // The page draws the seed, so that every answer can be had again.
     const answer = newAnswer({ ...values, seed: values.seed ?? randomSeed() }, this.model.value, performance.now());
     answer.branch = branch?.branch ?? null;
     turns.length = Math.min(turns.length, index + 1);
     const turn = turns[index];
     if (turn?.role === "assistant") turn.shown = turn.answers.push(answer) - 1;
-    else turns.splice(index, Infinity, { role: "assistant", answers: [answer], shown: 0 });
+    else turns.push({ role: "assistant", answers: [answer], shown: 0 });
     this.thread.showFrom(this.conversation, index);
     this.inspect(index, 0);
-    this.running = new AbortController();
-    this.drawSend();
-    await this.stream(answer, index, branch?.prefix);
-    answer.ended = performance.now();
-    this.running = null;
-    this.thread.finish();
-    this.tokens.finish();
+    await this.run(answer, index, branch);
     this.announce(answer);
-    this.drawSend();
     this.save();
     this.share();
   }
 
   /**
    * @param {Answer} answer
-   * @param {number} index
-   * @param {number[]} [prefix]
+   * @param {number} index of its turn
+   * @param {Branch} [branch]
    */
-  async stream(answer, index, prefix) {
-    const body = this.body(answer.values, index, prefix);
+  async run(answer, index, branch) {
+    const running = new AbortController();
+    this.running = running;
+    this.composer.setRunning(true);
     try {
-      await this.client.complete(body, {
-        signal: this.running?.signal,
-        onStart: (receipt) => { answer.receipt = receipt; },
-        onTraceRefused: (reason) => this.trace.refuse(reason),
-        onChunk: (chunk) => {
-          addChunk(answer, chunk, performance.now());
-          this.thread.grow();
-          for (const { index: choice, trace } of chunk.choices) if (choice === 0 && trace) this.tokens.add(trace);
-        },
-      });
+      await this.stream(answer, index, running.signal, branch);
     } catch (error) {
       if (wasAborted(error)) answer.stopped = true;
-      else this.fail(answer, error);
+      else if (error instanceof ApiError) this.fail(answer, error);
+      else throw error;
+    } finally {
+      answer.ended = performance.now();
+      this.running = null;
+      this.composer.setRunning(false);
+      this.thread.finish();
+      this.tokens.finish();
     }
   }
 
   /**
-   * @param {Values} values
-   * @param {number} index of the answer's turn
-   * @param {number[]} [prefix]
+   * @param {Answer} answer
+   * @param {number} turn
+   * @param {AbortSignal} signal
+   * @param {Branch} [branch]
    */
-  body(values, index, prefix) {
-    const context = this.models.find(({ id }) => id === this.model.value)?.context_length ?? 131_072;
-    const top = this.trace.isOn() || prefix ? traceTop(values, context) : 0;
-    const trace = top > 0 ? { trace: prefix ? { top, prefix } : { top } } : {};
-    return { model: this.model.value, messages: messages(this.conversation, index), ...values, stream: true, ...trace };
+  stream(answer, turn, signal, branch) {
+    const { conversation } = this;
+    const context = this.models.find(({ id }) => id === answer.model)?.context_length ?? UNKNOWN_CONTEXT;
+    const tracing = this.composer.trace.isOn() || branch ? { context, prefix: branch?.prefix } : null;
+    const body = requestBody({ model: answer.model, conversation, turn, values: answer.values }, tracing);
+    return this.client.complete(body, {
+      signal,
+      onStart: (receipt) => {
+        answer.receipt = receipt;
+      },
+      onTraceRefused: (reason) => this.composer.trace.refuse(reason),
+      onChunk: (chunk) => {
+        addChunk(answer, chunk, performance.now(), branch?.known);
+        this.thread.grow();
+        this.tokens.show(answer.choices[0]?.trace ?? []);
+      },
+    });
   }
 
   /**
    * @param {Answer} answer
-   * @param {unknown} error
+   * @param {ApiError} error
    */
-  fail(answer, error) {
-    if (!(error instanceof ApiError)) throw error;
-    const { message, param, status, requestId } = error;
+  fail(answer, { message, param, status, requestId }) {
     answer.problem = { message, param, status, requestId };
-    this.panel.parameters.showProblem(param, message);
+    this.panel.showProblem(param, message);
   }
 
   canSend() {
-    const problem = this.panel.parameters.findProblem();
-    this.say(problem ? `${problem.param}: ${problem.message}` : "");
-    if (!problem) this.panel.parameters.clearProblems();
+    if (this.running) return false;
+    const problem = this.panel.findProblem();
+    this.composer.say(problem ? `${problem.param}: ${problem.message}` : "");
     return !problem;
   }
 
   // What is shown
 
-  /** @param {import("./conversation.js").Conversation} conversation */
+  /** @param {Conversation} conversation */
   open(conversation) {
     this.running?.abort();
+    this.closeComparison();
     this.conversation = conversation;
     this.panel.system.value = conversation.system;
     this.tokens.clear();
-    this.say("");
+    this.composer.say("");
     this.thread.show(conversation);
     const last = conversation.turns.length - 1;
-    const turn = conversation.turns[last];
-    if (turn?.role === "assistant") this.showTokens(last, shownAnswer(turn).shown);
+    const answer = this.answerAt(last);
+    if (answer) this.showTokens(last, answer.shown);
     this.share();
-    this.prompt.focus();
+    this.composer.focus();
   }
 
   /**
-   * @param {number} turn
+   * @param {number} index
+   * @returns {Answer | null} the version that is shown
+   */
+  answerAt(index) {
+    const turn = this.conversation.turns[index];
+    return turn?.role === "assistant" ? shownAnswer(turn) : null;
+  }
+
+  /**
+   * @param {number} index
    * @param {number} version
    */
-  showVersion(turn, version) {
-    const answered = this.conversation.turns[turn];
-    if (answered.role !== "assistant" || this.running) return;
-    answered.shown = version;
-    this.thread.showFrom(this.conversation, turn);
-    this.showTokens(turn, shownAnswer(answered).shown);
+  showVersion(index, version) {
+    const turn = this.conversation.turns[index];
+    if (turn.role !== "assistant" || this.running) return;
+    turn.shown = version;
+    this.thread.showFrom(this.conversation, index);
+    this.showTokens(index, shownAnswer(turn).shown);
     this.save();
   }
 
@@ -264,12 +320,11 @@ class Page {
    * @param {number} choice
    */
   showTokens(turn, choice) {
-    const answered = this.conversation.turns[turn];
-    if (answered?.role !== "assistant") return;
-    const answer = shownAnswer(answered);
+    const answer = this.answerAt(turn);
+    if (!answer) return;
     answer.shown = choice;
     this.inspect(turn, choice);
-    this.tokens.add(shownChoice(answer).trace);
+    this.tokens.show(shownChoice(answer).trace);
     this.tokens.finish();
   }
 
@@ -278,10 +333,9 @@ class Page {
    * @param {number} choice
    */
   inspect(turn, choice) {
-    const answered = this.conversation.turns[turn];
-    if (answered?.role !== "assistant") return;
+    const answer = this.answerAt(turn);
     this.inspected = { turn, choice };
-    this.tokens.begin(settingsOf(this.declarations, shownAnswer(answered).values));
+    if (answer) this.tokens.begin(settingsOf(this.declarations, answer.values));
   }
 
   settingsChanged() {
@@ -289,25 +343,40 @@ class Page {
     this.shareLater();
   }
 
+  /** Two settings side by side, in place of the conversation; and back. */
+  compare() {
+    if (this.comparison) {
+      this.closeComparison();
+      return;
+    }
+    this.running?.abort();
+    this.comparison = createComparison({
+      request: () => sampleBody(this.state()),
+      complete: (body, options) => this.client.complete(body, options),
+      parameters: this.declarations,
+    });
+    this.comparison.element.id = "comparison";
+    this.main.append(this.comparison.element);
+    this.drawComparison();
+  }
+
+  closeComparison() {
+    this.comparison?.stop();
+    this.comparison?.element.remove();
+    this.comparison = null;
+    this.drawComparison();
+  }
+
+  drawComparison() {
+    this.main.toggleAttribute("data-compares", Boolean(this.comparison));
+    this.compareButton?.setAttribute("aria-pressed", String(Boolean(this.comparison)));
+  }
+
   /** @param {Answer} answer */
   announce(answer) {
     const { content } = shownChoice(answer);
-    const end = answer.problem ? `The request failed. ${answer.problem.message}` : answer.stopped ? "Stopped." : "Answer finished.";
-    byId("announcer", HTMLElement).textContent = `${end} ${content}`;
-  }
-
-  /** @param {string} text */
-  say(text) {
-    this.notice.textContent = text;
-    this.notice.hidden = !text;
-  }
-
-  drawSend() {
-    const label = this.running ? "Stop" : "Send";
-    this.send.replaceChildren(icon(this.running ? "stop" : "send"));
-    this.send.setAttribute("aria-label", label);
-    this.send.title = label;
-    this.send.disabled = !this.running && !this.prompt.value.trim();
+    const end = answer.stopped ? "Stopped." : "Answer finished.";
+    byId("announcer", HTMLElement).textContent = answer.problem ? "" : `${end} ${content}`;
   }
 
   panelIsOpen() {
@@ -320,77 +389,60 @@ class Page {
     panel.toggleAttribute("data-open", isOpen);
     byId("talk", HTMLElement).inert = isOpen;
     if (isOpen) panel.querySelector("button")?.focus();
-    else this.prompt.focus();
+    else this.composer.focus();
   }
 
   // The address and the store
 
-  /** What the page would send for the draft; without one, for the latest answer. */
-  sampleRequest() {
-    const draft = this.prompt.value.trim();
-    const { turns } = this.conversation;
-    const sent = messages(this.conversation, turns.at(-1)?.role === "assistant" ? -1 : undefined);
-    const all = draft ? [...messages(this.conversation), { role: "user", content: draft }] : sent;
-    const shown = all.length ? all : [{ role: "user", content: "Tell me a joke." }];
-    return { body: { model: this.model.value, messages: shown, ...this.sharedValues() }, needsKey: this.client.key !== null };
-  }
-
-  /** The parameters, with the seed of the latest answer if none is set. */
-  sharedValues() {
-    const values = this.panel.values();
-    const last = this.conversation.turns.at(-1);
-    if (this.prompt.value.trim() || last?.role !== "assistant") return values;
-    return { ...values, seed: values.seed ?? shownAnswer(last).values.seed };
-  }
-
-  address() {
-    const { messages: list } = /** @type {any} */ (this.sampleRequest().body);
-    const turns = list.filter((/** @type {any} */ message) => message.role !== "system");
-    const isEmpty = !this.conversation.turns.length && !this.prompt.value.trim();
-    const isSingle = turns.length === 1;
-    const system = this.conversation.system.trim() ? this.conversation.system : undefined;
-    return encode({
+  /** @returns {import("./request.js").State} */
+  state() {
+    return {
       model: this.model.value,
-      ...(isEmpty ? { system } : isSingle ? { system, prompt: turns[0].content } : { messages: list }),
-      values: withoutUnset(this.sharedValues()),
-    });
+      conversation: this.conversation,
+      draft: this.composer.draft(),
+      values: this.panel.values(),
+    };
   }
 
   share() {
-    const address = this.address();
-    if (address.length <= LONGEST) history.replaceState(null, "", address || location.pathname);
+    const address = link(this.state());
+    if (address.length <= LONGEST) history.replaceState(null, "", address);
   }
 
   shareLater() {
-    clearTimeout(this.addressAt);
-    this.addressAt = setTimeout(() => this.share(), SAVE_AFTER_MS);
+    clearTimeout(this.shareTimer);
+    this.shareTimer = setTimeout(() => this.share(), SHARE_AFTER_MS);
   }
 
-  linkButton() {
-    const link = button({ label: "Copy a link to this prompt and these parameters", icon: "link", text: "Copy link", onclick: async () => {
-      const address = this.address();
-      const url = `${location.origin}${location.pathname}${address}`;
-      sayIn(link, address.length > LONGEST ? "Too long for a link" : await copied(url));
-    } });
-    return link;
+  /** @returns {Promise<string>} what to say about it */
+  async copyLink() {
+    const address = link(this.state());
+    return address.length > LONGEST ? "Too long for a link" : copied(`${location.origin}${location.pathname}${address}`);
   }
 
   /** Loads what the address describes. Nothing is sent until the person does. */
   openAddress() {
-    const { model, system, prompt, messages: list, values, problems } = decode(location.hash);
+    const { model, system, prompt, messages, values, problems } = decode(location.hash);
     if (model && this.models.some(({ id }) => id === model)) this.model.value = model;
     else if (model) problems.push(`This server has no model ${model}.`);
-    const conversation = fromMessages(list ?? []);
-    if (system !== undefined) conversation.system = system;
+    const conversation = fromMessages(messages ?? []);
+    conversation.system = system ?? conversation.system;
     const last = conversation.turns.at(-1);
     if (last?.role === "user") conversation.turns.pop();
-    const untaken = this.panel.set(values);
+    const unknown = this.panel.set(values);
+    this.composer.setDraft(prompt ?? (last?.role === "user" ? last.content : ""));
     this.open(conversation);
-    this.prompt.value = prompt ?? (last?.role === "user" ? last.content : "");
-    if (untaken.length) problems.push(`This page has no control for ${untaken.join(", ")}.`);
-    this.say(problems.join(" "));
-    this.drawSend();
-    this.share();
+    if (unknown.length) problems.push(`The link sets ${unknown.join(", ")}, which this page has no control for.`);
+    this.composer.say(problems.join(" "));
+  }
+
+  showStored() {
+    return showConversations(this.store, {
+      open: (conversation) => this.open(conversation),
+      removed: (id) => {
+        if (id === this.conversation.id) this.open(newConversation());
+      },
+    });
   }
 
   async save() {
@@ -398,58 +450,20 @@ class Page {
     try {
       await this.store?.save(this.conversation);
     } catch (error) {
-      this.say(`The conversation could not be stored: ${error instanceof Error ? error.message : error}`);
+      this.composer.say(`The conversation could not be stored: ${error instanceof Error ? error.message : error}`);
     }
   }
 }
 
-/** @param {Values} values */
-function withoutUnset(values) {
-  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
-}
-
-/** The switch for traces. It turns itself off where the server has none, and says why. */
-function traceSwitch() {
-  const input = make("input", { type: "checkbox", checked: true });
-  const note = make("span", {}, "Trace the tokens");
-  return {
-    element: make("label", { class: "trace", title: "Ask how each token was chosen" }, input, note),
-    isOn: () => input.checked && !input.disabled,
-    allow: () => { input.disabled = false; note.textContent = "Trace the tokens"; },
-    /** @param {string} reason */
-    refuse: (reason) => { input.disabled = true; note.textContent = `No traces: ${reason}`; },
-  };
-}
-
-function switchTheme() {
-  const isDark = getComputedStyle(document.documentElement).colorScheme === "dark" ||
-    (!document.documentElement.dataset.theme && matchMedia("(prefers-color-scheme: dark)").matches);
-  document.documentElement.dataset.theme = isDark ? "light" : "dark";
-  localStorage.setItem("oruel-theme", document.documentElement.dataset.theme);
-}
-
-/** js/structured.js, if this page has it. */
-async function structuredPanel() {
-  try {
-    const name = "./structured.js";
-    return (await import(name)).createStructuredPanel({ onChange: () => {} });
-  } catch {
-    return null;
-  }
-}
-
 async function start() {
-  const theme = localStorage.getItem("oruel-theme");
-  if (theme) document.documentElement.dataset.theme = theme;
+  applyTheme();
   const client = new Client(askKey);
   try {
     const [models, parameters] = [await client.get("/v1/models"), await client.get("/v1/parameters")];
+    // Some browsers store nothing in private windows.
     const store = await Store.open().catch(() => null);
-    const page = new Page(
-      { models: models.data, declarations: parameters.data, useCases: parameters.use_cases },
-      { client, store, structured: await structuredPanel() },
-    );
-    page.openAddress();
+    const served = { models: models.data, declarations: parameters.data, useCases: parameters.use_cases };
+    new Page(served, client, store).openAddress();
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     const notice = byId("notice", HTMLElement);

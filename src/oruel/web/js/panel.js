@@ -1,14 +1,15 @@
-// The panel at the side: presets, system prompt and parameters; the same request as code.
+/** The panel at the side: presets, system prompt and parameters; the same request as code. */
 
 import { copyButton } from "./answer.js";
 import { LANGUAGES, sample } from "./code.js";
 import { button, make } from "./dom.js";
 import { createParameters } from "./parameters.js";
+import { createStructuredPanel } from "./structured.js";
 
 /** @typedef {import("./controls.js").Declaration} Declaration */
 /** @typedef {import("./conversation.js").Values} Values */
 /** @typedef {{name: string, settings: Values}} UseCase */
-/** @typedef {{element: HTMLElement, values: () => Values, set: (values: Values) => void}} Structured js/structured.js */
+/** @typedef {Pick<ReturnType<typeof createParameters>, "element" | "values" | "set" | "findProblem" | "showProblem" | "clearProblems">} Controls */
 
 /** A preset replaces the other parameters, but keeps these: they say nothing about a use case. */
 const KEPT_BY_PRESETS = ["seed", "tier", "n", "tools", "tool_choice", "parallel_tool_calls"];
@@ -17,7 +18,6 @@ const KEPT_BY_PRESETS = ["seed", "tier", "n", "tools", "tool_choice", "parallel_
  * @typedef {object} PanelOptions
  * @property {Declaration[]} declarations
  * @property {UseCase[]} useCases
- * @property {Structured | null} structured
  * @property {() => void} onChange
  * @property {() => void} onClose of the sheet on narrow screens
  * @property {() => {body: Record<string, unknown>, needsKey: boolean}} request what the page would send now
@@ -30,7 +30,10 @@ export class Panel {
    */
   constructor(element, options) {
     this.options = options;
+    const structured = createStructuredPanel({ onChange: () => this.#changed() });
     this.parameters = createParameters(options.declarations, { onChange: () => this.#changed() });
+    /** @type {Controls[]} */
+    this.controls = [this.parameters, structured];
     this.system = make("textarea", { id: "system", rows: 1, placeholder: "None", spellcheck: "true", oninput: () => this.#changed() });
     this.preset = presetSelect(options.useCases, (useCase) => this.#apply(useCase));
     this.code = new CodePane(options.request);
@@ -38,7 +41,7 @@ export class Panel {
 
     const panes = {
       Parameters: make("div", { class: "pane" },
-        block("Preset", this.preset), block("System prompt", this.system), this.parameters.element, options.structured?.element),
+        block("Preset", this.preset), block("System prompt", this.system), this.parameters.element, group("JSON and tools", structured.element)),
       Code: this.code.element,
     };
     const close = button({ label: "Close the parameters", icon: "close", class: "quiet only-narrow", onclick: options.onClose });
@@ -53,18 +56,31 @@ export class Panel {
 
   /** @returns {Values} */
   values() {
-    return { ...this.parameters.values(), ...this.options.structured?.values() };
+    return Object.assign({}, ...this.controls.map((controls) => controls.values()));
   }
 
   /** Replaces all values. Returns the names that no control takes. @param {Values} values */
   set(values) {
-    this.parameters.set(values);
-    const others = Object.fromEntries(Object.entries(values).filter(([name]) => !this.parameters.has(name)));
-    this.options.structured?.set(others);
+    for (const controls of this.controls) controls.set(values);
     this.preset.value = "";
     this.#draw();
-    const taken = this.options.structured?.values() ?? {};
-    return Object.keys(others).filter((name) => !(name in taken));
+    const taken = this.values();
+    return Object.keys(values).filter((name) => !this.parameters.has(name) && !(name in taken));
+  }
+
+  /** The first value that can't be sent, shown beside its control. */
+  findProblem() {
+    for (const controls of this.controls) {
+      controls.clearProblems();
+      const problem = controls.findProblem();
+      if (problem) return problem;
+    }
+    return null;
+  }
+
+  /** Shows the server's words beside the control that `param` names. @param {string | null} param @param {string} message */
+  showProblem(param, message) {
+    return this.controls.some((controls) => controls.showProblem(param, message));
   }
 
   #changed() {
@@ -103,7 +119,7 @@ class CodePane {
       this.refresh();
     });
     this.element = make("div", { class: "pane", hidden: true },
-      make("div", { class: "code-head" }, make("div", { class: "tabs plain" }, tabs), copyButton("Copy", () => this.text.textContent ?? "")),
+      make("div", { class: "code-head" }, tabs, copyButton("Copy", () => this.text.textContent ?? "")),
       make("pre", { class: "code", tabindex: 0, "aria-label": "The request as code" }, this.text),
       make("p", { class: "hint" }, "Only what differs from a default is sent. The page also streams the reply and asks for a trace; neither changes the text."));
   }
@@ -128,6 +144,14 @@ function presetSelect(useCases, onPick) {
     if (picked) onPick(picked);
   });
   return select;
+}
+
+/**
+ * @param {string} name
+ * @param {HTMLElement} content
+ */
+function group(name, content) {
+  return make("details", { class: "group" }, make("summary", {}, name), content);
 }
 
 /**

@@ -1,4 +1,4 @@
-// The controls of all parameters, made from GET /v1/parameters. Only what differs from the default is sent.
+/** The controls of all parameters, made from GET /v1/parameters. Only what differs from the default is sent. */
 
 import { controlFor, helpButton, resetButton } from "./controls.js";
 import { make } from "./dom.js";
@@ -10,6 +10,8 @@ import { make } from "./dom.js";
 
 /** The page sets these itself. */
 const SET_BY_PAGE = new Set(["stream", "stream_options", "trace"]);
+/** js/structured.js has the controls of these. */
+const STRUCTURED = new Set(["response_format", "tools", "tool_choice", "parallel_tool_calls"]);
 const GROUP_NAMES = /** @type {Record<string, string>} */ ({ "Beyond the page": "More" });
 const OPEN_GROUPS = new Set(["Sampling", "Length", "Penalties"]);
 
@@ -25,7 +27,8 @@ export function createParameters(declarations, { onChange }) {
     onChange(values());
   };
   for (const declaration of declarations) {
-    const maker = declaration.served && !SET_BY_PAGE.has(declaration.name) ? controlFor(declaration) : null;
+    const isElsewhere = SET_BY_PAGE.has(declaration.name) || STRUCTURED.has(declaration.name);
+    const maker = declaration.served && !isElsewhere ? controlFor(declaration) : null;
     if (maker) rows.set(declaration.name, createRow(declaration, maker, changed));
   }
 
@@ -59,7 +62,9 @@ export function createParameters(declarations, { onChange }) {
     findProblem: () => {
       for (const [name, row] of rows) {
         const problem = row.control.problem();
-        if (problem) return { param: name, message: problem, shown: showIn(row, problem) };
+        if (!problem) continue;
+        showIn(row, problem);
+        return { param: name, message: problem };
       }
       return null;
     },

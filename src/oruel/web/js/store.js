@@ -1,4 +1,4 @@
-// Conversations in this browser's IndexedDB. Their traces, which are large, are stored apart from what a list needs.
+/** Conversations in this browser's IndexedDB. Their traces, which are large, are stored apart from what a list needs. */
 
 import { titleOf } from "./conversation.js";
 

@@ -1,4 +1,4 @@
-// JSON mode and tools: the panel that declares them, and the cards that show the calls of an answer.
+/** JSON mode and tools: the panel that declares them, and the cards that show the calls of an answer. */
 
 import { createFormatPanel } from "./format_panel.js";
 import { formatDraft, formatField, formatProblems } from "./format_draft.js";

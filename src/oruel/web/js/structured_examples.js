@@ -1,4 +1,4 @@
-// Schemas and functions to start from.
+/** Schemas and functions to start from. */
 
 export const SCHEMAS = [
   {

@@ -1,5 +1,6 @@
-// The conversation as elements. It is drawn once; streaming touches only the answer that grows.
+/** The conversation as elements. It is drawn once; streaming touches only the answer that grows. */
 
+import { isSendKey } from "./composer.js";
 import { AnswerView, copyButton } from "./answer.js";
 import { button, make } from "./dom.js";
 import { shownAnswer } from "./conversation.js";
@@ -13,7 +14,7 @@ import { shownAnswer } from "./conversation.js";
  * @property {(turn: number, text: string) => void} edit
  * @property {(turn: number, version: number) => void} showVersion
  * @property {(turn: number, choice: number) => void} showTokens
- * @property {(call: import("./conversation.js").Call) => HTMLElement} callCard
+ * @property {(turn: number, call: import("./conversation.js").Call) => import("./answer.js").CallCard} callCard
  * @property {(example: Example) => void} example
  */
 
@@ -23,21 +24,21 @@ import { shownAnswer } from "./conversation.js";
 const EXAMPLES = [
   {
     prompt: "Write a short poem about the sea.",
-    values: { temperature: 0.7, seed: 7 },
+    values: { seed: 4 },
     settings: "temperature 0.7",
-    effect: "Balanced: most tokens are likely ones.",
+    effect: "The default: mostly likely tokens, now and then a surprise.",
   },
   {
     prompt: "Tell me a story about a fox.",
     values: { temperature: 1.4, min_p: 0.05, seed: 3 },
     settings: "temperature 1.4 · min_p 0.05",
-    effect: "Varied, but min_p removes the improbable tokens.",
+    effect: "Varied, while min_p keeps the improbable tokens out.",
   },
   {
     prompt: "Tell me a joke.",
-    values: { temperature: 2, max_tokens: 80, seed: 5 },
-    settings: "temperature 2 · max_tokens 80",
-    effect: "The hottest setting: see where the joke falls apart.",
+    values: { temperature: 1.6, max_tokens: 60, seed: 2 },
+    settings: "temperature 1.6 · max_tokens 60",
+    effect: "Too hot: find the token at which the joke falls apart.",
   },
 ];
 
@@ -104,7 +105,8 @@ export class Thread {
    */
   turn(turn, index) {
     if (turn.role === "user") return this.userTurn(turn.content, index);
-    if (turn.role === "tool") return make("article", { class: "turn tool", "aria-label": "Tool result" }, make("div", { class: "text" }, turn.content));
+    // The card of the call shows its result.
+    if (turn.role === "tool") return make("div", { hidden: true });
     return this.answerTurn(turn, index);
   }
 
@@ -118,7 +120,7 @@ export class Thread {
       retry: () => this.actions.retry(index),
       showVersion: (version) => this.actions.showVersion(index, version),
       showTokens: (choice) => this.actions.showTokens(index, choice),
-      callCard: this.actions.callCard,
+      callCard: (call) => this.actions.callCard(index, call),
     });
     if (answer.ended === null) this.growing = view;
     return view.element;
@@ -168,9 +170,4 @@ export class Thread {
         make("button", { type: "button", class: "example", onclick: () => this.actions.example(example) },
           make("strong", {}, example.prompt), make("code", {}, example.settings), make("span", {}, example.effect))))));
   }
-}
-
-/** Enter sends, and Shift+Enter starts a line. While an input method composes, Enter belongs to it. @param {KeyboardEvent} event */
-export function isSendKey(event) {
-  return event.key === "Enter" && !event.shiftKey && !event.isComposing;
 }

@@ -1,4 +1,4 @@
-// The zone below the conversation: the reply as tokens, and the inspector of the one that is picked.
+/** The zone below the conversation: the reply as tokens, and the inspector of the one that is picked. */
 
 import { button, make } from "./dom.js";
 import { createInspector } from "./inspector.js";
@@ -9,6 +9,7 @@ import { createTokenStrip } from "./tokens.js";
 /** @typedef {import("./sampling.js").Candidate} Candidate */
 
 const NARROW = matchMedia("(max-width: 800px)");
+const TELLING_BITS = 2.5;
 const LEAST_HEIGHT = 160, KEY_STEP = 24, LEAST_THREAD = 220;
 
 export class TokenZone {
@@ -18,12 +19,11 @@ export class TokenZone {
    */
   constructor(element, { onBranch }) {
     this.element = element;
-    this.strip = createTokenStrip({ onPick: (index) => this.show(index) });
+    this.strip = createTokenStrip({ onPick: (index) => this.inspect(index) });
     this.inspector = createInspector({ onBranch });
     /** @type {TokenTrace[]} */
     this.traces = [];
-    /** What the strip doesn't show yet. @type {TokenTrace[]} */
-    this.waiting = [];
+    this.drawn = 0;
     this.frame = 0;
     /** @type {Settings | null} */
     this.settings = null;
@@ -49,43 +49,41 @@ export class TokenZone {
   clear() {
     this.strip.clear();
     this.inspector.clear();
-    [this.traces, this.waiting] = [[], []];
+    [this.traces, this.drawn] = [[], 0];
     this.settings = null;
     this.element.hidden = true;
   }
 
-  /** @param {TokenTrace[]} traces */
-  add(traces) {
-    if (!traces.length) return;
-    this.waiting.push(...traces);
-    this.frame ||= requestAnimationFrame(() => this.flush());
+  /** Shows the tokens of the reply, in the next frame. @param {TokenTrace[]} traces all so far; it may grow */
+  show(traces) {
+    this.traces = traces;
+    if (traces.length > this.drawn) this.frame ||= requestAnimationFrame(() => this.flush());
   }
 
   flush() {
     cancelAnimationFrame(this.frame);
     this.frame = 0;
-    if (!this.waiting.length) return;
+    if (this.traces.length === this.drawn) return;
     this.element.hidden = false;
-    this.strip.add(this.waiting);
-    this.traces.push(...this.waiting);
-    this.waiting = [];
-    this.count.textContent = `${this.traces.length}`;
+    this.strip.add(this.traces.slice(this.drawn));
+    this.drawn = this.traces.length;
+    this.count.textContent = `${this.drawn}`;
     this.left.scrollTop = this.left.scrollHeight;
   }
 
-  /** The reply is complete: shows its most uncertain token, where there is most to see. */
+  /** The reply is complete: picks a token that there is something to see of. */
   finish() {
     this.flush();
-    if (!this.traces.length) return;
-    const uncertainty = this.traces.map(({ source, entropy }) => (source === "drawn" ? entropy.after : -1));
-    const index = uncertainty.indexOf(Math.max(...uncertainty));
+    const index = telling(this.traces);
+    if (index < 0) return;
     this.strip.select(index);
-    this.show(index);
-    this.left.querySelector('[aria-pressed="true"]')?.scrollIntoView({ block: "nearest" });
+    this.inspect(index);
+    const picked = this.left.querySelector('[aria-pressed="true"]');
+    if (picked instanceof HTMLElement) this.left.scrollTop = picked.offsetTop - this.left.offsetTop - this.left.clientHeight / 3;
   }
 
   /** @param {number} index */
-  show(index) {
+  inspect(index) {
     if (this.settings) this.inspector.show(this.traces[index], this.settings, index);
   }
 
@@ -102,6 +100,19 @@ export class TokenZone {
     this.fold.title = isFolded ? "Show the tokens" : "Hide the tokens";
     this.fold.replaceChildren(isFolded ? "Show" : "Hide");
   }
+}
+
+/**
+ * The index of a drawn word that had a few good alternatives, if there is one: neither certain nor wide open.
+ * @param {TokenTrace[]} traces
+ */
+function telling(traces) {
+  const distances = traces.map(({ source, token, entropy }) => {
+    const isWord = /\p{L}{3}/u.test(token);
+    return source === "drawn" && isWord ? Math.abs(entropy.after - TELLING_BITS) : Infinity;
+  });
+  const index = distances.indexOf(Math.min(...distances));
+  return traces.length && distances[index] === Infinity ? 0 : index;
 }
 
 /** The upper edge, which sets the zone's height. @param {HTMLElement} zone */

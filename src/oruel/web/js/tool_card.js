@@ -1,4 +1,4 @@
-// A declared function: its name and description at a glance, its fields when it is open.
+/** A declared function: its name and description at a glance, its fields when it is open. */
 
 import { button, make } from "./dom.js";
 import { nameField, schemaField, switchField, textField } from "./fields.js";

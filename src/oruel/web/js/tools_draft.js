@@ -1,4 +1,4 @@
-// The tools of a request as the page edits them: texts that may be incomplete, and the fields that they stand for.
+/** The tools of a request as the page edits them: texts that may be incomplete, and the fields that they stand for. */
 
 import { isObject } from "./json.js";
 import { problemOfName, readParameters, written } from "./json_schema.js";

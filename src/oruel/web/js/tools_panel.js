@@ -1,4 +1,4 @@
-// The panel for tools, tool_choice and parallel_tool_calls.
+/** The panel for tools, tool_choice and parallel_tool_calls. */
 
 import { button, make } from "./dom.js";
 import { problemOf, switchField, uniqueId } from "./fields.js";
