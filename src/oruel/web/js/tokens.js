@@ -184,19 +184,23 @@ function destination(key, from, buttons) {
  * @param {HTMLElement[]} buttons
  */
 function inNextRow(from, direction, buttons) {
-  const start = buttons[from].getBoundingClientRect();
-  let best = from;
-  let distance = Infinity;
-  let row = start.top;
+  const start = middle(buttons[from]);
+  const isBeyond = (/** @type {number} */ y, /** @type {number} */ row) => Math.abs(y - row) > start.height / 2;
+  let [best, distance, row] = [from, Infinity, start.y];
   for (let index = from + direction; index in buttons; index += direction) {
-    const { top, left, width } = buttons[index].getBoundingClientRect();
-    if (top === start.top) continue;
-    if (row !== start.top && top !== row) break;
-    row = top;
-    const away = Math.abs(left + width / 2 - (start.left + start.width / 2));
-    if (away < distance) [best, distance] = [index, away];
+    const { x, y } = middle(buttons[index]);
+    if (!isBeyond(y, start.y)) continue;
+    if (row !== start.y && isBeyond(y, row)) break;
+    row = y;
+    if (Math.abs(x - start.x) < distance) [best, distance] = [index, Math.abs(x - start.x)];
   }
   return best;
+}
+
+/** @param {HTMLElement} button */
+function middle(button) {
+  const { left, top, width, height } = button.getBoundingClientRect();
+  return { x: left + width / 2, y: top + height / 2, height };
 }
 
 function legend() {
