@@ -13,7 +13,14 @@ export function createComposer({ onSend, onStop, onInput }) {
   const trace = traceSwitch();
   let isRunning = false;
 
-  form.append(make("div", { class: "under" }, trace.element, make("span", { class: "keys" }, "Enter sends, Shift+Enter starts a line")));
+  form.append(
+    make(
+      "div",
+      { class: "under" },
+      trace.element,
+      make("span", { class: "keys" }, "Enter sends, Shift+Enter starts a line"),
+    ),
+  );
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     if (isRunning) onStop();

@@ -91,7 +91,10 @@ function createRow(declaration, maker, onChange) {
   const labelId = `label-${name}`;
   const description = describe(declaration);
   const problem = make("p", { class: "row-problem", id: `problem-${name}`, hidden: true });
-  const control = maker(declaration, labelId, () => { showIn(row, null); onChange(); });
+  const control = maker(declaration, labelId, () => {
+    showIn(row, null);
+    onChange();
+  });
   const reset = resetButton(() => {
     control.set(undefined);
     showIn(row, null);
@@ -99,8 +102,12 @@ function createRow(declaration, maker, onChange) {
     control.target().focus();
   });
   const head = make(
-    "div", { class: "row-head" },
-    make("span", { class: "name", id: labelId }, name), helpButton(name, description), reset, control.head,
+    "div",
+    { class: "row-head" },
+    make("span", { class: "name", id: labelId }, name),
+    helpButton(name, description),
+    reset,
+    control.head,
   );
   const element = make("div", { class: "row", "data-parameter": name }, head, control.body, problem, description);
   const row = { declaration, control, row: element, reset, problem };
@@ -111,10 +118,15 @@ function createRow(declaration, maker, onChange) {
 /** @param {Declaration} declaration */
 function describe({ name, summary, allowed, details, default: standard, default_note: note }) {
   return make(
-    "div", { class: "about", id: `about-${name}`, hidden: true },
+    "div",
+    { class: "about", id: `about-${name}`, hidden: true },
     make("p", {}, summary),
     make("ul", {}, ...details.map((detail) => make("li", {}, detail))),
-    make("p", { class: "allowed" }, `Allowed: ${allowed}. Default: ${note ?? (standard === null ? "not set" : JSON.stringify(standard))}.`),
+    make(
+      "p",
+      { class: "allowed" },
+      `Allowed: ${allowed}. Default: ${note ?? (standard === null ? "not set" : JSON.stringify(standard))}.`,
+    ),
   );
 }
 
@@ -157,15 +169,25 @@ function groups(rows) {
   }
   return [...members].map(([group, elements]) =>
     make(
-      "details", { class: "group", open: OPEN_GROUPS.has(group) },
+      "details",
+      { class: "group", open: OPEN_GROUPS.has(group) },
       make("summary", {}, GROUP_NAMES[group] ?? group),
       ...elements,
-    ));
+    ),
+  );
 }
 
 /** The values that js/sampling.js needs, all set. @typedef {import("./sampling.js").Settings} Settings */
 
-const SAMPLING = ["temperature", "top_k", "top_p", "min_p", "frequency_penalty", "presence_penalty", "repetition_penalty"];
+const SAMPLING = [
+  "temperature",
+  "top_k",
+  "top_p",
+  "min_p",
+  "frequency_penalty",
+  "presence_penalty",
+  "repetition_penalty",
+];
 
 /**
  * @param {Declaration[]} declarations

@@ -74,7 +74,8 @@ export class Thread {
   showFrom(conversation, index) {
     if (index === 0) this.element.replaceChildren();
     while (this.element.children.length > index) this.element.lastElementChild?.remove();
-    for (const [offset, turn] of conversation.turns.slice(index).entries()) this.element.append(this.turn(turn, index + offset));
+    for (const [offset, turn] of conversation.turns.slice(index).entries())
+      this.element.append(this.turn(turn, index + offset));
     this.scrollToEnd();
   }
 
@@ -116,12 +117,16 @@ export class Thread {
    */
   answerTurn(turn, index) {
     const answer = shownAnswer(turn);
-    const view = new AnswerView(answer, { number: turn.shown, of: turn.answers.length }, {
-      retry: () => this.actions.retry(index),
-      showVersion: (version) => this.actions.showVersion(index, version),
-      showTokens: (choice) => this.actions.showTokens(index, choice),
-      callCard: (call) => this.actions.callCard(index, call),
-    });
+    const view = new AnswerView(
+      answer,
+      { number: turn.shown, of: turn.answers.length },
+      {
+        retry: () => this.actions.retry(index),
+        showVersion: (version) => this.actions.showVersion(index, version),
+        showTokens: (choice) => this.actions.showTokens(index, choice),
+        callCard: (call) => this.actions.callCard(index, call),
+      },
+    );
     if (answer.ended === null) this.growing = view;
     return view.element;
   }
@@ -132,9 +137,17 @@ export class Thread {
    */
   userTurn(text, index) {
     const bubble = make("div", { class: "text" }, text);
-    const acts = make("div", { class: "acts" },
+    const acts = make(
+      "div",
+      { class: "acts" },
       copyButton("Copy", () => text),
-      button({ label: "Edit and send again", icon: "edit", text: "Edit", onclick: () => this.edit(element, text, index) }));
+      button({
+        label: "Edit and send again",
+        icon: "edit",
+        text: "Edit",
+        onclick: () => this.edit(element, text, index),
+      }),
+    );
     const element = make("article", { class: "turn user", "aria-label": "Prompt" }, bubble, acts);
     return element;
   }
@@ -152,22 +165,61 @@ export class Thread {
     const send = () => field.value.trim() && this.actions.edit(index, field.value);
     field.addEventListener("keydown", (event) => {
       if (event.key === "Escape") cancel();
-      else if (isSendKey(event)) { event.preventDefault(); send(); }
+      else if (isSendKey(event)) {
+        event.preventDefault();
+        send();
+      }
     });
-    element.replaceChildren(make("div", { class: "editor" }, field, make("div", { class: "buttons" },
-      make("button", { type: "button", class: "quiet", onclick: cancel }, "Cancel"),
-      make("button", { type: "button", class: "solid", onclick: send }, "Send"))));
+    element.replaceChildren(
+      make(
+        "div",
+        { class: "editor" },
+        field,
+        make(
+          "div",
+          { class: "buttons" },
+          make("button", { type: "button", class: "quiet", onclick: cancel }, "Cancel"),
+          make("button", { type: "button", class: "solid", onclick: send }, "Send"),
+        ),
+      ),
+    );
     field.focus();
   }
 
   welcome() {
-    return make("div", { class: "welcome" },
+    return make(
+      "div",
+      { class: "welcome" },
       make("h2", {}, "See every parameter act"),
-      make("p", {}, "A language model proposes many tokens at every step. This page shows them all, what each parameter did to them, and the draw that chose one."),
-      make("ol", { class: "steps" },
-        make("li", {}, "Send a prompt"), make("li", {}, "Pick a token of the reply"), make("li", {}, "Move a slider, and watch the odds change")),
-      make("ul", { class: "examples" }, ...EXAMPLES.map((example) => make("li", {},
-        make("button", { type: "button", class: "example", onclick: () => this.actions.example(example) },
-          make("strong", {}, example.prompt), make("code", {}, example.settings), make("span", {}, example.effect))))));
+      make(
+        "p",
+        {},
+        "A language model proposes many tokens at every step. This page shows them all, what each parameter did to them, and the draw that chose one.",
+      ),
+      make(
+        "ol",
+        { class: "steps" },
+        make("li", {}, "Send a prompt"),
+        make("li", {}, "Pick a token of the reply"),
+        make("li", {}, "Move a slider, and watch the odds change"),
+      ),
+      make(
+        "ul",
+        { class: "examples" },
+        ...EXAMPLES.map((example) =>
+          make(
+            "li",
+            {},
+            make(
+              "button",
+              { type: "button", class: "example", onclick: () => this.actions.example(example) },
+              make("strong", {}, example.prompt),
+              make("code", {}, example.settings),
+              make("span", {}, example.effect),
+            ),
+          ),
+        ),
+      ),
+    );
   }
 }
