@@ -340,6 +340,7 @@ class Page {
 
   settingsChanged() {
     this.tokens.preview(settingsOf(this.declarations, this.panel.values()));
+    this.comparison?.follow();
     this.shareLater();
   }
 
@@ -353,6 +354,7 @@ class Page {
     this.comparison = createComparison({
       request: () => sampleBody(this.state()),
       complete: (body, options) => this.client.complete(body, options),
+      context: () => this.models.find(({ id }) => id === this.model.value)?.context_length ?? UNKNOWN_CONTEXT,
       parameters: this.declarations,
     });
     this.comparison.element.id = "comparison";
