@@ -107,6 +107,7 @@ class Page {
 
   settingsChanged() {
     this.session.preview();
+    this.comparison?.follow();
     this.shareLater();
   }
 
@@ -143,6 +144,7 @@ class Page {
     this.comparison = createComparison({
       request: () => sampleBody(this.state()),
       complete: (body, options) => this.client.complete(body, options),
+      context: () => this.selectedModel().context,
       parameters: this.declarations,
     });
     this.comparison.element.id = "comparison";
