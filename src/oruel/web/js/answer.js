@@ -43,7 +43,7 @@ class ChoiceView {
     this.index = index;
     this.acts = make("span", { class: "acts" });
     this.heading = make("div", { class: "reply-head", hidden: true }, make("h3", {}, `Choice ${index + 1}`), this.acts);
-    this.thoughts = make("div", { class: "text" });
+    this.thoughts = make("div", { class: "thoughts" });
     this.reasoning = make(
       "details",
       { class: "reasoning", hidden: true, open: true },

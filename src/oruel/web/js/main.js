@@ -1,14 +1,15 @@
 /** The page: connects the conversation, the panel, the tokens and the server. */
 
-import { ApiError } from "./api.js";
 import { decode, LONGEST } from "./address.js";
 import { copied, sayIn } from "./answer.js";
+import { ApiError } from "./api.js";
 import { Client } from "./client.js";
-import { createComposer } from "./composer.js";
 import { createComparison } from "./compare.js";
+import { createComposer } from "./composer.js";
 import { fromMessages, newConversation } from "./conversation.js";
 import { askKey, download, showConversations } from "./dialogs.js";
-import { button, byId, make } from "./dom.js";
+import { button, byId, icon, make } from "./dom.js";
+import { recall, remember } from "./memory.js";
 import { Panel } from "./panel.js";
 import { link, sampleBody } from "./request.js";
 import { Session } from "./session.js";
@@ -20,6 +21,8 @@ import { applyTheme, switchTheme } from "./theme.js";
 /** @typedef {{models: Model[], declarations: import("./controls.js").Declaration[], useCases: import("./panel.js").UseCase[]}} Served */
 
 const SHARE_AFTER_MS = 400;
+/** The conversation that this tab shows. */
+const OPEN = "oruel-open";
 const DEMO_MODEL = "oruel-demo";
 const UNKNOWN_CONTEXT = 131_072;
 
@@ -95,6 +98,12 @@ class Page {
         onclick: () => download(this.session.conversation),
       }),
       copyLink,
+      make(
+        "a",
+        { class: "quiet only-wide", href: "/docs", title: "The parameters and endpoints" },
+        icon("help"),
+        "Docs",
+      ),
       button({ label: "Light or dark", icon: "theme", onclick: switchTheme }),
       button({ label: "Parameters", icon: "sliders", class: "quiet only-narrow", onclick: () => this.showPanel(true) }),
     );
@@ -128,7 +137,8 @@ class Page {
     });
     addEventListener("hashchange", () => this.openAddress());
     addEventListener("keydown", (event) => {
-      if (event.key !== "Escape" || event.defaultPrevented) return;
+      // A dialog closes itself.
+      if (event.key !== "Escape" || event.defaultPrevented || document.querySelector("dialog[open]")) return;
       if (this.panelIsOpen()) this.showPanel(false);
       else this.session.stop();
     });
@@ -172,7 +182,7 @@ class Page {
   showPanel(isOpen) {
     const panel = byId("panel", HTMLElement);
     panel.toggleAttribute("data-open", isOpen);
-    byId("talk", HTMLElement).inert = isOpen;
+    for (const id of ["bar", "talk", "tokens"]) byId(id, HTMLElement).inert = isOpen;
     if (isOpen) panel.querySelector("button")?.focus();
     else this.composer.focus();
   }
@@ -189,7 +199,21 @@ class Page {
 
   share() {
     const address = link(this.state());
-    if (address.length <= LONGEST) history.replaceState(null, "", address);
+    if (address.length > LONGEST) return;
+    history.replaceState(null, "", address || location.pathname);
+    const { id, turns } = this.session.conversation;
+    remember("sessionStorage", OPEN, turns.length ? JSON.stringify({ id, address: location.hash }) : null);
+  }
+
+  /** After a reload, the stored conversation has more than the address: versions, traces and facts. */
+  async reopen() {
+    const { id, address } = JSON.parse(recall("sessionStorage", OPEN) ?? "{}");
+    const isSame = address === location.hash;
+    this.openAddress();
+    const conversation = id && isSame ? await this.store?.load(id) : null;
+    if (!conversation) return;
+    this.composer.setDraft("");
+    this.open(conversation);
   }
 
   shareLater() {
@@ -239,7 +263,7 @@ async function start() {
     // Some browsers store nothing in private windows.
     const store = await Store.open().catch(() => null);
     const served = { models: models.data, declarations: parameters.data, useCases: parameters.use_cases };
-    new Page(served, client, store).openAddress();
+    await new Page(served, client, store).reopen();
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     const notice = byId("notice", HTMLElement);

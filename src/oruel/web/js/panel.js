@@ -3,7 +3,7 @@
 import { copyButton } from "./answer.js";
 import { LANGUAGES, sample } from "./code.js";
 import { button, make } from "./dom.js";
-import { createParameters } from "./parameters.js";
+import { createParameters, group } from "./parameters.js";
 import { createStructuredPanel } from "./structured.js";
 
 /** @typedef {import("./controls.js").Declaration} Declaration */
@@ -31,7 +31,10 @@ export class Panel {
   constructor(element, options) {
     this.options = options;
     const structured = createStructuredPanel({ onChange: () => this.#changed() });
-    this.parameters = createParameters(options.declarations, { onChange: () => this.#changed() });
+    this.parameters = createParameters(options.declarations, {
+      onChange: () => this.#changed(),
+      others: group("JSON and tools", false, structured.element),
+    });
     /** @type {Controls[]} */
     this.controls = [this.parameters, structured];
     this.system = make("textarea", {
@@ -59,7 +62,6 @@ export class Panel {
         block("Preset", this.preset),
         block("System prompt", this.system),
         this.parameters.element,
-        group("JSON and tools", structured.element),
       ),
       Code: this.code.element,
     };
@@ -188,14 +190,6 @@ function presetSelect(useCases, onPick) {
     if (picked) onPick(picked);
   });
   return select;
-}
-
-/**
- * @param {string} name
- * @param {HTMLElement} content
- */
-function group(name, content) {
-  return make("details", { class: "group" }, make("summary", {}, name), content);
 }
 
 /**

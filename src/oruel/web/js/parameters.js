@@ -17,9 +17,9 @@ const OPEN_GROUPS = new Set(["Sampling", "Length", "Penalties"]);
 
 /**
  * @param {Declaration[]} declarations
- * @param {{onChange: (values: Values) => void}} options
+ * @param {{onChange: (values: Values) => void, others?: HTMLElement}} options `others`: a group to stand among these
  */
-export function createParameters(declarations, { onChange }) {
+export function createParameters(declarations, { onChange, others }) {
   /** @type {Map<string, Row>} */
   const rows = new Map();
   const changed = () => {
@@ -52,7 +52,7 @@ export function createParameters(declarations, { onChange }) {
   }
 
   return {
-    element: make("div", { class: "groups" }, ...groups(rows)),
+    element: make("div", { class: "groups" }, ...groups(rows, others)),
     values,
     set,
     clearProblems,
@@ -158,23 +158,31 @@ function showIn({ row, control, problem }, message) {
 }
 
 /**
- * One disclosure for each group, in the order of the declarations.
+ * One disclosure for each group, in the order of the declarations. `others` stands before the first that is closed.
  * @param {Map<string, Row>} rows
+ * @param {HTMLElement} [others]
  */
-function groups(rows) {
+function groups(rows, others) {
   /** @type {Map<string, HTMLElement[]>} */
   const members = new Map();
   for (const { declaration, row } of rows.values()) {
     members.set(declaration.group, [...(members.get(declaration.group) ?? []), row]);
   }
-  return [...members].map(([group, elements]) =>
-    make(
-      "details",
-      { class: "group", open: OPEN_GROUPS.has(group) },
-      make("summary", {}, GROUP_NAMES[group] ?? group),
-      ...elements,
-    ),
+  const made = [...members].map(([name, elements]) =>
+    group(GROUP_NAMES[name] ?? name, OPEN_GROUPS.has(name), ...elements),
   );
+  const closed = made.findIndex((element) => !element.open);
+  const place = closed < 0 ? made.length : closed;
+  return [...made.slice(0, place), ...(others ? [others] : []), ...made.slice(place)];
+}
+
+/**
+ * @param {string} name
+ * @param {boolean} isOpen
+ * @param {...HTMLElement} content
+ */
+export function group(name, isOpen, ...content) {
+  return make("details", { class: "group", open: isOpen }, make("summary", {}, name), ...content);
 }
 
 /** The values that js/sampling.js needs, all set. @typedef {import("./sampling.js").Settings} Settings */

@@ -70,6 +70,7 @@ export class Session {
     const index = this.conversation.turns.length;
     this.conversation.turns.push({ role: "user", content: text });
     this.composer.setDraft("");
+    this.composer.focus();
     this.thread.showFrom(this.conversation, index);
     this.answer(index + 1);
   }

@@ -76,24 +76,29 @@ export class Thread {
     while (this.element.children.length > index) this.element.lastElementChild?.remove();
     for (const [offset, turn] of conversation.turns.slice(index).entries())
       this.element.append(this.turn(turn, index + offset));
-    this.scrollToEnd();
+    if (this.growing) this.scrollToEnd();
   }
 
   /** Shows, in the next frame, what the growing answer has gained. */
   grow() {
     this.frame ||= requestAnimationFrame(() => {
       this.frame = 0;
-      const { scrollHeight, scrollTop, clientHeight } = this.element;
-      const follows = scrollHeight - scrollTop - clientHeight < FOLLOW_WITHIN;
+      const follows = this.isAtEnd();
       this.growing?.update();
       if (follows) this.scrollToEnd();
     });
   }
 
   finish() {
+    const follows = this.isAtEnd();
     this.growing?.finish();
     this.growing = null;
-    this.scrollToEnd();
+    if (follows) this.scrollToEnd();
+  }
+
+  isAtEnd() {
+    const { scrollHeight, scrollTop, clientHeight } = this.element;
+    return scrollHeight - scrollTop - clientHeight < FOLLOW_WITHIN;
   }
 
   scrollToEnd() {
@@ -164,8 +169,10 @@ export class Thread {
     field.value = text;
     const send = () => field.value.trim() && this.actions.edit(index, field.value);
     field.addEventListener("keydown", (event) => {
-      if (event.key === "Escape") cancel();
-      else if (isSendKey(event)) {
+      if (event.key === "Escape") {
+        event.preventDefault();
+        cancel();
+      } else if (isSendKey(event)) {
         event.preventDefault();
         send();
       }

@@ -30,6 +30,7 @@ export class TokenZone {
     /** @type {Settings | null} */
     this.settings = null;
     this.count = make("span", { class: "count" });
+    const hint = make("span", { class: "hint" }, "Pick a token, then move a slider: the odds change at once.");
     this.left = make("div", { class: "strip" }, this.strip.element);
     this.body = make(
       "div",
@@ -41,7 +42,7 @@ export class TokenZone {
     this.fold.setAttribute("aria-controls", this.body.id);
     element.replaceChildren(
       heightHandle(element),
-      make("div", { class: "token-head" }, make("h2", {}, "Tokens"), this.count, this.fold),
+      make("div", { class: "token-head" }, make("h2", {}, "Tokens"), this.count, hint, this.fold),
       this.body,
     );
     this.setFolded(NARROW.matches);
