@@ -13,6 +13,7 @@ import { button, icon, make } from "./dom.js";
  * @property {string | null} default_note
  * @property {string[]} details
  * @property {boolean} served
+ * @property {number} [reach] where the slider ends, if that is before the maximum
  */
 
 /**
@@ -46,9 +47,9 @@ export function controlFor({ schema }) {
 /** @type {ControlMaker} */
 function slider(declaration, labelId, onChange) {
   const { schema, default: standard, default_note: note } = declaration;
-  const scale = scaleOf(schema);
+  const scale = scaleOf({ ...schema, maximum: Math.min(schema.maximum, declaration.reach ?? Infinity) });
   // Without a default, the end of the scale that changes nothing: no filter, or no limit.
-  const resting = standard ?? (scale.logarithmic ? schema.maximum : schema.minimum);
+  const resting = standard ?? (scale.logarithmic ? scale.maximum : schema.minimum);
   const field = numberField(note ?? String(standard), labelId);
   const range = make("input", { type: "range", min: 0, max: 1, step: "any", "aria-labelledby": labelId });
   const track = make(
@@ -117,6 +118,7 @@ function scaleOf({ type, minimum, maximum }) {
   const ratio = Math.log(maximum / minimum);
   return {
     logarithmic,
+    maximum,
     /** @param {number} value */
     position: (value) =>
       logarithmic ? Math.log(within(value) / minimum) / ratio : (within(value) - minimum) / (maximum - minimum),

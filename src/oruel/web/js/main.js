@@ -49,7 +49,7 @@ class Page {
       onInput: () => this.shareLater(),
     });
     this.panel = new Panel(byId("panel", HTMLElement), {
-      declarations,
+      declarations: reaching(declarations, Math.max(...models.map(contextOf))),
       useCases,
       onChange: () => this.settingsChanged(),
       onClose: () => this.showPanel(false),
@@ -110,8 +110,8 @@ class Page {
   }
 
   selectedModel() {
-    const context = this.models.find(({ id }) => id === this.model.value)?.context_length;
-    return { id: this.model.value, context: context ?? UNKNOWN_CONTEXT };
+    const model = this.models.find(({ id }) => id === this.model.value);
+    return { id: this.model.value, context: model ? contextOf(model) : UNKNOWN_CONTEXT };
   }
 
   settingsChanged() {
@@ -253,6 +253,20 @@ class Page {
       },
     });
   }
+}
+
+/** @param {Model} model */
+function contextOf({ context_length: context }) {
+  return context ?? UNKNOWN_CONTEXT;
+}
+
+/**
+ * Sliders for numbers of tokens end where every model's context window does.
+ * @param {Served["declarations"]} declarations
+ * @param {number} context
+ */
+function reaching(declarations, context) {
+  return declarations.map((declaration) => (declaration.group === "Length" ? { ...declaration, reach: context } : declaration));
 }
 
 async function start() {

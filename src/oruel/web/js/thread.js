@@ -31,13 +31,13 @@ const EXAMPLES = [
   {
     prompt: "Tell me a story about a fox.",
     values: { temperature: 1.4, min_p: 0.05, seed: 3 },
-    settings: "temperature 1.4 · min_p 0.05",
+    settings: "temperature 1.4, min_p 0.05",
     effect: "Varied, while min_p keeps the improbable tokens out.",
   },
   {
     prompt: "Tell me a joke.",
     values: { temperature: 1.6, max_tokens: 60, seed: 2 },
-    settings: "temperature 1.6 · max_tokens 60",
+    settings: "temperature 1.6",
     effect: "Too hot: find the token at which the joke falls apart.",
   },
 ];
@@ -201,7 +201,7 @@ export class Thread {
       make(
         "p",
         {},
-        "A language model proposes many tokens at every step. This page shows them all, what each parameter did to them, and the draw that chose one.",
+        "At each step, a language model rates every token that it knows. This page shows the leading ones, what each parameter did to them, and the draw that chose one.",
       ),
       make(
         "ol",
