@@ -147,22 +147,24 @@ function listed({ candidates }) {
 }
 
 /**
+ * The tokens of the histogram. The first of them is known exactly, because its logit is the histogram's upper bound.
  * @param {TokenTrace} trace
  * @returns {Group[]}
  */
 function unlisted({ rest, candidates }) {
   if (rest === null) return [];
-  const logTotal = logOfTotal(candidates);
   const { low, high, counts, masses } = rest;
+  const logTotal = logOfTotal(candidates);
   const width = (high - low) / counts.length;
-  return counts.flatMap((count, bin) => {
-    if (count === 0) return [];
+  const first = { size: 1, logit: high };
+  const places = counts.flatMap((count, bin) => {
+    const hasFirst = bin === counts.length - 1 && count > 1;
+    const [size, mass] = hasFirst ? [count - 1, masses[bin] - Math.exp(high - logTotal)] : [count, masses[bin]];
     const start = low + bin * width;
-    const mean = masses[bin] > 0 ? Math.log(masses[bin] / count) + logTotal : start + width / 2;
-    return spread(count, mean, start, width).map(({ size, logit }) => {
-      return { listed: null, size, logit, share: Math.exp(logit - logTotal), p: 0 };
-    });
+    const mean = mass > 0 ? Math.log(mass / size) + logTotal : start + width / 2;
+    return [...(size > 0 ? spread(size, mean, start, width) : []), ...(hasFirst ? [first] : [])];
   });
+  return places.map(({ size, logit }) => ({ listed: null, size, logit, share: Math.exp(logit - logTotal), p: 0 }));
 }
 
 /**

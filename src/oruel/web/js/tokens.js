@@ -11,6 +11,8 @@ import { isExplained, surprise } from "./token_trace.js";
 
 /** Where each colour after the first begins, in bits. */
 const SURPRISES = [0.5, 1, 2, 4, 7, 11];
+/** The most tokens that are appended before the browser draws a frame. */
+const SLICE = 200;
 /** A longer run of tokens without white space may break between lines. */
 const WORD_LENGTH = 24;
 /** Scripts that break between any two characters. */
@@ -30,8 +32,20 @@ export function createTokenStrip({ onPick }) {
   let selected = -1;
   let append = wordByWord(text);
 
+  /** Appends a slice of the entries that have no button yet, and leaves the others to the next frame. */
+  function appendSlice() {
+    const end = Math.min(entries.length, buttons.length + SLICE);
+    for (let index = buttons.length; index < end; index += 1) {
+      const button = tokenButton(entries[index], index);
+      append(button, entries[index].token);
+      buttons.push(button);
+    }
+    if (end < entries.length) requestAnimationFrame(appendSlice);
+  }
+
   /** @param {number} index */
   function select(index) {
+    while (index >= buttons.length && index < entries.length) appendSlice();
     buttons[selected]?.setAttribute("aria-pressed", "false");
     buttons[index]?.setAttribute("aria-pressed", "true");
     selected = index in buttons ? index : -1;
@@ -68,13 +82,12 @@ export function createTokenStrip({ onPick }) {
     element: element("div", { class: "token-strip" }, text, legend()),
     /** @param {TraceEntry[]} added */
     add(added) {
-      for (const entry of added) {
-        const button = tokenButton(entry, buttons.length);
-        append(button, entry.token);
-        buttons.push(button);
-        entries.push(entry);
-      }
-      if (buttons.length === added.length) moveTabStop(0);
+      const isWaiting = buttons.length < entries.length;
+      entries.push(...added);
+      if (isWaiting) return;
+      const isFirst = buttons.length === 0;
+      appendSlice();
+      if (isFirst) moveTabStop(0);
     },
     clear() {
       text.replaceChildren();
