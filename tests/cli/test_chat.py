@@ -115,7 +115,7 @@ def test_every_parameter_is_an_option_and_sent_in_its_json_type(oruel: CommandLi
         "response_format": ('{"type": "text"}', {"type": "text"}), "tier": ("turbo", "turbo"), "n": ("2", 2),
         "top_logprobs": ("3", 3), "logit_bias": ('{"5": -100}', {"5": -100}),
         "tools": ("[]", []), "tool_choice": ('"none"', "none"),
-        "chat_template_kwargs": ('{"think": false}', {"think": False}), "trace": ('{"top": 3}', {"top": 3}),
+        "chat_template_kwargs": ('{"think": false}', {"think": False}),
     }  # fmt: skip
     flags = {"logprobs": True, "parallel_tool_calls": False}
     lists = {"stop": ["END", '["x"]']}
