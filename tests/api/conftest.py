@@ -36,6 +36,7 @@ Serve = Callable[..., Client]
 @pytest.fixture(autouse=True, scope="session")
 def quiet_logs() -> None:
     # A server's last lines may come after the test that started it, where nothing captures them.
+    structlog.reset_defaults()
     structlog.configure(logger_factory=structlog.testing.ReturnLoggerFactory())
 
 

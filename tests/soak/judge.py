@@ -55,14 +55,20 @@ def read_answer(reply: Reply) -> Completion | ErrorBody:
     require(TYPES.get(reply.status or 0) == error.type, f"status {reply.status} with {error}")
     require(STATUSES.get(error.code or "", reply.status) == reply.status, f"status {reply.status} with {error}")
     require(reply.status != 503 or "retry-after" in reply.headers, "503 without Retry-After")
-    expected = reply.plan.refusal
+    expected = expected_refusal(reply.plan, error)
     require(expected is None or reply.status == expected.status, f"{expected} expected, not {reply.status}: {error}")
     return error
 
 
+def expected_refusal(plan: Plan, error: ErrorBody) -> Refusal | None:
+    """A full queue is noticed before the prompt is tokenized, so before the prompt is too long."""
+    is_about_prompt = plan.refusal is not None and plan.refusal.code == "context_length_exceeded"
+    return None if is_about_prompt and error.code == "overloaded" else plan.refusal
+
+
 def judge_error(error: ErrorBody, reply: Reply, *, disturbed: bool) -> Outcome:
-    if reply.plan.refusal:
-        check_refusal(error, reply.plan.refusal)
+    if expected := expected_refusal(reply.plan, error):
+        check_refusal(error, expected)
         return "refused"
     match error.code:
         case "overloaded":

@@ -8,12 +8,9 @@ from typing import Any, NoReturn
 from oruel.contract.kinds import Array, Kind, String, StringEnum, StringOrArray
 from oruel.contract.parameters import PARAMETERS, Parameter
 
-# The chat always streams, so these can't be set.
-STREAM_FIELDS = ("stream", "stream_options")
-RESERVED = (*STREAM_FIELDS, "messages")
-SETTABLE: Mapping[str, Parameter] = {
-    one.name: one for one in PARAMETERS if one.served and one.name not in STREAM_FIELDS
-}
+# The chat always streams, and shows no trace: `oruel explain` does.
+RESERVED = ("stream", "stream_options", "trace", "messages")
+SETTABLE: Mapping[str, Parameter] = {one.name: one for one in PARAMETERS if one.served and one.name not in RESERVED}
 
 HELP = """\
 /set NAME VALUE   send a parameter with every message; without VALUE, stop sending it

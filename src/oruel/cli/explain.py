@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from oruel.cli.explain_screen import ExplainScreen
 
 # One answer is explained, and its trace has more than log-probabilities do.
-NOT_EXPLAINED = ("n", "logprobs", "top_logprobs", "trace")
+NOT_EXPLAINED = ("n", "logprobs", "top_logprobs")
 
 
 @with_options(parameter_options(NOT_EXPLAINED))

@@ -1,10 +1,8 @@
 """Shows the trace of an answer instead of its text: as tables while it arrives, or as JSON when it is complete."""
 
-import msgspec
-
+from oruel.api.chat.trace import TraceEntry
 from oruel.cli.answer import AnswerScreen, ChatAnswer
 from oruel.cli.chat_client import ClientChunk, decode_json
-from oruel.cli.trace import TokenTrace
 from oruel.cli.trace_tables import TraceConsole
 
 
@@ -32,7 +30,7 @@ class TableScreen(ExplainScreen):
         self._console = TraceConsole()
 
     def show_token(self, entry: bytes) -> None:
-        self._console.print(decode_json(entry, TokenTrace))
+        self._console.print(decode_json(entry, TraceEntry))
 
     def finish(self, answer: ChatAnswer) -> None:
         self.text(answer.texts[0])
@@ -40,12 +38,14 @@ class TableScreen(ExplainScreen):
 
 
 class JsonScreen(ExplainScreen):
+    """Prints the tokens' traces as the server sent them, in an array with one token per line."""
+
     def __init__(self) -> None:
         super().__init__()
-        self._entries: list[msgspec.Raw] = []
+        self._entries: list[str] = []
 
     def show_token(self, entry: bytes) -> None:
-        self._entries.append(msgspec.Raw(entry))
+        self._entries.append(entry.decode())
 
     def finish(self, answer: ChatAnswer) -> None:
-        self.text(msgspec.json.format(msgspec.json.encode(self._entries), indent=2).decode() + "\n")
+        self.text("[\n" + ",\n".join(self._entries) + "\n]\n")

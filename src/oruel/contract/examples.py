@@ -63,5 +63,6 @@ EXAMPLES: Mapping[str, Example] = {
     "top_logprobs": Example(JOKE, {"logprobs": True, "top_logprobs": 5}),
     # In the demo model, 1168 is "Why", the word that most of its jokes begin with.
     "logit_bias": Example(JOKE, {"logit_bias": {"1168": -100}}),
+    "trace": Example(JOKE, {"trace": {"top": 5}}),
 }
 """By the parameter's name. `chat_template_kwargs` has none: which keys a request may set depends on the model."""

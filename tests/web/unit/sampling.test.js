@@ -146,7 +146,8 @@ test("the choice is unknown where unlisted tokens could have been drawn", () => 
 
 test("top_k and top_p may cut among the unlisted tokens", () => {
   const candidates = traceOf([0.3, 0.3]).candidates;
-  const rest = { low: -3, high: -3, counts: [8], masses: [0.4] };
+  const logit = Math.log(0.05);
+  const rest = { low: logit, high: logit, counts: [8], masses: [0.4] };
   const trace = traceOf([], { candidates, rest, allowed: { count: 10, mass: 1 } });
   assert.equal(redistribute(trace, { ...NEUTRAL, top_k: 6 }).survivors.count, 6);
   near(finals(trace, { top_k: 6 }), [0.375, 0.375]);
