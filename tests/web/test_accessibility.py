@@ -64,6 +64,6 @@ def test_an_error_has_no_violation(playground: Playground) -> None:
 
 def test_the_list_of_conversations_has_no_violation(playground: Playground) -> None:
     playground.open(max_tokens=5).ask(STORY)
-    playground.button("Conversations").click()
+    playground.page.get_by_role("button", name="conversations").click()
     expect(playground.page.get_by_role("dialog").get_by_role("listitem")).to_have_count(1)
     assert not violations(playground.page)
