@@ -166,6 +166,7 @@ export function createComparison({ request, complete, context, parameters }) {
   verdict.say("Give A and B different settings, then run both", "The prompt and the seed stay the same.");
   const sides = make("div", { class: "sides" }, a.element, verdict.element, b.element);
   const element = make("section", { class: "compare", "aria-labelledby": titleId }, head.element, suggestions, sides, announcer);
+  element.addEventListener("keydown", ({ key }) => { if (key === "Escape") stop(); });
   return { element, run, stop, follow };
 }
 

@@ -3,7 +3,8 @@
  * one sentence. The answers are called A and B.
  */
 
-import { intervalsAfter, ORDER, probabilityAfter, unlistedBelow } from "./intervals.js";
+import { intervalsAfter, probabilityAfter, unlistedBelow } from "./intervals.js";
+import { ORDER } from "./token_trace.js";
 
 /** @typedef {import("./token_trace.js").TokenTrace} TokenTrace */
 /** @typedef {import("./token_trace.js").TracedCandidate} TracedCandidate */

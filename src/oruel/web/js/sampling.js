@@ -3,6 +3,8 @@
  * tokens without penalties, since a trace doesn't say which of them have appeared.
  */
 
+import { ORDER } from "./token_trace.js";
+
 /** @typedef {import("./token_trace.js").Distribution} Distribution */
 /** @typedef {import("./token_trace.js").Step} Step */
 /** @typedef {import("./token_trace.js").TokenTrace} TokenTrace */
@@ -35,45 +37,40 @@ const TOLERANCE = { approximate: 1e-3, exact: 1e-6 };
 /** The number of groups that stand for one bin of the histogram. */
 const PARTS = 8;
 
-/** @type {{step: Step, isActive: (settings: Settings, trace: TokenTrace) => boolean,
- *   act: (groups: Group[], settings: Settings, trace: TokenTrace) => Group[]}[]} */
-const ORDER = [
-  { step: "mask", isActive: (_, { steps }) => steps.includes("mask"), act: (groups, _, trace) => mask(groups, trace) },
-  {
-    step: "logit_bias",
+/** @typedef {(groups: Group[], settings: Settings, trace: TokenTrace) => Group[]} Action */
+
+/** @type {Record<Step, {isActive: (settings: Settings, trace: TokenTrace) => boolean, act: Action}>} */
+const ACTIONS = {
+  mask: { isActive: (_, { steps }) => steps.includes("mask"), act: (groups, _, trace) => mask(groups, trace) },
+  logit_bias: {
     isActive: (_, { steps }) => steps.includes("logit_bias"),
     act: (groups) => relogit(groups, (logit, { bias }) => logit + bias),
   },
-  {
-    step: "repetition_penalty",
+  repetition_penalty: {
     isActive: (settings) => settings.repetition_penalty !== 1,
     act: (groups, { repetition_penalty: factor }) =>
       relogit(groups, (logit, { count }) => (count === 0 ? logit : logit > 0 ? logit / factor : logit * factor)),
   },
-  {
-    step: "frequency_penalty",
+  frequency_penalty: {
     isActive: (settings) => settings.frequency_penalty !== 0,
     act: (groups, settings) => relogit(groups, (logit, { count }) => logit - settings.frequency_penalty * count),
   },
-  {
-    step: "presence_penalty",
+  presence_penalty: {
     isActive: (settings) => settings.presence_penalty !== 0,
     act: (groups, settings) =>
       relogit(groups, (logit, { count }) => (count === 0 ? logit : logit - settings.presence_penalty)),
   },
-  {
-    step: "temperature",
+  temperature: {
     isActive: (settings) => settings.temperature !== 1,
     act: (groups, settings) => (settings.temperature === 0 ? topK(groups, 1) : heat(groups, settings.temperature)),
   },
-  {
-    step: "top_k",
+  top_k: {
     isActive: ({ top_k }, { steps, allowed }) => top_k > 0 && (steps.includes("mask") || top_k < allowed.count),
     act: (groups, { top_k }) => topK(groups, top_k),
   },
-  { step: "top_p", isActive: ({ top_p }) => top_p < 1, act: (groups, { top_p }) => topP(groups, top_p) },
-  { step: "min_p", isActive: ({ min_p }) => min_p > 0, act: (groups, { min_p }) => minP(groups, min_p) },
-];
+  top_p: { isActive: ({ top_p }) => top_p < 1, act: (groups, { top_p }) => topP(groups, top_p) },
+  min_p: { isActive: ({ min_p }) => min_p > 0, act: (groups, { min_p }) => minP(groups, min_p) },
+};
 
 /**
  * The distribution that the token would be drawn from under other settings.
@@ -82,14 +79,14 @@ const ORDER = [
  * @returns {Distribution}
  */
 export function redistribute(trace, settings) {
-  const active = activeSteps(trace, settings);
+  const steps = activeSteps(trace, settings);
   /** @type {Group[][]} */
   const stages = [normalised([...listed(trace), ...unlisted(trace)])];
-  for (const { act } of active) stages.push(normalised(act(stages[stages.length - 1], settings, trace)));
+  for (const step of steps) stages.push(normalised(ACTIONS[step].act(stages[stages.length - 1], settings, trace)));
   const final = stages[stages.length - 1];
   return {
-    steps: active.map(({ step }) => step),
-    candidates: throughStages(trace, active.map(({ step }) => step), stages),
+    steps,
+    candidates: throughStages(trace, steps, stages),
     unlisted: stages.slice(1).map(unlistedMass),
     survivors: { count: sum(final.map(({ size }) => size)), mass: sum(final.map(({ size, share }) => size * share)) },
     entropy: { before: trace.entropy.before, after: entropy(final) },
@@ -103,8 +100,8 @@ export function redistribute(trace, settings) {
  * @param {Settings} settings
  */
 function activeSteps(trace, settings) {
-  const active = ORDER.filter(({ isActive }) => isActive(settings, trace));
-  const last = active.findIndex(({ step }) => leavesOne(step, settings));
+  const active = ORDER.filter((step) => ACTIONS[step].isActive(settings, trace));
+  const last = active.findIndex((step) => leavesOne(step, settings));
   return last < 0 ? active : active.slice(0, last + 1);
 }
 

@@ -66,6 +66,19 @@
  * @property {number | null} chosenId  the token that the trace's draw selects; null if the trace can't tell
  */
 
+/** @type {readonly Step[]} */
+export const ORDER = [
+  "mask",
+  "logit_bias",
+  "repetition_penalty",
+  "frequency_penalty",
+  "presence_penalty",
+  "temperature",
+  "top_k",
+  "top_p",
+  "min_p",
+];
+
 /**
  * @param {TraceEntry} entry
  * @returns {entry is TokenTrace}

@@ -2,7 +2,7 @@
 
 import { make } from "./dom.js";
 import { createDrawLine } from "./draw_line.js";
-import { ORDER } from "./intervals.js";
+import { ORDER } from "./token_trace.js";
 import { spoken, visible } from "./token_text.js";
 import { recorded } from "./token_trace.js";
 
