@@ -5,8 +5,8 @@ import { commonLength, firstDifference } from "../../../src/oruel/web/js/differe
 import { drawnFrom, intervalsAfter, unlistedBelow } from "../../../src/oruel/web/js/intervals.js";
 
 /**
- * @typedef {import("../../../src/oruel/web/js/sampling.js").TokenTrace} TokenTrace
- * @typedef {import("../../../src/oruel/web/js/sampling.js").Step} Step
+ * @typedef {import("../../../src/oruel/web/js/token_trace.js").TokenTrace} TokenTrace
+ * @typedef {import("../../../src/oruel/web/js/token_trace.js").Step} Step
  * @typedef {{p: number, after?: number[], by?: Step, count?: number, logit?: number}} Listed
  */
 

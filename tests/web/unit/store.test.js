@@ -6,7 +6,13 @@ import test from "node:test";
 import { fromMessages, messages } from "../../../src/oruel/web/js/conversation.js";
 import { entryOf, exported } from "../../../src/oruel/web/js/store.js";
 
-const CONVERSATION = fromMessages([{ role: "user", content: "Hi" }, { role: "assistant", content: "Hello" }], 5);
+const CONVERSATION = fromMessages(
+  [
+    { role: "user", content: "Hi" },
+    { role: "assistant", content: "Hello" },
+  ],
+  5,
+);
 
 test("a list entry has the title, not the turns and their traces", () => {
   assert.deepEqual(entryOf(CONVERSATION), { id: CONVERSATION.id, title: "Hi", updated: 5, turns: 2 });

@@ -16,10 +16,11 @@ import { createVerdict } from "./verdict.js";
 
 /**
  * `request` returns the request that both sides start from, with its messages; it is asked again before each run.
- * `complete` sends one with `stream: true`, as that of js/api.js does. `parameters` is the data of GET /v1/parameters.
- * @param {{request: () => Values, complete: Complete, parameters: readonly Declaration[]}} options
+ * `complete` sends one with `stream: true`, as that of js/api.js does. `context` is the length of the model's context
+ * window. `parameters` is the data of GET /v1/parameters.
+ * @param {{request: () => Values, complete: Complete, context: () => number, parameters: readonly Declaration[]}} options
  */
-export function createComparison({ request, complete, parameters }) {
+export function createComparison({ request, complete, context, parameters }) {
   const start = request();
   let seed = typeof start.seed === "number" ? start.seed : randomSeed();
   /** @type {AbortController | null} */
@@ -88,7 +89,7 @@ export function createComparison({ request, complete, parameters }) {
   async function stream(column, common, signal) {
     column.begin();
     try {
-      await complete(requestOf(common, column.settings.get(), seed), {
+      await complete(requestOf(common, { values: column.settings.get(), seed, context: context() }), {
         signal,
         onTraceRefused: () => {},
         onChunk: (chunk) => { column.add(chunk); lookForDifference(); },
@@ -152,13 +153,20 @@ export function createComparison({ request, complete, parameters }) {
     running?.abort();
   }
 
+  /** The page's own settings have changed: A takes them. */
+  function follow() {
+    a.settings.set(sampling(request()));
+    settingsChanged();
+    drawHead();
+  }
+
   for (const { settings } of columns) settings.set(sampling(start));
   drawSettings();
   drawHead();
   verdict.say("Give A and B different settings, then run both", "The prompt and the seed stay the same.");
   const sides = make("div", { class: "sides" }, a.element, verdict.element, b.element);
   const element = make("section", { class: "compare", "aria-labelledby": titleId }, head.element, suggestions, sides, announcer);
-  return { element, run, stop };
+  return { element, run, stop, follow };
 }
 
 /** @param {number} count */

@@ -3,7 +3,7 @@
 import { copyButton } from "./answer.js";
 import { LANGUAGES, sample } from "./code.js";
 import { button, make } from "./dom.js";
-import { createParameters } from "./parameters.js";
+import { createParameters, group } from "./parameters.js";
 import { createStructuredPanel } from "./structured.js";
 
 /** @typedef {import("./controls.js").Declaration} Declaration */
@@ -31,25 +31,56 @@ export class Panel {
   constructor(element, options) {
     this.options = options;
     const structured = createStructuredPanel({ onChange: () => this.#changed() });
-    this.parameters = createParameters(options.declarations, { onChange: () => this.#changed() });
+    this.parameters = createParameters(options.declarations, {
+      onChange: () => this.#changed(),
+      others: group("JSON and tools", false, structured.element),
+    });
     /** @type {Controls[]} */
     this.controls = [this.parameters, structured];
-    this.system = make("textarea", { id: "system", rows: 1, placeholder: "None", spellcheck: "true", oninput: () => this.#changed() });
+    this.system = make("textarea", {
+      id: "system",
+      rows: 1,
+      placeholder: "None",
+      spellcheck: "true",
+      oninput: () => this.#changed(),
+    });
     this.preset = presetSelect(options.useCases, (useCase) => this.#apply(useCase));
     this.code = new CodePane(options.request);
-    this.clear = button({ label: "Set all parameters back to their defaults", text: "Reset", onclick: () => { this.set({}); this.#changed(); } });
+    this.clear = button({
+      label: "Set all parameters back to their defaults",
+      text: "Reset",
+      onclick: () => {
+        this.set({});
+        this.#changed();
+      },
+    });
 
     const panes = {
-      Parameters: make("div", { class: "pane" },
-        block("Preset", this.preset), block("System prompt", this.system), this.parameters.element, group("JSON and tools", structured.element)),
+      Parameters: make(
+        "div",
+        { class: "pane" },
+        block("Preset", this.preset),
+        block("System prompt", this.system),
+        this.parameters.element,
+      ),
       Code: this.code.element,
     };
-    const close = button({ label: "Close the parameters", icon: "close", class: "quiet only-narrow", onclick: options.onClose });
-    const tabs = tabList("Panel", Object.keys(panes), (name) => {
-      for (const [own, pane] of Object.entries(panes)) pane.hidden = own !== name;
-      this.clear.hidden = name !== "Parameters";
-      this.code.refresh();
-    }, panes);
+    const close = button({
+      label: "Close the parameters",
+      icon: "close",
+      class: "quiet only-narrow",
+      onclick: options.onClose,
+    });
+    const tabs = tabList(
+      "Panel",
+      Object.keys(panes),
+      (name) => {
+        for (const [own, pane] of Object.entries(panes)) pane.hidden = own !== name;
+        this.clear.hidden = name !== "Parameters";
+        this.code.refresh();
+      },
+      panes,
+    );
     element.replaceChildren(make("div", { class: "tabs" }, tabs, this.clear, close), ...Object.values(panes));
     this.#draw();
   }
@@ -118,10 +149,22 @@ class CodePane {
       this.language = /** @type {typeof LANGUAGES[number]} */ (name);
       this.refresh();
     });
-    this.element = make("div", { class: "pane", hidden: true },
-      make("div", { class: "code-head" }, tabs, copyButton("Copy", () => this.text.textContent ?? "")),
+    this.element = make(
+      "div",
+      { class: "pane", hidden: true },
+      make(
+        "div",
+        { class: "code-head" },
+        tabs,
+        copyButton("Copy", () => this.text.textContent ?? ""),
+      ),
       make("pre", { class: "code", tabindex: 0, "aria-label": "The request as code" }, this.text),
-      make("p", { class: "hint" }, "Only what differs from a default is sent. The page also streams the reply and asks for a trace; neither changes the text."));
+      make(
+        "p",
+        { class: "hint" },
+        "Only what differs from a default is sent. The page also streams the reply and asks for a trace; neither changes the text.",
+      ),
+    );
   }
 
   refresh() {
@@ -136,22 +179,17 @@ class CodePane {
  * @param {(useCase: UseCase) => void} onPick
  */
 function presetSelect(useCases, onPick) {
-  const select = make("select", { id: "preset" },
+  const select = make(
+    "select",
+    { id: "preset" },
     make("option", { value: "" }, "Custom"),
-    ...useCases.map((useCase) => make("option", { value: useCase.name }, useCase.name)));
+    ...useCases.map((useCase) => make("option", { value: useCase.name }, useCase.name)),
+  );
   select.addEventListener("change", () => {
     const picked = useCases.find(({ name }) => name === select.value);
     if (picked) onPick(picked);
   });
   return select;
-}
-
-/**
- * @param {string} name
- * @param {HTMLElement} content
- */
-function group(name, content) {
-  return make("details", { class: "group" }, make("summary", {}, name), content);
 }
 
 /**

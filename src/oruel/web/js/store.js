@@ -5,7 +5,8 @@ import { titleOf } from "./conversation.js";
 /** @typedef {import("./conversation.js").Conversation} Conversation */
 /** @typedef {{id: string, title: string, updated: number, turns: number}} Entry */
 
-const NAME = "oruel", VERSION = 1;
+const NAME = "oruel",
+  VERSION = 1;
 
 export class Store {
   /** @param {IDBDatabase} database */

@@ -10,7 +10,9 @@ import { createTokenStrip } from "./tokens.js";
 
 const NARROW = matchMedia("(max-width: 800px)");
 const TELLING_BITS = 2.5;
-const LEAST_HEIGHT = 160, KEY_STEP = 24, LEAST_THREAD = 220;
+const LEAST_HEIGHT = 160,
+  KEY_STEP = 24,
+  LEAST_THREAD = 220;
 
 export class TokenZone {
   /**
@@ -28,13 +30,19 @@ export class TokenZone {
     /** @type {Settings | null} */
     this.settings = null;
     this.count = make("span", { class: "count" });
+    const hint = make("span", { class: "hint" }, "Pick a token, then move a slider: the odds change at once.");
     this.left = make("div", { class: "strip" }, this.strip.element);
-    this.body = make("div", { class: "token-columns", id: "token-columns" }, this.left, make("div", { class: "inspect" }, this.inspector.element));
+    this.body = make(
+      "div",
+      { class: "token-columns", id: "token-columns" },
+      this.left,
+      make("div", { class: "inspect" }, this.inspector.element),
+    );
     this.fold = button({ label: "Hide the tokens", text: "Hide", onclick: () => this.setFolded(!this.body.hidden) });
     this.fold.setAttribute("aria-controls", this.body.id);
     element.replaceChildren(
       heightHandle(element),
-      make("div", { class: "token-head" }, make("h2", {}, "Tokens"), this.count, this.fold),
+      make("div", { class: "token-head" }, make("h2", {}, "Tokens"), this.count, hint, this.fold),
       this.body,
     );
     this.setFolded(NARROW.matches);
@@ -79,7 +87,8 @@ export class TokenZone {
     this.strip.select(index);
     this.inspect(index);
     const picked = this.left.querySelector('[aria-pressed="true"]');
-    if (picked instanceof HTMLElement) this.left.scrollTop = picked.offsetTop - this.left.offsetTop - this.left.clientHeight / 3;
+    if (picked instanceof HTMLElement)
+      this.left.scrollTop = picked.offsetTop - this.left.offsetTop - this.left.clientHeight / 3;
   }
 
   /** @param {number} index */
@@ -117,7 +126,13 @@ function telling(traces) {
 
 /** The upper edge, which sets the zone's height. @param {HTMLElement} zone */
 function heightHandle(zone) {
-  const handle = make("div", { class: "handle", role: "separator", tabindex: 0, "aria-label": "Height of the tokens", "aria-orientation": "horizontal" });
+  const handle = make("div", {
+    class: "handle",
+    role: "separator",
+    tabindex: 0,
+    "aria-label": "Height of the tokens",
+    "aria-orientation": "horizontal",
+  });
   /** @param {number} height */
   const resize = (height) => {
     const most = Math.max(LEAST_HEIGHT, (zone.parentElement?.clientHeight ?? 0) - LEAST_THREAD);
