@@ -266,7 +266,9 @@ function contextOf({ context_length: context }) {
  * @param {number} context
  */
 function reaching(declarations, context) {
-  return declarations.map((declaration) => (declaration.group === "Length" ? { ...declaration, reach: context } : declaration));
+  return declarations.map((declaration) =>
+    declaration.group === "Length" ? { ...declaration, reach: context } : declaration,
+  );
 }
 
 async function start() {

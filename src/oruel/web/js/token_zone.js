@@ -133,15 +133,18 @@ function heightHandle(zone) {
     "aria-label": "Height of the tokens",
     "aria-orientation": "horizontal",
   });
+  const greatest = () => Math.max(LEAST_HEIGHT, (zone.parentElement?.clientHeight ?? 0) - LEAST_THREAD);
   /** @param {number} height */
   const resize = (height) => {
-    const most = Math.max(LEAST_HEIGHT, (zone.parentElement?.clientHeight ?? 0) - LEAST_THREAD);
-    const set = Math.round(Math.min(most, Math.max(LEAST_HEIGHT, height)));
+    const set = Math.round(Math.min(greatest(), Math.max(LEAST_HEIGHT, height)));
     zone.style.setProperty("--tokens-height", `${set}px`);
-    for (const [name, value] of Object.entries({ min: LEAST_HEIGHT, max: most, now: set })) {
+  };
+  const tell = () => {
+    for (const [name, value] of Object.entries({ min: LEAST_HEIGHT, max: greatest(), now: zone.clientHeight })) {
       handle.setAttribute(`aria-value${name}`, String(value));
     }
   };
+  new ResizeObserver(tell).observe(zone);
   handle.addEventListener("pointerdown", (event) => {
     handle.setPointerCapture(event.pointerId);
     event.preventDefault();
