@@ -182,7 +182,7 @@ class Page {
   showPanel(isOpen) {
     const panel = byId("panel", HTMLElement);
     panel.toggleAttribute("data-open", isOpen);
-    for (const id of ["bar", "talk", "tokens"]) byId(id, HTMLElement).inert = isOpen;
+    for (const id of ["talk", "tokens"]) byId(id, HTMLElement).inert = isOpen;
     if (isOpen) panel.querySelector("button")?.focus();
     else this.composer.focus();
   }
