@@ -132,7 +132,7 @@ def random_cases(covers: bool) -> Iterator[Case]:
     while True:
         size = int(np.exp(generator.uniform(math.log(20), math.log(MAX_COVERED if covers else 5_000))))
         case = random_case(generator, size, MAX_COVERED if covers else int(generator.choice([10, 20, 50])))
-        # A bias of an unlisted token is as unknown to the page as its count.
+        # Of the bias of an unlisted token, as of its count, a trace has only what it did to their sum.
         if case.decision.firm and set(case.before.logit_bias) <= set(case.listed):
             yield case
 

@@ -22,7 +22,7 @@ WEATHER = "What is the weather in Paris?"
 
 
 def test_a_pasted_schema_is_kept_to(playground: Playground) -> None:
-    playground.open(seed=7, temperature=2)
+    playground.open(seed=7, temperature=2).open_groups()
     playground.choose("response_format", "json_schema")
     playground.parameters.get_by_role("textbox", name="JSON Schema").fill(json.dumps(SCHEMA))
     playground.parameters.get_by_role("region", name="response_format").get_by_label("Name").fill("weather")
@@ -43,7 +43,7 @@ def test_the_masks_share_of_the_vocabulary_is_shown(playground: Playground) -> N
 
 
 def test_what_is_not_json_is_named_where_it_is(playground: Playground) -> None:
-    playground.open()
+    playground.open().open_groups()
     playground.choose("response_format", "json_schema")
     field = playground.parameters.get_by_role("textbox", name="JSON Schema")
     field.fill('{"type": "object",}')
@@ -64,12 +64,12 @@ def test_the_servers_refusal_of_a_schema_is_shown_beside_it(playground: Playgrou
 
 
 def test_a_call_is_a_card_and_its_result_goes_back(playground: Playground) -> None:
-    playground.open(seed=7, tool_choice="required")
+    playground.open(seed=7).open_groups()
     playground.parameters.get_by_role("button", name="get_weather", exact=True).click()
     playground.parameters.get_by_role("combobox", name="tool_choice").select_option("required")
-    answer = playground.ask(WEATHER)
+    playground.ask(WEATHER)
     assert playground.last_body["tool_choice"] == "required"
-    card = answer.get_by_role("article", name="Call of get_weather")
+    card = playground.answers.first.get_by_role("article", name="Call of get_weather")
     arguments = json.loads(card.get_by_role("group", name="Arguments").inner_text())
     playground.parameters.get_by_role("combobox", name="tool_choice").select_option("none")
     card.get_by_role("textbox", name="What get_weather returned").fill('{"celsius": 21}')

@@ -157,6 +157,14 @@ test("top_k and top_p may cut among the unlisted tokens", () => {
   near([entropy.after], [-(2 * (0.3 / 0.7) * Math.log2(0.3 / 0.7) + 2 * (0.05 / 0.7) * Math.log2(0.05 / 0.7))]);
 });
 
+test("what a step did to unlisted tokens in the trace, it does again", () => {
+  const candidates = traceOf([0.3, 0.3]).candidates.map((candidate) => ({ ...candidate, after: [0.25] }));
+  const rest = { low: Math.log(0.05), high: Math.log(0.05), counts: [8], masses: [0.4] };
+  const trace = traceOf([], { candidates, rest, steps: ["logit_bias"], allowed: { count: 10, mass: 1 } });
+  near(redistribute(trace, NEUTRAL).unlisted, [0.5]);
+  near(finals(trace, { temperature: 0.5 }), [0.25 ** 2, 0.25 ** 2].map((weight) => weight / (2 * 0.25 ** 2 + 8 * 0.0625 ** 2)));
+});
+
 test("forced tokens don't depend on settings", () => {
   assert.equal(redistribute(traceOf([0.5, 0.5], { source: "forced", draw: null, id: 1 }), NEUTRAL).chosenId, 1);
 });

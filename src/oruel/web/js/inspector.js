@@ -19,7 +19,7 @@ import { isExplained, recorded, surprise } from "./token_trace.js";
 
 const GREEDY = "Taken without a draw: the settings leave only the most probable token.";
 const FORCED = "Forced: the schema or the tool call allows no other token here.";
-const PREFIX = "Given by the request: the answer was continued from here.";
+const PREFIX = "Given, not chosen: the answer continues an earlier one from here.";
 const CLOSING = "Closing: the remaining budget requires that the document ends now.";
 
 /**

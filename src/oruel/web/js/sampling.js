@@ -1,6 +1,7 @@
 /**
- * What a token's distribution would be under other settings, computed from its trace. Exact if the trace lists every allowed token. Otherwise unlisted tokens are taken from the histogram, as
- * tokens without penalties, since a trace doesn't say which of them have appeared.
+ * What a token's distribution would be under other settings, computed from its trace. Exact if the trace lists every
+ * allowed token. Otherwise unlisted tokens are taken from the histogram, and a new penalty doesn't change them, since a
+ * trace doesn't say which of them have appeared.
  */
 
 import { ORDER } from "./token_trace.js";
@@ -34,6 +35,8 @@ import { ORDER } from "./token_trace.js";
 
 /** The inaccuracy of a distribution with unlisted tokens, and of the engine's own arithmetic in float32. */
 const TOLERANCE = { approximate: 1e-3, exact: 1e-6 };
+/** Of probabilities that come out equal. */
+const ROUNDING = 1e-9;
 /** The number of groups that stand for one bin of the histogram. */
 const PARTS = 8;
 
@@ -82,7 +85,10 @@ export function redistribute(trace, settings) {
   const steps = activeSteps(trace, settings);
   /** @type {Group[][]} */
   const stages = [normalised([...listed(trace), ...unlisted(trace)])];
-  for (const step of steps) stages.push(normalised(ACTIONS[step].act(stages[stages.length - 1], settings, trace)));
+  for (const step of steps) {
+    const changed = ACTIONS[step].act(stages[stages.length - 1], settings, trace);
+    stages.push(asTraced(normalised(changed), trace, step));
+  }
   const final = stages[stages.length - 1];
   return {
     steps,
@@ -122,12 +128,12 @@ function leavesOne(step, { temperature, top_k, top_p }) {
  * @returns {Candidate[]}
  */
 function throughStages(trace, steps, stages) {
-  const probabilities = stages.map((groups) => new Map(groups.map(({ listed, p }) => [listed?.id, p])));
+  const present = stages.map(probabilities);
   return trace.candidates.map(({ removed_by: _, ...candidate }) => {
-    const gone = probabilities.findIndex((present) => !present.has(candidate.id));
+    const gone = present.findIndex((ids) => !ids.has(candidate.id));
     return {
       ...candidate,
-      after: probabilities.slice(1).map((present) => present.get(candidate.id) ?? 0),
+      after: present.slice(1).map((ids) => ids.get(candidate.id) ?? 0),
       removedBy: gone > 0 ? steps[gone - 1] : null,
     };
   });
@@ -201,6 +207,37 @@ function normalised(groups) {
   const weights = groups.map(({ logit }) => Math.exp(logit - peak));
   const total = sum(groups.map(({ size }, place) => size * weights[place]));
   return groups.map((group, place) => ({ ...group, p: weights[place] / total }));
+}
+
+/**
+ * If a step acted on the listed tokens as it did in the trace, the unlisted ones get the mass that they had in the trace.
+ * So their biases and counts, which a trace doesn't say, have their effect.
+ * @param {Group[]} groups
+ * @param {TokenTrace} trace
+ * @param {Step} step
+ * @returns {Group[]}
+ */
+function asTraced(groups, { steps, candidates }, step) {
+  const place = steps.indexOf(step);
+  const others = unlistedMass(groups);
+  const traced = sum(candidates.map(({ after }) => after[place]));
+  if (place < 0 || others === 0 || traced === 0 || traced >= 1) return groups;
+  const now = probabilities(groups);
+  const isSame = candidates.every(({ id, after }) => {
+    return Math.abs((now.get(id) ?? 0) / (1 - others) - after[place] / traced) < ROUNDING;
+  });
+  if (!isSame) return groups;
+  const shift = Math.log((1 - traced) / traced) - Math.log(others / (1 - others));
+  return normalised(groups.map((group) => (group.listed ? group : { ...group, logit: group.logit + shift })));
+}
+
+/**
+ * The probabilities of the listed tokens.
+ * @param {Group[]} groups
+ * @returns {Map<number | undefined, number>}
+ */
+function probabilities(groups) {
+  return new Map(groups.map(({ listed, p }) => [listed?.id, p]));
 }
 
 /**
@@ -312,7 +349,7 @@ function choose(groups, trace) {
  * @param {number} tolerance
  */
 function isAsRecorded(groups, { candidates }, tolerance) {
-  const now = new Map(groups.map(({ listed, p }) => [listed?.id, p]));
+  const now = probabilities(groups);
   return candidates.every(({ id, after, probability }) => {
     return Math.abs((now.get(id) ?? 0) - (after.at(-1) ?? probability)) < tolerance;
   });
