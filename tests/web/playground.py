@@ -128,6 +128,7 @@ class Playground:
         """Opens the sheet that they are on a phone."""
         if not self.parameters.is_visible():
             self.button("Parameters").click()
+            expect(self.parameters).to_be_visible()
 
     def show_tokens(self) -> None:
         """Unfolds them, as a phone shows only their number at first."""

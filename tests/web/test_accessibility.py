@@ -50,9 +50,10 @@ def test_the_panel_and_its_previews_have_no_violation(playground: Playground) ->
     playground.parameters.get_by_role("button", name="About top_k").click()
     playground.choose("response_format", "json_schema")
     playground.parameters.get_by_role("button", name="get_weather", exact=True).click()
-    assert not violations(playground.page)
+    # On a phone, the rest of the page, with its heading, is inert while the sheet is open.
+    assert not violations(playground.page, besides=["page-has-heading-one"])
     playground.parameters.get_by_role("tab", name="Code").click()
-    assert not violations(playground.page)
+    assert not violations(playground.page, besides=["page-has-heading-one"])
 
 
 def test_an_error_has_no_violation(playground: Playground) -> None:
