@@ -135,6 +135,11 @@ class Page {
       this.composer.trace.allow();
       this.settingsChanged();
     });
+    // The fragment is the page's state, so the link must not change it.
+    byId("skip", HTMLAnchorElement).addEventListener("click", (event) => {
+      event.preventDefault();
+      byId("prompt", HTMLTextAreaElement).focus();
+    });
     addEventListener("hashchange", () => this.openAddress());
     addEventListener("keydown", (event) => {
       // A dialog closes itself.
