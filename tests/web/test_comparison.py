@@ -97,6 +97,13 @@ def test_a_setting_of_one_side_is_only_sent_for_it(playground: Playground) -> No
     assert b["top_k"] == 5
 
 
+def test_a_follows_the_pages_parameters(playground: Playground) -> None:
+    comparison = Comparison(playground)
+    playground.field("temperature").fill("1.2")
+    expect(comparison.side("A").get_by_role("list", name="Differing")).to_have_text("temperature 1.2")
+    expect(comparison.side("B").get_by_role("list", name="Differing")).to_have_text("temperature 0.7")
+
+
 def test_stop_ends_both(playground: Playground) -> None:
     comparison = Comparison(playground, max_tokens=2000, logit_bias={"2": -100})
     comparison.page.get_by_role("button", name="Run both").click()

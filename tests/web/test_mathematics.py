@@ -138,13 +138,15 @@ def random_cases(covers: bool) -> Iterator[Case]:
 
 
 def shown_by_page(cases: list[Case]) -> list[dict[str, Any]]:
-    questions = [
-        (msgspec.to_builtins(case.entry), {name: getattr(case.now, name) for name in SETTINGS}) for case in cases
-    ]
+    questions = [(msgspec.to_builtins(case.entry), settings(case.now), settings(case.before)) for case in cases]
     run = subprocess.run(["node", str(PAGE)], input=json.dumps(questions), capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     answers: list[dict[str, Any]] = json.loads(run.stdout)
     return answers
+
+
+def settings(params: SamplingParams) -> dict[str, float]:
+    return {name: getattr(params, name) for name in SETTINGS}
 
 
 def shown_probabilities(shown: dict[str, Any]) -> dict[int, float]:

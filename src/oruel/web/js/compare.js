@@ -54,7 +54,8 @@ class Comparison {
     );
     this.element.addEventListener("keydown", ({ key }) => { if (key === "Escape") this.stop(); });
 
-    for (const { settings } of this.columns) settings.set(sampling(parts.request()));
+    this.followed = sampling(parts.request());
+    for (const { settings } of this.columns) settings.set(this.followed);
     this.#drawSettings();
     this.#drawHead();
     this.verdict.say("Give A and B different settings, then run both", "The prompt and the seed stay the same.");
@@ -80,11 +81,14 @@ class Comparison {
     this.running?.abort();
   }
 
-  /** The page's own settings have changed: A takes them. */
+  /** The page's own settings have changed: A takes those that it sets, if they are among them. */
   follow() {
-    this.a.settings.set(sampling(this.parts.request()));
-    this.#settingsChanged();
     this.#drawHead();
+    const values = sampling(this.parts.request());
+    if (differing(this.parts.parameters, values, this.followed).length === 0) return;
+    this.followed = values;
+    this.a.settings.set(values);
+    this.#settingsChanged();
   }
 
   /** @param {"A" | "B"} name */

@@ -78,7 +78,7 @@ export function createInspector({ onBranch }) {
       const changed = changesOf(shown.settings, settings);
       const before = recorded(shown.trace);
       const isPreview = changed.length > 0;
-      const distribution = isPreview ? redistribute(shown.trace, settings) : before;
+      const distribution = isPreview ? redistribute(shown.trace, settings, shown.settings) : before;
       changes.replaceChildren(...(isPreview ? [previewed(changed), outcome(shown.trace, distribution)] : []));
       draw(shown, distribution, { settings, before: isPreview ? before : null, fresh: false });
     },

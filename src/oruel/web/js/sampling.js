@@ -35,7 +35,7 @@ import { ORDER } from "./token_trace.js";
 
 /** The inaccuracy of a distribution with unlisted tokens, and of the engine's own arithmetic in float32. */
 const TOLERANCE = { approximate: 1e-3, exact: 1e-6 };
-/** Of probabilities that come out equal. */
+/** A smaller probability may be the rounding of others. */
 const ROUNDING = 1e-9;
 /** The number of groups that stand for one bin of the histogram. */
 const PARTS = 8;
@@ -76,18 +76,21 @@ const ACTIONS = {
 };
 
 /**
- * The distribution that the token would be drawn from under other settings.
+ * The distribution that the token would be drawn from under other settings than those of the request. If these are
+ * unknown, penalties count as changed.
  * @param {TokenTrace} trace
  * @param {Settings} settings
+ * @param {Settings | null} [requested]
  * @returns {Distribution}
  */
-export function redistribute(trace, settings) {
+export function redistribute(trace, settings, requested = null) {
   const steps = activeSteps(trace, settings);
+  const unchanged = unchangedSteps(settings, requested);
   /** @type {Group[][]} */
   const stages = [normalised([...listed(trace), ...unlisted(trace)])];
   for (const step of steps) {
-    const changed = ACTIONS[step].act(stages[stages.length - 1], settings, trace);
-    stages.push(asTraced(normalised(changed), trace, step));
+    const changed = normalised(ACTIONS[step].act(stages[stages.length - 1], settings, trace));
+    stages.push(unchanged.includes(step) ? asTraced(changed, trace, step) : changed);
   }
   const final = stages[stages.length - 1];
   return {
@@ -98,6 +101,26 @@ export function redistribute(trace, settings) {
     entropy: { before: trace.entropy.before, after: entropy(final) },
     chosenId: choose(final, trace),
   };
+}
+
+/**
+ * The steps before the first one that has another setting.
+ * @param {Settings} settings
+ * @param {Settings | null} requested
+ */
+function unchangedSteps(settings, requested) {
+  const first = ORDER.findIndex((step) => step in settings && !(requested && isSame(step, settings, requested)));
+  return first < 0 ? ORDER : ORDER.slice(0, first);
+}
+
+/**
+ * @param {Step} step
+ * @param {Settings} one
+ * @param {Settings} other
+ */
+function isSame(step, one, other) {
+  const name = /** @type {keyof Settings} */ (step);
+  return one[name] === other[name];
 }
 
 /**
@@ -210,8 +233,8 @@ function normalised(groups) {
 }
 
 /**
- * If a step acted on the listed tokens as it did in the trace, the unlisted ones get the mass that they had in the trace.
- * So their biases and counts, which a trace doesn't say, have their effect.
+ * Gives the unlisted tokens the mass that they had in the trace after a step that nothing has changed. So their biases
+ * and counts, which a trace doesn't say, have their effect.
  * @param {Group[]} groups
  * @param {TokenTrace} trace
  * @param {Step} step
@@ -219,15 +242,10 @@ function normalised(groups) {
  */
 function asTraced(groups, { steps, candidates }, step) {
   const place = steps.indexOf(step);
-  const others = unlistedMass(groups);
-  const traced = sum(candidates.map(({ after }) => after[place]));
-  if (place < 0 || others === 0 || traced === 0 || traced >= 1) return groups;
-  const now = probabilities(groups);
-  const isSame = candidates.every(({ id, after }) => {
-    return Math.abs((now.get(id) ?? 0) / (1 - others) - after[place] / traced) < ROUNDING;
-  });
-  if (!isSame) return groups;
-  const shift = Math.log((1 - traced) / traced) - Math.log(others / (1 - others));
+  const now = unlistedMass(groups);
+  const then = 1 - sum(candidates.map(({ after }) => after[place]));
+  if (place < 0 || [now, then].some((mass) => mass < ROUNDING || mass > 1 - ROUNDING)) return groups;
+  const shift = Math.log(then / (1 - then)) - Math.log(now / (1 - now));
   return normalised(groups.map((group) => (group.listed ? group : { ...group, logit: group.logit + shift })));
 }
 

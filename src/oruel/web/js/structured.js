@@ -50,6 +50,7 @@ export function createStructuredPanel({ onChange }) {
     const panel = { response_format: format, tools, tool_choice: tools, parallel_tool_calls: tools }[name];
     panel?.show(param ?? "", message);
     panel?.element.closest("details")?.setAttribute("open", "");
+    panel?.element.querySelector(".row-problem:not([hidden])")?.scrollIntoView({ block: "nearest" });
     return panel !== undefined;
   }
 
