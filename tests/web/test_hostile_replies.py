@@ -23,21 +23,19 @@ HOSTILE = [
 ]
 
 
-@pytest.mark.parametrize("text", HOSTILE, ids=[*map(str, range(len(HOSTILE)))])
-def test_a_hostile_reply_is_shown_as_text(playground: Playground, text: str) -> None:
+def test_hostile_replies_are_shown_as_text(playground: Playground) -> None:
     page = playground.open().page
     title = page.title()
-    answer_with(playground.visit, stream(["Say ", text, " again: ", text]))
-    answer = playground.ask(STORY)
-    assert answer.locator(":scope > :first-child").evaluate("element => element.innerText").count(
-        text.strip()
-    ) == 2 or (playground.text(answer).count(text.strip()) == 2)
-    playground.pick(1)
-    expect(playground.inspector.get_by_role("table")).to_be_visible()
-    assert page.title() == title
-    assert page.locator("img, iframe, a[href^=javascript], article script").count() == 0
-    width = page.evaluate("() => document.documentElement.scrollWidth - innerWidth")
-    assert width <= 0, "the reply makes the page scroll sideways"
+    for text in HOSTILE:
+        answer_with(playground.visit, stream(["Say ", text, " again: ", text]))
+        answer = playground.ask(STORY)
+        assert playground.text(answer).count(text.strip()) == 2, text
+        playground.pick(1)
+        expect(playground.inspector.get_by_role("table")).to_be_visible()
+        assert page.title() == title, text
+        assert page.locator("img, iframe, a[href^=javascript], article script").count() == 0, text
+        width = page.evaluate("() => document.documentElement.scrollWidth - innerWidth")
+        assert width <= 0, f"the page scrolls sideways: {text}"
 
 
 def test_a_hostile_call_is_shown_as_text(playground: Playground) -> None:

@@ -62,13 +62,11 @@ def test_what_a_link_says_wrongly_is_named(playground: Playground) -> None:
         expect(words).to_contain_text(wrong)
 
 
-@pytest.mark.parametrize(
-    "text", ['"a string"', "[1]", '[{"role": "user", "content": {"deep": 1}}]', "[null]", "__proto__"]
-)
-def test_hostile_addresses_do_no_harm(playground: Playground, text: str) -> None:
-    playground.open(messages=text, logit_bias=text, tools=text, response_format=text, stop=text, __proto__=text)
-    playground.prompt.fill(STORY)
-    expect(playground.prompt).to_have_value(STORY)
+def test_hostile_addresses_do_no_harm(playground: Playground) -> None:
+    for text in ('"a string"', "[1]", '[{"role": "user", "content": {"deep": 1}}]', "[null]", "__proto__", "%", "{}"):
+        playground.open(messages=text, logit_bias=text, tools=text, response_format=text, stop=text, __proto__=text)
+        playground.prompt.fill(STORY)
+        expect(playground.prompt).to_have_value(STORY)
 
 
 def test_a_link_never_carries_markup(playground: Playground) -> None:

@@ -15,6 +15,15 @@ pytestmark = pytest.mark.model
 STEPS = {"seed": 7, "max_tokens": 30, "temperature": 1.4, "top_k": 30, "top_p": 0.95, "min_p": 0.01}
 PENALTIES = {"frequency_penalty": 0.7, "presence_penalty": 0.3, "repetition_penalty": 1.2}
 
+# Settings that are tried on a token without asking the server.
+CHANGES: list[dict[str, Any]] = [
+    {"temperature": 0.5},
+    {"top_k": 3},
+    {"top_p": 0.6},
+    {"min_p": 0.2},
+    {"temperature": 2, "min_p": 0.05},
+]
+
 
 def traced(server: RunningServer, body: dict[str, Any]) -> list[dict[str, Any]]:
     """The trace of all tokens, as the API returns it for this request without streaming."""
@@ -77,28 +86,23 @@ def test_the_draw_and_its_interval_are_shown(playground: Playground, server: Run
         expect(playground.inspector).to_contain_text(f"{number:.4f}")
 
 
-@pytest.mark.parametrize(
-    "change",
-    [{"temperature": 0.5}, {"top_k": 3}, {"top_p": 0.6}, {"min_p": 0.2}, {"temperature": 2, "min_p": 0.05}],
-    ids=str,
-)
-def test_a_preview_is_what_the_server_would_compute(
-    playground: Playground, server: RunningServer, change: dict[str, Any]
-) -> None:
+def test_a_preview_is_what_the_server_would_compute(playground: Playground, server: RunningServer) -> None:
     playground.open(seed=7, max_tokens=3).ask(STORY)
     playground.pick(0)
-    asked = len(playground.visit.requests)
-    for name, value in change.items():
-        playground.field(name).fill(str(value))
-        expect(playground.inspector.get_by_role("status")).to_contain_text(f"{name}")
-    rows = {row.id: row.probabilities[-1] for row in playground.candidates()}
-    assert len(playground.visit.requests) == asked, "the preview sent a request"
+    body, asked = playground.last_body, len(playground.visit.requests)
+    for change in CHANGES:
+        for name in ("temperature", "top_k", "top_p", "min_p"):
+            playground.field(name).fill(str(change.get(name, "")))
+        for name in change:
+            expect(playground.inspector.get_by_role("status")).to_contain_text(name)
+        rows = {row.id: row.probabilities[-1] for row in playground.candidates()}
 
-    computed = traced(server, playground.last_body | change)[0]["candidates"]
-    compared = [candidate for candidate in computed if candidate["id"] in rows]
-    assert len(compared) >= len(rows) - 1
-    for candidate in compared:
-        assert rows[candidate["id"]] == pytest.approx(probabilities(candidate)[-1], abs=1e-3)
+        computed = traced(server, body | change)[0]["candidates"]
+        compared = [candidate for candidate in computed if candidate["id"] in rows]
+        assert len(compared) >= len(rows) - 1
+        for candidate in compared:
+            assert rows[candidate["id"]] == pytest.approx(probabilities(candidate)[-1], abs=1e-3), change
+    assert len(playground.visit.requests) == asked, "a preview sent a request"
 
 
 def test_a_preview_ends_where_the_slider_returns(playground: Playground) -> None:
