@@ -55,7 +55,8 @@ class Playground:
         return self
 
     def wait_until_ready(self) -> None:
-        expect(self.slider("temperature")).to_be_visible()
+        welcome = self.conversation.get_by_role("heading", level=2)
+        expect(welcome.or_(self.answers).first).to_be_visible()
 
     def slider(self, name: str) -> Locator:
         return self.parameters.get_by_role("slider", name=name, exact=True)
@@ -117,3 +118,20 @@ class Playground:
             more.click()
         rows = self.inspector.get_by_role("table").evaluate(READ_CANDIDATES)
         return [CandidateRow(**row) for row in rows]
+
+    def choose(self, parameter: str, value: str) -> None:
+        """Chooses one of the values that stand side by side."""
+        group = self.parameters.get_by_role("radiogroup", name=parameter, exact=True)
+        group.get_by_role("radio", name=value, exact=True).check()
+
+    def show_parameters(self) -> None:
+        """Opens the sheet that they are on a phone."""
+        if not self.parameters.is_visible():
+            self.button("Parameters").click()
+            expect(self.parameters).to_be_visible()
+
+    def show_tokens(self) -> None:
+        """Unfolds them, as a phone shows only their number at first."""
+        show = self.button("Show")
+        if show.is_visible():
+            show.click()

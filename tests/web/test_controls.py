@@ -17,7 +17,7 @@ pytestmark = pytest.mark.model
 SET_BY_PAGE = {"stream", "stream_options", "trace"}
 
 # Their panels explain them.
-WITH_PANELS = {"response_format", "tools", "tool_choice"}
+WITH_PANELS = {"response_format", "tools", "tool_choice", "parallel_tool_calls"}
 
 # A value for each parameter that differs from its default.
 VALUES: dict[str, Any] = {

@@ -58,10 +58,13 @@ function slider(declaration, labelId, onChange) {
     range,
     make("span", { class: "tick", title: `default: ${note ?? standard}` }),
   );
-  const isDefault = (/** @type {unknown} */ value) => value === standard || (standard === null && value === resting);
+  // The end of a logarithmic scale is a number like any other: typed, it is sent.
+  const isDefault = (/** @type {unknown} */ value) =>
+    value === standard || (standard === null && !scale.logarithmic && value === resting);
 
   const draw = () => {
-    const value = numberIn(field) ?? resting;
+    const typed = numberIn(field);
+    const value = typed ?? resting;
     const at = scale.position(value);
     const rest = scale.position(resting);
     range.value = String(at);
@@ -69,12 +72,12 @@ function slider(declaration, labelId, onChange) {
     for (const [name, share] of Object.entries({ rest, low: Math.min(at, rest), high: Math.max(at, rest) })) {
       track.style.setProperty(`--${name}`, String(share));
     }
-    track.toggleAttribute("data-set", value !== undefined && !isDefault(value));
+    track.toggleAttribute("data-set", typed !== undefined && !isDefault(typed));
     field.setAttribute("aria-invalid", String(!fits(value, schema)));
   };
   range.addEventListener("input", () => {
     const value = scale.value(Number(range.value));
-    field.value = isDefault(value) ? "" : String(value);
+    field.value = isDefault(value) || value === resting ? "" : String(value);
     draw();
     onChange();
   });

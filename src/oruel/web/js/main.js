@@ -135,6 +135,11 @@ class Page {
       this.composer.trace.allow();
       this.settingsChanged();
     });
+    // The fragment is the page's state, so the link must not change it.
+    byId("skip", HTMLAnchorElement).addEventListener("click", (event) => {
+      event.preventDefault();
+      byId("prompt", HTMLTextAreaElement).focus();
+    });
     addEventListener("hashchange", () => this.openAddress());
     addEventListener("keydown", (event) => {
       // A dialog closes itself.
@@ -182,7 +187,7 @@ class Page {
   showPanel(isOpen) {
     const panel = byId("panel", HTMLElement);
     panel.toggleAttribute("data-open", isOpen);
-    for (const id of ["bar", "talk", "tokens"]) byId(id, HTMLElement).inert = isOpen;
+    for (const id of ["talk", "tokens"]) byId(id, HTMLElement).inert = isOpen;
     if (isOpen) panel.querySelector("button")?.focus();
     else this.composer.focus();
   }
@@ -266,7 +271,9 @@ function contextOf({ context_length: context }) {
  * @param {number} context
  */
 function reaching(declarations, context) {
-  return declarations.map((declaration) => (declaration.group === "Length" ? { ...declaration, reach: context } : declaration));
+  return declarations.map((declaration) =>
+    declaration.group === "Length" ? { ...declaration, reach: context } : declaration,
+  );
 }
 
 async function start() {

@@ -10,9 +10,10 @@ import { createTokenStrip } from "./tokens.js";
 
 const NARROW = matchMedia("(max-width: 800px)");
 const TELLING_BITS = 2.5;
-const LEAST_HEIGHT = 160,
-  KEY_STEP = 24,
-  LEAST_THREAD = 220;
+const FIRST_SHARE = 46,
+  LEAST_SHARE = 20,
+  MOST_SHARE = 70,
+  KEY_STEP = 3;
 
 export class TokenZone {
   /**
@@ -124,7 +125,10 @@ function telling(traces) {
   return traces.length && distances[index] === Infinity ? 0 : index;
 }
 
-/** The upper edge, which sets the zone's height. @param {HTMLElement} zone */
+/**
+ * The upper edge, which sets the zone's height: a share of the page's, in percent.
+ * @param {HTMLElement} zone
+ */
 function heightHandle(zone) {
   const handle = make("div", {
     class: "handle",
@@ -132,28 +136,29 @@ function heightHandle(zone) {
     tabindex: 0,
     "aria-label": "Height of the tokens",
     "aria-orientation": "horizontal",
+    "aria-valuemin": LEAST_SHARE,
+    "aria-valuemax": MOST_SHARE,
   });
-  /** @param {number} height */
-  const resize = (height) => {
-    const most = Math.max(LEAST_HEIGHT, (zone.parentElement?.clientHeight ?? 0) - LEAST_THREAD);
-    const set = Math.round(Math.min(most, Math.max(LEAST_HEIGHT, height)));
-    zone.style.setProperty("--tokens-height", `${set}px`);
-    for (const [name, value] of Object.entries({ min: LEAST_HEIGHT, max: most, now: set })) {
-      handle.setAttribute(`aria-value${name}`, String(value));
-    }
+  let share = 0;
+  /** @param {number} wanted */
+  const resize = (wanted) => {
+    share = Math.round(Math.min(MOST_SHARE, Math.max(LEAST_SHARE, wanted)));
+    zone.style.setProperty("--tokens-height", `${share}vh`);
+    handle.setAttribute("aria-valuenow", String(share));
   };
   handle.addEventListener("pointerdown", (event) => {
     handle.setPointerCapture(event.pointerId);
     event.preventDefault();
   });
   handle.addEventListener("pointermove", (event) => {
-    if (handle.hasPointerCapture(event.pointerId)) resize(zone.getBoundingClientRect().bottom - event.clientY);
+    if (handle.hasPointerCapture(event.pointerId)) resize((1 - event.clientY / innerHeight) * 100);
   });
   handle.addEventListener("keydown", (event) => {
     const step = { ArrowUp: KEY_STEP, ArrowDown: -KEY_STEP }[event.key];
     if (!step) return;
     event.preventDefault();
-    resize(zone.clientHeight + step);
+    resize(share + step);
   });
+  resize(FIRST_SHARE);
   return handle;
 }
