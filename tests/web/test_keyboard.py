@@ -7,7 +7,7 @@ from tests.web.playground import STORY, Playground
 
 pytestmark = pytest.mark.model
 
-MOST_TABS = 80
+MOST_TABS = 120
 
 
 def tab_to(playground: Playground, target: Locator, *, key: str = "Tab") -> None:

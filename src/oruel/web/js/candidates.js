@@ -132,7 +132,7 @@ function nameSettings(table, settings) {
  */
 function candidateRow(candidate, steps, isGenerated) {
   const cells = stepCells(steps);
-  const verdict = make("span", { class: "verdict" });
+  const verdict = make("span", { class: "cut-by" });
   cells.at(-1)?.change.before(verdict);
   const logit = candidate.logit === null ? "−∞" : decimal(candidate.logit).replace("-", "−");
   const row = make(

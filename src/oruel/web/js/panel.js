@@ -33,7 +33,7 @@ export class Panel {
     const structured = createStructuredPanel({ onChange: () => this.#changed() });
     this.parameters = createParameters(options.declarations, {
       onChange: () => this.#changed(),
-      others: group("JSON and tools", true, structured.element),
+      others: group("JSON and tools", false, structured.element),
     });
     /** @type {Controls[]} */
     this.controls = [this.parameters, structured];

@@ -135,7 +135,6 @@ function markSet({ control, row, reset }) {
   const isSet = control.get() !== undefined || control.problem() !== null;
   row.toggleAttribute("data-set", isSet);
   reset.toggleAttribute("data-shown", isSet);
-  reset.tabIndex = isSet ? 0 : -1;
 }
 
 /**

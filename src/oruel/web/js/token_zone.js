@@ -9,7 +9,8 @@ import { createTokenStrip } from "./tokens.js";
 /** @typedef {import("./sampling.js").Candidate} Candidate */
 
 const NARROW = matchMedia("(max-width: 800px)");
-const TELLING_BITS = 2.5;
+const TELLING_BITS = 2.5,
+  TELLING_AMONG = 60;
 const FIRST_SHARE = 46,
   LEAST_SHARE = 20,
   MOST_SHARE = 70,
@@ -87,9 +88,7 @@ export class TokenZone {
     if (index < 0) return;
     this.strip.select(index);
     this.inspect(index);
-    const picked = this.left.querySelector('[aria-pressed="true"]');
-    if (picked instanceof HTMLElement)
-      this.left.scrollTop = picked.offsetTop - this.left.offsetTop - this.left.clientHeight / 3;
+    this.left.scrollTop = 0;
   }
 
   /** @param {number} index */
@@ -113,11 +112,11 @@ export class TokenZone {
 }
 
 /**
- * The index of a drawn word that had a few good alternatives, if there is one: neither certain nor wide open.
+ * The index of a drawn word near the beginning that had a few good alternatives, if there is one: neither certain nor wide open.
  * @param {TokenTrace[]} traces
  */
 function telling(traces) {
-  const distances = traces.map(({ source, token, entropy }) => {
+  const distances = traces.slice(0, TELLING_AMONG).map(({ source, token, entropy }) => {
     const isWord = /\p{L}{3}/u.test(token);
     return source === "drawn" && isWord ? Math.abs(entropy.after - TELLING_BITS) : Infinity;
   });
