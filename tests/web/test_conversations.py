@@ -30,7 +30,7 @@ def test_a_conversation_survives_a_reload(playground: Playground) -> None:
 
 def test_the_list_tells_conversations_apart_and_deletes_them(playground: Playground) -> None:
     playground.open(max_tokens=5).ask(STORY)
-    playground.button("New").click()
+    playground.page.get_by_role("navigation").get_by_role("button", name="New").click()
     expect(playground.answers).to_have_count(0)
     playground.ask("Tell me a joke.")
     dialog = stored(playground)

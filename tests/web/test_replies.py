@@ -134,3 +134,11 @@ def test_a_connection_that_breaks_is_an_error_in_words(playground: Playground) -
     answer = playground.ask(STORY)
     expect(answer.get_by_role("alert")).to_contain_text("connection was lost")
     expect(answer).to_contain_text("Long ago")
+
+
+def test_a_failed_answer_is_not_part_of_the_conversation(playground: Playground) -> None:
+    playground.visit.expect_problem("status of 400")
+    playground.open(temperature=9, max_tokens=5).ask(STORY)
+    playground.field("temperature").fill("1")
+    playground.ask("And then?")
+    assert "" not in [message["content"] for message in playground.last_body["messages"]]
