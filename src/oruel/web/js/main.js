@@ -118,7 +118,7 @@ class Page {
   }
 
   settingsChanged() {
-    this.session.preview();
+    this.session.tokens.preview();
     this.comparison?.follow();
     this.shareLater();
   }
