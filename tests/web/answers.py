@@ -70,6 +70,7 @@ def token_trace(text: str) -> dict[str, Any]:
     return {
         **token(0, text),
         "source": "drawn",
+        "vocabulary_size": 1000,
         "steps": ["temperature", "top_p"],
         "candidates": [
             {

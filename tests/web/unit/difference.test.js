@@ -40,6 +40,7 @@ function traceOf(token, steps, listed, { u = 0.5, source = "drawn", survivors } 
     token,
     bytes: [...new TextEncoder().encode(token)],
     source,
+    vocabulary_size: 1000,
     steps,
     candidates,
     survivors: { count: survivors ?? candidates.filter(({ removed_by }) => removed_by === null).length, mass: 1 },

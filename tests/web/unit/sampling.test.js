@@ -32,6 +32,7 @@ function traceOf(probabilities, changes = {}) {
     token: "a",
     bytes: [97],
     source: "drawn",
+    vocabulary_size: 1000,
     steps: [],
     candidates: probabilities.map((probability, id) => ({
       id,

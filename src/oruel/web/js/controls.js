@@ -311,8 +311,7 @@ function escaped(text) {
 
 /** @param {string} text */
 function unescaped(text) {
-  const escapes = /** @type {Record<string, string>} */ ({ n: "\n", t: "\t", r: "\r", "\\": "\\" });
-  return text.replace(/\\([ntr\\])/g, (_, letter) => escapes[letter]);
+  return text.replace(/\\(u[0-9a-fA-F]{4}|[nrtbf\\])/g, (escape) => JSON.parse(`"${escape}"`));
 }
 
 /** @type {ControlMaker} An object as JSON. */

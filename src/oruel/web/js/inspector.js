@@ -139,7 +139,9 @@ function factsOf(trace, { candidates, survivors, entropy }, before) {
     fact("Entropy", `${decimal(entropy.before)} → ${decimal(entropy.after)} bits`, before && `was ${decimal(before.entropy.after)}`),
   ];
   if (!trace.steps.includes("mask")) return facts;
-  return [...facts, fact("The mask allows", quantity(trace.allowed.count, "token"), `${percent(trace.allowed.mass)} of the mass`)];
+  const { allowed, vocabulary_size: vocabulary } = trace;
+  const share = `${percent(allowed.count / vocabulary)} of the vocabulary, ${percent(allowed.mass)} of the mass`;
+  return [...facts, fact("The mask allows", quantity(allowed.count, "token"), share)];
 }
 
 /** @param {Candidate | undefined} candidate */

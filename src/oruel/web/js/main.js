@@ -52,6 +52,9 @@ class Page {
       declarations: reaching(declarations, Math.max(...models.map(contextOf))),
       useCases,
       onChange: () => this.settingsChanged(),
+      onSystem: (text) => {
+        this.session.conversation.system = text;
+      },
       onClose: () => this.showPanel(false),
       request: () => ({ body: sampleBody(this.state()), needsKey: this.client.key !== null }),
     });
@@ -115,7 +118,7 @@ class Page {
   }
 
   settingsChanged() {
-    this.session.preview();
+    this.session.tokens.preview();
     this.comparison?.follow();
     this.shareLater();
   }
@@ -127,10 +130,6 @@ class Page {
   }
 
   listen() {
-    this.panel.system.addEventListener("input", () => {
-      this.session.conversation.system = this.panel.system.value;
-      this.shareLater();
-    });
     this.model.addEventListener("change", () => {
       this.composer.trace.allow();
       this.settingsChanged();
@@ -202,7 +201,9 @@ class Page {
     };
   }
 
+  /** Brings the address and the code up to date. */
   share() {
+    this.panel.refresh();
     const address = link(this.state());
     if (address.length > LONGEST) return;
     history.replaceState(null, "", address || location.pathname);

@@ -11,7 +11,7 @@ import { make } from "./dom.js";
 /** The page sets these itself. */
 const SET_BY_PAGE = new Set(["stream", "stream_options", "trace"]);
 /** js/structured.js has the controls of these. */
-const STRUCTURED = new Set(["response_format", "tools", "tool_choice", "parallel_tool_calls"]);
+export const STRUCTURED = new Set(["response_format", "tools", "tool_choice", "parallel_tool_calls"]);
 const GROUP_NAMES = /** @type {Record<string, string>} */ ({ "Beyond the page": "More" });
 const OPEN_GROUPS = new Set(["Sampling", "Length", "Penalties"]);
 
@@ -135,7 +135,6 @@ function markSet({ control, row, reset }) {
   const isSet = control.get() !== undefined || control.problem() !== null;
   row.toggleAttribute("data-set", isSet);
   reset.toggleAttribute("data-shown", isSet);
-  reset.tabIndex = isSet ? 0 : -1;
 }
 
 /**

@@ -57,6 +57,7 @@ export class Session {
     });
     this.tokens = new TokenZone(byId("tokens", HTMLElement), {
       onBranch: (at, candidate) => this.branch(at, candidate),
+      current: () => settingsOf(this.declarations, this.panel.values()),
     });
   }
 
@@ -148,7 +149,7 @@ export class Session {
     this.save(conversation);
     if (conversation !== this.conversation) return;
     this.thread.finish();
-    this.tokens.finish();
+    this.tokens.finish(answer.branch?.at);
     this.announce(answer);
     this.onChange();
   }
@@ -263,7 +264,7 @@ export class Session {
     answer.shown = choice;
     this.inspect(turn, choice);
     this.tokens.show(shownChoice(answer).trace);
-    this.tokens.finish();
+    this.tokens.finish(answer.branch?.at);
   }
 
   /**
@@ -274,11 +275,6 @@ export class Session {
     const answer = this.answerAt(turn);
     this.inspected = { turn, choice };
     if (answer) this.tokens.begin(settingsOf(this.declarations, answer.values));
-  }
-
-  /** Shows the picked token under the panel's settings. */
-  preview() {
-    this.tokens.preview(settingsOf(this.declarations, this.panel.values()));
   }
 
   /** @param {Answer} answer */

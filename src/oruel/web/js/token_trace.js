@@ -30,6 +30,7 @@
  * @property {string} token
  * @property {number[]} bytes
  * @property {"drawn" | "greedy" | "forced" | "closing"} source
+ * @property {number} vocabulary_size
  * @property {Step[]} steps
  * @property {TracedCandidate[]} candidates
  * @property {Portion} survivors

@@ -9,7 +9,8 @@ import { createTokenStrip } from "./tokens.js";
 /** @typedef {import("./sampling.js").Candidate} Candidate */
 
 const NARROW = matchMedia("(max-width: 800px)");
-const TELLING_BITS = 2.5;
+const TELLING_BITS = 2.5,
+  TELLING_AMONG = 60;
 const FIRST_SHARE = 46,
   LEAST_SHARE = 20,
   MOST_SHARE = 70,
@@ -18,11 +19,19 @@ const FIRST_SHARE = 46,
 export class TokenZone {
   /**
    * @param {HTMLElement} element
-   * @param {{onBranch: (at: number, candidate: Candidate) => void}} options
+   * @param {{onBranch: (at: number, candidate: Candidate) => void, current: () => Settings}} options
    */
-  constructor(element, { onBranch }) {
+  constructor(element, { onBranch, current }) {
     this.element = element;
-    this.strip = createTokenStrip({ onPick: (index) => this.inspect(index) });
+    /** The settings of the panel. */
+    this.current = current;
+    this.isPicked = false;
+    this.strip = createTokenStrip({
+      onPick: (index) => {
+        this.isPicked = true;
+        this.inspect(index);
+      },
+    });
     this.inspector = createInspector({ onBranch });
     /** @type {TokenTrace[]} */
     this.traces = [];
@@ -60,6 +69,7 @@ export class TokenZone {
     this.inspector.clear();
     [this.traces, this.drawn] = [[], 0];
     this.settings = null;
+    this.isPicked = false;
     this.element.hidden = true;
   }
 
@@ -80,26 +90,26 @@ export class TokenZone {
     this.left.scrollTop = this.left.scrollHeight;
   }
 
-  /** The reply is complete: picks a token that there is something to see of. */
-  finish() {
+  /** The reply is complete: picks a token, unless the person did. @param {number} [branched] where it branched */
+  finish(branched) {
     this.flush();
-    const index = telling(this.traces);
-    if (index < 0) return;
+    const index = branched !== undefined && branched in this.traces ? branched : telling(this.traces);
+    if (index < 0 || this.isPicked) return;
     this.strip.select(index);
     this.inspect(index);
-    const picked = this.left.querySelector('[aria-pressed="true"]');
-    if (picked instanceof HTMLElement)
-      this.left.scrollTop = picked.offsetTop - this.left.offsetTop - this.left.clientHeight / 3;
+    this.left.scrollTop = 0;
   }
 
   /** @param {number} index */
   inspect(index) {
-    if (this.settings) this.inspector.show(this.traces[index], this.settings, index);
+    if (!this.settings) return;
+    this.inspector.show(this.traces[index], this.settings, index);
+    this.preview();
   }
 
-  /** Shows the picked token under other settings. @param {Settings} settings */
-  preview(settings) {
-    this.inspector.preview(settings);
+  /** Shows the picked token under the settings of the panel; with those of the request, as it was. */
+  preview() {
+    this.inspector.preview(this.current());
   }
 
   /** @param {boolean} isFolded */
@@ -113,11 +123,11 @@ export class TokenZone {
 }
 
 /**
- * The index of a drawn word that had a few good alternatives, if there is one: neither certain nor wide open.
+ * The index of a drawn word near the beginning that had a few good alternatives, if there is one.
  * @param {TokenTrace[]} traces
  */
 function telling(traces) {
-  const distances = traces.map(({ source, token, entropy }) => {
+  const distances = traces.slice(0, TELLING_AMONG).map(({ source, token, entropy }) => {
     const isWord = /\p{L}{3}/u.test(token);
     return source === "drawn" && isWord ? Math.abs(entropy.after - TELLING_BITS) : Infinity;
   });
