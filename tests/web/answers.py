@@ -72,6 +72,7 @@ def token_trace(text: str) -> dict[str, Any]:
         "source": "drawn",
         "vocabulary_size": 1000,
         "steps": ["temperature", "top_p"],
+        "vocabulary_size": LEADING + REST,
         "candidates": [
             {
                 **token(rank, other),

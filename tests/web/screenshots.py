@@ -13,7 +13,7 @@ from tests.web.visit import visit
 
 FOLDER = Path(__file__).parents[2] / "build" / "screenshots"
 
-DESK = {"viewport": {"width": 1440, "height": 900}, "device_scale_factor": 2}
+DESK = {"viewport": {"width": 1440, "height": 1000}, "device_scale_factor": 2}
 PHONE = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 3, "is_mobile": True, "has_touch": True}
 LOOKS: dict[str, dict[str, Any]] = {
     "light": {**DESK, "color_scheme": "light"},
