@@ -70,7 +70,6 @@ def token_trace(text: str) -> dict[str, Any]:
     return {
         **token(0, text),
         "source": "drawn",
-        "vocabulary_size": 1000,
         "steps": ["temperature", "top_p"],
         "vocabulary_size": LEADING + REST,
         "candidates": [

@@ -17,7 +17,7 @@ READ_CANDIDATES = """table => [...table.tBodies[0].rows].map(row => {
   const cells = [...row.cells].slice(2);
   return {
     id: Number(row.dataset.id),
-    text: row.innerText,
+    texts: cells.map(cell => cell.innerText.trim()),
     probabilities: cells.map(cell => Number(cell.dataset.probability)),
     widths: cells.map(cell => cell.firstElementChild.getBoundingClientRect().width),
   };
@@ -29,7 +29,7 @@ class CandidateRow:
     """A row of the inspector's table: what it says, and how long its bars are in pixels, step by step."""
 
     id: int
-    text: str
+    texts: list[str]
     probabilities: list[float]
     widths: list[float]
 
