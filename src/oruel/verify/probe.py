@@ -29,6 +29,8 @@ PROMPTS = (
 )
 MAX_DRAWS = 600
 DRAWS_AT_ONCE = 24
+# The tokens that a reasoning model may spend before its answer.
+THINKING = 2000
 # Stands for bytes that are no character by themselves.
 REPLACEMENT = "\ufffd"
 
@@ -53,6 +55,10 @@ class Probe:
         """`fields`, and values that switch every filter and penalty off, as far as the endpoint accepts them."""
         return {name: value for name, value in NEUTRAL.items() if name in self.facts.accepts} | fields
 
+    def room(self, tokens: int) -> int:
+        """A max_tokens that leaves this many tokens for the answer, also of a model that thinks first."""
+        return tokens + THINKING if self.facts.reasons else tokens
+
     def seed(self) -> int:
         return self.random.getrandbits(31)
 
@@ -72,7 +78,7 @@ class Probe:
             )
             tokens = reply.tokens()
             top = tokens[0].top if tokens else ()
-            self.known_bases[prompt] = {text: math.exp(log) for text, log in distinct(top)}
+            self.known_bases[prompt] = {text: math.exp(min(log, 0.0)) for text, log in distinct(top)}
         return self.known_bases[prompt]
 
     async def bases(self) -> dict[str, dict[str, float]]:

@@ -69,6 +69,14 @@ class Verdict:
     weak: bool = False
 
 
+class Concluded(Exception):
+    """Ends a check early with its verdict."""
+
+    def __init__(self, verdict: Verdict) -> None:
+        super().__init__(verdict.how)
+        self.verdict = verdict
+
+
 def honoured(**evidence: Any) -> Verdict:
     return Verdict(Outcome.HONOURED, **evidence)
 

@@ -1,6 +1,32 @@
 """All checks, in the order in which they run."""
 
 from oruel.verify.check import Check
-from oruel.verify.checks import filters, logprobs, penalties, seed, temperature
+from oruel.verify.checks import (
+    filters,
+    length,
+    logprobs,
+    penalties,
+    ranges,
+    seed,
+    stop,
+    streaming,
+    temperature,
+    tools,
+    unknown,
+    usage,
+)
 
-CHECKS: tuple[Check, ...] = (*temperature.CHECKS, *filters.CHECKS, *penalties.CHECKS, *seed.CHECKS, *logprobs.CHECKS)
+CHECKS: tuple[Check, ...] = (
+    *temperature.CHECKS,
+    *filters.CHECKS,
+    *penalties.CHECKS,
+    *seed.CHECKS,
+    *logprobs.CHECKS,
+    *ranges.CHECKS,
+    *unknown.CHECKS,
+    *length.CHECKS,
+    *stop.CHECKS,
+    *streaming.CHECKS,
+    *usage.CHECKS,
+    *tools.CHECKS,
+)
