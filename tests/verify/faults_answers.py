@@ -95,7 +95,7 @@ class StopIgnored(ToyServer):
         return replace(request, stop=())
 
 
-@planted("stop.finish_reason", "length")
+@planted("stop.finish_reason", "finish_reason is length, not stop when the last token")
 class StopFinishesAsLength(ToyServer):
     """Where the last token allowed completes the stop sequence, length wins."""
 
@@ -118,7 +118,7 @@ class LengthIgnored(ToyServer):
         return min(60, super().limit(replace(request, max_tokens=None), prompt))
 
 
-@planted("max_tokens.finish_reason", "finish_reason is stop")
+@planted("max_tokens.finish_reason", "finish_reason is stop, not length")
 class LengthFinishesAsStop(ToyServer):
     def choice(self, request: ChatRequest, index: int, pieces: list[Piece]) -> Json:
         return super().choice(request, index, pieces) | {"finish_reason": "stop"}
@@ -145,7 +145,7 @@ class OverfullPromptCut(ToyServer):
         return max(1, super().limit(request, prompt))
 
 
-@planted("usage", "one more")
+@planted("usage.completion", "completion_tokens is 1 too high")
 class UsageOneMore(ToyServer):
     """completion_tokens counts one token too many."""
 
@@ -153,7 +153,7 @@ class UsageOneMore(ToyServer):
         return super().usage(prompt, completion_tokens + 1)
 
 
-@planted("usage.prompt_tokens", "one")
+@planted("usage.prompt", "prompt_tokens is 1 too low")
 class PromptUsageOneLess(ToyServer):
     """prompt_tokens leaves out the first token."""
 
@@ -161,7 +161,7 @@ class PromptUsageOneLess(ToyServer):
         return super().usage(replace(prompt, ids=prompt.ids[1:]), completion_tokens)
 
 
-@planted("usage.total", "sum")
+@planted("usage.total", "total_tokens isn't the sum")
 class TotalIsWrong(ToyServer):
     """total_tokens is the sum over the choices of prompt and completion."""
 
@@ -170,14 +170,14 @@ class TotalIsWrong(ToyServer):
         return usage | {"total_tokens": usage["total_tokens"] + 1}
 
 
-@planted("usage.cached_tokens", "more")
+@planted("usage.cached", "as cached")
 class MoreCachedThanSent(ToyServer):
     def usage(self, prompt: Prompt, completion_tokens: int) -> Json:
         cached = {"cached_tokens": len(prompt.ids) + 16}
         return super().usage(prompt, completion_tokens) | {"prompt_tokens_details": cached}
 
 
-@planted("n", "1")
+@planted("seed.choices", "1 choices instead of 4")
 class ChoicesIgnored(ToyServer):
     """TGI and Ollama accept n and send one choice."""
 
@@ -201,7 +201,7 @@ class TierAlwaysStandard(ToyServer):
         return super().head(request, kind) | {"tier": "standard"}
 
 
-@planted("streaming.disconnect", "goes on")
+@planted("stream.disconnect", "a disconnect doesn't free the place")
 class DisconnectIgnored(ToyServer):
     """The place of a client that went away stays taken until its text is complete."""
 

@@ -49,16 +49,16 @@ class OutOfRangeIgnored(BodyReader):
         return {name: value for name, value in body.items() if not is_outside(name, value)}
 
 
-@planted("repetition_penalty.range", "accepted")
+@planted("temperature.range", "2.01 is accepted")
 class OutOfRangeAccepted(ToyServer):
-    """llama-cpp-python and llama.cpp bound no penalty; here any repetition penalty is taken as it is."""
+    """llama-cpp-python doesn't bound the temperature, llama.cpp only below."""
 
     def read(self, body: Any) -> ChatCall:
-        value = body.get("repetition_penalty")
-        if not is_outside("repetition_penalty", value):
+        value = body.get("temperature")
+        if not is_outside("temperature", value) or value < 0:
             return super().read(body)
-        call = super().read({**body, "repetition_penalty": 1})
-        return replace(call, request=with_sampling(call.request, repetition_penalty=value or 1e-9))
+        call = super().read({**body, "temperature": 2})
+        return replace(call, request=with_sampling(call.request, temperature=value))
 
 
 @planted("top_p.types", "taken as")

@@ -20,7 +20,7 @@ class TopKDropped(ToyServer):
         return with_sampling(request, top_k=0)
 
 
-@planted("top_k", "one more token is kept")
+@planted("top_k", "one token too many survives")
 class TopKOffByOne(ToyServer):
     def adjusted(self, request: ChatRequest) -> ChatRequest:
         top_k = request.sampling.top_k
@@ -33,7 +33,7 @@ class TopPDropped(ToyServer):
         return with_sampling(request, top_p=1.0)
 
 
-@planted("top_p", "the token that crosses top_p is dropped")
+@planted("top_p", "it stops before the token that crosses the share")
 class TopPShort(ToyServer):
     """Keeps tokens while their cumulative probability is below top_p, without the one that crosses it."""
 
@@ -50,7 +50,7 @@ class MinPDropped(ToyServer):
         return with_sampling(request, min_p=0.0)
 
 
-@planted("min_p", "a threshold on the probability itself")
+@planted("min_p", "the threshold is absolute")
 class MinPAbsolute(ToyServer):
     """Discards p < min_p, not p < min_p × p_max."""
 
@@ -61,28 +61,28 @@ class MinPAbsolute(ToyServer):
         return kept[: max(1, np.count_nonzero(weights >= params.min_p * weights.sum()))]
 
 
-@planted("top_p.after_top_k", "before")
+@planted("top_p.after_top_k", "top_p counts the probabilities before top_k")
 class TopPFirst(ToyServer):
     """SGLang applies both to the whole distribution, which keeps the same tokens."""
 
     order = ("temperature", "top_p", "top_k", "min_p")
 
 
-@planted("min_p.beside_top_p", "min_p first")
+@planted("min_p.beside_top_p", "min_p acts first, and top_p on what it left")
 class MinPFirst(ToyServer):
     """vLLM applies min_p before top_k and top_p, so that top_p is a share of what min_p kept."""
 
     order = ("temperature", "min_p", "top_k", "top_p")
 
 
-@planted("temperature.before_top_p", "last")
+@planted("temperature.before_top_p", "temperature acts after top_p")
 class TemperatureLast(ToyServer):
     """llama.cpp and Ollama."""
 
     order = ("top_k", "top_p", "min_p", "temperature")
 
 
-@planted("temperature", "clamped to 1")
+@planted("temperature.above_one", "clamped to 1")
 class TemperatureClamped(ToyServer):
     """Together documents temperatures up to 1."""
 
@@ -90,14 +90,14 @@ class TemperatureClamped(ToyServer):
         return with_sampling(request, temperature=min(request.sampling.temperature, 1.0))
 
 
-@planted("temperature", "ignored")
+@planted("temperature", "it acts as 0.7")
 class TemperatureIgnored(ToyServer):
     def adjusted(self, request: ChatRequest) -> ChatRequest:
         temperature = request.sampling.temperature
         return with_sampling(request, temperature=0.7 if temperature else 0.0)
 
 
-@planted("temperature.zero", "not the most probable")
+@planted("temperature.zero", "a token is chosen that isn't the most probable")
 class ZeroIsUnset(ToyServer):
     """Reads 0 as absent, as `temperature or 0.7` does."""
 
@@ -156,7 +156,7 @@ class SeedIgnored(ToyServer):
         return self.entropy.random()
 
 
-@planted("seed.under_load", "differ")
+@planted("seed.under_load", "the answer depends on what else is in flight")
 class SeedShared(ToyServer):
     """One generator for the whole process, seeded by each request: transformers serve."""
 
@@ -166,22 +166,22 @@ class SeedShared(ToyServer):
         return self.entropy.random()
 
 
-@planted("seed", "differ")
+@planted("seed.all_bits", "only the lower 32 bits of a seed count")
 class SeedTruncated(ToyServer):
-    """Keeps 16 bits of the seed. llama.cpp keeps 32."""
+    """llama.cpp."""
 
     def uniform(self, seed: int, choice: int, position: int) -> float:
-        return super().uniform(seed % 2**16, choice, position)
+        return super().uniform(seed % 2**32, choice, position)
 
 
-@planted("seed.streamed", "differ")
+@planted("stream", "with a seed, the text differs from the text unstreamed")
 class SeedIgnoredInStreams(ToyServer):
     """A second code path for streams forgets the seed."""
 
     in_streams = SeedIgnored
 
 
-@planted("n", "the same")
+@planted("seed.choices", "all choices are equal")
 class IdenticalChoices(ToyServer):
     """The seed without the choice's number."""
 
@@ -189,7 +189,7 @@ class IdenticalChoices(ToyServer):
         return super().uniform(seed, 0, position)
 
 
-@planted("logprobs.before_parameters", "after temperature")
+@planted("logprobs.before_parameters", "they are reported after temperature")
 class LogprobsAfterTemperature(ToyServer):
     """vLLM with logprobs_mode processed; TGI."""
 
@@ -199,7 +199,7 @@ class LogprobsAfterTemperature(ToyServer):
         return np.asarray(shifted - np.log(np.exp(shifted).sum()))
 
 
-@planted("logprobs.before_parameters", "after the penalties")
+@planted("logprobs.before_parameters", "they are reported after logit_bias")
 class LogprobsAfterBias(ToyServer):
     """The log-probabilities are those after logit_bias."""
 
@@ -211,12 +211,12 @@ class LogprobsAfterBias(ToyServer):
         return np.asarray(shifted - np.log(np.exp(shifted).sum()))
 
 
-@planted("logprobs", "sum")
-class LogprobsInBits(ToyServer):
-    """Base 2 in place of e."""
+@planted("logprobs.sum", "probabilities add up to")
+class LogprobsInBase10(ToyServer):
+    """Not natural."""
 
     def reported(self, request: ChatRequest, prompt: Prompt, output: Sequence[int]) -> Logits:
-        return np.asarray(super().reported(request, prompt, output) / np.log(2))
+        return np.asarray(super().reported(request, prompt, output) / np.log(10))
 
 
 @planted("logit_bias", "ignored")

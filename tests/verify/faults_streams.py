@@ -11,7 +11,7 @@ from tests.verify.toy_model import Prompt
 from tests.verify.toy_server import Gone, ToyServer
 
 
-@planted("streaming.done", "[DONE]")
+@planted("stream.done", "data: [DONE] is missing")
 class DoneMissing(ToyServer):
     async def events(self, call: ChatCall, request: ChatRequest, prompt: Prompt, gone: Gone) -> AsyncIterator[str]:
         async for event in super().events(call, request, prompt, gone):
@@ -19,7 +19,7 @@ class DoneMissing(ToyServer):
                 yield event
 
 
-@planted("streaming.finish", "after")
+@planted("stream.finish", "text follows finish_reason")
 class LateChunk(ToyServer):
     """A chunk with text comes after the finish reason."""
 
@@ -30,7 +30,7 @@ class LateChunk(ToyServer):
                 yield {"choices": [{"index": 0, "delta": {"content": "."}, "logprobs": None, "finish_reason": None}]}
 
 
-@planted("streaming.finish", "2")
+@planted("stream.finish", "finish_reason is sent more than once")
 class FinishTwice(ToyServer):
     async def chunks(self, call: ChatCall, request: ChatRequest, prompt: Prompt, gone: Gone) -> AsyncIterator[Json]:
         async for chunk in super().chunks(call, request, prompt, gone):
@@ -39,7 +39,7 @@ class FinishTwice(ToyServer):
                 yield chunk
 
 
-@planted("streaming.usage", "missing")
+@planted("stream.usage", "there is no usage")
 class StreamUsageMissing(ToyServer):
     """include_usage has no effect."""
 
@@ -49,7 +49,7 @@ class StreamUsageMissing(ToyServer):
                 yield chunk
 
 
-@planted("streaming.role", "role")
+@planted("stream.role", "no chunk carries the role")
 class RoleMissing(ToyServer):
     def delta(self, piece: Piece, is_first: bool) -> Json:
         delta = super().delta(piece, is_first)
@@ -67,7 +67,7 @@ class BytewiseStreams(ToyServer):
         return BytewiseDecoder()
 
 
-@planted("streaming.utf8", "U+FFFD")
+@planted("stream.utf8", "characters are broken between chunks")
 class CharactersSplit(ToyServer):
     """Each token is decoded alone, so that a character that is split over tokens becomes U+FFFD."""
 
@@ -76,12 +76,12 @@ class CharactersSplit(ToyServer):
 
 class TrimmingStreams(ToyServer):
     def delta(self, piece: Piece, is_first: bool) -> Json:
-        piece.text = piece.text.lstrip("\n")
+        piece.text = piece.text.lstrip(" ")
         return super().delta(piece, is_first)
 
 
-@planted("streaming.same_text", "differ")
-class LineBreaksLostInStreams(ToyServer):
-    """Line breaks at the beginning of a chunk are lost."""
+@planted("stream", "white space differs from the text unstreamed")
+class SpacesLostInStreams(ToyServer):
+    """SentencePiece tokens decoded one at a time lose the space that they begin with."""
 
     in_streams = TrimmingStreams
