@@ -1,7 +1,19 @@
 """All checks, in the order in which they run."""
 
 from oruel.verify.check import Check
-from oruel.verify.checks import filters, length, ranges, stop, streaming, tools, unknown, usage
+from oruel.verify.checks import (
+    choices,
+    filters,
+    json_mode,
+    length,
+    ranges,
+    stop,
+    streaming,
+    tier,
+    tools,
+    unknown,
+    usage,
+)
 
 CHECKS: tuple[Check, ...] = (
     *filters.CHECKS,
@@ -12,4 +24,7 @@ CHECKS: tuple[Check, ...] = (
     *streaming.CHECKS,
     *usage.CHECKS,
     *tools.CHECKS,
+    *json_mode.CHECKS,
+    *tier.CHECKS,
+    *choices.CHECKS,
 )

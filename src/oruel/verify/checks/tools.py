@@ -1,4 +1,4 @@
-"""tools, tool_choice and parallel_tool_calls: which functions are called, with which arguments, and how calls are sent."""
+"""tools, tool_choice and parallel_tool_calls: which functions are called, with which arguments, and in which shape."""
 
 from typing import Any
 
