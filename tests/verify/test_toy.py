@@ -18,11 +18,6 @@ from tests.verify.toy_server import ToyServer
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 def random_params(random: Random) -> SamplingParams:
     return SamplingParams(
         temperature=random.choice([0, 0.01, 0.7, 1, 2]),

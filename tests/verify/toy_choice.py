@@ -4,7 +4,7 @@ split over this class and its subclass in toy_server.py; a planted defect overri
 
 import codecs
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -44,36 +44,34 @@ class StopReader:
     """Holds back text that could still become a stop sequence, and nothing more."""
 
     def __init__(self, stops: Sequence[str]) -> None:
-        self._stops = stops
-        self._held = ""
+        self.stops = stops
+        self.held = ""
 
     def read(self, text: str) -> tuple[str, bool]:
         """The text to send, and whether a stop sequence has ended it."""
-        before, self._held = len(self._held), self._held + text
-        for end in range(before + 1, len(self._held) + 1):
-            found = [stop for stop in self._stops if self._held.endswith(stop, 0, end)]
+        before, self.held = len(self.held), self.held + text
+        for end in range(before + 1, len(self.held) + 1):
+            found = [stop for stop in self.stops if self.held.endswith(stop, 0, end)]
             if found:
-                return self._held[: end - max(map(len, found))], True
-        hold = next((size for size in range(len(self._held), 0, -1) if self._may_begin(self._held[-size:])), 0)
-        sent, self._held = self._held[: len(self._held) - hold], self._held[len(self._held) - hold :]
+                return self.held[: end - max(map(len, found))], True
+        sizes = range(len(self.held), 0, -1)
+        hold = next((size for size in sizes if any(stop.startswith(self.held[-size:]) for stop in self.stops)), 0)
+        sent = self.held[: len(self.held) - hold]
+        self.held = self.held[len(sent) :]
         return sent, False
 
     def rest(self) -> str:
-        return self._held
-
-    def _may_begin(self, text: str) -> bool:
-        return any(stop.startswith(text) for stop in self._stops)
+        return self.held
 
 
 class ToyChoices(ToySampler):
-    max_tokens_of: Callable[[ChatRequest], int | None] = staticmethod(lambda request: request.max_tokens)
-    stop_reader: Callable[[Sequence[str]], StopReader] = StopReader
+    stop_reader: type[StopReader] = StopReader
 
     def pieces(self, request: ChatRequest, prompt: Prompt, choice: int) -> Iterator[Piece]:
         """One piece for each token; the last one has the finish reason."""
         limit = self.limit(request, prompt)
         plan = self.plan(request, prompt, choice, limit)
-        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        decoder = self.decoder()
         stops = self.stop_reader(request.stop)
         output: list[int] = []
         while True:
@@ -96,6 +94,9 @@ class ToyChoices(ToySampler):
             yield piece
             if piece.finish:
                 return
+
+    def decoder(self) -> codecs.IncrementalDecoder:
+        return codecs.getincrementaldecoder("utf-8")("replace")
 
     def limit(self, request: ChatRequest, prompt: Prompt) -> int:
         room = CONTEXT - len(prompt.ids)

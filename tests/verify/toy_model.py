@@ -25,7 +25,7 @@ def split_words(text: str) -> list[str]:
 CONTROLS = ("<|end|>", "<|system|>", "<|user|>", "<|assistant|>", "<|tool|>", "<|call|>")
 END, CALL, TOOL = CONTROLS.index("<|end|>"), CONTROLS.index("<|call|>"), CONTROLS.index("<|tool|>")
 WORDS = split_words("""
-a about after again all an and animal answer as at bear bird blue boat book by cat city cloud cold colour continue
+a about after again all an and animal answer apple as at bear bird blue boat book by cat city cloud cold colour continue
 count dark day deep dog door down dream each eagle end every eye far fast find fire fish five four fox from garden
 gold green grey hand he her here hill his home horse hour house in into is it know lake last later light line lion
 listen little long look low moon morning most mouse name never new night north now number of off old on one only

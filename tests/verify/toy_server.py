@@ -8,7 +8,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from dataclasses import replace
 from random import Random
-from typing import Any
+from typing import Any, ClassVar
 
 from oruel.api.body import parse_object
 from oruel.api.chat.body import ChatCall, parse_chat
@@ -32,21 +32,24 @@ Gone = asyncio.Future[None]
 
 
 class ToyServer(ToyChoices):
-    """`entropy` makes the seeds of requests without one, so that a test can be repeated."""
+    """`entropy` makes the seeds of requests without one, so that a test can be repeated. `in_streams` is the class that
+    answers streams, if it is another one.
+    """
+
+    in_streams: ClassVar["type[ToyServer] | None"] = None
 
     def __init__(self, entropy: int = 0) -> None:
         super().__init__()
         self.entropy = Random(entropy)
         self.places = asyncio.Semaphore(PLACES)
-        self.answers = 0
+        self.streams = self.in_streams(entropy) if self.in_streams else self
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         assert scope["type"] == "http", "serve it with lifespan off"
         try:
             await self.route(scope, receive, send)
         except OruelError as error:
-            said = {"message": error.message, "type": error.type, "param": error.param, "code": error.code}
-            await send_json(send, error.status, {"error": said})
+            await send_json(send, error.status, {"error": self.refusal(error)})
 
     async def route(self, scope: Message, receive: Receive, send: Send) -> None:
         raw = await read_body(receive)
@@ -61,17 +64,18 @@ class ToyServer(ToyChoices):
             case _:
                 raise NotFound("There is no such endpoint.")
 
+    def refusal(self, error: OruelError) -> Json:
+        return {"message": error.message, "type": error.type, "param": error.param, "code": error.code}
+
     async def chat(self, raw: bytes, receive: Receive, send: Send) -> None:
         call = self.read(parse_object(raw))
+        await (self.streams if call.stream else self).answer(call, receive, send)
+
+    async def answer(self, call: ChatCall, receive: Receive, send: Send) -> None:
         request = self.adjusted(self.with_seed(call.request))
         prompt = read_prompt(request.messages, len(request.tools))
-        if len(prompt.ids) >= CONTEXT:
-            raise ContextLengthExceeded(
-                f"The prompt has {len(prompt.ids)} tokens, but the context is {CONTEXT} tokens. Shorten the messages.",
-                param="messages",
-            )
+        self.check_room(request, prompt)
         gone = asyncio.ensure_future(until_gone(receive))
-        self.answers += 1
         try:
             async with self.places:
                 if call.stream:
@@ -80,6 +84,14 @@ class ToyServer(ToyChoices):
                     await send_json(send, 200, self.reply(request, prompt, await self.collect(request, prompt, gone)))
         finally:
             gone.cancel()
+
+    def check_room(self, request: ChatRequest, prompt: Prompt) -> None:
+        """Raises ContextLengthExceeded."""
+        if len(prompt.ids) >= CONTEXT:
+            raise ContextLengthExceeded(
+                f"The prompt has {len(prompt.ids)} tokens, but the context is {CONTEXT} tokens. Shorten the messages.",
+                param="messages",
+            )
 
     def read(self, body: Json) -> ChatCall:
         """Raises RequestError, whose `param` names the field."""

@@ -1,6 +1,7 @@
 """Answers of the endpoint under test, read leniently: a wrong shape is something to report, not a reason to stop."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -159,10 +160,19 @@ def token_info(entry: Json) -> TokenInfo:
     top = entry.get("top_logprobs") or []
     return TokenInfo(
         str(entry.get("token", "")),
-        float(entry["logprob"]),
-        tuple((str(one["token"]), float(one["logprob"])) for one in top if isinstance(one, dict) and "logprob" in one),
+        number(entry["logprob"]),
+        tuple(
+            (str(one.get("token", "")), number(one["logprob"]))
+            for one in top
+            if isinstance(one, dict) and "logprob" in one
+        ),
         tuple(entry["bytes"]) if isinstance(entry.get("bytes"), list) else None,
     )
+
+
+def number(value: Any) -> float:
+    """NaN for whatever isn't a number, which checks of log-probabilities report."""
+    return float(value) if isinstance(value, int | float) else math.nan
 
 
 @dataclass(frozen=True, slots=True)

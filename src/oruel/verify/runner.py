@@ -61,10 +61,11 @@ async def run_checks(
     report = Report(endpoint.url, endpoint.model, profile, seed)
     report.facts = await survey(endpoint)
     failures = 0
+    bases: dict[str, dict[str, float]] = {}
     for check in checks:
         # Each check draws the same seeds, whatever ran before it.
         random = Random(f"{seed} {check.name}")
-        probe = Probe(endpoint, report.facts, profile, FALSE_ALARMS / len(checks), random)
+        probe = Probe(endpoint, report.facts, profile, FALSE_ALARMS / len(checks), random, bases)
         try:
             verdict = await run_check(check, probe)
             failures = 0

@@ -6,9 +6,12 @@ from oruel.verify.checks import (
     filters,
     json_mode,
     length,
+    logprobs,
     ranges,
+    seed,
     stop,
     streaming,
+    temperature,
     tier,
     tools,
     unknown,
@@ -16,7 +19,10 @@ from oruel.verify.checks import (
 )
 
 CHECKS: tuple[Check, ...] = (
+    *temperature.CHECKS,
     *filters.CHECKS,
+    *seed.CHECKS,
+    *logprobs.CHECKS,
     *ranges.CHECKS,
     *unknown.CHECKS,
     *length.CHECKS,
