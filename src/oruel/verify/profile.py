@@ -22,6 +22,7 @@ class Profile:
     refused. `refuses_unknown`: unknown fields must be refused, and with `suggests_names` the nearest known name must be
     suggested. `clamps_length`: max_tokens beyond the context is cut to the room left; otherwise it may be refused too.
     `stop_beats_length`: finish_reason is stop where the last token allowed completes a stop text.
+    `named_call_finishes_tool_calls`: a call that tool_choice names ends with tool_calls; OpenAI says stop.
     `max_stops` and `stop_characters` limit `stop`. `closes_json`: JSON is valid also when max_tokens cuts it.
     """
 
@@ -36,6 +37,7 @@ class Profile:
     suggests_names: bool = False
     clamps_length: bool = False
     stop_beats_length: bool = False
+    named_call_finishes_tool_calls: bool = False
     penalties_count_prompt: bool = False
 
 
@@ -92,5 +94,6 @@ ORUEL = Profile(
     suggests_names=True,
     clamps_length=True,
     stop_beats_length=True,
+    named_call_finishes_tool_calls=True,
 )
 PROFILES: Mapping[ProfileName, Profile] = {"oruel": ORUEL, "openai": OPENAI}

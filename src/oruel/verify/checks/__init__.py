@@ -2,7 +2,9 @@
 
 from oruel.verify.check import Check
 from oruel.verify.checks import (
+    choices,
     filters,
+    json_mode,
     length,
     logprobs,
     ranges,
@@ -10,6 +12,8 @@ from oruel.verify.checks import (
     stop,
     streaming,
     temperature,
+    tier,
+    tools,
     unknown,
     usage,
 )
@@ -25,4 +29,8 @@ CHECKS: tuple[Check, ...] = (
     *stop.CHECKS,
     *streaming.CHECKS,
     *usage.CHECKS,
+    *tools.CHECKS,
+    *json_mode.CHECKS,
+    *tier.CHECKS,
+    *choices.CHECKS,
 )

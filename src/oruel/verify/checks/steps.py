@@ -92,3 +92,9 @@ def combined(parts: Iterable[Verdict]) -> Verdict:
         return honoured(figures=figures, exchanges=tuple(exchanges[:1]))
     how = "; ".join(dict.fromkeys(part.how for part in found if part.how))
     return Verdict(outcome, how, figures, exchanges=tuple(exchanges))
+
+
+def told(parts: Iterable[Verdict]) -> list[Verdict]:
+    """Of repeated tries, those that could be told; all if none could."""
+    parts = list(parts)
+    return [part for part in parts if part.outcome is not Outcome.CANT_TELL] or parts
