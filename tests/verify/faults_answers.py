@@ -89,7 +89,7 @@ class FirstStopOnly(ToyServer):
         return replace(request, stop=request.stop[:1])
 
 
-@planted("stop", "ignored")
+@planted("stop", "ignored: the text goes on after the stop text")
 class StopIgnored(ToyServer):
     def adjusted(self, request: ChatRequest) -> ChatRequest:
         return replace(request, stop=())
@@ -170,14 +170,14 @@ class TotalIsWrong(ToyServer):
         return usage | {"total_tokens": usage["total_tokens"] + 1}
 
 
-@planted("usage.cached", "as cached")
+@planted("usage.cached", "tokens of a new prompt count as cached")
 class MoreCachedThanSent(ToyServer):
     def usage(self, prompt: Prompt, completion_tokens: int) -> Json:
         cached = {"cached_tokens": len(prompt.ids) + 16}
         return super().usage(prompt, completion_tokens) | {"prompt_tokens_details": cached}
 
 
-@planted("seed.choices", "1 choices instead of 4")
+@planted("n", "ignored: there is a single choice")
 class ChoicesIgnored(ToyServer):
     """TGI and Ollama accept n and send one choice."""
 
@@ -185,7 +185,7 @@ class ChoicesIgnored(ToyServer):
         return replace(request, n=1)
 
 
-@planted("tier", "not echoed")
+@planted("tier", "the answer doesn't say which tier served")
 class TierNotEchoed(ToyServer):
     def head(self, request: ChatRequest, kind: str) -> Json:
         head = super().head(request, kind)
@@ -193,7 +193,7 @@ class TierNotEchoed(ToyServer):
         return head
 
 
-@planted("tier", "standard")
+@planted("tier", "turbo is answered by another tier")
 class TierAlwaysStandard(ToyServer):
     """Accepts turbo, and says that standard served."""
 
@@ -207,3 +207,9 @@ class DisconnectIgnored(ToyServer):
 
     def goes_on(self, gone: Gone) -> bool:
         return True
+
+
+@planted("usage.n", "completion_tokens isn't the sum over the choices")
+class UsageOfOneChoice(ToyServer):
+    def reply(self, request: ChatRequest, prompt: Prompt, choices: list[list[Piece]]) -> Json:
+        return super().reply(request, prompt, choices) | {"usage": self.usage(prompt, len(choices[0]))}

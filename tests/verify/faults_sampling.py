@@ -8,6 +8,7 @@ import numpy as np
 from oruel.api.chat.body import ChatCall
 from oruel.types import ChatRequest, SamplingParams
 from tests.verify.planted import planted, with_sampling
+from tests.verify.toy_choice import Json
 from tests.verify.toy_model import Logits, Prompt, logits_in, state_after
 from tests.verify.toy_server import ToyServer
 
@@ -225,3 +226,80 @@ class BiasIgnored(ToyServer):
 
     def adjusted(self, request: ChatRequest) -> ChatRequest:
         return with_sampling(request, logit_bias={})
+
+
+class EntryChanger(ToyServer):
+    """Changes the entries of log-probabilities."""
+
+    def logprobs(self, request: ChatRequest, prompt: Prompt, output: Sequence[int], token: int) -> list[Json]:
+        return [self.changed(one, request) for one in super().logprobs(request, prompt, output, token)]
+
+    def changed(self, one: Json, request: ChatRequest) -> Json:
+        raise NotImplementedError
+
+
+@planted("top_logprobs", "entries where")
+class OneEntryLess(EntryChanger):
+    """The chosen token takes the place of an entry."""
+
+    def changed(self, one: Json, request: ChatRequest) -> Json:
+        return one | {"top_logprobs": one["top_logprobs"][:-1]}
+
+
+@planted("logprobs.bytes", "bytes are missing")
+class BytesMissing(EntryChanger):
+    """Several engines send null."""
+
+    def changed(self, one: Json, request: ChatRequest) -> Json:
+        return one | {"bytes": None}
+
+
+@planted("logprobs.chosen", "the chosen token has another value than its entry")
+class ChosenAfterTemperature(EntryChanger):
+    """The chosen token's value is divided by the temperature, the entries' aren't."""
+
+    def changed(self, one: Json, request: ChatRequest) -> Json:
+        return one | {"logprob": one["logprob"] / (request.sampling.temperature or 1.0)}
+
+
+@planted("logprobs.order", "the entries aren't ordered, best first")
+class EntriesByToken(EntryChanger):
+    def changed(self, one: Json, request: ChatRequest) -> Json:
+        return one | {"top_logprobs": sorted(one["top_logprobs"], key=lambda other: str(other["token"]))}
+
+
+@planted("temperature.small", "it acts as 0.5")
+class TemperatureFloor(ToyServer):
+    """vLLM has a floor of 0.01, other servers higher ones."""
+
+    def adjusted(self, request: ChatRequest) -> ChatRequest:
+        temperature = request.sampling.temperature
+        return with_sampling(request, temperature=max(temperature, 0.5) if temperature else 0.0)
+
+
+@planted("temperature", "log-probabilities are multiplied by it")
+class TemperatureInverted(ToyServer):
+    def adjusted(self, request: ChatRequest) -> ChatRequest:
+        temperature = request.sampling.temperature
+        return with_sampling(request, temperature=1 / temperature if temperature else 0.0)
+
+
+@planted("temperature.before_min_p", "temperature acts after min_p")
+class TemperatureAfterMinP(ToyServer):
+    order = ("top_k", "min_p", "temperature", "top_p")
+
+
+@planted("seed.unset", "without a seed, every answer is the same")
+class SeedFixed(ToyServer):
+    """SGLang's deterministic inference: 42 where none is given."""
+
+    def with_seed(self, request: ChatRequest) -> ChatRequest:
+        return request if request.sampling.reproducible else with_sampling(request, seed=42)
+
+
+@planted("seed.differs", "different seeds give one answer")
+class SeedConstant(ToyServer):
+    """Every request uses the server's own seed."""
+
+    def uniform(self, seed: int, choice: int, position: int) -> float:
+        return super().uniform(42, choice, position)

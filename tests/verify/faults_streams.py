@@ -2,6 +2,7 @@
 
 import codecs
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 from oruel.api.chat.body import ChatCall
 from oruel.types import ChatRequest
@@ -85,3 +86,24 @@ class SpacesLostInStreams(ToyServer):
     """SentencePiece tokens decoded one at a time lose the space that they begin with."""
 
     in_streams = TrimmingStreams
+
+
+class SingleChoiceStreams(ToyServer):
+    def adjusted(self, request: ChatRequest) -> ChatRequest:
+        return replace(request, n=1)
+
+
+@planted("n.stream", "ignored: there is a single choice in a stream")
+class ChoicesIgnoredInStreams(ToyServer):
+    in_streams = SingleChoiceStreams
+
+
+@planted("stream.usage", "completion_tokens differs from the same request unstreamed")
+class StreamUsageCountsChunks(ToyServer):
+    """Counts chunks with text, of which there are fewer than tokens, and the one with the role."""
+
+    async def chunks(self, call: ChatCall, request: ChatRequest, prompt: Prompt, gone: Gone) -> AsyncIterator[Json]:
+        count = 1
+        async for chunk in super().chunks(call, request, prompt, gone):
+            count += 1
+            yield chunk if chunk["choices"] else {"choices": [], "usage": self.usage(prompt, count)}
