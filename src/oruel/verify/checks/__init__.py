@@ -2,7 +2,9 @@
 
 from oruel.verify.check import Check
 from oruel.verify.checks import (
+    choices,
     filters,
+    json_mode,
     length,
     logprobs,
     penalties,
@@ -11,6 +13,7 @@ from oruel.verify.checks import (
     stop,
     streaming,
     temperature,
+    tier,
     tools,
     unknown,
     usage,
@@ -29,4 +32,7 @@ CHECKS: tuple[Check, ...] = (
     *streaming.CHECKS,
     *usage.CHECKS,
     *tools.CHECKS,
+    *json_mode.CHECKS,
+    *tier.CHECKS,
+    *choices.CHECKS,
 )
