@@ -18,8 +18,8 @@ from oruel.verify.statistics import Distribution, RatioTest
 from oruel.verify.verdict import Figures, Verdict, cant_tell, differs, honoured
 
 # What llama.cpp, Ollama, llama-cpp-python and models' own generation_config.json set.
-TEMPERATURES = (0.01, 0.6, 0.7, 0.8, 1.0)
-MAX_ANSWERS, ANSWER = 120, 24
+TEMPERATURES = (0.01, 0.7, 0.8, 1.0)
+MAX_ANSWERS, ANSWER = 200, 24
 HIDDEN_TOP_K = 40
 FLAT = 2.0
 MOST_DRAWS = 900
