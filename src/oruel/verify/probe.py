@@ -78,7 +78,7 @@ class Probe:
             )
             tokens = reply.tokens()
             top = tokens[0].top if tokens else ()
-            self.known_bases[prompt] = {text: math.exp(log) for text, log in distinct(top)}
+            self.known_bases[prompt] = {text: math.exp(min(log, 0.0)) for text, log in distinct(top)}
         return self.known_bases[prompt]
 
     async def bases(self) -> dict[str, dict[str, float]]:
