@@ -12,7 +12,7 @@ from typing import Any
 from oruel.verify.endpoint import Endpoint
 from oruel.verify.profile import Profile
 from oruel.verify.reply import Facts, Json, Reply
-from oruel.verify.statistics import SequentialTest
+from oruel.verify.statistics import Distribution, SequentialTest
 
 # Prompts whose first token is uncertain. Checks choose those on which the alternatives disagree most.
 PROMPTS = (
@@ -125,6 +125,11 @@ def user(text: str) -> list[Json]:
 def first_token(reply: Reply) -> str:
     tokens = reply.tokens()
     return tokens[0].text if tokens else reply.text
+
+
+def divergence(one: Distribution, other: Distribution) -> float:
+    """The Kullback-Leibler divergence in nats: how much evidence against `other` one draw from `one` brings."""
+    return math.fsum(p * math.log(p / max(other.get(token, 0.0), 1e-9)) for token, p in one.items() if p > 0)
 
 
 def distinct(top: Sequence[tuple[str, float]]) -> list[tuple[str, float]]:
