@@ -5,12 +5,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 import httpx2
 import msgspec
 
-from oruel.addresses import is_loopback
+from oruel.addresses import is_local_url
 from oruel.cli.sse import read_events
 from oruel.config import Secret
 from oruel.errors import ChatFailed
@@ -141,14 +140,6 @@ def translate_errors(url: str) -> Iterator[None]:
         raise ChatFailed(f"{url} is not a valid URL: {error}.") from error
     except httpx2.HTTPError as error:
         raise ChatFailed(f"The connection to {url} failed: {str(error) or type(error).__name__}.") from error
-
-
-def is_local_url(url: str) -> bool:
-    """Whether to bypass the proxy from the environment, which can't reach this machine's loopback addresses."""
-    try:
-        return is_loopback(urlsplit(url).hostname or "")
-    except ValueError:
-        return False
 
 
 def header_remarks(headers: Mapping[str, str]) -> tuple[str, ...]:

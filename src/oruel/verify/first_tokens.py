@@ -9,7 +9,7 @@ from typing import Any
 
 from oruel.verify.expected import at_temperature
 from oruel.verify.frequencies import check_constant
-from oruel.verify.probe import Probe, divergence, user
+from oruel.verify.probe import Probe, user
 from oruel.verify.statistics import OTHER, Distribution, SequentialTest
 from oruel.verify.verdict import Bar, Chart, Verdict, cant_tell, differs, honoured, ignored, refused
 
@@ -20,6 +20,8 @@ IGNORED = "ignored"
 NO_LOGPROBS = "the endpoint reports no log-probabilities"
 # Alternatives closer to the null than this can't be told apart with a reasonable number of draws.
 LEAST_DIVERGENCE = 0.02
+# With this much, the first draws decide.
+ENOUGH = 0.5
 # The null is only known where the listed tokens cover nearly everything that can be drawn.
 LEAST_COVERAGE = 0.98
 # The probabilities may change by this share between two requests (other arithmetic in another batch), and the same
@@ -64,11 +66,11 @@ class Case:
         return all(self.setting.null(other).keys() == survivors for other in disturbed(self.base))
 
     @property
-    def information(self) -> float:
-        """What one draw brings towards the hardest decision, in nats."""
+    def merit(self) -> tuple[float, float]:
+        """What one draw brings towards finding a mistake, in nats; and where that is enough, towards naming it."""
         test = self.test(alpha=1)
-        null, mistakes = test.complete(test.null), [test.complete(one) for one in test.alternatives.values()]
-        return min(min(divergence(null, one), divergence(one, null)) for one in mistakes)
+        information = test.information
+        return (ENOUGH, test.separation) if information >= ENOUGH else (information, 0.0)
 
 
 def check_settings(parameter: str, settings: Iterable[Setting], strictest: Mapping[str, float] | None = None) -> Run:
@@ -101,9 +103,9 @@ def check_settings(parameter: str, settings: Iterable[Setting], strictest: Mappi
 
 async def most_telling_case(probe: Probe, settings: tuple[Setting, ...]) -> Case | None:
     cases = [Case(prompt, one, base) for prompt, base in (await probe.bases()).items() for one in settings]
-    usable = [case for case in cases if case.is_known and case.is_firm]
-    best = max(usable, key=lambda case: case.information, default=None)
-    return best if best and best.information >= LEAST_DIVERGENCE else None
+    rated = sorted(((case.merit, index) for index, case in enumerate(cases) if case.is_known), reverse=True)
+    telling = (cases[index] for merit, index in rated if merit[0] >= LEAST_DIVERGENCE)
+    return next((case for case in telling if case.is_firm), None)
 
 
 def disturbed(base: Distribution) -> list[Distribution]:

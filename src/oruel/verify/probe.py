@@ -12,7 +12,7 @@ from typing import Any
 from oruel.verify.endpoint import Endpoint
 from oruel.verify.profile import Profile
 from oruel.verify.reply import Facts, Json, Reply
-from oruel.verify.statistics import Distribution, SequentialTest
+from oruel.verify.statistics import SequentialTest
 
 # Prompts whose first token is uncertain. Checks choose those on which the alternatives disagree most.
 PROMPTS = (
@@ -78,7 +78,7 @@ class Probe:
             )
             tokens = reply.tokens()
             top = tokens[0].top if tokens else ()
-            self.known_bases[prompt] = {text: math.exp(log) for text, log in distinct(top)}
+            self.known_bases[prompt] = {text: math.exp(min(log, 0.0)) for text, log in distinct(top)}
         return self.known_bases[prompt]
 
     async def bases(self) -> dict[str, dict[str, float]]:
@@ -125,11 +125,6 @@ def user(text: str) -> list[Json]:
 def first_token(reply: Reply) -> str:
     tokens = reply.tokens()
     return tokens[0].text if tokens else reply.text
-
-
-def divergence(one: Distribution, other: Distribution) -> float:
-    """The Kullback-Leibler divergence in nats: how much evidence against `other` one draw from `one` brings."""
-    return math.fsum(p * math.log(p / max(other.get(token, 0.0), 1e-9)) for token, p in one.items() if p > 0)
 
 
 def distinct(top: Sequence[tuple[str, float]]) -> list[tuple[str, float]]:

@@ -40,6 +40,10 @@ class Profile:
     named_call_finishes_tool_calls: bool = False
     penalties_count_prompt: bool = False
 
+    def covers(self, parameter: str) -> bool:
+        """Whether checks of the parameter apply: it is promised, or no parameter at all, such as unknown fields."""
+        return parameter in self.promised or not any(parameter in one.promised for one in PROFILES.values())
+
 
 SHARED = {
     "temperature": Range(0, 2),

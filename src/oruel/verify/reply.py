@@ -1,4 +1,6 @@
-"""Answers of the endpoint under test, read leniently: a wrong shape is something to report, not a reason to stop."""
+"""Answers of the endpoint under test, read leniently: a wrong shape is something to report, not a reason to stop. A
+field of the wrong type counts as missing, and no property raises.
+"""
 
 import json
 import math
@@ -41,12 +43,11 @@ class Reply:
 
     @property
     def choices(self) -> list[Json]:
-        found = self.body.get("choices") if isinstance(self.body, dict) else None
-        return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+        return objects_in(as_object(self.body).get("choices"))
 
     @property
     def texts(self) -> list[str]:
-        return [str(message_of(choice).get("content") or "") for choice in self.choices]
+        return [as_text(message_of(choice).get("content")) for choice in self.choices]
 
     @property
     def text(self) -> str:
@@ -54,7 +55,7 @@ class Reply:
 
     @property
     def finish(self) -> str | None:
-        return self.choices[0].get("finish_reason") if self.choices else None
+        return as_text(self.choices[0].get("finish_reason")) or None if self.choices else None
 
     @property
     def calls(self) -> list[Json]:
@@ -63,17 +64,16 @@ class Reply:
 
     @property
     def usage(self) -> Json:
-        found = self.body.get("usage") if isinstance(self.body, dict) else None
-        return found if isinstance(found, dict) else {}
+        return as_object(as_object(self.body).get("usage"))
 
     @property
     def completion_tokens(self) -> int | None:
-        return self.usage.get("completion_tokens")
+        return as_count(self.usage.get("completion_tokens"))
 
     @property
     def error(self) -> Json:
-        found = self.body.get("error", self.body) if isinstance(self.body, dict) else {}
-        return found if isinstance(found, dict) else {"message": str(found)}
+        found = as_object(self.body).get("error", self.body)
+        return as_object(found) or ({"message": found} if isinstance(found, str) else {})
 
     @property
     def error_text(self) -> str:
@@ -119,60 +119,71 @@ class StreamReply:
 
     def deltas(self, choice: int = 0) -> list[Json]:
         """The choice objects of the chunks, in order."""
-        found = []
-        for chunk in self.chunks:
-            choices = chunk.data.get("choices") if isinstance(chunk.data, dict) else None
-            found += [one for one in choices or [] if isinstance(one, dict) and one.get("index", 0) == choice]
-        return found
+        choices = (one for chunk in self.chunks for one in objects_in(as_object(chunk.data).get("choices")))
+        return [one for one in choices if one.get("index", 0) == choice]
 
     def text(self, choice: int = 0) -> str:
-        return "".join(str(delta_of(one).get("content") or "") for one in self.deltas(choice))
+        return "".join(as_text(delta_of(one).get("content")) for one in self.deltas(choice))
 
     @property
     def usage(self) -> Json:
-        found = [chunk.data.get("usage") for chunk in self.chunks if isinstance(chunk.data, dict)]
-        return next((one for one in reversed(found) if isinstance(one, dict)), {})
+        found = [as_object(as_object(chunk.data).get("usage")) for chunk in self.chunks]
+        return next(filter(None, reversed(found)), {})
+
+
+def as_object(value: Any) -> Json:
+    return value if isinstance(value, dict) else {}
+
+
+def objects_in(value: Any) -> list[Json]:
+    """The objects of an array; other elements are left out."""
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
+def as_text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def as_count(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def as_logprob(value: Any) -> float | None:
+    """None unless it is a finite number. One that is positive is kept: a check reports it."""
+    try:
+        number = float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 def message_of(choice: Json) -> Json:
-    found = choice.get("message")
-    return found if isinstance(found, dict) else {}
+    return as_object(choice.get("message"))
 
 
 def delta_of(choice: Json) -> Json:
-    found = choice.get("delta")
-    return found if isinstance(found, dict) else {}
+    return as_object(choice.get("delta"))
 
 
 def calls_of(message: Json) -> list[Json]:
-    calls = message.get("tool_calls")
-    found = [call.get("function") for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
-    return [one for one in found if isinstance(one, dict)]
+    return [call["function"] for call in objects_in(message.get("tool_calls")) if as_object(call.get("function"))]
 
 
 def tokens_of(choice: Json) -> list[TokenInfo]:
-    logprobs = choice.get("logprobs")
-    content = logprobs.get("content") if isinstance(logprobs, dict) else None
-    return [token_info(entry) for entry in content or [] if isinstance(entry, dict) and "logprob" in entry]
+    content = objects_in(as_object(choice.get("logprobs")).get("content"))
+    return [token_info(entry) for entry in content if as_logprob(entry.get("logprob")) is not None]
 
 
 def token_info(entry: Json) -> TokenInfo:
-    top = entry.get("top_logprobs") or []
+    """`entry` has a log-probability."""
+    top = [(as_text(one.get("token")), as_logprob(one.get("logprob"))) for one in objects_in(entry.get("top_logprobs"))]
+    found, logprob = entry.get("bytes"), as_logprob(entry["logprob"])
     return TokenInfo(
-        str(entry.get("token", "")),
-        number(entry["logprob"]),
-        tuple(
-            (str(one.get("token", "")), number(one["logprob"]))
-            for one in top
-            if isinstance(one, dict) and "logprob" in one
-        ),
-        tuple(entry["bytes"]) if isinstance(entry.get("bytes"), list) else None,
+        as_text(entry.get("token")),
+        math.nan if logprob is None else logprob,
+        tuple((token, logprob) for token, logprob in top if logprob is not None),
+        tuple(one for one in found if as_count(one) is not None) if isinstance(found, list) else None,
     )
-
-
-def number(value: Any) -> float:
-    """NaN for whatever isn't a number, which checks of log-probabilities report."""
-    return float(value) if isinstance(value, int | float) else math.nan
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from random import Random
 
 from oruel.errors import BudgetSpent, VerifyFailed
@@ -27,7 +28,9 @@ class Result:
 
 @dataclass
 class Report:
-    """`ended` says why the run ended early, empty if it didn't."""
+    """`planned` counts the checks of a whole run; `ended` says why it ended early, empty if it didn't. `waited` is in
+    seconds.
+    """
 
     url: str
     model: str
@@ -37,7 +40,10 @@ class Report:
     results: list[Result] = field(default_factory=list)
     tokens: int = 0
     requests: int = 0
+    waited: float = 0.0
     ended: str = ""
+    planned: int = 0
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property
     def faults(self) -> list[Result]:
@@ -59,13 +65,34 @@ async def run_checks(
 ) -> Report:
     """Raises VerifyFailed if the endpoint can't be tested at all."""
     report = Report(endpoint.url, endpoint.model, profile, seed)
-    report.facts = await survey(endpoint)
+    await fill_report(report, endpoint, checks, on_result)
+    return report
+
+
+async def fill_report(
+    report: Report, endpoint: Endpoint, checks: Sequence[Check], on_result: Callable[[Result], None]
+) -> None:
+    """Adds to the report as it goes, so that whatever ends the run early leaves what was found. Raises VerifyFailed if
+    the endpoint can't be tested at all.
+    """
+    report.planned = len(checks)
+    try:
+        report.facts = await survey(endpoint)
+        await add_results(report, endpoint, checks, on_result)
+    finally:
+        report.tokens, report.requests = endpoint.budget.spent, endpoint.budget.requests
+        report.waited = endpoint.waited
+
+
+async def add_results(
+    report: Report, endpoint: Endpoint, checks: Sequence[Check], on_result: Callable[[Result], None]
+) -> None:
     failures = 0
     bases: dict[str, dict[str, float]] = {}
     for check in checks:
         # Each check draws the same seeds, whatever ran before it.
-        random = Random(f"{seed} {check.name}")
-        probe = Probe(endpoint, report.facts, profile, FALSE_ALARMS / len(checks), random, bases)
+        random = Random(f"{report.seed} {check.name}")
+        probe = Probe(endpoint, report.facts, report.profile, FALSE_ALARMS / len(checks), random, bases)
         try:
             verdict = await run_check(check, probe)
             failures = 0
@@ -76,12 +103,12 @@ async def run_checks(
             failures += 1
             verdict = cant_tell(error.message)
             report.ended = error.message if failures == MAX_FAILURES else ""
+        except Exception as error:  # noqa: BLE001 - an answer of an unforeseen shape costs one check, not the run
+            verdict = cant_tell(f"an answer has a shape that the check can't read: {type(error).__name__}: {error}")
         report.results.append(Result(check, verdict))
         on_result(report.results[-1])
         if report.ended:
             break
-    report.tokens, report.requests = endpoint.budget.spent, endpoint.budget.requests
-    return report
 
 
 async def run_check(check: Check, probe: Probe) -> Verdict:

@@ -1,10 +1,12 @@
 """The first requests of a run: whether the endpoint can be used at all, and what it accepts."""
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from oruel.errors import VerifyFailed
 from oruel.verify.endpoint import Endpoint
-from oruel.verify.reply import Facts, Json, Reply
+from oruel.verify.reading import error_message
+from oruel.verify.reply import Facts, Json, Reply, as_count, as_object, as_text, message_of, objects_in
 
 # Tried one by one, each with a value that changes nothing.
 FIELDS: dict[str, Any] = {
@@ -23,6 +25,8 @@ FIELDS: dict[str, Any] = {
     "service_tier": "auto",
 }
 TOP_LOGPROBS = (20, 10, 5)
+# About what all of this costs.
+SURVEY_TOKENS = 500
 
 
 async def survey(endpoint: Endpoint) -> Facts:
@@ -36,7 +40,7 @@ async def survey(endpoint: Endpoint) -> Facts:
             top = count
             break
     accepts = [name for name, value in FIELDS.items() if (await endpoint.chat(**field(name, value))).ok]
-    message = first.choices[0].get("message") or {}
+    message = message_of(first.choices[0])
     return Facts(
         top_logprobs=top,
         accepts=frozenset(accepts),
@@ -53,27 +57,52 @@ def field(name: str, value: Any) -> Json:
 
 
 def check_usable(reply: Reply, endpoint: Endpoint) -> None:
+    """Raises VerifyFailed with the likely cause."""
     if reply.ok:
         return
-    said = reply.error.get("message") or reply.error_text[:200]
-    if isinstance(reply.body, str) and "<html" in reply.body.lower():
-        raise VerifyFailed(f"{endpoint.url} answered {reply.status} with a web page. Is this the API's base URL?")
+    url, said = endpoint.url, error_message(reply.body).rstrip(".")
+    if isinstance(reply.body, str) and "<html" in reply.body[:1000].lower():
+        raise VerifyFailed(f"{url} answered {reply.status} with a web page. {base_url_hint(url)}")
     match reply.status:
+        case 200:
+            raise VerifyFailed(f"{url} answered 200, but not with a chat completion: {said}.")
+        case 301 | 302 | 303 | 307 | 308:
+            raise VerifyFailed(f"{url} redirects to {reply.headers.get('location')}. Name the base URL there.")
         case 401 | 403:
-            raise VerifyFailed(f"{endpoint.url} requires a key: {said} Send one with --api-key.")
-        case 404:
-            raise VerifyFailed(f"{endpoint.url} answered 404 for the model {endpoint.model}: {said}")
+            raise VerifyFailed(f"{url} asks for another key: {said}. Send one with --api-key.")
+        case 404 if endpoint.model in reply.error_text or "model" in reply.error_text.lower():
+            raise VerifyFailed(f"{url} has no model {endpoint.model}: {said}.")
+        case 404 | 405:
+            raise VerifyFailed(f"{url} has no /chat/completions: {said}. {base_url_hint(url)}")
         case _:
-            raise VerifyFailed(f"{endpoint.url} answered {reply.status} to a plain request: {said}")
+            raise VerifyFailed(f"{url} answered {reply.status} to a plain request: {said}.")
+
+
+def base_url_hint(url: str) -> str:
+    path = urlsplit(url).path.rstrip("/")
+    return "Is it the API's base URL?" if path.endswith("/v1") else "Most base URLs end with /v1."
+
+
+async def first_model(endpoint: Endpoint) -> str:
+    """Raises VerifyFailed, with the likely cause, if the endpoint lists no model."""
+    reply = await endpoint.raw("GET", "/models")
+    for model in objects_in(as_object(reply.body).get("data")):
+        if name := as_text(model.get("id")):
+            return name
+    if reply.status in (401, 403):
+        check_usable(reply, endpoint)
+    raise VerifyFailed(f"{endpoint.url} lists no models: status {reply.status}. Name one with --model.")
 
 
 async def context_length(endpoint: Endpoint) -> int | None:
     """From the list of models, where servers report it under various names."""
     reply = await endpoint.raw("GET", "/models")
-    listed = reply.body.get("data") if isinstance(reply.body, dict) else None
-    for model in listed or []:
-        if isinstance(model, dict) and model.get("id") == endpoint.model:
-            meta = model.get("meta") or {}
-            found = model.get("context_length") or model.get("max_model_len") or meta.get("n_ctx")
-            return found if isinstance(found, int) else None
+    for model in objects_in(as_object(reply.body).get("data")):
+        if model.get("id") == endpoint.model:
+            lengths = (
+                model.get("context_length"),
+                model.get("max_model_len"),
+                as_object(model.get("meta")).get("n_ctx"),
+            )
+            return next((length for length in map(as_count, lengths) if length), None)
     return None

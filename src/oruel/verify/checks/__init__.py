@@ -7,6 +7,7 @@ from oruel.verify.checks import (
     json_mode,
     length,
     logprobs,
+    penalties,
     ranges,
     seed,
     stop,
@@ -21,6 +22,7 @@ from oruel.verify.checks import (
 CHECKS: tuple[Check, ...] = (
     *temperature.CHECKS,
     *filters.CHECKS,
+    *penalties.CHECKS,
     *seed.CHECKS,
     *logprobs.CHECKS,
     *ranges.CHECKS,
