@@ -75,7 +75,6 @@ OPENAI_PARAMETERS = frozenset(
         "logit_bias",
         "usage",
         "service_tier",
-        "unknown fields",
     }
 )
 
