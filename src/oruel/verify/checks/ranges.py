@@ -170,6 +170,7 @@ def written(value: Any) -> str:
 def checks_of(name: str) -> tuple[Check, Check]:
     bounds: Callable[[Probe], Awaitable[Verdict]] = partial(check_bounds, name)
     types: Callable[[Probe], Awaitable[Verdict]] = partial(check_types, name)
+    requires = ("logprobs",) if name == "top_logprobs" else ()
     return (
         Check(
             f"{name}.range",
@@ -179,6 +180,7 @@ def checks_of(name: str) -> tuple[Check, Check]:
             "answer with those for the bound and without the parameter: it is clamped, ignored or used.",
             tokens=250,
             run=bounds,
+            requires=requires,
         ),
         Check(
             f"{name}.types",
@@ -188,6 +190,7 @@ def checks_of(name: str) -> tuple[Check, Check]:
             "wanted, or else NaN and Infinity. Where one is accepted, compares the answer with that for the number.",
             tokens=250,
             run=types,
+            requires=requires,
         ),
     )
 
