@@ -26,7 +26,7 @@ class WindowOf64(ToyServer):
         return output[-64:]
 
 
-@planted("frequency_penalty", "it counts presence, not occurrences")
+@planted("frequency_penalty", "it counts presence only")
 class FrequencyAsPresence(ToyServer):
     def penalise(self, logits: Logits, counted: Sequence[int], params: SamplingParams) -> Logits:
         return super().penalise(logits, sorted(set(counted)), params)
@@ -79,7 +79,11 @@ class PresenceAsRepetition(ToyServer):
         return with_sampling(request, repetition_penalty=presence + 2, presence_penalty=0.0) if presence else request
 
 
-@planted("frequency_penalty", "differs: the penalty is")
+@planted(
+    "frequency_penalty",
+    "divided by the length",
+    misnamed="in a row of one token, its share of the output is always 1, so that this looks like a presence penalty",
+)
 class FrequencyDiluted(ToyServer):
     """TGI in batches: the count divided by the length of the output."""
 
