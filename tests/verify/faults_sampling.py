@@ -114,35 +114,35 @@ class HiddenDefault(ToyServer):
         return super().read({name: value, **body} if isinstance(body, dict) else body)
 
 
-@planted("defaults", "top_k 40")
+@planted("defaults.top_k", "top_k 40 acts")
 class HiddenTopK(HiddenDefault):
     """llama.cpp and Ollama."""
 
     default = ("top_k", 40)
 
 
-@planted("defaults", "min_p 0.05")
+@planted("defaults.filters", "min_p 0.05 acts")
 class HiddenMinP(HiddenDefault):
     """llama.cpp."""
 
     default = ("min_p", 0.05)
 
 
-@planted("defaults", "top_p 0.95")
+@planted("defaults.filters", "top_p 0.95 acts")
 class HiddenTopP(HiddenDefault):
     """llama.cpp."""
 
     default = ("top_p", 0.95)
 
 
-@planted("defaults", "repetition")
+@planted("defaults.penalties", "a repetition penalty of 1.1 acts")
 class HiddenRepetition(HiddenDefault):
     """llama-cpp-python's server."""
 
     default = ("repetition_penalty", 1.1)
 
 
-@planted("defaults", "temperature 1")
+@planted("defaults.temperature", "temperature 1 acts")
 class OtherDefaultTemperature(HiddenDefault):
     """vLLM, OpenAI."""
 

@@ -64,23 +64,6 @@ def test_a_named_alternative_is_found_and_named() -> None:
     assert (test.is_rejected, test.best_alternative) == (True, "skewed")
 
 
-def test_draws_go_on_until_one_of_two_similar_alternatives_is_named() -> None:
-    random, similar = Random(6), {"a": 0.8, "b": 0.1, "c": 0.1}
-    test = SequentialTest({"a": 0.1, "b": 0.3, "c": 0.6}, {"similar": similar, "skewed": SKEWED}, alpha=1e-3)
-    rejected_after = 0
-    while not test.is_decided:
-        test.observe(draw(random, SKEWED, 1)[0])
-        rejected_after = rejected_after or (test.draws if test.is_rejected else 0)
-    assert test.best_alternative == "skewed"
-    assert test.draws > rejected_after
-
-
-def test_of_alternatives_that_no_draws_tell_apart_the_first_is_named() -> None:
-    random = Random(7)
-    test = SequentialTest(FAIR, {"first": SKEWED, "second": dict(SKEWED)}, alpha=1e-3)
-    assert draw_until_decided(test, random, SKEWED).best_alternative == "first"
-
-
 def test_an_unknown_distribution_is_found_and_not_named() -> None:
     random = Random(4)
     test = SequentialTest(FAIR, {"skewed": SKEWED}, alpha=1e-5)

@@ -53,12 +53,13 @@ class Weight:
 
 @dataclass
 class Balance:
-    """`bias` is that of the weighed token."""
+    """`bias` is that of the weighed token. A `bare` balance sends no parameter that isn't measured."""
 
     probe: Probe
     pair: Pair
     prompt: str = PROMPT
     bias: float = 50.0
+    bare: bool = False
 
     async def weigh(self, count: int, precision: float = PRECISION, **fields: Any) -> Weight:
         """Bisects the gap. `fields` are those whose effect is measured."""
@@ -86,7 +87,8 @@ class Balance:
 
     async def ask(self, bias: Mapping[str, float], count: int, **fields: Any) -> Reply:
         asked = {"temperature": 0, "max_tokens": count, "messages": user(self.prompt), "logit_bias": bias, **fields}
-        return await self.probe.chat(**self.probe.neutral(**asked), **logprobs_of(self.probe))
+        sent = asked if self.bare else self.probe.neutral(**asked)
+        return await self.probe.chat(**sent, **logprobs_of(self.probe))
 
     def run_length(self, reply: Reply) -> int:
         """How often the weighed token comes before any other."""

@@ -3,7 +3,6 @@ is a martingale under the null, so it exceeds 1/α with a probability of at most
 draws go on.
 """
 
-import itertools
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -15,10 +14,6 @@ Distribution = Mapping[str, float]
 OTHER = "(other)"
 # Reported log-probabilities are rounded, and unlisted tokens may have any share of the rest.
 FLOOR = 1e-9
-# With so many nats a draw, some dozens of draws tell two distributions apart.
-TELLING = 0.1
-# With less, hundreds don't.
-SAME = 0.01
 
 
 @dataclass
@@ -147,36 +142,26 @@ class SequentialTest:
 
     @property
     def best_alternative(self) -> str | None:
-        """The alternative that explains the draws, if the null is rejected; several if they explain them as well. None:
-        none of the named ones does.
-        """
-        names = self._likely_alternatives
-        return " or ".join(names) if names else None
-
-    @property
-    def _likely_alternatives(self) -> list[str]:
-        """Those that explain the draws nearly as well as the best one. Of several that no draws can tell apart, the
-        first.
-        """
+        """The alternative that explains the draws, if the null is rejected. None: none of the named ones does."""
         name = self._named.best_alternative
         if name is None:
-            return []
-        best = self._named.log_ratios[name]
-        if best + self._log_null < self._log_unknown + math.log(self.beta):
-            return []
-        likely: list[str] = []
-        for other, ratio in self._named.log_ratios.items():
-            if ratio > best + math.log(self.beta) and all(self._differ(other, one) for one in likely):
-                likely.append(other)
-        return likely
+            return None
+        explains = self._named.log_ratios[name] + self._log_null >= self._log_unknown + math.log(self.beta)
+        return name if explains else None
 
-    def _differ(self, one: str, other: str) -> bool:
-        return divergence(self._alternatives[one], self._alternatives[other]) > SAME
+    @property
+    def explanations(self) -> list[str]:
+        """The named alternatives that explain the draws, best first: those that nearly tie with the best one."""
+        if self.best_alternative is None:
+            return []
+        ratios = self._named.log_ratios
+        ranked = sorted(ratios, key=lambda name: -ratios[name])
+        return [name for name in ranked if ratios[ranked[0]] - ratios[name] <= -math.log(self.beta)]
 
     @property
     def is_named(self) -> bool:
-        """Whether no two alternatives explain the draws about as well."""
-        return len(self._likely_alternatives) <= 1
+        """Whether it is clear which alternative explains the draws, if any of them does."""
+        return len(self.explanations) <= 1
 
     @property
     def is_accepted(self) -> bool:
@@ -185,27 +170,7 @@ class SequentialTest:
 
     @property
     def is_decided(self) -> bool:
-        return (self.is_rejected and self.is_named) or self.is_accepted
-
-    @property
-    def information(self) -> float:
-        """What one draw brings towards the hardest decision between the null and an alternative, in nats."""
-        return min(min(divergence(self._null, one), divergence(one, self._null)) for one in self._alternatives.values())
-
-    @property
-    def separation(self) -> float:
-        """How well draws tell the alternatives apart: the mean over all pairs of what one draw brings, in nats, each
-        counted as TELLING at most, so that many pairs that can be told apart count more than some very different ones.
-        """
-        pairs = list(itertools.permutations(self._alternatives.values(), 2))
-        return math.fsum(min(TELLING, divergence(one, other)) for one, other in pairs) / max(1, len(pairs))
-
-
-def divergence(one: Distribution, other: Distribution) -> float:
-    """The Kullback-Leibler divergence in nats: how much evidence against `other` one draw from `one` brings. Both have
-    the same tokens, and no probability is 0.
-    """
-    return math.fsum(p * math.log(p / other[token]) for token, p in one.items())
+        return self.is_rejected or self.is_accepted
 
 
 def bound_of(log_e_value: float) -> float:

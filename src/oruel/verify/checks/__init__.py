@@ -3,9 +3,11 @@
 from oruel.verify.check import Check
 from oruel.verify.checks import (
     choices,
+    defaults,
     filters,
     json_mode,
     length,
+    logit_bias,
     logprobs,
     penalties,
     ranges,
@@ -22,6 +24,8 @@ from oruel.verify.checks import (
 CHECKS: tuple[Check, ...] = (
     *temperature.CHECKS,
     *filters.CHECKS,
+    *defaults.CHECKS,
+    *logit_bias.CHECKS,
     *penalties.CHECKS,
     *seed.CHECKS,
     *logprobs.CHECKS,

@@ -4,13 +4,15 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from oruel.verify.balance import PROMPT, Balance, Pair, Weight, find_rivals, find_successor
+from oruel.verify.balance import PROMPT, Balance, Pair, find_rivals, find_successor
 from oruel.verify.check import Check
 from oruel.verify.checks.greedy_penalties import check_by_greedy_choices, find_rewarded_repeat
 from oruel.verify.probe import Probe
 from oruel.verify.verdict import Exchange, Figures, Verdict, cant_tell, differs, honoured, ignored, refused
 
 IGNORED = "ignored"
+OCCURRENCES = "it counts occurrences, as frequency_penalty does"
+PRESENCE = "it counts presence only, as presence_penalty does"
 # Penalties are measured to within this, in nats: the balance's precision, and arithmetic that depends on the batch.
 TOLERANCE = 0.4
 ADDITIVE_BIAS = 50.0
@@ -21,7 +23,13 @@ ROW = 8
 LARGE_BIAS, SMALL_BIAS = 100.0, 60.0
 REPETITION = 2.0
 TIMES_IN_PROMPT = 20
-WINDOW_ROW, WINDOW_PENALTY = 90, 0.75
+# Rows longer than the window that llama.cpp counts, each with a penalty whose sum stays on the scale.
+USUAL_WINDOW = 64
+LONG_ROWS = ((90, 0.75), (180, 0.5))
+WITHIN_TOKENS = 2.5
+# The model's own lead of a token over another doesn't change by more than this along a row, in nats. A row that breaks
+# early, although a penalty that counts all would have grown by more, shows that it stopped growing.
+MOST_LEAD = 40.0
 
 Law = Callable[[int], float]
 """The penalty of a token that came so many times, in nats."""
@@ -79,8 +87,8 @@ async def find_scale(probe: Probe) -> Scale | None:
 def laws(size: float) -> Mapping[str, Law]:
     """What penalties of this size may do. The first two are frequency_penalty and presence_penalty."""
     return {
-        "it counts occurrences": lambda count: size * count,
-        "it counts presence, not occurrences": lambda count: size,
+        OCCURRENCES: lambda count: size * count,
+        PRESENCE: lambda count: size,
         IGNORED: lambda count: 0.0,
         "the sign is reversed": lambda count: -size * count,
         "the sign is reversed, and it counts presence": lambda count: -size,
@@ -119,9 +127,9 @@ async def tell_presence(scale: Scale, parameter: str, promised: str, evidence: d
     row = Balance(scale.probe, scale.rivals, bias=ADDITIVE_BIAS)
     plain, penalised = await row.weigh(ROW * 2), await row.weigh(ROW * 2, **{parameter: SIZE})
     grows = penalised.gap - plain.gap > 2 * SIZE
-    if grows == (promised == "it counts occurrences"):
+    if grows == (promised == OCCURRENCES):
         return honoured(**evidence)
-    return differs("it counts occurrences" if grows else "it counts presence, not occurrences", **evidence)
+    return differs(OCCURRENCES if grows else PRESENCE, **evidence)
 
 
 async def describe(scale: Scale, parameter: str, points: list[Point]) -> str:
@@ -228,28 +236,30 @@ def check_prompt(parameter: str, value: float, promised: bool = False) -> Callab
 
 
 async def check_window(probe: Probe) -> Verdict:
-    """A penalty that counts all of a long row is larger than one that counts its last 64 tokens."""
+    """A penalty that counts all of a long row is larger than one that counts its last 64 tokens. Where the row broke
+    early, both are the same: then a longer one tells.
+    """
     rivals = await find_rivals(probe)
     if rivals is None:
         return cant_tell("no tokens were found that logit_bias brings about")
     balance = Balance(probe, rivals, bias=LARGE_BIAS)
-    weight = await balance.weigh(WINDOW_ROW, precision=1.0, frequency_penalty=WINDOW_PENALTY)
-    if weight.clipped or weight.penalty is None:
-        return cant_tell("the tokens can't be weighed in a long row", exchanges=weight.exchanges)
-    return judge_window(weight)
-
-
-def judge_window(weight: Weight) -> Verdict:
-    counted = (weight.penalty or 0.0) / WINDOW_PENALTY
+    for row, penalty in LONG_ROWS:
+        weight = await balance.weigh(row, precision=1.0, frequency_penalty=penalty)
+        if weight.clipped or weight.penalty is None:
+            return cant_tell("the tokens can't be weighed in a long row", exchanges=weight.exchanges)
+        counted, missing = weight.penalty / penalty, (row - 1 - weight.position) * penalty
+        if weight.position > USUAL_WINDOW:
+            break
     figures: Figures = {"tokens in a row": weight.position, "counted": round(counted, 1)}
-    if abs(counted - weight.position) <= 2:
-        if weight.position <= 64:
-            return cant_tell("the row broke before a window would show", figures=figures, exchanges=weight.exchanges)
-        return honoured(figures=figures, exchanges=weight.exchanges)
-    if counted < 2:
-        return cant_tell("frequency_penalty doesn't count", figures=figures, exchanges=weight.exchanges)
-    window = 64 if abs(counted - 64) <= 2 else round(counted)
-    return differs(f"only the last {window} tokens count", figures=figures, exchanges=weight.exchanges)
+    evidence: dict[str, Any] = {"figures": figures, "exchanges": weight.exchanges}
+    if counted < WITHIN_TOKENS:
+        return cant_tell("frequency_penalty doesn't count", **evidence)
+    if abs(counted - weight.position) > WITHIN_TOKENS or missing > MOST_LEAD:
+        window = USUAL_WINDOW if abs(counted - USUAL_WINDOW) <= WITHIN_TOKENS else round(counted)
+        return differs(f"only the last {window} tokens count", **evidence)
+    if weight.position <= USUAL_WINDOW:
+        return cant_tell("the row broke before a window would show", **evidence)
+    return honoured(**evidence)
 
 
 async def check_order(probe: Probe) -> Verdict:
@@ -298,14 +308,15 @@ CHECKS: tuple[Check, ...] = (
         "Is the penalty subtracted once for each time that a token came?",
         ON_A_BALANCE + f"after one token, and in a row of {ROW}.",
         tokens=1500,
-        run=check_additive("frequency_penalty", "it counts occurrences"),
+        run=check_additive("frequency_penalty", OCCURRENCES),
     ),
     prompt_check("frequency_penalty", 1.0),
     Check(
         "frequency_penalty.window",
         "frequency_penalty",
         "Are all tokens of the answer counted, however long ago they came?",
-        ON_A_BALANCE + f"in a row of {WINDOW_ROW}, longer than the window of 64 that some servers count.",
+        ON_A_BALANCE
+        + f"in a row of {LONG_ROWS[0][0]}, longer than the window of {USUAL_WINDOW} that some servers count.",
         tokens=1500,
         run=check_window,
         requires=("logprobs", "logit_bias", "frequency_penalty"),
@@ -316,7 +327,7 @@ CHECKS: tuple[Check, ...] = (
         "Is the penalty subtracted once from each token that came, however often?",
         ON_A_BALANCE + f"after one token, and in a row of {ROW}.",
         tokens=2000,
-        run=check_additive("presence_penalty", "it counts presence, not occurrences"),
+        run=check_additive("presence_penalty", PRESENCE),
     ),
     prompt_check("presence_penalty", SIZE),
     Check(
