@@ -104,12 +104,12 @@ def test_a_threshold_on_the_edge_of_a_token_is_not_firm() -> None:
     assert Case("", min_p_setting(0.2), base).is_firm
 
 
-def test_equal_alternatives_bring_no_information() -> None:
-    base = {"a": 0.6, "b": 0.4}
-    assert Case("", top_p_setting(0.8), base).information == pytest.approx(0, abs=1e-6)
+def test_a_setting_that_changes_nothing_is_worth_nothing() -> None:
+    assert Case("", top_p_setting(0.8), {"a": 0.6, "b": 0.4}).worth == 0
 
 
 def test_mistakes_that_look_alike_make_a_case_less_worth() -> None:
-    setting = Setting({}, lambda base: keep(base, ["a"]), {"one": lambda base: base, "other": lambda base: base})
-    case = Case("", setting, {"a": 0.6, "b": 0.4})
-    assert case.worth == case.information / 4
+    base = {"a": 0.6, "b": 0.4}
+    clear = Setting({}, lambda base: keep(base, ["a"]), {"one": lambda base: base})
+    alike = Setting({}, clear.null, {**clear.mistakes, "other": lambda base: base})
+    assert Case("", alike, base).worth == pytest.approx(Case("", clear, base).worth / 4)
