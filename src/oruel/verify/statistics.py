@@ -14,6 +14,8 @@ Distribution = Mapping[str, float]
 OTHER = "(other)"
 # Reported log-probabilities are rounded, and unlisted tokens may have any share of the rest.
 FLOOR = 1e-9
+# Smaller p-values underflow.
+LEAST_P = 1e-300
 
 
 @dataclass
@@ -94,6 +96,11 @@ class SequentialTest:
         self._named = RatioTest(tuple(self.alternatives), self.alpha, self.beta)
         self._log_null = 0.0
 
+    @property
+    def distributions(self) -> list[Distribution]:
+        """The null, and the alternatives, as they are tested: over the same tokens, none of them impossible."""
+        return [self._null, *self._alternatives.values()]
+
     def complete(self, distribution: Distribution, tokens: Iterable[str] | None = None) -> dict[str, float]:
         """The distribution over `tokens` (by default those of the null), with OTHER unless the test is conditional.
         Floored, so that no observation is impossible.
@@ -150,6 +157,20 @@ class SequentialTest:
         return name if explains else None
 
     @property
+    def explanations(self) -> list[str]:
+        """The named alternatives that explain the draws, best first: those that nearly tie with the best one."""
+        if self.best_alternative is None:
+            return []
+        ratios = self._named.log_ratios
+        ranked = sorted(ratios, key=lambda name: -ratios[name])
+        return [name for name in ranked if ratios[ranked[0]] - ratios[name] <= -math.log(self.beta)]
+
+    @property
+    def is_named(self) -> bool:
+        """Whether it is clear which alternative explains the draws, if any of them does."""
+        return len(self.explanations) <= 1
+
+    @property
     def is_accepted(self) -> bool:
         """Whether the draws rule out every named alternative."""
         return self._named.is_accepted
@@ -161,7 +182,7 @@ class SequentialTest:
 
 def bound_of(log_e_value: float) -> float:
     """The p-value that an e-value stands for, by Ville's inequality."""
-    return min(1.0, math.exp(-max(log_e_value, 0.0)))
+    return max(LEAST_P, math.exp(-max(log_e_value, 0.0)))
 
 
 def log_mean_exp(terms: list[float]) -> float:
