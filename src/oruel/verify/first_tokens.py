@@ -71,23 +71,16 @@ class Case:
         return all(self.setting.null(other).keys() == survivors for other in disturbed(self.base))
 
     @property
-    def information(self) -> float:
-        """What one draw brings towards the hardest decision between the null and a mistake, in nats."""
-        null, *mistakes = self.distributions
-        return min(distance(null, one) for one in mistakes)
-
-    @property
     def worth(self) -> float:
-        """The information, and less where mistakes can't be told from each other."""
-        pairs = combinations(self.distributions[1:], 2)
-        is_clear = all(distance(one, other) >= LEAST_DIVERGENCE for one, other in pairs)
-        return self.information if is_clear else self.information / 4
-
-    @property
-    def distributions(self) -> list[dict[str, float]]:
-        """The null, and those of the mistakes."""
-        test = self.test(alpha=1)
-        return [test.complete(one) for one in (test.null, *test.alternatives.values())]
+        """What one draw brings towards the hardest decision between the null and a mistake, in nats, and less where
+        mistakes can't be told from each other. 0 if it's too little.
+        """
+        null, *mistakes = self.test(alpha=1).distributions
+        information = min(distance(null, one) for one in mistakes)
+        if information < LEAST_DIVERGENCE:
+            return 0.0
+        is_clear = all(distance(one, other) >= LEAST_DIVERGENCE for one, other in combinations(mistakes, 2))
+        return information if is_clear else information / 4
 
 
 def distance(one: Distribution, other: Distribution) -> float:
@@ -124,8 +117,9 @@ def check_settings(parameter: str, settings: Iterable[Setting], strictest: Mappi
 
 async def most_telling_case(probe: Probe, settings: tuple[Setting, ...]) -> Case | None:
     cases = [Case(prompt, one, base) for prompt, base in (await probe.bases()).items() for one in settings]
-    usable = [case for case in cases if case.is_known and case.is_firm and case.information >= LEAST_DIVERGENCE]
-    return max(usable, key=lambda case: case.worth, default=None)
+    rated = sorted(((case.worth, index) for index, case in enumerate(cases) if case.is_known), reverse=True)
+    telling = (cases[index] for worth, index in rated if worth)
+    return next((case for case in telling if case.is_firm), None)
 
 
 def disturbed(base: Distribution) -> list[Distribution]:

@@ -94,6 +94,11 @@ class SequentialTest:
         self._named = RatioTest(tuple(self.alternatives), self.alpha, self.beta)
         self._log_null = 0.0
 
+    @property
+    def distributions(self) -> list[Distribution]:
+        """The null, and the alternatives, as they are tested: over the same tokens, none of them impossible."""
+        return [self._null, *self._alternatives.values()]
+
     def complete(self, distribution: Distribution, tokens: Iterable[str] | None = None) -> dict[str, float]:
         """The distribution over `tokens` (by default those of the null), with OTHER unless the test is conditional.
         Floored, so that no observation is impossible.
