@@ -222,7 +222,7 @@ CHECKS: tuple[Check, ...] = (
         "stream",
         "Is the text of a stream the text of the same request unstreamed?",
         "Compares both at temperature 0 and, if a seed repeats the text, with a seed.",
-        tokens=350,
+        tokens=450,
         run=confirmed(check_equal),
     ),
     Check(
@@ -271,7 +271,7 @@ CHECKS: tuple[Check, ...] = (
         "stream",
         "Does an error before the first token have its own status?",
         "Asks for a stream with an invalid temperature.",
-        tokens=50,
+        tokens=20,
         run=check_errors,
     ),
     Check(
