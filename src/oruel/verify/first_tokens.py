@@ -3,7 +3,7 @@ the mistakes that servers make.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations, count
 from typing import Any
 
@@ -18,6 +18,7 @@ Transform = Callable[[Distribution], Distribution]
 Run = Callable[[Probe], Awaitable[Verdict]]
 
 IGNORED = "ignored"
+IGNORED_TOO = " is ignored"
 NO_LOGPROBS = "the endpoint reports no log-probabilities"
 # Alternatives closer to the null than this can't be told apart with a reasonable number of draws.
 LEAST_DIVERGENCE = 0.02
@@ -32,7 +33,8 @@ DISTURBANCE = 0.05
 class Setting:
     """Fields to send, the distribution that they promise, and those of mistakes: functions of the model's own
     probabilities of the first token. `conditional`: only the ratios of listed tokens are known. `bare`: values that
-    switch other parameters off aren't sent.
+    switch other parameters off aren't sent. `alone` has settings of each field by itself: where one of them isn't
+    honoured already, nothing can be told of their order.
     """
 
     fields: Mapping[str, float]
@@ -40,6 +42,7 @@ class Setting:
     mistakes: Mapping[str, Transform]
     conditional: bool = False
     bare: bool = False
+    alone: Mapping[str, tuple["Setting", ...]] = field(default_factory=dict)
 
     def request(self, probe: Probe) -> Json:
         fields = {"temperature": 1, **self.fields}
@@ -104,6 +107,8 @@ def check_settings(parameter: str, settings: Iterable[Setting], strictest: Mappi
         if not reply.ok:
             return refused(f"status {reply.status}", exchanges=(reply.exchange,))
         test = await probe.run_test(case.test(probe.alpha), case.prompt, **fields)
+        if test.is_rejected and (name := await broken_alone(probe, case)):
+            return cant_tell(f"the draws don't follow {name} alone either", exchanges=(reply.exchange,))
         evidence = {
             "figures": {"draws": test.draws, "prompt": case.prompt, **case.setting.fields},
             "p_value": test.p_value,
@@ -113,6 +118,17 @@ def check_settings(parameter: str, settings: Iterable[Setting], strictest: Mappi
         return judge(test, evidence)
 
     return run
+
+
+async def broken_alone(probe: Probe, case: Case) -> str | None:
+    """The first field of a rejected setting that isn't honoured on its own either."""
+    for name, settings in case.setting.alone.items():
+        if single := await most_telling_case(probe, settings):
+            test = single.test(probe.alpha)
+            await probe.run_test(test, single.prompt, **single.setting.request(probe))
+            if test.is_rejected:
+                return name
+    return None
 
 
 async def most_telling_case(probe: Probe, settings: tuple[Setting, ...]) -> Case | None:
@@ -138,6 +154,8 @@ def judge(test: SequentialTest, evidence: dict[str, Any]) -> Verdict:
         names = test.explanations
         if names[:1] == [IGNORED]:
             return ignored("the draws follow the distribution without it", **evidence)
+        # If each field is honoured alone, their order is the likelier mistake.
+        names = [name for name in names if not name.endswith(IGNORED_TOO)] or names
         return differs(", or ".join(names) or "the draws follow neither the contract nor a known mistake", **evidence)
     if test.is_accepted:
         return honoured(**evidence)
