@@ -14,7 +14,7 @@ from oruel.addresses import is_local_url
 from oruel.errors import VerifyFailed
 from oruel.verify.budget import Budget
 from oruel.verify.reading import DONE, decode, error_message, read_body, read_events, retry_seconds
-from oruel.verify.reply import Json, Reply, StreamReply, as_count
+from oruel.verify.reply import Chunk, Json, Reply, StreamReply, as_count
 
 # For a whole answer, and to connect.
 ANSWER_SECONDS, CONNECT_SECONDS = 120.0, 10.0
@@ -43,7 +43,10 @@ class Endpoint:
 
         Raises VerifyFailed if no answer arrives, and BudgetSpent.
         """
-        request = self.body(fields)
+        return await self.send(self.body(fields))
+
+    async def send(self, request: Json) -> Reply:
+        """Sends exactly this body, nulls included. Raises what `chat` raises."""
         reply = await self._answer("POST", "/chat/completions", json.dumps(request).encode(), request)
         self.budget.add(count_tokens(reply.usage, request) if reply.status == 200 else 0)
         return reply
@@ -63,8 +66,10 @@ class Endpoint:
             for task in tasks:
                 task.cancel()
 
-    async def stream(self, **fields: Any) -> StreamReply:
-        """Sends a streamed request and reads it to its end. Raises what `chat` raises."""
+    async def stream(self, leave_after: int | None = None, **fields: Any) -> StreamReply:
+        """Sends a streamed request and reads it to its end, or disconnects after `leave_after` events. Raises what
+        `chat` raises.
+        """
         request = self.body({"stream": True, **fields})
         async with self._open("POST", "/chat/completions", json.dumps(request).encode()) as (response, started):
             status, headers = response.status_code, response.headers
@@ -72,7 +77,7 @@ class Endpoint:
                 refusal = Reply(request, status, headers, decode(await read_body(response)))
                 self.budget.add(0)
                 return StreamReply(request, status, headers, refusal=refusal)
-            events = [event async for event in read_events(response, started)]
+            events = [event async for event in limited(read_events(response, started), leave_after)]
         done = bool(events) and events[-1].data == DONE
         reply = StreamReply(request, status, headers, tuple(events[:-1] if done else events), done)
         self.budget.add(count_tokens(reply.usage, request))
@@ -85,6 +90,10 @@ class Endpoint:
         reply = await self._answer(method, path, content, {}, headers)
         self.budget.add(0)
         return reply
+
+    async def post(self, path: str, body: Json) -> Reply:
+        """Like `raw`, with a JSON body."""
+        return await self.raw("POST", path, json.dumps(body).encode())
 
     def body(self, fields: Mapping[str, Any]) -> Json:
         given = {"model": self.model, "messages": [{"role": "user", "content": "Hello!"}], **fields}
@@ -163,6 +172,16 @@ def translated(url: str, answer_seconds: float) -> Iterator[None]:
     except httpx2.HTTPError as error:
         said = str(error).rstrip(".") or type(error).__name__
         raise VerifyFailed(f"{url} broke off an answer: {said}.") from error
+
+
+async def limited(events: AsyncIterator[Chunk], count: int | None) -> AsyncIterator[Chunk]:
+    """The first `count` events, or all."""
+    taken = 0
+    async for event in events:
+        yield event
+        taken += 1
+        if taken == count:
+            return
 
 
 def count_tokens(usage: Json, request: Json) -> int:

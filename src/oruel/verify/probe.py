@@ -1,8 +1,11 @@
 """What checks work with: the endpoint, what is known about it, and draws of first tokens."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from random import Random
 from typing import Any
 
@@ -26,18 +29,24 @@ PROMPTS = (
 )
 MAX_DRAWS = 600
 DRAWS_AT_ONCE = 24
+# The tokens that a reasoning model may spend before its answer.
+THINKING = 2000
+# Stands for bytes that are no character by themselves.
+REPLACEMENT = "\ufffd"
 
 
 @dataclass
 class Probe:
-    """`alpha` is this check's share of the false-alarm rate. `random` makes seeds, so that a run can be repeated."""
+    """`alpha` is this check's share of the false-alarm rate. `random` makes seeds, so that a run can be repeated.
+    `known_bases` are the probabilities of first tokens by prompt, which the checks of a run share.
+    """
 
     endpoint: Endpoint
     facts: Facts
     profile: Profile
     alpha: float
     random: Random = field(default_factory=Random)
-    _bases: dict[str, dict[str, float]] = field(default_factory=dict)
+    known_bases: dict[str, dict[str, float]] = field(default_factory=dict)
 
     async def chat(self, **fields: Any) -> Reply:
         return await self.endpoint.chat(**fields)
@@ -46,20 +55,31 @@ class Probe:
         """`fields`, and values that switch every filter and penalty off, as far as the endpoint accepts them."""
         return {name: value for name, value in NEUTRAL.items() if name in self.facts.accepts} | fields
 
+    def room(self, tokens: int) -> int:
+        """A max_tokens that leaves this many tokens for the answer, also of a model that thinks first."""
+        return tokens + THINKING if self.facts.reasons else tokens
+
     def seed(self) -> int:
         return self.random.getrandbits(31)
 
+    def fresh_seed(self) -> Json:
+        """A seed to send, if the endpoint takes one, so that the draws can be repeated."""
+        return {"seed": self.seed()} if "seed" in self.facts.accepts else {}
+
     async def base(self, prompt: str) -> dict[str, float]:
-        """The model's probabilities of the first token, as far as the endpoint reports them."""
-        if prompt not in self._bases:
+        """The model's probabilities of the first token, best first, as far as the endpoint reports them and the tokens'
+        texts tell them apart.
+        """
+        if prompt not in self.known_bases:
             reply = await self.chat(
                 **self.neutral(temperature=1, max_tokens=1, messages=user(prompt)),
                 logprobs=True,
                 top_logprobs=self.facts.top_logprobs,
             )
             tokens = reply.tokens()
-            self._bases[prompt] = {text: math.exp(min(log, 0.0)) for text, log in tokens[0].top} if tokens else {}
-        return self._bases[prompt]
+            top = tokens[0].top if tokens else ()
+            self.known_bases[prompt] = {text: math.exp(min(log, 0.0)) for text, log in distinct(top)}
+        return self.known_bases[prompt]
 
     async def bases(self) -> dict[str, dict[str, float]]:
         return {prompt: base for prompt in PROMPTS if (base := await self.base(prompt))}
@@ -67,7 +87,7 @@ class Probe:
     async def draw_first_tokens(self, prompt: str, count: int, **fields: Any) -> list[str]:
         """Draws with different seeds, as the tokens' texts. Leaves out answers that have no token."""
         requests = [
-            {"messages": user(prompt), "max_tokens": 1, "seed": self.seed(), **fields, **self._observed()}
+            {"messages": user(prompt), "max_tokens": 1, **self.fresh_seed(), **fields, **self._observed()}
             for _ in range(count)
         ]
         replies = await self.endpoint.chats(requests)
@@ -112,11 +132,15 @@ def divergence(one: Distribution, other: Distribution) -> float:
     return math.fsum(p * math.log(p / max(other.get(token, 0.0), 1e-9)) for token, p in one.items() if p > 0)
 
 
-def most_telling(cases: Iterable[tuple[str, Distribution, Sequence[Distribution]]]) -> str | None:
-    """The prompt on which the null differs most from its nearest alternative. None if they are the same on all."""
-    best, found = 0.02, None
-    for prompt, null, alternatives in cases:
-        least = min((min(divergence(null, one), divergence(one, null)) for one in alternatives), default=0.0)
-        if least > best:
-            best, found = least, prompt
-    return found
+def distinct(top: Sequence[tuple[str, float]]) -> list[tuple[str, float]]:
+    """The entries, sorted, before the first one whose text doesn't tell its token apart."""
+    texts = Counter(text for text, _ in top)
+    best_first = sorted(top, key=lambda entry: -entry[1])
+    return list(takewhile(lambda entry: texts[entry[0]] == 1 and is_plain(entry[0]), best_first))
+
+
+def is_plain(text: str) -> bool:
+    """Whether the text appears in answers as it is: not part of a character, and no control token, such as <|im_end|>,
+    </s> or [INST], nor without text.
+    """
+    return bool(text) and REPLACEMENT not in text and not re.fullmatch(r"<[^<>\s]+>|\[[A-Z_]+\]", text)

@@ -19,7 +19,11 @@ class Range:
 @dataclass(frozen=True, slots=True)
 class Profile:
     """`ranges` by parameter. Parameters that aren't `promised` are not tested; a refusal of one that is counts as
-    refused. `refuses_unknown`: unknown fields must be refused. `max_stops` and `stop_characters` limit `stop`.
+    refused. `refuses_unknown`: unknown fields must be refused, and with `suggests_names` the nearest known name must be
+    suggested. `clamps_length`: max_tokens beyond the context is cut to the room left; otherwise it may be refused too.
+    `stop_beats_length`: finish_reason is stop where the last token allowed completes a stop text.
+    `named_call_finishes_tool_calls`: a call that tool_choice names ends with tool_calls; OpenAI says stop.
+    `max_stops` and `stop_characters` limit `stop`. `closes_json`: JSON is valid also when max_tokens cuts it.
     """
 
     name: ProfileName
@@ -30,6 +34,10 @@ class Profile:
     stop_characters: int | None = None
     max_tools: int = 128
     closes_json: bool = False
+    suggests_names: bool = False
+    clamps_length: bool = False
+    stop_beats_length: bool = False
+    named_call_finishes_tool_calls: bool = False
     penalties_count_prompt: bool = False
 
     def covers(self, parameter: str) -> bool:
@@ -87,5 +95,9 @@ ORUEL = Profile(
     refuses_unknown=True,
     stop_characters=256,
     closes_json=True,
+    suggests_names=True,
+    clamps_length=True,
+    stop_beats_length=True,
+    named_call_finishes_tool_calls=True,
 )
 PROFILES: Mapping[ProfileName, Profile] = {"oruel": ORUEL, "openai": OPENAI}

@@ -177,10 +177,10 @@ def tokens_of(choice: Json) -> list[TokenInfo]:
 def token_info(entry: Json) -> TokenInfo:
     """`entry` has a log-probability."""
     top = [(as_text(one.get("token")), as_logprob(one.get("logprob"))) for one in objects_in(entry.get("top_logprobs"))]
-    found = entry.get("bytes")
+    found, logprob = entry.get("bytes"), as_logprob(entry["logprob"])
     return TokenInfo(
         as_text(entry.get("token")),
-        as_logprob(entry["logprob"]) or 0.0,
+        math.nan if logprob is None else logprob,
         tuple((token, logprob) for token, logprob in top if logprob is not None),
         tuple(one for one in found if as_count(one) is not None) if isinstance(found, list) else None,
     )

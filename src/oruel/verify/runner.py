@@ -12,7 +12,7 @@ from oruel.verify.probe import Probe
 from oruel.verify.profile import Profile
 from oruel.verify.reply import Facts
 from oruel.verify.survey import survey
-from oruel.verify.verdict import Outcome, Verdict, cant_tell
+from oruel.verify.verdict import Concluded, Outcome, Verdict, cant_tell
 
 # The probability that a run calls a right endpoint wrong, split evenly over its checks.
 FALSE_ALARMS = 0.001
@@ -89,10 +89,11 @@ async def add_results(
     report: Report, endpoint: Endpoint, checks: Sequence[Check], on_result: Callable[[Result], None]
 ) -> None:
     failures = 0
+    bases: dict[str, dict[str, float]] = {}
     for check in checks:
         # Each check draws the same seeds, whatever ran before it.
         random = Random(f"{report.seed} {check.name}")
-        probe = Probe(endpoint, report.facts, report.profile, FALSE_ALARMS / len(checks), random)
+        probe = Probe(endpoint, report.facts, report.profile, FALSE_ALARMS / len(checks), random, bases)
         try:
             verdict = await run_check(check, probe)
             failures = 0
@@ -117,4 +118,7 @@ async def run_check(check: Check, probe: Probe) -> Verdict:
     missing = [name for name in check.requires if name != "logprobs" and name not in probe.facts.accepts]
     if missing:
         return cant_tell(f"it needs {', '.join(missing)}, which the endpoint refuses")
-    return await check.run(probe)
+    try:
+        return await check.run(probe)
+    except Concluded as early:
+        return early.verdict

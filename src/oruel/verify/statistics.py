@@ -1,11 +1,11 @@
-"""Sequential tests of a distribution over tokens. Every figure may be looked at after every draw: the likelihood ratio
-of an alternative to the null is a martingale under the null, so it exceeds 1/α with a probability of at most α (Ville's
-inequality), however long the draws go on.
+"""Sequential tests. Every figure may be looked at after every draw: the likelihood ratio of an alternative to the null
+is a martingale under the null, so it exceeds 1/α with a probability of at most α (Ville's inequality), however long the
+draws go on.
 """
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 Distribution = Mapping[str, float]
@@ -16,60 +16,123 @@ OTHER = "(other)"
 FLOOR = 1e-9
 
 
-def complete(distribution: Distribution) -> dict[str, float]:
-    """The distribution with OTHER, floored, so that no observation is impossible."""
-    rest = max(0.0, 1.0 - math.fsum(distribution.values()))
-    raised = {token: max(p, FLOOR) for token, p in {**distribution, OTHER: rest}.items()}
-    total = math.fsum(raised.values())
-    return {token: p / total for token, p in raised.items()}
+@dataclass
+class RatioTest:
+    """Decides between the null and named alternatives, by the probability that each gives to what was observed. These
+    may depend on everything observed before.
+
+    `alpha` bounds the probability that a right endpoint is called wrong, over all alternatives together; `beta` bounds,
+    for each alternative, the probability that an endpoint which follows it is called right.
+    """
+
+    names: tuple[str, ...]
+    alpha: float
+    beta: float = 0.01
+    observed: int = 0
+
+    def __post_init__(self) -> None:
+        self.log_ratios = dict.fromkeys(self.names, 0.0)
+
+    def observe(self, null: float, alternatives: Mapping[str, float]) -> None:
+        """Probabilities of what was just observed. `null` may be larger than the true one, which is conservative."""
+        self.observed += 1
+        for name, p in alternatives.items():
+            self.log_ratios[name] += math.log(max(p, FLOOR) / max(null, FLOOR))
+
+    @property
+    def log_e_value(self) -> float:
+        """Of the mixture of all alternatives with equal weights: its expectation is at most 1 under the null."""
+        return log_mean_exp(list(self.log_ratios.values()))
+
+    @property
+    def p_value(self) -> float:
+        """An upper bound, valid at any time."""
+        return bound_of(self.log_e_value)
+
+    @property
+    def is_rejected(self) -> bool:
+        return self.log_e_value > -math.log(self.alpha)
+
+    @property
+    def is_accepted(self) -> bool:
+        """Whether the observations rule out every named alternative."""
+        return all(-ratio > -math.log(self.beta) for ratio in self.log_ratios.values())
+
+    @property
+    def is_decided(self) -> bool:
+        return self.is_rejected or self.is_accepted
+
+    @property
+    def best_alternative(self) -> str | None:
+        """The alternative that explains the observations best. None: none of the named ones does."""
+        return max(self.log_ratios, key=self.log_ratios.__getitem__, default=None)
 
 
 @dataclass
 class SequentialTest:
-    """Decides between `null`, what the contract says, named `alternatives`, and anything else.
+    """A test of independent draws from one distribution: decides between `null`, what the contract says, named
+    `alternatives`, and anything else. If it is `conditional`, draws of tokens that the null doesn't list are set aside:
+    what is tested are the ratios of the listed ones.
 
-    `alpha` bounds the probability that a right endpoint is called wrong, over all alternatives together; `beta` bounds,
-    for each alternative, the probability that an endpoint which follows it is called right.
+    `alpha` and `beta` as in RatioTest.
     """
 
     null: Distribution
     alternatives: Mapping[str, Distribution]
     alpha: float
     beta: float = 0.01
+    conditional: bool = False
     counts: Counter[str] = field(default_factory=Counter)
+    set_aside: int = 0
 
     def __post_init__(self) -> None:
-        self._null = complete(self.null)
-        self._alternatives = {name: complete(one) for name, one in self.alternatives.items()}
-        self._log_ratios = dict.fromkeys(self._alternatives, 0.0)
+        tokens = set(self.null)
+        if not self.conditional:
+            tokens = tokens.union(*self.alternatives.values())
+        self._null = self.complete(self.null, tokens)
+        self._alternatives = {name: self.complete(one, tokens) for name, one in self.alternatives.items()}
+        self._named = RatioTest(tuple(self.alternatives), self.alpha, self.beta)
         self._log_null = 0.0
 
+    def complete(self, distribution: Distribution, tokens: Iterable[str] | None = None) -> dict[str, float]:
+        """The distribution over `tokens` (by default those of the null), with OTHER unless the test is conditional.
+        Floored, so that no observation is impossible.
+        """
+        listed = {token: distribution.get(token, 0.0) for token in (self._null if tokens is None else tokens)}
+        listed.pop(OTHER, None)
+        if not self.conditional:
+            listed[OTHER] = max(0.0, 1.0 - math.fsum(listed.values()))
+        raised = {token: max(p, FLOOR) for token, p in listed.items()}
+        total = math.fsum(raised.values())
+        return {token: p / total for token, p in raised.items()}
+
     def observe(self, token: str) -> None:
+        if self.conditional and token not in self._null:
+            self.set_aside += 1
+            return
         seen = token if token in self._null else OTHER
         self.counts[seen] += 1
         self._log_null += math.log(self._null[seen])
-        for name, one in self._alternatives.items():
-            self._log_ratios[name] += math.log(one.get(seen, one[OTHER]) / self._null[seen])
+        self._named.observe(self._null[seen], {name: one[seen] for name, one in self._alternatives.items()})
 
     @property
     def draws(self) -> int:
-        return self.counts.total()
+        return self.counts.total() + self.set_aside
 
     @property
     def log_e_value(self) -> float:
         """Of the mixture of all alternatives and the unknown one, with equal weights: its expectation is at most 1."""
-        terms = [*self._log_ratios.values(), self._log_unknown - self._log_null]
-        return log_mean_exp(terms)
+        return log_mean_exp([*self._named.log_ratios.values(), self._log_unknown - self._log_null])
 
     @property
     def p_value(self) -> float:
         """An upper bound, valid at any time."""
-        return min(1.0, math.exp(-max(self.log_e_value, 0.0)))
+        return bound_of(self.log_e_value)
 
     @property
     def _log_unknown(self) -> float:
         """The probability of the draws under a Dirichlet prior of weight ½ for each token (Krichevsky and Trofimov)."""
-        size, total = len(self._null), self.draws
+        size, total = len(self._null), self.counts.total()
         value = math.lgamma(size / 2) - math.lgamma(total + size / 2)
         return value + math.fsum(math.lgamma(n + 0.5) - math.lgamma(0.5) for n in self.counts.values())
 
@@ -80,20 +143,25 @@ class SequentialTest:
     @property
     def best_alternative(self) -> str | None:
         """The alternative that explains the draws, if the null is rejected. None: none of the named ones does."""
-        if not self._log_ratios:
+        name = self._named.best_alternative
+        if name is None:
             return None
-        name = max(self._log_ratios, key=self._log_ratios.__getitem__)
-        explains = self._log_ratios[name] + self._log_null >= self._log_unknown + math.log(self.beta)
+        explains = self._named.log_ratios[name] + self._log_null >= self._log_unknown + math.log(self.beta)
         return name if explains else None
 
     @property
     def is_accepted(self) -> bool:
         """Whether the draws rule out every named alternative."""
-        return all(-ratio > -math.log(self.beta) for ratio in self._log_ratios.values())
+        return self._named.is_accepted
 
     @property
     def is_decided(self) -> bool:
         return self.is_rejected or self.is_accepted
+
+
+def bound_of(log_e_value: float) -> float:
+    """The p-value that an e-value stands for, by Ville's inequality."""
+    return min(1.0, math.exp(-max(log_e_value, 0.0)))
 
 
 def log_mean_exp(terms: list[float]) -> float:

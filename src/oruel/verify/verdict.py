@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+Figures = dict[str, float | int | str]
+
 
 class Outcome(StrEnum):
     HONOURED = "honoured"
@@ -60,11 +62,19 @@ class Verdict:
 
     outcome: Outcome
     how: str = ""
-    figures: dict[str, float | int | str] = field(default_factory=dict)
+    figures: Figures = field(default_factory=dict)
     p_value: float | None = None
     exchanges: tuple[Exchange, ...] = ()
     charts: tuple[Chart, ...] = ()
     weak: bool = False
+
+
+class Concluded(Exception):
+    """Ends a check early with its verdict."""
+
+    def __init__(self, verdict: Verdict) -> None:
+        super().__init__(verdict.how)
+        self.verdict = verdict
 
 
 def honoured(**evidence: Any) -> Verdict:

@@ -1,111 +1,207 @@
-"""temperature, top_k, top_p and min_p: drawn first tokens against the distribution that the model's own probabilities
-give, and against the distributions of the mistakes that servers make.
-"""
+"""top_k, top_p and min_p, alone and in their order with each other and with temperature."""
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from functools import partial
 
-from oruel.verify import expected
 from oruel.verify.check import Check
-from oruel.verify.probe import Probe, divergence
-from oruel.verify.statistics import OTHER, Distribution, SequentialTest, complete
-from oruel.verify.verdict import Bar, Chart, Verdict, cant_tell, differs, honoured, ignored, refused
+from oruel.verify.expected import at_least, at_temperature, intersection, min_p, top_k, top_p
+from oruel.verify.first_tokens import IGNORED, Setting, check_settings, itself
+from oruel.verify.statistics import Distribution
 
-IGNORED = "ignored"
-# Alternatives closer to the null than this can't be told apart with a reasonable number of draws.
-LEAST_DIVERGENCE = 0.02
-# The null is only known where the listed tokens cover nearly everything that can be drawn.
-LEAST_COVERAGE = 0.98
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """Fields to send, the distribution that they promise, and those of mistakes. All are functions of the model's own
-    probabilities of the first token.
-    """
-
-    fields: Mapping[str, float]
-    null: Callable[[Distribution], Distribution]
-    mistakes: Mapping[str, Callable[[Distribution], Distribution]]
+SHARES = tuple(percent / 100 for percent in range(15, 100, 4))
+RATIOS = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.75, 0.9)
+COUNTS = (2, 3, 4, 5, 6, 8)
+TEMPERATURES = (0.5, 1.5, 2)
 
 
-def check_setting(parameter: str, *settings: Setting) -> Callable[[Probe], Awaitable[Verdict]]:
-    async def run(probe: Probe) -> Verdict:
-        case = await most_telling_case(probe, settings)
-        if case is None:
-            return cant_tell("on no prompt do the alternatives differ enough")
-        prompt, setting, base = case
-        reply = await probe.chat(**probe.neutral(**{"temperature": 1, "max_tokens": 1, **setting.fields}))
-        if not reply.ok:
-            return refused(f"status {reply.status}", exchanges=(reply.exchange,))
-        test = SequentialTest(
-            setting.null(base), {name: mistake(base) for name, mistake in setting.mistakes.items()}, probe.alpha
-        )
-        await probe.run_test(test, prompt, **probe.neutral(**{"temperature": 1, **setting.fields}))
-        return judge(test, parameter, prompt, setting)
-
-    return run
-
-
-async def most_telling_case(probe: Probe, settings: tuple[Setting, ...]) -> tuple[str, Setting, Distribution] | None:
-    """The prompt and setting on which the nearest mistake differs most from the null."""
-    best, found = LEAST_DIVERGENCE, None
-    for prompt, base in (await probe.bases()).items():
-        for setting in settings:
-            null = setting.null(base)
-            mistakes = [mistake(base) for mistake in setting.mistakes.values()]
-            if sum(null.values()) < LEAST_COVERAGE:
-                continue
-            least = min(min(divergence(null, one), divergence(one, null)) for one in mistakes)
-            if least > best:
-                best, found = least, (prompt, setting, base)
-    return found
-
-
-def judge(test: SequentialTest, parameter: str, prompt: str, setting: Setting) -> Verdict:
-    evidence = {
-        "figures": {"draws": test.draws, "prompt": prompt, **setting.fields},
-        "p_value": test.p_value,
-        "charts": (chart_of(test, f"{parameter}: first tokens of “{prompt}”"),),
-    }
-    if test.is_rejected:
-        name = test.best_alternative
-        if name == IGNORED:
-            return ignored("the draws follow the distribution without it", **evidence)
-        return differs(name or "the draws follow neither the contract nor a known mistake", **evidence)
-    if test.is_accepted:
-        return honoured(**evidence)
-    return cant_tell(f"{test.draws} draws don't decide it", **evidence)
-
-
-def chart_of(test: SequentialTest, title: str) -> Chart:
-    null = complete(test.null)
-    tokens = sorted(null, key=lambda token: (token == OTHER, -null[token]))
-    others = {name: complete(one) for name, one in test.alternatives.items()}
-    return Chart(
-        title,
-        tuple(Bar(token, null[token], test.counts[token]) for token in tokens),
-        {name: tuple(one.get(token, 0.0) for token in tokens) for name, one in others.items()},
+def top_k_setting(size: int) -> Setting:
+    return Setting(
+        {"top_k": size},
+        partial(top_k, count=size),
+        {
+            IGNORED: itself,
+            "one token too many survives": partial(top_k, count=size + 1),
+            "one token too few survives": partial(top_k, count=size - 1),
+        },
     )
 
 
-def itself(base: Distribution) -> Distribution:
-    return base
+def top_p_setting(share: float) -> Setting:
+    return Setting(
+        {"top_p": share},
+        partial(top_p, share=share),
+        {
+            IGNORED: itself,
+            "it stops before the token that crosses the share": partial(top_p, share=share, more=-1),
+            "one token too many survives": partial(top_p, share=share, more=1),
+        },
+    )
 
 
-def top_k_setting(count: int) -> Setting:
-    return Setting({"top_k": count}, lambda base: expected.top_k(base, count), {IGNORED: itself})
+def min_p_setting(ratio: float) -> Setting:
+    return Setting(
+        {"min_p": ratio},
+        partial(min_p, ratio=ratio),
+        {IGNORED: itself, "the threshold is absolute": partial(at_least, bound=ratio)},
+    )
 
+
+def top_p_after_top_k(size: int, share: float) -> Setting:
+    """The nucleus of the whole distribution, cut to K tokens, is also what top_p before top_k gives."""
+    by_count, by_share = partial(top_k, count=size), partial(top_p, share=share)
+    return Setting(
+        {"top_k": size, "top_p": share},
+        lambda base: top_p(top_k(base, size), share),
+        {
+            "top_p counts the probabilities before top_k": lambda base: intersection(base, by_count, by_share),
+            "top_k is ignored": by_share,
+            "top_p is ignored": by_count,
+        },
+    )
+
+
+def min_p_beside_top_p(ratio: float, share: float) -> Setting:
+    """Where min_p leaves fewer tokens than top_p, ignoring top_p changes nothing: the check of top_p sees that."""
+    by_ratio, by_share = partial(min_p, ratio=ratio), partial(top_p, share=share)
+    return Setting(
+        {"min_p": ratio, "top_p": share},
+        lambda base: intersection(base, by_ratio, by_share),
+        {
+            "min_p acts first, and top_p on what it left": lambda base: top_p(min_p(base, ratio), share),
+            "min_p is ignored": by_share,
+        },
+    )
+
+
+def temperature_before_top_p(temperature: float, share: float, size: int) -> Setting:
+    """With top_k, every token that can be drawn is listed, so that all is known at each temperature."""
+
+    def null(base: Distribution) -> Distribution:
+        return top_p(at_temperature(top_k(base, size), temperature), share)
+
+    def last(base: Distribution) -> Distribution:
+        return at_temperature(top_p(top_k(base, size), share), temperature)
+
+    return Setting(
+        {"temperature": temperature, "top_k": size, "top_p": share},
+        null,
+        {
+            "temperature acts after top_p": last,
+            "temperature is ignored": lambda base: top_p(top_k(base, size), share),
+            "top_p is ignored": lambda base: at_temperature(top_k(base, size), temperature),
+            "top_k is ignored": lambda base: top_p(at_temperature(base, temperature), share),
+        },
+    )
+
+
+def temperature_before_top_p_alone(temperature: float, share: float) -> Setting:
+    """Below 1, the unlisted tokens hardly count."""
+    return Setting(
+        {"temperature": temperature, "top_p": share},
+        lambda base: top_p(at_temperature(base, temperature), share),
+        {
+            "temperature acts after top_p": lambda base: at_temperature(top_p(base, share), temperature),
+            "temperature is ignored": partial(top_p, share=share),
+            "top_p is ignored": partial(at_temperature, temperature=temperature),
+        },
+    )
+
+
+def temperature_before_min_p(temperature: float, ratio: float, size: int) -> Setting:
+    return Setting(
+        {"temperature": temperature, "top_k": size, "min_p": ratio},
+        lambda base: min_p(at_temperature(top_k(base, size), temperature), ratio),
+        {
+            "temperature acts after min_p": lambda base: at_temperature(min_p(top_k(base, size), ratio), temperature),
+            "temperature is ignored": lambda base: min_p(top_k(base, size), ratio),
+            "min_p is ignored": lambda base: at_temperature(top_k(base, size), temperature),
+        },
+    )
+
+
+SIZES = (4, 6, 8, 12, 20)
 
 CHECKS: tuple[Check, ...] = (
     Check(
         "top_k",
         "top_k",
-        "Are tokens drawn from the K most probable ones only?",
-        "Draws first tokens with top_k on the prompt where that differs most from ignoring it, and compares them with "
-        "the K most probable tokens, renormalised.",
-        tokens=4000,
-        run=check_setting("top_k", *map(top_k_setting, (2, 3, 5, 8))),
-        requires=("logprobs", "top_k"),
+        "Are tokens drawn from the K most probable ones only, and from all of them?",
+        "Draws first tokens with top_k, and compares them with the K most probable tokens, renormalised, and with what "
+        "one more, one less or all tokens would give.",
+        tokens=1500,
+        run=check_settings("top_k", map(top_k_setting, COUNTS), strictest={"top_k": 1}),
+    ),
+    Check(
+        "top_p",
+        "top_p",
+        "Is the nucleus the smallest set of most probable tokens whose probability exceeds top_p?",
+        "Draws first tokens with a top_p that lies inside one token's share, and compares them with the nucleus that "
+        "includes this token, stops before it, goes one further, or doesn't exist.",
+        tokens=1500,
+        run=check_settings("top_p", map(top_p_setting, SHARES), strictest={"top_p": 0.01}),
+    ),
+    Check(
+        "min_p",
+        "min_p",
+        "Are tokens discarded that have less than min_p times the probability of the most probable one?",
+        "Draws first tokens with min_p, and compares them with the tokens above min_p × p_max, above min_p itself, and "
+        "with all.",
+        tokens=1500,
+        run=check_settings("min_p", map(min_p_setting, RATIOS), strictest={"min_p": 1}),
+    ),
+    Check(
+        "top_p.after_top_k",
+        "top_p",
+        "Does top_p act within what top_k kept, on renormalised probabilities?",
+        "Chooses K and a share for which the nucleus within the K tokens is smaller than that of the whole "
+        "distribution, and compares drawn first tokens with both.",
+        tokens=2500,
+        run=check_settings("top_p.after_top_k", (top_p_after_top_k(k, p) for k in COUNTS[1:] for p in SHARES)),
+        requires=("logprobs", "top_k", "top_p"),
+    ),
+    Check(
+        "min_p.beside_top_p",
+        "min_p",
+        "Do min_p and top_p judge the same probabilities, so that their order doesn't matter?",
+        "Chooses values for which top_p would keep fewer tokens if min_p acted first and its survivors were "
+        "renormalised, and compares drawn first tokens with both.",
+        tokens=2500,
+        run=check_settings("min_p.beside_top_p", (min_p_beside_top_p(m, p) for m in RATIOS for p in SHARES)),
+        requires=("logprobs", "min_p", "top_p"),
+    ),
+    Check(
+        "temperature.before_top_p",
+        "temperature",
+        "Does temperature act before top_p?",
+        "Chooses a temperature and a share for which the nucleus at that temperature differs from the one at 1, and "
+        "compares drawn first tokens with both. top_k limits them to tokens whose probability is known.",
+        tokens=2500,
+        run=check_settings(
+            "temperature.before_top_p",
+            (temperature_before_top_p(t, p, k) for t in TEMPERATURES for p in SHARES for k in SIZES),
+        ),
+        requires=("logprobs", "top_k", "top_p"),
+    ),
+    Check(
+        "temperature.before_top_p_alone",
+        "temperature",
+        "Does temperature act before top_p, where no top_k is given?",
+        "As temperature.before_top_p, at temperature 0.5, where the tokens that aren't listed hardly count.",
+        tokens=2500,
+        run=check_settings(
+            "temperature.before_top_p_alone", (temperature_before_top_p_alone(t, p) for t in (0.5, 0.7) for p in SHARES)
+        ),
+        requires=("logprobs", "top_p"),
+    ),
+    Check(
+        "temperature.before_min_p",
+        "temperature",
+        "Does temperature act before min_p?",
+        "As temperature.before_top_p, with min_p in the place of top_p.",
+        tokens=2500,
+        run=check_settings(
+            "temperature.before_min_p",
+            (temperature_before_min_p(t, m, k) for t in TEMPERATURES for m in RATIOS for k in SIZES),
+        ),
+        requires=("logprobs", "top_k", "min_p"),
     ),
 )

@@ -1,0 +1,143 @@
+"""Drawn first tokens against the distribution that the model's own probabilities give, and against the distributions of
+the mistakes that servers make.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+from oruel.verify.expected import at_temperature
+from oruel.verify.frequencies import check_constant
+from oruel.verify.probe import Probe, divergence, user
+from oruel.verify.statistics import OTHER, Distribution, SequentialTest
+from oruel.verify.verdict import Bar, Chart, Verdict, cant_tell, differs, honoured, ignored, refused
+
+Transform = Callable[[Distribution], Distribution]
+Run = Callable[[Probe], Awaitable[Verdict]]
+
+IGNORED = "ignored"
+NO_LOGPROBS = "the endpoint reports no log-probabilities"
+# Alternatives closer to the null than this can't be told apart with a reasonable number of draws.
+LEAST_DIVERGENCE = 0.02
+# The null is only known where the listed tokens cover nearly everything that can be drawn.
+LEAST_COVERAGE = 0.98
+# The probabilities may change by this share between two requests (other arithmetic in another batch), and the same
+# tokens must survive.
+DISTURBANCE = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """Fields to send, the distribution that they promise, and those of mistakes: functions of the model's own
+    probabilities of the first token. `conditional`: only the ratios of listed tokens are known.
+    """
+
+    fields: Mapping[str, float]
+    null: Transform
+    mistakes: Mapping[str, Transform]
+    conditional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A setting on a prompt, with the model's probabilities of the first token there."""
+
+    prompt: str
+    setting: Setting
+    base: Distribution
+
+    def test(self, alpha: float) -> SequentialTest:
+        setting = self.setting
+        mistakes = {name: mistake(self.base) for name, mistake in setting.mistakes.items()}
+        return SequentialTest(setting.null(self.base), mistakes, alpha, conditional=setting.conditional)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the null covers what can be drawn."""
+        return self.setting.conditional or sum(self.setting.null(self.base).values()) >= LEAST_COVERAGE
+
+    @property
+    def is_firm(self) -> bool:
+        """Whether slightly different probabilities would leave the same survivors."""
+        survivors = self.setting.null(self.base).keys()
+        return all(self.setting.null(other).keys() == survivors for other in disturbed(self.base))
+
+    @property
+    def information(self) -> float:
+        """What one draw brings towards the hardest decision, in nats."""
+        test = self.test(alpha=1)
+        null, mistakes = test.complete(test.null), [test.complete(one) for one in test.alternatives.values()]
+        return min(min(divergence(null, one), divergence(one, null)) for one in mistakes)
+
+
+def check_settings(parameter: str, settings: Iterable[Setting], strictest: Mapping[str, float] | None = None) -> Run:
+    """Draws with the setting, and on the prompt, where the nearest mistake differs most. Where the endpoint reports no
+    log-probabilities, `strictest` are values that leave only one token.
+    """
+    choices = tuple(settings)
+
+    async def run(probe: Probe) -> Verdict:
+        if not probe.facts.top_logprobs:
+            return await check_constant(probe, strictest) if strictest else cant_tell(NO_LOGPROBS)
+        case = await most_telling_case(probe, choices)
+        if case is None:
+            return cant_tell("on no prompt do the alternatives differ enough")
+        fields = probe.neutral(**{"temperature": 1, **case.setting.fields})
+        reply = await probe.chat(messages=user(case.prompt), max_tokens=1, **probe.fresh_seed(), **fields)
+        if not reply.ok:
+            return refused(f"status {reply.status}", exchanges=(reply.exchange,))
+        test = await probe.run_test(case.test(probe.alpha), case.prompt, **fields)
+        evidence = {
+            "figures": {"draws": test.draws, "prompt": case.prompt, **case.setting.fields},
+            "p_value": test.p_value,
+            "exchanges": (reply.exchange,),
+            "charts": (chart_of(test, f"{parameter}: first tokens of “{case.prompt}”"),),
+        }
+        return judge(test, evidence)
+
+    return run
+
+
+async def most_telling_case(probe: Probe, settings: tuple[Setting, ...]) -> Case | None:
+    cases = [Case(prompt, one, base) for prompt, base in (await probe.bases()).items() for one in settings]
+    usable = [case for case in cases if case.is_known and case.is_firm]
+    best = max(usable, key=lambda case: case.information, default=None)
+    return best if best and best.information >= LEAST_DIVERGENCE else None
+
+
+def disturbed(base: Distribution) -> list[Distribution]:
+    """The base sharpened and flattened, and with neighbours in its ranking moved towards and away from each other."""
+    flips = [
+        {token: p * (1 + sign * DISTURBANCE * (-1) ** i) for i, (token, p) in zip(count(), base.items(), strict=False)}
+        for sign in (1, -1)
+    ]
+    total = [max(1.0, sum(one.values())) for one in flips]
+    scaled = [{token: p / size for token, p in one.items()} for one, size in zip(flips, total, strict=True)]
+    return [at_temperature(base, 1 - DISTURBANCE / 2), at_temperature(base, 1 + DISTURBANCE / 2), *scaled]
+
+
+def judge(test: SequentialTest, evidence: dict[str, Any]) -> Verdict:
+    if test.is_rejected:
+        name = test.best_alternative
+        if name == IGNORED:
+            return ignored("the draws follow the distribution without it", **evidence)
+        return differs(name or "the draws follow neither the contract nor a known mistake", **evidence)
+    if test.is_accepted:
+        return honoured(**evidence)
+    return cant_tell(f"{test.draws} draws don't decide it", **evidence)
+
+
+def chart_of(test: SequentialTest, title: str) -> Chart:
+    null = test.complete(test.null)
+    tokens = sorted(null, key=lambda token: (token == OTHER, -null[token]))
+    others = {name: test.complete(one) for name, one in test.alternatives.items()}
+    return Chart(
+        title,
+        tuple(Bar(token, null[token], test.counts[token]) for token in tokens),
+        {name: tuple(one.get(token, 0.0) for token in tokens) for name, one in others.items()},
+    )
+
+
+def itself(base: Distribution) -> Distribution:
+    return base

@@ -1,0 +1,14 @@
+"""All planted defects."""
+
+from tests.verify import (
+    faults_answers,
+    faults_bodies,
+    faults_formats,
+    faults_penalties,
+    faults_sampling,
+    faults_streams,
+)
+from tests.verify.planted import PLANTED, Fault
+
+MODULES = (faults_sampling, faults_penalties, faults_bodies, faults_answers, faults_streams, faults_formats)
+FAULTS: tuple[Fault, ...] = tuple(PLANTED)
