@@ -1,5 +1,6 @@
 """A report in words and figures, for the terminal and for files."""
 
+import re
 from collections import Counter
 from urllib.parse import urlsplit
 
@@ -15,7 +16,7 @@ def verdict_words(verdict: Verdict) -> str:
 
 def evidence_words(verdict: Verdict) -> str:
     parts = [f"{name} {figure_words(value)}" for name, value in verdict.figures.items()]
-    if verdict.p_value is not None:
+    if verdict.p_value is not None and verdict.p_value < 1:
         parts.append(p_words(verdict.p_value))
     if verdict.weak:
         parts.append("weaker: from frequencies, without log-probabilities")
@@ -31,7 +32,12 @@ def figure_words(value: object) -> str:
         case float():
             return f"{value:.4g}"
         case _:
-            return f"“{one_line(str(value), 80)}”"
+            return quoted(one_line(str(value), 80))
+
+
+def quoted(text: str) -> str:
+    """In quotation marks, unless it is a number, begins with one, or is a single word."""
+    return text if re.fullmatch(r"-?\d.*|\w+", text) else f"“{text}”"
 
 
 def p_words(p_value: float) -> str:
