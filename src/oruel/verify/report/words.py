@@ -58,7 +58,7 @@ def outcome_counts(report: Report) -> dict[Outcome, int]:
 
 def cost_words(report: Report) -> str:
     cost = f"{report.tokens:,} tokens in {report.requests:,} {plural(report.requests, 'request')}"
-    return f"{cost}, {report.waited:,.0f} s waited on rate limits" if report.waited else cost
+    return f"{cost}, {report.waited:,.1f} s waited on rate limits" if report.waited else cost
 
 
 def ended_words(report: Report) -> str:
