@@ -8,6 +8,8 @@ from oruel.verify.reading import one_line
 from oruel.verify.runner import Report
 from oruel.verify.verdict import Outcome, Verdict
 
+CONTROLS = dict.fromkeys({*range(32), *range(127, 160), 0xFFFE, 0xFFFF} - {9, 10}, "\N{REPLACEMENT CHARACTER}")
+
 
 def verdict_words(verdict: Verdict) -> str:
     """As in "differs: the prompt is counted"."""
@@ -81,7 +83,5 @@ def host_of(url: str) -> str:
 
 
 def printable(text: str) -> str:
-    """Without the characters that XML 1.0 can't represent, not even escaped."""
-    return "".join(
-        c if c in "\t\n" or (c >= " " and c not in "\x7f\ufffe\uffff") else "\N{REPLACEMENT CHARACTER}" for c in text
-    )
+    """Without the characters that XML 1.0 can't represent, not even escaped, and that HTML doesn't allow."""
+    return text.translate(CONTROLS)
