@@ -120,7 +120,7 @@ def test_the_model_is_the_first_that_the_endpoint_lists_unless_named(
     [
         (["--only", "seed.load"], ["seed.load"]),
         (["--only", "stop,top-k"], ["top_k", "stop"]),
-        (["--only", "stop", "--only", " seed"], ["seed", "stop"]),
+        (["--only", "stop", "--only", " seed.load"], ["seed.load", "stop"]),
     ],
 )
 def test_only_selects_checks_by_name(

@@ -121,7 +121,7 @@ def test_verdicts_and_evidence_in_words() -> None:
     assert evidence_words(DIFFERS) == "odds 0.1353, p ≤ 2e-14"
     assert evidence_words(honoured(p_value=0.0)) == "p < 1e-300"
     assert evidence_words(honoured(figures={"large": 12345, "same": True, "lowest": "-2"})) == (
-        "large 12,345, same yes, lowest -2"
+        "large 12345, same yes, lowest -2"
     )
     assert evidence_words(IGNORED) == "weaker: from frequencies, without log-probabilities"
 
@@ -216,6 +216,14 @@ def test_the_curl_command_repeats_the_request() -> None:
     assert "Authorization: Bearer k3y" in arguments
     assert json.loads(arguments[-1]) == REQUEST
     assert "Authorization" not in curl_command("https://api.example/v1", REQUEST, keyed=False)
+
+
+def test_infinity_is_repeated_as_it_was_sent() -> None:
+    sent = presentable(
+        report(differs("taken as 2", exchanges=(Exchange({"temperature": float("inf")}, 200, {}),))), None
+    )
+    assert "-d '{\"temperature\": Infinity}'" in Page(as_html(sent)).text
+    assert json.loads(as_json(sent))["checks"][0]["exchanges"][0]["request"] == {"temperature": "Infinity"}
 
 
 @settings(max_examples=100, deadline=None)

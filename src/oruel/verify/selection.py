@@ -8,9 +8,9 @@ from oruel.verify.check import Check
 
 
 def find_checks(checks: Sequence[Check], name: str) -> list[Check]:
-    """The check of that name, or all of the parameter of that name. Raises VerifyFailed with the nearest names."""
+    """All checks of the parameter of that name, or else the check. Raises VerifyFailed with the nearest names."""
     wanted = name.strip().strip("-").replace("-", "_").lower()
-    found = [one for one in checks if one.name == wanted] or [one for one in checks if one.parameter == wanted]
+    found = [one for one in checks if one.parameter == wanted] or [one for one in checks if one.name == wanted]
     if not found:
         raise VerifyFailed(f'There is no check "{name[:64]}".{nearest_names(checks, wanted[:64])}')
     return found

@@ -104,9 +104,9 @@ def headline(report: Report) -> str:
 
 
 def alternatives(chart: Chart, verdict: Verdict) -> list[tuple[str, bool]]:
-    """The names of the alternatives that the chart shows, and whether each is the one that explains the draws."""
-    explains = "ignored" if verdict.outcome is Outcome.IGNORED else verdict.how
-    return [(name, verdict.outcome.is_fault and name == explains) for name in shown_alternatives(chart)]
+    """The names of the alternatives that the chart shows, and whether each explains the draws."""
+    explain = ["ignored"] if verdict.outcome is Outcome.IGNORED else verdict.how.split(", or ")
+    return [(name, verdict.outcome.is_fault and name in explain) for name in shown_alternatives(chart)]
 
 
 def pretty(answer: Any) -> str:
