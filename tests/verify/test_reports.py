@@ -218,6 +218,13 @@ def test_the_curl_command_repeats_the_request() -> None:
     assert "Authorization" not in curl_command("https://api.example/v1", REQUEST, keyed=False)
 
 
+def test_the_command_that_repeats_a_run_is_safe_to_paste_whatever_the_model_is_called() -> None:
+    page = Page(as_html(report(HONOURED, model="m'; touch pwned; '")))
+    [line] = [line for line in page.text.splitlines() if line.startswith("oruel verify")]
+    words = ["oruel", "verify", "https://api.example/v1", "--model", "m'; touch pwned; '", "--api-key", "$API_KEY"]
+    assert shlex.split(line) == [*words, "--profile", "oruel", "--seed", "7"]
+
+
 def test_infinity_is_repeated_as_it_was_sent() -> None:
     sent = presentable(
         report(differs("taken as 2", exchanges=(Exchange({"temperature": float("inf")}, 200, {}),))), None

@@ -3,6 +3,7 @@ endpoint sent is escaped text.
 """
 
 import json
+import shlex
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -13,6 +14,7 @@ from markupsafe import Markup
 from oruel import __version__
 from oruel.verify.report.chart_svg import chart_svg, shown_alternatives
 from oruel.verify.report.curl import curl_command
+from oruel.verify.report.presentable import KEY
 from oruel.verify.report.words import (
     cost_words,
     ended_words,
@@ -125,6 +127,8 @@ def shorten(text: str) -> str:
 
 
 def repeat_command(report: Report) -> str:
-    key = " --api-key $API_KEY" if report.keyed else ""
-    model = f" --model {report.model}" if report.model else ""
-    return f"oruel verify {report.url}{model}{key} --profile {report.profile.name} --seed {report.seed}"
+    """For a POSIX shell. The endpoint may have chosen the model's name, so it is quoted."""
+    key = f' --api-key "{KEY}"' if report.keyed else ""
+    model = f" --model {shlex.quote(report.model)}" if report.model else ""
+    url = shlex.quote(report.url)
+    return f"oruel verify {url}{model}{key} --profile {report.profile.name} --seed {report.seed}"
