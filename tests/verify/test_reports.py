@@ -220,7 +220,7 @@ def test_the_curl_command_repeats_the_request() -> None:
 
 def test_the_command_that_repeats_a_run_is_safe_to_paste_whatever_the_model_is_called() -> None:
     page = Page(as_html(report(HONOURED, model="m'; touch pwned; '")))
-    [line] = [line for line in page.text.splitlines() if line.startswith("oruel verify")]
+    [line] = [line for line in page.text.splitlines() if line.strip().startswith("oruel verify")]
     words = ["oruel", "verify", "https://api.example/v1", "--model", "m'; touch pwned; '", "--api-key", "$API_KEY"]
     assert shlex.split(line) == [*words, "--profile", "oruel", "--seed", "7"]
 

@@ -25,7 +25,7 @@ def select_checks(checks: Sequence[Check], names: Sequence[str]) -> list[Check]:
 
 def nearest_names(checks: Sequence[Check], name: str) -> str:
     known = sorted({known for check in checks for known in (check.name, check.parameter)})
-    close = difflib.get_close_matches(name, known, n=3, cutoff=0.5) or [one for one in known if name in one][:3]
+    close = [one for one in known if name in one][:3] or difflib.get_close_matches(name, known, n=3)
     if not close:
         return " --explain all lists them."
     return f" Did you mean {', '.join(close)}?"
