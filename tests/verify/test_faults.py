@@ -25,7 +25,9 @@ async def verify(server: ToyServer, checks: Sequence[Check], seed: int = SEED) -
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
-async def test_a_planted_defect_is_found_and_named(fault: Fault) -> None:
+async def test_a_planted_defect_is_found_and_named(fault: Fault, request: pytest.FixtureRequest) -> None:
+    if fault.misnamed:
+        request.applymarker(pytest.mark.xfail(strict=True, reason=fault.misnamed))
     report = await verify(fault.server(SEED), [BY_NAME[fault.check]])
     verdict = report.results[0].verdict
     assert verdict.outcome not in ("honoured", "can't tell"), f"{verdict.outcome}: {verdict.how}"

@@ -27,9 +27,10 @@ CAT: Json = {
     "required": ["lives", "colour", "asleep"],
     "additionalProperties": False,
 }
-TINY: Json = {
+# Its documents are long at high temperature, but the smallest one is tiny.
+OPEN_ENDED: Json = {
     "type": "object",
-    "properties": {"a": {"type": "integer"}},
+    "properties": {"a": {"type": "string"}},
     "required": ["a"],
     "additionalProperties": False,
 }
@@ -152,9 +153,9 @@ CHECKS: tuple[Check, ...] = (
         "response_format.json_schema_cut",
         "response_format",
         "Does a strict json_schema hold at every small max_tokens?",
-        "The same for a schema with a single integer.",
+        "The same for a schema with a single string, which may end at any time.",
         tokens=1300,
-        run=partial(check_budgets, TINY),
+        run=partial(check_budgets, OPEN_ENDED),
     ),
     Check(
         "response_format.mention",

@@ -29,7 +29,7 @@ def generated(reply: Reply) -> int | None:
 
 async def long_text(probe: Probe) -> Reply:
     reply = await greedy(probe, UNCUT)
-    if reply.finish != "length":
+    if (generated(reply) or 0) <= max(LENGTHS) and reply.finish != "length":
         raise Concluded(cant_tell("the model's own text is too short", exchanges=(reply.exchange,)))
     return reply
 

@@ -1,5 +1,6 @@
 """stop: texts taken from the endpoint's own greedy text, so that it is known where the answer must end."""
 
+import codecs
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -48,12 +49,13 @@ async def source(probe: Probe, tokens: int = TOKENS, prompt: str = STORY) -> Sou
 
 
 def token_ends(reply: Reply) -> tuple[int, ...]:
-    """Positions in characters, where a token ends inside a character before it; empty if the tokens aren't the text."""
-    content, ends = b"", []
+    """Positions in characters, from the tokens' bytes where they are given. Empty if they don't make up the text."""
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    ends, text = [], ""
     for token in reply.tokens():
-        content += token.text.encode() if token.bytes is None else bytes(token.bytes)
-        ends.append(len(content.decode(errors="ignore")))
-    return tuple(ends) if content.decode(errors="replace") == reply.text else ()
+        text += decoder.decode(bytes(token.bytes)) if token.bytes else token.text
+        ends.append(len(text))
+    return tuple(ends) if text + decoder.decode(b"", final=True) == reply.text else ()
 
 
 def first_match(text: str, stops: Sequence[str]) -> tuple[int, int]:

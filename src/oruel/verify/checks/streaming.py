@@ -12,9 +12,13 @@ from oruel.verify.verdict import Concluded, Exchange, Verdict, cant_tell, differ
 TOKENS = 48
 # Asked for, they make characters whose bytes are split over several tokens.
 EMOJI = "Repeat after me: 🙂 🦊 日本 🧑‍🚀 ✨"
+# White space at the beginning and end of chunks.
+LINES = "Repeat after me: first line\n\nsecond line\n  - third line\n\nlast"
 BROKEN = "\N{REPLACEMENT CHARACTER}"
 # So many streams are left at the same time: more than a small server has places, and more than most have.
 DISCONNECTED = (8, 48)
+# As shares of the time that a whole text takes.
+SHORT_WAIT, LONG_WAIT = 0.25, 0.75
 LONG_STORY = "Tell me a very long story."
 LONG_TOKENS = 800
 
@@ -35,9 +39,11 @@ async def story(probe: Probe, **fields: Any) -> StreamReply:
 
 
 async def check_equal(probe: Probe) -> Verdict:
-    whole = await greedy(probe, probe.room(TOKENS))
-    stream = await streamed(probe, **{**whole.request, "logprobs": None})
-    parts = [judge_equal(stream, whole.text, "at temperature 0")]
+    parts = []
+    for prompt in (STORY, LINES):
+        whole = await greedy(probe, probe.room(TOKENS), prompt)
+        stream = await streamed(probe, **{**whole.request, "logprobs": None})
+        parts.append(judge_equal(stream, whole.text, "at temperature 0"))
     if "seed" in probe.facts.accepts:
         drawn: Json = {"messages": user(STORY), "temperature": 1, "seed": probe.seed()}
         drawn["max_tokens"] = probe.room(TOKENS)
@@ -52,6 +58,8 @@ def judge_equal(stream: StreamReply, whole: str, when: str) -> Verdict:
     text = stream.text()
     if text == whole:
         return honoured(**evidence)
+    if text.startswith(whole):
+        return differs(f"{when}, text is added after the end", **evidence)
     if whole.startswith(text):
         return differs(f"{when}, the end of the text is missing", **evidence)
     if "".join(text.split()) == "".join(whole.split()):
@@ -158,13 +166,13 @@ async def check_errors(probe: Probe) -> Verdict:
 async def check_disconnect(probe: Probe) -> Verdict:
     """Compares the wait after disconnects with the time that the abandoned texts would have taken."""
     long = await long_request(probe)
-    alone = (await plain(probe, max_tokens=1)).seconds
+    alone = min([(await plain(probe, max_tokens=1)).seconds for _ in range(3)])
     whole = await streamed(probe, **long)
     seconds = whole.chunks[-1].seconds
     if seconds < 8 * alone:
         return cant_tell("a long text takes hardly more time than a single token", exchanges=(whole.exchange,))
     for count in DISCONNECTED:
-        wait = await wait_after_disconnects(probe, long, count)
+        wait = await clear_wait_after_disconnects(probe, long, count, seconds)
         evidence = {
             "figures": {
                 "seconds for a whole text": round(seconds, 3),
@@ -173,11 +181,20 @@ async def check_disconnect(probe: Probe) -> Verdict:
             },
             "exchanges": (Exchange(whole.request, whole.status, "(left at the second event)"),),
         }
-        if wait > seconds * 0.75:
+        if wait > seconds * LONG_WAIT:
             return differs("a disconnect doesn't free the place", **evidence)
-        if wait > seconds / 4:
+        if wait > seconds * SHORT_WAIT:
             return cant_tell("the wait after disconnects is neither short nor as long as the texts", **evidence)
     return honoured(**evidence)
+
+
+async def clear_wait_after_disconnects(probe: Probe, long: Json, count: int, seconds: float) -> float:
+    """Tries again if the wait is neither short nor long, as on a machine that is busy with other things."""
+    for _ in range(3):
+        wait = await wait_after_disconnects(probe, long, count)
+        if not SHORT_WAIT < wait / seconds < LONG_WAIT:
+            break
+    return wait
 
 
 async def long_request(probe: Probe) -> Json:
@@ -187,7 +204,8 @@ async def long_request(probe: Probe) -> Json:
         request |= {"seed": 1} if "seed" in probe.facts.accepts else {}
         request |= {"frequency_penalty": penalty} if "frequency_penalty" in probe.facts.accepts and penalty else {}
         reply = await served(probe, **request)
-        if (reply.completion_tokens or 0) >= LONG_TOKENS // 2:
+        # Without usage, four characters count as a token.
+        if (reply.completion_tokens or len(reply.text) // 4) >= LONG_TOKENS // 2:
             return request
     raise Concluded(cant_tell("the model's texts are too short"))
 

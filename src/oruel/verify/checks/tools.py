@@ -1,4 +1,4 @@
-"""tools, tool_choice and parallel_tool_calls: which functions are called, their arguments, and how calls are sent."""
+"""tools, tool_choice and parallel_tool_calls: which functions are called, with which arguments, and in which shape."""
 
 from typing import Any
 
@@ -10,6 +10,8 @@ from oruel.verify.reply import Json, Reply, StreamReply, delta_of
 from oruel.verify.verdict import Verdict, cant_tell, differs, honoured, ignored, refused
 
 TOKENS = 200
+# Tokens after which a call is not complete, where usage doesn't count it.
+SOME_WAY = 10
 WEATHER = "What is the weather in Paris?"
 TWO_CITIES = "What is the weather in Paris and in Rome? Look up both cities."
 
@@ -167,7 +169,13 @@ async def check_finish(probe: Probe) -> Verdict:
 
 
 async def check_truncated(probe: Probe) -> Verdict:
-    return await judge_finish(probe, "length", tool_choice=named(NAMES[0]), max_tokens=3)
+    """Cut at the start, and half-way, when a part of the call has been sent."""
+    choice = named(NAMES[0])
+    whole = await served(probe, **request(probe, WEATHER, tool_choice=choice))
+    half = (whole.completion_tokens or 2 * SOME_WAY) // 2
+    return combined(
+        [await judge_finish(probe, "length", tool_choice=choice, max_tokens=tokens) for tokens in (3, half)]
+    )
 
 
 async def judge_finish(probe: Probe, expected: str, **fields: Any) -> Verdict:
@@ -290,7 +298,7 @@ CHECKS: tuple[Check, ...] = (
         "tools.truncated",
         "tools",
         "Is finish_reason length if max_tokens cuts a call?",
-        "Forces a call with max_tokens 3, unstreamed and streamed.",
+        "Forces a call with max_tokens 3, and with half of its length, unstreamed and streamed.",
         tokens=300,
         run=confirmed(check_truncated),
     ),
