@@ -22,7 +22,7 @@ Case = tuple[str, Verdict]
 DRAWN: Json = {"temperature": 2, "seed": 20, "max_tokens": 24}
 GREEDY: Json = {"temperature": 0, "max_tokens": 48}
 CONTEXTS: dict[str, Json] = {
-    "temperature": {"seed": 20, "max_tokens": 24},
+    "temperature": DRAWN,
     "top_p": DRAWN,
     "top_k": DRAWN,
     "min_p": DRAWN,
@@ -57,8 +57,11 @@ LONG = 200
 async def ask(probe: Probe, name: str, value: Any, absent: bool = False) -> Answer:
     """A request with the parameter, or without it if `absent`."""
     fields = {field: one for field, one in CONTEXTS[name].items() if field != "seed" or "seed" in probe.facts.accepts}
+    # Filters that are on by default would hide the effect of others.
+    fields = probe.neutral(**fields) if fields.get("temperature") else fields
     request = probe.endpoint.body({"messages": user(STORY), **fields})
     if absent:
+        request.pop(name, None)
         return await probe.endpoint.send(request if name != "max_tokens" else request | {"max_tokens": LONG})
     if name == "max_tokens" and isinstance(value, int) and value > LONG:
         stream = await probe.endpoint.stream(leave_after=3, **(request | {name: value}))

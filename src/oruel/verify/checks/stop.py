@@ -243,8 +243,9 @@ async def check_near_miss(probe: Probe) -> Verdict:
     reply = await served(probe, **from_.request([middle, end]))
     stream = await streamed(probe, **from_.request([middle, end]))
     parts = []
-    for answer, text in ((reply, reply.text), (stream, stream.text())):
-        how = "text that only begins like a stop text " + ("is lost" if from_.text.startswith(text) else "is changed")
+    for answer, text, where in ((reply, reply.text, ""), (stream, stream.text(), " in a stream")):
+        fate = "lost" if from_.text.startswith(text) else "changed"
+        how = f"text that only begins like a stop text is {fate}{where}"
         right = text == from_.text
         parts.append((honoured if right else partial(differs, how))(exchanges=(answer.exchange,)))
     return combined(parts)
