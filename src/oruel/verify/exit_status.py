@@ -5,7 +5,6 @@ from enum import IntEnum
 from oruel.verify.runner import Report
 from oruel.verify.verdict import Outcome
 
-
 CTRL_C = "Ctrl-C"
 """Why a run ended that the user interrupted."""
 
