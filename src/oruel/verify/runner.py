@@ -29,7 +29,7 @@ class Result:
 @dataclass
 class Report:
     """`planned` counts the checks of a whole run; `ended` says why it ended early, empty if it didn't. `waited` is in
-    seconds.
+    seconds. `keyed`: the requests carried an API key.
     """
 
     url: str
@@ -43,6 +43,7 @@ class Report:
     waited: float = 0.0
     ended: str = ""
     planned: int = 0
+    keyed: bool = False
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property
