@@ -61,10 +61,10 @@ class Chart:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`how` completes the outcome: how the endpoint differs, what a comparison would have seen, the status of a refusal,
-    or why nothing can be told. `figures` are measured values for the evidence column, `p_value` bounds the probability
-    of the observation if the endpoint were right. A verdict is `weak` if it rests on frequencies, for lack of
-    log-probabilities.
+    """`how` completes the outcome: how the endpoint differs, what a comparison would have seen, the status of a
+    refusal, or why nothing can be told. `figures` are measured values for the evidence column, `p_value` bounds the
+    probability of the observation if the endpoint were right. A verdict is `weak` if it rests on frequencies, for lack
+    of log-probabilities.
     """
 
     outcome: Outcome

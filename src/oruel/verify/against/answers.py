@@ -1,5 +1,6 @@
 """Compares answers: texts that should be equal, at temperature 0 or with the same seeds, and drawn ones."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -22,6 +23,8 @@ AT_ONCE = 6
 SEEDS, PROMPTS_FOR_SEEDS = 5, 12
 # Answers to each prompt, from each endpoint, at which drawn answers are compared.
 LOOKS = (2, 4, 8, 16, 32)
+# If only larger shares of other answers would be noticed, nothing can be told.
+LARGEST_SHARE = 0.5
 
 
 async def compare_greedy(pair: Pair) -> Verdict | None:
@@ -106,9 +109,11 @@ async def compare_draws(pair: Pair, fields: Json) -> Verdict:
     evidence = {"figures": figures, "p_value": test.p_value, "exchanges": exchanges, "weak": True}
     if test.is_rejected:
         return differs("the answers have different distributions", **evidence)
-    if test.answers == 0:
-        return cant_tell("no answers were given", exchanges=exchanges)
-    return same("no difference between the distributions of the answers was found", **evidence)
+    share = test.detectable_share() if test.answers else math.inf
+    if share > LARGEST_SHARE:
+        return cant_tell("the answers are too few or too varied for a comparison", **evidence)
+    seen = f"{share:.0%} of answers from elsewhere would show (power 95 %)"
+    return same(f"no difference was found; {seen}", **evidence)
 
 
 def drawn_requests(pair: Pair, count: int, fields: Json) -> list[Json]:
@@ -146,5 +151,5 @@ def judge_texts(test: RatioTest, method: str, ours: Sequence[Reply], theirs: Seq
     if test.is_rejected:
         return differs(f"texts part after {test.observed / max(1, len(parted)):.0f} words on average", **evidence)
     if test.is_accepted:
-        return same("the texts are the same; one word in 12 that differs would show", **evidence)
+        return same("the texts are the same; one word in 12 that differs would show (power 99 %)", **evidence)
     return cant_tell(f"{test.observed} words don't decide it", **evidence)

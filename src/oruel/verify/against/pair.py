@@ -8,7 +8,6 @@ from typing import TypeVar
 from oruel.verify.probe import NEUTRAL, THINKING, Other, Probe
 from oruel.verify.reply import Json, Reply
 
-
 Item = TypeVar("Item")
 
 

@@ -1,14 +1,17 @@
 """Two-sample tests of texts: whether the answers of two endpoints to the same prompts have one distribution.
 
 The statistic is the maximum mean discrepancy (Gretton, Borgwardt, Rasch, Schölkopf and Smola, "A Kernel Two-Sample
-Test", Journal of Machine Learning Research 13, 2012), summed over the prompts; answers to different prompts have
-nothing in common, as in Gao, Liang and Guestrin, "Model Equality Testing: Which Model Is This API Serving?", ICLR 2025.
-Its p-value comes from permutations of the answers to each prompt, so it is exact whatever the distributions are.
+Test", Journal of Machine Learning Research 13, 2012), summed over the prompts. Answers to different prompts have nothing
+in common, and the kernel compares them place by place, as in Gao, Liang and Guestrin, "Model Equality Testing: Which
+Model Is This API Serving?", ICLR 2025. The p-value comes from permutations of the answers to each prompt, so it is exact
+whatever the distributions are.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,20 +21,23 @@ from oruel.verify.against.texts import pieces
 
 Matrix = NDArray[np.float64]
 
-# Answers are compared in so many pieces.
-LENGTH = 12
+# Answers are compared in so many pieces, of which each weighs half as much as the one before.
+LENGTH = 8
+WEIGHTS = 0.5 ** np.arange(1, LENGTH + 1)
 # An answer that ends has this at all later places.
 END = ""
+# The power that `detectable_share` is for, and the permutations that estimate the statistic's spread.
+POWER, PERMUTATIONS = 0.95, 200
 
 
 def kernel(texts: Sequence[str]) -> Matrix:
-    """The similarities of texts, shape (texts, texts), from 0 to 1: the share of the first pieces up to the first one
-    that differs. The diagonal is 0: a text tells nothing by its similarity to itself.
+    """The similarities of texts, shape (texts, texts), from 0 to 1: the weighted share of places with equal pieces. The
+    diagonal is 0: a text tells nothing by its similarity to itself.
     """
     numbers: dict[str, int] = {}
     rows = [[*pieces(text)[:LENGTH], *[END] * LENGTH][:LENGTH] for text in texts]
     codes = np.array([[numbers.setdefault(piece, len(numbers)) for piece in row] for row in rows])
-    alike = np.logical_and.accumulate(codes[:, None] == codes[None, :], axis=2).mean(axis=2)
+    alike = (codes[:, None] == codes[None, :]) @ WEIGHTS
     np.fill_diagonal(alike, 0.0)
     return np.asarray(alike)
 
@@ -46,12 +52,31 @@ def discrepancy(kernels: Sequence[Matrix], signs: Sequence[Matrix]) -> Matrix:
 
 def two_sample_p_value(kernels: Sequence[Matrix], random: np.random.Generator) -> float:
     """The p-value if the first half of each prompt's texts is one endpoint's, the second half the other's."""
-    labels = [np.repeat([1.0, -1.0], len(k) // 2) for k in kernels]
+    observed = discrepancy(kernels, [one[None] for one in labels(kernels)])[0]
+    return permutation_p_value(float(observed), lambda count: permuted(kernels, count, random))
 
-    def draw(count: int) -> Matrix:
-        return discrepancy(kernels, [random.permuted(np.tile(one, (count, 1)), axis=1) for one in labels])
 
-    return permutation_p_value(float(discrepancy(kernels, [one[None] for one in labels])[0]), draw)
+def labels(kernels: Sequence[Matrix]) -> list[Matrix]:
+    return [np.repeat([1.0, -1.0], len(one) // 2) for one in kernels]
+
+
+def permuted(kernels: Sequence[Matrix], count: int, random: np.random.Generator) -> Matrix:
+    """The statistic of `count` random permutations."""
+    return discrepancy(kernels, [random.permuted(np.tile(one, (count, 1)), axis=1) for one in labels(kernels)])
+
+
+def detectable_share(kernels: Sequence[Matrix], alpha: float, random: np.random.Generator) -> float:
+    """About the smallest share of one endpoint's answers that would be noticed with probability POWER if they were
+    unlike all others. Above 1 if nothing would be.
+
+    If a share f of m answers is replaced, the statistic grows by m²κf², where κ is the mean similarity of two answers
+    to the prompt. That must exceed the critical value by what the statistic varies.
+    """
+    normal = NormalDist()
+    spread = float(permuted(kernels, PERMUTATIONS, random).std())
+    growth = sum(one.sum() / (len(one) * (len(one) - 1)) * (len(one) / 2) ** 2 for one in kernels)
+    needed = (normal.inv_cdf(1 - alpha) + normal.inv_cdf(POWER)) * spread
+    return math.sqrt(needed / growth) if growth > 0 else math.inf
 
 
 @dataclass
@@ -74,13 +99,18 @@ class TwoSampleTest:
 
     def look(self) -> bool:
         """Whether the distributions differ, from everything observed so far. `p_value` counts all looks."""
-        generator = np.random.default_rng(self.random.getrandbits(64))
-        p_value = two_sample_p_value(self.kernels(), generator)
+        p_value = two_sample_p_value(self.kernels(), self.generator())
         self.p_value = min(self.p_value, 1.0, self.looks * p_value)
         return self.is_rejected
 
+    def detectable_share(self) -> float:
+        return detectable_share(self.kernels(), self.alpha / self.looks, self.generator())
+
+    def generator(self) -> np.random.Generator:
+        return np.random.default_rng(self.random.getrandbits(64))
+
     def kernels(self) -> list[Matrix]:
-        return [kernel([*self.ours[prompt], *self.theirs[prompt]]) for prompt in self.ours if self.ours[prompt]]
+        return [kernel([*ours, *self.theirs[prompt]]) for prompt, ours in self.ours.items() if len(ours) > 1]
 
     @property
     def is_rejected(self) -> bool:
