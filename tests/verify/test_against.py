@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from oruel.types import ChatRequest, SamplingParams
+from oruel.verify.against import answers
 from oruel.verify.against.comparison import CHECKS
 from oruel.verify.against.prompts import PROMPTS
 from oruel.verify.against.texts import Parting, parting
@@ -44,11 +45,13 @@ class OtherSeeds(ToyServer):
 
 
 class Perturbed(ToyServer):
+    errors = ERRORS
+
     def distribution(self, logits: Logits, params: SamplingParams) -> Distribution:
-        return super().distribution(logits + ERRORS, params)
+        return super().distribution(logits + self.errors, params)
 
     def reported(self, request: ChatRequest, prompt: Prompt, output: Sequence[int]) -> Logits:
-        logits = super().reported(request, prompt, output) + ERRORS
+        logits = super().reported(request, prompt, output) + self.errors
         return np.asarray(logits - np.log(np.exp(logits).sum()))
 
 
@@ -62,14 +65,14 @@ class Noisy(ToyServer):
 
 class HiddenTopK(ToyServer):
     def adjusted(self, request: ChatRequest) -> ChatRequest:
-        return with_sampling(request, top_k=request.sampling.top_k or 4)
+        return with_sampling(request, top_k=request.sampling.top_k or 2)
 
 
 class Cooler(ToyServer):
-    """Draws at temperature 0.7 what is asked for at 1, which is also the default."""
+    """Its default temperature is 0.3, not 0.7."""
 
     def adjusted(self, request: ChatRequest) -> ChatRequest:
-        return with_sampling(request, temperature=0.7) if request.sampling.temperature == 1 else request
+        return with_sampling(request, temperature=0.3) if request.sampling.temperature == 0.7 else request
 
 
 class SilentPerturbed(Silent, Perturbed):
@@ -97,8 +100,13 @@ class Unrepeatable(SilentOther):
         )
 
 
-class UnrepeatablePerturbed(Unrepeatable, Perturbed):
-    pass
+class UnrepeatableOther(Unrepeatable, Perturbed):
+    errors = 4 * ERRORS
+
+
+@pytest.fixture
+def fewer_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answers, "LOOKS", (4, 10))
 
 
 async def compare(one: ToyServer, other: ToyServer, seed: int = 1) -> Report:
@@ -119,7 +127,8 @@ async def test_an_endpoint_is_the_same_as_itself(seed: int) -> None:
     assert defaults.figures["method"] == "the same seeds"
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.usefixtures("fewer_answers")
+@pytest.mark.parametrize("seed", range(2))
 async def test_endpoints_with_different_samplers_are_the_same(seed: int) -> None:
     model, defaults = await verdicts(ToyServer(seed), SilentOther(seed), seed)
     assert (model.outcome, defaults.outcome) == (Outcome.SAME, Outcome.SAME), (model, defaults)
@@ -140,8 +149,9 @@ async def test_texts_at_temperature_0_show_a_changed_model() -> None:
     assert "texts part" in model.how
 
 
+@pytest.mark.usefixtures("fewer_answers")
 async def test_drawn_answers_show_a_changed_model_that_repeats_nothing() -> None:
-    model, _ = await verdicts(Silent(), UnrepeatablePerturbed())
+    model, _ = await verdicts(Silent(), UnrepeatableOther())
     assert model.outcome is Outcome.DIFFERS
     assert "distributions" in model.how
 
@@ -159,6 +169,7 @@ async def test_the_same_seeds_show_other_defaults(server: type[ToyServer]) -> No
     assert defaults.figures["method"] == "the same seeds"
 
 
+@pytest.mark.usefixtures("fewer_answers")
 @pytest.mark.parametrize("server", [HiddenTopKOther, CoolerOther])
 async def test_drawn_answers_show_other_defaults(server: type[ToyServer]) -> None:
     model, defaults = await verdicts(ToyServer(), server())

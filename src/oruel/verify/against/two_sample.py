@@ -1,10 +1,10 @@
 """Two-sample tests of texts: whether the answers of two endpoints to the same prompts have one distribution.
 
 The statistic is the maximum mean discrepancy (Gretton, Borgwardt, Rasch, Schölkopf and Smola, "A Kernel Two-Sample
-Test", Journal of Machine Learning Research 13, 2012), summed over the prompts. Answers to different prompts have nothing
-in common, and the kernel compares them place by place, as in Gao, Liang and Guestrin, "Model Equality Testing: Which
-Model Is This API Serving?", ICLR 2025. The p-value comes from permutations of the answers to each prompt, so it is exact
-whatever the distributions are.
+Test", Journal of Machine Learning Research 13, 2012), summed over the prompts. Answers to different prompts have
+nothing in common, and the kernel compares them place by place, as in Gao, Liang and Guestrin, "Model Equality Testing:
+Which Model Is This API Serving?", ICLR 2025. The p-value comes from permutations of the answers to each prompt, so it
+is exact whatever the distributions are.
 """
 
 import math
