@@ -203,8 +203,8 @@ def test_the_share_that_would_be_noticed_is_noticed(share: float) -> None:
         for prompt in PROMPTS[:6]:
             test.observe(prompt, draws(random, 30, [8, 1, 1, 1, 1, 1]), draws(random, 30, [8, 1, 1, 1, 1, 1]))
         replaced = test.detectable_share() * share
-        for answers in test.theirs.values():
-            answers[:] = [f"{random.random()}" if random.random() < replaced else one for one in answers]
+        for texts in test.theirs.values():
+            texts[:] = [f"{random.random()}" if random.random() < replaced else one for one in texts]
         noticed += test.look()
     assert noticed >= 17 if share else noticed <= 2
 
