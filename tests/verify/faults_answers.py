@@ -89,13 +89,13 @@ class FirstStopOnly(ToyServer):
         return replace(request, stop=request.stop[:1])
 
 
-@planted("stop", "ignored")
+@planted("stop", "ignored: the text goes on after the stop text")
 class StopIgnored(ToyServer):
     def adjusted(self, request: ChatRequest) -> ChatRequest:
         return replace(request, stop=())
 
 
-@planted("stop.finish_reason", "length")
+@planted("stop.finish_reason", "finish_reason is length, not stop when the last token")
 class StopFinishesAsLength(ToyServer):
     """Where the last token allowed completes the stop sequence, length wins."""
 
@@ -118,7 +118,7 @@ class LengthIgnored(ToyServer):
         return min(60, super().limit(replace(request, max_tokens=None), prompt))
 
 
-@planted("max_tokens.finish_reason", "finish_reason is stop")
+@planted("max_tokens.finish_reason", "finish_reason is stop, not length")
 class LengthFinishesAsStop(ToyServer):
     def choice(self, request: ChatRequest, index: int, pieces: list[Piece]) -> Json:
         return super().choice(request, index, pieces) | {"finish_reason": "stop"}
@@ -145,7 +145,7 @@ class OverfullPromptCut(ToyServer):
         return max(1, super().limit(request, prompt))
 
 
-@planted("usage", "one more")
+@planted("usage.completion", "completion_tokens is 1 too high")
 class UsageOneMore(ToyServer):
     """completion_tokens counts one token too many."""
 
@@ -153,7 +153,7 @@ class UsageOneMore(ToyServer):
         return super().usage(prompt, completion_tokens + 1)
 
 
-@planted("usage.prompt_tokens", "one")
+@planted("usage.prompt", "prompt_tokens is 1 too low")
 class PromptUsageOneLess(ToyServer):
     """prompt_tokens leaves out the first token."""
 
@@ -161,7 +161,7 @@ class PromptUsageOneLess(ToyServer):
         return super().usage(replace(prompt, ids=prompt.ids[1:]), completion_tokens)
 
 
-@planted("usage.total", "sum")
+@planted("usage.total", "total_tokens isn't the sum")
 class TotalIsWrong(ToyServer):
     """total_tokens is the sum over the choices of prompt and completion."""
 
@@ -170,14 +170,14 @@ class TotalIsWrong(ToyServer):
         return usage | {"total_tokens": usage["total_tokens"] + 1}
 
 
-@planted("usage.cached_tokens", "more")
+@planted("usage.cached", "tokens of a new prompt count as cached")
 class MoreCachedThanSent(ToyServer):
     def usage(self, prompt: Prompt, completion_tokens: int) -> Json:
         cached = {"cached_tokens": len(prompt.ids) + 16}
         return super().usage(prompt, completion_tokens) | {"prompt_tokens_details": cached}
 
 
-@planted("n", "1")
+@planted("n", "ignored: there is a single choice")
 class ChoicesIgnored(ToyServer):
     """TGI and Ollama accept n and send one choice."""
 
@@ -185,7 +185,7 @@ class ChoicesIgnored(ToyServer):
         return replace(request, n=1)
 
 
-@planted("tier", "not echoed")
+@planted("tier", "the answer doesn't say which tier served")
 class TierNotEchoed(ToyServer):
     def head(self, request: ChatRequest, kind: str) -> Json:
         head = super().head(request, kind)
@@ -193,7 +193,7 @@ class TierNotEchoed(ToyServer):
         return head
 
 
-@planted("tier", "standard")
+@planted("tier", "turbo is answered by another tier")
 class TierAlwaysStandard(ToyServer):
     """Accepts turbo, and says that standard served."""
 
@@ -201,9 +201,15 @@ class TierAlwaysStandard(ToyServer):
         return super().head(request, kind) | {"tier": "standard"}
 
 
-@planted("streaming.disconnect", "goes on")
+@planted("stream.disconnect", "a disconnect doesn't free the place")
 class DisconnectIgnored(ToyServer):
     """The place of a client that went away stays taken until its text is complete."""
 
     def goes_on(self, gone: Gone) -> bool:
         return True
+
+
+@planted("usage.n", "completion_tokens isn't the sum over the choices")
+class UsageOfOneChoice(ToyServer):
+    def reply(self, request: ChatRequest, prompt: Prompt, choices: list[list[Piece]]) -> Json:
+        return super().reply(request, prompt, choices) | {"usage": self.usage(prompt, len(choices[0]))}

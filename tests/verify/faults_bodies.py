@@ -33,7 +33,7 @@ class BodyReader(ToyServer):
         raise NotImplementedError
 
 
-@planted("temperature.range", "clamped")
+@planted("temperature.range", "2.01 is clamped to 2")
 class RangesClamped(BodyReader):
     """llama.cpp clamps temperature, top_k, top_p and min_p in silence."""
 
@@ -41,7 +41,7 @@ class RangesClamped(BodyReader):
         return {name: clamped(name, value) for name, value in body.items()}
 
 
-@planted("temperature.range", "ignored")
+@planted("temperature.range", "2.01 is ignored")
 class OutOfRangeIgnored(BodyReader):
     """A value that isn't allowed counts as absent."""
 
@@ -49,19 +49,19 @@ class OutOfRangeIgnored(BodyReader):
         return {name: value for name, value in body.items() if not is_outside(name, value)}
 
 
-@planted("repetition_penalty.range", "accepted")
+@planted("temperature.range", "2.01 is accepted")
 class OutOfRangeAccepted(ToyServer):
-    """llama-cpp-python and llama.cpp bound no penalty; here any repetition penalty is taken as it is."""
+    """llama-cpp-python doesn't bound the temperature, llama.cpp only below."""
 
     def read(self, body: Any) -> ChatCall:
-        value = body.get("repetition_penalty")
-        if not is_outside("repetition_penalty", value):
+        value = body.get("temperature")
+        if not is_outside("temperature", value) or value < 0:
             return super().read(body)
-        call = super().read({**body, "repetition_penalty": 1})
-        return replace(call, request=with_sampling(call.request, repetition_penalty=value or 1e-9))
+        call = super().read({**body, "temperature": 2})
+        return replace(call, request=with_sampling(call.request, temperature=value))
 
 
-@planted("top_p.types", "taken as")
+@planted("repetition_penalty.types", '"3" is taken as 3')
 class StringsAsNumbers(BodyReader):
     """Reads "0.5" as a number, as lax validation libraries do."""
 
@@ -76,7 +76,7 @@ def as_number(value: Any) -> Any:
         return value
 
 
-@planted("seed.types", "refused")
+@planted("seed.types", "null: status 400")
 class NullRefused(ToyServer):
     """null isn't taken as absent."""
 
@@ -95,7 +95,7 @@ class UnknownDropped(BodyReader):
         return {name: value for name, value in body.items() if name in FIELDS}
 
 
-@planted("temperature.range", "doesn't name")
+@planted("temperature.range", "the refusal of 2.01 doesn't name temperature")
 class NamelessRefusals(ToyServer):
     """Errors say that the request is bad, not why."""
 
@@ -127,7 +127,7 @@ class FiveStopsAccepted(BodyReader):
         return body | {"stop": stop[:4]} if isinstance(stop, list) else body
 
 
-@planted("tools.limit", "129")
+@planted("tools.limit", "129 tools are accepted")
 class ManyToolsAccepted(BodyReader):
     """No engine limits the number of tools."""
 
@@ -135,7 +135,7 @@ class ManyToolsAccepted(BodyReader):
         return body | {"tools": body["tools"][:128]} if isinstance(body.get("tools"), list) else body
 
 
-@planted("tier", "accepted")
+@planted("tier", "an unknown tier is accepted")
 class AnyTierAccepted(BodyReader):
     def changed(self, body: Json) -> Json:
         known = body.get("tier") in (None, "standard", "turbo")

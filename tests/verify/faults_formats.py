@@ -4,7 +4,9 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from random import Random
+from typing import Any
 
+from oruel.api.chat.body import ChatCall
 from oruel.types import ChatRequest, ResponseFormat, Tool, ToolChoice
 from tests.verify.planted import planted
 from tests.verify.toy_choice import Piece, Plan
@@ -13,7 +15,7 @@ from tests.verify.toy_sampler import has_penalties
 from tests.verify.toy_server import ToyServer
 
 
-@planted("json_object", "not JSON")
+@planted("response_format.json_object", "ignored: the text isn't a JSON object")
 class JsonIgnored(ToyServer):
     """transformers serve logs response_format and ignores it."""
 
@@ -21,7 +23,7 @@ class JsonIgnored(ToyServer):
         return replace(request, response_format=ResponseFormat())
 
 
-@planted("json_object", "fence")
+@planted("response_format.json_object", "the document is wrapped in Markdown")
 class JsonFenced(ToyServer):
     """The document comes in a Markdown code block."""
 
@@ -30,7 +32,7 @@ class JsonFenced(ToyServer):
         return Plan((*encode("```json\n"), *plan.ids[:-1], *encode("\n```"), END), plan.finish)
 
 
-@planted("json_object.small_budget", "cut")
+@planted("response_format.json_object_cut", "a document cut by max_tokens isn't closed")
 class JsonTruncated(ToyServer):
     """Every engine: the document is cut where max_tokens ends."""
 
@@ -38,7 +40,7 @@ class JsonTruncated(ToyServer):
         return super().document_plan(request, random, CONTEXT)
 
 
-@planted("json_object.penalties", "not JSON")
+@planted("response_format.json_schema", "the text isn't a JSON object")
 class JsonLostWithPenalties(ToyServer):
     """A second code path for penalties forgets the constraint."""
 
@@ -46,7 +48,7 @@ class JsonLostWithPenalties(ToyServer):
         return replace(request, response_format=ResponseFormat()) if has_penalties(request.sampling) else request
 
 
-@planted("json_schema", "schema")
+@planted("response_format.json_schema", "the schema is broken")
 class SchemaIgnored(ToyServer):
     """json_schema is served as json_object."""
 
@@ -56,7 +58,7 @@ class SchemaIgnored(ToyServer):
         return replace(request, response_format=ResponseFormat("json_object"))
 
 
-@planted("tools.named", "ignored")
+@planted("tool_choice.named", "ignored: the named function isn't called")
 class NamedToolIgnored(ToyServer):
     """llama.cpp turns a named tool_choice into auto; Ollama drops it."""
 
@@ -67,7 +69,7 @@ class NamedToolIgnored(ToyServer):
         return replace(request, tool_choice=ToolChoice("auto", tuple(tool.name for tool in request.tools)))
 
 
-@planted("tools.named", "another")
+@planted("tool_choice.named", "another function than the named one is called")
 class NamedToolWrong(ToyServer):
     """A named function is taken as required, so that any function may be called."""
 
@@ -76,7 +78,7 @@ class NamedToolWrong(ToyServer):
         return replace(request, tool_choice=replace(request.tool_choice, names=names))
 
 
-@planted("tools.required", "ignored")
+@planted("tool_choice.required", "ignored: no function is called")
 class RequiredIgnored(ToyServer):
     def adjusted(self, request: ChatRequest) -> ChatRequest:
         choice = request.tool_choice
@@ -85,7 +87,7 @@ class RequiredIgnored(ToyServer):
         return replace(request, tool_choice=replace(choice, mode="none"))
 
 
-@planted("tools.none", "call")
+@planted("tool_choice.none", "ignored: a function is called")
 class NoneStillCalls(ToyServer):
     """ollama#17921."""
 
@@ -95,7 +97,7 @@ class NoneStillCalls(ToyServer):
         return replace(request, tool_choice=ToolChoice("auto", tuple(tool.name for tool in request.tools)))
 
 
-@planted("tools.arguments", "schema")
+@planted("tools.arguments", "arguments: ")
 class ArgumentsMismatch(ToyServer):
     """The arguments are JSON, but don't match the declared schema."""
 
@@ -103,7 +105,7 @@ class ArgumentsMismatch(ToyServer):
         return json.dumps({"input": "anything"})
 
 
-@planted("tools.arguments", "JSON")
+@planted("tools.arguments", "arguments: it isn't valid JSON")
 class ArgumentsNotJson(ToyServer):
     """Python's notation of a dictionary."""
 
@@ -111,7 +113,7 @@ class ArgumentsNotJson(ToyServer):
         return str(json.loads(super().arguments(tool, random)))
 
 
-@planted("tools.parallel", "ignored")
+@planted("parallel_tool_calls", "ignored: false still gives several calls")
 class ParallelIgnored(ToyServer):
     """Ollama drops parallel_tool_calls."""
 
@@ -119,7 +121,7 @@ class ParallelIgnored(ToyServer):
         return True
 
 
-@planted("tools.finish_reason", "tool_calls")
+@planted("tools.finish_reason", "finish_reason is stop after a call")
 class CallsFinishAsStop(ToyServer):
     def pieces(self, request: ChatRequest, prompt: Prompt, choice: int) -> Iterator[Piece]:
         for piece in super().pieces(request, prompt, choice):
@@ -127,7 +129,7 @@ class CallsFinishAsStop(ToyServer):
             yield piece
 
 
-@planted("tools.cut", "tool_calls")
+@planted("tools.truncated", "finish_reason is tool_calls after a call that max_tokens cuts")
 class CutCallsFinishAsCalls(ToyServer):
     """vllm#53269: a call that max_tokens cuts is reported as complete."""
 
@@ -137,3 +139,23 @@ class CutCallsFinishAsCalls(ToyServer):
             called = called or bool(piece.calls)
             piece.finish = "tool_calls" if called and piece.finish == "length" else piece.finish
             yield piece
+
+
+@planted("response_format.json_object", "white space fills the budget")
+class JsonPadded(ToyServer):
+    """ollama#2577, vllm#4093: white space between tokens is allowed without end."""
+
+    def document_plan(self, request: ChatRequest, random: Random, limit: int) -> Plan:
+        return Plan((*encode("{" + " \n" * limit), END), "stop")
+
+
+@planted("response_format.mention", "accepted, although no message mentions JSON")
+class JsonUnmentioned(ToyServer):
+    """All engines."""
+
+    def read(self, body: Any) -> ChatCall:
+        wanted = body.get("response_format")
+        if wanted != {"type": "json_object"}:
+            return super().read(body)
+        call = super().read({name: value for name, value in body.items() if name != "response_format"})
+        return replace(call, request=replace(call.request, response_format=ResponseFormat("json_object")))

@@ -8,6 +8,7 @@ import numpy as np
 from oruel.api.chat.body import ChatCall
 from oruel.types import ChatRequest, SamplingParams
 from tests.verify.planted import planted, with_sampling
+from tests.verify.toy_choice import Json
 from tests.verify.toy_model import Logits, Prompt, logits_in, state_after
 from tests.verify.toy_server import ToyServer
 
@@ -20,7 +21,7 @@ class TopKDropped(ToyServer):
         return with_sampling(request, top_k=0)
 
 
-@planted("top_k", "one more token is kept")
+@planted("top_k", "one token too many survives")
 class TopKOffByOne(ToyServer):
     def adjusted(self, request: ChatRequest) -> ChatRequest:
         top_k = request.sampling.top_k
@@ -33,7 +34,7 @@ class TopPDropped(ToyServer):
         return with_sampling(request, top_p=1.0)
 
 
-@planted("top_p", "the token that crosses top_p is dropped")
+@planted("top_p", "it stops before the token that crosses the share")
 class TopPShort(ToyServer):
     """Keeps tokens while their cumulative probability is below top_p, without the one that crosses it."""
 
@@ -50,7 +51,7 @@ class MinPDropped(ToyServer):
         return with_sampling(request, min_p=0.0)
 
 
-@planted("min_p", "a threshold on the probability itself")
+@planted("min_p", "the threshold is absolute")
 class MinPAbsolute(ToyServer):
     """Discards p < min_p, not p < min_p × p_max."""
 
@@ -61,28 +62,28 @@ class MinPAbsolute(ToyServer):
         return kept[: max(1, np.count_nonzero(weights >= params.min_p * weights.sum()))]
 
 
-@planted("top_p.after_top_k", "before")
+@planted("top_p.after_top_k", "top_p counts the probabilities before top_k")
 class TopPFirst(ToyServer):
     """SGLang applies both to the whole distribution, which keeps the same tokens."""
 
     order = ("temperature", "top_p", "top_k", "min_p")
 
 
-@planted("min_p.beside_top_p", "min_p first")
+@planted("min_p.beside_top_p", "min_p acts first, and top_p on what it left")
 class MinPFirst(ToyServer):
     """vLLM applies min_p before top_k and top_p, so that top_p is a share of what min_p kept."""
 
     order = ("temperature", "min_p", "top_k", "top_p")
 
 
-@planted("temperature.before_top_p", "last")
+@planted("temperature.before_top_p", "temperature acts after top_p")
 class TemperatureLast(ToyServer):
     """llama.cpp and Ollama."""
 
     order = ("top_k", "top_p", "min_p", "temperature")
 
 
-@planted("temperature", "clamped to 1")
+@planted("temperature.above_one", "clamped to 1")
 class TemperatureClamped(ToyServer):
     """Together documents temperatures up to 1."""
 
@@ -90,14 +91,14 @@ class TemperatureClamped(ToyServer):
         return with_sampling(request, temperature=min(request.sampling.temperature, 1.0))
 
 
-@planted("temperature", "ignored")
+@planted("temperature", "it acts as 0.7")
 class TemperatureIgnored(ToyServer):
     def adjusted(self, request: ChatRequest) -> ChatRequest:
         temperature = request.sampling.temperature
         return with_sampling(request, temperature=0.7 if temperature else 0.0)
 
 
-@planted("temperature.zero", "not the most probable")
+@planted("temperature.zero", "a token is chosen that isn't the most probable")
 class ZeroIsUnset(ToyServer):
     """Reads 0 as absent, as `temperature or 0.7` does."""
 
@@ -113,35 +114,35 @@ class HiddenDefault(ToyServer):
         return super().read({name: value, **body} if isinstance(body, dict) else body)
 
 
-@planted("defaults", "top_k 40")
+@planted("defaults.top_k", "top_k 40 acts")
 class HiddenTopK(HiddenDefault):
     """llama.cpp and Ollama."""
 
     default = ("top_k", 40)
 
 
-@planted("defaults", "min_p 0.05")
+@planted("defaults.filters", "min_p 0.05 acts")
 class HiddenMinP(HiddenDefault):
     """llama.cpp."""
 
     default = ("min_p", 0.05)
 
 
-@planted("defaults", "top_p 0.95")
+@planted("defaults.filters", "top_p 0.95 acts")
 class HiddenTopP(HiddenDefault):
     """llama.cpp."""
 
     default = ("top_p", 0.95)
 
 
-@planted("defaults", "repetition")
+@planted("defaults.penalties", "a repetition penalty of 1.1 acts")
 class HiddenRepetition(HiddenDefault):
     """llama-cpp-python's server."""
 
     default = ("repetition_penalty", 1.1)
 
 
-@planted("defaults", "temperature 1")
+@planted("defaults.temperature", "temperature 1 acts")
 class OtherDefaultTemperature(HiddenDefault):
     """vLLM, OpenAI."""
 
@@ -156,7 +157,7 @@ class SeedIgnored(ToyServer):
         return self.entropy.random()
 
 
-@planted("seed.under_load", "differ")
+@planted("seed.under_load", "the answer depends on what else is in flight")
 class SeedShared(ToyServer):
     """One generator for the whole process, seeded by each request: transformers serve."""
 
@@ -166,22 +167,22 @@ class SeedShared(ToyServer):
         return self.entropy.random()
 
 
-@planted("seed", "differ")
+@planted("seed.all_bits", "only the lower 32 bits of a seed count")
 class SeedTruncated(ToyServer):
-    """Keeps 16 bits of the seed. llama.cpp keeps 32."""
+    """llama.cpp."""
 
     def uniform(self, seed: int, choice: int, position: int) -> float:
-        return super().uniform(seed % 2**16, choice, position)
+        return super().uniform(seed % 2**32, choice, position)
 
 
-@planted("seed.streamed", "differ")
+@planted("stream", "with a seed, the text differs from the text unstreamed")
 class SeedIgnoredInStreams(ToyServer):
     """A second code path for streams forgets the seed."""
 
     in_streams = SeedIgnored
 
 
-@planted("n", "the same")
+@planted("seed.choices", "all choices are equal")
 class IdenticalChoices(ToyServer):
     """The seed without the choice's number."""
 
@@ -189,7 +190,7 @@ class IdenticalChoices(ToyServer):
         return super().uniform(seed, 0, position)
 
 
-@planted("logprobs.before_parameters", "after temperature")
+@planted("logprobs.before_parameters", "they are reported after temperature")
 class LogprobsAfterTemperature(ToyServer):
     """vLLM with logprobs_mode processed; TGI."""
 
@@ -199,7 +200,7 @@ class LogprobsAfterTemperature(ToyServer):
         return np.asarray(shifted - np.log(np.exp(shifted).sum()))
 
 
-@planted("logprobs.before_parameters", "after the penalties")
+@planted("logprobs.before_parameters", "they are reported after logit_bias")
 class LogprobsAfterBias(ToyServer):
     """The log-probabilities are those after logit_bias."""
 
@@ -211,12 +212,12 @@ class LogprobsAfterBias(ToyServer):
         return np.asarray(shifted - np.log(np.exp(shifted).sum()))
 
 
-@planted("logprobs", "sum")
-class LogprobsInBits(ToyServer):
-    """Base 2 in place of e."""
+@planted("logprobs.sum", "probabilities add up to")
+class LogprobsInBase10(ToyServer):
+    """Not natural."""
 
     def reported(self, request: ChatRequest, prompt: Prompt, output: Sequence[int]) -> Logits:
-        return np.asarray(super().reported(request, prompt, output) / np.log(2))
+        return np.asarray(super().reported(request, prompt, output) / np.log(10))
 
 
 @planted("logit_bias", "ignored")
@@ -225,3 +226,80 @@ class BiasIgnored(ToyServer):
 
     def adjusted(self, request: ChatRequest) -> ChatRequest:
         return with_sampling(request, logit_bias={})
+
+
+class EntryChanger(ToyServer):
+    """Changes the entries of log-probabilities."""
+
+    def logprobs(self, request: ChatRequest, prompt: Prompt, output: Sequence[int], token: int) -> list[Json]:
+        return [self.changed(one, request) for one in super().logprobs(request, prompt, output, token)]
+
+    def changed(self, one: Json, request: ChatRequest) -> Json:
+        raise NotImplementedError
+
+
+@planted("top_logprobs", "entries where")
+class OneEntryLess(EntryChanger):
+    """The chosen token takes the place of an entry."""
+
+    def changed(self, one: Json, request: ChatRequest) -> Json:
+        return one | {"top_logprobs": one["top_logprobs"][:-1]}
+
+
+@planted("logprobs.bytes", "bytes are missing")
+class BytesMissing(EntryChanger):
+    """Several engines send null."""
+
+    def changed(self, one: Json, request: ChatRequest) -> Json:
+        return one | {"bytes": None}
+
+
+@planted("logprobs.chosen", "the chosen token has another value than its entry")
+class ChosenAfterTemperature(EntryChanger):
+    """The chosen token's value is divided by the temperature, the entries' aren't."""
+
+    def changed(self, one: Json, request: ChatRequest) -> Json:
+        return one | {"logprob": one["logprob"] / (request.sampling.temperature or 1.0)}
+
+
+@planted("logprobs.order", "the entries aren't ordered, best first")
+class EntriesByToken(EntryChanger):
+    def changed(self, one: Json, request: ChatRequest) -> Json:
+        return one | {"top_logprobs": sorted(one["top_logprobs"], key=lambda other: str(other["token"]))}
+
+
+@planted("temperature.small", "it acts as 0.5")
+class TemperatureFloor(ToyServer):
+    """vLLM has a floor of 0.01, other servers higher ones."""
+
+    def adjusted(self, request: ChatRequest) -> ChatRequest:
+        temperature = request.sampling.temperature
+        return with_sampling(request, temperature=max(temperature, 0.5) if temperature else 0.0)
+
+
+@planted("temperature", "log-probabilities are multiplied by it")
+class TemperatureInverted(ToyServer):
+    def adjusted(self, request: ChatRequest) -> ChatRequest:
+        temperature = request.sampling.temperature
+        return with_sampling(request, temperature=1 / temperature if temperature else 0.0)
+
+
+@planted("temperature.before_min_p", "temperature acts after min_p")
+class TemperatureAfterMinP(ToyServer):
+    order = ("top_k", "min_p", "temperature", "top_p")
+
+
+@planted("seed.unset", "without a seed, every answer is the same")
+class SeedFixed(ToyServer):
+    """SGLang's deterministic inference: 42 where none is given."""
+
+    def with_seed(self, request: ChatRequest) -> ChatRequest:
+        return request if request.sampling.reproducible else with_sampling(request, seed=42)
+
+
+@planted("seed.differs", "different seeds give one answer")
+class SeedConstant(ToyServer):
+    """Every request uses the server's own seed."""
+
+    def uniform(self, seed: int, choice: int, position: int) -> float:
+        return super().uniform(42, choice, position)

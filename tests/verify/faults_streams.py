@@ -2,6 +2,7 @@
 
 import codecs
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 from oruel.api.chat.body import ChatCall
 from oruel.types import ChatRequest
@@ -11,7 +12,7 @@ from tests.verify.toy_model import Prompt
 from tests.verify.toy_server import Gone, ToyServer
 
 
-@planted("streaming.done", "[DONE]")
+@planted("stream.done", "data: [DONE] is missing")
 class DoneMissing(ToyServer):
     async def events(self, call: ChatCall, request: ChatRequest, prompt: Prompt, gone: Gone) -> AsyncIterator[str]:
         async for event in super().events(call, request, prompt, gone):
@@ -19,7 +20,7 @@ class DoneMissing(ToyServer):
                 yield event
 
 
-@planted("streaming.finish", "after")
+@planted("stream.finish", "text follows finish_reason")
 class LateChunk(ToyServer):
     """A chunk with text comes after the finish reason."""
 
@@ -30,7 +31,7 @@ class LateChunk(ToyServer):
                 yield {"choices": [{"index": 0, "delta": {"content": "."}, "logprobs": None, "finish_reason": None}]}
 
 
-@planted("streaming.finish", "2")
+@planted("stream.finish", "finish_reason is sent more than once")
 class FinishTwice(ToyServer):
     async def chunks(self, call: ChatCall, request: ChatRequest, prompt: Prompt, gone: Gone) -> AsyncIterator[Json]:
         async for chunk in super().chunks(call, request, prompt, gone):
@@ -39,7 +40,7 @@ class FinishTwice(ToyServer):
                 yield chunk
 
 
-@planted("streaming.usage", "missing")
+@planted("stream.usage", "there is no usage")
 class StreamUsageMissing(ToyServer):
     """include_usage has no effect."""
 
@@ -49,7 +50,7 @@ class StreamUsageMissing(ToyServer):
                 yield chunk
 
 
-@planted("streaming.role", "role")
+@planted("stream.role", "no chunk carries the role")
 class RoleMissing(ToyServer):
     def delta(self, piece: Piece, is_first: bool) -> Json:
         delta = super().delta(piece, is_first)
@@ -67,7 +68,7 @@ class BytewiseStreams(ToyServer):
         return BytewiseDecoder()
 
 
-@planted("streaming.utf8", "U+FFFD")
+@planted("stream.utf8", "characters are broken between chunks")
 class CharactersSplit(ToyServer):
     """Each token is decoded alone, so that a character that is split over tokens becomes U+FFFD."""
 
@@ -76,12 +77,33 @@ class CharactersSplit(ToyServer):
 
 class TrimmingStreams(ToyServer):
     def delta(self, piece: Piece, is_first: bool) -> Json:
-        piece.text = piece.text.lstrip("\n")
+        piece.text = piece.text.lstrip(" ")
         return super().delta(piece, is_first)
 
 
-@planted("streaming.same_text", "differ")
-class LineBreaksLostInStreams(ToyServer):
-    """Line breaks at the beginning of a chunk are lost."""
+@planted("stream", "white space differs from the text unstreamed")
+class SpacesLostInStreams(ToyServer):
+    """SentencePiece tokens decoded one at a time lose the space that they begin with."""
 
     in_streams = TrimmingStreams
+
+
+class SingleChoiceStreams(ToyServer):
+    def adjusted(self, request: ChatRequest) -> ChatRequest:
+        return replace(request, n=1)
+
+
+@planted("n.stream", "ignored: there is a single choice in a stream")
+class ChoicesIgnoredInStreams(ToyServer):
+    in_streams = SingleChoiceStreams
+
+
+@planted("stream.usage", "completion_tokens differs from the same request unstreamed")
+class StreamUsageCountsChunks(ToyServer):
+    """Counts chunks with text, of which there are fewer than tokens, and the one with the role."""
+
+    async def chunks(self, call: ChatCall, request: ChatRequest, prompt: Prompt, gone: Gone) -> AsyncIterator[Json]:
+        count = 1
+        async for chunk in super().chunks(call, request, prompt, gone):
+            count += 1
+            yield chunk if chunk["choices"] else {"choices": [], "usage": self.usage(prompt, count)}

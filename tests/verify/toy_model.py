@@ -139,7 +139,7 @@ def class_logits() -> Logits:
     for piece, id in IDS.items():
         text = piece.decode(errors="replace")
         if piece in PARTIAL or any(piece == character[:1] for character in CHARACTERS):
-            logits[id] = 0.0
+            logits[id] = -2.0
         elif text in JSON_TOKENS or len(piece) == 1:
             logits[id] = -9.0
         elif text[1:] in WORDS or text in OPENINGS:

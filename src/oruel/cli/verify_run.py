@@ -85,7 +85,7 @@ def estimate(plan: Plan, model: str) -> str:
 
 def require_writable(path: Path) -> None:
     target = path if path.exists() else path.parent
-    if path.is_dir() or not target.exists() or not os.access(target, os.W_OK):
+    if path.is_dir() or not path.parent.is_dir() or not os.access(target, os.W_OK):
         raise VerifyFailed(f"The report {path} can't be written.")
 
 

@@ -61,7 +61,7 @@ class VerifyScreen:
         self._progress.update(self._task, completed=self._done, description=following)
 
     def waiting(self, status: int, seconds: float) -> None:
-        self.note(f"The endpoint answered {status}: waiting {seconds:,.0f} s.")
+        self.note(f"The endpoint answered {status}: waiting {round(seconds, 2):g} s.")
 
     def show(self, report: Report) -> None:
         """The table, the score and the cost."""

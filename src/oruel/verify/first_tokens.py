@@ -4,12 +4,13 @@ the mistakes that servers make.
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from itertools import count
+from itertools import combinations, count
 from typing import Any
 
 from oruel.verify.expected import at_temperature
 from oruel.verify.frequencies import check_constant
 from oruel.verify.probe import Probe, divergence, user
+from oruel.verify.reply import Json
 from oruel.verify.statistics import OTHER, Distribution, SequentialTest
 from oruel.verify.verdict import Bar, Chart, Verdict, cant_tell, differs, honoured, ignored, refused
 
@@ -30,13 +31,19 @@ DISTURBANCE = 0.05
 @dataclass(frozen=True, slots=True)
 class Setting:
     """Fields to send, the distribution that they promise, and those of mistakes: functions of the model's own
-    probabilities of the first token. `conditional`: only the ratios of listed tokens are known.
+    probabilities of the first token. `conditional`: only the ratios of listed tokens are known. `bare`: values that
+    switch other parameters off aren't sent.
     """
 
     fields: Mapping[str, float]
     null: Transform
     mistakes: Mapping[str, Transform]
     conditional: bool = False
+    bare: bool = False
+
+    def request(self, probe: Probe) -> Json:
+        fields = {"temperature": 1, **self.fields}
+        return fields if self.bare else probe.neutral(**fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +72,26 @@ class Case:
 
     @property
     def information(self) -> float:
-        """What one draw brings towards the hardest decision, in nats."""
+        """What one draw brings towards the hardest decision between the null and a mistake, in nats."""
+        null, *mistakes = self.distributions
+        return min(distance(null, one) for one in mistakes)
+
+    @property
+    def worth(self) -> float:
+        """The information, and less where mistakes can't be told from each other."""
+        pairs = combinations(self.distributions[1:], 2)
+        is_clear = all(distance(one, other) >= LEAST_DIVERGENCE for one, other in pairs)
+        return self.information if is_clear else self.information / 4
+
+    @property
+    def distributions(self) -> list[dict[str, float]]:
+        """The null, and those of the mistakes."""
         test = self.test(alpha=1)
-        null, mistakes = test.complete(test.null), [test.complete(one) for one in test.alternatives.values()]
-        return min(min(divergence(null, one), divergence(one, null)) for one in mistakes)
+        return [test.complete(one) for one in (test.null, *test.alternatives.values())]
+
+
+def distance(one: Distribution, other: Distribution) -> float:
+    return min(divergence(one, other), divergence(other, one))
 
 
 def check_settings(parameter: str, settings: Iterable[Setting], strictest: Mapping[str, float] | None = None) -> Run:
@@ -83,7 +106,7 @@ def check_settings(parameter: str, settings: Iterable[Setting], strictest: Mappi
         case = await most_telling_case(probe, choices)
         if case is None:
             return cant_tell("on no prompt do the alternatives differ enough")
-        fields = probe.neutral(**{"temperature": 1, **case.setting.fields})
+        fields = case.setting.request(probe)
         reply = await probe.chat(messages=user(case.prompt), max_tokens=1, **probe.fresh_seed(), **fields)
         if not reply.ok:
             return refused(f"status {reply.status}", exchanges=(reply.exchange,))
@@ -101,9 +124,8 @@ def check_settings(parameter: str, settings: Iterable[Setting], strictest: Mappi
 
 async def most_telling_case(probe: Probe, settings: tuple[Setting, ...]) -> Case | None:
     cases = [Case(prompt, one, base) for prompt, base in (await probe.bases()).items() for one in settings]
-    usable = [case for case in cases if case.is_known and case.is_firm]
-    best = max(usable, key=lambda case: case.information, default=None)
-    return best if best and best.information >= LEAST_DIVERGENCE else None
+    usable = [case for case in cases if case.is_known and case.is_firm and case.information >= LEAST_DIVERGENCE]
+    return max(usable, key=lambda case: case.worth, default=None)
 
 
 def disturbed(base: Distribution) -> list[Distribution]:
@@ -119,10 +141,10 @@ def disturbed(base: Distribution) -> list[Distribution]:
 
 def judge(test: SequentialTest, evidence: dict[str, Any]) -> Verdict:
     if test.is_rejected:
-        name = test.best_alternative
-        if name == IGNORED:
+        names = test.explanations
+        if names[:1] == [IGNORED]:
             return ignored("the draws follow the distribution without it", **evidence)
-        return differs(name or "the draws follow neither the contract nor a known mistake", **evidence)
+        return differs(", or ".join(names) or "the draws follow neither the contract nor a known mistake", **evidence)
     if test.is_accepted:
         return honoured(**evidence)
     return cant_tell(f"{test.draws} draws don't decide it", **evidence)

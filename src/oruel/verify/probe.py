@@ -3,7 +3,7 @@
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 from random import Random
@@ -27,7 +27,7 @@ PROMPTS = (
     "Suggest a name for a cat.",
     "Continue: The door opened and",
 )
-MAX_DRAWS = 600
+MAX_DRAWS, MAX_NAMING_DRAWS = 600, 240
 DRAWS_AT_ONCE = 24
 # The tokens that a reasoning model may spend before its answer.
 THINKING = 2000
@@ -111,14 +111,23 @@ class Probe:
         return {"logprobs": True} if self.facts.top_logprobs else {}
 
     async def run_test(self, test: SequentialTest, prompt: str, **fields: Any) -> SequentialTest:
-        """Draws first tokens until the test is decided, or MAX_DRAWS."""
-        while not test.is_decided and test.draws < MAX_DRAWS:
+        """Draws first tokens until the test is decided, or MAX_DRAWS; and if it is rejected, some more until it is
+        clear which alternative it is.
+        """
+        await self._draw_until(lambda: test.is_decided, MAX_DRAWS, test, prompt, fields)
+        if test.is_rejected:
+            await self._draw_until(lambda: test.is_named, test.draws + MAX_NAMING_DRAWS, test, prompt, fields)
+        return test
+
+    async def _draw_until(
+        self, is_enough: Callable[[], bool], most: int, test: SequentialTest, prompt: str, fields: Json
+    ) -> None:
+        while not is_enough() and test.draws < most:
             drawn = await self.draw_first_tokens(prompt, DRAWS_AT_ONCE, **fields)
             if not drawn:
                 break
             for token in drawn:
                 test.observe(token)
-        return test
 
 
 NEUTRAL: Mapping[str, Any] = {

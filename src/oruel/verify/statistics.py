@@ -150,6 +150,20 @@ class SequentialTest:
         return name if explains else None
 
     @property
+    def explanations(self) -> list[str]:
+        """The named alternatives that explain the draws, best first: those that nearly tie with the best one."""
+        if self.best_alternative is None:
+            return []
+        ratios = self._named.log_ratios
+        ranked = sorted(ratios, key=lambda name: -ratios[name])
+        return [name for name in ranked if ratios[ranked[0]] - ratios[name] <= -math.log(self.beta)]
+
+    @property
+    def is_named(self) -> bool:
+        """Whether it is clear which alternative explains the draws, if any of them does."""
+        return len(self.explanations) <= 1
+
+    @property
     def is_accepted(self) -> bool:
         """Whether the draws rule out every named alternative."""
         return self._named.is_accepted

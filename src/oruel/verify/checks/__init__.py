@@ -2,14 +2,20 @@
 
 from oruel.verify.check import Check
 from oruel.verify.checks import (
+    choices,
+    defaults,
     filters,
+    json_mode,
     length,
+    logit_bias,
     logprobs,
+    penalties,
     ranges,
     seed,
     stop,
     streaming,
     temperature,
+    tier,
     tools,
     unknown,
     usage,
@@ -18,6 +24,9 @@ from oruel.verify.checks import (
 CHECKS: tuple[Check, ...] = (
     *temperature.CHECKS,
     *filters.CHECKS,
+    *defaults.CHECKS,
+    *logit_bias.CHECKS,
+    *penalties.CHECKS,
     *seed.CHECKS,
     *logprobs.CHECKS,
     *ranges.CHECKS,
@@ -27,4 +36,7 @@ CHECKS: tuple[Check, ...] = (
     *streaming.CHECKS,
     *usage.CHECKS,
     *tools.CHECKS,
+    *json_mode.CHECKS,
+    *tier.CHECKS,
+    *choices.CHECKS,
 )

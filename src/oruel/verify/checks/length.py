@@ -64,10 +64,13 @@ def judge_without_counts(reply: Reply, whole: Reply) -> Verdict:
 
 
 async def check_finish(probe: Probe) -> Verdict:
-    await long_text(probe)
+    """Whatever the longer text's own finish_reason says, a text that goes on with more tokens has been cut."""
+    whole = await greedy(probe, UNCUT)
     parts = []
     for length in LENGTHS:
         reply = await cut(probe, "max_tokens", length)
+        if len(reply.text) >= len(whole.text):
+            return cant_tell("max_tokens doesn't shorten the text", exchanges=(reply.exchange,))
         right = reply.finish == "length"
         how = f"finish_reason is {reply.finish}, not length, when max_tokens cuts the text"
         parts.append((honoured if right else partial(differs, how))(exchanges=(reply.exchange,)))

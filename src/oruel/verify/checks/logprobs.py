@@ -64,7 +64,9 @@ def fault_of_order(token: TokenInfo) -> str | None:
 
 
 def fault_of_chosen(token: TokenInfo) -> str | None:
-    """Different tokens may have the same text, so that any of their values will do."""
+    """Different tokens may have the same text, so that any of their values will do. Parts of characters all do."""
+    if REPLACEMENT in token.text:
+        return None
     listed = [log for text, log in token.top if text == token.text]
     if listed and min(abs(log - token.logprob) for log in listed) > ROUNDING:
         return "the chosen token has another value than its entry"

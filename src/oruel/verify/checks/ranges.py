@@ -46,6 +46,8 @@ TELLING: dict[str, float] = {
     "top_logprobs": 2,
     "max_tokens": 3,
 }
+# A value just outside a bound may look clamped to it. If a value so far outside does too, both are.
+FURTHER = 40
 # An answer with a larger max_tokens is left half-way, as it might be long.
 LONG = 200
 
@@ -70,7 +72,7 @@ def effect(answer: Answer) -> object:
     return answer.texts, answer.completion_tokens, len(tokens[0].top) if tokens else 0
 
 
-async def treatment(probe: Probe, name: str, accepted: Answer, meant: float, clamped: bool) -> str:
+async def treatment(probe: Probe, name: str, value: Any, accepted: Answer, meant: float, clamped: bool) -> str:
     """What the endpoint does with a value that it should have refused: the effect of `meant`, or none."""
     if isinstance(accepted, StreamReply):
         return "accepted"
@@ -79,8 +81,12 @@ async def treatment(probe: Probe, name: str, accepted: Answer, meant: float, cla
     without = effect(await ask(probe, name, None, absent=True))
     if as_meant != again or as_meant == without:
         return "accepted, with no effect to tell its own from"
+    if shown == as_meant and not clamped:
+        return f"taken as {written(meant)}"
     if shown == as_meant:
-        return f"clamped to {written(meant)}" if clamped else f"taken as {written(meant)}"
+        further = meant + int(math.copysign(FURTHER, value - meant))
+        is_clamped = effect(await ask(probe, name, further)) == as_meant
+        return f"clamped to {written(meant)}" if is_clamped else "accepted"
     return "ignored" if shown == without else "accepted"
 
 
@@ -110,7 +116,7 @@ async def judge_outside(probe: Probe, name: str, value: Any, meant: float, clamp
     answer = await ask(probe, name, value)
     if not answer.ok:
         return judge_refusal(name, value, answer)
-    found = await treatment(probe, name, answer, meant, clamped)
+    found = await treatment(probe, name, value, answer, meant, clamped)
     return differs(f"{written(value)} is {found}", exchanges=(answer.exchange,))
 
 

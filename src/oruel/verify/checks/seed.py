@@ -90,6 +90,16 @@ async def check_differs(probe: Probe) -> Verdict:
     return judge_variety(probe, await ask_in_turn(probe, requests), "different seeds give one answer")
 
 
+async def check_all_bits(probe: Probe) -> Verdict:
+    """Seeds that differ in their upper 32 bits only."""
+    bounds = probe.profile.ranges.get("seed")
+    if bounds is None or bounds.high < 2**62:
+        return cant_tell("the profile doesn't promise 64 bits")
+    lower = probe.seed()
+    requests = [question(probe, seed=lower + (upper << 32)) for upper in range(CONVINCING + 1)]
+    return judge_variety(probe, await ask_in_turn(probe, requests), "only the lower 32 bits of a seed count")
+
+
 async def check_unset(probe: Probe) -> Verdict:
     requests = [question(probe) for _ in range(CONVINCING + 1)]
     return judge_variety(probe, await ask_in_turn(probe, requests), "without a seed, every answer is the same")
@@ -183,6 +193,15 @@ CHECKS: tuple[Check, ...] = (
         "under the log-probabilities, to the sixth power.",
         tokens=300,
         run=check_differs,
+        requires=("seed",),
+    ),
+    Check(
+        "seed.all_bits",
+        "seed",
+        "Do all 64 bits of a seed count?",
+        "As seed.differs, with seeds that differ in their upper 32 bits only.",
+        tokens=300,
+        run=check_all_bits,
         requires=("seed",),
     ),
     Check(

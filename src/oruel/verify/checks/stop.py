@@ -48,12 +48,12 @@ async def source(probe: Probe, tokens: int = TOKENS, prompt: str = STORY) -> Sou
 
 
 def token_ends(reply: Reply) -> tuple[int, ...]:
-    """Positions in characters; empty if the tokens' texts aren't the text, as with characters split over tokens."""
-    ends, text = [], ""
+    """Positions in characters, where a token ends inside a character before it; empty if the tokens aren't the text."""
+    content, ends = b"", []
     for token in reply.tokens():
-        text += token.text
-        ends.append(len(text))
-    return tuple(ends) if text == reply.text else ()
+        content += token.text.encode() if token.bytes is None else bytes(token.bytes)
+        ends.append(len(content.decode(errors="ignore")))
+    return tuple(ends) if content.decode(errors="replace") == reply.text else ()
 
 
 def first_match(text: str, stops: Sequence[str]) -> tuple[int, int]:

@@ -22,6 +22,7 @@ from oruel.verify.report.words import (
     outcome_counts,
     p_words,
     plural,
+    printable,
     verdict_words,
 )
 from oruel.verify.runner import FALSE_ALARMS, Report
@@ -41,22 +42,20 @@ KINDS = {
 
 def as_html(report: Report) -> str:
     """`report` is presentable."""
-    return (
-        template().render(
-            report=report,
-            version=__version__,
-            date=f"{report.started.day} {report.started:%B %Y, %H:%M} UTC",
-            style=Markup("\n".join(resource(name) for name in STYLES)),
-            host=host_of(report.url),
-            headline=headline(report),
-            counts=outcome_counts(report),
-            cost=cost_words(report),
-            ended=ended_words(report),
-            false_alarms=f"{FALSE_ALARMS:.1%}",
-            command=repeat_command(report),
-        )
-        + "\n"
+    page = template().render(
+        report=report,
+        version=__version__,
+        date=f"{report.started.day} {report.started:%B %Y, %H:%M} UTC",
+        style=Markup("\n".join(resource(name) for name in STYLES)),
+        host=host_of(report.url),
+        headline=headline(report),
+        counts=outcome_counts(report),
+        cost=cost_words(report),
+        ended=ended_words(report),
+        false_alarms=f"{FALSE_ALARMS:.1%}",
+        command=repeat_command(report),
     )
+    return printable(page) + "\n"
 
 
 @cache
@@ -122,8 +121,7 @@ def request_as_curl(exchange: Exchange, report: Report) -> str:
 
 def shorten(text: str) -> str:
     left = len(text) - MAX_SHOWN
-    shown = text if left <= 0 else f"{text[:MAX_SHOWN]}\n… {left:,} more characters; the JSON report has them all."
-    return shown.replace("\0", "\N{REPLACEMENT CHARACTER}")
+    return text if left <= 0 else f"{text[:MAX_SHOWN]}\n… {left:,} more characters; the JSON report has them all."
 
 
 def repeat_command(report: Report) -> str:

@@ -20,6 +20,7 @@ def presentable(report: Report, api_key: str | None) -> Report:
     return dataclasses.replace(
         report,
         url=clean(report.url, secrets),
+        model=clean(report.model, secrets),
         ended=clean(report.ended, secrets),
         facts=clean(report.facts, secrets),
         results=[Result(one.check, clean(one.verdict, secrets)) for one in report.results],

@@ -8,6 +8,8 @@ from oruel.verify.reading import one_line
 from oruel.verify.runner import Report
 from oruel.verify.verdict import Outcome, Verdict
 
+CONTROLS = dict.fromkeys({*range(32), *range(127, 160), 0xFFFE, 0xFFFF} - {9, 10}, "\N{REPLACEMENT CHARACTER}")
+
 
 def verdict_words(verdict: Verdict) -> str:
     """As in "differs: the prompt is counted"."""
@@ -58,7 +60,7 @@ def outcome_counts(report: Report) -> dict[Outcome, int]:
 
 def cost_words(report: Report) -> str:
     cost = f"{report.tokens:,} tokens in {report.requests:,} {plural(report.requests, 'request')}"
-    return f"{cost}, {report.waited:,.0f} s waited on rate limits" if report.waited else cost
+    return f"{cost}, {report.waited:,.1f} s waited on rate limits" if report.waited else cost
 
 
 def ended_words(report: Report) -> str:
@@ -81,7 +83,5 @@ def host_of(url: str) -> str:
 
 
 def printable(text: str) -> str:
-    """Without the characters that XML 1.0 can't represent, not even escaped."""
-    return "".join(
-        c if c in "\t\n" or (c >= " " and c not in "\x7f\ufffe\uffff") else "\N{REPLACEMENT CHARACTER}" for c in text
-    )
+    """Without the characters that XML 1.0 can't represent, not even escaped, and that HTML doesn't allow."""
+    return text.translate(CONTROLS)

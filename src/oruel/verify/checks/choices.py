@@ -1,0 +1,72 @@
+"""n: as many choices as asked for, each with its own index."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from oruel.verify.check import Check
+from oruel.verify.checks.steps import STORY, combined, plain, served, streamed
+from oruel.verify.probe import Probe, user
+from oruel.verify.reply import Json, StreamReply
+from oruel.verify.verdict import Verdict, differs, honoured, ignored
+
+COUNTS = (1, 3, 8)
+TOKENS = 4
+
+
+def request(probe: Probe, count: int | None) -> Json:
+    return {"messages": user(STORY), "temperature": 1, "max_tokens": probe.room(TOKENS), "n": count}
+
+
+def judge(indices: Sequence[Any], count: int, where: str, **evidence: Any) -> Verdict:
+    evidence["figures"] = {f"choices for n {count}{where}": len(indices)}
+    if sorted(indices, key=str) == list(range(count)):
+        return honoured(**evidence)
+    if len(indices) == 1:
+        return ignored(f"there is a single choice{where}", **evidence)
+    if len(indices) != count:
+        return differs(f"the number of choices isn't n{where}", **evidence)
+    return differs(f"the indices of the choices aren't 0 to n − 1{where}", **evidence)
+
+
+async def check_choices(probe: Probe) -> Verdict:
+    await plain(probe, **request(probe, None))
+    parts = []
+    for count in COUNTS:
+        reply = await served(probe, **request(probe, count))
+        indices = [choice.get("index") for choice in reply.choices]
+        parts.append(judge(indices, count, "", exchanges=(reply.exchange,)))
+    return combined(parts)
+
+
+async def check_stream(probe: Probe) -> Verdict:
+    await plain(probe, **request(probe, None))
+    stream = await streamed(probe, **request(probe, 3))
+    return judge(finished_indices(stream), 3, " in a stream", exchanges=(stream.exchange,))
+
+
+def finished_indices(stream: StreamReply) -> list[Any]:
+    """The index of each chunk with a finish_reason."""
+    choices = [chunk.data.get("choices") or [] for chunk in stream.chunks if isinstance(chunk.data, dict)]
+    return [
+        one.get("index") for found in choices for one in found if isinstance(one, dict) and one.get("finish_reason")
+    ]
+
+
+CHECKS: tuple[Check, ...] = (
+    Check(
+        "n",
+        "n",
+        "Does n give that many choices, with indices from 0 on?",
+        "Asks for 1, 3 and 8 short choices.",
+        tokens=110,
+        run=check_choices,
+    ),
+    Check(
+        "n.stream",
+        "n",
+        "Does a stream finish that many choices, each under its own index?",
+        "Streams 3 short choices.",
+        tokens=50,
+        run=check_stream,
+    ),
+)

@@ -1,0 +1,250 @@
+"""Parameters that act although nobody sent them."""
+
+import math
+from collections import Counter
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from oruel.verify.balance import Balance
+from oruel.verify.check import Check
+from oruel.verify.checks.logprobs import SAME_WITHIN
+from oruel.verify.checks.penalties import TOLERANCE, find_scale
+from oruel.verify.expected import at_temperature, covered, keep, min_p, top_p
+from oruel.verify.first_tokens import Setting, check_settings, itself
+from oruel.verify.probe import DRAWS_AT_ONCE, Probe, distinct, is_plain, user
+from oruel.verify.reply import Reply, TokenInfo
+from oruel.verify.statistics import Distribution, RatioTest
+from oruel.verify.verdict import Figures, Verdict, cant_tell, differs, honoured
+
+# What llama.cpp, Ollama, llama-cpp-python and models' own generation_config.json set.
+TEMPERATURES = (0.01, 0.7, 0.8, 1.0)
+MAX_ANSWERS, ANSWER = 200, 24
+HIDDEN_TOP_K = 40
+FLAT = 2.0
+MOST_DRAWS = 900
+STARTS = {f"few tokens are left after {start}": start for start in (0, 48, 96, 192, 384)}
+# So many tokens can't be the 40 most probable ones.
+ENOUGH, NEARLY = HIDDEN_TOP_K + 2, 8
+BIASES = (50.0, 80.0)
+
+
+def hidden_filter() -> Setting:
+    wide, narrow = partial(top_p, share=0.95), partial(top_p, share=0.9)
+    return Setting(
+        {"temperature": 1},
+        itself,
+        {
+            "top_p 0.95 acts": wide,
+            "top_p 0.9 acts": narrow,
+            "min_p 0.05 acts": partial(min_p, ratio=0.05),
+            "min_p 0.1 acts": partial(min_p, ratio=0.1),
+        },
+        bare=True,
+    )
+
+
+def keep_all(base: Distribution) -> Distribution:
+    return keep(base, list(base))
+
+
+async def check_temperature(probe: Probe) -> Verdict:
+    """Whole answers tell more than first tokens: at every position, the ratios of listed tokens."""
+    promised = 0.7 if probe.profile.name == "oruel" else 1.0
+    names = {f"temperature {one:g} acts": one for one in TEMPERATURES if one != promised}
+    test = RatioTest(tuple(names), probe.alpha)
+    bases = await probe.bases()
+    replies: list[Reply] = []
+    while bases and not test.is_decided and len(replies) < MAX_ANSWERS:
+        for prompt, reply in await ask_without_temperature(probe, list(bases)):
+            if not is_of_model(reply, bases[prompt]):
+                return cant_tell("log-probabilities are not those of the model itself", exchanges=(reply.exchange,))
+            replies.append(reply)
+            for token in reply.tokens():
+                observe_temperature(test, token, promised, names)
+    figures: Figures = {"answers": len(replies), "tokens": test.observed, "promised": promised}
+    exchanges = tuple(reply.exchange for reply in replies[:1])
+    evidence: dict[str, Any] = {"figures": figures, "p_value": test.p_value, "exchanges": exchanges}
+    if test.is_rejected:
+        return differs(test.best_alternative or "another temperature acts", **evidence)
+    return honoured(**evidence) if test.is_accepted else cant_tell("the answers don't decide it", **evidence)
+
+
+async def ask_without_temperature(probe: Probe, prompts: list[str]) -> list[tuple[str, Reply]]:
+    asked = probe.neutral(max_tokens=ANSWER, logprobs=True, top_logprobs=probe.facts.top_logprobs)
+    replies = await probe.endpoint.chats([{**asked, **probe.fresh_seed(), "messages": user(one)} for one in prompts])
+    return [(prompt, reply) for prompt, reply in zip(prompts, replies, strict=True) if reply.ok and reply.tokens()]
+
+
+def is_of_model(reply: Reply, base: Distribution) -> bool:
+    """Whether the first token's log-probabilities are those at temperature 1."""
+    top = dict(reply.tokens()[0].top)
+    return all(abs(top[text] - math.log(p)) <= SAME_WITHIN for text, p in list(base.items())[:3] if text in top)
+
+
+def observe_temperature(test: RatioTest, token: TokenInfo, promised: float, names: dict[str, float]) -> None:
+    """Sets tokens aside that aren't listed."""
+    listed = {text: math.exp(log) for text, log in distinct(token.top)}
+    if token.text not in listed:
+        return
+    at = {one: share_at(listed, token.text, one) for one in (promised, *names.values())}
+    test.observe(at[promised], {name: at[one] for name, one in names.items()})
+
+
+def share_at(listed: Distribution, text: str, temperature: float) -> float:
+    best = max(listed.values())
+    weights = {one: (p / best) ** (1 / temperature) for one, p in listed.items()}
+    share: float = weights[text] / math.fsum(weights.values())
+    return share
+
+
+@dataclass
+class Survivors:
+    """Draws at temperature 2, where rare tokens come often, until it is clear that new ones keep coming, or don't.
+
+    `known` are the tokens that the endpoint lists and those drawn so far, with the model's own probabilities. The rest
+    of the probability belongs to new tokens. At temperature 2 they have at least the share that they would have if each
+    were as probable as the least listed one.
+
+    The alternative, that few tokens are left, expects as many new ones as came before, by Krichevsky and Trofimov's
+    estimate. There is one such alternative for each of STARTS, which counts from there on, since the first draws of a
+    server with a hidden top_k are new as well.
+    """
+
+    known: dict[str, float]
+    test: RatioTest
+    drawn: Counter[str] = field(default_factory=Counter)
+    news: list[bool] = field(default_factory=list)
+    lead_of_flat: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._listed = dict(self.known)
+        self._flat, self._plain = (keep_all(at_temperature(self.known, one)) for one in (FLAT, 1.0))
+
+    def observe(self, token: TokenInfo) -> None:
+        key = key_of(token)
+        is_new = key not in self.known
+        expected = {name: self._expected_new(start) for name, start in STARTS.items() if start <= len(self.news)}
+        shares = {name: share if is_new else 1 - share for name, share in expected.items()}
+        self.test.observe(1.0 if is_new else 1 - self.least_new, shares)
+        self.news.append(is_new)
+        self.drawn[key] += 1
+        self.known.setdefault(key, math.exp(token.logprob))
+        if key in self._listed:
+            self.lead_of_flat += math.log(self._flat[key] / self._plain[key])
+
+    def _expected_new(self, start: int) -> float:
+        seen = self.news[start:]
+        return (sum(seen) + 0.5) / (len(seen) + 1)
+
+    @property
+    def least_new(self) -> float:
+        """A lower bound of the probability that the next token is new."""
+        rest: float = max(0.0, 1 - covered(self.known)) * min(self._listed.values()) ** (1 / FLAT - 1)
+        return rest / (rest + math.fsum(p ** (1 / FLAT) for p in self.known.values()))
+
+
+def key_of(token: TokenInfo) -> str:
+    """The text, or the bytes of a part of a character."""
+    return token.text if is_plain(token.text) else repr((token.text, token.bytes))
+
+
+async def check_top_k(probe: Probe) -> Verdict:
+    """Whether tokens keep coming that no top_k of 40 would leave."""
+    found = [(prompt, Survivors(dict(base), few_left(probe))) for prompt, base in (await probe.bases()).items()]
+    if not found:
+        return cant_tell("on no prompt are probabilities reported")
+    prompt, survivors = max(found, key=lambda one: (len(one[1].known), one[1].least_new))
+    draws = 0
+    while not survivors.test.is_rejected and len(survivors.known) <= ENOUGH and draws < MOST_DRAWS:
+        tokens = await draw_flat(probe, prompt, DRAWS_AT_ONCE)
+        if not tokens:
+            return cant_tell("temperature 2 gives no tokens")
+        for token in tokens:
+            survivors.observe(token)
+        draws += len(tokens)
+    different = len(survivors.drawn)
+    figures: Figures = {"draws": draws, "different tokens": different, "prompt": prompt}
+    if len(survivors.known) > ENOUGH:
+        return honoured(figures=figures)
+    if not survivors.test.is_rejected:
+        return cant_tell("too little probability is left for other tokens than the most probable 40", figures=figures)
+    if survivors.lead_of_flat < 0:
+        return cant_tell("temperature 2 doesn't act", figures=figures)
+    how = "top_k 40 acts" if abs(different - HIDDEN_TOP_K) <= NEARLY else f"only {different} different tokens come"
+    return differs(how, figures=figures, p_value=survivors.test.p_value)
+
+
+def few_left(probe: Probe) -> RatioTest:
+    return RatioTest(tuple(STARTS), probe.alpha)
+
+
+async def draw_flat(probe: Probe, prompt: str, count: int) -> list[TokenInfo]:
+    asked = {"temperature": FLAT, "max_tokens": 1, "messages": user(prompt), "logprobs": True}
+    replies = await probe.endpoint.chats([{**asked, **probe.fresh_seed()} for _ in range(count)])
+    return [reply.tokens()[0] for reply in replies if reply.ok and reply.tokens()]
+
+
+async def check_penalties(probe: Probe) -> Verdict:
+    """Weighs a token that came once, with no penalty sent. One that multiplies logits grows with the bias, and one that
+    is subtracted goes away when a penalty of 0 is sent.
+    """
+    scale = await find_scale(probe)
+    if scale is None:
+        return cant_tell("no tokens were found that logit_bias brings about")
+    light, heavy = [await Balance(probe, scale.successor, bias=bias, bare=True).weigh(2) for bias in BIASES]
+    plain = await Balance(probe, scale.successor, bias=BIASES[0]).weigh(2)
+    if light.clipped or heavy.clipped or plain.clipped:
+        return cant_tell("the tokens can't be weighed")
+    growth, added = heavy.gap - light.gap, light.gap - plain.gap
+    figures: Figures = {"grows with bias by, nats": round(growth, 2), "goes away at 0, nats": round(added, 2)}
+    evidence: dict[str, Any] = {"figures": figures, "exchanges": light.exchanges}
+    if growth > TOLERANCE:
+        return differs(f"a repetition penalty of {1 / (1 - growth / (BIASES[1] - BIASES[0])):.2g} acts", **evidence)
+    if abs(added) > TOLERANCE:
+        return differs(f"a penalty of {added:.1f} acts", **evidence)
+    return honoured(**evidence)
+
+
+CHECKS: tuple[Check, ...] = (
+    Check(
+        "defaults.temperature",
+        "defaults",
+        "Does the promised temperature act when none is sent?",
+        "Asks for answers without a temperature, and compares each token with the ratios of the listed ones at the "
+        "promised temperature, and at other servers' defaults.",
+        tokens=2000,
+        run=check_temperature,
+        requires=("logprobs",),
+    ),
+    Check(
+        "defaults.filters",
+        "defaults",
+        "Do top_p and min_p leave all tokens when they aren't sent?",
+        "Draws first tokens with nothing but temperature 1, and compares them with the model's own probabilities, and "
+        "with what top_p 0.95 or 0.9 and min_p 0.05 or 0.1 would leave.",
+        tokens=4000,
+        run=check_settings("defaults.filters", [hidden_filter()]),
+        requires=("logprobs",),
+    ),
+    Check(
+        "defaults.top_k",
+        "defaults",
+        "Do more than 40 different tokens come when top_k isn't sent?",
+        "Draws first tokens with nothing but temperature 2, on the prompt where the listed tokens cover least. The "
+        "model's own probabilities of the tokens seen so far tell how often new ones must come.",
+        tokens=6000,
+        run=check_top_k,
+        requires=("logprobs",),
+    ),
+    Check(
+        "defaults.penalties",
+        "defaults",
+        "Is there no penalty when none is sent?",
+        "At temperature 0, logit_bias lifts two tokens above all others. The difference in bias at which the choice "
+        "between them flips must not depend on how far they are lifted, nor on whether penalties of 0 are sent.",
+        tokens=1500,
+        run=check_penalties,
+        requires=("logit_bias",),
+    ),
+)

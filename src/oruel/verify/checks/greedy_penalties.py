@@ -1,0 +1,107 @@
+"""Penalties at temperature 0, read off the choices: each chosen token must be the best one after the penalties, by the
+log-probabilities that come with it. Needs no logit_bias, but says nothing where no choice depends on the penalty.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+
+from oruel.verify.probe import PROMPTS, Probe, is_plain, user
+from oruel.verify.reply import Reply, TokenInfo
+from oruel.verify.verdict import Exchange, Figures, Verdict, cant_tell, differs, honoured, ignored
+
+# Tokens closer than this, in nats, may change places with the batch that a request is computed in.
+NEARLY_TIED = 0.1
+TOKENS = 48
+SIZES = (2.0, -1.0)
+
+Law = Callable[[int], float]
+"""The penalty, in units of the parameter, of a token that came so many times."""
+
+LAWS: Mapping[str, Law] = {
+    "it counts occurrences": lambda count: count,
+    "it counts presence, not occurrences": lambda count: min(count, 1),
+    "ignored": lambda count: 0,
+    "the sign is reversed": lambda count: -count,
+    "the sign is reversed, and it counts presence": lambda count: -min(count, 1),
+}
+PROMISED = {
+    "frequency_penalty": "it counts occurrences",
+    "presence_penalty": "it counts presence, not occurrences",
+}
+
+
+async def check_by_greedy_choices(probe: Probe, parameter: str) -> Verdict:
+    if not probe.facts.top_logprobs:
+        return cant_tell("it needs logit_bias and token ids, or log-probabilities")
+    wrong: Counter[str] = Counter()
+    exchanges = []
+    positions = 0
+    for size in SIZES:
+        for prompt in PROMPTS[:4]:
+            reply = await answer(probe, prompt, TOKENS, **{parameter: size})
+            positions += len(reply.tokens())
+            for name, law in LAWS.items():
+                found = contradictions(reply.tokens(), size, law)
+                wrong[name] += found
+                if found and name == PROMISED[parameter]:
+                    exchanges.append(reply.exchange)
+    return judge(parameter, wrong, positions, tuple(exchanges[:1]))
+
+
+def judge(parameter: str, wrong: Counter[str], positions: int, exchanges: tuple[Exchange, ...]) -> Verdict:
+    fitting = [name for name in LAWS if not wrong[name]]
+    figures: Figures = {"positions": positions, **{f"contradict “{name}”": wrong[name] for name in LAWS}}
+    if fitting == [PROMISED[parameter]]:
+        return honoured(figures=figures, weak=True)
+    if PROMISED[parameter] in fitting:
+        return cant_tell("no choice depended on the penalty", figures=figures)
+    if fitting == ["ignored"]:
+        return ignored("every choice is the one without it", figures=figures, exchanges=exchanges)
+    how = fitting[0] if len(fitting) == 1 else "choices contradict the penalty"
+    return differs(how, figures=figures, exchanges=exchanges)
+
+
+def contradictions(tokens: Sequence[TokenInfo], size: float, law: Law) -> int:
+    """Positions where a listed token is clearly better, after the penalties, than the chosen one."""
+    counts: Counter[str] = Counter()
+    found = 0
+    for token in tokens:
+        scores = {text: log - size * law(counts[text]) for text, log in token.top if is_plain(text)}
+        chosen = token.logprob - size * law(counts[token.text])
+        if is_plain(token.text) and scores and max(scores.values()) > chosen + NEARLY_TIED:
+            found += 1
+        counts[token.text] += 1
+    return found
+
+
+async def find_rewarded_repeat(probe: Probe, penalty: float) -> Verdict | None:
+    """A repeat that is chosen at temperature 0 although a new token is more probable, in spite of a penalty above 1.
+    Servers that divide negative logits too make repeats more probable, in models whose logits are negative.
+    """
+    if not probe.facts.top_logprobs:
+        return None
+    for prompt in PROMPTS:
+        reply = await answer(probe, prompt, 12, repetition_penalty=penalty)
+        plain = {token.text for token in reply.tokens() if is_plain(token.text)}
+        if rewarded := rewarded_repeat(reply.tokens(), plain):
+            better, value = rewarded.top[0]
+            figures = {"repeated": rewarded.text, "logprob": rewarded.logprob, "new": better, "its logprob": value}
+            return differs(
+                "negative logits are divided: repeats are rewarded", figures=figures, exchanges=(reply.exchange,)
+            )
+    return None
+
+
+def rewarded_repeat(tokens: Sequence[TokenInfo], plain: set[str]) -> TokenInfo | None:
+    seen: set[str] = set()
+    for token in tokens:
+        better = [text for text, log in token.top if log > token.logprob + NEARLY_TIED and is_plain(text)]
+        if token.text in seen & plain and any(text not in seen for text in better):
+            return token
+        seen.add(token.text)
+    return None
+
+
+async def answer(probe: Probe, prompt: str, count: int, **fields: float) -> Reply:
+    asked = probe.neutral(temperature=0, max_tokens=count, messages=user(prompt), **fields)
+    return await probe.chat(**asked, logprobs=True, top_logprobs=probe.facts.top_logprobs)
