@@ -29,8 +29,8 @@ class Result:
 @dataclass
 class Report:
     """`planned` counts the checks of a whole run; `ended` says why it ended early, empty if it didn't. `waited` is in
-    seconds. `keyed`: the requests carried an API key. `against` names the other endpoint of a
-    comparison.
+    seconds. `keyed`: the requests carried an API key. `against` is the base URL of
+    the other endpoint in a comparison, else empty.
     """
 
     url: str
@@ -46,6 +46,7 @@ class Report:
     planned: int = 0
     keyed: bool = False
     against: str = ""
+    against_model: str = ""
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property

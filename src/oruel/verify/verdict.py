@@ -28,11 +28,14 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """A request and its answer, as JSON values, so that a reader can repeat it. `status` is None without an answer."""
+    """A request and its answer, as JSON values, so that a reader can repeat it. `status` is None without an answer.
+    `url` is the base URL, if it isn't that of the endpoint under test.
+    """
 
     request: dict[str, Any]
     status: int | None
     answer: Any
+    url: str = ""
 
 
 @dataclass(frozen=True, slots=True)

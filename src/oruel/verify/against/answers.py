@@ -44,7 +44,7 @@ async def compare_greedy(pair: Pair) -> Verdict | None:
         more = await pair.ask_both(some)
         observe_all(test, *more)
         ours, theirs = ours + more[0], theirs + more[1]
-    return judge_texts(test, "texts at temperature 0", ours, theirs)
+    return judge_texts(pair, test, "texts at temperature 0", ours, theirs)
 
 
 async def compare_seeds(pair: Pair, fields: Json) -> Verdict | None:
@@ -66,7 +66,7 @@ async def compare_seeds(pair: Pair, fields: Json) -> Verdict | None:
         return None
     test = parting_test(pair.probe.alpha / 2)
     observe_all(test, ours, theirs)
-    return judge_texts(test, "the same seeds", ours, theirs)
+    return judge_texts(pair, test, "the same seeds", ours, theirs)
 
 
 def coupling_p_value(ours: Sequence[Reply], theirs: Sequence[Reply], random: np.random.Generator) -> float:
@@ -105,8 +105,8 @@ async def compare_draws(pair: Pair, fields: Json) -> Verdict:
         if test.look():
             break
     figures = {"method": "a two-sample test of drawn answers", "prompts": len(PROMPTS), "answers of each": test.answers}
-    exchanges = tuple(reply.exchange for reply in shown or ())
-    evidence = {"figures": figures, "p_value": test.p_value, "exchanges": exchanges, "weak": True}
+    exchanges = pair.exchanges(*shown) if shown else ()
+    evidence = {"figures": figures, "p_value": test.p_value, "exchanges": exchanges, "weak": not pair.top_logprobs}
     if test.is_rejected:
         return differs("the answers have different distributions", **evidence)
     share = test.detectable_share() if test.answers else math.inf
@@ -140,13 +140,13 @@ def found_parting(one: Reply, other: Reply) -> Parting:
     return parting(one.text, other.text, cut=shorter.finish == "length")
 
 
-def judge_texts(test: RatioTest, method: str, ours: Sequence[Reply], theirs: Sequence[Reply]) -> Verdict:
+def judge_texts(pair: Pair, test: RatioTest, method: str, ours: Sequence[Reply], theirs: Sequence[Reply]) -> Verdict:
     parted = [(one, other) for one, other in zip(ours, theirs, strict=True) if found_parting(one, other).parts]
     shown = parted[0] if parted else (ours[0], theirs[0])
     evidence = {
         "figures": {"method": method, "texts": len(ours), "parted": len(parted), "words compared": test.observed},
         "p_value": test.p_value,
-        "exchanges": (shown[0].exchange, shown[1].exchange),
+        "exchanges": pair.exchanges(*shown),
     }
     if test.is_rejected:
         return differs(f"texts part after {test.observed / max(1, len(parted)):.0f} words on average", **evidence)

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from oruel.verify.probe import NEUTRAL, THINKING, Other, Probe
 from oruel.verify.reply import Json, Reply
+from oruel.verify.verdict import Exchange
 
 Item = TypeVar("Item")
 
@@ -45,6 +46,9 @@ class Pair:
 
     def with_room(self, request: Json, reasons: bool) -> Json:
         return request | {"max_tokens": request["max_tokens"] + THINKING} if reasons else request
+
+    def exchanges(self, ours: Reply, theirs: Reply) -> tuple[Exchange, Exchange]:
+        return ours.exchange, replace(theirs.exchange, url=self.other.endpoint.url)
 
     def fresh_seed(self) -> Json:
         """A seed to send, if both take one, so that the run can be repeated."""

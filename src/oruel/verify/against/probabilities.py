@@ -108,7 +108,7 @@ async def compare_probabilities(pair: Pair) -> Verdict:
             **prompt_sizes(ours[0], theirs[0]),
         },
         "p_value": split_p_value(sum(one.is_split for one in found), len(found)),
-        "exchanges": (ours[2 * worst].exchange, theirs[2 * worst].exchange),
+        "exchanges": pair.exchanges(ours[2 * worst], theirs[2 * worst]),
     }
     return judge(mean, own, pair.probe.alpha, evidence)
 

@@ -33,6 +33,7 @@ MAX_SHOWN = 6000
 STYLES = ("web/css/theme.css", "verify/report/report.css")
 KINDS = {
     Outcome.HONOURED: "good",
+    Outcome.SAME: "good",
     Outcome.DIFFERS: "bad",
     Outcome.IGNORED: "bad",
     Outcome.REFUSED: "warn",
@@ -90,6 +91,8 @@ def headline(report: Report) -> str:
     """The most important thing in one short sentence."""
     counts = outcome_counts(report)
     faults, refused, untold = len(report.faults), counts.get(Outcome.REFUSED, 0), counts.get(Outcome.CANT_TELL, 0)
+    if report.against and faults:
+        return "The endpoints differ"
     if faults:
         return f"{faults} {plural(faults, 'check')} found a fault"
     if not report.results:
@@ -100,7 +103,7 @@ def headline(report: Report) -> str:
         return f"No faults, {refused} {plural(refused, 'parameter')} refused"
     if untold:
         return f"No faults, {untold} {plural(untold, 'check')} undecided"
-    return "Everything claimed holds"
+    return "The endpoints are the same" if report.against else "Everything claimed holds"
 
 
 def alternatives(chart: Chart, verdict: Verdict) -> list[tuple[str, bool]]:
@@ -116,7 +119,7 @@ def pretty(answer: Any) -> str:
 
 
 def request_as_curl(exchange: Exchange, report: Report) -> str:
-    return shorten(curl_command(report.url, exchange.request, keyed=report.keyed))
+    return shorten(curl_command(exchange.url or report.url, exchange.request, keyed=report.keyed))
 
 
 def shorten(text: str) -> str:
@@ -124,7 +127,13 @@ def shorten(text: str) -> str:
     return text if left <= 0 else f"{text[:MAX_SHOWN]}\n… {left:,} more characters; the JSON report has them all."
 
 
+def against_options(report: Report) -> str:
+    model = f" --against-model {report.against_model}" if report.against_model else ""
+    return f" --against {report.against}{model}" if report.against else ""
+
+
 def repeat_command(report: Report) -> str:
     key = " --api-key $API_KEY" if report.keyed else ""
     model = f" --model {report.model}" if report.model else ""
-    return f"oruel verify {report.url}{model}{key} --profile {report.profile.name} --seed {report.seed}"
+    options = f"{model}{key}{against_options(report)}"
+    return f"oruel verify {report.url}{options} --profile {report.profile.name} --seed {report.seed}"
