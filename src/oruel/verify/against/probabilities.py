@@ -8,7 +8,7 @@ from math import comb
 from oruel.verify.against.pair import Pair
 from oruel.verify.against.prompts import PROMPTS
 from oruel.verify.probe import distinct, user
-from oruel.verify.reply import Reply, as_count
+from oruel.verify.reply import Json, Reply, as_count
 from oruel.verify.verdict import Verdict, cant_tell, differs, same
 
 LogProbabilities = dict[str, float]
@@ -89,9 +89,7 @@ def split_p_value(splits: int, prompts: int) -> float:
 
 
 async def compare_probabilities(pair: Pair) -> Verdict:
-    fields = pair.neutral(temperature=1, max_tokens=1, logprobs=True, top_logprobs=pair.top_logprobs)
-    requests = [{"messages": user(prompt), **fields} for prompt in PROMPTS for _ in range(2)]
-    ours, theirs = await pair.ask_both(requests)
+    ours, theirs = await pair.ask_both(first_token_requests(pair))
     found = quartets(ours, theirs)
     if not found:
         return cant_tell("the endpoints report no log-probabilities of the same tokens")
@@ -111,6 +109,12 @@ async def compare_probabilities(pair: Pair) -> Verdict:
         "exchanges": pair.exchanges(ours[2 * worst], theirs[2 * worst]),
     }
     return judge(mean, own, pair.probe.alpha, evidence)
+
+
+def first_token_requests(pair: Pair) -> list[Json]:
+    """Two for each prompt."""
+    fields = pair.neutral(temperature=1, max_tokens=1, logprobs=True, top_logprobs=pair.top_logprobs)
+    return [{"messages": user(prompt), **fields} for prompt in PROMPTS for _ in range(2)]
 
 
 def quartets(ours: Sequence[Reply], theirs: Sequence[Reply]) -> list[Quartet]:
