@@ -101,12 +101,13 @@ class Unrepeatable(SilentOther):
 
 
 class UnrepeatableOther(Unrepeatable, Perturbed):
-    errors = 4 * ERRORS
+    errors = 10 * ERRORS
 
 
 @pytest.fixture
 def fewer_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(answers, "LOOKS", (4, 10))
+    monkeypatch.setattr(answers, "LOOKS", (4, 16))
+    monkeypatch.setattr(answers, "DRAWN_TOKENS", 2)
 
 
 async def compare(one: ToyServer, other: ToyServer, seed: int = 1) -> Report:
