@@ -25,8 +25,9 @@ FLOOR = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class Quartet:
-    """What both endpoints reported for one prompt, each asked twice."""
+    """What both endpoints reported for one prompt, each asked twice. `prompt` is its index."""
 
+    prompt: int
     ours: tuple[LogProbabilities, LogProbabilities]
     theirs: tuple[LogProbabilities, LogProbabilities]
 
@@ -95,7 +96,7 @@ async def compare_probabilities(pair: Pair) -> Verdict:
         return cant_tell("the endpoints report no log-probabilities of the same tokens")
     mean = math.fsum(one.divergence for one in found) / len(found)
     own = math.fsum(one.own_divergence for one in found) / len(found)
-    worst = max(range(len(found)), key=lambda i: found[i].divergence)
+    worst = max(found, key=lambda one: one.divergence).prompt
     evidence = {
         "figures": {
             "method": "log-probabilities",
@@ -106,21 +107,23 @@ async def compare_probabilities(pair: Pair) -> Verdict:
             **prompt_sizes(ours[0], theirs[0]),
         },
         "p_value": split_p_value(sum(one.is_split for one in found), len(found)),
-        "exchanges": pair.exchanges(ours[2 * worst], theirs[2 * worst]),
+        "exchanges": pair.exchanges(ours[worst], theirs[worst]),
     }
     return judge(mean, own, pair.probe.alpha, evidence)
 
 
 def first_token_requests(pair: Pair) -> list[Json]:
-    """Two for each prompt."""
+    """All prompts, and then all of them again, in other batches."""
     fields = pair.neutral(temperature=1, max_tokens=1, logprobs=True, top_logprobs=pair.top_logprobs)
-    return [{"messages": user(prompt), **fields} for prompt in PROMPTS for _ in range(2)]
+    return [{"messages": user(prompt), **fields} for _ in range(2) for prompt in PROMPTS]
 
 
 def quartets(ours: Sequence[Reply], theirs: Sequence[Reply]) -> list[Quartet]:
-    lists = [[reported(reply) for reply in replies] for replies in (ours, theirs)]
-    pairs = [[(one[i], one[i + 1]) for i in range(0, len(one) - 1, 2)] for one in lists]
-    return [Quartet(a, b) for a, b in zip(*pairs, strict=True) if all((*a, *b))]
+    """Leaves out prompts that aren't answered by both."""
+    count = len(ours) // 2
+    first, second = ([(reported(one[i]), reported(one[i + count])) for i in range(count)] for one in (ours, theirs))
+    both = enumerate(zip(first, second, strict=True))
+    return [Quartet(prompt, a, b) for prompt, (a, b) in both if all((*a, *b))]
 
 
 def reported(reply: Reply) -> LogProbabilities:
