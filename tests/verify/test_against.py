@@ -1,8 +1,10 @@
 """Comparisons of two endpoints: the same one is the same, a changed model or setting is found."""
 
+import json
 from collections.abc import Sequence
 from random import Random
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -13,8 +15,13 @@ from oruel.verify.against.comparison import CHECKS
 from oruel.verify.against.prompts import PROMPTS
 from oruel.verify.against.texts import Parting, parting
 from oruel.verify.against.two_sample import TwoSampleTest
+from oruel.verify.exit_status import ExitStatus, exit_status
 from oruel.verify.probe import Other
 from oruel.verify.profile import ORUEL
+from oruel.verify.report.html_report import as_html
+from oruel.verify.report.json_report import as_json
+from oruel.verify.report.junit_report import as_junit
+from oruel.verify.report.presentable import presentable
 from oruel.verify.runner import Report, run_checks
 from oruel.verify.verdict import Outcome, Verdict
 from tests.sampling.reference import uniform
@@ -177,6 +184,19 @@ async def test_drawn_answers_show_other_defaults(server: type[ToyServer]) -> Non
     assert model.outcome is Outcome.SAME
     assert defaults.outcome is Outcome.DIFFERS
     assert "two-sample" in str(defaults.figures["method"])
+
+
+async def test_the_reports_name_both_endpoints() -> None:
+    found = await compare(ToyServer(), Perturbed())
+    found.against, found.against_model = "http://other/v1", "m"
+    shown = presentable(found, None)
+    assert "<dd><bdi>m at http://other/v1</bdi></dd>" in as_html(shown)
+    assert "The endpoints differ" in as_html(shown)
+    assert "--against http://other/v1 --against-model m" in as_html(shown)
+    assert json.loads(as_json(shown))["against"] == {"url": "http://other/v1", "model": "m"}
+    case = ElementTree.fromstring(as_junit(shown)).find(".//testcase[@name='same.model']/failure")
+    assert case is not None
+    assert exit_status(found) is ExitStatus.FAULT
 
 
 def draws(random: Random, count: int, weights: Sequence[float]) -> list[str]:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 Values = NDArray[np.float64]
 
 # Permutations that reach the statistic, after which the p-value is known well enough, and permutations in all.
-EXCEEDANCES, MOST, AT_ONCE = 10, 40_000, 250
+EXCEEDANCES, MOST, AT_ONCE = 10, 20_000, 250
 
 
 def permutation_p_value(observed: float, draw: Callable[[int], Values]) -> float:

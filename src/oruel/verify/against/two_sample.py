@@ -70,13 +70,15 @@ def detectable_share(kernels: Sequence[Matrix], alpha: float, random: np.random.
     unlike all others. Above 1 if nothing would be.
 
     If a share f of m answers is replaced, the statistic grows by m²κf², where κ is the mean similarity of two answers
-    to the prompt. That must exceed the critical value by what the statistic varies.
+    to the prompt. That must exceed the critical value by what the statistic varies. At least log₂(1/alpha) answers are
+    needed, since k unlike ones all come from one endpoint with probability 2⁻ᵏ.
     """
     normal = NormalDist()
     spread = float(permuted(kernels, PERMUTATIONS, random).std())
     growth = sum(one.sum() / (len(one) * (len(one) - 1)) * (len(one) / 2) ** 2 for one in kernels)
     needed = (normal.inv_cdf(1 - alpha) + normal.inv_cdf(POWER)) * spread
-    return math.sqrt(needed / growth) if growth > 0 else math.inf
+    fewest = math.log2(1 / alpha) / sum(len(one) / 2 for one in kernels)
+    return max(fewest, math.sqrt(needed / growth)) if growth > 0 else math.inf
 
 
 @dataclass
