@@ -71,8 +71,10 @@ class Noisy(ToyServer):
 
 
 class HiddenTopK(ToyServer):
+    top_k = 2
+
     def adjusted(self, request: ChatRequest) -> ChatRequest:
-        return with_sampling(request, top_k=request.sampling.top_k or 2)
+        return with_sampling(request, top_k=request.sampling.top_k or self.top_k)
 
 
 class Cooler(ToyServer):
@@ -95,7 +97,7 @@ class CoolerOther(Cooler, OtherSeeds):
 
 
 class HiddenTopKOther(HiddenTopK, OtherSeeds):
-    pass
+    top_k = 1
 
 
 class Unrepeatable(SilentOther):
@@ -114,7 +116,12 @@ class UnrepeatableOther(Unrepeatable, Perturbed):
 @pytest.fixture
 def fewer_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(answers, "LOOKS", (4, 16))
-    monkeypatch.setattr(answers, "DRAWN_TOKENS", 2)
+
+
+@pytest.fixture(autouse=True)
+def short_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answers, "DRAWN_TOKENS", 4)
+    monkeypatch.setattr(answers, "GREEDY_TOKENS", 12)
 
 
 async def compare(one: ToyServer, other: ToyServer, seed: int = 1) -> Report:

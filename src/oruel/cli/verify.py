@@ -100,8 +100,10 @@ def explain_checks(name: str) -> None:
     from oruel.verify.checks import CHECKS
     from oruel.verify.selection import find_checks
 
-    known = (*CHECKS, *COMPARISON)
-    show_checks(known if name == "all" else find_checks(known, name))
+    if name == "all":
+        show_checks((*CHECKS, *COMPARISON))
+    else:
+        show_checks([one for one in COMPARISON if name in (one.name, one.parameter)] or find_checks(CHECKS, name))
 
 
 def required_url(base_url: str | None) -> str:

@@ -62,14 +62,16 @@ async def compare_seeds(pair: Pair, fields: Json) -> Verdict | None:
     ]
     ours, theirs = await pair.ask_both(requests)
     generator = np.random.default_rng(pair.probe.random.getrandbits(64))
-    if coupling_p_value(ours, theirs, generator) > pair.probe.alpha / 2:
+    if coupling_p_value(ours, theirs, pair.probe.alpha / 2, generator) > pair.probe.alpha / 2:
         return None
     test = parting_test(pair.probe.alpha / 2)
     observe_all(test, ours, theirs)
     return judge_texts(pair, test, "the same seeds", ours, theirs)
 
 
-def coupling_p_value(ours: Sequence[Reply], theirs: Sequence[Reply], random: np.random.Generator) -> float:
+def coupling_p_value(
+    ours: Sequence[Reply], theirs: Sequence[Reply], level: float, random: np.random.Generator
+) -> float:
     """Whether answers with the same seed go together for longer than answers to the same prompt with different ones.
     Permutes the seeds within each prompt; small if the seeds mean the same to both endpoints.
     """
@@ -86,7 +88,7 @@ def coupling_p_value(ours: Sequence[Reply], theirs: Sequence[Reply], random: np.
         shuffled = (one[rows, random.permuted(orders, axis=1)].sum(axis=1) for one in lengths)
         return np.asarray(sum(shuffled))
 
-    return permutation_p_value(float(sum(np.trace(one) for one in lengths)), draw)
+    return permutation_p_value(float(sum(np.trace(one) for one in lengths)), draw, level)
 
 
 async def compare_draws(pair: Pair, fields: Json) -> Verdict:

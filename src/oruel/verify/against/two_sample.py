@@ -50,10 +50,10 @@ def discrepancy(kernels: Sequence[Matrix], signs: Sequence[Matrix]) -> Matrix:
     return np.asarray(sum(((s @ k) * s).sum(axis=1) for k, s in zip(kernels, signs, strict=True)))
 
 
-def two_sample_p_value(kernels: Sequence[Matrix], random: np.random.Generator) -> float:
+def two_sample_p_value(kernels: Sequence[Matrix], level: float, random: np.random.Generator) -> float:
     """The p-value if the first half of each prompt's texts is one endpoint's, the second half the other's."""
     observed = discrepancy(kernels, [one[None] for one in labels(kernels)])[0]
-    return permutation_p_value(float(observed), lambda count: permuted(kernels, count, random))
+    return permutation_p_value(float(observed), lambda count: permuted(kernels, count, random), level)
 
 
 def labels(kernels: Sequence[Matrix]) -> list[Matrix]:
@@ -101,7 +101,7 @@ class TwoSampleTest:
 
     def look(self) -> bool:
         """Whether the distributions differ, from everything observed so far. `p_value` counts all looks."""
-        p_value = two_sample_p_value(self.kernels(), self.generator())
+        p_value = two_sample_p_value(self.kernels(), self.alpha / self.looks, self.generator())
         self.p_value = min(self.p_value, 1.0, self.looks * p_value)
         return self.is_rejected
 
