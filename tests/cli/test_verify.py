@@ -278,3 +278,19 @@ def test_the_demo_server_honours_top_k(oruel: CommandLine, monkeypatch: pytest.M
         )
     assert done.returncode == 0, done.stdout.decode()
     assert "Everything claimed holds" in (oruel.directory / "found.html").read_text()
+
+
+def test_against_compares_two_endpoints_with_a_key_each(oruel: CommandLine, endpoint: ScriptedEndpoint) -> None:
+    with scripted_endpoint(always(200, completion("Ho"))) as other:
+        options = ["--against", other.url, "--against-api-key", "other-key", "--json", "found.json"]
+        done = oruel.call("verify", endpoint.url, *options, "--api-key", KEY, COLUMNS="120")
+    assert done.returncode == ExitStatus.FAULT
+    assert outcomes(oruel) == {"same.model": "differs", "same.defaults": "can't tell"}
+    assert {request.headers["authorization"] for request in endpoint.requests} == {f"Bearer {KEY}"}
+    assert {request.headers["authorization"] for request in other.requests} == {"Bearer other-key"}
+
+
+def test_an_unreachable_other_endpoint_is_named(oruel: CommandLine, endpoint: ScriptedEndpoint) -> None:
+    done = oruel.call("verify", endpoint.url, "--against", "http://127.0.0.1:9/v1")
+    assert done.returncode == ExitStatus.INCOMPLETE
+    assert b"http://127.0.0.1:9/v1/models can't be reached" in done.stderr

@@ -36,6 +36,11 @@ AnswerSeconds = Annotated[
 JsonFile = Annotated[Path | None, given("Write everything as JSON.", "FILE", "--json")]
 HtmlFile = Annotated[Path | None, given("Write a report to read.", "FILE", "--html")]
 JunitFile = Annotated[Path | None, given("Write JUnit XML for CI.", "FILE", "--junit")]
+Against = Annotated[
+    str | None, given("Compare with this endpoint instead: the same model, the same defaults?", "BASE_URL")
+]
+AgainstModel = Annotated[str | None, given("Its model. [default: the first that it lists]", "TEXT")]
+AgainstApiKey = Annotated[str | None, given("Its API key.", "TEXT")]
 Explain = Annotated[str | None, given("Say what a check asks and how. all lists the checks.", "NAME")]
 
 
@@ -43,6 +48,9 @@ def verify(
     base_url: BaseUrl = None,
     model: Model = None,
     api_key: ApiKey = None,
+    against: Against = None,
+    against_model: AgainstModel = None,
+    against_api_key: AgainstApiKey = None,
     only: Only = None,
     profile: Promises = "oruel",
     budget: Tokens = None,
@@ -57,25 +65,30 @@ def verify(
     """Check whether an endpoint honours its parameters.
 
     Works with any chat completions server: measures what it returns, and compares that with what the parameters
-    promise. Exits with 0 if every check was honoured, 1 for a fault, 2 if the endpoint couldn't be tested to the end,
-    3 for a refusal, and 4 if a check couldn't tell.
+    promise. With --against, finds out whether two endpoints serve the same model. Exits with 0 if everything holds, 1
+    for a fault or a difference, 2 if the endpoint couldn't be tested to the end, 3 for a refusal, and 4 if a check
+    couldn't tell.
     """
     if explain is not None:
         explain_checks(explain)
         return
-    from oruel.cli.verify_run import Plan, carry_out
+    from oruel.cli.verify_run import OtherEndpoint, Plan, carry_out
 
+    other = None
+    if against is not None:
+        other = OtherEndpoint(against.rstrip("/"), against_model, checked_key(against_api_key, "--against-api-key"))
     plan = Plan(
         url=required_url(base_url),
         model=model,
         api_key=checked_key(api_key),
-        checks=chosen_checks(only or [], profile),
+        checks=chosen_checks(only or [], profile, is_comparison=against is not None),
         profile=PROFILES[profile],
         seed=random.getrandbits(31) if seed is None else seed,
         budget=budget,
         price=price,
         answer_seconds=answer_seconds,
         files={"json": json_file, "html": html_file, "junit": junit_file},
+        other=other,
     )
     raise typer.Exit(carry_out(plan))
 
@@ -83,10 +96,14 @@ def verify(
 def explain_checks(name: str) -> None:
     """Raises VerifyFailed if there is no such check."""
     from oruel.cli.verify_screen import show_checks
+    from oruel.verify.against.comparison import CHECKS as COMPARISON
     from oruel.verify.checks import CHECKS
     from oruel.verify.selection import find_checks
 
-    show_checks(CHECKS if name == "all" else find_checks(CHECKS, name))
+    if name == "all":
+        show_checks((*CHECKS, *COMPARISON))
+    else:
+        show_checks([one for one in COMPARISON if name in (one.name, one.parameter)] or find_checks(CHECKS, name))
 
 
 def required_url(base_url: str | None) -> str:
@@ -95,19 +112,24 @@ def required_url(base_url: str | None) -> str:
     return base_url.rstrip("/")
 
 
-def checked_key(api_key: str | None) -> str | None:
+def checked_key(api_key: str | None, option: str = "--api-key") -> str | None:
     """Raises InvalidParameter for a key that a header can't carry."""
     if api_key is not None:
-        Secret().parse(api_key, "--api-key")
+        Secret().parse(api_key, option)
     return api_key
 
 
-def chosen_checks(names: list[str], profile: ProfileName) -> "list[Check]":
+def chosen_checks(names: list[str], profile: ProfileName, is_comparison: bool) -> "list[Check]":
     """Raises VerifyFailed for an unknown name, and if none is left."""
+    from oruel.verify.against.comparison import CHECKS as COMPARISON
     from oruel.verify.checks import CHECKS
     from oruel.verify.selection import select_checks
 
-    checks = [check for check in select_checks(CHECKS, names) if PROFILES[profile].covers(check.parameter)]
+    checks = [
+        check
+        for check in select_checks(COMPARISON if is_comparison else CHECKS, names)
+        if PROFILES[profile].covers(check.parameter)
+    ]
     if not checks:
         raise VerifyFailed(f"The profile {profile} promises none of these parameters.")
     return checks

@@ -17,6 +17,7 @@ from oruel.verify.verdict import Outcome
 
 STYLES: dict[Outcome, str] = {
     Outcome.HONOURED: "green",
+    Outcome.SAME: "green",
     Outcome.DIFFERS: "bold red",
     Outcome.IGNORED: "bold red",
     Outcome.REFUSED: "yellow",

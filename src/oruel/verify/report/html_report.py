@@ -35,6 +35,7 @@ MAX_SHOWN = 6000
 STYLES = ("web/css/theme.css", "verify/report/report.css")
 KINDS = {
     Outcome.HONOURED: "good",
+    Outcome.SAME: "good",
     Outcome.DIFFERS: "bad",
     Outcome.IGNORED: "bad",
     Outcome.REFUSED: "warn",
@@ -92,6 +93,8 @@ def headline(report: Report) -> str:
     """The most important thing in one short sentence."""
     counts = outcome_counts(report)
     faults, refused, untold = len(report.faults), counts.get(Outcome.REFUSED, 0), counts.get(Outcome.CANT_TELL, 0)
+    if report.against and faults:
+        return "The endpoints differ"
     if faults:
         return f"{faults} {plural(faults, 'check')} found a fault"
     if not report.results:
@@ -102,7 +105,7 @@ def headline(report: Report) -> str:
         return f"No faults, {refused} {plural(refused, 'parameter')} refused"
     if untold:
         return f"No faults, {untold} {plural(untold, 'check')} undecided"
-    return "Everything claimed holds"
+    return "The endpoints are the same" if report.against else "Everything claimed holds"
 
 
 def alternatives(chart: Chart, verdict: Verdict) -> list[tuple[str, bool]]:
@@ -118,7 +121,7 @@ def pretty(answer: Any) -> str:
 
 
 def request_as_curl(exchange: Exchange, report: Report) -> str:
-    return shorten(curl_command(report.url, exchange.request, keyed=report.keyed))
+    return shorten(curl_command(exchange.url or report.url, exchange.request, keyed=report.keyed))
 
 
 def shorten(text: str) -> str:
@@ -126,9 +129,14 @@ def shorten(text: str) -> str:
     return text if left <= 0 else f"{text[:MAX_SHOWN]}\n… {left:,} more characters; the JSON report has them all."
 
 
+def against_options(report: Report) -> str:
+    model = f" --against-model {shlex.quote(report.against_model)}" if report.against_model else ""
+    return f" --against {shlex.quote(report.against)}{model}" if report.against else ""
+
+
 def repeat_command(report: Report) -> str:
-    """For a POSIX shell. The endpoint may have chosen the model's name, so it is quoted."""
+    """For a POSIX shell. The endpoints may have chosen the models' names, so they are quoted."""
     key = f' --api-key "{KEY}"' if report.keyed else ""
     model = f" --model {shlex.quote(report.model)}" if report.model else ""
-    url = shlex.quote(report.url)
-    return f"oruel verify {url}{model}{key} --profile {report.profile.name} --seed {report.seed}"
+    options = f"{model}{key}{against_options(report)}"
+    return f"oruel verify {shlex.quote(report.url)}{options} --profile {report.profile.name} --seed {report.seed}"

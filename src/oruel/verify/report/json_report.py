@@ -37,6 +37,7 @@ def as_object(report: Report) -> dict[str, Any]:
         "oruel": __version__,
         "url": report.url,
         "model": report.model,
+        "against": {"url": report.against, "model": report.against_model} if report.against else None,
         "profile": report.profile.name,
         "seed": report.seed,
         "started": report.started.isoformat(timespec="seconds"),

@@ -48,6 +48,7 @@ def described(report: Report) -> dict[str, str]:
     return {
         "url": report.url,
         "model": report.model,
+        **({"against": report.against, "against_model": report.against_model} if report.against else {}),
         "profile": report.profile.name,
         "seed": str(report.seed),
         "score": score_words(report),
@@ -61,7 +62,7 @@ def add_case(suite: ElementTree.Element, result: Result) -> None:
     message = printable(verdict_words(verdict))
     if verdict.outcome is Outcome.CANT_TELL:
         ElementTree.SubElement(case, "skipped", message=message)
-    elif verdict.outcome is not Outcome.HONOURED:
+    elif not verdict.outcome.holds:
         failure = ElementTree.SubElement(case, "failure", message=message, type=str(verdict.outcome))
         failure.text = printable(f"{check.question}\n{check.method}\n{evidence_words(verdict)}")
     elif evidence_words(verdict):

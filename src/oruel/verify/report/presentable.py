@@ -13,13 +13,15 @@ KEY = "$API_KEY"
 LONG = 8
 
 
-def presentable(report: Report, api_key: str | None) -> Report:
-    """A copy of the report. The endpoint may have repeated the key, or the password in its URL, in any answer."""
-    secrets = [secret for secret in (api_key, password_of(report.url)) if secret]
+def presentable(report: Report, *api_keys: str | None) -> Report:
+    """A copy of the report. An endpoint may have repeated its key, or the password in its URL, in any answer."""
+    secrets = [secret for secret in (*api_keys, password_of(report.url), password_of(report.against)) if secret]
     return dataclasses.replace(
         report,
         url=clean(report.url, secrets),
         model=clean(report.model, secrets),
+        against=clean(report.against, secrets),
+        against_model=clean(report.against_model, secrets),
         ended=clean(report.ended, secrets),
         facts=clean(report.facts, secrets),
         results=[Result(one.check, clean(one.verdict, secrets)) for one in report.results],

@@ -47,7 +47,8 @@ def p_words(p_value: float) -> str:
 
 def score_words(report: Report) -> str:
     honoured, told = report.score
-    return f"{honoured} of {told} {plural(told, 'check')} honoured"
+    found = "the same" if report.against else "honoured"
+    return f"{honoured} of {told} {plural(told, 'check')} {found}"
 
 
 def outcome_counts(report: Report) -> dict[Outcome, int]:
