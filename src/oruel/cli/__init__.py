@@ -1,5 +1,5 @@
-"""The command line: serve, params, chat, explain, catalog. An error is one line on stderr, never a traceback. A command
-that can't start exits with status 2.
+"""The command line: serve, params, chat, explain, catalog, verify. An error is one line on stderr, never a traceback. A
+command that can't start exits with status 2.
 """
 
 import sys
@@ -16,6 +16,7 @@ from oruel.cli.explain import explain
 from oruel.cli.params import params
 from oruel.cli.serve import serve
 from oruel.cli.standard_streams import flush_output, open_standard_streams
+from oruel.cli.verify import verify
 from oruel.errors import OruelError
 
 # Plain help is easy to search and copy. Rich tracebacks would show local variables, which include keys.
@@ -32,6 +33,7 @@ app.command()(params)
 app.command()(chat)
 app.command()(explain)
 app.command()(catalog)
+app.command()(verify)
 
 
 def show_version(wanted: bool) -> None:

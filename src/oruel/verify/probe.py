@@ -36,9 +36,21 @@ REPLACEMENT = "\ufffd"
 
 
 @dataclass
+class Other:
+    """The second endpoint of a comparison. `facts` come from its survey. `same_model` is what the comparison of the
+    models found, None while it isn't decided.
+    """
+
+    endpoint: Endpoint
+    facts: Facts = field(default_factory=Facts)
+    same_model: bool | None = None
+
+
+@dataclass
 class Probe:
     """`alpha` is this check's share of the false-alarm rate. `random` makes seeds, so that a run can be repeated.
-    `known_bases` are the probabilities of first tokens by prompt, which the checks of a run share.
+    `known_bases` are the probabilities of first tokens by prompt, which the checks of a run share. `other` is the
+    endpoint to compare with, if there is one.
     """
 
     endpoint: Endpoint
@@ -47,6 +59,7 @@ class Probe:
     alpha: float
     random: Random = field(default_factory=Random)
     known_bases: dict[str, dict[str, float]] = field(default_factory=dict)
+    other: Other | None = None
 
     async def chat(self, **fields: Any) -> Reply:
         return await self.endpoint.chat(**fields)

@@ -12,7 +12,7 @@ from oruel.errors import VerifyFailed
 from oruel.verify.reply import Chunk, as_object
 
 # An endless answer must not fill the memory, nor a deep one exhaust the stack of whatever walks over it.
-MAX_BYTES = 32 * 2**20
+MAX_BYTES, MAX_EVENTS = 32 * 2**20, 100_000
 MAX_DEPTH = 100
 DONE = "[DONE]"
 
@@ -33,7 +33,7 @@ async def read_pieces(response: httpx2.Response) -> AsyncIterator[bytes]:
 
 async def read_events(response: httpx2.Response, started: float) -> AsyncIterator[Chunk]:
     """The events with data, also any after [DONE]. Raises VerifyFailed."""
-    rest = bytearray()
+    rest, events = bytearray(), 0
     async for piece in read_pieces(response):
         if b"\n" not in piece:
             rest += piece
@@ -42,6 +42,9 @@ async def read_events(response: httpx2.Response, started: float) -> AsyncIterato
         rest = bytearray(last)
         for line in lines:
             if line.startswith(b"data:"):
+                events += 1
+                if events > MAX_EVENTS:
+                    raise VerifyFailed(f"A stream of {response.url} has more than {MAX_EVENTS:,} events.")
                 yield Chunk(event_data(line), time.perf_counter() - started)
     if rest.startswith(b"data:"):
         yield Chunk(event_data(bytes(rest)), time.perf_counter() - started)

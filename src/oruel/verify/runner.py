@@ -8,7 +8,7 @@ from random import Random
 from oruel.errors import BudgetSpent, VerifyFailed
 from oruel.verify.check import Check
 from oruel.verify.endpoint import Endpoint
-from oruel.verify.probe import Probe
+from oruel.verify.probe import Other, Probe
 from oruel.verify.profile import Profile
 from oruel.verify.reply import Facts
 from oruel.verify.survey import survey
@@ -29,7 +29,8 @@ class Result:
 @dataclass
 class Report:
     """`planned` counts the checks of a whole run; `ended` says why it ended early, empty if it didn't. `waited` is in
-    seconds.
+    seconds. `keyed`: the requests carried an API key. `against` is the base URL of
+    the other endpoint in a comparison, else empty.
     """
 
     url: str
@@ -43,6 +44,9 @@ class Report:
     waited: float = 0.0
     ended: str = ""
     planned: int = 0
+    keyed: bool = False
+    against: str = ""
+    against_model: str = ""
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property
@@ -53,7 +57,7 @@ class Report:
     def score(self) -> tuple[int, int]:
         """Honoured checks, of those that could be told."""
         told = [one for one in self.results if one.verdict.outcome is not Outcome.CANT_TELL]
-        return sum(one.verdict.outcome is Outcome.HONOURED for one in told), len(told)
+        return sum(one.verdict.outcome.holds for one in told), len(told)
 
 
 async def run_checks(
@@ -62,15 +66,20 @@ async def run_checks(
     profile: Profile,
     seed: int,
     on_result: Callable[[Result], None] = lambda result: None,
+    other: Other | None = None,
 ) -> Report:
     """Raises VerifyFailed if the endpoint can't be tested at all."""
     report = Report(endpoint.url, endpoint.model, profile, seed)
-    await fill_report(report, endpoint, checks, on_result)
+    await fill_report(report, endpoint, checks, on_result, other)
     return report
 
 
 async def fill_report(
-    report: Report, endpoint: Endpoint, checks: Sequence[Check], on_result: Callable[[Result], None]
+    report: Report,
+    endpoint: Endpoint,
+    checks: Sequence[Check],
+    on_result: Callable[[Result], None],
+    other: Other | None = None,
 ) -> None:
     """Adds to the report as it goes, so that whatever ends the run early leaves what was found. Raises VerifyFailed if
     the endpoint can't be tested at all.
@@ -78,21 +87,27 @@ async def fill_report(
     report.planned = len(checks)
     try:
         report.facts = await survey(endpoint)
-        await add_results(report, endpoint, checks, on_result)
+        if other:
+            other.facts = await survey(other.endpoint)
+        await add_results(report, endpoint, checks, on_result, other)
     finally:
         report.tokens, report.requests = endpoint.budget.spent, endpoint.budget.requests
         report.waited = endpoint.waited
 
 
 async def add_results(
-    report: Report, endpoint: Endpoint, checks: Sequence[Check], on_result: Callable[[Result], None]
+    report: Report,
+    endpoint: Endpoint,
+    checks: Sequence[Check],
+    on_result: Callable[[Result], None],
+    other: Other | None,
 ) -> None:
     failures = 0
     bases: dict[str, dict[str, float]] = {}
     for check in checks:
         # Each check draws the same seeds, whatever ran before it.
         random = Random(f"{report.seed} {check.name}")
-        probe = Probe(endpoint, report.facts, report.profile, FALSE_ALARMS / len(checks), random, bases)
+        probe = Probe(endpoint, report.facts, report.profile, FALSE_ALARMS / len(checks), random, bases, other)
         try:
             verdict = await run_check(check, probe)
             failures = 0

@@ -14,6 +14,8 @@ Distribution = Mapping[str, float]
 OTHER = "(other)"
 # Reported log-probabilities are rounded, and unlisted tokens may have any share of the rest.
 FLOOR = 1e-9
+# Smaller p-values underflow.
+LEAST_P = 1e-300
 
 
 @dataclass
@@ -180,7 +182,7 @@ class SequentialTest:
 
 def bound_of(log_e_value: float) -> float:
     """The p-value that an e-value stands for, by Ville's inequality."""
-    return min(1.0, math.exp(-max(log_e_value, 0.0)))
+    return max(LEAST_P, math.exp(-max(log_e_value, 0.0)))
 
 
 def log_mean_exp(terms: list[float]) -> float:

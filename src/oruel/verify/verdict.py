@@ -9,10 +9,16 @@ Figures = dict[str, float | int | str]
 
 class Outcome(StrEnum):
     HONOURED = "honoured"
+    SAME = "same"
     DIFFERS = "differs"
     IGNORED = "ignored"
     REFUSED = "refused"
     CANT_TELL = "can't tell"
+
+    @property
+    def holds(self) -> bool:
+        """Whether the check found what it hoped for."""
+        return self in (Outcome.HONOURED, Outcome.SAME)
 
     @property
     def is_fault(self) -> bool:
@@ -22,11 +28,14 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """A request and its answer, as JSON values, so that a reader can repeat it. `status` is None without an answer."""
+    """A request and its answer, as JSON values, so that a reader can repeat it. `status` is None without an answer.
+    `url` is the base URL, if it isn't that of the endpoint under test.
+    """
 
     request: dict[str, Any]
     status: int | None
     answer: Any
+    url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +64,10 @@ class Chart:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`how` completes the outcome: how the endpoint differs, the status of a refusal, or why nothing can be told.
-    `figures` are measured values for the evidence column, `p_value` bounds the probability of the observation if the
-    endpoint were right. A verdict is `weak` if it rests on frequencies, for lack of log-probabilities.
+    """`how` completes the outcome: how the endpoint differs, what a comparison would have seen, the status of a
+    refusal, or why nothing can be told. `figures` are measured values for the evidence column, `p_value` bounds the
+    probability of the observation if the endpoint were right. A verdict is `weak` if it rests on frequencies, for lack
+    of log-probabilities.
     """
 
     outcome: Outcome
@@ -79,6 +89,10 @@ class Concluded(Exception):
 
 def honoured(**evidence: Any) -> Verdict:
     return Verdict(Outcome.HONOURED, **evidence)
+
+
+def same(how: str, **evidence: Any) -> Verdict:
+    return Verdict(Outcome.SAME, how, **evidence)
 
 
 def differs(how: str, **evidence: Any) -> Verdict:

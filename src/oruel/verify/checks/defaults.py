@@ -132,11 +132,9 @@ class Survivors:
     test: RatioTest
     drawn: Counter[str] = field(default_factory=Counter)
     news: list[bool] = field(default_factory=list)
-    lead_of_flat: float = 0.0
 
     def __post_init__(self) -> None:
         self._listed = dict(self.known)
-        self._flat, self._plain = (keep_all(at_temperature(self.known, one)) for one in (FLAT, 1.0))
 
     def observe(self, token: TokenInfo) -> None:
         key = key_of(token)
@@ -147,8 +145,13 @@ class Survivors:
         self.news.append(is_new)
         self.drawn[key] += 1
         self.known.setdefault(key, math.exp(token.logprob))
-        if key in self._listed:
-            self.lead_of_flat += math.log(self._flat[key] / self._plain[key])
+
+    @property
+    def are_flat(self) -> bool:
+        """Whether the ratios of the listed survivors are those at temperature 2, rather than at 1."""
+        came = {key: p for key, p in self._listed.items() if key in self.drawn}
+        flat, plain = (keep_all(at_temperature(came, one)) for one in (FLAT, 1.0))
+        return math.fsum(self.drawn[key] * math.log(flat[key] / plain[key]) for key in came) > 0
 
     def _expected_new(self, start: int) -> float:
         seen = self.news[start:]
@@ -186,7 +189,7 @@ async def check_top_k(probe: Probe) -> Verdict:
         return honoured(figures=figures)
     if not survivors.test.is_rejected:
         return cant_tell("too little probability is left for other tokens than the most probable 40", figures=figures)
-    if survivors.lead_of_flat < 0:
+    if not survivors.are_flat:
         return cant_tell("temperature 2 doesn't act", figures=figures)
     how = "top_k 40 acts" if abs(different - HIDDEN_TOP_K) <= NEARLY else f"only {different} different tokens come"
     return differs(how, figures=figures, p_value=survivors.test.p_value)

@@ -128,7 +128,7 @@ CHECKS: tuple[Check, ...] = (
         "response_format",
         "Does json_object give a valid JSON object at every temperature, with penalties?",
         f"Draws {TRIES} answers at temperature 2 with both penalties at 2, and parses them.",
-        tokens=500,
+        tokens=700,
         run=partial(check_valid, ANY_OBJECT),
     ),
     Check(
@@ -137,7 +137,7 @@ CHECKS: tuple[Check, ...] = (
         "Does a strict json_schema hold at every temperature, with penalties?",
         f"Draws {TRIES} answers at temperature 2 with both penalties at 2, for a schema with an integer, an enum, "
         "required properties and no additional ones.",
-        tokens=500,
+        tokens=400,
         run=partial(check_valid, CAT),
     ),
     Check(
@@ -162,7 +162,7 @@ CHECKS: tuple[Check, ...] = (
         "response_format",
         "Is json_object refused if no message mentions JSON?",
         "Sends such a request: a model that isn't told to write JSON may write white space without end.",
-        tokens=30,
+        tokens=10,
         run=check_mention,
     ),
 )

@@ -194,7 +194,7 @@ CHECKS: tuple[Check, ...] = (
         "max_completion_tokens",
         "Are two different values under the two names refused?",
         "Sends max_tokens 3 and max_completion_tokens 9.",
-        tokens=40,
+        tokens=20,
         run=check_conflict,
     ),
     Check(
@@ -219,7 +219,7 @@ CHECKS: tuple[Check, ...] = (
         "max_tokens",
         "Is a prompt longer than the context refused, rather than cut?",
         "Sends a prompt 200 tokens longer than the context.",
-        tokens=5000,
+        tokens=100,
         run=check_overfull,
     ),
 )

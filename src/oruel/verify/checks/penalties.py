@@ -4,11 +4,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from oruel.verify.balance import PROMPT, Balance, Pair, Token, Weight, find_rivals, find_successor
+from oruel.verify.balance import PRECISION, PROMPT, Balance, Pair, Token, Weight, find_rivals, find_successor
 from oruel.verify.check import Check
 from oruel.verify.checks.greedy_penalties import check_by_greedy_choices, find_rewarded_repeat
 from oruel.verify.penalty_laws import IGNORED, LAWS, OCCURRENCES, PRESENCE, PROMISED, Law
-from oruel.verify.probe import Probe
+from oruel.verify.probe import PROMPTS, Probe, user
 from oruel.verify.verdict import Exchange, Figures, Verdict, cant_tell, differs, honoured, ignored, refused
 from oruel.verify.vocabulary import tokenize
 
@@ -22,9 +22,9 @@ ROW = 8
 LARGE_BIAS, SMALL_BIAS = 100.0, 60.0
 REPETITION = 2.0
 TIMES_IN_PROMPT = 20
-# Rows longer than the window that llama.cpp counts, each with a penalty whose sum stays on the scale.
+# Rows longer than the window that llama.cpp counts, each with a penalty whose sum stays on the scale, and a precision.
 USUAL_WINDOW = 64
-LONG_ROWS = ((90, 0.75), (180, 0.5))
+LONG_ROWS = ((90, 0.75, 1.0), (180, 0.5, PRECISION))
 WITHIN_TOKENS = 2.5
 # The model's own lead of a token over another doesn't change by more than this along a row, in nats. A row that breaks
 # early, although a penalty that counts all would have grown by more, shows that it stopped growing.
@@ -235,10 +235,20 @@ def check_prompt(parameter: str, value: float) -> Callable[[Probe], Awaitable[Ve
         if plain.clipped:
             return cant_tell("the tokens can't be weighed on this prompt", **evidence)
         if abs(penalty) <= TOLERANCE:
-            return honoured(**evidence, weak=ids is None)
+            acts = await changes_an_answer(probe, parameter, value)
+            return honoured(**evidence) if acts else cant_tell("the penalty changes no answer", **evidence)
         return differs("the prompt is counted", **evidence)
 
     return run
+
+
+async def changes_an_answer(probe: Probe, parameter: str, value: float) -> bool:
+    for prompt in PROMPTS:
+        asked = probe.neutral(temperature=0, max_tokens=32, messages=user(prompt))
+        plain, penalised = await probe.chat(**asked), await probe.chat(**{**asked, parameter: value})
+        if plain.text != penalised.text:
+            return True
+    return False
 
 
 def repeating_prompt(token: Token) -> str:
@@ -256,8 +266,8 @@ async def check_window(probe: Probe) -> Verdict:
     if rivals is None:
         return cant_tell("no tokens were found that logit_bias brings about")
     balance = Balance(probe, rivals, bias=LARGE_BIAS)
-    for row, penalty in LONG_ROWS:
-        weight = await balance.weigh(row, precision=1.0, frequency_penalty=penalty)
+    for row, penalty, precision in LONG_ROWS:
+        weight = await balance.weigh(row, precision, frequency_penalty=penalty)
         if weight.clipped or weight.penalty is None:
             return cant_tell("the tokens can't be weighed in a long row", exchanges=weight.exchanges)
         counted, missing = weight.penalty / penalty, (row - 1 - weight.position) * penalty
@@ -285,6 +295,8 @@ async def check_order(probe: Probe) -> Verdict:
     added = await scale.point(scale.successor, 2, LARGE_BIAS, **fields)
     if not alone or not added or alone.count != added.count:
         return cant_tell("the tokens that were weighed change places by themselves")
+    if abs(alone.penalty) <= TOLERANCE:
+        return cant_tell("repetition_penalty doesn't act", exchanges=alone.exchanges)
     first = SIZE * (added.count + 1)
     growth = added.penalty - alone.penalty
     figures: Figures = {"the additive penalties add, nats": round(growth, 2), "promised": first}

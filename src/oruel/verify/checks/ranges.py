@@ -181,7 +181,7 @@ def checks_of(name: str) -> tuple[Check, Check]:
             f"Are all allowed values of {name} accepted, and all others refused by name?",
             "Sends both bounds, and values just and far outside them. Where such a value is accepted, compares the "
             "answer with those for the bound and without the parameter: it is clamped, ignored or used.",
-            tokens=250,
+            tokens=150,
             run=bounds,
             requires=requires,
         ),
@@ -191,7 +191,7 @@ def checks_of(name: str) -> tuple[Check, Check]:
             f"Are values of other JSON types refused, and null taken as unset, for {name}?",
             "Sends null, a string with a number, true, an array and an object; a fraction where a whole number is "
             "wanted, or else NaN and Infinity. Where one is accepted, compares the answer with that for the number.",
-            tokens=250,
+            tokens=70,
             run=types,
             requires=requires,
         ),

@@ -298,7 +298,7 @@ CHECKS: tuple[Check, ...] = (
         "stop",
         "Are as many and as long stop texts accepted as allowed, and others refused by name?",
         "Sends the largest number and length allowed, one more of each, null, an empty text and a number.",
-        tokens=250,
+        tokens=80,
         run=check_limits,
     ),
     Check(

@@ -1,6 +1,7 @@
 """stream: the text of the same request unstreamed, whole characters, and events in the order that clients rely on."""
 
 import asyncio
+import math
 from typing import Any
 
 from oruel.verify.check import Check
@@ -19,6 +20,7 @@ BROKEN = "\N{REPLACEMENT CHARACTER}"
 DISCONNECTED = (8, 48)
 # As shares of the time that a whole text takes.
 SHORT_WAIT, LONG_WAIT = 0.25, 0.75
+TRIES = 3
 LONG_STORY = "Tell me a very long story."
 LONG_TOKENS = 800
 
@@ -172,7 +174,7 @@ async def check_disconnect(probe: Probe) -> Verdict:
     if seconds < 8 * alone:
         return cant_tell("a long text takes hardly more time than a single token", exchanges=(whole.exchange,))
     for count in DISCONNECTED:
-        wait = await clear_wait_after_disconnects(probe, long, count, seconds)
+        wait = await shortest_wait_after_disconnects(probe, long, count, seconds * SHORT_WAIT)
         evidence = {
             "figures": {
                 "seconds for a whole text": round(seconds, 3),
@@ -188,13 +190,14 @@ async def check_disconnect(probe: Probe) -> Verdict:
     return honoured(**evidence)
 
 
-async def clear_wait_after_disconnects(probe: Probe, long: Json, count: int, seconds: float) -> float:
-    """Tries again if the wait is neither short nor long, as on a machine that is busy with other things."""
-    for _ in range(3):
-        wait = await wait_after_disconnects(probe, long, count)
-        if not SHORT_WAIT < wait / seconds < LONG_WAIT:
+async def shortest_wait_after_disconnects(probe: Probe, long: Json, count: int, enough: float) -> float:
+    """Of up to three tries, as a machine that is busy with other things makes any request wait now and then."""
+    shortest = math.inf
+    for _ in range(TRIES):
+        shortest = min(shortest, await wait_after_disconnects(probe, long, count))
+        if shortest <= enough:
             break
-    return wait
+    return shortest
 
 
 async def long_request(probe: Probe) -> Json:
@@ -222,7 +225,7 @@ CHECKS: tuple[Check, ...] = (
         "stream",
         "Is the text of a stream the text of the same request unstreamed?",
         "Compares both at temperature 0 and, if a seed repeats the text, with a seed.",
-        tokens=350,
+        tokens=450,
         run=confirmed(check_equal),
     ),
     Check(
@@ -271,7 +274,7 @@ CHECKS: tuple[Check, ...] = (
         "stream",
         "Does an error before the first token have its own status?",
         "Asks for a stream with an invalid temperature.",
-        tokens=50,
+        tokens=20,
         run=check_errors,
     ),
     Check(
@@ -279,8 +282,8 @@ CHECKS: tuple[Check, ...] = (
         "stream",
         "Does a client that goes away free its place?",
         "Leaves 8 and then 48 streams of a long text at their second event, and compares the time of a short request "
-        "after that with the time of the whole text. Two runs must agree on a fault. Places beyond 48 are not seen.",
+        "after that with the time of the whole text. Three tries must agree on a fault. Places beyond 48 are not seen.",
         tokens=5000,
-        run=confirmed(check_disconnect),
+        run=check_disconnect,
     ),
 )

@@ -242,7 +242,7 @@ CHECKS: tuple[Check, ...] = (
         "tool_choice",
         "Is the function called that tool_choice names?",
         "Asks for a story, and names each of two functions in turn.",
-        tokens=350,
+        tokens=550,
         run=confirmed(check_named),
     ),
     Check(
@@ -250,7 +250,7 @@ CHECKS: tuple[Check, ...] = (
         "tool_choice",
         "Does required lead to a call?",
         "Asks for a story, with two functions that have nothing to do with it.",
-        tokens=180,
+        tokens=260,
         run=confirmed(check_required),
     ),
     Check(
@@ -267,7 +267,7 @@ CHECKS: tuple[Check, ...] = (
         "Are the arguments JSON that matches the function's strict schema?",
         "Forces calls at temperature 1 of functions whose schemas have an enum, integers, required properties and no "
         "additional ones.",
-        tokens=700,
+        tokens=1200,
         run=check_arguments,
     ),
     Check(
@@ -291,7 +291,7 @@ CHECKS: tuple[Check, ...] = (
         "tools",
         "Is finish_reason tool_calls after a call?",
         "Forces a call, unstreamed and streamed. OpenAI's profile says nothing about a named function.",
-        tokens=700,
+        tokens=1050,
         run=confirmed(check_finish),
     ),
     Check(
@@ -299,7 +299,7 @@ CHECKS: tuple[Check, ...] = (
         "tools",
         "Is finish_reason length if max_tokens cuts a call?",
         "Forces a call with max_tokens 3, and with half of its length, unstreamed and streamed.",
-        tokens=300,
+        tokens=1200,
         run=confirmed(check_truncated),
     ),
     Check(
@@ -307,7 +307,7 @@ CHECKS: tuple[Check, ...] = (
         "tools",
         "Do the pieces of a streamed call join to the call unstreamed?",
         "Joins them as clients do: id and name first, then arguments by index.",
-        tokens=550,
+        tokens=800,
         run=confirmed(check_stream),
     ),
 )

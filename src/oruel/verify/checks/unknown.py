@@ -81,7 +81,7 @@ CHECKS: tuple[Check, ...] = (
         "unknown fields",
         "Is a field that the endpoint doesn't know refused by name?",
         "Sends requests with an invented field. An answer with status 200 shows that it was dropped.",
-        tokens=100,
+        tokens=20,
         run=check_unknown,
     ),
     Check(
@@ -90,7 +90,7 @@ CHECKS: tuple[Check, ...] = (
         "Is a misspelt parameter refused by name?",
         "Sends temprature, max_token and the like. An answer with status 200 shows that the user's setting was "
         "dropped. Oru'el's profile also expects the right name in the refusal.",
-        tokens=250,
+        tokens=20,
         run=check_misspelt,
     ),
     Check(
@@ -98,7 +98,7 @@ CHECKS: tuple[Check, ...] = (
         "unknown fields",
         "Are unknown names inside stream_options, response_format and tool_choice refused?",
         "Sends one misspelt name inside each of them.",
-        tokens=150,
+        tokens=20,
         run=check_nested,
     ),
 )

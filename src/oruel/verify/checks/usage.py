@@ -192,7 +192,7 @@ CHECKS: tuple[Check, ...] = (
         "Are the cached tokens plausible?",
         "Sends a new long prompt twice. At first no more may be cached than a short prompt has; then no more than the "
         "prompt.",
-        tokens=1000,
+        tokens=1600,
         run=check_cached,
     ),
     Check(

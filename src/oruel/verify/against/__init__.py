@@ -1,0 +1,1 @@
+"""Whether two endpoints serve the same model with the same settings."""
