@@ -11,6 +11,7 @@ from oruel.verify.balance import Balance
 from oruel.verify.check import Check
 from oruel.verify.checks.logprobs import SAME_WITHIN
 from oruel.verify.checks.penalties import TOLERANCE, find_scale
+from oruel.verify.checks.steps import if_repeatable
 from oruel.verify.expected import at_temperature, covered, keep, min_p, top_p
 from oruel.verify.first_tokens import Setting, check_settings, itself
 from oruel.verify.probe import DRAWS_AT_ONCE, Probe, distinct, divergence, is_plain, user
@@ -267,7 +268,7 @@ CHECKS: tuple[Check, ...] = (
         "At temperature 0, logit_bias lifts two tokens above all others. The difference in bias at which the choice "
         "between them flips must not depend on how far they are lifted, nor on whether penalties of 0 are sent.",
         tokens=1500,
-        run=check_penalties,
+        run=if_repeatable(check_penalties),
         requires=("logit_bias",),
     ),
 )
