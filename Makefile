@@ -23,7 +23,8 @@ help: ## list these targets
 serve: $(VENV)/serve.done ## serve the demo model on http://127.0.0.1:8000 (PORT=…, ARGS="--model …")
 	@$(BIN)/oruel serve --port $(PORT) $(ARGS)
 
-test: $(VENV)/dev.done ## run all tests (ARGS="-k …" selects some)
+# Without Node, the tests that need it are skipped.
+test: $(VENV)/dev.done $(if $(shell command -v npm),node_modules/.done) ## run all tests (ARGS="-k …" selects some)
 	@$(BIN)/pytest $(ARGS)
 
 unit: $(VENV)/dev.done ## run the tests that need no model, 1 minute
@@ -67,6 +68,9 @@ model-more: ## train the bundled demo model further, from its checkpoint or else
 
 model-eval: $(TRAINING)/done ## evaluate the demo model on held-out data, minutes (ARGS="--wrong 5", "--only sums")
 	@$(TRAIN).evaluation --model $(DEMO) $(ARGS)
+
+screenshots: $(VENV)/dev.done ## photograph the playground in light, dark and phone width, into build/screenshots/
+	@$(BIN)/python -m tests.web.screenshots $(ARGS)
 
 lint: $(VENV)/dev.done node_modules/.done ## check formatting, style and types
 	@$(BIN)/ruff format --check
@@ -112,4 +116,4 @@ $(WORK)/tokenizer.json: | $(TRAINING)/done
 	@$(TRAIN).corpus --work $(WORK)
 	@$(TRAIN).tokenizer --work $(WORK)
 
-.PHONY: help serve test unit soak fuzz attack openapi bench gpu-check model model-finish model-more model-eval lint format clean
+.PHONY: help serve test unit soak fuzz attack openapi bench gpu-check screenshots model model-finish model-more model-eval lint format clean

@@ -225,6 +225,7 @@ class TokenTrace(msgspec.Struct, array_like=True, frozen=True):
     """
 
     source: TokenSource
+    vocabulary_size: int = 0
     steps: list[str] = []
     candidates: list[CandidateTrace] = []
     survivors: TokenCount | None = None

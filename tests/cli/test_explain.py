@@ -35,6 +35,7 @@ def traced(token: str = " sea", **more: Any) -> dict[str, Any]:
         "token": token,
         "bytes": chosen["bytes"],
         "source": "drawn",
+        "vocabulary_size": 1000,
         "steps": ["frequency_penalty", "temperature", "top_p"],
         "candidates": [chosen, other],
         "survivors": {"count": 7, "mass": 0.93},

@@ -120,7 +120,7 @@ def test_the_model_is_the_first_that_the_endpoint_lists_unless_named(
     [
         (["--only", "seed.load"], ["seed.load"]),
         (["--only", "stop,top-k"], ["top_k", "stop"]),
-        (["--only", "stop", "--only", " seed"], ["seed", "stop"]),
+        (["--only", "stop", "--only", " seed.load"], ["seed.load", "stop"]),
     ],
 )
 def test_only_selects_checks_by_name(
@@ -142,9 +142,10 @@ def test_the_name_of_a_parameter_selects_all_of_its_checks(
 def test_an_unknown_name_is_refused_with_the_nearest_ones(
     oruel: CommandLine, endpoint: ScriptedEndpoint, flag: str
 ) -> None:
-    done = oruel.call("verify", endpoint.url, flag, "sed")
+    done = oruel.call("verify", endpoint.url, flag, "see")
     assert (done.returncode, done.stdout, endpoint.requests) == (2, b"", [])
-    assert done.stderr == b'oruel: There is no check "sed". Did you mean seed, seed.load?\n'
+    assert done.stderr == b'oruel: There is no check "see". Did you mean seed, seed.load?\n'
+    assert b"Did you mean seed?" in oruel.call("verify", "--explain", "sede").stderr
     assert b"--explain all lists them." in oruel.call("verify", "--explain", "xyzzy").stderr
 
 

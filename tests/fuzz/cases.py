@@ -11,7 +11,8 @@ from tests.fuzz.mutations import damage_text, mutate_body
 
 CHAT_PATHS = ("/v1/chat/completions", "/v1/inference/chat/completions")
 READABLE = ("/v1/models", "/v1/models/MODEL", "/v1/models/none", "/v1/inference/models", "/v1/parameters", "/health",
-            "/metrics", "/docs", "/openapi.json", "/", "/v1", "/none", "*", CHAT_PATHS[0], "/tokenize")  # fmt: skip
+            "/metrics", "/docs", "/openapi.json", "/", "/v1", "/none", "*", CHAT_PATHS[0], "/tokenize",
+            "/web/css/theme.css", "/web/../errors.py", "/web/css/%2e%2e/%2e%2e/errors.py")  # fmt: skip
 METHODS = ("GET", "GET", "GET", "HEAD", "OPTIONS", "PUT", "DELETE", "PATCH", "TRACE", "POST", "FROB")
 LARGE_BODY = 9 * 2**20
 

@@ -61,7 +61,7 @@ def truncated(params: SamplingParams) -> Iterator[tuple[str, SamplingParams]]:
                 return
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(cases())
 def test_probabilities_after_each_step_are_those_of_the_reference(case: tuple[Row, SamplingParams, list[int]]) -> None:
     row, params, output = case
@@ -82,7 +82,7 @@ def test_probabilities_after_each_step_are_those_of_the_reference(case: tuple[Ro
         assert candidate.count == output.count(id)
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(cases())
 def test_the_draw_the_survivors_and_the_entropies_are_those_of_the_reference(
     case: tuple[Row, SamplingParams, list[int]],
@@ -114,7 +114,7 @@ def bits(probability: dict[int, float]) -> float:
 
 
 @given(st.integers(0, 2**32), st.integers(1, 50), st.integers(0, 3))
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 def test_the_histogram_counts_every_other_token(seed: int, top: int, shape: int) -> None:
     random = np.random.default_rng(seed)
     row = (random.normal(0, [0.0, 1.0, 5.0, 20.0][shape], 1000)).astype(np.float32)
@@ -189,7 +189,7 @@ def test_forced_and_closing_tokens_say_so_and_have_no_draw() -> None:
         assert traced.survivors.count == 1
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(st.integers(0, 2**32), parameters(5000))
 def test_a_traced_sampler_chooses_the_same_tokens(seed: int, params: SamplingParams) -> None:
     random = np.random.default_rng(seed)

@@ -6,9 +6,18 @@ from tests.verify import (
     faults_formats,
     faults_penalties,
     faults_sampling,
+    faults_shapes,
     faults_streams,
 )
 from tests.verify.planted import PLANTED, Fault
 
-MODULES = (faults_sampling, faults_penalties, faults_bodies, faults_answers, faults_streams, faults_formats)
+MODULES = (
+    faults_sampling,
+    faults_penalties,
+    faults_bodies,
+    faults_answers,
+    faults_streams,
+    faults_formats,
+    faults_shapes,
+)
 FAULTS: tuple[Fault, ...] = tuple(PLANTED)

@@ -170,7 +170,7 @@ class TotalIsWrong(ToyServer):
         return usage | {"total_tokens": usage["total_tokens"] + 1}
 
 
-@planted("usage.cached", "tokens of a new prompt count as cached")
+@planted("usage.cached", "more tokens are cached than the prompt has")
 class MoreCachedThanSent(ToyServer):
     def usage(self, prompt: Prompt, completion_tokens: int) -> Json:
         cached = {"cached_tokens": len(prompt.ids) + 16}

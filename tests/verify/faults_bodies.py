@@ -33,7 +33,7 @@ class BodyReader(ToyServer):
         raise NotImplementedError
 
 
-@planted("temperature.range", "2.01 is clamped to 2")
+@planted("temperature.range", "2.01, 4: clamped to 2")
 class RangesClamped(BodyReader):
     """llama.cpp clamps temperature, top_k, top_p and min_p in silence."""
 
@@ -41,7 +41,7 @@ class RangesClamped(BodyReader):
         return {name: clamped(name, value) for name, value in body.items()}
 
 
-@planted("temperature.range", "2.01 is ignored")
+@planted("temperature.range", "2.01, 4: ignored")
 class OutOfRangeIgnored(BodyReader):
     """A value that isn't allowed counts as absent."""
 
@@ -49,7 +49,7 @@ class OutOfRangeIgnored(BodyReader):
         return {name: value for name, value in body.items() if not is_outside(name, value)}
 
 
-@planted("temperature.range", "2.01 is accepted")
+@planted("temperature.range", "4: accepted")
 class OutOfRangeAccepted(ToyServer):
     """llama-cpp-python doesn't bound the temperature, llama.cpp only below."""
 
@@ -61,7 +61,7 @@ class OutOfRangeAccepted(ToyServer):
         return replace(call, request=with_sampling(call.request, temperature=value))
 
 
-@planted("repetition_penalty.types", '"3" is taken as 3')
+@planted("repetition_penalty.types", '"3": taken as 3')
 class StringsAsNumbers(BodyReader):
     """Reads "0.5" as a number, as lax validation libraries do."""
 
@@ -95,7 +95,7 @@ class UnknownDropped(BodyReader):
         return {name: value for name, value in body.items() if name in FIELDS}
 
 
-@planted("temperature.range", "the refusal of 2.01 doesn't name temperature")
+@planted("temperature.range", "2.01, 4: the refusal doesn't name temperature")
 class NamelessRefusals(ToyServer):
     """Errors say that the request is bad, not why."""
 

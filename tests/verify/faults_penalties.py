@@ -18,7 +18,7 @@ class PromptCounted(ToyServer):
         return [*prompt.ids, *output]
 
 
-@planted("frequency_penalty.window", "64")
+@planted("frequency_penalty.window", "only the last 64 tokens count")
 class WindowOf64(ToyServer):
     """llama.cpp and Ollama count the last 64 tokens only."""
 
@@ -26,13 +26,13 @@ class WindowOf64(ToyServer):
         return output[-64:]
 
 
-@planted("frequency_penalty", "presence")
+@planted("frequency_penalty", "it counts presence only")
 class FrequencyAsPresence(ToyServer):
     def penalise(self, logits: Logits, counted: Sequence[int], params: SamplingParams) -> Logits:
         return super().penalise(logits, sorted(set(counted)), params)
 
 
-@planted("presence_penalty", "frequency")
+@planted("presence_penalty", "it counts occurrences")
 class PresenceAsFrequency(ToyServer):
     def adjusted(self, request: ChatRequest) -> ChatRequest:
         sampling = request.sampling
@@ -70,7 +70,7 @@ class PresenceIgnored(ToyServer):
         return with_sampling(request, presence_penalty=0.0)
 
 
-@planted("presence_penalty", "repetition")
+@planted("presence_penalty", "it multiplies logits, as repetition_penalty does")
 class PresenceAsRepetition(ToyServer):
     """TGI: repetition_penalty = presence_penalty + 2."""
 
@@ -79,7 +79,11 @@ class PresenceAsRepetition(ToyServer):
         return with_sampling(request, repetition_penalty=presence + 2, presence_penalty=0.0) if presence else request
 
 
-@planted("frequency_penalty", "differs")
+@planted(
+    "frequency_penalty",
+    "divided by the length",
+    misnamed="in a row of one token, its share of the output is always 1, so that this looks like a presence penalty",
+)
 class FrequencyDiluted(ToyServer):
     """TGI in batches: the count divided by the length of the output."""
 

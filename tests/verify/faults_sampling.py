@@ -62,7 +62,7 @@ class MinPAbsolute(ToyServer):
         return kept[: max(1, np.count_nonzero(weights >= params.min_p * weights.sum()))]
 
 
-@planted("top_p.after_top_k", "top_p counts the probabilities before top_k")
+@planted("top_p.after_top_k", "differs: top_p counts the probabilities before top_k")
 class TopPFirst(ToyServer):
     """SGLang applies both to the whole distribution, which keeps the same tokens."""
 

@@ -162,6 +162,13 @@ def test_a_rate_limit_is_waited_for_as_told_and_said(oruel: CommandLine) -> None
     assert b"s waited on rate limits" in done.stdout
 
 
+def test_without_retry_after_each_wait_is_twice_as_long(oruel: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("oruel.verify.endpoint.FIRST_WAIT_SECONDS", 0.02)
+    done = verify(oruel, always(503, "busy"))
+    waits = [line.split()[-2] for line in done.stderr.decode().splitlines() if "answered 503: waiting" in line]
+    assert waits == ["0.02", "0.04", "0.08", "0.16", "0.32", "0.64"]
+
+
 def test_a_rate_limit_that_never_ends_is_no_verdict(oruel: CommandLine) -> None:
     limited = respond(429, {"error": {"message": "Quota exceeded."}}, retry_after="0")
     done = verify(oruel, after(SURVEY + 2, lambda _: limited))

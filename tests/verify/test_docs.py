@@ -11,8 +11,10 @@ from oruel.verify.checks import CHECKS
 from oruel.verify.first_tokens import LEAST_DIVERGENCE
 from oruel.verify.probe import MAX_DRAWS
 from oruel.verify.profile import PROFILES
+from oruel.verify.report.json_report import as_object
 from oruel.verify.runner import FALSE_ALARMS
 from oruel.verify.statistics import FLOOR
+from tests.verify.reported import HONOURED, report
 
 PAGE = Path(__file__).parents[2] / "docs" / "verify.md"
 TABLE = re.compile(r"(?<=tests/verify/test_docs.py -->\n).*?(?=<!-- end of checks -->)", re.DOTALL)
@@ -29,6 +31,15 @@ def table() -> str:
 
 def test_the_table_of_checks_matches_the_declarations() -> None:
     assert TABLE.findall(PAGE.read_text()) == [table()], "rewrite the table with python -m tests.verify.test_docs"
+
+
+def test_the_fields_of_the_json_report_are_documented() -> None:
+    [found] = re.findall(
+        r"The JSON report has the fields (.*?)\. Each check has (.*?)\. Fields may", PAGE.read_text(), re.S
+    )
+    top, inner = (re.findall(r"`(\w+)`", listed) for listed in found)
+    written = as_object(report(HONOURED))
+    assert (top, inner) == (list(written), list(written["checks"][0]))
 
 
 def test_names_of_checks_are_unique_and_begin_with_a_parameter_or_what_they_are_about() -> None:

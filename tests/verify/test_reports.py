@@ -96,7 +96,8 @@ def test_json_has_everything_that_was_found() -> None:
         ((HONOURED,), "", ExitStatus.HOLDS),
         ((HONOURED, DIFFERS, REFUSED, UNTOLD), "", ExitStatus.FAULT),
         ((IGNORED,), "", ExitStatus.FAULT),
-        ((DIFFERS,), "Ctrl-C", ExitStatus.FAULT),
+        ((DIFFERS,), "The budget is spent.", ExitStatus.FAULT),
+        ((DIFFERS,), "Ctrl-C", ExitStatus.INTERRUPTED),
         ((HONOURED, REFUSED), "The budget is spent.", ExitStatus.INCOMPLETE),
         ((), "Nothing listens.", ExitStatus.INCOMPLETE),
         ((REFUSED, UNTOLD, HONOURED), "", ExitStatus.REFUSED),
@@ -121,7 +122,7 @@ def test_verdicts_and_evidence_in_words() -> None:
     assert evidence_words(DIFFERS) == "odds 0.1353, p ≤ 2e-14"
     assert evidence_words(honoured(p_value=0.0)) == "p < 1e-300"
     assert evidence_words(honoured(figures={"large": 12345, "same": True, "lowest": "-2"})) == (
-        "large 12,345, same yes, lowest -2"
+        "large 12345, same yes, lowest -2"
     )
     assert evidence_words(IGNORED) == "weaker: from frequencies, without log-probabilities"
 
@@ -216,6 +217,21 @@ def test_the_curl_command_repeats_the_request() -> None:
     assert "Authorization: Bearer k3y" in arguments
     assert json.loads(arguments[-1]) == REQUEST
     assert "Authorization" not in curl_command("https://api.example/v1", REQUEST, keyed=False)
+
+
+def test_the_command_that_repeats_a_run_is_safe_to_paste_whatever_the_model_is_called() -> None:
+    page = Page(as_html(report(HONOURED, model="m'; touch pwned; '")))
+    [line] = [line for line in page.text.splitlines() if line.strip().startswith("oruel verify")]
+    words = ["oruel", "verify", "https://api.example/v1", "--model", "m'; touch pwned; '", "--api-key", "$API_KEY"]
+    assert shlex.split(line) == [*words, "--profile", "oruel", "--seed", "7"]
+
+
+def test_infinity_is_repeated_as_it_was_sent() -> None:
+    sent = presentable(
+        report(differs("taken as 2", exchanges=(Exchange({"temperature": float("inf")}, 200, {}),))), None
+    )
+    assert "-d '{\"temperature\": Infinity}'" in Page(as_html(sent)).text
+    assert json.loads(as_json(sent))["checks"][0]["exchanges"][0]["request"] == {"temperature": "Infinity"}
 
 
 @settings(max_examples=100, deadline=None)

@@ -12,7 +12,7 @@ from oruel.errors import VerifyFailed
 from oruel.verify.budget import Budget
 from oruel.verify.check import Check
 from oruel.verify.endpoint import Endpoint, open_endpoint
-from oruel.verify.exit_status import ExitStatus, exit_status
+from oruel.verify.exit_status import CTRL_C, ExitStatus, exit_status
 from oruel.verify.probe import Other
 from oruel.verify.profile import Profile
 from oruel.verify.report.html_report import as_html
@@ -24,7 +24,6 @@ from oruel.verify.runner import Report, fill_report
 from oruel.verify.survey import SURVEY_TOKENS, first_model
 
 FORMATS: Mapping[str, Callable[[Report], str]] = {"json": as_json, "html": as_html, "junit": as_junit}
-INTERRUPTED = "Ctrl-C"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +62,17 @@ def carry_out(plan: Plan) -> ExitStatus:
     if plan.other:
         report.against, report.against_model = plan.other.url, plan.other.model or ""
     screen = VerifyScreen(plan.checks)
-    status = None
     try:
         with screen:
             asyncio.run(check_endpoint(plan, report, screen))
     except VerifyFailed as error:
         report.ended = error.message
     except KeyboardInterrupt:
-        report.ended, status = INTERRUPTED, ExitStatus.INTERRUPTED
+        report.ended = CTRL_C
     shown = presentable(report, plan.api_key, plan.other.api_key if plan.other else None)
     screen.show(shown)
     write_files(plan.files, shown, screen)
-    return status or exit_status(report)
+    return exit_status(report)
 
 
 async def check_endpoint(plan: Plan, report: Report, screen: VerifyScreen) -> None:

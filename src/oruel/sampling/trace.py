@@ -88,7 +88,7 @@ class Distribution:
 
 
 def trace(choice: Choice, params: SamplingParams, top: int) -> TokenTrace:
-    """`top`: how many leading candidates to report, of the model's distribution and of the one after the penalties."""
+    """`top`: how many leading candidates to report, of each kind."""
     model = final = penalised = Distribution.of(choice.logits.astype(np.float64))
     after: dict[str, Distribution] = {}
     for step, final in change_logits(model, choice, params):
@@ -102,6 +102,7 @@ def trace(choice: Choice, params: SamplingParams, top: int) -> TokenTrace:
     survivors[choice.token] = True
     return TokenTrace(
         source=choice.source,
+        vocabulary_size=len(choice.logits),
         steps=list(after),
         candidates=[trace_candidate(id, choice, params, model, after) for id in ids],
         survivors=count_tokens(survivors, model),
@@ -177,10 +178,14 @@ def remaining(before: Distribution, step: SamplingStep) -> NDArray[np.bool_]:
 
 
 def leading_candidates(choice: Choice, penalised: Row, top: int) -> list[int]:
-    """The distinct ids of the leading tokens before and after the penalties, and of the chosen one."""
+    """The distinct ids of the leading tokens before and after the penalties, of the leading ones that the output
+    already contains, which other penalties would change, and of the chosen one.
+    """
     before = [int(id) for id in largest(choice.logits, top) if choice.logits[id] > -np.inf]
     after = [int(id) for id in largest(penalised, top) if penalised[id] > -np.inf]
-    return list({*before, *after, choice.token})
+    seen = [id for id in choice.counts if choice.logits[id] > -np.inf]
+    seen = sorted(seen, key=lambda id: (-choice.logits[id], id))[:top]
+    return list({*before, *after, *seen, choice.token})
 
 
 def trace_candidate(

@@ -21,6 +21,8 @@ ANSWER_SECONDS, CONNECT_SECONDS = 120.0, 10.0
 # Statuses that ask for patience, and how often and how long it is granted.
 BUSY = (429, 503)
 MAX_WAITS, MAX_WAIT_SECONDS = 6, 600.0
+# Without Retry-After; doubled with each wait.
+FIRST_WAIT_SECONDS = 1.0
 
 
 @dataclass
@@ -127,10 +129,11 @@ class Endpoint:
                         return
                     said = error_message(decode(await read_body(response)))
             pause = retry_seconds(response.headers)
-            pause = 2.0**attempt if pause is None else pause
+            pause = FIRST_WAIT_SECONDS * 2**attempt if pause is None else pause
             if pause > MAX_WAIT_SECONDS:
                 raise VerifyFailed(f"{url} answered {response.status_code} and asks to wait {pause:,.0f} s: {said}")
-            self._put_off(response.status_code, pause)
+            if attempt < MAX_WAITS:
+                self._put_off(response.status_code, pause)
         raise VerifyFailed(f"{url} still answered {response.status_code} after {MAX_WAITS} waits: {said}")
 
     def _put_off(self, status: int, pause: float) -> None:

@@ -5,6 +5,9 @@ from enum import IntEnum
 from oruel.verify.runner import Report
 from oruel.verify.verdict import Outcome
 
+CTRL_C = "Ctrl-C"
+"""Why a run ended that the user interrupted."""
+
 
 class ExitStatus(IntEnum):
     """From 1 on, the most severe comes first. If several apply, the lowest of them counts."""
@@ -29,6 +32,8 @@ MEANINGS: dict[ExitStatus, str] = {
 
 def exit_status(report: Report) -> ExitStatus:
     outcomes = {result.verdict.outcome for result in report.results}
+    if report.ended == CTRL_C:
+        return ExitStatus.INTERRUPTED
     if report.faults:
         return ExitStatus.FAULT
     if report.ended:

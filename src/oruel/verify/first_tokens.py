@@ -3,7 +3,7 @@ the mistakes that servers make.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations, count
 from typing import Any
 
@@ -18,6 +18,7 @@ Transform = Callable[[Distribution], Distribution]
 Run = Callable[[Probe], Awaitable[Verdict]]
 
 IGNORED = "ignored"
+IGNORED_TOO = " is ignored"
 NO_LOGPROBS = "the endpoint reports no log-probabilities"
 # Alternatives closer to the null than this can't be told apart with a reasonable number of draws.
 LEAST_DIVERGENCE = 0.02
@@ -32,7 +33,8 @@ DISTURBANCE = 0.05
 class Setting:
     """Fields to send, the distribution that they promise, and those of mistakes: functions of the model's own
     probabilities of the first token. `conditional`: only the ratios of listed tokens are known. `bare`: values that
-    switch other parameters off aren't sent.
+    switch other parameters off aren't sent. `alone` has settings of each field by itself: where one of them isn't
+    honoured already, nothing can be told of their order.
     """
 
     fields: Mapping[str, float]
@@ -40,6 +42,7 @@ class Setting:
     mistakes: Mapping[str, Transform]
     conditional: bool = False
     bare: bool = False
+    alone: Mapping[str, tuple["Setting", ...]] = field(default_factory=dict)
 
     def request(self, probe: Probe) -> Json:
         fields = {"temperature": 1, **self.fields}
@@ -71,23 +74,16 @@ class Case:
         return all(self.setting.null(other).keys() == survivors for other in disturbed(self.base))
 
     @property
-    def information(self) -> float:
-        """What one draw brings towards the hardest decision between the null and a mistake, in nats."""
-        null, *mistakes = self.distributions
-        return min(distance(null, one) for one in mistakes)
-
-    @property
     def worth(self) -> float:
-        """The information, and less where mistakes can't be told from each other."""
-        pairs = combinations(self.distributions[1:], 2)
-        is_clear = all(distance(one, other) >= LEAST_DIVERGENCE for one, other in pairs)
-        return self.information if is_clear else self.information / 4
-
-    @property
-    def distributions(self) -> list[dict[str, float]]:
-        """The null, and those of the mistakes."""
-        test = self.test(alpha=1)
-        return [test.complete(one) for one in (test.null, *test.alternatives.values())]
+        """What one draw brings towards the hardest decision between the null and a mistake, in nats, and less where
+        mistakes can't be told from each other. 0 if it's too little.
+        """
+        null, *mistakes = self.test(alpha=1).distributions
+        information = min(distance(null, one) for one in mistakes)
+        if information < LEAST_DIVERGENCE:
+            return 0.0
+        is_clear = all(distance(one, other) >= LEAST_DIVERGENCE for one, other in combinations(mistakes, 2))
+        return information if is_clear else information / 4
 
 
 def distance(one: Distribution, other: Distribution) -> float:
@@ -111,6 +107,8 @@ def check_settings(parameter: str, settings: Iterable[Setting], strictest: Mappi
         if not reply.ok:
             return refused(f"status {reply.status}", exchanges=(reply.exchange,))
         test = await probe.run_test(case.test(probe.alpha), case.prompt, **fields)
+        if test.is_rejected and (name := await broken_alone(probe, case)):
+            return cant_tell(f"the draws don't follow {name} alone either", exchanges=(reply.exchange,))
         evidence = {
             "figures": {"draws": test.draws, "prompt": case.prompt, **case.setting.fields},
             "p_value": test.p_value,
@@ -122,10 +120,22 @@ def check_settings(parameter: str, settings: Iterable[Setting], strictest: Mappi
     return run
 
 
+async def broken_alone(probe: Probe, case: Case) -> str | None:
+    """The first field of a rejected setting that isn't honoured on its own either."""
+    for name, settings in case.setting.alone.items():
+        if single := await most_telling_case(probe, settings):
+            test = single.test(probe.alpha)
+            await probe.run_test(test, single.prompt, **single.setting.request(probe))
+            if test.is_rejected:
+                return name
+    return None
+
+
 async def most_telling_case(probe: Probe, settings: tuple[Setting, ...]) -> Case | None:
     cases = [Case(prompt, one, base) for prompt, base in (await probe.bases()).items() for one in settings]
-    usable = [case for case in cases if case.is_known and case.is_firm and case.information >= LEAST_DIVERGENCE]
-    return max(usable, key=lambda case: case.worth, default=None)
+    rated = sorted(((case.worth, index) for index, case in enumerate(cases) if case.is_known), reverse=True)
+    telling = (cases[index] for worth, index in rated if worth)
+    return next((case for case in telling if case.is_firm), None)
 
 
 def disturbed(base: Distribution) -> list[Distribution]:
@@ -144,6 +154,8 @@ def judge(test: SequentialTest, evidence: dict[str, Any]) -> Verdict:
         names = test.explanations
         if names[:1] == [IGNORED]:
             return ignored("the draws follow the distribution without it", **evidence)
+        # If each field is honoured alone, their order is the likelier mistake.
+        names = [name for name in names if not name.endswith(IGNORED_TOO)] or names
         return differs(", or ".join(names) or "the draws follow neither the contract nor a known mistake", **evidence)
     if test.is_accepted:
         return honoured(**evidence)

@@ -51,6 +51,7 @@ SHARED = {
     "frequency_penalty": Range(-2, 2),
     "presence_penalty": Range(-2, 2),
     "top_logprobs": Range(0, 20, whole=True),
+    "seed": Range(-(2**63), 2**63 - 1, whole=True),
 }
 OPENAI_PARAMETERS = frozenset(
     {
@@ -88,7 +89,6 @@ ORUEL = Profile(
         "top_k": Range(0, 200, whole=True),
         "min_p": Range(0, 1),
         "repetition_penalty": Range(0.1, 3),
-        "seed": Range(-(2**63), 2**63 - 1, whole=True),
         "max_tokens": Range(1, 131072, whole=True),
         "n": Range(1, 8, whole=True),
     },

@@ -8,9 +8,9 @@ from oruel.verify.check import Check
 
 
 def find_checks(checks: Sequence[Check], name: str) -> list[Check]:
-    """The check of that name, or all of the parameter of that name. Raises VerifyFailed with the nearest names."""
+    """All checks of the parameter of that name, or else the check. Raises VerifyFailed with the nearest names."""
     wanted = name.strip().strip("-").replace("-", "_").lower()
-    found = [one for one in checks if one.name == wanted] or [one for one in checks if one.parameter == wanted]
+    found = [one for one in checks if one.parameter == wanted] or [one for one in checks if one.name == wanted]
     if not found:
         raise VerifyFailed(f'There is no check "{name[:64]}".{nearest_names(checks, wanted[:64])}')
     return found
@@ -25,7 +25,7 @@ def select_checks(checks: Sequence[Check], names: Sequence[str]) -> list[Check]:
 
 def nearest_names(checks: Sequence[Check], name: str) -> str:
     known = sorted({known for check in checks for known in (check.name, check.parameter)})
-    close = difflib.get_close_matches(name, known, n=3, cutoff=0.5) or [one for one in known if name in one][:3]
+    close = [one for one in known if name in one][:3] or difflib.get_close_matches(name, known, n=3)
     if not close:
         return " --explain all lists them."
     return f" Did you mean {', '.join(close)}?"

@@ -14,6 +14,8 @@ Distribution = Mapping[str, float]
 OTHER = "(other)"
 # Reported log-probabilities are rounded, and unlisted tokens may have any share of the rest.
 FLOOR = 1e-9
+# Smaller p-values underflow.
+LEAST_P = 1e-300
 
 
 @dataclass
@@ -93,6 +95,11 @@ class SequentialTest:
         self._alternatives = {name: self.complete(one, tokens) for name, one in self.alternatives.items()}
         self._named = RatioTest(tuple(self.alternatives), self.alpha, self.beta)
         self._log_null = 0.0
+
+    @property
+    def distributions(self) -> list[Distribution]:
+        """The null, and the alternatives, as they are tested: over the same tokens, none of them impossible."""
+        return [self._null, *self._alternatives.values()]
 
     def complete(self, distribution: Distribution, tokens: Iterable[str] | None = None) -> dict[str, float]:
         """The distribution over `tokens` (by default those of the null), with OTHER unless the test is conditional.
@@ -175,7 +182,7 @@ class SequentialTest:
 
 def bound_of(log_e_value: float) -> float:
     """The p-value that an e-value stands for, by Ville's inequality."""
-    return min(1.0, math.exp(-max(log_e_value, 0.0)))
+    return max(LEAST_P, math.exp(-max(log_e_value, 0.0)))
 
 
 def log_mean_exp(terms: list[float]) -> float:

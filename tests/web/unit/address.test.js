@@ -9,9 +9,19 @@ const SHARED = [
   { values: {} },
   { prompt: "Tell me a joke.", values: { temperature: 0.9, seed: 7 } },
   { model: "m", system: "Be & = + # brief.", prompt: "50% of 7 + 8?\nünï 🙂", values: { top_p: 0 } },
-  { prompt: "5", system: "[1]", values: { tier: "turbo", stop: ["\n\n", "5"], logit_bias: { 342: -5 }, logprobs: true } },
+  {
+    prompt: "5",
+    system: "[1]",
+    values: { tier: "turbo", stop: ["\n\n", "5"], logit_bias: { 342: -5 }, logprobs: true },
+  },
   { values: { stop: "5", tool_choice: "null", response_format: { type: "json_object" } } },
-  { messages: [{ role: "user", content: "a" }, { role: "assistant", content: null }], values: {} },
+  {
+    messages: [
+      { role: "user", content: "a" },
+      { role: "assistant", content: null },
+    ],
+    values: {},
+  },
 ];
 
 for (const [index, shared] of SHARED.entries()) {

@@ -45,7 +45,12 @@ test("chunks arrive in order until [DONE]", async (context) => {
 });
 
 test("a refusal has the server's words, the parameter and the request id", async (context) => {
-  const error = { message: "temperature must be at most 2.", type: "invalid_request_error", param: "temperature", code: null };
+  const error = {
+    message: "temperature must be at most 2.",
+    type: "invalid_request_error",
+    param: "temperature",
+    code: null,
+  };
   const init = { status: 400, headers: { "x-request-id": "req-1" } };
   await assert.rejects(answerOf(context, JSON.stringify({ error }), init), (caught) => {
     assert.ok(caught instanceof ApiError);
@@ -67,10 +72,14 @@ test("a stream without [DONE] was cut off", async (context) => {
 });
 
 test("a proxy's page of HTML becomes a sentence", async (context) => {
-  await assert.rejects(answerOf(context, "<html>Bad gateway</html>", { status: 502 }), { message: "The server answered with status 502." });
+  await assert.rejects(answerOf(context, "<html>Bad gateway</html>", { status: 502 }), {
+    message: "The server answered with status 502.",
+  });
 });
 
 test("a server that is gone becomes a sentence", async (context) => {
-  context.mock.method(globalThis, "fetch", async () => { throw new TypeError("fetch failed"); });
+  context.mock.method(globalThis, "fetch", async () => {
+    throw new TypeError("fetch failed");
+  });
   await assert.rejects(complete({}, { onChunk: () => {} }), { name: "ApiError", message: /can't be reached/ });
 });

@@ -30,12 +30,18 @@ test("each side sets the sampling parameters that the server serves", () => {
 });
 
 test("both requests have the same prompt and seed, one choice, a stream and the trace", () => {
-  const request = { messages: ["…"], temperature: 1, seed: 3, n: 4, tools: [], stream: false, trace: { top: 5 } };
-  assert.deepEqual(requestOf(request, { top_k: 2 }, 9), {
-    messages: ["…"], tools: [], trace: { top: 5 }, top_k: 2, seed: 9, stream: true,
+  const request = { messages: ["…"], temperature: 1, seed: 3, n: 4, tools: [], stream: false };
+  assert.deepEqual(requestOf(request, { values: { top_k: 2 }, seed: 9, context: 4096 }), {
+    messages: ["…"], tools: [], trace: { top: 20 }, top_k: 2, seed: 9, stream: true,
   });
-  assert.deepEqual(requestOf({}, {}, 1).trace, { top: 20 });
   assert.deepEqual(sampling(request), { temperature: 1 });
+});
+
+test("the trace is as long as the API allows", () => {
+  const trace = (/** @type {number} */ context, request = {}) => requestOf(request, { values: {}, seed: 1, context }).trace;
+  assert.deepEqual(trace(131_072), { top: 2 });
+  assert.deepEqual(trace(131_072, { max_tokens: 100, n: 8 }), { top: 20 });
+  assert.equal(trace(1_000_000), undefined);
 });
 
 test("the parameters that differ are shown with their defaults, and equal ones aren't", () => {

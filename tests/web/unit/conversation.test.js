@@ -4,7 +4,14 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import {
-  addChunk, branchPrefix, fromMessages, messages, newAnswer, newConversation, titleOf, tokensPerSecond,
+  addChunk,
+  branchPrefix,
+  fromMessages,
+  messages,
+  newAnswer,
+  newConversation,
+  titleOf,
+  tokensPerSecond,
 } from "../../../src/oruel/web/js/conversation.js";
 
 /** @param {any[]} choices */
@@ -20,7 +27,8 @@ const text = (content) => ({ index: 0, delta: { content } });
 test("an answer gains the text, the calls and the usage of its chunks", () => {
   const answer = answered(
     { index: 0, delta: { role: "assistant", content: "" } },
-    text("Hel"), text("lo"),
+    text("Hel"),
+    text("lo"),
     { index: 0, delta: { tool_calls: [{ index: 0, id: "call-1", function: { name: "add", arguments: '{"a"' } }] } },
     { index: 0, delta: { tool_calls: [{ index: 0, function: { arguments: ": 1}" } }] } },
     { index: 0, delta: {}, finish_reason: "tool_calls" },
@@ -34,7 +42,10 @@ test("an answer gains the text, the calls and the usage of its chunks", () => {
 
 test("several choices grow side by side", () => {
   const answer = answered({ index: 1, delta: { content: "b" } }, { index: 0, delta: { content: "a" } });
-  assert.deepEqual(answer.choices.map(({ content }) => content), ["a", "b"]);
+  assert.deepEqual(
+    answer.choices.map(({ content }) => content),
+    ["a", "b"],
+  );
 });
 
 test("the messages of a request end where the answer begins", () => {
@@ -69,9 +80,16 @@ test("a branch begins with the tokens before the picked one, then the chosen can
 });
 
 test("the tokens that a branch repeats keep the traces of the first answer", () => {
-  const known = [{ id: 5, source: "drawn" }, { id: 6, source: "drawn" }];
+  const known = [
+    { id: 5, source: "drawn" },
+    { id: 6, source: "drawn" },
+  ];
   const answer = newAnswer({}, "model", 0);
-  const trace = [{ id: 5, source: "prefix" }, { id: 9, source: "prefix" }, { id: 1, source: "drawn" }];
+  const trace = [
+    { id: 5, source: "prefix" },
+    { id: 9, source: "prefix" },
+    { id: 1, source: "drawn" },
+  ];
   addChunk(answer, { choices: [{ index: 0, delta: {}, trace }] }, 0, known);
   assert.deepEqual(answer.choices[0].trace, [known[0], trace[1], trace[2]]);
 });

@@ -5,8 +5,8 @@ import { commonLength, firstDifference } from "../../../src/oruel/web/js/differe
 import { drawnFrom, intervalsAfter, unlistedBelow } from "../../../src/oruel/web/js/intervals.js";
 
 /**
- * @typedef {import("../../../src/oruel/web/js/sampling.js").TokenTrace} TokenTrace
- * @typedef {import("../../../src/oruel/web/js/sampling.js").Step} Step
+ * @typedef {import("../../../src/oruel/web/js/token_trace.js").TokenTrace} TokenTrace
+ * @typedef {import("../../../src/oruel/web/js/token_trace.js").Step} Step
  * @typedef {{p: number, after?: number[], by?: Step, count?: number, logit?: number}} Listed
  */
 
@@ -40,6 +40,7 @@ function traceOf(token, steps, listed, { u = 0.5, source = "drawn", survivors } 
     token,
     bytes: [...new TextEncoder().encode(token)],
     source,
+    vocabulary_size: 1000,
     steps,
     candidates,
     survivors: { count: survivors ?? candidates.filter(({ removed_by }) => removed_by === null).length, mass: 1 },
@@ -174,6 +175,19 @@ test("of several steps, the one decides after which the draw hit another token f
     { u: 0.6 },
   );
   assert.equal(decided(a, heated)?.decidedBy, "temperature");
+});
+
+test("a step that acts in the same way on both sides isn't the cause", () => {
+  const listed = (/** @type {number[]} */ moor, /** @type {number[]} */ own, /** @type {number[]} */ sky) => ({
+    " moor": { p: 0.2, after: moor }, " sea": { p: 0.5, after: own }, " sky": { p: 0.3, after: sky },
+  });
+  const penalised = listed([0.21, 0.2], [0.6, 0.5], [0.19, 0.3]);
+  const b = traceOf(" sky", ["presence_penalty", "temperature"], penalised, { u: 0.79 });
+  const alone = traceOf(" sea", ["temperature"], listed([0.1], [0.7], [0.2]), { u: 0.79 });
+  assert.equal(decided(alone, b)?.decidedBy, "presence_penalty");
+  const both = traceOf(" sea", b.steps, listed([0.2, 0.1], [0.61, 0.7], [0.19, 0.2]), { u: 0.79 });
+  assert.equal(decided(both, b)?.decidedBy, "temperature");
+  assert.equal(firstDifference([both], [b], ["presence_penalty"])?.decidedBy, "presence_penalty");
 });
 
 test("a filter removed other tokens and so moved the intervals", () => {

@@ -32,6 +32,7 @@ function traceOf(probabilities, changes = {}) {
     token: "a",
     bytes: [97],
     source: "drawn",
+    vocabulary_size: 1000,
     steps: [],
     candidates: probabilities.map((probability, id) => ({
       id,
@@ -146,7 +147,8 @@ test("the choice is unknown where unlisted tokens could have been drawn", () => 
 
 test("top_k and top_p may cut among the unlisted tokens", () => {
   const candidates = traceOf([0.3, 0.3]).candidates;
-  const rest = { low: -3, high: -3, counts: [8], masses: [0.4] };
+  const logit = Math.log(0.05);
+  const rest = { low: logit, high: logit, counts: [8], masses: [0.4] };
   const trace = traceOf([], { candidates, rest, allowed: { count: 10, mass: 1 } });
   assert.equal(redistribute(trace, { ...NEUTRAL, top_k: 6 }).survivors.count, 6);
   near(finals(trace, { top_k: 6 }), [0.375, 0.375]);
@@ -154,6 +156,14 @@ test("top_k and top_p may cut among the unlisted tokens", () => {
   assert.equal(survivors.count, 4);
   near([survivors.mass, unlisted[0]], [0.7, 0.1 / 0.7]);
   near([entropy.after], [-(2 * (0.3 / 0.7) * Math.log2(0.3 / 0.7) + 2 * (0.05 / 0.7) * Math.log2(0.05 / 0.7))]);
+});
+
+test("what a step did to unlisted tokens in the trace, it does again", () => {
+  const candidates = traceOf([0.3, 0.3]).candidates.map((candidate) => ({ ...candidate, after: [0.25] }));
+  const rest = { low: Math.log(0.05), high: Math.log(0.05), counts: [8], masses: [0.4] };
+  const trace = traceOf([], { candidates, rest, steps: ["logit_bias"], allowed: { count: 10, mass: 1 } });
+  near(redistribute(trace, NEUTRAL).unlisted, [0.5]);
+  near(finals(trace, { temperature: 0.5 }), [0.25 ** 2, 0.25 ** 2].map((weight) => weight / (2 * 0.25 ** 2 + 8 * 0.0625 ** 2)));
 });
 
 test("forced tokens don't depend on settings", () => {

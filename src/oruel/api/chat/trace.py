@@ -35,6 +35,7 @@ class TraceEntry(msgspec.Struct):
     token: str
     bytes: list[int]
     source: TokenSource
+    vocabulary_size: int
     steps: list[str]
     candidates: list[TracedCandidate]
     survivors: TokenCount | None
@@ -55,6 +56,7 @@ def trace_entry(token: TracedToken) -> TraceEntry:
         token=own.text,
         bytes=list(own.bytes),
         source=trace.source,
+        vocabulary_size=trace.vocabulary_size,
         steps=trace.steps,
         candidates=[traced_candidate(one, token.texts[one.id]) for one in trace.candidates],
         survivors=trace.survivors,

@@ -1,12 +1,13 @@
 """n: as many choices as asked for, each with its own index."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from oruel.verify.check import Check
-from oruel.verify.checks.steps import STORY, combined, plain, served, streamed
+from oruel.verify.checks.steps import STORY, combined, plain, refusal, streamed
 from oruel.verify.probe import Probe, user
-from oruel.verify.reply import Json, StreamReply
+from oruel.verify.reply import Json, Reply, StreamReply
 from oruel.verify.verdict import Verdict, differs, honoured, ignored
 
 COUNTS = (1, 3, 8)
@@ -32,10 +33,16 @@ async def check_choices(probe: Probe) -> Verdict:
     await plain(probe, **request(probe, None))
     parts = []
     for count in COUNTS:
-        reply = await served(probe, **request(probe, count))
+        reply = await probe.chat(**request(probe, count))
         indices = [choice.get("index") for choice in reply.choices]
-        parts.append(judge(indices, count, "", exchanges=(reply.exchange,)))
+        evidence = {"exchanges": (reply.exchange,)}
+        parts.append(judge(indices, count, "", **evidence) if reply.ok else judge_refusal(reply, count))
     return combined(parts)
+
+
+def judge_refusal(reply: Reply, count: int) -> Verdict:
+    verdict = refusal(reply)
+    return replace(verdict, how=f"n {count}: {verdict.how}")
 
 
 async def check_stream(probe: Probe) -> Verdict:

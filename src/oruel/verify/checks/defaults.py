@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from oruel.verify.balance import Balance
@@ -12,14 +13,14 @@ from oruel.verify.checks.logprobs import SAME_WITHIN
 from oruel.verify.checks.penalties import TOLERANCE, find_scale
 from oruel.verify.expected import at_temperature, covered, keep, min_p, top_p
 from oruel.verify.first_tokens import Setting, check_settings, itself
-from oruel.verify.probe import DRAWS_AT_ONCE, Probe, distinct, is_plain, user
+from oruel.verify.probe import DRAWS_AT_ONCE, Probe, distinct, divergence, is_plain, user
 from oruel.verify.reply import Reply, TokenInfo
 from oruel.verify.statistics import Distribution, RatioTest
-from oruel.verify.verdict import Figures, Verdict, cant_tell, differs, honoured
+from oruel.verify.verdict import Exchange, Figures, Verdict, cant_tell, differs, honoured
 
 # What llama.cpp, Ollama, llama-cpp-python and models' own generation_config.json set.
 TEMPERATURES = (0.01, 0.7, 0.8, 1.0)
-MAX_ANSWERS, ANSWER = 200, 24
+MAX_ANSWERS, BEGINNING = 400, 8
 HIDDEN_TOP_K = 40
 FLAT = 2.0
 MOST_DRAWS = 900
@@ -49,31 +50,47 @@ def keep_all(base: Distribution) -> Distribution:
 
 
 async def check_temperature(probe: Probe) -> Verdict:
-    """Whole answers tell more than first tokens: at every position, the ratios of listed tokens."""
+    """The beginnings of answers tell more than first tokens: at every position, the ratios of listed tokens."""
     promised = 0.7 if probe.profile.name == "oruel" else 1.0
     names = {f"temperature {one:g} acts": one for one in TEMPERATURES if one != promised}
     test = RatioTest(tuple(names), probe.alpha)
-    bases = await probe.bases()
-    replies: list[Reply] = []
-    while bases and not test.is_decided and len(replies) < MAX_ANSWERS:
-        for prompt, reply in await ask_without_temperature(probe, list(bases)):
-            if not is_of_model(reply, bases[prompt]):
-                return cant_tell("log-probabilities are not those of the model itself", exchanges=(reply.exchange,))
-            replies.append(reply)
-            for token in reply.tokens():
-                observe_temperature(test, token, promised, names)
-    figures: Figures = {"answers": len(replies), "tokens": test.observed, "promised": promised}
-    exchanges = tuple(reply.exchange for reply in replies[:1])
+    prompt = await most_sensitive_prompt(probe, promised)
+    if prompt is None:
+        return cant_tell("on no prompt are probabilities reported")
+    base, answers = await probe.base(prompt), 0
+    exchanges: tuple[Exchange, ...] = ()
+    while not test.is_decided and answers < MAX_ANSWERS:
+        replies = await ask_without_temperature(probe, prompt)
+        if not replies:
+            break
+        answers, exchanges = answers + len(replies), (replies[0].exchange,)
+        if not all(is_of_model(reply, base) for reply in replies):
+            return cant_tell("log-probabilities are not those of the model itself", exchanges=exchanges)
+        for token in chain.from_iterable(reply.tokens() for reply in replies):
+            observe_temperature(test, token, promised, names)
+    figures: Figures = {"answers": answers, "tokens": test.observed, "promised": promised, "prompt": prompt}
     evidence: dict[str, Any] = {"figures": figures, "p_value": test.p_value, "exchanges": exchanges}
     if test.is_rejected:
         return differs(test.best_alternative or "another temperature acts", **evidence)
     return honoured(**evidence) if test.is_accepted else cant_tell("the answers don't decide it", **evidence)
 
 
-async def ask_without_temperature(probe: Probe, prompts: list[str]) -> list[tuple[str, Reply]]:
-    asked = probe.neutral(max_tokens=ANSWER, logprobs=True, top_logprobs=probe.facts.top_logprobs)
-    replies = await probe.endpoint.chats([{**asked, **probe.fresh_seed(), "messages": user(one)} for one in prompts])
-    return [(prompt, reply) for prompt, reply in zip(prompts, replies, strict=True) if reply.ok and reply.tokens()]
+async def most_sensitive_prompt(probe: Probe, promised: float) -> str | None:
+    """The prompt where a slightly different temperature changes the first token's distribution most."""
+    bases = await probe.bases()
+
+    def change(prompt: str) -> float:
+        near, far = (keep_all(at_temperature(bases[prompt], one)) for one in (promised, promised + 0.1))
+        return divergence(near, far)
+
+    return max(bases, key=change, default=None)
+
+
+async def ask_without_temperature(probe: Probe, prompt: str) -> list[Reply]:
+    asked = probe.neutral(max_tokens=BEGINNING, messages=user(prompt), logprobs=True)
+    top = {"top_logprobs": probe.facts.top_logprobs}
+    replies = await probe.endpoint.chats([{**asked, **top, **probe.fresh_seed()} for _ in range(DRAWS_AT_ONCE)])
+    return [reply for reply in replies if reply.ok and reply.tokens()]
 
 
 def is_of_model(reply: Reply, base: Distribution) -> bool:
@@ -115,11 +132,9 @@ class Survivors:
     test: RatioTest
     drawn: Counter[str] = field(default_factory=Counter)
     news: list[bool] = field(default_factory=list)
-    lead_of_flat: float = 0.0
 
     def __post_init__(self) -> None:
         self._listed = dict(self.known)
-        self._flat, self._plain = (keep_all(at_temperature(self.known, one)) for one in (FLAT, 1.0))
 
     def observe(self, token: TokenInfo) -> None:
         key = key_of(token)
@@ -130,8 +145,13 @@ class Survivors:
         self.news.append(is_new)
         self.drawn[key] += 1
         self.known.setdefault(key, math.exp(token.logprob))
-        if key in self._listed:
-            self.lead_of_flat += math.log(self._flat[key] / self._plain[key])
+
+    @property
+    def are_flat(self) -> bool:
+        """Whether the ratios of the listed survivors are those at temperature 2, rather than at 1."""
+        came = {key: p for key, p in self._listed.items() if key in self.drawn}
+        flat, plain = (keep_all(at_temperature(came, one)) for one in (FLAT, 1.0))
+        return math.fsum(self.drawn[key] * math.log(flat[key] / plain[key]) for key in came) > 0
 
     def _expected_new(self, start: int) -> float:
         seen = self.news[start:]
@@ -169,7 +189,7 @@ async def check_top_k(probe: Probe) -> Verdict:
         return honoured(figures=figures)
     if not survivors.test.is_rejected:
         return cant_tell("too little probability is left for other tokens than the most probable 40", figures=figures)
-    if survivors.lead_of_flat < 0:
+    if not survivors.are_flat:
         return cant_tell("temperature 2 doesn't act", figures=figures)
     how = "top_k 40 acts" if abs(different - HIDDEN_TOP_K) <= NEARLY else f"only {different} different tokens come"
     return differs(how, figures=figures, p_value=survivors.test.p_value)

@@ -3,6 +3,7 @@
 from functools import partial
 
 from oruel.verify.check import Check
+from oruel.verify.checks.temperature import setting as temperature_setting
 from oruel.verify.expected import at_least, at_temperature, intersection, min_p, top_k, top_p
 from oruel.verify.first_tokens import IGNORED, Setting, check_settings, itself
 from oruel.verify.statistics import Distribution
@@ -45,6 +46,12 @@ def min_p_setting(ratio: float) -> Setting:
     )
 
 
+TEMPERATURE = (temperature_setting(0.5, 0.7, 1),)
+TOP_K = tuple(map(top_k_setting, COUNTS))
+TOP_P = tuple(map(top_p_setting, SHARES))
+MIN_P = tuple(map(min_p_setting, RATIOS))
+
+
 def top_p_after_top_k(size: int, share: float) -> Setting:
     """The nucleus of the whole distribution, cut to K tokens, is also what top_p before top_k gives."""
     by_count, by_share = partial(top_k, count=size), partial(top_p, share=share)
@@ -56,6 +63,7 @@ def top_p_after_top_k(size: int, share: float) -> Setting:
             "top_k is ignored": by_share,
             "top_p is ignored": by_count,
         },
+        alone={"temperature": TEMPERATURE, "top_k": TOP_K, "top_p": TOP_P},
     )
 
 
@@ -69,6 +77,7 @@ def min_p_beside_top_p(ratio: float, share: float) -> Setting:
             "min_p acts first, and top_p on what it left": lambda base: top_p(min_p(base, ratio), share),
             "min_p is ignored": by_share,
         },
+        alone={"temperature": TEMPERATURE, "min_p": MIN_P, "top_p": TOP_P},
     )
 
 
@@ -81,15 +90,20 @@ def temperature_before_top_p(temperature: float, share: float, size: int) -> Set
     def last(base: Distribution) -> Distribution:
         return at_temperature(top_p(top_k(base, size), share), temperature)
 
+    def joint(base: Distribution) -> Distribution:
+        return intersection(at_temperature(base, temperature), partial(top_k, count=size), partial(top_p, share=share))
+
     return Setting(
         {"temperature": temperature, "top_k": size, "top_p": share},
         null,
         {
             "temperature acts after top_p": last,
+            "top_p counts the probabilities before top_k": joint,
             "temperature is ignored": lambda base: top_p(top_k(base, size), share),
             "top_p is ignored": lambda base: at_temperature(top_k(base, size), temperature),
             "top_k is ignored": lambda base: top_p(at_temperature(base, temperature), share),
         },
+        alone={"temperature": (temperature_setting(temperature, 1),), "top_k": TOP_K, "top_p": TOP_P},
     )
 
 
@@ -103,6 +117,7 @@ def temperature_before_top_p_alone(temperature: float, share: float) -> Setting:
             "temperature is ignored": partial(top_p, share=share),
             "top_p is ignored": partial(at_temperature, temperature=temperature),
         },
+        alone={"temperature": (temperature_setting(temperature, 1),), "top_p": TOP_P},
     )
 
 
@@ -115,6 +130,7 @@ def temperature_before_min_p(temperature: float, ratio: float, size: int) -> Set
             "temperature is ignored": lambda base: min_p(top_k(base, size), ratio),
             "min_p is ignored": lambda base: at_temperature(top_k(base, size), temperature),
         },
+        alone={"temperature": (temperature_setting(temperature, 1),), "top_k": TOP_K, "min_p": MIN_P},
     )
 
 
@@ -128,7 +144,7 @@ CHECKS: tuple[Check, ...] = (
         "Draws first tokens with top_k, and compares them with the K most probable tokens, renormalised, and with what "
         "one more, one less or all tokens would give.",
         tokens=1500,
-        run=check_settings("top_k", map(top_k_setting, COUNTS), strictest={"top_k": 1}),
+        run=check_settings("top_k", TOP_K, strictest={"top_k": 1}),
     ),
     Check(
         "top_p",
@@ -137,7 +153,7 @@ CHECKS: tuple[Check, ...] = (
         "Draws first tokens with a top_p that lies inside one token's share, and compares them with the nucleus that "
         "includes this token, stops before it, goes one further, or doesn't exist.",
         tokens=1500,
-        run=check_settings("top_p", map(top_p_setting, SHARES), strictest={"top_p": 0.01}),
+        run=check_settings("top_p", TOP_P, strictest={"top_p": 0.01}),
     ),
     Check(
         "min_p",
@@ -146,7 +162,7 @@ CHECKS: tuple[Check, ...] = (
         "Draws first tokens with min_p, and compares them with the tokens above min_p × p_max, above min_p itself, and "
         "with all.",
         tokens=1500,
-        run=check_settings("min_p", map(min_p_setting, RATIOS), strictest={"min_p": 1}),
+        run=check_settings("min_p", MIN_P, strictest={"min_p": 1}),
     ),
     Check(
         "top_p.after_top_k",

@@ -3,62 +3,55 @@ log-probabilities that come with it. Needs no logit_bias, but says nothing where
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
+from typing import Any
 
+from oruel.verify.penalty_laws import IGNORED, LAWS, PROMISED, Law
 from oruel.verify.probe import PROMPTS, Probe, is_plain, user
 from oruel.verify.reply import Reply, TokenInfo
-from oruel.verify.verdict import Exchange, Figures, Verdict, cant_tell, differs, honoured, ignored
+from oruel.verify.verdict import Figures, Verdict, cant_tell, differs, honoured, ignored
 
 # Tokens closer than this, in nats, may change places with the batch that a request is computed in.
 NEARLY_TIED = 0.1
 TOKENS = 48
 SIZES = (2.0, -1.0)
 
-Law = Callable[[int], float]
-"""The penalty, in units of the parameter, of a token that came so many times."""
-
-LAWS: Mapping[str, Law] = {
-    "it counts occurrences": lambda count: count,
-    "it counts presence, not occurrences": lambda count: min(count, 1),
-    "ignored": lambda count: 0,
-    "the sign is reversed": lambda count: -count,
-    "the sign is reversed, and it counts presence": lambda count: -min(count, 1),
-}
-PROMISED = {
-    "frequency_penalty": "it counts occurrences",
-    "presence_penalty": "it counts presence, not occurrences",
-}
-
 
 async def check_by_greedy_choices(probe: Probe, parameter: str) -> Verdict:
     if not probe.facts.top_logprobs:
         return cant_tell("it needs logit_bias and token ids, or log-probabilities")
     wrong: Counter[str] = Counter()
-    exchanges = []
-    positions = 0
+    replies = []
     for size in SIZES:
         for prompt in PROMPTS[:4]:
             reply = await answer(probe, prompt, TOKENS, **{parameter: size})
-            positions += len(reply.tokens())
-            for name, law in LAWS.items():
-                found = contradictions(reply.tokens(), size, law)
-                wrong[name] += found
-                if found and name == PROMISED[parameter]:
-                    exchanges.append(reply.exchange)
-    return judge(parameter, wrong, positions, tuple(exchanges[:1]))
-
-
-def judge(parameter: str, wrong: Counter[str], positions: int, exchanges: tuple[Exchange, ...]) -> Verdict:
+            replies.append(reply)
+            wrong.update({name: contradictions(reply.tokens(), size, law) for name, law in LAWS.items()})
     fitting = [name for name in LAWS if not wrong[name]]
-    figures: Figures = {"positions": positions, **{f"contradict “{name}”": wrong[name] for name in LAWS}}
-    if fitting == [PROMISED[parameter]]:
-        return honoured(figures=figures, weak=True)
-    if PROMISED[parameter] in fitting:
-        return cant_tell("no choice depended on the penalty", figures=figures)
-    if fitting == ["ignored"]:
-        return ignored("every choice is the one without it", figures=figures, exchanges=exchanges)
-    how = fitting[0] if len(fitting) == 1 else "choices contradict the penalty"
-    return differs(how, figures=figures, exchanges=exchanges)
+    figures: Figures = {
+        "tokens": sum(len(reply.tokens()) for reply in replies),
+        "contradictions": wrong[PROMISED[parameter]],
+        "contradictions if it were ignored": wrong[IGNORED],
+    }
+    evidence: dict[str, Any] = {"figures": figures, "exchanges": (replies[0].exchange,)}
+    if fitting == [IGNORED] and await changes_answers(probe, replies):
+        return cant_tell("log-probabilities are reported after the penalties", **evidence)
+    return judge(PROMISED[parameter], fitting, evidence)
+
+
+async def changes_answers(probe: Probe, replies: Sequence[Reply]) -> bool:
+    plain = [await answer(probe, prompt, TOKENS) for prompt in PROMPTS[:4]]
+    return [reply.text for reply in replies] != [reply.text for reply in plain] * len(SIZES)
+
+
+def judge(promised: str, fitting: list[str], evidence: dict[str, Any]) -> Verdict:
+    if fitting == [promised]:
+        return honoured(**evidence, weak=True)
+    if promised in fitting:
+        return cant_tell("no choice depended on the penalty", **evidence)
+    if fitting == [IGNORED]:
+        return ignored("every choice is the one without it", **evidence)
+    return differs(fitting[0] if len(fitting) == 1 else "choices contradict the penalty", **evidence)
 
 
 def contradictions(tokens: Sequence[TokenInfo], size: float, law: Law) -> int:

@@ -29,7 +29,7 @@ def generated(reply: Reply) -> int | None:
 
 async def long_text(probe: Probe) -> Reply:
     reply = await greedy(probe, UNCUT)
-    if reply.finish != "length":
+    if (generated(reply) or 0) <= max(LENGTHS) and reply.finish != "length":
         raise Concluded(cant_tell("the model's own text is too short", exchanges=(reply.exchange,)))
     return reply
 
@@ -194,7 +194,7 @@ CHECKS: tuple[Check, ...] = (
         "max_completion_tokens",
         "Are two different values under the two names refused?",
         "Sends max_tokens 3 and max_completion_tokens 9.",
-        tokens=40,
+        tokens=20,
         run=check_conflict,
     ),
     Check(
@@ -219,7 +219,7 @@ CHECKS: tuple[Check, ...] = (
         "max_tokens",
         "Is a prompt longer than the context refused, rather than cut?",
         "Sends a prompt 200 tokens longer than the context.",
-        tokens=5000,
+        tokens=100,
         run=check_overfull,
     ),
 )

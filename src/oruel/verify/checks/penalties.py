@@ -1,18 +1,17 @@
 """frequency_penalty, presence_penalty and repetition_penalty: weighed in nats, on a balance of logit_bias."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from oruel.verify.balance import PROMPT, Balance, Pair, find_rivals, find_successor
+from oruel.verify.balance import PRECISION, PROMPT, Balance, Pair, Token, Weight, find_rivals, find_successor
 from oruel.verify.check import Check
 from oruel.verify.checks.greedy_penalties import check_by_greedy_choices, find_rewarded_repeat
-from oruel.verify.probe import Probe
+from oruel.verify.penalty_laws import IGNORED, LAWS, OCCURRENCES, PRESENCE, PROMISED, Law
+from oruel.verify.probe import PROMPTS, Probe, user
 from oruel.verify.verdict import Exchange, Figures, Verdict, cant_tell, differs, honoured, ignored, refused
+from oruel.verify.vocabulary import tokenize
 
-IGNORED = "ignored"
-OCCURRENCES = "it counts occurrences, as frequency_penalty does"
-PRESENCE = "it counts presence only, as presence_penalty does"
 # Penalties are measured to within this, in nats: the balance's precision, and arithmetic that depends on the batch.
 TOLERANCE = 0.4
 ADDITIVE_BIAS = 50.0
@@ -23,16 +22,13 @@ ROW = 8
 LARGE_BIAS, SMALL_BIAS = 100.0, 60.0
 REPETITION = 2.0
 TIMES_IN_PROMPT = 20
-# Rows longer than the window that llama.cpp counts, each with a penalty whose sum stays on the scale.
+# Rows longer than the window that llama.cpp counts, each with a penalty whose sum stays on the scale, and a precision.
 USUAL_WINDOW = 64
-LONG_ROWS = ((90, 0.75), (180, 0.5))
+LONG_ROWS = ((90, 0.75, 1.0), (180, 0.5, PRECISION))
 WITHIN_TOKENS = 2.5
 # The model's own lead of a token over another doesn't change by more than this along a row, in nats. A row that breaks
 # early, although a penalty that counts all would have grown by more, shows that it stopped growing.
 MOST_LEAD = 40.0
-
-Law = Callable[[int], float]
-"""The penalty of a token that came so many times, in nats."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,20 +80,9 @@ async def find_scale(probe: Probe) -> Scale | None:
     return Scale(probe, rivals, pair, raw=plain.penalty is not None and abs(plain.penalty) <= TOLERANCE)
 
 
-def laws(size: float) -> Mapping[str, Law]:
-    """What penalties of this size may do. The first two are frequency_penalty and presence_penalty."""
-    return {
-        OCCURRENCES: lambda count: size * count,
-        PRESENCE: lambda count: size,
-        IGNORED: lambda count: 0.0,
-        "the sign is reversed": lambda count: -size * count,
-        "the sign is reversed, and it counts presence": lambda count: -size,
-        "it acts twice": lambda count: 2 * size * count,
-        "it acts twice, and counts presence": lambda count: 2 * size,
-    }
+def check_additive(parameter: str) -> Callable[[Probe], Awaitable[Verdict]]:
+    promised = PROMISED[parameter]
 
-
-def check_additive(parameter: str, promised: str) -> Callable[[Probe], Awaitable[Verdict]]:
     async def run(probe: Probe) -> Verdict:
         if refusal := await try_value(probe, parameter, SIZE):
             return refusal
@@ -105,31 +90,37 @@ def check_additive(parameter: str, promised: str) -> Callable[[Probe], Awaitable
         if scale is None:
             return await check_by_greedy_choices(probe, parameter)
         points = await scale.points(**{parameter: SIZE})
-        if not points:
-            return cant_tell("the tokens that were weighed change places by themselves")
+        fitting = [name for name, law in LAWS.items() if fits(law, points)]
+        if not points or {OCCURRENCES, PRESENCE} <= set(fitting):
+            return await judge_growth(scale, parameter, points)
         evidence = evidence_of(points, weak=not scale.raw)
-        fitting = [name for name, law in laws(SIZE).items() if fits(law, points)]
-        if promised in fitting and (len(fitting) == 1 or max(point.count for point in points) > 1):
+        if promised in fitting:
             return honoured(**evidence)
         if IGNORED in fitting:
             return ignored("repeated tokens are as probable as without it", **evidence)
-        if promised in fitting:
-            return await tell_presence(scale, parameter, promised, evidence)
-        if fitting:
-            return differs(fitting[0], **evidence)
-        return differs(await describe(scale, parameter, points), **evidence)
+        return differs(fitting[0] if fitting else await describe(scale, parameter, points), **evidence)
 
     return run
 
 
-async def tell_presence(scale: Scale, parameter: str, promised: str, evidence: dict[str, Any]) -> Verdict:
-    """A row of any length that holds although each token would add to the penalty counts presence only."""
+async def judge_growth(scale: Scale, parameter: str, points: list[Point]) -> Verdict:
+    """A penalty that counts presence adds at most its size to the gap of a row, however long. One that counts
+    occurrences adds much more. `points` tell that it acts at all.
+    """
     row = Balance(scale.probe, scale.rivals, bias=ADDITIVE_BIAS)
-    plain, penalised = await row.weigh(ROW * 2), await row.weigh(ROW * 2, **{parameter: SIZE})
-    grows = penalised.gap - plain.gap > 2 * SIZE
-    if grows == (promised == OCCURRENCES):
-        return honoured(**evidence)
-    return differs(OCCURRENCES if grows else PRESENCE, **evidence)
+    plain, penalised = await row.weigh(2 * ROW), await row.weigh(2 * ROW, **{parameter: SIZE})
+    growth = penalised.gap - plain.gap
+    evidence = evidence_of(points, weak=not points)
+    evidence["figures"][f"added to a row of {2 * ROW}, nats"] = round(growth, 2)
+    evidence["exchanges"] = penalised.exchanges
+    if plain.clipped or penalised.clipped:
+        return cant_tell("the tokens can't be weighed in a row", **evidence)
+    if growth < -TOLERANCE:
+        return differs("the sign is reversed", **evidence)
+    if growth <= 2 * SIZE and not points:
+        return cant_tell("the tokens that were weighed change places by themselves", **evidence)
+    law = OCCURRENCES if growth > 2 * SIZE else PRESENCE
+    return honoured(**evidence) if law == PROMISED[parameter] else differs(law, **evidence)
 
 
 async def describe(scale: Scale, parameter: str, points: list[Point]) -> str:
@@ -142,12 +133,12 @@ async def describe(scale: Scale, parameter: str, points: list[Point]) -> str:
 
 
 def fits(law: Law, points: list[Point]) -> bool:
-    return all(abs(point.penalty - law(point.count)) <= TOLERANCE for point in points)
+    return all(abs(point.penalty - SIZE * law(point.count)) <= TOLERANCE for point in points)
 
 
 def evidence_of(points: list[Point], weak: bool = False) -> dict[str, Any]:
     figures: Figures = {f"penalty after {one.count}, nats": round(one.penalty, 2) for one in points}
-    return {"figures": figures, "exchanges": points[-1].exchanges, "weak": weak}
+    return {"figures": figures, "exchanges": points[-1].exchanges if points else (), "weak": weak}
 
 
 async def try_value(probe: Probe, parameter: str, value: float) -> Verdict | None:
@@ -166,43 +157,54 @@ async def check_repetition(probe: Probe) -> Verdict:
         return cant_tell("without logit_bias and token ids, the size of logits isn't known")
     once = await weigh_multiplied(scale, scale.successor, 2)
     often = await weigh_multiplied(scale, scale.rivals, 4)
-    if not once:
-        plain = await scale.point(scale.successor, 2)
-        hidden = plain is not None and abs(plain.penalty) <= TOLERANCE
-        return cant_tell("repeated tokens can't be weighed" if hidden else "the tokens can't be weighed")
-    return judge_repetition(once, often, not scale.raw)
+    if once is None or near(taken_away(once), 0):
+        return await judge_absence(scale)
+    return judge_repetition(once, often)
 
 
-async def weigh_multiplied(scale: Scale, pair: Pair, row: int) -> tuple[Point, Point] | None:
-    found = [await scale.point(pair, row, bias, repetition_penalty=REPETITION) for bias in (LARGE_BIAS, SMALL_BIAS)]
-    large, small = found
-    return (large, small) if large and small and large.count == small.count else None
+async def weigh_multiplied(scale: Scale, pair: Pair, row: int) -> tuple[Weight, Weight] | None:
+    """With the large and the small bias, if the row breaks at the same place."""
+    large, small = [
+        await Balance(scale.probe, pair, bias=bias).weigh(row, repetition_penalty=REPETITION)
+        for bias in (LARGE_BIAS, SMALL_BIAS)
+    ]
+    return None if large.clipped or small.clipped or large.position != small.position else (large, small)
 
 
-def judge_repetition(once: tuple[Point, Point], often: tuple[Point, Point] | None, weak: bool) -> Verdict:
-    large, small = once
-    share = (large.penalty - small.penalty) / (LARGE_BIAS - SMALL_BIAS)
-    evidence = evidence_of(list(once), weak)
-    evidence["figures"] = {
-        f"penalty at bias {LARGE_BIAS:g}, nats": round(large.penalty, 2),
-        f"penalty at bias {SMALL_BIAS:g}, nats": round(small.penalty, 2),
-        "share of the logit taken away": round(share, 3),
-        "promised share": 1 - 1 / REPETITION,
-    }
-    if near(share, 0):
-        if abs(large.penalty) <= TOLERANCE:
-            return ignored("repeated tokens are as probable as without it", **evidence)
-        return differs("it acts before logit_bias", **evidence)
+def taken_away(weights: tuple[Weight, Weight]) -> float:
+    """The share of the logit."""
+    large, small = weights
+    return (large.gap - small.gap) / (LARGE_BIAS - SMALL_BIAS)
+
+
+async def judge_absence(scale: Scale) -> Verdict:
+    """No share of the bias is taken away: whether anything is."""
+    balance = Balance(scale.probe, scale.successor, bias=ADDITIVE_BIAS)
+    plain, penalised = await balance.weigh(2), await balance.weigh(2, repetition_penalty=REPETITION)
+    figures: Figures = {"penalty, nats": round(penalised.gap - plain.gap, 2), "bias": ADDITIVE_BIAS}
+    if plain.clipped or penalised.clipped:
+        return cant_tell("the tokens can't be weighed", exchanges=penalised.exchanges)
+    if abs(penalised.gap - plain.gap) > TOLERANCE:
+        return differs("it acts before logit_bias", figures=figures, exchanges=penalised.exchanges)
+    how = "repeated tokens are as probable as without it"
+    return ignored(how, figures=figures, exchanges=penalised.exchanges)
+
+
+def judge_repetition(once: tuple[Weight, Weight], often: tuple[Weight, Weight] | None) -> Verdict:
+    """A row that breaks after one token, as without a penalty, shows that later ones weren't penalised more."""
+    share, promised = taken_away(once), 1 - 1 / REPETITION
+    figures: Figures = {"share of the logit taken away": round(share, 3), "promised": promised}
+    evidence: dict[str, Any] = {"figures": figures, "exchanges": once[0].exchanges}
     if near(share, 1 - 1 / REPETITION**2):
         return differs("it acts twice", **evidence)
     if near(share, 1 - REPETITION):
         return differs("logits are multiplied, not divided", **evidence)
-    if not near(share, 1 - 1 / REPETITION):
+    if not near(share, promised):
         return differs(f"it takes {share:.2f} of the logit away", **evidence)
     if often:
-        count, growth = often[0].count, (often[0].penalty - often[1].penalty) / (LARGE_BIAS - SMALL_BIAS)
-        evidence["figures"][f"share after {count}"] = round(growth, 3)
-        if count > 1 and near(growth, 1 - REPETITION**-count):
+        count, later = often[0].position, taken_away(often)
+        figures[f"share after {count} occurrences"] = round(later, 3)
+        if count > 1 and near(later, 1 - REPETITION**-count):
             return differs("it acts once for each time a token came", **evidence)
     return honoured(**evidence)
 
@@ -211,7 +213,7 @@ def near(share: float, expected: float) -> bool:
     return abs(share - expected) <= 0.03
 
 
-def check_prompt(parameter: str, value: float, promised: bool = False) -> Callable[[Probe], Awaitable[Verdict]]:
+def check_prompt(parameter: str, value: float) -> Callable[[Probe], Awaitable[Verdict]]:
     """Weighs the first token, before which nothing was generated, on a prompt that repeats it."""
 
     async def run(probe: Probe) -> Verdict:
@@ -220,19 +222,40 @@ def check_prompt(parameter: str, value: float, promised: bool = False) -> Callab
         rivals = await find_rivals(probe)
         if rivals is None:
             return cant_tell("no tokens were found that logit_bias brings about")
-        word = rivals.weighed.text.strip()
-        balance = Balance(probe, rivals, f"{PROMPT}\n" + f"{word}\n" * TIMES_IN_PROMPT, ADDITIVE_BIAS)
+        prompt = repeating_prompt(rivals.weighed)
+        ids = await tokenize(probe.endpoint, prompt)
+        times = ids.count(rivals.weighed.id) if ids else TIMES_IN_PROMPT
+        if times < TIMES_IN_PROMPT / 2:
+            return cant_tell("the prompt can't be made to contain the token")
+        balance = Balance(probe, rivals, prompt, ADDITIVE_BIAS)
         plain, weight = await balance.weigh(1), await balance.weigh(1, **{parameter: value})
         penalty = weight.gap - plain.gap
-        figures = {"repeated in the prompt": word, "times": TIMES_IN_PROMPT, "penalty, nats": round(penalty, 2)}
-        evidence = {"figures": figures, "exchanges": weight.exchanges}
+        figures: Figures = {"in the prompt": rivals.weighed.text, "times": times, "penalty, nats": round(penalty, 2)}
+        evidence: dict[str, Any] = {"figures": figures, "exchanges": weight.exchanges}
         if plain.clipped:
             return cant_tell("the tokens can't be weighed on this prompt", **evidence)
         if abs(penalty) <= TOLERANCE:
-            return honoured(**evidence)
+            acts = await changes_an_answer(probe, parameter, value)
+            return honoured(**evidence) if acts else cant_tell("the penalty changes no answer", **evidence)
         return differs("the prompt is counted", **evidence)
 
     return run
+
+
+async def changes_an_answer(probe: Probe, parameter: str, value: float) -> bool:
+    for prompt in PROMPTS:
+        asked = probe.neutral(temperature=0, max_tokens=32, messages=user(prompt))
+        plain, penalised = await probe.chat(**asked), await probe.chat(**{**asked, parameter: value})
+        if plain.text != penalised.text:
+            return True
+    return False
+
+
+def repeating_prompt(token: Token) -> str:
+    """Tokens with a space before them follow each other, others stand at the beginning of a line."""
+    if token.text.startswith(" "):
+        return PROMPT + token.text * TIMES_IN_PROMPT
+    return f"{PROMPT}\n" + f"{token.text}\n" * TIMES_IN_PROMPT
 
 
 async def check_window(probe: Probe) -> Verdict:
@@ -243,8 +266,8 @@ async def check_window(probe: Probe) -> Verdict:
     if rivals is None:
         return cant_tell("no tokens were found that logit_bias brings about")
     balance = Balance(probe, rivals, bias=LARGE_BIAS)
-    for row, penalty in LONG_ROWS:
-        weight = await balance.weigh(row, precision=1.0, frequency_penalty=penalty)
+    for row, penalty, precision in LONG_ROWS:
+        weight = await balance.weigh(row, precision, frequency_penalty=penalty)
         if weight.clipped or weight.penalty is None:
             return cant_tell("the tokens can't be weighed in a long row", exchanges=weight.exchanges)
         counted, missing = weight.penalty / penalty, (row - 1 - weight.position) * penalty
@@ -272,6 +295,8 @@ async def check_order(probe: Probe) -> Verdict:
     added = await scale.point(scale.successor, 2, LARGE_BIAS, **fields)
     if not alone or not added or alone.count != added.count:
         return cant_tell("the tokens that were weighed change places by themselves")
+    if abs(alone.penalty) <= TOLERANCE:
+        return cant_tell("repetition_penalty doesn't act", exchanges=alone.exchanges)
     first = SIZE * (added.count + 1)
     growth = added.penalty - alone.penalty
     figures: Figures = {"the additive penalties add, nats": round(growth, 2), "promised": first}
@@ -308,7 +333,7 @@ CHECKS: tuple[Check, ...] = (
         "Is the penalty subtracted once for each time that a token came?",
         ON_A_BALANCE + f"after one token, and in a row of {ROW}.",
         tokens=1500,
-        run=check_additive("frequency_penalty", OCCURRENCES),
+        run=check_additive("frequency_penalty"),
     ),
     prompt_check("frequency_penalty", 1.0),
     Check(
@@ -327,7 +352,7 @@ CHECKS: tuple[Check, ...] = (
         "Is the penalty subtracted once from each token that came, however often?",
         ON_A_BALANCE + f"after one token, and in a row of {ROW}.",
         tokens=2000,
-        run=check_additive("presence_penalty", PRESENCE),
+        run=check_additive("presence_penalty"),
     ),
     prompt_check("presence_penalty", SIZE),
     Check(

@@ -8,19 +8,21 @@ from functools import partial
 from typing import Any
 
 from oruel.verify.check import Check
-from oruel.verify.checks.steps import BUSY, STORY, combined, refusal
+from oruel.verify.checks.steps import BUSY, STORY, combined_cases, refusal
 from oruel.verify.probe import Probe, user
 from oruel.verify.profile import PROFILES, Range
 from oruel.verify.reply import Json, Reply, StreamReply
 from oruel.verify.verdict import Verdict, cant_tell, differs, honoured, refused
 
 Answer = Reply | StreamReply
+Case = tuple[str, Verdict]
+"""A value as written in the request, and what came of it."""
 
 # Requests in which each parameter shows an effect.
 DRAWN: Json = {"temperature": 2, "seed": 20, "max_tokens": 24}
 GREEDY: Json = {"temperature": 0, "max_tokens": 48}
 CONTEXTS: dict[str, Json] = {
-    "temperature": {"seed": 20, "max_tokens": 24},
+    "temperature": DRAWN,
     "top_p": DRAWN,
     "top_k": DRAWN,
     "min_p": DRAWN,
@@ -46,8 +48,8 @@ TELLING: dict[str, float] = {
     "top_logprobs": 2,
     "max_tokens": 3,
 }
-# A value just outside a bound may look clamped to it. If a value so far outside does too, both are.
-FURTHER = 40
+# A penalty that is strong enough to decide every token can't show that it is even stronger.
+SATURATING = ("frequency_penalty", "presence_penalty", "repetition_penalty")
 # An answer with a larger max_tokens is left half-way, as it might be long.
 LONG = 200
 
@@ -55,8 +57,11 @@ LONG = 200
 async def ask(probe: Probe, name: str, value: Any, absent: bool = False) -> Answer:
     """A request with the parameter, or without it if `absent`."""
     fields = {field: one for field, one in CONTEXTS[name].items() if field != "seed" or "seed" in probe.facts.accepts}
+    # Filters that are on by default would hide the effect of others.
+    fields = probe.neutral(**fields) if fields.get("temperature") else fields
     request = probe.endpoint.body({"messages": user(STORY), **fields})
     if absent:
+        request.pop(name, None)
         return await probe.endpoint.send(request if name != "max_tokens" else request | {"max_tokens": LONG})
     if name == "max_tokens" and isinstance(value, int) and value > LONG:
         stream = await probe.endpoint.stream(leave_after=3, **(request | {name: value}))
@@ -72,21 +77,24 @@ def effect(answer: Answer) -> object:
     return answer.texts, answer.completion_tokens, len(tokens[0].top) if tokens else 0
 
 
-async def treatment(probe: Probe, name: str, value: Any, accepted: Answer, meant: float, clamped: bool) -> str:
-    """What the endpoint does with a value that it should have refused: the effect of `meant`, or none."""
+async def treatment(probe: Probe, name: str, accepted: Answer, meant: float, inner: float | None) -> str:
+    """What the endpoint does with a value that it should have refused, shown by its effect.
+
+    A value may act like `meant`, the bound, since the effect can't grow any more. It is only called clamped if it can,
+    and `inner`, a value inside of the bound, acts differently. Without `inner`, `meant` is what the value stands for.
+    """
     if isinstance(accepted, StreamReply):
         return "accepted"
     shown = effect(accepted)
     as_meant, again = [effect(await ask(probe, name, meant)) for _ in range(2)]
     without = effect(await ask(probe, name, None, absent=True))
     if as_meant != again or as_meant == without:
-        return "accepted, with no effect to tell its own from"
-    if shown == as_meant and not clamped:
-        return f"taken as {written(meant)}"
+        return "accepted without effect shown"
     if shown == as_meant:
-        further = meant + int(math.copysign(FURTHER, value - meant))
-        is_clamped = effect(await ask(probe, name, further)) == as_meant
-        return f"clamped to {written(meant)}" if is_clamped else "accepted"
+        if inner is None:
+            return f"taken as {written(meant)}"
+        clamped = name not in SATURATING and effect(await ask(probe, name, inner)) != as_meant
+        return f"clamped to {written(meant)}" if clamped else f"accepted, acting like {written(meant)}"
     return "ignored" if shown == without else "accepted"
 
 
@@ -96,39 +104,38 @@ def judge_refusal(name: str, value: Any, answer: Answer) -> Verdict:
         return refusal(answer)
     evidence = {"exchanges": (answer.exchange,)}
     if answer.status >= 500 or answer.status == 200:
-        return differs(f"{written(value)} fails with status {answer.status}", **evidence)
+        return differs(f"fails with status {answer.status}", **evidence)
     unspeakable = isinstance(value, float) and not math.isfinite(value)
     if unspeakable or (isinstance(answer, Reply) and answer.names(name)):
         return honoured(**evidence)
-    return differs(f"the refusal of {written(value)} doesn't name {name}", **evidence)
+    return differs(f"the refusal doesn't name {name}", **evidence)
 
 
-async def judge_inside(probe: Probe, name: str, value: Any) -> Verdict:
+async def judge_inside(probe: Probe, name: str, value: Any) -> Case:
     answer = await ask(probe, name, value)
     if answer.ok:
-        return honoured(exchanges=(answer.exchange,))
+        return written(value), honoured(exchanges=(answer.exchange,))
     if answer.status in BUSY:
-        return refusal(answer)
-    return refused(f"{written(value)}: status {answer.status}", exchanges=(answer.exchange,))
+        return written(value), refusal(answer)
+    return written(value), refused(f"status {answer.status}", exchanges=(answer.exchange,))
 
 
-async def judge_outside(probe: Probe, name: str, value: Any, meant: float, clamped: bool) -> Verdict:
+async def judge_outside(probe: Probe, name: str, value: Any, meant: float, inner: float | None = None) -> Case:
     answer = await ask(probe, name, value)
     if not answer.ok:
-        return judge_refusal(name, value, answer)
-    found = await treatment(probe, name, value, answer, meant, clamped)
-    return differs(f"{written(value)} is {found}", exchanges=(answer.exchange,))
+        return written(value), judge_refusal(name, value, answer)
+    found = await treatment(probe, name, answer, meant, inner)
+    return written(value), differs(found, exchanges=(answer.exchange,))
 
 
-def beyond(bounds: Range) -> list[tuple[float, float]]:
-    """Values just outside and, for fractions, far outside, each with the bound to which it might be clamped."""
+def beyond(bounds: Range) -> list[tuple[float, float, float]]:
+    """Values just outside and, for fractions, far outside, each with the nearest bound and a value inside of it."""
+    low, high = bounds.low, bounds.high
     if bounds.whole:
-        return [(int(bounds.low) - 1, bounds.low), (int(bounds.high) + 1, bounds.high)]
-    span = bounds.high - bounds.low
-    steps = (0.01, span)
-    return [(round(bounds.low - step, 2), bounds.low) for step in steps] + [
-        (round(bounds.high + step, 2), bounds.high) for step in steps
-    ]
+        return [(int(low) - 1, low, low + 1), (int(high) + 1, high, high - 1)]
+    span = high - low
+    below = [(round(low - step, 2), low, round(low + span / 10, 2)) for step in (0.01, span)]
+    return below + [(round(high + step, 2), high, round(high - span / 10, 2)) for step in (0.01, span)]
 
 
 def wrong_types(name: str, bounds: Range) -> list[tuple[Any, float]]:
@@ -141,21 +148,19 @@ def wrong_types(name: str, bounds: Range) -> list[tuple[Any, float]]:
 async def check_bounds(name: str, probe: Probe) -> Verdict:
     if (bounds := probe.profile.ranges.get(name)) is None:
         return cant_tell("the profile states no range")
-    parts = [await judge_inside(probe, name, end) for end in (bounds.low, bounds.high)]
-    parts += [await judge_outside(probe, name, value, bound, clamped=True) for value, bound in beyond(bounds)]
-    return replace(combined(parts), figures={"lowest": written(bounds.low), "highest": written(bounds.high)})
+    cases = [await judge_inside(probe, name, end) for end in (bounds.low, bounds.high)]
+    cases += [await judge_outside(probe, name, *values) for values in beyond(bounds)]
+    return replace(combined_cases(cases), figures={"lowest": written(bounds.low), "highest": written(bounds.high)})
 
 
 async def check_types(name: str, probe: Probe) -> Verdict:
     if (bounds := probe.profile.ranges.get(name)) is None:
         return cant_tell("the profile states no range")
-    parts = [await judge_inside(probe, name, None)]
+    cases = [await judge_inside(probe, name, None)]
     if bounds.whole:
-        parts.append(await judge_inside(probe, name, float(TELLING[name])))
-    parts += [
-        await judge_outside(probe, name, value, meant, clamped=False) for value, meant in wrong_types(name, bounds)
-    ]
-    return combined(parts)
+        cases.append(await judge_inside(probe, name, float(TELLING[name])))
+    cases += [await judge_outside(probe, name, *values) for values in wrong_types(name, bounds)]
+    return combined_cases(cases)
 
 
 def written(value: Any) -> str:
@@ -168,6 +173,7 @@ def written(value: Any) -> str:
 def checks_of(name: str) -> tuple[Check, Check]:
     bounds: Callable[[Probe], Awaitable[Verdict]] = partial(check_bounds, name)
     types: Callable[[Probe], Awaitable[Verdict]] = partial(check_types, name)
+    requires = ("logprobs",) if name == "top_logprobs" else ()
     return (
         Check(
             f"{name}.range",
@@ -175,8 +181,9 @@ def checks_of(name: str) -> tuple[Check, Check]:
             f"Are all allowed values of {name} accepted, and all others refused by name?",
             "Sends both bounds, and values just and far outside them. Where such a value is accepted, compares the "
             "answer with those for the bound and without the parameter: it is clamped, ignored or used.",
-            tokens=250,
+            tokens=150,
             run=bounds,
+            requires=requires,
         ),
         Check(
             f"{name}.types",
@@ -184,8 +191,9 @@ def checks_of(name: str) -> tuple[Check, Check]:
             f"Are values of other JSON types refused, and null taken as unset, for {name}?",
             "Sends null, a string with a number, true, an array and an object; a fraction where a whole number is "
             "wanted, or else NaN and Infinity. Where one is accepted, compares the answer with that for the number.",
-            tokens=250,
+            tokens=70,
             run=types,
+            requires=requires,
         ),
     )
 

@@ -1,6 +1,7 @@
 """Steps that the deterministic checks share. Each ends the check if it can't be taken."""
 
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 from oruel.verify.probe import Probe, user
@@ -92,6 +93,19 @@ def combined(parts: Iterable[Verdict]) -> Verdict:
         return honoured(figures=figures, exchanges=tuple(exchanges[:1]))
     how = "; ".join(dict.fromkeys(part.how for part in found if part.how))
     return Verdict(outcome, how, figures, exchanges=tuple(exchanges))
+
+
+def combined_cases(cases: Iterable[tuple[str, Verdict]]) -> Verdict:
+    """Like `combined`, with a name for each case. Cases of which the same is said share a phrase."""
+    named: dict[tuple[Outcome, str], list[str]] = {}
+    firsts: dict[tuple[Outcome, str], Verdict] = {}
+    for name, verdict in cases:
+        key = (verdict.outcome, verdict.how)
+        named.setdefault(key, []).append(name)
+        firsts.setdefault(key, verdict)
+    return combined(
+        replace(firsts[key], how=f"{', '.join(names)}: {key[1]}" if key[1] else "") for key, names in named.items()
+    )
 
 
 def told(parts: Iterable[Verdict]) -> list[Verdict]:

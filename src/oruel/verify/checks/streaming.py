@@ -1,6 +1,7 @@
 """stream: the text of the same request unstreamed, whole characters, and events in the order that clients rely on."""
 
 import asyncio
+import math
 from typing import Any
 
 from oruel.verify.check import Check
@@ -12,9 +13,14 @@ from oruel.verify.verdict import Concluded, Exchange, Verdict, cant_tell, differ
 TOKENS = 48
 # Asked for, they make characters whose bytes are split over several tokens.
 EMOJI = "Repeat after me: 🙂 🦊 日本 🧑‍🚀 ✨"
+# White space at the beginning and end of chunks.
+LINES = "Repeat after me: first line\n\nsecond line\n  - third line\n\nlast"
 BROKEN = "\N{REPLACEMENT CHARACTER}"
 # So many streams are left at the same time: more than a small server has places, and more than most have.
 DISCONNECTED = (8, 48)
+# As shares of the time that a whole text takes.
+SHORT_WAIT, LONG_WAIT = 0.25, 0.75
+TRIES = 3
 LONG_STORY = "Tell me a very long story."
 LONG_TOKENS = 800
 
@@ -35,9 +41,11 @@ async def story(probe: Probe, **fields: Any) -> StreamReply:
 
 
 async def check_equal(probe: Probe) -> Verdict:
-    whole = await greedy(probe, probe.room(TOKENS))
-    stream = await streamed(probe, **{**whole.request, "logprobs": None})
-    parts = [judge_equal(stream, whole.text, "at temperature 0")]
+    parts = []
+    for prompt in (STORY, LINES):
+        whole = await greedy(probe, probe.room(TOKENS), prompt)
+        stream = await streamed(probe, **{**whole.request, "logprobs": None})
+        parts.append(judge_equal(stream, whole.text, "at temperature 0"))
     if "seed" in probe.facts.accepts:
         drawn: Json = {"messages": user(STORY), "temperature": 1, "seed": probe.seed()}
         drawn["max_tokens"] = probe.room(TOKENS)
@@ -52,6 +60,8 @@ def judge_equal(stream: StreamReply, whole: str, when: str) -> Verdict:
     text = stream.text()
     if text == whole:
         return honoured(**evidence)
+    if text.startswith(whole):
+        return differs(f"{when}, text is added after the end", **evidence)
     if whole.startswith(text):
         return differs(f"{when}, the end of the text is missing", **evidence)
     if "".join(text.split()) == "".join(whole.split()):
@@ -158,13 +168,13 @@ async def check_errors(probe: Probe) -> Verdict:
 async def check_disconnect(probe: Probe) -> Verdict:
     """Compares the wait after disconnects with the time that the abandoned texts would have taken."""
     long = await long_request(probe)
-    alone = (await plain(probe, max_tokens=1)).seconds
+    alone = min([(await plain(probe, max_tokens=1)).seconds for _ in range(3)])
     whole = await streamed(probe, **long)
     seconds = whole.chunks[-1].seconds
     if seconds < 8 * alone:
         return cant_tell("a long text takes hardly more time than a single token", exchanges=(whole.exchange,))
     for count in DISCONNECTED:
-        wait = await wait_after_disconnects(probe, long, count)
+        wait = await shortest_wait_after_disconnects(probe, long, count, seconds * SHORT_WAIT)
         evidence = {
             "figures": {
                 "seconds for a whole text": round(seconds, 3),
@@ -173,11 +183,21 @@ async def check_disconnect(probe: Probe) -> Verdict:
             },
             "exchanges": (Exchange(whole.request, whole.status, "(left at the second event)"),),
         }
-        if wait > seconds * 0.75:
+        if wait > seconds * LONG_WAIT:
             return differs("a disconnect doesn't free the place", **evidence)
-        if wait > seconds / 4:
+        if wait > seconds * SHORT_WAIT:
             return cant_tell("the wait after disconnects is neither short nor as long as the texts", **evidence)
     return honoured(**evidence)
+
+
+async def shortest_wait_after_disconnects(probe: Probe, long: Json, count: int, enough: float) -> float:
+    """Of up to three tries, as a machine that is busy with other things makes any request wait now and then."""
+    shortest = math.inf
+    for _ in range(TRIES):
+        shortest = min(shortest, await wait_after_disconnects(probe, long, count))
+        if shortest <= enough:
+            break
+    return shortest
 
 
 async def long_request(probe: Probe) -> Json:
@@ -187,7 +207,8 @@ async def long_request(probe: Probe) -> Json:
         request |= {"seed": 1} if "seed" in probe.facts.accepts else {}
         request |= {"frequency_penalty": penalty} if "frequency_penalty" in probe.facts.accepts and penalty else {}
         reply = await served(probe, **request)
-        if (reply.completion_tokens or 0) >= LONG_TOKENS // 2:
+        # Without usage, four characters count as a token.
+        if (reply.completion_tokens or len(reply.text) // 4) >= LONG_TOKENS // 2:
             return request
     raise Concluded(cant_tell("the model's texts are too short"))
 
@@ -204,7 +225,7 @@ CHECKS: tuple[Check, ...] = (
         "stream",
         "Is the text of a stream the text of the same request unstreamed?",
         "Compares both at temperature 0 and, if a seed repeats the text, with a seed.",
-        tokens=350,
+        tokens=450,
         run=confirmed(check_equal),
     ),
     Check(
@@ -253,7 +274,7 @@ CHECKS: tuple[Check, ...] = (
         "stream",
         "Does an error before the first token have its own status?",
         "Asks for a stream with an invalid temperature.",
-        tokens=50,
+        tokens=20,
         run=check_errors,
     ),
     Check(
@@ -261,8 +282,8 @@ CHECKS: tuple[Check, ...] = (
         "stream",
         "Does a client that goes away free its place?",
         "Leaves 8 and then 48 streams of a long text at their second event, and compares the time of a short request "
-        "after that with the time of the whole text. Two runs must agree on a fault. Places beyond 48 are not seen.",
+        "after that with the time of the whole text. Three tries must agree on a fault. Places beyond 48 are not seen.",
         tokens=5000,
-        run=confirmed(check_disconnect),
+        run=check_disconnect,
     ),
 )

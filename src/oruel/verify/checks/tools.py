@@ -1,4 +1,4 @@
-"""tools, tool_choice and parallel_tool_calls: which functions are called, their arguments, and how calls are sent."""
+"""tools, tool_choice and parallel_tool_calls: which functions are called, with which arguments, and in which shape."""
 
 from typing import Any
 
@@ -10,6 +10,8 @@ from oruel.verify.reply import Json, Reply, StreamReply, delta_of
 from oruel.verify.verdict import Verdict, cant_tell, differs, honoured, ignored, refused
 
 TOKENS = 200
+# Tokens after which a call is not complete, where usage doesn't count it.
+SOME_WAY = 10
 WEATHER = "What is the weather in Paris?"
 TWO_CITIES = "What is the weather in Paris and in Rome? Look up both cities."
 
@@ -167,7 +169,13 @@ async def check_finish(probe: Probe) -> Verdict:
 
 
 async def check_truncated(probe: Probe) -> Verdict:
-    return await judge_finish(probe, "length", tool_choice=named(NAMES[0]), max_tokens=3)
+    """Cut at the start, and half-way, when a part of the call has been sent."""
+    choice = named(NAMES[0])
+    whole = await served(probe, **request(probe, WEATHER, tool_choice=choice))
+    half = (whole.completion_tokens or 2 * SOME_WAY) // 2
+    return combined(
+        [await judge_finish(probe, "length", tool_choice=choice, max_tokens=tokens) for tokens in (3, half)]
+    )
 
 
 async def judge_finish(probe: Probe, expected: str, **fields: Any) -> Verdict:
@@ -234,7 +242,7 @@ CHECKS: tuple[Check, ...] = (
         "tool_choice",
         "Is the function called that tool_choice names?",
         "Asks for a story, and names each of two functions in turn.",
-        tokens=350,
+        tokens=550,
         run=confirmed(check_named),
     ),
     Check(
@@ -242,7 +250,7 @@ CHECKS: tuple[Check, ...] = (
         "tool_choice",
         "Does required lead to a call?",
         "Asks for a story, with two functions that have nothing to do with it.",
-        tokens=180,
+        tokens=260,
         run=confirmed(check_required),
     ),
     Check(
@@ -259,7 +267,7 @@ CHECKS: tuple[Check, ...] = (
         "Are the arguments JSON that matches the function's strict schema?",
         "Forces calls at temperature 1 of functions whose schemas have an enum, integers, required properties and no "
         "additional ones.",
-        tokens=700,
+        tokens=1200,
         run=check_arguments,
     ),
     Check(
@@ -283,15 +291,15 @@ CHECKS: tuple[Check, ...] = (
         "tools",
         "Is finish_reason tool_calls after a call?",
         "Forces a call, unstreamed and streamed. OpenAI's profile says nothing about a named function.",
-        tokens=700,
+        tokens=1050,
         run=confirmed(check_finish),
     ),
     Check(
         "tools.truncated",
         "tools",
         "Is finish_reason length if max_tokens cuts a call?",
-        "Forces a call with max_tokens 3, unstreamed and streamed.",
-        tokens=300,
+        "Forces a call with max_tokens 3, and with half of its length, unstreamed and streamed.",
+        tokens=1200,
         run=confirmed(check_truncated),
     ),
     Check(
@@ -299,7 +307,7 @@ CHECKS: tuple[Check, ...] = (
         "tools",
         "Do the pieces of a streamed call join to the call unstreamed?",
         "Joins them as clients do: id and name first, then arguments by index.",
-        tokens=550,
+        tokens=800,
         run=confirmed(check_stream),
     ),
 )

@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from oruel.verify.check import Check
-from oruel.verify.checks.steps import BUSY, combined, plain, refusal
+from oruel.verify.checks.steps import BUSY, combined_cases, plain, refusal
 from oruel.verify.probe import Probe
 from oruel.verify.reply import Reply
 from oruel.verify.verdict import Verdict, differs, honoured, ignored
@@ -32,47 +32,47 @@ def judge(probe: Probe, name: str, reply: Reply, accepted: bool) -> Verdict:
         return refusal(reply)
     if not accepted:
         if reply.status >= 500:
-            return differs(f"{name} fails with status {reply.status}", **evidence)
-        return honoured(**evidence) if reply.names(name) else differs(f"the refusal doesn't name {name}", **evidence)
+            return differs(f"fails with status {reply.status}", **evidence)
+        return honoured(**evidence) if reply.names(name) else differs("the refusal doesn't name it", **evidence)
     if not probe.profile.refuses_unknown:
         return honoured(**evidence)
     if name in reply.headers.get(REPORTS_IGNORED, ""):
-        return ignored(f"{name} is dropped, which a header reports", **evidence)
-    return ignored(f"{name} is dropped in silence", **evidence)
+        return ignored("dropped, which a header reports", **evidence)
+    return ignored("dropped in silence", **evidence)
 
 
 async def check_unknown(probe: Probe) -> Verdict:
     await plain(probe, max_tokens=4)
-    parts = []
+    cases = []
     for name, value in UNKNOWN:
         reply = await probe.chat(max_tokens=4, **{name: value})
-        parts.append(judge(probe, name, reply, reply.ok))
-    return combined(parts)
+        cases.append((name, judge(probe, name, reply, reply.ok)))
+    return combined_cases(cases)
 
 
 async def check_misspelt(probe: Probe) -> Verdict:
     await plain(probe, max_tokens=4)
-    parts = []
+    cases = []
     for name, value, meant in MISSPELT:
         reply = await probe.chat(max_tokens=4, **{name: value})
-        parts.append(judge(probe, name, reply, reply.ok))
-        if probe.profile.suggests_names and not reply.ok and not re.search(rf"\b{meant}\b", reply.error_text):
-            parts.append(differs(f"the refusal of {name} doesn't suggest {meant}", exchanges=(reply.exchange,)))
-    return combined(parts)
+        cases.append((name, judge(probe, name, reply, reply.ok)))
+        if probe.profile.suggests_names and reply.names(name) and not re.search(rf"\b{meant}\b", reply.error_text):
+            cases.append((name, differs(f"the refusal doesn't suggest {meant}", exchanges=(reply.exchange,))))
+    return combined_cases(cases)
 
 
 async def check_nested(probe: Probe) -> Verdict:
     await plain(probe, max_tokens=4)
-    parts = []
+    cases = []
     for name, fields in NESTED:
         if "stream" in fields:
             stream = await probe.endpoint.stream(max_tokens=4, **fields)
             reply = stream.refusal or Reply(stream.request, stream.status, stream.headers, stream.exchange.answer)
-            parts.append(judge(probe, name, reply, stream.ok))
+            cases.append((name, judge(probe, name, reply, stream.ok)))
         else:
             reply = await probe.chat(max_tokens=4, **fields)
-            parts.append(judge(probe, name, reply, reply.ok))
-    return combined(parts)
+            cases.append((name, judge(probe, name, reply, reply.ok)))
+    return combined_cases(cases)
 
 
 CHECKS: tuple[Check, ...] = (
@@ -81,7 +81,7 @@ CHECKS: tuple[Check, ...] = (
         "unknown fields",
         "Is a field that the endpoint doesn't know refused by name?",
         "Sends requests with an invented field. An answer with status 200 shows that it was dropped.",
-        tokens=100,
+        tokens=20,
         run=check_unknown,
     ),
     Check(
@@ -90,7 +90,7 @@ CHECKS: tuple[Check, ...] = (
         "Is a misspelt parameter refused by name?",
         "Sends temprature, max_token and the like. An answer with status 200 shows that the user's setting was "
         "dropped. Oru'el's profile also expects the right name in the refusal.",
-        tokens=250,
+        tokens=20,
         run=check_misspelt,
     ),
     Check(
@@ -98,7 +98,7 @@ CHECKS: tuple[Check, ...] = (
         "unknown fields",
         "Are unknown names inside stream_options, response_format and tool_choice refused?",
         "Sends one misspelt name inside each of them.",
-        tokens=150,
+        tokens=20,
         run=check_nested,
     ),
 )

@@ -3,6 +3,7 @@ endpoint sent is escaped text.
 """
 
 import json
+import shlex
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -13,6 +14,7 @@ from markupsafe import Markup
 from oruel import __version__
 from oruel.verify.report.chart_svg import chart_svg, shown_alternatives
 from oruel.verify.report.curl import curl_command
+from oruel.verify.report.presentable import KEY
 from oruel.verify.report.words import (
     cost_words,
     ended_words,
@@ -107,9 +109,9 @@ def headline(report: Report) -> str:
 
 
 def alternatives(chart: Chart, verdict: Verdict) -> list[tuple[str, bool]]:
-    """The names of the alternatives that the chart shows, and whether each is the one that explains the draws."""
-    explains = "ignored" if verdict.outcome is Outcome.IGNORED else verdict.how
-    return [(name, verdict.outcome.is_fault and name == explains) for name in shown_alternatives(chart)]
+    """The names of the alternatives that the chart shows, and whether each explains the draws."""
+    explain = ["ignored"] if verdict.outcome is Outcome.IGNORED else verdict.how.split(", or ")
+    return [(name, verdict.outcome.is_fault and name in explain) for name in shown_alternatives(chart)]
 
 
 def pretty(answer: Any) -> str:
@@ -128,12 +130,13 @@ def shorten(text: str) -> str:
 
 
 def against_options(report: Report) -> str:
-    model = f" --against-model {report.against_model}" if report.against_model else ""
-    return f" --against {report.against}{model}" if report.against else ""
+    model = f" --against-model {shlex.quote(report.against_model)}" if report.against_model else ""
+    return f" --against {shlex.quote(report.against)}{model}" if report.against else ""
 
 
 def repeat_command(report: Report) -> str:
-    key = " --api-key $API_KEY" if report.keyed else ""
-    model = f" --model {report.model}" if report.model else ""
+    """For a POSIX shell. The endpoints may have chosen the models' names, so they are quoted."""
+    key = f' --api-key "{KEY}"' if report.keyed else ""
+    model = f" --model {shlex.quote(report.model)}" if report.model else ""
     options = f"{model}{key}{against_options(report)}"
-    return f"oruel verify {report.url}{options} --profile {report.profile.name} --seed {report.seed}"
+    return f"oruel verify {shlex.quote(report.url)}{options} --profile {report.profile.name} --seed {report.seed}"

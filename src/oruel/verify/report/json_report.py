@@ -4,6 +4,7 @@ SCHEMA counts up when a field changes its meaning or goes away; new fields may a
 """
 
 import json
+import math
 from dataclasses import asdict
 from typing import Any
 
@@ -18,7 +19,16 @@ SCHEMA = 1
 
 def as_json(report: Report) -> str:
     """`report` is presentable."""
-    return json.dumps(as_object(report), indent=2, allow_nan=False) + "\n"
+    return json.dumps(finite(as_object(report)), indent=2, allow_nan=False) + "\n"
+
+
+def finite(value: Any) -> Any:
+    """A copy in which numbers that JSON can't write are strings: some checks send Infinity."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return json.dumps(value)
+    if isinstance(value, dict):
+        return {key: finite(one) for key, one in value.items()}
+    return [finite(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def as_object(report: Report) -> dict[str, Any]:

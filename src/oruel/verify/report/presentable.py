@@ -1,7 +1,6 @@
-"""Makes a report fit to be shown: without secrets, and with numbers and texts that every format can carry."""
+"""Makes a report fit to be shown: without secrets, and with texts that every encoding can carry."""
 
 import dataclasses
-import math
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -37,11 +36,9 @@ def password_of(url: str) -> str | None:
 
 
 def clean(value: Any, secrets: Sequence[str]) -> Any:
-    """A copy of any value without the secrets, lone surrogates, and numbers that JSON can't write."""
+    """A copy of any value without the secrets and lone surrogates."""
     if type(value) is str:
         return hide(value, secrets).encode(errors="replace").decode()
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
     if isinstance(value, dict):
         return {clean(key, secrets): clean(one, secrets) for key, one in value.items()}
     if isinstance(value, list | tuple | frozenset):

@@ -29,8 +29,6 @@ def figure_words(value: object) -> str:
     match value:
         case bool():
             return "yes" if value else "no"
-        case int():
-            return f"{value:,}"
         case float():
             return f"{value:.4g}"
         case _:

@@ -75,6 +75,8 @@ function read(text) {
 
 /** @param {unknown} value */
 function isMessages(value) {
-  return Array.isArray(value) && value.every((message) =>
-    typeof message === "object" && message !== null && typeof message.role === "string");
+  return (
+    Array.isArray(value) &&
+    value.every((message) => typeof message === "object" && message !== null && typeof message.role === "string")
+  );
 }

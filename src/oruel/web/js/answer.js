@@ -40,9 +40,16 @@ class ChoiceView {
    */
   constructor(index, actions) {
     this.actions = actions;
-    this.heading = make("h3", { hidden: true }, `Choice ${index + 1}`);
-    this.thoughts = make("div", { class: "text" });
-    this.reasoning = make("details", { class: "reasoning", hidden: true, open: true }, make("summary", {}, "Reasoning"), this.thoughts);
+    this.index = index;
+    this.acts = make("span", { class: "acts" });
+    this.heading = make("div", { class: "reply-head", hidden: true }, make("h3", {}, `Choice ${index + 1}`), this.acts);
+    this.thoughts = make("div", { class: "thoughts" });
+    this.reasoning = make(
+      "details",
+      { class: "reasoning", hidden: true, open: true },
+      make("summary", {}, "Reasoning"),
+      this.thoughts,
+    );
     this.text = make("div", { class: "text" });
     this.calls = make("div", { class: "calls" });
     /** @type {CallCard[]} */
@@ -120,18 +127,28 @@ export class AnswerView {
     const element = make("div", { class: "acts" });
     if (version.of > 1) element.append(versions(version, actions));
     element.append(button({ label: "Retry", icon: "retry", text: "Retry", onclick: actions.retry }));
-    for (const [index, choice] of answer.choices.entries()) {
-      const which = answer.choices.length > 1 ? ` ${index + 1}` : "";
-      if (choice.content) element.append(copyButton(`Copy${which}`, () => choice.content));
-      if (choice.trace.length) {
-        element.append(button({
-          label: `Show how the tokens were chosen`, icon: "tokens", text: `Tokens${which}`,
-          onclick: () => actions.showTokens(index),
-        }));
-      }
+    // The acts of a single choice stand beside the others.
+    const [first] = answer.choices;
+    if (answer.choices.length === 1) element.append(...choiceActs(first, 0, actions));
+    for (const view of answer.choices.length > 1 ? this.choices : []) {
+      view.acts.replaceChildren(...choiceActs(answer.choices[view.index], view.index, actions));
     }
     return element;
   }
+}
+
+/**
+ * @param {Choice} choice
+ * @param {number} index
+ * @param {AnswerActions} actions
+ */
+function choiceActs({ content, trace }, index, actions) {
+  const label = "Show how the tokens were chosen";
+  const show = () => actions.showTokens(index);
+  return [
+    ...(content ? [copyButton("Copy", () => content)] : []),
+    ...(trace.length ? [button({ label, icon: "tokens", text: "Tokens", onclick: show })] : []),
+  ];
 }
 
 /**
@@ -139,7 +156,11 @@ export class AnswerView {
  * @param {AnswerActions} actions
  */
 function versions({ number, of }, actions) {
-  const earlier = button({ label: "The version before", icon: "earlier", onclick: () => actions.showVersion(number - 1) });
+  const earlier = button({
+    label: "The version before",
+    icon: "earlier",
+    onclick: () => actions.showVersion(number - 1),
+  });
   const later = button({ label: "The next version", icon: "later", onclick: () => actions.showVersion(number + 1) });
   earlier.disabled = number === 0;
   later.disabled = number === of - 1;
@@ -152,9 +173,14 @@ function versions({ number, of }, actions) {
  * @param {() => string} content
  */
 export function copyButton(text, content) {
-  const copy = button({ label: text, icon: "copy", text, onclick: async () => {
-    sayIn(copy, await copied(content()));
-  } });
+  const copy = button({
+    label: text,
+    icon: "copy",
+    text,
+    onclick: async () => {
+      sayIn(copy, await copied(content()));
+    },
+  });
   return copy;
 }
 
@@ -182,14 +208,23 @@ export function sayIn(element, said) {
   if (!label) return;
   element.dataset.text ??= label.textContent ?? "";
   label.textContent = said;
-  setTimeout(() => { label.textContent = element.dataset.text ?? ""; }, 1600);
+  setTimeout(() => {
+    label.textContent = element.dataset.text ?? "";
+  }, 1600);
 }
 
 /** @param {import("./conversation.js").Problem} problem */
 function problemBox({ message, param, requestId }) {
-  const where = [param ? `parameter ${param}` : "", requestId ? `request ${requestId}` : ""].filter(Boolean).join(" · ");
-  return make("div", { class: "problem", role: "alert" },
-    make("strong", {}, "The request failed. "), message, where ? make("small", {}, where) : null);
+  const where = [param ? `parameter ${param}` : "", requestId ? `request ${requestId}` : ""]
+    .filter(Boolean)
+    .join(" · ");
+  return make(
+    "div",
+    { class: "problem", role: "alert" },
+    make("strong", {}, "The request failed. "),
+    message,
+    where ? make("small", {}, where) : null,
+  );
 }
 
 /** @param {Answer} answer */
@@ -208,12 +243,27 @@ function facts(answer) {
     ["speed", rate === null ? null : `${count(Math.round(rate))} tokens/s`],
     ["first token", wait === null ? null : `${(wait / 1000).toFixed(2)} s`],
     ["seed", answer.values.seed === undefined ? null : String(answer.values.seed)],
-    ["end", stopped ? "stopped by you" : answer.choices.map((choice) => choice.finish).filter(Boolean).join(", ")],
+    [
+      "end",
+      stopped
+        ? "stopped by you"
+        : answer.choices
+            .map((choice) => choice.finish)
+            .filter(Boolean)
+            .join(", "),
+    ],
     ["branch", branch && `token ${branch.at + 1}: “${branch.to}” in place of “${branch.from}”`],
     ["not enforced", receipt?.differs],
   ];
-  return make("dl", { class: "facts" }, ...entries.filter(([, value]) => value).map(([name, value]) =>
-    make("div", {}, make("dt", {}, name), make("dd", {}, name === "request" ? make("code", {}, value) : value))));
+  return make(
+    "dl",
+    { class: "facts" },
+    ...entries
+      .filter(([, value]) => value)
+      .map(([name, value]) =>
+        make("div", {}, make("dt", {}, name), make("dd", {}, name === "request" ? make("code", {}, value) : value)),
+      ),
+  );
 }
 
 /** @param {number} number */

@@ -74,17 +74,25 @@ export async function complete(body, { signal, key, onStart, onChunk }) {
   });
   const receipt = receiptOf(response);
   onStart?.(receipt);
-  try {
-    for await (const data of events(texts(response))) {
-      if (data === "[DONE]") return receipt;
-      const chunk = JSON.parse(data);
-      if (chunk.error) throw errorOf(chunk.error, 200, receipt.requestId);
-      onChunk(chunk);
-    }
-  } catch (error) {
-    throw wasAborted(error) || error instanceof ApiError ? error : disconnected(receipt);
+  for await (const data of events(texts(response, receipt))) {
+    if (data === "[DONE]") return receipt;
+    const chunk = parsed(data, receipt);
+    if (chunk.error) throw errorOf(chunk.error, 200, receipt.requestId);
+    onChunk(chunk);
   }
   throw disconnected(receipt);
+}
+
+/**
+ * @param {string} data
+ * @param {Receipt} receipt
+ */
+function parsed(data, { requestId }) {
+  try {
+    return JSON.parse(data);
+  } catch {
+    throw new ApiError("The server sent an event that is not JSON.", { requestId });
+  }
 }
 
 /**
@@ -148,12 +156,16 @@ function receiptOf({ headers }) {
   };
 }
 
-/** @param {Response} response */
-async function* texts(response) {
-  if (!response.body) return;
-  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+/**
+ * @param {Response} response
+ * @param {Receipt} receipt
+ */
+async function* texts(response, receipt) {
+  const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
   for (;;) {
-    const { done, value } = await reader.read();
+    const { done, value } = (await reader?.read().catch((error) => {
+      throw wasAborted(error) ? error : disconnected(receipt);
+    })) ?? { done: true, value: "" };
     if (done) return;
     yield value;
   }

@@ -3,7 +3,7 @@
  * in place while settings change, so that they grow and shrink.
  */
 
-import { element } from "./element.js";
+import { make } from "./dom.js";
 import { decimal, percent, quantity, spoken, visible } from "./token_text.js";
 
 /** @typedef {import("./token_trace.js").Candidate} Candidate */
@@ -23,9 +23,9 @@ const NOTICEABLE = 5e-4;
  * @param {{onChoose: (candidate: Candidate) => void}} handlers
  */
 export function createCandidateTable({ onChoose }) {
-  const table = element("table", { class: "candidates" });
-  const more = element("button", { type: "button", class: "candidates-more" });
-  const root = element("div", { class: "candidates-frame" }, table, more);
+  const table = make("table", { class: "candidates" });
+  const more = make("button", { type: "button", class: "candidates-more" });
+  const root = make("div", { class: "candidates-frame" }, table, more);
   /** @type {Map<number, Row>} */
   let rows = new Map();
   /** @type {Cell[]} */
@@ -51,15 +51,15 @@ export function createCandidateTable({ onChoose }) {
   function build({ steps, candidates, unlisted }, generated) {
     rows = new Map(candidates.map((candidate) => [candidate.id, candidateRow(candidate, steps, candidate.id === generated)]));
     others = stepCells(steps);
-    const rest = element(
+    const rest = make(
       "tr",
       { class: "others" },
-      element("th", { scope: "row" }, "all others"),
-      element("td", { class: "logit" }),
+      make("th", { scope: "row" }, "all others"),
+      make("td", { class: "logit" }),
       ...others.map(({ cell }) => cell),
     );
-    const body = element("tbody", {}, ...[...rows.values()].map(({ row }) => row));
-    const foot = element("tfoot", {}, rest);
+    const body = make("tbody", {}, ...[...rows.values()].map(({ row }) => row));
+    const foot = make("tfoot", {}, rest);
     foot.hidden = !unlisted.some((mass) => mass > 0) && sum(candidates) > 1 - NOTICEABLE;
     table.replaceChildren(head(steps), body, foot);
     table.classList.remove("shows-all");
@@ -95,12 +95,12 @@ export function createCandidateTable({ onChoose }) {
 /** @param {Step[]} steps */
 function head(steps) {
   const names = steps.map((step) =>
-    element("th", { scope: "col", class: "step", "data-step": step }, stepName(step), element("span", { class: "setting" })),
+    make("th", { scope: "col", class: "step", "data-step": step }, stepName(step), make("span", { class: "setting" })),
   );
-  const model = element("th", { scope: "col", class: "step" }, "model");
-  const logit = element("th", { scope: "col", class: "logit" }, "logit");
-  const row = element("tr", {}, element("th", { scope: "col", class: "token-column" }, "token"), logit, model, ...names);
-  return element("thead", {}, row);
+  const model = make("th", { scope: "col", class: "step" }, "model");
+  const logit = make("th", { scope: "col", class: "logit" }, "logit");
+  const row = make("tr", {}, make("th", { scope: "col", class: "token-column" }, "token"), logit, model, ...names);
+  return make("thead", {}, row);
 }
 
 /**
@@ -108,8 +108,8 @@ function head(steps) {
  * @param {Step} step
  */
 function stepName(step) {
-  const parts = step.split(/(?<=_)/u).flatMap((part) => [part, element("wbr")]);
-  return element("code", {}, ...parts);
+  const parts = step.split(/(?<=_)/u).flatMap((part) => [part, make("wbr")]);
+  return make("code", {}, ...parts);
 }
 
 /**
@@ -132,14 +132,14 @@ function nameSettings(table, settings) {
  */
 function candidateRow(candidate, steps, isGenerated) {
   const cells = stepCells(steps);
-  const verdict = element("span", { class: "verdict" });
+  const verdict = make("span", { class: "cut-by" });
   cells.at(-1)?.change.before(verdict);
   const logit = candidate.logit === null ? "−∞" : decimal(candidate.logit).replace("-", "−");
-  const row = element(
+  const row = make(
     "tr",
     { "data-id": candidate.id, class: isGenerated ? "generated" : null },
-    element("th", { scope: "row", title: `id ${candidate.id}` }, name(candidate, isGenerated), ...notes(candidate)),
-    element("td", { class: "logit" }, logit),
+    make("th", { scope: "row", title: `id ${candidate.id}` }, name(candidate, isGenerated), ...notes(candidate)),
+    make("td", { class: "logit" }, logit),
     ...cells.map(({ cell }) => cell),
   );
   return { row, cells, verdict };
@@ -152,20 +152,20 @@ function candidateRow(candidate, steps, isGenerated) {
  */
 function name(candidate, isGenerated) {
   const { text, kind } = visible(candidate);
-  const chip = element("span", { class: "chip", "data-kind": kind }, text);
-  if (isGenerated) return element("span", { class: "choice" }, chip, element("span", { class: "badge" }, "generated"));
-  if (candidate.removedBy === "mask") return element("span", { class: "choice" }, chip);
+  const chip = make("span", { class: "chip", "data-kind": kind }, text);
+  if (isGenerated) return make("span", { class: "choice" }, chip, make("span", { class: "badge" }, "generated"));
+  if (candidate.removedBy === "mask") return make("span", { class: "choice" }, chip);
   const label = `Continue with token ${spoken(candidate)} instead`;
-  const hint = element("span", { class: "continue", "aria-hidden": "true" }, "continue from here");
+  const hint = make("span", { class: "continue", "aria-hidden": "true" }, "continue from here");
   const attributes = { type: "button", class: "choice", "data-id": candidate.id, "aria-label": label };
-  return element("button", attributes, chip, hint);
+  return make("button", attributes, chip, hint);
 }
 
 /** @param {Candidate} candidate */
 function notes({ count, bias }) {
-  const seen = count > 0 ? element("span", { class: "note", title: `${quantity(count, "time")} in the output so far` }, `×${count}`) : null;
+  const seen = count > 0 ? make("span", { class: "note", title: `${quantity(count, "time")} in the output so far` }, `×${count}`) : null;
   const sign = bias > 0 ? "+" : "−";
-  const biased = bias !== 0 ? element("span", { class: "note", title: "its logit_bias" }, `bias ${sign}${Math.abs(bias)}`) : null;
+  const biased = bias !== 0 ? make("span", { class: "note", title: "its logit_bias" }, `bias ${sign}${Math.abs(bias)}`) : null;
   return [seen, biased];
 }
 
@@ -184,10 +184,10 @@ function stepCells(steps) {
  * @returns {Cell}
  */
 function stepCell(step) {
-  const length = element("span", { class: "length" });
-  const value = element("span", { class: "value" });
-  const change = element("span", { class: "change" });
-  const cell = element("td", { class: "step", "data-step": step }, length, value, change);
+  const length = make("span", { class: "length" });
+  const value = make("span", { class: "value" });
+  const change = make("span", { class: "change" });
+  const cell = make("td", { class: "step", "data-step": step }, length, value, change);
   return { cell, length, value, change };
 }
 

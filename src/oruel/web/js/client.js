@@ -1,10 +1,12 @@
 /** The server as this page uses it: asks for a key when the server wants one, and does without traces where there are none. */
 
 import { ApiError, complete, getJson } from "./api.js";
+import { recall, remember } from "./memory.js";
 
 const STORED_KEY = "oruel-key";
 /** The API's limit on top × n × max_tokens, and on top. */
-const MOST_CANDIDATES = 262_144, MOST_TOP = 20;
+const MOST_CANDIDATES = 262_144,
+  MOST_TOP = 20;
 
 /** @typedef {(reason: string) => Promise<{key: string, keep: boolean} | null>} AskKey null: the person doesn't give one */
 
@@ -12,7 +14,7 @@ export class Client {
   /** @param {AskKey} askKey */
   constructor(askKey) {
     this.askKey = askKey;
-    this.key = sessionStorage.getItem(STORED_KEY);
+    this.key = recall("sessionStorage", STORED_KEY);
   }
 
   /** @param {string} path */
@@ -51,8 +53,7 @@ export class Client {
         const given = await this.askKey(this.key ? error.message : "This server requires an API key.");
         if (!given) throw error;
         this.key = given.key;
-        if (given.keep) sessionStorage.setItem(STORED_KEY, given.key);
-        else sessionStorage.removeItem(STORED_KEY);
+        remember("sessionStorage", STORED_KEY, given.keep ? given.key : null);
       }
     }
   }

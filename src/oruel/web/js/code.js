@@ -4,9 +4,24 @@
 
 /** What the method of the official Python client accepts by name. Everything else goes into extra_body. */
 const OPENAI_FIELDS = new Set([
-  "model", "messages", "temperature", "top_p", "seed", "max_tokens", "max_completion_tokens", "stop",
-  "frequency_penalty", "presence_penalty", "response_format", "tools", "tool_choice", "parallel_tool_calls", "n",
-  "logprobs", "top_logprobs", "logit_bias",
+  "model",
+  "messages",
+  "temperature",
+  "top_p",
+  "seed",
+  "max_tokens",
+  "max_completion_tokens",
+  "stop",
+  "frequency_penalty",
+  "presence_penalty",
+  "response_format",
+  "tools",
+  "tool_choice",
+  "parallel_tool_calls",
+  "n",
+  "logprobs",
+  "top_logprobs",
+  "logit_bias",
 ]);
 
 export const LANGUAGES = /** @type {const} */ (["curl", "Python", "JavaScript"]);
@@ -82,7 +97,9 @@ function javascript(body, { origin, needsKey }) {
  * @param {Body} body
  */
 function javascriptLiteral(body) {
-  return JSON.stringify(body, null, 2).replace(/^( *)"([A-Za-z_]\w*)":/gm, "$1$2:").replaceAll("\n", "\n  ");
+  return JSON.stringify(body, null, 2)
+    .replace(/^( *)"([A-Za-z_]\w*)":/gm, "$1$2:")
+    .replaceAll("\n", "\n  ");
 }
 
 /**

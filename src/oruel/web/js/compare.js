@@ -2,96 +2,117 @@
 
 import { ApiError, wasAborted } from "./api.js";
 import { createColumn } from "./comparison_column.js";
+import { createComparisonHead } from "./comparison_head.js";
 import { differing, requestOf, sampling, tries } from "./comparison_request.js";
 import { randomSeed } from "./controls.js";
 import { commonLength, firstDifference } from "./difference.js";
-import { button, make } from "./dom.js";
-import { uniqueId } from "./fields.js";
+import { make } from "./dom.js";
 import { createVerdict } from "./verdict.js";
 
 /** @typedef {import("./controls.js").Declaration} Declaration */
 /** @typedef {import("./comparison_request.js").Values} Values */
+/** @typedef {ReturnType<typeof createColumn>} Column */
 /** @typedef {{signal: AbortSignal, onChunk: (chunk: any) => void, onTraceRefused: (reason: string) => void}} Options */
-/** @typedef {(body: Values, options: Options) => Promise<unknown>} Complete */
 
 /**
- * `request` returns the request that both sides start from, with its messages; it is asked again before each run.
- * `complete` sends one with `stream: true`, as that of js/api.js does. `parameters` is the data of GET /v1/parameters.
- * @param {{request: () => Values, complete: Complete, parameters: readonly Declaration[]}} options
+ * @typedef {object} Parts
+ * @property {() => Values} request what both sides start from, with the messages; it is asked again before each run
+ * @property {(body: Values, options: Options) => Promise<unknown>} complete sends a request with `stream: true`
+ * @property {() => number} context the length of the model's context window
+ * @property {readonly Declaration[]} parameters the data of GET /v1/parameters
  */
-export function createComparison({ request, complete, parameters }) {
-  const start = request();
-  let seed = typeof start.seed === "number" ? start.seed : randomSeed();
-  /** @type {AbortController | null} */
-  let running = null;
-  /** Whether the sides have differed in this run, and how many tokens were equal before. */
-  let found = { differs: false, common: 0 };
 
-  const options = { declarations: parameters, onChange: () => settingsChanged() };
-  const [a, b] = [
-    createColumn("A", { ...options, onPick: (index) => pick(index, "A") }),
-    createColumn("B", { ...options, onPick: (index) => pick(index, "B") }),
-  ];
-  const columns = [a, b];
-  const verdict = createVerdict();
-  const announcer = make("p", { class: "hidden", role: "status" });
-  const suggestions = make("div", { class: "suggestions", role: "group", "aria-label": "Changes to try in B" });
-  const head = createHead({ onRun: () => (running ? stop() : run()), onSeed: () => { seed = randomSeed(); drawHead(); } });
-  const titleId = head.titleId;
+/** @param {Parts} parts */
+export function createComparison(parts) {
+  return new Comparison(parts);
+}
 
-  function settingsChanged() {
-    drawSettings();
-    if (running === null && a.traces().length > 0) verdict.say("The settings have changed since", "Run both again to compare them.");
-  }
+class Comparison {
+  /** @param {Parts} parts */
+  constructor(parts) {
+    this.parts = parts;
+    this.seed = randomSeed();
+    /** @type {AbortController | null} */
+    this.running = null;
+    /** The parameters that differ in this run; how many tokens were equal, and whether one differed. */
+    this.found = { differing: /** @type {string[]} */ ([]), common: 0, differs: false };
 
-  function drawSettings() {
-    const [ofA, ofB] = columns.map(({ settings }) => settings.get());
-    const differences = differing(parameters, ofA, ofB);
-    a.showDiffering(differences.map(({ name, a: value }) => ({ name, value })));
-    b.showDiffering(differences.map(({ name, b: value }) => ({ name, value })));
-    suggestions.replaceChildren(
-      make("span", { class: "caption" }, "Try in B"),
-      ...tries(parameters, ofA).map(({ label, values }) => {
-        const choose = () => { b.settings.set(values); settingsChanged(); suggestion(label)?.focus(); };
-        const isChosen = differing(parameters, values, ofB).length === 0;
-        return make("button", { type: "button", class: "suggestion mono", "aria-pressed": String(isChosen), onclick: choose }, label);
-      }),
+    this.head = createComparisonHead({
+      onRun: () => (this.running ? this.stop() : this.run()),
+      onSeed: () => { this.seed = randomSeed(); this.#drawHead(); },
+    });
+    this.tries = make("div", { class: "suggestions", role: "group", "aria-label": "Changes to try in B" });
+    this.a = this.#column("A");
+    this.b = this.#column("B");
+    this.columns = [this.a, this.b];
+    this.verdict = createVerdict();
+    this.announcer = make("p", { class: "hidden", role: "status" });
+    this.element = make(
+      "section", { class: "compare", "aria-labelledby": this.head.titleId },
+      this.head.element, this.tries,
+      make("div", { class: "sides" }, this.a.element, this.verdict.element, this.b.element), this.announcer,
     );
+    this.element.addEventListener("keydown", ({ key }) => { if (key === "Escape") this.stop(); });
+
+    this.followed = sampling(parts.request());
+    for (const { settings } of this.columns) settings.set(this.followed);
+    this.#drawSettings();
+    this.#drawHead();
+    this.verdict.say("Give A and B different settings, then run both", "The prompt and the seed stay the same.");
   }
 
-  /** @param {string} label */
-  function suggestion(label) {
-    return [...suggestions.querySelectorAll("button")].find((one) => one.textContent === label);
+  async run() {
+    if (this.running || !this.columns.every(({ settings }) => settings.check())) return;
+    const request = this.parts.request();
+    const seed = typeof request.seed === "number" ? request.seed : this.seed;
+    this.running = new AbortController();
+    this.found = { differing: this.#differing().map(({ name }) => name), common: 0, differs: false };
+    this.verdict.say("Comparing", "");
+    this.#drawHead();
+    const { signal } = this.running;
+    const isComplete = await Promise.all(this.columns.map((column) => this.#stream(column, { request, seed, signal })));
+    this.running = null;
+    this.#drawHead();
+    if (isComplete.every(Boolean)) this.#conclude();
+    else if (!this.found.differs) this.#say(soFar(this.found.common), "The answers aren't complete.");
   }
 
-  function drawHead() {
-    head.draw({ request: request(), seed, isRunning: running !== null });
+  stop() {
+    this.running?.abort();
   }
 
-  async function run() {
-    if (running || !columns.every(({ settings }) => settings.check())) return;
-    const common = request();
-    if (typeof common.seed === "number") seed = common.seed;
-    running = new AbortController();
-    found = { differs: false, common: 0 };
-    verdict.say("Comparing", "");
-    drawHead();
-    const { signal } = running;
-    const complete = await Promise.all(columns.map((column) => stream(column, common, signal)));
-    running = null;
-    drawHead();
-    if (complete.every(Boolean)) conclude();
-    else if (!found.differs) say(soFar(found.common), "The answers aren't complete.");
+  /** The page's own settings have changed: A takes those that it sets, if they are among them. */
+  follow() {
+    this.#drawHead();
+    const values = sampling(this.parts.request());
+    if (differing(this.parts.parameters, values, this.followed).length === 0) return;
+    this.followed = values;
+    this.a.settings.set(values);
+    this.#settingsChanged();
   }
 
-  /** Whether the answer is complete. @param {typeof a} column @param {Values} common @param {AbortSignal} signal */
-  async function stream(column, common, signal) {
+  /** @param {"A" | "B"} name */
+  #column(name) {
+    return createColumn(name, {
+      declarations: this.parts.parameters,
+      onChange: () => this.#settingsChanged(),
+      onPick: (index) => this.#pick(index, name),
+    });
+  }
+
+  /**
+   * Whether the answer is complete.
+   * @param {Column} column
+   * @param {{request: Values, seed: number, signal: AbortSignal}} common
+   */
+  async #stream(column, { request, seed, signal }) {
+    const { complete, context } = this.parts;
     column.begin();
     try {
-      await complete(requestOf(common, column.settings.get(), seed), {
+      await complete(requestOf(request, { values: column.settings.get(), seed, context: context() }), {
         signal,
         onTraceRefused: () => {},
-        onChunk: (chunk) => { column.add(chunk); lookForDifference(); },
+        onChunk: (chunk) => { column.add(chunk); this.#lookForDifference(); },
       });
       column.end();
       return true;
@@ -103,62 +124,87 @@ export function createComparison({ request, complete, parameters }) {
     }
   }
 
-  function lookForDifference() {
-    if (found.differs) return;
-    const [ofA, ofB] = columns.map((column) => column.traces());
-    const common = commonLength(ofA, ofB, found.common);
-    found = { differs: common < Math.min(ofA.length, ofB.length), common };
-    if (found.differs) showDifference();
-    else verdict.say(soFar(common), "");
+  #lookForDifference() {
+    if (this.found.differs) return;
+    const [a, b] = this.#traces();
+    this.found.common = commonLength(a, b, this.found.common);
+    this.found.differs = this.found.common < Math.min(a.length, b.length);
+    if (this.found.differs) this.#showDifference();
+    else this.verdict.say(soFar(this.found.common), "");
   }
 
   /** @returns {string | null} the explanation */
-  function showDifference() {
-    const [ofA, ofB] = columns.map((column) => column.traces());
-    const difference = firstDifference(ofA, ofB);
+  #showDifference() {
+    const [a, b] = this.#traces();
+    const difference = firstDifference(a, b, this.found.differing);
     if (!difference) return null;
     const { index } = difference;
-    verdict.showDifference(difference, ofA[index], ofB[index]);
-    for (const column of columns) column.select(index);
+    this.verdict.showDifference(difference, a[index], b[index]);
+    for (const column of this.columns) column.select(index);
     return difference.explanation;
   }
 
-  /** Both sides have ended. */
-  function conclude() {
-    const { length } = a.traces();
-    const explanation = showDifference();
-    if (explanation) announcer.textContent = explanation;
-    else if (length > 0) say("Both answers are equal", `The settings changed none of the ${tokens(length)}.`);
-    else say("Nothing to compare", "There are no traces, so the page can't tell which step made a difference.");
-  }
-
-  /** @param {string} title @param {string} text */
-  function say(title, text) {
-    verdict.say(title, text);
-    announcer.textContent = title;
+  #conclude() {
+    const { length } = this.a.traces();
+    const explanation = this.#showDifference();
+    if (explanation) this.announcer.textContent = explanation;
+    else if (length > 0) this.#say("Both answers are equal", `The settings changed none of the ${tokens(length)}.`);
+    else this.#say("Nothing to compare", "There are no traces, so the page can't tell which step made a difference.");
   }
 
   /** Shows the token in both answers, as long as what came before it is equal. @param {number} index @param {"A" | "B"} name */
-  function pick(index, name) {
-    const [ofA, ofB] = columns.map((column) => column.traces());
-    const common = commonLength(ofA, ofB);
+  #pick(index, name) {
+    const [a, b] = this.#traces();
+    const common = commonLength(a, b);
     if (index > common) return;
-    (name === "A" ? b : a).select(index);
-    if (index < common) verdict.showCommon(index, ofA[index], ofB[index]);
-    else showDifference();
+    (name === "A" ? this.b : this.a).select(index);
+    if (index < common) this.verdict.showCommon(index, a[index], b[index]);
+    else this.#showDifference();
   }
 
-  function stop() {
-    running?.abort();
+  #traces() {
+    return this.columns.map((column) => column.traces());
   }
 
-  for (const { settings } of columns) settings.set(sampling(start));
-  drawSettings();
-  drawHead();
-  verdict.say("Give A and B different settings, then run both", "The prompt and the seed stay the same.");
-  const sides = make("div", { class: "sides" }, a.element, verdict.element, b.element);
-  const element = make("section", { class: "compare", "aria-labelledby": titleId }, head.element, suggestions, sides, announcer);
-  return { element, run, stop };
+  #differing() {
+    return differing(this.parts.parameters, this.a.settings.get(), this.b.settings.get());
+  }
+
+  #settingsChanged() {
+    this.#drawSettings();
+    if (this.running || this.a.traces().length === 0) return;
+    this.verdict.say("The settings have changed since", "Run both again to compare them.");
+  }
+
+  #drawSettings() {
+    const both = this.#differing();
+    this.a.showDiffering(both.map(({ name, a }) => ({ name, value: a })));
+    this.b.showDiffering(both.map(({ name, b }) => ({ name, value: b })));
+    const suggested = tries(this.parts.parameters, this.a.settings.get());
+    this.tries.replaceChildren(make("span", { class: "caption" }, "Try in B"), ...suggested.map((change) => this.#tryButton(change)));
+  }
+
+  /** @param {{label: string, values: Values}} change */
+  #tryButton({ label, values }) {
+    const isChosen = differing(this.parts.parameters, values, this.b.settings.get()).length === 0;
+    const choose = () => {
+      this.b.settings.set(values);
+      this.#settingsChanged();
+      // The buttons were made again.
+      [...this.tries.querySelectorAll("button")].find(({ textContent }) => textContent === label)?.focus();
+    };
+    return make("button", { type: "button", class: "suggestion mono", "aria-pressed": String(isChosen), onclick: choose }, label);
+  }
+
+  #drawHead() {
+    this.head.draw({ request: this.parts.request(), seed: this.seed, isRunning: this.running !== null });
+  }
+
+  /** @param {string} title @param {string} text */
+  #say(title, text) {
+    this.verdict.say(title, text);
+    this.announcer.textContent = title;
+  }
 }
 
 /** @param {number} count */
@@ -166,37 +212,3 @@ const tokens = (count) => `${count} ${count === 1 ? "token" : "tokens"}`;
 
 /** @param {number} common */
 const soFar = (common) => (common > 0 ? `The same so far: ${tokens(common)}` : "Nothing to compare yet");
-
-/** @param {{onRun: () => void, onSeed: () => void}} handlers */
-function createHead({ onRun, onSeed }) {
-  const titleId = uniqueId("compare");
-  const prompt = make("q", {});
-  const number = make("code", {});
-  const roll = button({ label: "Draw another seed", icon: "dice", onclick: onSeed });
-  const start = make("button", { type: "button", class: "solid", onclick: onRun });
-  const seedLine = make("span", { class: "compare-seed" }, "seed ", number, roll);
-  const element = make(
-    "header", { class: "compare-head" },
-    make("div", {}, make("h2", { id: titleId }, "Two settings, one prompt"), make("p", { class: "compare-prompt" }, prompt)),
-    seedLine, start,
-  );
-  return {
-    element,
-    titleId,
-    /** @param {{request: Values, seed: number, isRunning: boolean}} state */
-    draw({ request, seed, isRunning }) {
-      prompt.textContent = lastPrompt(request);
-      number.textContent = String(seed);
-      // A seed that is set among the parameters stays.
-      roll.hidden = typeof request.seed === "number";
-      roll.disabled = isRunning;
-      start.textContent = isRunning ? "Stop" : "Run both";
-    },
-  };
-}
-
-/** @param {Values} request */
-function lastPrompt({ messages }) {
-  const last = Array.isArray(messages) ? messages.filter(({ role }) => role === "user").at(-1) : null;
-  return typeof last?.content === "string" ? last.content : "";
-}

@@ -1,5 +1,7 @@
 /** What two requests of a comparison have in common, and what differs: the sampling parameters. */
 
+import { traceTop } from "./client.js";
+
 /** @typedef {import("./controls.js").Declaration} Declaration */
 /** @typedef {Record<string, unknown>} Values  What isn't named has its default. */
 /** @typedef {{name: string, a: string, b: string}} Differing */
@@ -11,7 +13,6 @@ const COMPARED = [
 const TRIES = [
   ["temperature", 0], ["temperature", 1.5], ["top_p", 0.5], ["top_k", 3], ["min_p", 0.2], ["frequency_penalty", 1],
 ];
-const TOP = 20;
 
 /**
  * The parameters that each side sets for itself.
@@ -31,15 +32,17 @@ export function sampling(request) {
 }
 
 /**
- * The request of one side. It has one choice, is streamed, and returns the trace.
+ * The request of one side. It has one choice, is streamed, and returns the trace as far as the context window allows.
  * @param {Values} request
- * @param {Values} values
- * @param {number} seed
+ * @param {{values: Values, seed: number, context: number}} side
  * @returns {Values}
  */
-export function requestOf(request, values, seed) {
-  const common = Object.entries(request).filter(([name]) => !COMPARED.includes(name) && name !== "n");
-  return { trace: { top: TOP }, ...Object.fromEntries(common), ...values, seed, stream: true };
+export function requestOf(request, { values, seed, context }) {
+  const common = Object.fromEntries(
+    Object.entries(request).filter(([name]) => !COMPARED.includes(name) && name !== "n"),
+  );
+  const top = traceTop(common, context);
+  return { ...common, ...values, ...(top > 0 ? { trace: { top } } : {}), seed, stream: true };
 }
 
 /**

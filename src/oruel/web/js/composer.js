@@ -13,7 +13,14 @@ export function createComposer({ onSend, onStop, onInput }) {
   const trace = traceSwitch();
   let isRunning = false;
 
-  form.append(make("div", { class: "under" }, trace.element, make("span", { class: "keys" }, "Enter sends, Shift+Enter starts a line")));
+  form.append(
+    make(
+      "div",
+      { class: "under" },
+      trace.element,
+      make("span", { class: "keys" }, "Enter sends, Shift+Enter starts a line"),
+    ),
+  );
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     if (isRunning) onStop();
@@ -30,6 +37,11 @@ export function createComposer({ onSend, onStop, onInput }) {
   });
 
   function draw() {
+    // Other browsers size the field by themselves.
+    if (!CSS.supports("field-sizing", "content")) {
+      prompt.style.setProperty("height", "auto");
+      prompt.style.setProperty("height", `${prompt.scrollHeight}px`);
+    }
     const label = isRunning ? "Stop" : "Send";
     send.replaceChildren(icon(isRunning ? "stop" : "send"));
     send.setAttribute("aria-label", label);
@@ -41,7 +53,10 @@ export function createComposer({ onSend, onStop, onInput }) {
   return {
     trace,
     draft: () => prompt.value.trim(),
-    focus: () => prompt.focus(),
+    /** Where there is a touch keyboard, it would cover the answer. */
+    focus: () => {
+      if (!matchMedia("(pointer: coarse)").matches) prompt.focus();
+    },
     /** @param {string} text */
     setDraft(text) {
       prompt.value = text;

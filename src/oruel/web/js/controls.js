@@ -13,6 +13,7 @@ import { button, icon, make } from "./dom.js";
  * @property {string | null} default_note
  * @property {string[]} details
  * @property {boolean} served
+ * @property {number} [reach] where the slider ends, if that is before the maximum
  */
 
 /**
@@ -46,16 +47,24 @@ export function controlFor({ schema }) {
 /** @type {ControlMaker} */
 function slider(declaration, labelId, onChange) {
   const { schema, default: standard, default_note: note } = declaration;
-  const scale = scaleOf(schema);
+  const scale = scaleOf({ ...schema, maximum: Math.min(schema.maximum, declaration.reach ?? Infinity) });
   // Without a default, the end of the scale that changes nothing: no filter, or no limit.
-  const resting = standard ?? (scale.logarithmic ? schema.maximum : schema.minimum);
+  const resting = standard ?? (scale.logarithmic ? scale.maximum : schema.minimum);
   const field = numberField(note ?? String(standard), labelId);
   const range = make("input", { type: "range", min: 0, max: 1, step: "any", "aria-labelledby": labelId });
-  const track = make("div", { class: "slider" }, range, make("span", { class: "tick", title: `default: ${note ?? standard}` }));
-  const isDefault = (/** @type {unknown} */ value) => value === standard || (standard === null && value === resting);
+  const track = make(
+    "div",
+    { class: "slider" },
+    range,
+    make("span", { class: "tick", title: `default: ${note ?? standard}` }),
+  );
+  // The end of a logarithmic scale is a number like any other: typed, it is sent.
+  const isDefault = (/** @type {unknown} */ value) =>
+    value === standard || (standard === null && !scale.logarithmic && value === resting);
 
   const draw = () => {
-    const value = numberIn(field) ?? resting;
+    const typed = numberIn(field);
+    const value = typed ?? resting;
     const at = scale.position(value);
     const rest = scale.position(resting);
     range.value = String(at);
@@ -63,12 +72,12 @@ function slider(declaration, labelId, onChange) {
     for (const [name, share] of Object.entries({ rest, low: Math.min(at, rest), high: Math.max(at, rest) })) {
       track.style.setProperty(`--${name}`, String(share));
     }
-    track.toggleAttribute("data-set", value !== undefined && !isDefault(value));
+    track.toggleAttribute("data-set", typed !== undefined && !isDefault(typed));
     field.setAttribute("aria-invalid", String(!fits(value, schema)));
   };
   range.addEventListener("input", () => {
     const value = scale.value(Number(range.value));
-    field.value = isDefault(value) ? "" : String(value);
+    field.value = isDefault(value) || value === resting ? "" : String(value);
     draw();
     onChange();
   });
@@ -79,7 +88,10 @@ function slider(declaration, labelId, onChange) {
     range.value = String(scale.position(scale.moved(numberIn(field) ?? resting, steps)));
     range.dispatchEvent(new Event("input"));
   });
-  field.addEventListener("input", () => { draw(); onChange(); });
+  field.addEventListener("input", () => {
+    draw();
+    onChange();
+  });
   draw();
   return {
     head: field,
@@ -88,7 +100,10 @@ function slider(declaration, labelId, onChange) {
       const value = numberIn(field);
       return value === undefined || isDefault(value) ? undefined : value;
     },
-    set: (value) => { field.value = value === undefined || isDefault(value) ? "" : String(value); draw(); },
+    set: (value) => {
+      field.value = value === undefined || isDefault(value) ? "" : String(value);
+      draw();
+    },
     target: () => field,
     problem: () => (field.value.trim() && numberIn(field) === undefined ? `This is not ${declaration.allowed}.` : null),
   };
@@ -106,17 +121,21 @@ function scaleOf({ type, minimum, maximum }) {
   const ratio = Math.log(maximum / minimum);
   return {
     logarithmic,
+    maximum,
     /** @param {number} value */
     position: (value) =>
       logarithmic ? Math.log(within(value) / minimum) / ratio : (within(value) - minimum) / (maximum - minimum),
     /** @param {number} position */
     value: (position) =>
-      logarithmic ? twoDigits(within(minimum * Math.exp(position * ratio)), maximum) : rounded(minimum + position * (maximum - minimum)),
+      logarithmic
+        ? twoDigits(within(minimum * Math.exp(position * ratio)), maximum)
+        : rounded(minimum + position * (maximum - minimum)),
     /**
      * @param {number} value
      * @param {number} steps
      */
-    moved: (value, steps) => (logarithmic ? within(Math.round(value * 1.12 ** steps) + Math.sign(steps)) : rounded(value + steps * step)),
+    moved: (value, steps) =>
+      logarithmic ? within(Math.round(value * 1.12 ** steps) + Math.sign(steps)) : rounded(value + steps * step),
   };
 }
 
@@ -137,7 +156,11 @@ function twoDigits(value, maximum) {
  */
 function numberField(placeholder, labelId) {
   const field = make("input", {
-    type: "text", class: "number", inputmode: "decimal", autocomplete: "off", spellcheck: "false",
+    type: "text",
+    class: "number",
+    inputmode: "decimal",
+    autocomplete: "off",
+    spellcheck: "false",
     "aria-labelledby": labelId,
   });
   field.placeholder = placeholder;
@@ -170,12 +193,17 @@ function dice(declaration, labelId, onChange) {
   const roll = button({
     label: `Draw a ${declaration.name}`,
     icon: "dice",
-    onclick: () => { field.value = String(randomSeed()); onChange(); },
+    onclick: () => {
+      field.value = String(randomSeed());
+      onChange();
+    },
   });
   return {
     head: make("span", { class: "with-button" }, field, roll),
     get: () => numberIn(field),
-    set: (value) => { field.value = value === undefined ? "" : String(value); },
+    set: (value) => {
+      field.value = value === undefined ? "" : String(value);
+    },
     target: () => field,
     problem: () => {
       if (!field.value.trim() || Number.isSafeInteger(numberIn(field))) return null;
@@ -191,10 +219,18 @@ export function randomSeed() {
 /** @type {ControlMaker} The values of an enum side by side. */
 function segments({ name, schema, default: standard }, labelId, onChange) {
   /** @type {[string, unknown][]} */
-  const options = schema.enum ? schema.enum.map((/** @type {string} */ value) => [value, value]) : [["off", false], ["on", true]];
-  const inputs = options.map(([, value]) => make("input", { type: "radio", name, onchange: onChange, checked: value === standard }));
+  const options = schema.enum
+    ? schema.enum.map((/** @type {string} */ value) => [value, value])
+    : [
+        ["off", false],
+        ["on", true],
+      ];
+  const inputs = options.map(([, value]) =>
+    make("input", { type: "radio", name, onchange: onChange, checked: value === standard }),
+  );
   const labels = options.map(([text, value], index) =>
-    make("label", { title: value === standard ? "the default" : null }, inputs[index], make("span", {}, text)));
+    make("label", { title: value === standard ? "the default" : null }, inputs[index], make("span", {}, text)),
+  );
   const choose = (/** @type {unknown} */ value) => {
     for (const [index, [, own]] of options.entries()) inputs[index].checked = own === value;
   };
@@ -214,19 +250,37 @@ function segments({ name, schema, default: standard }, labelId, onChange) {
 function strings({ name, schema }, labelId, onChange) {
   const most = schema.anyOf.find((/** @type {any} */ option) => option.type === "array").maxItems;
   const list = make("ul", { class: "strings" });
-  const add = button({ label: `Add a string to ${name}`, icon: "add", text: "Add", onclick: () => { append("").focus(); } });
+  const add = button({
+    label: `Add a string to ${name}`,
+    icon: "add",
+    text: "Add",
+    onclick: () => {
+      append("").focus();
+    },
+  });
   const fields = () => [...list.querySelectorAll("input")];
-  const limit = () => { add.disabled = fields().length >= most; };
+  const limit = () => {
+    add.disabled = fields().length >= most;
+  };
   const append = (/** @type {string} */ text) => {
     const field = make("input", { type: "text", "aria-labelledby": labelId, spellcheck: "false", oninput: onChange });
     field.value = escaped(text);
     field.placeholder = "\\n\\n";
-    const item = make("li", {}, field, button({ label: "Remove this string", icon: "close", onclick: () => {
-      item.remove();
-      limit();
-      add.focus();
-      onChange();
-    } }));
+    const item = make(
+      "li",
+      {},
+      field,
+      button({
+        label: "Remove this string",
+        icon: "close",
+        onclick: () => {
+          item.remove();
+          limit();
+          add.focus();
+          onChange();
+        },
+      }),
+    );
     list.append(item);
     limit();
     return field;
@@ -235,7 +289,9 @@ function strings({ name, schema }, labelId, onChange) {
     head: add,
     body: list,
     get: () => {
-      const values = fields().map((field) => unescaped(field.value)).filter((text) => text !== "");
+      const values = fields()
+        .map((field) => unescaped(field.value))
+        .filter((text) => text !== "");
       return values.length ? values : undefined;
     },
     set: (value) => {
@@ -255,13 +311,18 @@ function escaped(text) {
 
 /** @param {string} text */
 function unescaped(text) {
-  const escapes = /** @type {Record<string, string>} */ ({ n: "\n", t: "\t", r: "\r", "\\": "\\" });
-  return text.replace(/\\([ntr\\])/g, (_, letter) => escapes[letter]);
+  return text.replace(/\\(u[0-9a-fA-F]{4}|[nrtbf\\])/g, (escape) => JSON.parse(`"${escape}"`));
 }
 
 /** @type {ControlMaker} An object as JSON. */
 function json({ name }, labelId, onChange) {
-  const field = make("textarea", { class: "json", rows: 1, spellcheck: "false", "aria-labelledby": labelId, oninput: onChange });
+  const field = make("textarea", {
+    class: "json",
+    rows: 1,
+    spellcheck: "false",
+    "aria-labelledby": labelId,
+    oninput: onChange,
+  });
   field.placeholder = name === "logit_bias" ? '{"342": -5}' : "{}";
   const parse = () => {
     const text = field.value.trim();
@@ -281,7 +342,9 @@ function json({ name }, labelId, onChange) {
   return {
     body: field,
     get: () => (problem() ? undefined : parse()),
-    set: (value) => { field.value = value === undefined ? "" : JSON.stringify(value); },
+    set: (value) => {
+      field.value = value === undefined ? "" : JSON.stringify(value);
+    },
     target: () => field,
     problem,
   };
@@ -300,7 +363,18 @@ export function resetButton(onclick) {
  * @param {HTMLElement} description
  */
 export function helpButton(name, description) {
-  const help = make("button", { type: "button", class: "quiet help", "aria-expanded": "false", "aria-controls": description.id, "aria-label": `About ${name}`, title: `About ${name}` }, icon("help"));
+  const help = make(
+    "button",
+    {
+      type: "button",
+      class: "quiet help",
+      "aria-expanded": "false",
+      "aria-controls": description.id,
+      "aria-label": `About ${name}`,
+      title: `About ${name}`,
+    },
+    icon("help"),
+  );
   help.addEventListener("click", () => {
     description.hidden = !description.hidden;
     help.setAttribute("aria-expanded", String(!description.hidden));

@@ -52,8 +52,19 @@ export function newConversation(system = "", now = Date.now()) {
  */
 export function newAnswer(values, model, now) {
   return {
-    values, model, branch: null, choices: [], shown: 0, receipt: null, tier: null, usage: null,
-    started: now, first: null, ended: null, stopped: false, problem: null,
+    values,
+    model,
+    branch: null,
+    choices: [],
+    shown: 0,
+    receipt: null,
+    tier: null,
+    usage: null,
+    started: now,
+    first: null,
+    ended: null,
+    stopped: false,
+    problem: null,
   };
 }
 
@@ -156,19 +167,26 @@ export function fromMessages(list, now = Date.now()) {
     if (role === "system") conversation.system = text;
     else if (role === "user") conversation.turns.push({ role, content: text });
     else if (role === "tool") conversation.turns.push({ role, id: String(id), content: text });
-    else if (role === "assistant") conversation.turns.push({ role, answers: [givenAnswer(text, calls, now)], shown: 0 });
+    else if (role === "assistant")
+      conversation.turns.push({ role, answers: [givenAnswer(text, calls, now)], shown: 0 });
   }
   return conversation;
 }
 
 /**
  * @param {string} content
- * @param {Call[] | undefined} calls
+ * @param {unknown} calls
  * @param {number} now
  */
 function givenAnswer(content, calls, now) {
-  const choice = { ...newChoice(), content, calls: Array.isArray(calls) ? calls : [] };
+  const choice = { ...newChoice(), content, calls: Array.isArray(calls) ? calls.filter(isCall) : [] };
   return { ...newAnswer({}, "", now), choices: [choice], ended: now };
+}
+
+/** @param {any} call */
+function isCall(call) {
+  const { name, arguments: written } = call?.function ?? {};
+  return typeof call?.id === "string" && typeof name === "string" && typeof written === "string";
 }
 
 /**

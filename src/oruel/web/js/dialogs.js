@@ -8,17 +8,29 @@ import { exported } from "./store.js";
 
 /** @type {import("./client.js").AskKey} */
 export function askKey(reason) {
-  const field = make("input", { type: "password", class: "field", autocomplete: "off", required: true, "aria-label": "API key" });
+  const field = make("input", {
+    type: "password",
+    class: "field",
+    autocomplete: "off",
+    required: true,
+    "aria-label": "API key",
+  });
   const keep = make("input", { type: "checkbox" });
-  const form = make("form", { method: "dialog" },
+  const form = make(
+    "form",
+    { method: "dialog" },
     make("h2", { id: "key-title" }, "API key"),
     make("p", {}, reason),
     field,
     make("label", { class: "tick-box" }, keep, "Keep it until this tab is closed"),
     make("p", {}, "The key is sent to this server only. Without the tick it is forgotten when the page is reloaded."),
-    make("div", { class: "buttons" },
+    make(
+      "div",
+      { class: "buttons" },
       make("button", { type: "button", class: "quiet", onclick: () => dialog.close() }, "Cancel"),
-      make("button", { class: "solid", value: "use" }, "Use this key")));
+      make("button", { class: "solid", value: "use" }, "Use this key"),
+    ),
+  );
   const dialog = make("dialog", { "aria-labelledby": "key-title" }, form);
   return new Promise((resolve) => {
     dialog.addEventListener("close", () => {
@@ -38,29 +50,62 @@ export function askKey(reason) {
 export async function showConversations(store, { open, removed }) {
   const list = make("ul", { class: "saved" });
   const note = make("p", {});
-  const dialog = make("dialog", { "aria-labelledby": "saved-title", onclose: () => dialog.remove() },
-    make("div", { class: "dialog-head" },
+  const dialog = make(
+    "dialog",
+    { "aria-labelledby": "saved-title", onclose: () => dialog.remove() },
+    make(
+      "div",
+      { class: "dialog-head" },
       make("h2", { id: "saved-title" }, "Conversations"),
-      button({ label: "Close", icon: "close", onclick: () => dialog.close() })),
-    note, list);
+      button({ label: "Close", icon: "close", onclick: () => dialog.close() }),
+    ),
+    note,
+    list,
+  );
 
   const draw = async () => {
     const entries = (await store?.list()) ?? [];
-    note.textContent = !store ? "This browser doesn't let the page store conversations."
-      : entries.length ? "They are stored in this browser only." : "Nothing yet. Conversations are stored in this browser only.";
+    note.textContent = !store
+      ? "This browser doesn't let the page store conversations."
+      : entries.length
+        ? "They are stored in this browser only."
+        : "Nothing yet. Conversations are stored in this browser only.";
     list.replaceChildren(...entries.map((entry) => row(entry)));
   };
   /** @param {import("./store.js").Entry} entry */
-  const row = ({ id, title, updated, turns }) => make("li", {},
-    make("button", { type: "button", class: "open", onclick: () => withConversation(id, (conversation) => { dialog.close(); open(conversation); }) },
-      make("strong", {}, title),
-      make("span", {}, `${new Date(updated).toLocaleString([], { dateStyle: "medium", timeStyle: "short" })} · ${turns} turns`)),
-    button({ label: `Export “${title}” as JSON`, icon: "save", onclick: () => withConversation(id, download) }),
-    button({ label: `Delete “${title}”`, icon: "remove", onclick: async () => {
-      await store?.remove(id);
-      removed(id);
-      await draw();
-    } }));
+  const row = ({ id, title, updated, turns }) =>
+    make(
+      "li",
+      {},
+      make(
+        "button",
+        {
+          type: "button",
+          class: "open",
+          onclick: () =>
+            withConversation(id, (conversation) => {
+              dialog.close();
+              open(conversation);
+            }),
+        },
+        make("strong", {}, title),
+        make(
+          "span",
+          {},
+          `${new Date(updated).toLocaleString([], { dateStyle: "medium", timeStyle: "short" })} · ${turns} turns`,
+        ),
+      ),
+      button({ label: `Export “${title}” as JSON`, icon: "save", onclick: () => withConversation(id, download) }),
+      button({
+        label: `Delete “${title}”`,
+        icon: "remove",
+        onclick: async () => {
+          await store?.remove(id);
+          removed(id);
+          await draw();
+        },
+      }),
+    );
   /**
    * @param {string} id
    * @param {(conversation: Conversation) => void} act

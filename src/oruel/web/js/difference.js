@@ -3,7 +3,8 @@
  * one sentence. The answers are called A and B.
  */
 
-import { intervalsAfter, ORDER, probabilityAfter, unlistedBelow } from "./intervals.js";
+import { intervalsAfter, probabilityAfter, unlistedBelow } from "./intervals.js";
+import { ORDER } from "./token_trace.js";
 
 /** @typedef {import("./token_trace.js").TokenTrace} TokenTrace */
 /** @typedef {import("./token_trace.js").TracedCandidate} TracedCandidate */
@@ -20,15 +21,17 @@ const PENALTIES = ["repetition_penalty", "frequency_penalty", "presence_penalty"
 const FILTERS = ["top_k", "top_p", "min_p"];
 
 /**
- * Null if both answers are equal.
+ * Null if both answers are equal. `differing` are the parameters that differ; if they aren't known, those that are
+ * active on one side only.
  * @param {readonly TokenTrace[]} a
  * @param {readonly TokenTrace[]} b
+ * @param {readonly string[]} [differing]
  * @returns {Difference | null}
  */
-export function firstDifference(a, b) {
+export function firstDifference(a, b, differing) {
   const index = commonLength(a, b);
   if (index === a.length && index === b.length) return null;
-  return { index, ...decision(a[index], b[index]) };
+  return { index, ...decision(a[index], b[index], differing) };
 }
 
 /**
@@ -44,9 +47,15 @@ export function commonLength(a, b, from = 0) {
   return index;
 }
 
-/** @param {TokenTrace | undefined} a @param {TokenTrace | undefined} b @returns {Decision} */
-function decision(a, b) {
+/**
+ * @param {TokenTrace | undefined} a
+ * @param {TokenTrace | undefined} b
+ * @param {readonly string[]} [differing]
+ * @returns {Decision}
+ */
+function decision(a, b, differing) {
   if (!a || !b) return ended(a ? "A" : "B", /** @type {TokenTrace} */ (a ?? b));
+  const suspects = differing ?? ORDER.filter((step) => a.steps.includes(step) !== b.steps.includes(step));
   const sides = /** @type {[Side, Side]} */ ([
     { name: "A", trace: a },
     { name: "B", trace: b },
@@ -56,9 +65,9 @@ function decision(a, b) {
     withoutChoice(sides, "closing") ??
     otherPrompt(sides) ??
     removed(sides) ??
-    mostProbable(sides) ??
+    mostProbable(sides, suspects) ??
     otherSeed(sides) ??
-    moved(sides)
+    moved(sides, suspects)
   );
 }
 
@@ -159,20 +168,23 @@ const isGreedy = (step) => step === "temperature" || step === "top_k" || step ==
 /** @param {Step} step */
 const greedySetting = (step) => `${step} ${step === "top_k" ? 1 : 0}`;
 
-/** One side or both took the most probable token. @param {[Side, Side]} sides @returns {Decision | null} */
-function mostProbable([a, b]) {
+/**
+ * One side or both took the most probable token.
+ * @param {[Side, Side]} sides @param {readonly string[]} suspects @returns {Decision | null}
+ */
+function mostProbable([a, b], suspects) {
   const greedy = [a, b].filter(({ trace }) => trace.source === "greedy");
   if (greedy.length === 0) return null;
-  if (greedy.length === 2) return otherOrder([a, b]);
+  if (greedy.length === 2) return otherOrder([a, b], suspects);
   const [side] = greedy;
   const step = greedyStep(side.trace);
   const took = `At ${greedySetting(step)}, ${side.name} took the most probable token, ${quoted(side.trace)}`;
   return { decidedBy: step, explanation: `${took}; ${chose(side === a ? b : a)}.` };
 }
 
-/** A step put another token first. @param {[Side, Side]} sides @returns {Decision} */
-function otherOrder(sides) {
-  const step = decidingStep((step) => {
+/** A step put another token first. @param {[Side, Side]} sides @param {readonly string[]} suspects @returns {Decision} */
+function otherOrder(sides, suspects) {
+  const step = decidingStep(suspects, (step) => {
     const [leader, other] = sides.map(({ trace }) => leading(trace, step, sides));
     return leader === other;
   });
@@ -214,12 +226,15 @@ function otherSeed([a, b]) {
   return { decidedBy: "seed", explanation: `The seeds differ: ${numbers}.` };
 }
 
-/** The same number fell into another token's interval. @param {[Side, Side]} sides @returns {Decision} */
-function moved(sides) {
+/**
+ * The same number fell into another token's interval.
+ * @param {[Side, Side]} sides @param {readonly string[]} suspects @returns {Decision}
+ */
+function moved(sides, suspects) {
   const [a, b] = sides.map(({ trace }) => trace);
   const u = /** @type {number} */ (a.draw?.u);
   const shareBelow = unlistedBelow([a, b]);
-  const step = decidingStep((step) => {
+  const step = decidingStep(suspects, (step) => {
     if (sameDistribution(a, b, step)) return true;
     const [hitA, hitB] = [a, b].map((trace) => hit(intervalsAfter(trace, step, shareBelow), u));
     return hitA === hitB;
@@ -239,16 +254,17 @@ function mover(step, sides) {
 }
 
 /**
- * The step from which on the sides no longer agree. `agree` tells it for the distributions after a step.
+ * The step from which on the sides no longer agree. One that acts in the same way on both sides isn't the cause, but the
+ * last suspect before it. `agree` tells it for the distributions after a step.
+ * @param {readonly string[]} suspects
  * @param {(step: Step | null) => boolean} agree
  */
-function decidingStep(agree) {
-  let deciding = null;
-  for (const step of [...ORDER].reverse()) {
-    if (agree(step)) break;
-    deciding = step;
-  }
-  return deciding;
+function decidingStep(suspects, agree) {
+  const agreed = ORDER.map(agree).lastIndexOf(true);
+  const found = ORDER[agreed + 1];
+  if (!found) return null;
+  const cause = ORDER.slice(0, agreed + 2).filter((step) => suspects.includes(step)).at(-1);
+  return cause ?? found;
 }
 
 /** @param {TokenTrace} a @param {TokenTrace} b @param {Step | null} step */

@@ -82,6 +82,7 @@ export function icon(name) {
   svg.setAttribute("viewBox", "0 0 16 16");
   svg.setAttribute("class", "icon");
   svg.setAttribute("aria-hidden", "true");
+  svg.setAttribute("data-icon", name);
   const path = document.createElementNS(space, "path");
   path.setAttribute("d", ICONS[name]);
   svg.append(path);

@@ -55,7 +55,7 @@ export function createFormatPanel({ onChange }) {
   return {
     element: make(
       "section", { class: "structured", "aria-labelledby": types.labelId },
-      make("h3", { id: types.labelId, class: "mono" }, "response_format"), types.element, explanation, problem.element, details,
+      make("p", { id: types.labelId, class: "structured-title" }, "response_format"), types.element, explanation, problem.element, details,
     ),
     /** @returns {FormatDraft} */
     draft: () => ({ type: types.get(), name: name.get(), description, schema: schema.get(), strict: strict.get() }),

@@ -5,7 +5,7 @@
 
 import { createCandidateTable } from "./candidates.js";
 import { createDrawLine } from "./draw_line.js";
-import { element } from "./element.js";
+import { make } from "./dom.js";
 import { redistribute } from "./sampling.js";
 import { decimal, percent, quantity, visible } from "./token_text.js";
 import { isExplained, recorded, surprise } from "./token_trace.js";
@@ -19,7 +19,7 @@ import { isExplained, recorded, surprise } from "./token_trace.js";
 
 const GREEDY = "Taken without a draw: the settings leave only the most probable token.";
 const FORCED = "Forced: the schema or the tool call allows no other token here.";
-const PREFIX = "Given by the request: the answer was continued from here.";
+const PREFIX = "Given, not chosen: the answer continues an earlier one from here.";
 const CLOSING = "Closing: the remaining budget requires that the document ends now.";
 
 /**
@@ -27,17 +27,17 @@ const CLOSING = "Closing: the remaining budget requires that the document ends n
  * @param {{onBranch: (index: number, candidate: Candidate) => void}} handlers
  */
 export function createInspector({ onBranch }) {
-  const title = element("h3", { class: "inspector-title" });
-  const words = element("p", { class: "inspector-words" });
-  const changes = element("p", { class: "inspector-changes", role: "status" });
-  const facts = element("dl", { class: "inspector-facts" });
+  const title = make("h3", { class: "inspector-title" });
+  const words = make("p", { class: "inspector-words" });
+  const changes = make("p", { class: "inspector-changes", role: "status" });
+  const facts = make("dl", { class: "inspector-facts" });
   const line = createDrawLine();
   /** @type {Shown | null} */
   let shown = null;
   const table = createCandidateTable({ onChoose: (candidate) => shown && onBranch(shown.index, candidate) });
-  const hint = element("p", { class: "inspector-hint" }, "Pick a token to see how it was chosen.");
-  const figures = element("div", {}, changes, facts, line.element, table.element);
-  const body = element("div", { class: "inspector-body" }, title, words, figures);
+  const hint = make("p", { class: "inspector-hint" }, "Pick a token to see how it was chosen.");
+  const figures = make("div", {}, changes, facts, line.element, table.element);
+  const body = make("div", { class: "inspector-body" }, title, words, figures);
   body.hidden = true;
 
   /**
@@ -52,7 +52,7 @@ export function createInspector({ onBranch }) {
   }
 
   return {
-    element: element("section", { class: "inspector", "aria-label": "How the token was chosen" }, hint, body),
+    element: make("section", { class: "inspector", "aria-label": "How the token was chosen" }, hint, body),
     /**
      * @param {TraceEntry} entry
      * @param {Settings} settings  those of the request
@@ -62,7 +62,7 @@ export function createInspector({ onBranch }) {
       hint.hidden = true;
       body.hidden = false;
       const { text, kind } = visible(entry);
-      title.replaceChildren(element("span", { class: "chip", "data-kind": kind }, text), ` token ${index + 1}, id ${entry.id}`);
+      title.replaceChildren(make("span", { class: "chip", "data-kind": kind }, text), ` token ${index + 1}, id ${entry.id}`);
       words.textContent = isExplained(entry) ? explanation(entry) : PREFIX;
       changes.textContent = "";
       figures.hidden = !isExplained(entry);
@@ -78,7 +78,7 @@ export function createInspector({ onBranch }) {
       const changed = changesOf(shown.settings, settings);
       const before = recorded(shown.trace);
       const isPreview = changed.length > 0;
-      const distribution = isPreview ? redistribute(shown.trace, settings) : before;
+      const distribution = isPreview ? redistribute(shown.trace, settings, shown.settings) : before;
       changes.replaceChildren(...(isPreview ? [previewed(changed), outcome(shown.trace, distribution)] : []));
       draw(shown, distribution, { settings, before: isPreview ? before : null, fresh: false });
     },
@@ -139,7 +139,9 @@ function factsOf(trace, { candidates, survivors, entropy }, before) {
     fact("Entropy", `${decimal(entropy.before)} → ${decimal(entropy.after)} bits`, before && `was ${decimal(before.entropy.after)}`),
   ];
   if (!trace.steps.includes("mask")) return facts;
-  return [...facts, fact("The mask allows", quantity(trace.allowed.count, "token"), `${percent(trace.allowed.mass)} of the mass`)];
+  const { allowed, vocabulary_size: vocabulary } = trace;
+  const share = `${percent(allowed.count / vocabulary)} of the vocabulary, ${percent(allowed.mass)} of the mass`;
+  return [...facts, fact("The mask allows", quantity(allowed.count, "token"), share)];
 }
 
 /** @param {Candidate | undefined} candidate */
@@ -153,7 +155,7 @@ function final(candidate) {
  * @param {string | null} [detail]
  */
 function fact(name, value, detail = null) {
-  return element("div", {}, element("dt", {}, name), element("dd", {}, value, detail && element("small", {}, detail)));
+  return make("div", {}, make("dt", {}, name), make("dd", {}, value, detail && make("small", {}, detail)));
 }
 
 /**
@@ -167,7 +169,7 @@ function changesOf(from, to) {
 
 /** @param {string[]} changed */
 function previewed(changed) {
-  return element("strong", {}, changed.join(", "));
+  return make("strong", {}, changed.join(", "));
 }
 
 /**
@@ -177,7 +179,7 @@ function previewed(changed) {
 function outcome(trace, { chosenId, candidates }) {
   if (chosenId === trace.id) return "The same token would be chosen.";
   const chosen = candidates.find(({ id }) => id === chosenId);
-  if (chosen) return element("span", {}, "The same draw would select ", element("span", { class: "chip" }, visible(chosen).text), ".");
+  if (chosen) return make("span", {}, "The same draw would select ", make("span", { class: "chip" }, visible(chosen).text), ".");
   return trace.draw === null
     ? "A token would be drawn. This one was taken without a draw, so the trace can’t tell which."
     : "The draw may fall on a token that the trace doesn’t list.";

@@ -3,24 +3,13 @@
  * a trace doesn't list fills the gaps, at places that are estimated so that the recorded draws come out exactly.
  */
 
+import { ORDER } from "./token_trace.js";
+
 /** @typedef {import("./token_trace.js").TokenTrace} TokenTrace */
 /** @typedef {import("./token_trace.js").TracedCandidate} TracedCandidate */
 /** @typedef {import("./token_trace.js").Step} Step */
 /** @typedef {{id: number, token: string, low: number, high: number}} Interval */
 /** @typedef {(id: number) => number} ShareBelow  The share of the unlisted mass that belongs to lower ids. */
-
-/** @type {readonly Step[]} */
-export const ORDER = [
-  "mask",
-  "logit_bias",
-  "repetition_penalty",
-  "frequency_penalty",
-  "presence_penalty",
-  "temperature",
-  "top_k",
-  "top_p",
-  "min_p",
-];
 
 /** Below this, what a trace doesn't list is the rounding of what it lists. */
 const NOTHING = 1e-6;
@@ -50,10 +39,21 @@ function stepsThrough({ steps }, step) {
  * @returns {Interval[]}
  */
 export function intervalsAfter(trace, step, shareBelow) {
-  const probabilities = trace.candidates.map((candidate) => probabilityAfter(trace, candidate, step));
-  const unlisted = Math.max(0, 1 - sum(probabilities));
-  const inOrder = trace.candidates.map(({ id, token }, place) => ({ id, token, probability: probabilities[place] }));
-  inOrder.sort((one, other) => one.id - other.id);
+  const candidates = trace.candidates.map((candidate) => {
+    return { id: candidate.id, token: candidate.token, probability: probabilityAfter(trace, candidate, step) };
+  });
+  return layOut(candidates, shareBelow);
+}
+
+/**
+ * The intervals of tokens with these probabilities.
+ * @param {{id: number, token: string, probability: number}[]} candidates
+ * @param {ShareBelow} shareBelow
+ * @returns {Interval[]}
+ */
+export function layOut(candidates, shareBelow) {
+  const unlisted = Math.max(0, 1 - sum(candidates.map(({ probability }) => probability)));
+  const inOrder = [...candidates].sort((one, other) => one.id - other.id);
   let listed = 0;
   return inOrder.map(({ id, token, probability }) => {
     const low = Math.min(1, listed + unlisted * shareBelow(id));

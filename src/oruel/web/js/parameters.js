@@ -11,15 +11,15 @@ import { make } from "./dom.js";
 /** The page sets these itself. */
 const SET_BY_PAGE = new Set(["stream", "stream_options", "trace"]);
 /** js/structured.js has the controls of these. */
-const STRUCTURED = new Set(["response_format", "tools", "tool_choice", "parallel_tool_calls"]);
+export const STRUCTURED = new Set(["response_format", "tools", "tool_choice", "parallel_tool_calls"]);
 const GROUP_NAMES = /** @type {Record<string, string>} */ ({ "Beyond the page": "More" });
 const OPEN_GROUPS = new Set(["Sampling", "Length", "Penalties"]);
 
 /**
  * @param {Declaration[]} declarations
- * @param {{onChange: (values: Values) => void}} options
+ * @param {{onChange: (values: Values) => void, others?: HTMLElement}} options `others`: a group to stand among these
  */
-export function createParameters(declarations, { onChange }) {
+export function createParameters(declarations, { onChange, others }) {
   /** @type {Map<string, Row>} */
   const rows = new Map();
   const changed = () => {
@@ -52,7 +52,7 @@ export function createParameters(declarations, { onChange }) {
   }
 
   return {
-    element: make("div", { class: "groups" }, ...groups(rows)),
+    element: make("div", { class: "groups" }, ...groups(rows, others)),
     values,
     set,
     clearProblems,
@@ -91,7 +91,10 @@ function createRow(declaration, maker, onChange) {
   const labelId = `label-${name}`;
   const description = describe(declaration);
   const problem = make("p", { class: "row-problem", id: `problem-${name}`, hidden: true });
-  const control = maker(declaration, labelId, () => { showIn(row, null); onChange(); });
+  const control = maker(declaration, labelId, () => {
+    showIn(row, null);
+    onChange();
+  });
   const reset = resetButton(() => {
     control.set(undefined);
     showIn(row, null);
@@ -99,8 +102,12 @@ function createRow(declaration, maker, onChange) {
     control.target().focus();
   });
   const head = make(
-    "div", { class: "row-head" },
-    make("span", { class: "name", id: labelId }, name), helpButton(name, description), reset, control.head,
+    "div",
+    { class: "row-head" },
+    make("span", { class: "name", id: labelId }, name),
+    helpButton(name, description),
+    reset,
+    control.head,
   );
   const element = make("div", { class: "row", "data-parameter": name }, head, control.body, problem, description);
   const row = { declaration, control, row: element, reset, problem };
@@ -111,10 +118,15 @@ function createRow(declaration, maker, onChange) {
 /** @param {Declaration} declaration */
 function describe({ name, summary, allowed, details, default: standard, default_note: note }) {
   return make(
-    "div", { class: "about", id: `about-${name}`, hidden: true },
+    "div",
+    { class: "about", id: `about-${name}`, hidden: true },
     make("p", {}, summary),
     make("ul", {}, ...details.map((detail) => make("li", {}, detail))),
-    make("p", { class: "allowed" }, `Allowed: ${allowed}. Default: ${note ?? (standard === null ? "not set" : JSON.stringify(standard))}.`),
+    make(
+      "p",
+      { class: "allowed" },
+      `Allowed: ${allowed}. Default: ${note ?? (standard === null ? "not set" : JSON.stringify(standard))}.`,
+    ),
   );
 }
 
@@ -123,7 +135,6 @@ function markSet({ control, row, reset }) {
   const isSet = control.get() !== undefined || control.problem() !== null;
   row.toggleAttribute("data-set", isSet);
   reset.toggleAttribute("data-shown", isSet);
-  reset.tabIndex = isSet ? 0 : -1;
 }
 
 /**
@@ -146,26 +157,44 @@ function showIn({ row, control, problem }, message) {
 }
 
 /**
- * One disclosure for each group, in the order of the declarations.
+ * One disclosure for each group, in the order of the declarations. `others` stands before the first that is closed.
  * @param {Map<string, Row>} rows
+ * @param {HTMLElement} [others]
  */
-function groups(rows) {
+function groups(rows, others) {
   /** @type {Map<string, HTMLElement[]>} */
   const members = new Map();
   for (const { declaration, row } of rows.values()) {
     members.set(declaration.group, [...(members.get(declaration.group) ?? []), row]);
   }
-  return [...members].map(([group, elements]) =>
-    make(
-      "details", { class: "group", open: OPEN_GROUPS.has(group) },
-      make("summary", {}, GROUP_NAMES[group] ?? group),
-      ...elements,
-    ));
+  const made = [...members].map(([name, elements]) =>
+    group(GROUP_NAMES[name] ?? name, OPEN_GROUPS.has(name), ...elements),
+  );
+  const closed = made.findIndex((element) => !element.open);
+  const place = closed < 0 ? made.length : closed;
+  return [...made.slice(0, place), ...(others ? [others] : []), ...made.slice(place)];
+}
+
+/**
+ * @param {string} name
+ * @param {boolean} isOpen
+ * @param {...HTMLElement} content
+ */
+export function group(name, isOpen, ...content) {
+  return make("details", { class: "group", open: isOpen }, make("summary", {}, name), ...content);
 }
 
 /** The values that js/sampling.js needs, all set. @typedef {import("./sampling.js").Settings} Settings */
 
-const SAMPLING = ["temperature", "top_k", "top_p", "min_p", "frequency_penalty", "presence_penalty", "repetition_penalty"];
+const SAMPLING = [
+  "temperature",
+  "top_k",
+  "top_p",
+  "min_p",
+  "frequency_penalty",
+  "presence_penalty",
+  "repetition_penalty",
+];
 
 /**
  * @param {Declaration[]} declarations

@@ -42,12 +42,13 @@ export function sampleBody(state) {
 }
 
 /**
- * The fragment of a link that reproduces the same.
+ * The fragment of a link that reproduces the same; "" for a page that nothing was done to.
  * @param {State} state
  */
 export function link(state) {
-  const { model, conversation } = state;
+  const { model, conversation, values } = state;
   const asked = sharedMessages(state);
+  if (!asked.length && !Object.keys(values).length) return "";
   const turns = asked.filter(({ role }) => role !== "system");
   const system = conversation.system.trim() ? conversation.system : undefined;
   const said = turns.length > 1 ? { messages: asked } : { system, prompt: String(turns[0]?.content ?? "") };

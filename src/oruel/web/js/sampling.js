@@ -1,7 +1,10 @@
 /**
- * What a token's distribution would be under other settings, computed from its trace. Exact if the trace lists every allowed token. Otherwise unlisted tokens are taken from the histogram, as
- * tokens without penalties, since a trace doesn't say which of them have appeared.
+ * What a token's distribution would be under other settings, computed from its trace. Exact if the trace lists every
+ * allowed token. Otherwise unlisted tokens are taken from the histogram, and a new penalty doesn't change them, since a
+ * trace doesn't say which of them have appeared.
  */
+
+import { ORDER } from "./token_trace.js";
 
 /** @typedef {import("./token_trace.js").Distribution} Distribution */
 /** @typedef {import("./token_trace.js").Step} Step */
@@ -32,64 +35,67 @@
 
 /** The inaccuracy of a distribution with unlisted tokens, and of the engine's own arithmetic in float32. */
 const TOLERANCE = { approximate: 1e-3, exact: 1e-6 };
+/** A smaller probability may be the rounding of others. */
+const ROUNDING = 1e-9;
 /** The number of groups that stand for one bin of the histogram. */
 const PARTS = 8;
 
-/** @type {{step: Step, isActive: (settings: Settings, trace: TokenTrace) => boolean,
- *   act: (groups: Group[], settings: Settings, trace: TokenTrace) => Group[]}[]} */
-const ORDER = [
-  { step: "mask", isActive: (_, { steps }) => steps.includes("mask"), act: (groups, _, trace) => mask(groups, trace) },
-  {
-    step: "logit_bias",
+/** @typedef {(groups: Group[], settings: Settings, trace: TokenTrace) => Group[]} Action */
+
+/** @type {Record<Step, {isActive: (settings: Settings, trace: TokenTrace) => boolean, act: Action}>} */
+const ACTIONS = {
+  mask: { isActive: (_, { steps }) => steps.includes("mask"), act: (groups, _, trace) => mask(groups, trace) },
+  logit_bias: {
     isActive: (_, { steps }) => steps.includes("logit_bias"),
     act: (groups) => relogit(groups, (logit, { bias }) => logit + bias),
   },
-  {
-    step: "repetition_penalty",
+  repetition_penalty: {
     isActive: (settings) => settings.repetition_penalty !== 1,
     act: (groups, { repetition_penalty: factor }) =>
       relogit(groups, (logit, { count }) => (count === 0 ? logit : logit > 0 ? logit / factor : logit * factor)),
   },
-  {
-    step: "frequency_penalty",
+  frequency_penalty: {
     isActive: (settings) => settings.frequency_penalty !== 0,
     act: (groups, settings) => relogit(groups, (logit, { count }) => logit - settings.frequency_penalty * count),
   },
-  {
-    step: "presence_penalty",
+  presence_penalty: {
     isActive: (settings) => settings.presence_penalty !== 0,
     act: (groups, settings) =>
       relogit(groups, (logit, { count }) => (count === 0 ? logit : logit - settings.presence_penalty)),
   },
-  {
-    step: "temperature",
+  temperature: {
     isActive: (settings) => settings.temperature !== 1,
     act: (groups, settings) => (settings.temperature === 0 ? topK(groups, 1) : heat(groups, settings.temperature)),
   },
-  {
-    step: "top_k",
+  top_k: {
     isActive: ({ top_k }, { steps, allowed }) => top_k > 0 && (steps.includes("mask") || top_k < allowed.count),
     act: (groups, { top_k }) => topK(groups, top_k),
   },
-  { step: "top_p", isActive: ({ top_p }) => top_p < 1, act: (groups, { top_p }) => topP(groups, top_p) },
-  { step: "min_p", isActive: ({ min_p }) => min_p > 0, act: (groups, { min_p }) => minP(groups, min_p) },
-];
+  top_p: { isActive: ({ top_p }) => top_p < 1, act: (groups, { top_p }) => topP(groups, top_p) },
+  min_p: { isActive: ({ min_p }) => min_p > 0, act: (groups, { min_p }) => minP(groups, min_p) },
+};
 
 /**
- * The distribution that the token would be drawn from under other settings.
+ * The distribution that the token would be drawn from under other settings than those of the request. If these are
+ * unknown, penalties count as changed.
  * @param {TokenTrace} trace
  * @param {Settings} settings
+ * @param {Settings | null} [requested]
  * @returns {Distribution}
  */
-export function redistribute(trace, settings) {
-  const active = activeSteps(trace, settings);
+export function redistribute(trace, settings, requested = null) {
+  const steps = activeSteps(trace, settings);
+  const unchanged = unchangedSteps(settings, requested);
   /** @type {Group[][]} */
   const stages = [normalised([...listed(trace), ...unlisted(trace)])];
-  for (const { act } of active) stages.push(normalised(act(stages[stages.length - 1], settings, trace)));
+  for (const step of steps) {
+    const changed = normalised(ACTIONS[step].act(stages[stages.length - 1], settings, trace));
+    stages.push(unchanged.includes(step) ? asTraced(changed, trace, step) : changed);
+  }
   const final = stages[stages.length - 1];
   return {
-    steps: active.map(({ step }) => step),
-    candidates: throughStages(trace, active.map(({ step }) => step), stages),
+    steps,
+    candidates: throughStages(trace, steps, stages),
     unlisted: stages.slice(1).map(unlistedMass),
     survivors: { count: sum(final.map(({ size }) => size)), mass: sum(final.map(({ size, share }) => size * share)) },
     entropy: { before: trace.entropy.before, after: entropy(final) },
@@ -98,13 +104,33 @@ export function redistribute(trace, settings) {
 }
 
 /**
+ * The steps before the first one that has another setting.
+ * @param {Settings} settings
+ * @param {Settings | null} requested
+ */
+function unchangedSteps(settings, requested) {
+  const first = ORDER.findIndex((step) => step in settings && !(requested && isSame(step, settings, requested)));
+  return first < 0 ? ORDER : ORDER.slice(0, first);
+}
+
+/**
+ * @param {Step} step
+ * @param {Settings} one
+ * @param {Settings} other
+ */
+function isSame(step, one, other) {
+  const name = /** @type {keyof Settings} */ (step);
+  return one[name] === other[name];
+}
+
+/**
  * Nothing follows a step that leaves one token.
  * @param {TokenTrace} trace
  * @param {Settings} settings
  */
 function activeSteps(trace, settings) {
-  const active = ORDER.filter(({ isActive }) => isActive(settings, trace));
-  const last = active.findIndex(({ step }) => leavesOne(step, settings));
+  const active = ORDER.filter((step) => ACTIONS[step].isActive(settings, trace));
+  const last = active.findIndex((step) => leavesOne(step, settings));
   return last < 0 ? active : active.slice(0, last + 1);
 }
 
@@ -125,12 +151,12 @@ function leavesOne(step, { temperature, top_k, top_p }) {
  * @returns {Candidate[]}
  */
 function throughStages(trace, steps, stages) {
-  const probabilities = stages.map((groups) => new Map(groups.map(({ listed, p }) => [listed?.id, p])));
+  const present = stages.map(probabilities);
   return trace.candidates.map(({ removed_by: _, ...candidate }) => {
-    const gone = probabilities.findIndex((present) => !present.has(candidate.id));
+    const gone = present.findIndex((ids) => !ids.has(candidate.id));
     return {
       ...candidate,
-      after: probabilities.slice(1).map((present) => present.get(candidate.id) ?? 0),
+      after: present.slice(1).map((ids) => ids.get(candidate.id) ?? 0),
       removedBy: gone > 0 ? steps[gone - 1] : null,
     };
   });
@@ -147,22 +173,24 @@ function listed({ candidates }) {
 }
 
 /**
+ * The tokens of the histogram. The first of them is known exactly, because its logit is the histogram's upper bound.
  * @param {TokenTrace} trace
  * @returns {Group[]}
  */
 function unlisted({ rest, candidates }) {
   if (rest === null) return [];
-  const logTotal = logOfTotal(candidates);
   const { low, high, counts, masses } = rest;
+  const logTotal = logOfTotal(candidates);
   const width = (high - low) / counts.length;
-  return counts.flatMap((count, bin) => {
-    if (count === 0) return [];
+  const first = { size: 1, logit: high };
+  const places = counts.flatMap((count, bin) => {
+    const hasFirst = bin === counts.length - 1 && count > 1;
+    const [size, mass] = hasFirst ? [count - 1, masses[bin] - Math.exp(high - logTotal)] : [count, masses[bin]];
     const start = low + bin * width;
-    const mean = masses[bin] > 0 ? Math.log(masses[bin] / count) + logTotal : start + width / 2;
-    return spread(count, mean, start, width).map(({ size, logit }) => {
-      return { listed: null, size, logit, share: Math.exp(logit - logTotal), p: 0 };
-    });
+    const mean = mass > 0 ? Math.log(mass / size) + logTotal : start + width / 2;
+    return [...(size > 0 ? spread(size, mean, start, width) : []), ...(hasFirst ? [first] : [])];
   });
+  return places.map(({ size, logit }) => ({ listed: null, size, logit, share: Math.exp(logit - logTotal), p: 0 }));
 }
 
 /**
@@ -202,6 +230,32 @@ function normalised(groups) {
   const weights = groups.map(({ logit }) => Math.exp(logit - peak));
   const total = sum(groups.map(({ size }, place) => size * weights[place]));
   return groups.map((group, place) => ({ ...group, p: weights[place] / total }));
+}
+
+/**
+ * Gives the unlisted tokens the mass that they had in the trace after a step that nothing has changed. So their biases
+ * and counts, which a trace doesn't say, have their effect.
+ * @param {Group[]} groups
+ * @param {TokenTrace} trace
+ * @param {Step} step
+ * @returns {Group[]}
+ */
+function asTraced(groups, { steps, candidates }, step) {
+  const place = steps.indexOf(step);
+  const now = unlistedMass(groups);
+  const then = 1 - sum(candidates.map(({ after }) => after[place]));
+  if (place < 0 || [now, then].some((mass) => mass < ROUNDING || mass > 1 - ROUNDING)) return groups;
+  const shift = Math.log(then / (1 - then)) - Math.log(now / (1 - now));
+  return normalised(groups.map((group) => (group.listed ? group : { ...group, logit: group.logit + shift })));
+}
+
+/**
+ * The probabilities of the listed tokens.
+ * @param {Group[]} groups
+ * @returns {Map<number | undefined, number>}
+ */
+function probabilities(groups) {
+  return new Map(groups.map(({ listed, p }) => [listed?.id, p]));
 }
 
 /**
@@ -313,7 +367,7 @@ function choose(groups, trace) {
  * @param {number} tolerance
  */
 function isAsRecorded(groups, { candidates }, tolerance) {
-  const now = new Map(groups.map(({ listed, p }) => [listed?.id, p]));
+  const now = probabilities(groups);
   return candidates.every(({ id, after, probability }) => {
     return Math.abs((now.get(id) ?? 0) - (after.at(-1) ?? probability)) < tolerance;
   });

@@ -1,13 +1,23 @@
-/** Conversations in this browser's IndexedDB. Their traces, which are large, are stored apart from what a list needs. */
+/** Conversations in this browser's IndexedDB. Traces, which are large, are stored in pieces. */
 
 import { titleOf } from "./conversation.js";
 
 /** @typedef {import("./conversation.js").Conversation} Conversation */
 /** @typedef {{id: string, title: string, updated: number, turns: number}} Entry */
 
-const NAME = "oruel", VERSION = 1;
+/** Where a piece of a trace belongs: conversation, turn, version, choice, and the index of its first token. */
+/** @typedef {[string, number, number, number, number]} PieceKey */
+
+const NAME = "oruel",
+  VERSION = 1,
+  STORES = /** @type {const} */ (["entries", "conversations", "traces"]),
+  /** Storing a value copies it at once, which takes long for a whole trace. */
+  PIECE = 50;
 
 export class Store {
+  /** The traces that are stored already. @type {WeakMap<any[], string>} */
+  #stored = new WeakMap();
+
   /** @param {IDBDatabase} database */
   constructor(database) {
     this.database = database;
@@ -19,6 +29,7 @@ export class Store {
     request.onupgradeneeded = () => {
       request.result.createObjectStore("entries", { keyPath: "id" });
       request.result.createObjectStore("conversations", { keyPath: "id" });
+      request.result.createObjectStore("traces");
     };
     return new Store(await done(request));
   }
@@ -27,7 +38,23 @@ export class Store {
   async save(conversation) {
     const stores = this.#stores("readwrite");
     stores.entries.put(entryOf(conversation));
-    await done(stores.conversations.put(conversation));
+    await done(stores.conversations.put(withoutTraces(conversation)));
+    for (const { place, choice } of choicesOf(conversation))
+      await this.#saveTrace([conversation.id, ...place], choice.trace);
+  }
+
+  /**
+   * @param {[string, number, number, number]} place
+   * @param {any[]} trace
+   */
+  async #saveTrace(place, trace) {
+    const state = `${place.join("/")}: ${trace.length}`;
+    if (this.#stored.get(trace) === state) return;
+    await done(this.#stores("readwrite").traces.delete(within(place)));
+    for (let start = 0; start < trace.length; start += PIECE) {
+      await done(this.#stores("readwrite").traces.put(trace.slice(start, start + PIECE), [...place, start]));
+    }
+    this.#stored.set(trace, state);
   }
 
   /** The newest first. @returns {Promise<Entry[]>} */
@@ -41,21 +68,67 @@ export class Store {
    * @returns {Promise<Conversation | undefined>}
    */
   async load(id) {
-    return done(this.#stores("readonly").conversations.get(id));
+    /** @type {Conversation | undefined} */
+    const conversation = await done(this.#stores("readonly").conversations.get(id));
+    if (!conversation) return undefined;
+    const keys = /** @type {PieceKey[]} */ (await done(this.#stores("readonly").traces.getAllKeys(within([id]))));
+    const traces = new Map(choicesOf(conversation).map(({ place, choice }) => [place.join(), choice.trace]));
+    for (const key of keys) {
+      const piece = await done(this.#stores("readonly").traces.get(key));
+      traces.get(key.slice(1, -1).join())?.push(...piece);
+    }
+    return conversation;
   }
 
   /** @param {string} id */
   async remove(id) {
     const stores = this.#stores("readwrite");
     stores.entries.delete(id);
+    stores.traces.delete(within([id]));
     await done(stores.conversations.delete(id));
   }
 
   /** @param {IDBTransactionMode} mode */
   #stores(mode) {
-    const transaction = this.database.transaction(["entries", "conversations"], mode);
-    return { entries: transaction.objectStore("entries"), conversations: transaction.objectStore("conversations") };
+    const transaction = this.database.transaction([...STORES], mode);
+    const [entries, conversations, traces] = STORES.map((name) => transaction.objectStore(name));
+    return { entries, conversations, traces };
   }
+}
+
+/** All keys that begin with these parts: arrays come after numbers and strings. @param {(string | number)[]} parts */
+function within(parts) {
+  return IDBKeyRange.bound(parts, [...parts, []]);
+}
+
+/**
+ * Every choice of every answer, with its place: turn, version and choice.
+ * @param {Conversation} conversation
+ */
+export function choicesOf({ turns }) {
+  return turns.flatMap((turn, at) =>
+    turn.role !== "assistant"
+      ? []
+      : turn.answers.flatMap(({ choices }, version) =>
+          choices.map((choice, index) => ({ place: /** @type {const} */ ([at, version, index]), choice })),
+        ),
+  );
+}
+
+/**
+ * @param {Conversation} conversation
+ * @returns {Conversation}
+ */
+export function withoutTraces(conversation) {
+  const turns = conversation.turns.map((turn) => {
+    if (turn.role !== "assistant") return turn;
+    const answers = turn.answers.map((answer) => ({
+      ...answer,
+      choices: answer.choices.map((choice) => ({ ...choice, trace: [] })),
+    }));
+    return { ...turn, answers };
+  });
+  return { ...conversation, turns };
 }
 
 /**

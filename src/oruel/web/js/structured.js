@@ -49,6 +49,8 @@ export function createStructuredPanel({ onChange }) {
     const [name] = (param ?? "").split(/[.[]/);
     const panel = { response_format: format, tools, tool_choice: tools, parallel_tool_calls: tools }[name];
     panel?.show(param ?? "", message);
+    panel?.element.closest("details")?.setAttribute("open", "");
+    panel?.element.querySelector(".row-problem:not([hidden])")?.scrollIntoView({ block: "nearest" });
     return panel !== undefined;
   }
 

@@ -31,13 +31,13 @@ const EXAMPLES = [
   {
     prompt: "Tell me a story about a fox.",
     values: { temperature: 1.4, min_p: 0.05, seed: 3 },
-    settings: "temperature 1.4 · min_p 0.05",
+    settings: "temperature 1.4, min_p 0.05",
     effect: "Varied, while min_p keeps the improbable tokens out.",
   },
   {
     prompt: "Tell me a joke.",
     values: { temperature: 1.6, max_tokens: 60, seed: 2 },
-    settings: "temperature 1.6 · max_tokens 60",
+    settings: "temperature 1.6",
     effect: "Too hot: find the token at which the joke falls apart.",
   },
 ];
@@ -74,25 +74,31 @@ export class Thread {
   showFrom(conversation, index) {
     if (index === 0) this.element.replaceChildren();
     while (this.element.children.length > index) this.element.lastElementChild?.remove();
-    for (const [offset, turn] of conversation.turns.slice(index).entries()) this.element.append(this.turn(turn, index + offset));
-    this.scrollToEnd();
+    for (const [offset, turn] of conversation.turns.slice(index).entries())
+      this.element.append(this.turn(turn, index + offset));
+    if (this.growing) this.scrollToEnd();
   }
 
   /** Shows, in the next frame, what the growing answer has gained. */
   grow() {
     this.frame ||= requestAnimationFrame(() => {
       this.frame = 0;
-      const { scrollHeight, scrollTop, clientHeight } = this.element;
-      const follows = scrollHeight - scrollTop - clientHeight < FOLLOW_WITHIN;
+      const follows = this.isAtEnd();
       this.growing?.update();
       if (follows) this.scrollToEnd();
     });
   }
 
   finish() {
+    const follows = this.isAtEnd();
     this.growing?.finish();
     this.growing = null;
-    this.scrollToEnd();
+    if (follows) this.scrollToEnd();
+  }
+
+  isAtEnd() {
+    const { scrollHeight, scrollTop, clientHeight } = this.element;
+    return scrollHeight - scrollTop - clientHeight < FOLLOW_WITHIN;
   }
 
   scrollToEnd() {
@@ -116,12 +122,16 @@ export class Thread {
    */
   answerTurn(turn, index) {
     const answer = shownAnswer(turn);
-    const view = new AnswerView(answer, { number: turn.shown, of: turn.answers.length }, {
-      retry: () => this.actions.retry(index),
-      showVersion: (version) => this.actions.showVersion(index, version),
-      showTokens: (choice) => this.actions.showTokens(index, choice),
-      callCard: (call) => this.actions.callCard(index, call),
-    });
+    const view = new AnswerView(
+      answer,
+      { number: turn.shown, of: turn.answers.length },
+      {
+        retry: () => this.actions.retry(index),
+        showVersion: (version) => this.actions.showVersion(index, version),
+        showTokens: (choice) => this.actions.showTokens(index, choice),
+        callCard: (call) => this.actions.callCard(index, call),
+      },
+    );
     if (answer.ended === null) this.growing = view;
     return view.element;
   }
@@ -132,9 +142,17 @@ export class Thread {
    */
   userTurn(text, index) {
     const bubble = make("div", { class: "text" }, text);
-    const acts = make("div", { class: "acts" },
+    const acts = make(
+      "div",
+      { class: "acts" },
       copyButton("Copy", () => text),
-      button({ label: "Edit and send again", icon: "edit", text: "Edit", onclick: () => this.edit(element, text, index) }));
+      button({
+        label: "Edit and send again",
+        icon: "edit",
+        text: "Edit",
+        onclick: () => this.edit(element, text, index),
+      }),
+    );
     const element = make("article", { class: "turn user", "aria-label": "Prompt" }, bubble, acts);
     return element;
   }
@@ -151,23 +169,64 @@ export class Thread {
     field.value = text;
     const send = () => field.value.trim() && this.actions.edit(index, field.value);
     field.addEventListener("keydown", (event) => {
-      if (event.key === "Escape") cancel();
-      else if (isSendKey(event)) { event.preventDefault(); send(); }
+      if (event.key === "Escape") {
+        event.preventDefault();
+        cancel();
+      } else if (isSendKey(event)) {
+        event.preventDefault();
+        send();
+      }
     });
-    element.replaceChildren(make("div", { class: "editor" }, field, make("div", { class: "buttons" },
-      make("button", { type: "button", class: "quiet", onclick: cancel }, "Cancel"),
-      make("button", { type: "button", class: "solid", onclick: send }, "Send"))));
+    element.replaceChildren(
+      make(
+        "div",
+        { class: "editor" },
+        field,
+        make(
+          "div",
+          { class: "buttons" },
+          make("button", { type: "button", class: "quiet", onclick: cancel }, "Cancel"),
+          make("button", { type: "button", class: "solid", onclick: send }, "Send"),
+        ),
+      ),
+    );
     field.focus();
   }
 
   welcome() {
-    return make("div", { class: "welcome" },
+    return make(
+      "div",
+      { class: "welcome" },
       make("h2", {}, "See every parameter act"),
-      make("p", {}, "A language model proposes many tokens at every step. This page shows them all, what each parameter did to them, and the draw that chose one."),
-      make("ol", { class: "steps" },
-        make("li", {}, "Send a prompt"), make("li", {}, "Pick a token of the reply"), make("li", {}, "Move a slider, and watch the odds change")),
-      make("ul", { class: "examples" }, ...EXAMPLES.map((example) => make("li", {},
-        make("button", { type: "button", class: "example", onclick: () => this.actions.example(example) },
-          make("strong", {}, example.prompt), make("code", {}, example.settings), make("span", {}, example.effect))))));
+      make(
+        "p",
+        {},
+        "At each step, a language model rates every token that it knows. This page shows the leading ones, what each parameter did to them, and the draw that chose one.",
+      ),
+      make(
+        "ol",
+        { class: "steps" },
+        make("li", {}, "Send a prompt"),
+        make("li", {}, "Pick a token of the reply"),
+        make("li", {}, "Move a slider, and watch the odds change"),
+      ),
+      make(
+        "ul",
+        { class: "examples" },
+        ...EXAMPLES.map((example) =>
+          make(
+            "li",
+            {},
+            make(
+              "button",
+              { type: "button", class: "example", onclick: () => this.actions.example(example) },
+              make("strong", {}, example.prompt),
+              make("code", {}, example.settings),
+              make("span", {}, example.effect),
+            ),
+          ),
+        ),
+      ),
+    );
   }
 }

@@ -18,7 +18,7 @@ const INVISIBLE = /(?!\u200d)[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
 export function visible({ id, token, bytes }) {
   if (bytes.length === 0) return { text: token || `#${id}`, kind: "control" };
   if (!isComplete(token, bytes)) return { text: hexadecimal(bytes), kind: "bytes" };
-  if (/^\s+$/u.test(token)) return { text: shapes(token.replaceAll(" ", GLYPHS[" "])), kind: "space" };
+  if (isSpace(token)) return { text: Array.from(token, shape).join(""), kind: "space" };
   return { text: shapes(token), kind: "text" };
 }
 
@@ -29,7 +29,7 @@ export function visible({ id, token, bytes }) {
 export function spoken({ id, token, bytes }) {
   if (bytes.length === 0) return token || `number ${id}`;
   if (!isComplete(token, bytes)) return `bytes ${hexadecimal(bytes)}`;
-  if (!/^\s+$/u.test(token)) return token.trim();
+  if (!isSpace(token)) return token.trim();
   return Array.from(token, (character) => NAMES[character] ?? codePoint(character)).join(" ");
 }
 
@@ -66,7 +66,17 @@ export function quantity(value, noun) {
 
 /** @param {string} text */
 function shapes(text) {
-  return text.replace(INVISIBLE, (character) => GLYPHS[character] ?? codePoint(character));
+  return text.replace(INVISIBLE, shape);
+}
+
+/** @param {string} character */
+function shape(character) {
+  return GLYPHS[character] ?? codePoint(character);
+}
+
+/** @param {string} token */
+function isSpace(token) {
+  return /^\s+$/u.test(token);
 }
 
 /** @param {string} character */

@@ -30,6 +30,7 @@
  * @property {string} token
  * @property {number[]} bytes
  * @property {"drawn" | "greedy" | "forced" | "closing"} source
+ * @property {number} vocabulary_size
  * @property {Step[]} steps
  * @property {TracedCandidate[]} candidates
  * @property {Portion} survivors
@@ -65,6 +66,19 @@
  * @property {{before: number, after: number}} entropy
  * @property {number | null} chosenId  the token that the trace's draw selects; null if the trace can't tell
  */
+
+/** @type {readonly Step[]} */
+export const ORDER = [
+  "mask",
+  "logit_bias",
+  "repetition_penalty",
+  "frequency_penalty",
+  "presence_penalty",
+  "temperature",
+  "top_k",
+  "top_p",
+  "min_p",
+];
 
 /**
  * @param {TraceEntry} entry

@@ -9,17 +9,29 @@ import { createTokenStrip } from "./tokens.js";
 /** @typedef {import("./sampling.js").Candidate} Candidate */
 
 const NARROW = matchMedia("(max-width: 800px)");
-const TELLING_BITS = 2.5;
-const LEAST_HEIGHT = 160, KEY_STEP = 24, LEAST_THREAD = 220;
+const TELLING_BITS = 2.5,
+  TELLING_AMONG = 60;
+const FIRST_SHARE = 46,
+  LEAST_SHARE = 20,
+  MOST_SHARE = 70,
+  KEY_STEP = 3;
 
 export class TokenZone {
   /**
    * @param {HTMLElement} element
-   * @param {{onBranch: (at: number, candidate: Candidate) => void}} options
+   * @param {{onBranch: (at: number, candidate: Candidate) => void, current: () => Settings}} options
    */
-  constructor(element, { onBranch }) {
+  constructor(element, { onBranch, current }) {
     this.element = element;
-    this.strip = createTokenStrip({ onPick: (index) => this.inspect(index) });
+    /** The settings of the panel. */
+    this.current = current;
+    this.isPicked = false;
+    this.strip = createTokenStrip({
+      onPick: (index) => {
+        this.isPicked = true;
+        this.inspect(index);
+      },
+    });
     this.inspector = createInspector({ onBranch });
     /** @type {TokenTrace[]} */
     this.traces = [];
@@ -28,13 +40,19 @@ export class TokenZone {
     /** @type {Settings | null} */
     this.settings = null;
     this.count = make("span", { class: "count" });
+    const hint = make("span", { class: "hint" }, "Pick a token, then move a slider: the odds change at once.");
     this.left = make("div", { class: "strip" }, this.strip.element);
-    this.body = make("div", { class: "token-columns", id: "token-columns" }, this.left, make("div", { class: "inspect" }, this.inspector.element));
+    this.body = make(
+      "div",
+      { class: "token-columns", id: "token-columns" },
+      this.left,
+      make("div", { class: "inspect" }, this.inspector.element),
+    );
     this.fold = button({ label: "Hide the tokens", text: "Hide", onclick: () => this.setFolded(!this.body.hidden) });
     this.fold.setAttribute("aria-controls", this.body.id);
     element.replaceChildren(
       heightHandle(element),
-      make("div", { class: "token-head" }, make("h2", {}, "Tokens"), this.count, this.fold),
+      make("div", { class: "token-head" }, make("h2", {}, "Tokens"), this.count, hint, this.fold),
       this.body,
     );
     this.setFolded(NARROW.matches);
@@ -51,6 +69,7 @@ export class TokenZone {
     this.inspector.clear();
     [this.traces, this.drawn] = [[], 0];
     this.settings = null;
+    this.isPicked = false;
     this.element.hidden = true;
   }
 
@@ -71,25 +90,26 @@ export class TokenZone {
     this.left.scrollTop = this.left.scrollHeight;
   }
 
-  /** The reply is complete: picks a token that there is something to see of. */
-  finish() {
+  /** The reply is complete: picks a token, unless the person did. @param {number} [branched] where it branched */
+  finish(branched) {
     this.flush();
-    const index = telling(this.traces);
-    if (index < 0) return;
+    const index = branched !== undefined && branched in this.traces ? branched : telling(this.traces);
+    if (index < 0 || this.isPicked) return;
     this.strip.select(index);
     this.inspect(index);
-    const picked = this.left.querySelector('[aria-pressed="true"]');
-    if (picked instanceof HTMLElement) this.left.scrollTop = picked.offsetTop - this.left.offsetTop - this.left.clientHeight / 3;
+    this.left.scrollTop = 0;
   }
 
   /** @param {number} index */
   inspect(index) {
-    if (this.settings) this.inspector.show(this.traces[index], this.settings, index);
+    if (!this.settings) return;
+    this.inspector.show(this.traces[index], this.settings, index);
+    this.preview();
   }
 
-  /** Shows the picked token under other settings. @param {Settings} settings */
-  preview(settings) {
-    this.inspector.preview(settings);
+  /** Shows the picked token under the settings of the panel; with those of the request, as it was. */
+  preview() {
+    this.inspector.preview(this.current());
   }
 
   /** @param {boolean} isFolded */
@@ -103,11 +123,11 @@ export class TokenZone {
 }
 
 /**
- * The index of a drawn word that had a few good alternatives, if there is one: neither certain nor wide open.
+ * The index of a drawn word near the beginning that had a few good alternatives, if there is one.
  * @param {TokenTrace[]} traces
  */
 function telling(traces) {
-  const distances = traces.map(({ source, token, entropy }) => {
+  const distances = traces.slice(0, TELLING_AMONG).map(({ source, token, entropy }) => {
     const isWord = /\p{L}{3}/u.test(token);
     return source === "drawn" && isWord ? Math.abs(entropy.after - TELLING_BITS) : Infinity;
   });
@@ -115,30 +135,40 @@ function telling(traces) {
   return traces.length && distances[index] === Infinity ? 0 : index;
 }
 
-/** The upper edge, which sets the zone's height. @param {HTMLElement} zone */
+/**
+ * The upper edge, which sets the zone's height: a share of the page's, in percent.
+ * @param {HTMLElement} zone
+ */
 function heightHandle(zone) {
-  const handle = make("div", { class: "handle", role: "separator", tabindex: 0, "aria-label": "Height of the tokens", "aria-orientation": "horizontal" });
-  /** @param {number} height */
-  const resize = (height) => {
-    const most = Math.max(LEAST_HEIGHT, (zone.parentElement?.clientHeight ?? 0) - LEAST_THREAD);
-    const set = Math.round(Math.min(most, Math.max(LEAST_HEIGHT, height)));
-    zone.style.setProperty("--tokens-height", `${set}px`);
-    for (const [name, value] of Object.entries({ min: LEAST_HEIGHT, max: most, now: set })) {
-      handle.setAttribute(`aria-value${name}`, String(value));
-    }
+  const handle = make("div", {
+    class: "handle",
+    role: "separator",
+    tabindex: 0,
+    "aria-label": "Height of the tokens",
+    "aria-orientation": "horizontal",
+    "aria-valuemin": LEAST_SHARE,
+    "aria-valuemax": MOST_SHARE,
+  });
+  let share = 0;
+  /** @param {number} wanted */
+  const resize = (wanted) => {
+    share = Math.round(Math.min(MOST_SHARE, Math.max(LEAST_SHARE, wanted)));
+    zone.style.setProperty("--tokens-height", `${share}vh`);
+    handle.setAttribute("aria-valuenow", String(share));
   };
   handle.addEventListener("pointerdown", (event) => {
     handle.setPointerCapture(event.pointerId);
     event.preventDefault();
   });
   handle.addEventListener("pointermove", (event) => {
-    if (handle.hasPointerCapture(event.pointerId)) resize(zone.getBoundingClientRect().bottom - event.clientY);
+    if (handle.hasPointerCapture(event.pointerId)) resize((1 - event.clientY / innerHeight) * 100);
   });
   handle.addEventListener("keydown", (event) => {
     const step = { ArrowUp: KEY_STEP, ArrowDown: -KEY_STEP }[event.key];
     if (!step) return;
     event.preventDefault();
-    resize(zone.clientHeight + step);
+    resize(share + step);
   });
+  resize(FIRST_SHARE);
   return handle;
 }

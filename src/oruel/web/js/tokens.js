@@ -3,7 +3,7 @@
  * arrow keys move to the others and pick them.
  */
 
-import { element } from "./element.js";
+import { make } from "./dom.js";
 import { percent, spoken, visible } from "./token_text.js";
 import { isExplained, surprise } from "./token_trace.js";
 
@@ -11,6 +11,8 @@ import { isExplained, surprise } from "./token_trace.js";
 
 /** Where each colour after the first begins, in bits. */
 const SURPRISES = [0.5, 1, 2, 4, 7, 11];
+/** The most tokens that are appended before the browser draws a frame. */
+const SLICE = 200;
 /** A longer run of tokens without white space may break between lines. */
 const WORD_LENGTH = 24;
 /** Scripts that break between any two characters. */
@@ -22,7 +24,7 @@ const UNSPACED = /^[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Scrip
  * @param {{onPick: (index: number, entry: TraceEntry) => void}} handlers
  */
 export function createTokenStrip({ onPick }) {
-  const text = element("div", { class: "token-text", role: "toolbar", "aria-label": "Tokens of the reply" });
+  const text = make("div", { class: "token-text", role: "toolbar", "aria-label": "Tokens of the reply" });
   /** @type {HTMLButtonElement[]} */
   let buttons = [];
   /** @type {TraceEntry[]} */
@@ -30,8 +32,20 @@ export function createTokenStrip({ onPick }) {
   let selected = -1;
   let append = wordByWord(text);
 
+  /** Appends a slice of the entries that have no button yet, and leaves the others to the next frame. */
+  function appendSlice() {
+    const end = Math.min(entries.length, buttons.length + SLICE);
+    for (let index = buttons.length; index < end; index += 1) {
+      const button = tokenButton(entries[index], index);
+      append(button, entries[index].token);
+      buttons.push(button);
+    }
+    if (end < entries.length) requestAnimationFrame(appendSlice);
+  }
+
   /** @param {number} index */
   function select(index) {
+    while (index >= buttons.length && index < entries.length) appendSlice();
     buttons[selected]?.setAttribute("aria-pressed", "false");
     buttons[index]?.setAttribute("aria-pressed", "true");
     selected = index in buttons ? index : -1;
@@ -65,16 +79,15 @@ export function createTokenStrip({ onPick }) {
   });
 
   return {
-    element: element("div", { class: "token-strip" }, text, legend()),
+    element: make("div", { class: "token-strip" }, text, legend()),
     /** @param {TraceEntry[]} added */
     add(added) {
-      for (const entry of added) {
-        const button = tokenButton(entry, buttons.length);
-        append(button, entry.token);
-        buttons.push(button);
-        entries.push(entry);
-      }
-      if (buttons.length === added.length) moveTabStop(0);
+      const isWaiting = buttons.length < entries.length;
+      entries.push(...added);
+      if (isWaiting) return;
+      const isFirst = buttons.length === 0;
+      appendSlice();
+      if (isFirst) moveTabStop(0);
     },
     clear() {
       text.replaceChildren();
@@ -106,7 +119,7 @@ function tokenButton(entry, index) {
     "data-source": entry.source,
     "data-surprise": bits === null ? null : SURPRISES.filter((least) => bits >= least).length,
   };
-  return element("button", attributes, text);
+  return make("button", attributes, text);
 }
 
 /**
@@ -115,19 +128,19 @@ function tokenButton(entry, index) {
  * @returns {(button: HTMLElement, token: string) => void}
  */
 function wordByWord(text) {
-  let line = text.appendChild(element("div", { class: "token-line" }));
+  let line = text.appendChild(make("div", { class: "token-line" }));
   /** @type {HTMLElement | null} */
   let word = null;
   let length = 0;
   return (button, token) => {
     if (word === null || /^\s/u.test(token) || UNSPACED.test(token) || length + token.length > WORD_LENGTH) {
-      word = line.appendChild(element("span", { class: "token-word" }));
+      word = line.appendChild(make("span", { class: "token-word" }));
       length = 0;
     }
     word.append(button);
     length += token.length;
     const breaks = token.split("\n").length - 1;
-    for (let made = 0; made < breaks; made += 1) line = text.appendChild(element("div", { class: "token-line" }));
+    for (let made = 0; made < breaks; made += 1) line = text.appendChild(make("div", { class: "token-line" }));
     if (breaks > 0) word = null;
   };
 }
@@ -171,31 +184,35 @@ function destination(key, from, buttons) {
  * @param {HTMLElement[]} buttons
  */
 function inNextRow(from, direction, buttons) {
-  const start = buttons[from].getBoundingClientRect();
-  let best = from;
-  let distance = Infinity;
-  let row = start.top;
+  const start = middle(buttons[from]);
+  const isBeyond = (/** @type {number} */ y, /** @type {number} */ row) => Math.abs(y - row) > start.height / 2;
+  let [best, distance, row] = [from, Infinity, start.y];
   for (let index = from + direction; index in buttons; index += direction) {
-    const { top, left, width } = buttons[index].getBoundingClientRect();
-    if (top === start.top) continue;
-    if (row !== start.top && top !== row) break;
-    row = top;
-    const away = Math.abs(left + width / 2 - (start.left + start.width / 2));
-    if (away < distance) [best, distance] = [index, away];
+    const { x, y } = middle(buttons[index]);
+    if (!isBeyond(y, start.y)) continue;
+    if (row !== start.y && isBeyond(y, row)) break;
+    row = y;
+    if (Math.abs(x - start.x) < distance) [best, distance] = [index, Math.abs(x - start.x)];
   }
   return best;
 }
 
+/** @param {HTMLElement} button */
+function middle(button) {
+  const { left, top, width, height } = button.getBoundingClientRect();
+  return { x: left + width / 2, y: top + height / 2, height };
+}
+
 function legend() {
   const swatches = [0, ...SURPRISES].map((bits, level) =>
-    element("span", { class: "swatch", "data-surprise": level, title: `${bits} bits or more` }),
+    make("span", { class: "swatch", "data-surprise": level, title: `${bits} bits or more` }),
   );
-  return element(
+  return make(
     "p",
     { class: "token-legend", "aria-hidden": "true" },
-    element("span", {}, "expected"),
-    element("span", { class: "swatches" }, ...swatches),
-    element("span", {}, "surprising"),
-    element("span", { class: "token-legend-forced" }, "forced"),
+    make("span", {}, "expected"),
+    make("span", { class: "swatches" }, ...swatches),
+    make("span", {}, "surprising"),
+    make("span", { class: "token-legend-forced" }, "forced"),
   );
 }

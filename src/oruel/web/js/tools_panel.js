@@ -83,7 +83,7 @@ export function createToolsPanel({ onChange }) {
   return {
     element: make(
       "section", { class: "structured", "aria-labelledby": headingId },
-      make("div", { class: "section-head" }, make("h3", { id: headingId, class: "mono" }, "tools"), add),
+      make("div", { class: "section-head" }, make("p", { id: headingId, class: "structured-title" }, "tools"), add),
       make("p", { class: "hint" }, "Functions that the model may call. You run them, and type in what they return."),
       make("div", { class: "suggestions", role: "group", "aria-label": "Example functions" }, ...examples),
       list, problem.element, settings,

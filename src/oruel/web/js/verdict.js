@@ -2,7 +2,7 @@
 
 import { make } from "./dom.js";
 import { createDrawLine } from "./draw_line.js";
-import { ORDER } from "./intervals.js";
+import { ORDER } from "./token_trace.js";
 import { spoken, visible } from "./token_text.js";
 import { recorded } from "./token_trace.js";
 
@@ -60,10 +60,10 @@ export function createVerdict() {
   };
 }
 
-/** The sentence with its tokens and parameters set as code. @param {string} text */
+/** The sentence with its tokens and parameters set as code, which doesn't break at a space. @param {string} text */
 function withCode(text) {
   const words = text.split(CODE);
-  const code = [...text.matchAll(CODE)].map(([found]) => make("code", {}, found));
+  const code = [...text.matchAll(CODE)].map(([found]) => make("code", {}, found.replaceAll(" ", "\u00a0")));
   return words.flatMap((word, place) => [word, ...code.slice(place, place + 1)]);
 }
 
