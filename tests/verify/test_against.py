@@ -121,7 +121,6 @@ def fewer_answers(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def short_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(answers, "DRAWN_TOKENS", 4)
-    monkeypatch.setattr(answers, "GREEDY_TOKENS", 12)
 
 
 async def compare(one: ToyServer, other: ToyServer, seed: int = 1) -> Report:

@@ -47,9 +47,10 @@ async def compare_greedy(pair: Pair) -> Verdict | None:
     return judge_texts(pair, test, "texts at temperature 0", ours, theirs)
 
 
-async def compare_seeds(pair: Pair, fields: Json) -> Verdict | None:
+async def compare_seeds(pair: Pair, fields: Json, alpha: float) -> Verdict | None:
     """Texts drawn with the same seeds. None if the seeds don't mean the same to both, so that equal models would give
-    different texts too.
+    different texts too. The probability of taking their meaning for the same by mistake is at most `alpha`, and so is
+    that of a false alarm if it is the same.
     """
     if "seed" not in pair.accepts:
         return None
@@ -62,9 +63,9 @@ async def compare_seeds(pair: Pair, fields: Json) -> Verdict | None:
     ]
     ours, theirs = await pair.ask_both(requests)
     generator = np.random.default_rng(pair.probe.random.getrandbits(64))
-    if coupling_p_value(ours, theirs, pair.probe.alpha / 2, generator) > pair.probe.alpha / 2:
+    if coupling_p_value(ours, theirs, alpha, generator) > alpha:
         return None
-    test = parting_test(pair.probe.alpha / 2)
+    test = parting_test(alpha)
     observe_all(test, ours, theirs)
     return judge_texts(pair, test, "the same seeds", ours, theirs)
 
@@ -91,9 +92,9 @@ def coupling_p_value(
     return permutation_p_value(float(sum(np.trace(one) for one in lengths)), draw, level)
 
 
-async def compare_draws(pair: Pair, fields: Json) -> Verdict:
+async def compare_draws(pair: Pair, fields: Json, alpha: float) -> Verdict:
     """Answers drawn with different seeds: a two-sample test of their distributions."""
-    test = TwoSampleTest(pair.probe.alpha, len(LOOKS), pair.probe.random)
+    test = TwoSampleTest(alpha, len(LOOKS), pair.probe.random)
     done = 0
     shown: tuple[Reply, Reply] | None = None
     for size in LOOKS:

@@ -15,7 +15,7 @@ async def check_model(probe: Probe) -> Verdict:
     if pair.top_logprobs:
         verdict = await compare_probabilities(pair)
     else:
-        verdict = await compare_greedy(pair) or await compare_draws(pair, pair.neutral(temperature=1))
+        verdict = await compare_greedy(pair) or await compare_draws(pair, pair.neutral(temperature=1), probe.alpha)
     if verdict.outcome is not Outcome.CANT_TELL:
         pair.other.same_model = verdict.outcome is Outcome.SAME
     return verdict
@@ -25,7 +25,9 @@ async def check_defaults(probe: Probe) -> Verdict:
     pair = pair_of(probe)
     if pair.other.same_model is False:
         return cant_tell("the models differ, so their answers do")
-    return await compare_seeds(pair, {}) or await compare_draws(pair, {})
+    # There are two ways to go wrong: the seeds are judged, and then the texts or the answers.
+    alpha = probe.alpha / 2
+    return await compare_seeds(pair, {}, alpha) or await compare_draws(pair, {}, alpha)
 
 
 def pair_of(probe: Probe) -> Pair:

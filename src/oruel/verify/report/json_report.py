@@ -12,6 +12,7 @@ from oruel import __version__
 from oruel.verify.exit_status import exit_status
 from oruel.verify.report.words import outcome_counts
 from oruel.verify.runner import Report, Result
+from oruel.verify.verdict import Exchange
 
 SCHEMA = 1
 
@@ -65,5 +66,10 @@ def check_object(result: Result) -> dict[str, Any]:
         "p_value": verdict.p_value,
         "weak": verdict.weak,
         "charts": [asdict(chart) for chart in verdict.charts],
-        "exchanges": [asdict(exchange) for exchange in verdict.exchanges],
+        "exchanges": [exchange_object(exchange) for exchange in verdict.exchanges],
     }
+
+
+def exchange_object(exchange: Exchange) -> dict[str, Any]:
+    """`url` only where it isn't that of the report."""
+    return {name: value for name, value in asdict(exchange).items() if name != "url" or value}
