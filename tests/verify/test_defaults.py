@@ -3,7 +3,7 @@
 import math
 from random import Random
 
-from oruel.verify.checks.defaults import FLAT, STARTS, Survivors
+from oruel.verify.checks.defaults import ALL_KNOWN, FLAT, STARTS, Survivors
 from oruel.verify.expected import at_temperature
 from oruel.verify.reply import TokenInfo
 from oruel.verify.statistics import RatioTest
@@ -19,7 +19,7 @@ def model(random: Random) -> dict[str, float]:
 
 def survivors_of(truth: dict[str, float], alpha: float) -> Survivors:
     listed = dict(list(truth.items())[:LISTED])
-    return Survivors(listed, RatioTest(tuple(STARTS), alpha))
+    return Survivors(listed, RatioTest((ALL_KNOWN, *STARTS), alpha))
 
 
 def draw(random: Random, truth: dict[str, float], count: int, kept: int = SIZE) -> list[TokenInfo]:

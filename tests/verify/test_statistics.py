@@ -118,3 +118,11 @@ def test_probabilities_may_change_with_every_observation() -> None:
             weight *= p
         expectation += weight * math.exp(test.log_e_value)
     assert expectation == pytest.approx(1)
+
+
+def test_alternatives_that_nearly_tie_are_all_named() -> None:
+    test = RatioTest(("one", "two", "three"), alpha=0.01)
+    for _ in range(10):
+        test.observe(0.1, {"one": 0.9, "two": 0.85, "three": 0.3})
+    assert test.is_rejected
+    assert test.explanations == ["one", "two"]

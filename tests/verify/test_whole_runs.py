@@ -18,7 +18,7 @@ from tests.verify.in_process import endpoint_of
 from tests.verify.toy_server import ToyServer
 
 SEEDS = range(1, 21)
-SERVERS = {"ToyServer": ToyServer, **{fault.name: fault.server for fault in FAULTS}}
+SERVERS: dict[str, type[ToyServer]] = {"ToyServer": ToyServer, **{fault.name: fault.server for fault in FAULTS}}
 # All the checks that may accuse an endpoint with the defect.
 ACCUSERS = {
     "TopKDropped": {"top_k"},

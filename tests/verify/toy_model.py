@@ -83,7 +83,7 @@ CHARACTERS = [character.encode() for character in SPLIT]
 # Logits that are never drawn, and the logit of a token that is nearly always drawn.
 NEVER, NEARLY_ALWAYS = -60.0, 25.0
 # The spread of the logits, chosen by the prompt: the most probable token has 10 % of the probability, or 80 %.
-SPREADS = (2.0, 3.0, 4.5)
+SPREADS = (1.5, 3.0, 4.5)
 LONG_ANSWERS = ("long", "story", "count", "essay", "poem", "list", "hundred")
 FIRST_END, FIRST_LONG_END = 6, 3000
 
@@ -153,6 +153,8 @@ def class_logits() -> Logits:
 
 USUAL = class_logits()
 IS_OPENING = np.array([piece[:1].isalpha() and len(piece) > 1 for piece in PIECES])
+# No answer begins with a part of a character.
+IS_PARTIAL = np.array(["\N{REPLACEMENT CHARACTER}" in piece.decode(errors="replace") for piece in PIECES])
 IS_SPACED = np.array([piece[:1] == b" " for piece in PIECES])
 
 
@@ -177,6 +179,8 @@ def logits_in(state: State) -> Logits:
     random = np.random.Generator(np.random.Philox(zlib.crc32(repr((digest, last)).encode())))
     logits = USUAL + random.normal(0.0, SPREADS[digest % len(SPREADS)], SIZE)
     logits[IS_SPACED if is_first else IS_OPENING] -= 8.0
+    if is_first:
+        logits[IS_PARTIAL] -= 8.0
     logits[END] = NEVER if ripeness < 0 else -6.0 + 0.6 * ripeness
     unfinished = unfinished_character(decode(last))
     if unfinished:

@@ -61,6 +61,13 @@ class RatioTest:
         return all(-ratio > -math.log(self.beta) for ratio in self.log_ratios.values())
 
     @property
+    def explanations(self) -> list[str]:
+        """The alternatives that explain the observations best, best first: those that nearly tie."""
+        ranked = sorted(self.log_ratios, key=lambda name: -self.log_ratios[name])
+        least = self.log_ratios[ranked[0]] + math.log(self.beta)
+        return [name for name in ranked if self.log_ratios[name] >= least]
+
+    @property
     def is_decided(self) -> bool:
         return self.is_rejected or self.is_accepted
 
@@ -159,11 +166,7 @@ class SequentialTest:
     @property
     def explanations(self) -> list[str]:
         """The named alternatives that explain the draws, best first: those that nearly tie with the best one."""
-        if self.best_alternative is None:
-            return []
-        ratios = self._named.log_ratios
-        ranked = sorted(ratios, key=lambda name: -ratios[name])
-        return [name for name in ranked if ratios[ranked[0]] - ratios[name] <= -math.log(self.beta)]
+        return self._named.explanations if self.best_alternative else []
 
     @property
     def is_named(self) -> bool:

@@ -2,6 +2,7 @@
 
 from oruel.verify.balance import MOST_BIAS, PROMPT, SOME_IDS, Balance, find_rivals, logprobs_of
 from oruel.verify.check import Check
+from oruel.verify.checks.steps import if_repeatable
 from oruel.verify.probe import Probe, user
 from oruel.verify.verdict import Figures, Verdict, cant_tell, differs, honoured, ignored, refused
 
@@ -61,6 +62,6 @@ CHECKS: tuple[Check, ...] = (
         "At temperature 0, 100 must force a token, -100 must forbid it, and the choice between two lifted tokens must "
         "flip at the same difference in bias, however far both are lifted.",
         tokens=1200,
-        run=check_bias,
+        run=if_repeatable(check_bias),
     ),
 )

@@ -7,6 +7,7 @@ from typing import Any
 from oruel.verify.balance import PRECISION, PROMPT, Balance, Pair, Token, Weight, find_rivals, find_successor
 from oruel.verify.check import Check
 from oruel.verify.checks.greedy_penalties import check_by_greedy_choices, find_rewarded_repeat
+from oruel.verify.checks.steps import if_repeatable
 from oruel.verify.penalty_laws import IGNORED, LAWS, OCCURRENCES, PRESENCE, PROMISED, Law
 from oruel.verify.probe import PROMPTS, Probe, user
 from oruel.verify.verdict import Exchange, Figures, Verdict, cant_tell, differs, honoured, ignored, refused
@@ -321,7 +322,7 @@ def prompt_check(parameter: str, value: float) -> Check:
         f"Does {parameter} count the answer only, not the prompt?",
         ON_A_BALANCE + f"that of the first token, on a prompt that contains it {TIMES_IN_PROMPT} times.",
         tokens=1500,
-        run=check_prompt(parameter, value),
+        run=if_repeatable(check_prompt(parameter, value)),
         requires=("logit_bias", parameter),
     )
 
@@ -333,7 +334,7 @@ CHECKS: tuple[Check, ...] = (
         "Is the penalty subtracted once for each time that a token came?",
         ON_A_BALANCE + f"after one token, and in a row of {ROW}.",
         tokens=1500,
-        run=check_additive("frequency_penalty"),
+        run=if_repeatable(check_additive("frequency_penalty")),
     ),
     prompt_check("frequency_penalty", 1.0),
     Check(
@@ -343,7 +344,7 @@ CHECKS: tuple[Check, ...] = (
         ON_A_BALANCE
         + f"in a row of {LONG_ROWS[0][0]}, longer than the window of {USUAL_WINDOW} that some servers count.",
         tokens=1500,
-        run=check_window,
+        run=if_repeatable(check_window),
         requires=("logprobs", "logit_bias", "frequency_penalty"),
     ),
     Check(
@@ -352,7 +353,7 @@ CHECKS: tuple[Check, ...] = (
         "Is the penalty subtracted once from each token that came, however often?",
         ON_A_BALANCE + f"after one token, and in a row of {ROW}.",
         tokens=2000,
-        run=check_additive("presence_penalty"),
+        run=if_repeatable(check_additive("presence_penalty")),
     ),
     prompt_check("presence_penalty", SIZE),
     Check(
@@ -362,7 +363,7 @@ CHECKS: tuple[Check, ...] = (
         ON_A_BALANCE + "with two biases, because the known bias is divided too. Negative logits: at temperature 0, no "
         "repeat may be chosen where a new token is more probable.",
         tokens=2000,
-        run=check_repetition,
+        run=if_repeatable(check_repetition),
     ),
     prompt_check("repetition_penalty", 1.5),
     Check(
@@ -371,7 +372,7 @@ CHECKS: tuple[Check, ...] = (
         "Does repetition_penalty act before the additive penalties?",
         ON_A_BALANCE + "with repetition_penalty alone and with all three.",
         tokens=1500,
-        run=check_order,
+        run=if_repeatable(check_order),
         requires=("logprobs", "logit_bias", "frequency_penalty", "presence_penalty", "repetition_penalty"),
     ),
 )

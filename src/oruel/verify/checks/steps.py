@@ -11,6 +11,7 @@ from oruel.verify.verdict import Concluded, Outcome, Verdict, cant_tell, honoure
 # Its answer is long with most models.
 STORY = "Tell me a story."
 BUSY = (429, 503)
+TOKENS_TO_REPEAT = 24
 # A combined verdict shows so many exchanges: one of each of its first faults.
 MAX_EXCHANGES = 3
 # The outcome of a combination is the first of these that one of its parts has.
@@ -60,6 +61,18 @@ async def greedy(probe: Probe, tokens: int, prompt: str = STORY) -> Reply:
             cant_tell("the text at temperature 0 doesn't repeat", exchanges=(first.exchange, second.exchange))
         )
     return first
+
+
+def if_repeatable(run: Callable[[Probe], Awaitable[Verdict]]) -> Callable[[Probe], Awaitable[Verdict]]:
+    """A check that rests on the most probable tokens: its fault counts only if the text at temperature 0 repeats."""
+
+    async def run_greedy_on_fault(probe: Probe) -> Verdict:
+        verdict = await run(probe)
+        if verdict.outcome.is_fault:
+            await greedy(probe, TOKENS_TO_REPEAT)
+        return verdict
+
+    return run_greedy_on_fault
 
 
 def confirmed(run: Callable[[Probe], Awaitable[Verdict]]) -> Callable[[Probe], Awaitable[Verdict]]:
