@@ -24,11 +24,14 @@ serve: $(VENV)/serve.done ## serve the demo model on http://127.0.0.1:8000 (PORT
 	@$(BIN)/oruel serve --port $(PORT) $(ARGS)
 
 # Without Node, the tests that need it are skipped.
-test: $(VENV)/dev.done $(if $(shell command -v npm),node_modules/.done) ## run all tests (ARGS="-k …" selects some)
-	@$(BIN)/pytest $(ARGS)
+test: $(VENV)/dev.done $(if $(shell command -v npm),node_modules/.done) ## run all tests but the slow ones, 11 minutes (ARGS="-k …" selects some)
+	@$(BIN)/pytest -m "not slow" $(ARGS)
+
+slow-test: $(VENV)/dev.done $(if $(shell command -v npm),node_modules/.done) ## run the playground in a browser, and oruel verify 20 times, 3 minutes
+	@$(BIN)/pytest -m slow $(ARGS)
 
 unit: $(VENV)/dev.done ## run the tests that need no model, 1 minute
-	@$(BIN)/pytest -m "not model" $(ARGS)
+	@$(BIN)/pytest -m "not model and not slow" $(ARGS)
 
 soak: $(VENV)/dev.done ## send random requests, cancellations and kills, 20 minutes (ARGS="--minutes 2")
 	@$(BIN)/python -m tests.soak $(ARGS)
@@ -116,4 +119,4 @@ $(WORK)/tokenizer.json: | $(TRAINING)/done
 	@$(TRAIN).corpus --work $(WORK)
 	@$(TRAIN).tokenizer --work $(WORK)
 
-.PHONY: help serve test unit soak fuzz attack openapi bench gpu-check screenshots model model-finish model-more model-eval lint format clean
+.PHONY: help serve test slow-test unit soak fuzz attack openapi bench gpu-check screenshots model model-finish model-more model-eval lint format clean

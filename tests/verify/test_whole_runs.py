@@ -51,6 +51,7 @@ async def run_whole(server: ToyServer, seed: int) -> Found:
     return {name: f"{one.outcome}: {one.how}" for name, one in others.items()}
 
 
+@pytest.mark.slow
 def test_the_honest_endpoint_passes_20_whole_runs_of_20(processes: ProcessPoolExecutor) -> None:
     runs = processes.map(run, ["ToyServer"] * len(SEEDS), SEEDS)
     assert {seed: found for seed, found in zip(SEEDS, runs, strict=True) if found} == {}
