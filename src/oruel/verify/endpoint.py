@@ -23,6 +23,8 @@ BUSY = (429, 503)
 MAX_WAITS, MAX_WAIT_SECONDS = 6, 600.0
 # Without Retry-After; doubled with each wait.
 FIRST_WAIT_SECONDS = 1.0
+# Many servers close a connection that was idle for 5 s, just when a client may use it again.
+IDLE_SECONDS = 2.0
 
 
 @dataclass
@@ -157,7 +159,7 @@ async def open_endpoint(
     url: str, model: str, api_key: str | None, budget: Budget, answer_seconds: float = ANSWER_SECONDS
 ) -> AsyncIterator[Endpoint]:
     headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
-    limits = httpx2.Limits(max_connections=32)
+    limits = httpx2.Limits(max_connections=32, keepalive_expiry=IDLE_SECONDS)
     timeouts = httpx2.Timeout(None, connect=min(CONNECT_SECONDS, answer_seconds))
     trusts = not is_local_url(url)
     async with httpx2.AsyncClient(headers=headers, timeout=timeouts, limits=limits, trust_env=trusts) as client:
