@@ -58,6 +58,7 @@ SERVERS: Mapping[str, Server] = {
         "oruel serve --port 8172 --threads 1",
         "http://127.0.0.1:8172/v1",
         "--model oruel-demo",
+        note="Oru'el's contract has another default temperature than OpenAI's, and `n` up to 8.",
     ),
     "llama-server": Server(
         "llama.cpp's server, b11549 (in xllamacpp 2026.10.11549)",

@@ -122,9 +122,10 @@ class Endpoint:
             self.budget.require()
             started = time.perf_counter()
             with translated(url, self.answer_seconds):
+                request = self.client.build_request(method, url, content=content, headers=sent)
                 async with (
                     asyncio.timeout(self.answer_seconds),
-                    self.client.stream(method, url, content=content, headers=sent) as response,
+                    contextlib.aclosing(await self._send(request)) as response,
                 ):
                     if response.status_code not in BUSY:
                         yield response, started
@@ -137,6 +138,13 @@ class Endpoint:
             if attempt < MAX_WAITS:
                 self._put_off(response.status_code, pause)
         raise VerifyFailed(f"{url} still answered {response.status_code} after {MAX_WAITS} waits: {said}")
+
+    async def _send(self, request: httpx2.Request) -> httpx2.Response:
+        """Repeats a request that met a connection which the server was closing."""
+        try:
+            return await self.client.send(request, stream=True)
+        except httpx2.RemoteProtocolError:
+            return await self.client.send(request, stream=True)
 
     def _put_off(self, status: int, pause: float) -> None:
         """Delays all requests, since a rate limit is not about one of them."""
