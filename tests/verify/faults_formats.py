@@ -7,8 +7,9 @@ from random import Random
 from typing import Any
 
 from oruel.api.chat.body import ChatCall
+from oruel.errors import ServerError
 from oruel.types import ChatRequest, ResponseFormat, Tool, ToolChoice
-from tests.verify.planted import planted
+from tests.verify.planted import planted, with_sampling
 from tests.verify.toy_choice import Piece, Plan
 from tests.verify.toy_model import CONTEXT, END, Prompt, encode
 from tests.verify.toy_sampler import has_penalties
@@ -30,6 +31,16 @@ class JsonFenced(ToyServer):
     def document_plan(self, request: ChatRequest, random: Random, limit: int) -> Plan:
         plan = super().document_plan(request, random, limit - 8)
         return Plan((*encode("```json\n"), *plan.ids[:-1], *encode("\n```"), END), plan.finish)
+
+
+@planted("response_format.json_object", "some answers fail with status 500")
+class JsonFailsAtTimes(ToyServer):
+    """llama.cpp's server: its parser doesn't accept all that its grammar lets the model write."""
+
+    def adjusted(self, request: ChatRequest) -> ChatRequest:
+        if request.response_format.type != "text" and request.sampling.seed % 2:
+            raise ServerError("The model produced output that does not match the expected format.")
+        return request
 
 
 @planted("response_format.json_object_cut", "a document cut by max_tokens isn't closed")
@@ -85,6 +96,20 @@ class RequiredIgnored(ToyServer):
         if choice.mode != "required" or len(choice.names) != len(request.tools):
             return request
         return replace(request, tool_choice=replace(choice, mode="none"))
+
+
+@planted("tool_choice.required", "no call begins within 200 tokens, only text comes")
+class RequiredWritesOn(ToyServer):
+    """llama.cpp's server, with some chat templates: the text may not end without a call, but doesn't come to one."""
+
+    def adjusted(self, request: ChatRequest) -> ChatRequest:
+        choice = request.tool_choice
+        if choice.mode != "required":
+            return request
+        return replace(
+            with_sampling(request, logit_bias={END: -100.0}, frequency_penalty=1.0),
+            tool_choice=replace(choice, mode="none"),
+        )
 
 
 @planted("tool_choice.none", "ignored: a function is called")

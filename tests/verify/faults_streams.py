@@ -88,6 +88,25 @@ class SpacesLostInStreams(ToyServer):
     in_streams = TrimmingStreams
 
 
+class OneEnd(ToyServer):
+    """The first choice alone gets its finish_reason: LiteLLM's proxy, in front of a server with n."""
+
+    async def chunks(self, call: ChatCall, request: ChatRequest, prompt: Prompt, gone: Gone) -> AsyncIterator[Json]:
+        async for chunk in super().chunks(call, request, prompt, gone):
+            if not any(choice["index"] and choice["finish_reason"] for choice in chunk["choices"]):
+                yield chunk
+
+
+@planted("n.stream", "not every choice has a finish_reason in a stream")
+class ChoicesWithoutEnd(OneEnd):
+    pass
+
+
+@planted("stream.finish", "choice 1 of 2: no chunk carries a finish_reason")
+class StreamWithoutEnd(OneEnd):
+    pass
+
+
 class SingleChoiceStreams(ToyServer):
     def adjusted(self, request: ChatRequest) -> ChatRequest:
         return replace(request, n=1)

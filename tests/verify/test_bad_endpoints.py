@@ -309,3 +309,10 @@ def test_a_stream_may_end_in_the_middle_of_a_line() -> None:
 def test_a_stream_that_breaks_off_is_an_error() -> None:
     with pytest.raises(VerifyFailed, match="broke off an answer"):
         stream(b'data: {"a": 1}\n\n', None)
+
+
+def test_a_connection_that_closes_without_an_answer_is_tried_once_more() -> None:
+    answers = iter([[], respond(200, completion("Hi"))])
+    assert chat(lambda _: next(answers)).text == "Hi"
+    with pytest.raises(VerifyFailed, match="broke off an answer"):
+        chat(lambda _: [])

@@ -7,10 +7,11 @@ import pytest
 from oruel.errors import NotFound
 from oruel.types import Message
 from oruel.verify.checks.usage import off_by, root_of
+from oruel.verify.reply import Json
 from tests.verify.asking import verdict_of
 from tests.verify.faults_answers import PromptUsageOneLess
 from tests.verify.in_process import Message as Scope
-from tests.verify.toy_model import encode, read_prompt
+from tests.verify.toy_model import Prompt, encode, read_prompt
 from tests.verify.toy_server import Receive, Send, ToyServer, read_body, send_json
 
 pytestmark = pytest.mark.anyio
@@ -32,6 +33,19 @@ class LlamaTokenizer(ToyServer):
                 await send_json(send, 200, {"tokens": tokens})
             case _:
                 await super().__call__(scope, receive, send)
+
+
+class KeepsPrompts(ToyServer):
+    """Caches whole prompts for ever."""
+
+    def __init__(self, entropy: int = 0) -> None:
+        super().__init__(entropy)
+        self.kept = set[tuple[int, ...]]()
+
+    def usage(self, prompt: Prompt, completion_tokens: int) -> Json:
+        cached = len(prompt.ids) if prompt.ids in self.kept else 0
+        self.kept.add(prompt.ids)
+        return {**super().usage(prompt, completion_tokens), "prompt_tokens_details": {"cached_tokens": cached}}
 
 
 class LlamaTokenizerOneLess(PromptUsageOneLess, LlamaTokenizer):
@@ -62,3 +76,8 @@ def test_the_tokenizer_is_at_the_server_s_root(url: str) -> None:
 def test_a_wrong_count_says_by_how_much() -> None:
     assert off_by(2) == "prompt_tokens is 2 too high"
     assert off_by(-1) == "prompt_tokens is 1 too low"
+
+
+async def test_a_second_run_with_the_same_seed_sends_another_new_prompt() -> None:
+    server = KeepsPrompts()
+    assert [(await verdict_of("usage.cached", server)).outcome for _ in range(2)] == ["honoured", "honoured"]

@@ -120,9 +120,8 @@ EITHER = SupportLimit(
     "with tool_choice auto: only OpenAI documents an answer that is either a document or calls",
 )
 SEED = SupportLimit(has_seed, "uses its own random numbers; results may also depend on concurrent requests")
-RESPONSE_FORMAT = SupportLimit(
-    ANSWERS_JSON, "a document cut by max_tokens is not closed; whitespace and unknown keywords are up to the server"
-)
+OPEN_DOCUMENTS = "a document cut by max_tokens is not closed; whitespace and unknown keywords are up to the server"
+RESPONSE_FORMAT = SupportLimit(ANSWERS_JSON, OPEN_DOCUMENTS)
 TRACE = SupportLimit(lambda request: request.sampling.trace is not None)
 TEXT_SO_FAR = 'counts "the text so far"; not documented whether that includes the prompt'
 
@@ -176,7 +175,9 @@ DIFFERS: Mapping[UpstreamKind, Mapping[str, SupportLimit]] = {
         "logit_bias": SupportLimit(
             lambda request: bool(request.sampling.logit_bias), "ids outside the vocabulary are ignored, not refused"
         ),
-        "response_format": RESPONSE_FORMAT,
+        "response_format": SupportLimit(
+            ANSWERS_JSON, f"{OPEN_DOCUMENTS}; at high temperatures some documents fail with status 502"
+        ),
         "tools": SupportLimit(CALLS_TOOLS, UNSURE_CALLS),
         "tool_choice": SupportLimit(requires_call, ONE_SHOWN),
         "parallel_tool_calls": SupportLimit(calls_at_most_once, SEVERAL_CALLS),

@@ -23,6 +23,8 @@ BUSY = (429, 503)
 MAX_WAITS, MAX_WAIT_SECONDS = 6, 600.0
 # Without Retry-After; doubled with each wait.
 FIRST_WAIT_SECONDS = 1.0
+# Many servers close a connection that was idle for 5 s, just when a client may use it again.
+IDLE_SECONDS = 2.0
 
 
 @dataclass
@@ -120,9 +122,10 @@ class Endpoint:
             self.budget.require()
             started = time.perf_counter()
             with translated(url, self.answer_seconds):
+                request = self.client.build_request(method, url, content=content, headers=sent)
                 async with (
                     asyncio.timeout(self.answer_seconds),
-                    self.client.stream(method, url, content=content, headers=sent) as response,
+                    contextlib.aclosing(await self._send(request)) as response,
                 ):
                     if response.status_code not in BUSY:
                         yield response, started
@@ -135,6 +138,13 @@ class Endpoint:
             if attempt < MAX_WAITS:
                 self._put_off(response.status_code, pause)
         raise VerifyFailed(f"{url} still answered {response.status_code} after {MAX_WAITS} waits: {said}")
+
+    async def _send(self, request: httpx2.Request) -> httpx2.Response:
+        """Repeats a request that met a connection which the server was closing."""
+        try:
+            return await self.client.send(request, stream=True)
+        except httpx2.RemoteProtocolError:
+            return await self.client.send(request, stream=True)
 
     def _put_off(self, status: int, pause: float) -> None:
         """Delays all requests, since a rate limit is not about one of them."""
@@ -157,7 +167,7 @@ async def open_endpoint(
     url: str, model: str, api_key: str | None, budget: Budget, answer_seconds: float = ANSWER_SECONDS
 ) -> AsyncIterator[Endpoint]:
     headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
-    limits = httpx2.Limits(max_connections=32)
+    limits = httpx2.Limits(max_connections=32, keepalive_expiry=IDLE_SECONDS)
     timeouts = httpx2.Timeout(None, connect=min(CONNECT_SECONDS, answer_seconds))
     trusts = not is_local_url(url)
     async with httpx2.AsyncClient(headers=headers, timeout=timeouts, limits=limits, trust_env=trusts) as client:

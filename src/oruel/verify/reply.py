@@ -38,6 +38,11 @@ class Reply:
         return self.status == 200 and bool(self.choices)
 
     @property
+    def fails(self) -> bool:
+        """Whether the server itself failed, rather than being busy."""
+        return self.status >= 500 and self.status != 503
+
+    @property
     def exchange(self) -> Exchange:
         return Exchange(self.request, self.status, self.body)
 

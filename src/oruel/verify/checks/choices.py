@@ -48,15 +48,19 @@ def judge_refusal(reply: Reply, count: int) -> Verdict:
 async def check_stream(probe: Probe) -> Verdict:
     await plain(probe, **request(probe, None))
     stream = await streamed(probe, **request(probe, 3))
-    return judge(finished_indices(stream), 3, " in a stream", exchanges=(stream.exchange,))
+    seen, finished = indices_in(stream), indices_in(stream, finished=True)
+    evidence = {"exchanges": (stream.exchange,)}
+    if len(finished) < len(set(seen)):
+        figures = {"choices in a stream": len(set(seen)), "finished": len(finished)}
+        return differs("not every choice has a finish_reason in a stream", figures=figures, **evidence)
+    return judge(finished, 3, " in a stream", **evidence)
 
 
-def finished_indices(stream: StreamReply) -> list[Any]:
-    """The index of each chunk with a finish_reason."""
+def indices_in(stream: StreamReply, finished: bool = False) -> list[Any]:
+    """The index of each choice in each chunk, or in each with a finish_reason."""
     choices = [chunk.data.get("choices") or [] for chunk in stream.chunks if isinstance(chunk.data, dict)]
-    return [
-        one.get("index") for found in choices for one in found if isinstance(one, dict) and one.get("finish_reason")
-    ]
+    objects = [one for found in choices for one in found if isinstance(one, dict)]
+    return [one.get("index") for one in objects if one.get("finish_reason") or not finished]
 
 
 CHECKS: tuple[Check, ...] = (

