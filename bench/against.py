@@ -125,10 +125,10 @@ def report(name: str, collected: Collected, repeats: int) -> None:
         ("texts with the same seed", collected.seeded, texts_differ),
     ):
         sizes = [min(size, len(found)) for size in SIZES]
-        row(method, [rate(lambda n=n, f=found, d=differ: d(random.sample(f, n)), repeats) for n in sizes])  # type: ignore[misc]
+        row(method, [rate(lambda n=n, f=found, d=differ: d(random.sample(f, n)), repeats) for n in sizes])  # type: ignore[misc]  # mypy infers no lambda with defaults
     row("answers of each", [str(len(PROMPTS) * each) for each in LOOKS])
     fewer = max(10, repeats // 5)
-    row("two-sample test", [rate(lambda n=n: answers_differ(collected, n, random), fewer) for n in LOOKS])  # type: ignore[misc]
+    row("two-sample test", [rate(lambda n=n: answers_differ(collected, n, random), fewer) for n in LOOKS])  # type: ignore[misc]  # as above
 
 
 async def measure(urls: Sequence[tuple[str, str]], reference: str, repeats: int) -> None:

@@ -49,7 +49,7 @@ class StopAtTokenEnds(ToyServer):
 
 
 class EagerReader(StopReader):
-    """Sends text as it comes."""
+    """Holds no text back."""
 
     def read(self, text: str) -> tuple[str, bool]:
         sent, self.held = len(self.held), self.held + text

@@ -1,4 +1,4 @@
-"""Values outside of a range, and how an endpoint's treatment of them is told apart."""
+"""Values out of range: the checks distinguish endpoints that refuse, clamp or ignore them."""
 
 import math
 

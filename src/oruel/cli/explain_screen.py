@@ -1,12 +1,14 @@
 """Shows the trace of an answer instead of its text: as tables while it arrives, or as JSON when it is complete."""
 
+from abc import ABC, abstractmethod
+
 from oruel.api.chat.trace import TraceEntry
 from oruel.cli.answer import AnswerScreen, ChatAnswer
 from oruel.cli.chat_client import ClientChunk, decode_json
 from oruel.cli.trace_tables import TraceConsole
 
 
-class ExplainScreen(AnswerScreen):
+class ExplainScreen(AnswerScreen, ABC):
     """Shows the first choice. `traced` counts the tokens whose trace has arrived."""
 
     def __init__(self) -> None:
@@ -19,9 +21,9 @@ class ExplainScreen(AnswerScreen):
                 self.traced += 1
                 self.show_token(bytes(entry))
 
+    @abstractmethod
     def show_token(self, entry: bytes) -> None:
         """`entry` is the token's trace as JSON."""
-        raise NotImplementedError
 
 
 class TableScreen(ExplainScreen):

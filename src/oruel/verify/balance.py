@@ -18,7 +18,7 @@ MOST_BIAS = 100.0
 # How closely weights are measured, in nats.
 PRECISION = 0.2
 OWN_TOKENS = 4
-# Where nobody tells ids, these are tried for tokens with a text. Every vocabulary has them.
+# Without /tokenize, these ids are tried for tokens with a text. Every vocabulary has them.
 SOME_IDS = (*range(300, 500, 12), *range(700, 1500, 60))
 
 

@@ -1,4 +1,4 @@
-"""The endpoint under test: sends requests, waits where it is told to, and counts what they cost."""
+"""The endpoint under test: sends requests, waits as Retry-After says, and counts what they cost."""
 
 import asyncio
 import contextlib
@@ -30,7 +30,7 @@ IDLE_SECONDS = 2.0
 @dataclass
 class Endpoint:
     """`url` ends before /chat/completions, as in http://127.0.0.1:8000/v1. `waited` counts seconds spent on rate
-    limits; `on_wait` is told the status and the seconds of each wait before it begins.
+    limits; `on_wait` gets the status and the seconds of each wait before it begins.
     """
 
     url: str

@@ -34,7 +34,7 @@ class Setting:
     """Fields to send, the distribution that they promise, and those of mistakes: functions of the model's own
     probabilities of the first token. `conditional`: only the ratios of listed tokens are known. `bare`: values that
     switch other parameters off aren't sent. `alone` has settings of each field by itself: where one of them isn't
-    honoured already, nothing can be told of their order.
+    honoured already, their order can't be judged.
     """
 
     fields: Mapping[str, float]

@@ -49,7 +49,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """Expected probabilities beside the draws, for a report. `rejected` maps the name of each alternative to its
+    """Expected probabilities and the draws, for a report. `rejected` maps the name of each alternative to its
     probabilities, in the order of the bars.
     """
 

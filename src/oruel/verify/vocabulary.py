@@ -8,7 +8,7 @@ from oruel.verify.endpoint import Endpoint
 
 
 async def token_id(endpoint: Endpoint, text: str) -> int | None:
-    """The id of the one token that `text` consists of; None if it's several, or nobody tells."""
+    """The id of the one token that `text` consists of; None if it's several, or if the endpoint doesn't tokenize."""
     ids = await tokenize(endpoint, text)
     return ids[0] if ids and len(ids) == 1 else None
 

@@ -33,7 +33,7 @@ FIELDS: Mapping[str, Kind] = {
     **REFUSED,
 }
 
-# A traced candidate takes about 400 bytes in memory and as many in a response.
+# A traced candidate takes about 400 bytes in memory and as many in a response; a token has at most 3 × top + 1.
 MAX_TRACED_CANDIDATES = 2**18
 
 CHAT_BODY = Object(FIELDS, required=("model", "messages"))

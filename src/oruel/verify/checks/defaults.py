@@ -1,4 +1,4 @@
-"""Parameters that act although nobody sent them."""
+"""Hidden defaults: parameters that act although the request doesn't set them."""
 
 import math
 from collections import Counter

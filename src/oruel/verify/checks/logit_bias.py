@@ -28,7 +28,7 @@ async def check_bias(probe: Probe) -> Verdict:
     if abs(heavy.gap - light.gap) > TOLERANCE:
         return differs("the bias isn't added as it is", figures=figures, exchanges=heavy.exchanges)
     if light.penalty is not None:
-        figures["beside the tokens' own lead, nats"] = round(light.penalty, 2)
+        figures["in addition to the tokens' own lead, nats"] = round(light.penalty, 2)
     return honoured(figures=figures, exchanges=light.exchanges)
 
 

@@ -1,4 +1,4 @@
-"""seed: the same seed gives the same answer, whatever else is in flight, and nothing else does."""
+"""seed: the same seed gives the same answer at any load, and other seeds give other answers."""
 
 import math
 from itertools import takewhile
