@@ -379,6 +379,21 @@ async def test_logprobs_match_the_content_and_the_requested_number(stub: Stub) -
     assert [(token.bytes, token.alternatives) for token in tokens] == [(b"a", ()), (b"b", ()), (b"c", ())]
 
 
+async def test_the_most_probable_alternatives_come_first_and_a_less_probable_chosen_token_takes_no_place(
+    stub: Stub,
+) -> None:
+    def entry(token: str, logprob: float, *others: dict[str, Any]) -> dict[str, Any]:
+        return {"token": token, "logprob": logprob, "top_logprobs": others}
+
+    # As vLLM sends them: the chosen token, then the most probable ones, cut to the number that it was asked for.
+    listed = [entry("c", -3.0), entry("a", -0.2), entry("b", -2.0)]
+    choice = {"delta": {"content": "c"}, "logprobs": {"content": [entry("c", -3.0, *listed)]}, "finish_reason": "stop"}
+    stub.script = [HEAD, event({"choices": [choice]}), DONE]
+    request = replace(REQUEST, sampling=SamplingParams(logprobs=2))
+    (token,) = [one for delta in await answer(stub, request) for one in delta.logprobs]
+    assert [(one.bytes, one.logprob) for one in token.alternatives] == [(b"a", -0.2), (b"b", -2.0)]
+
+
 async def test_differences_of_an_upstream_oruel_are_forwarded(stub: Stub) -> None:
     head = HEAD.replace(b"\r\n\r\n", b"\r\nx-oruel-differs: response_format: x; seed; top_p\r\n\r\n")
     stub.script = [head, *saying("a")[1:]]

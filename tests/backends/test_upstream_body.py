@@ -2,6 +2,7 @@
 
 import json
 import math
+import random
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -81,7 +82,7 @@ def test_each_kind_gets_its_own_parameter_names() -> None:
     )
     bodies = {kind: upstream_body(replace(REQUEST, sampling=sampling), kind, "theirs") for kind in KINDS}
     vllm, llama, openai = bodies["vllm"], bodies["llama-server"], bodies["openai"]
-    assert vllm == bodies["sglang"]
+    assert vllm == bodies["sglang"] | {"top_logprobs": 4}
     assert (vllm["top_k"], vllm["repetition_penalty"], vllm["min_p"], vllm["max_tokens"]) == (-1, 1.2, 0.1, 20)
     assert (llama["top_k"], llama["repeat_penalty"], llama["min_p"]) == (0, 1.2, 0.1)
     assert "repetition_penalty" not in llama
@@ -91,7 +92,8 @@ def test_each_kind_gets_its_own_parameter_names() -> None:
     for body in bodies.values():
         assert body["model"] == "theirs"
         assert (body["temperature"], body["top_p"], body["seed"]) == (0.5, 0.9, 7)
-        assert (body["logit_bias"], body["logprobs"], body["top_logprobs"]) == ({"5": -1.5}, True, 3)
+        assert (body["logit_bias"], body["logprobs"]) == ({"5": -1.5}, True)
+        assert body["top_logprobs"] == 3 or body is vllm
 
 
 @pytest.mark.parametrize(
@@ -115,9 +117,27 @@ def test_each_server_gets_seeds_that_it_honours_for_every_choice(seed: int) -> N
     request = replace(REQUEST, sampling=SamplingParams(seed=seed), n=MAX_CHOICES)
     sent = {kind: upstream_body(request, kind, "theirs")["seed"] for kind in KINDS}
     assert 0 <= sent["llama-server"] < sent["llama-server"] + MAX_CHOICES - 1 < 2**32 - 1
-    assert 0 <= sent["vllm"] < sent["vllm"] + MAX_CHOICES - 1 < 2**63
+    assert sent["vllm"] == sent["llama-server"]
     assert sent["sglang"] == sent["openai"] == sent["oruel"] == seed
     assert seed not in (0, 7) or set(sent.values()) == {seed}
+
+
+@pytest.mark.parametrize("kind", ["vllm", "llama-server"])
+def test_every_bit_of_a_seed_changes_the_lower_32_that_the_server_uses(kind: UpstreamKind) -> None:
+    def low(seed: int) -> int:
+        sent: int = upstream_body(replace(REQUEST, sampling=SamplingParams(seed=seed)), kind, "theirs")["seed"]
+        return sent % 2**32
+
+    seed = random.getrandbits(63)
+    print(f"seed {seed}")
+    assert all(low(seed ^ 1 << bit) != low(seed) for bit in range(63))
+
+
+@pytest.mark.parametrize(("wanted", "asked"), [(0, 0), (1, 2), (19, 20), (20, 20)])
+def test_vllm_is_asked_for_one_more_alternative_as_it_counts_the_chosen_token(wanted: int, asked: int) -> None:
+    request = replace(REQUEST, sampling=SamplingParams(logprobs=wanted))
+    sent = {kind: upstream_body(request, kind, "theirs")["top_logprobs"] for kind in KINDS}
+    assert sent == dict.fromkeys(KINDS, wanted) | {"vllm": asked, "llama-server": max(wanted, 1)}
 
 
 def test_seeds_and_penalties_allow_for_the_maximum_n_and_max_tokens() -> None:

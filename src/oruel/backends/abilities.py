@@ -135,7 +135,9 @@ DIFFERS: Mapping[UpstreamKind, Mapping[str, SupportLimit]] = {
         "repetition_penalty": SupportLimit(has_repetition_penalty, PROMPT),
         "seed": SEED,
         "logprobs": SupportLimit(
-            wants_logprobs, "computed after the grammar mask; a character's bytes are reported with its last token"
+            wants_logprobs,
+            "computed after the grammar mask; a character's bytes are reported with its last token; "
+            "with top_logprobs 20, the last entry may be the chosen token in place of a more probable one",
         ),
         "response_format": RESPONSE_FORMAT,
         "tools": SupportLimit(CALLS_TOOLS, UNSURE_CALLS),

@@ -1,6 +1,5 @@
 """Translates a request into the body of a chat completion request for each kind of upstream server."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from oruel.backends.abilities import has_seed
@@ -13,8 +12,12 @@ SAMPLERS = ("penalties", "temperature", "top_k", "top_p", "min_p")
 PENALTY_WINDOW = 131072
 # Below this temperature, llama-server's logits overflow. At this one, it draws only the most probable tokens.
 MIN_TEMPERATURE = 1e-30
-# Seeds are sent modulo these limits.
-SEED_LIMITS: Mapping[UpstreamKind, int] = {"vllm": 2**63 - MAX_CHOICES, "llama-server": 2**32 - MAX_CHOICES}
+# These servers may use only the lower 32 bits of a seed (vLLM on a CPU does). They get it modulo a limit that is no
+# power of two, so that every bit counts.
+SEED_LIMIT = 2**32 - MAX_CHOICES
+SHORT_SEEDS: tuple[UpstreamKind, ...] = ("vllm", "llama-server")
+# The contract's largest top_logprobs, and vLLM's by default.
+MAX_ALTERNATIVES = 20
 
 
 def upstream_body(request: ChatRequest, kind: UpstreamKind, model: str) -> dict[str, Any]:
@@ -92,8 +95,7 @@ def sampling_body(request: ChatRequest, kind: UpstreamKind) -> dict[str, Any]:
     if sampling.logit_bias:
         body["logit_bias"] = {str(token): bias for token, bias in sampling.logit_bias.items()}
     if sampling.logprobs is not None:
-        # llama-server reports no log-probabilities for top_logprobs 0.
-        body |= {"logprobs": True, "top_logprobs": max(sampling.logprobs, 1 if kind == "llama-server" else 0)}
+        body |= {"logprobs": True, "top_logprobs": upstream_alternatives(kind, sampling.logprobs)}
     return body
 
 
@@ -120,11 +122,20 @@ def unset_top_k(kind: UpstreamKind) -> int:
     return -1 if kind in ("vllm", "sglang") else 0
 
 
+def upstream_alternatives(kind: UpstreamKind, wanted: int) -> int:
+    """A top_logprobs for which the server sends at least the wanted entries. llama-server reports no log-probabilities
+    for 0. vLLM counts the chosen token as one of the entries, whether or not it is among the most probable ones.
+    """
+    if kind == "llama-server":
+        return max(wanted, 1)
+    return min(wanted + 1, MAX_ALTERNATIVES) if kind == "vllm" and wanted else wanted
+
+
 def upstream_seed(kind: UpstreamKind, seed: int) -> int:
     """A seed that the server honours for the first choice, and its successors for the other choices. vLLM ignores -1,
     and llama-server 2**32 - 1.
     """
-    return seed % SEED_LIMITS[kind] if kind in SEED_LIMITS else seed
+    return seed % SEED_LIMIT if kind in SHORT_SEEDS else seed
 
 
 def length_body(request: ChatRequest, kind: UpstreamKind) -> dict[str, Any]:

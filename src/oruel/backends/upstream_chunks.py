@@ -309,13 +309,11 @@ def logprob_entries(choice: UpstreamChoice, content: str) -> list[UpstreamLogpro
 
 
 def build_logprob(given: UpstreamLogprob, alternatives: int) -> TokenLogprob:
-    """Sets ids to -1, as other servers don't send them. Drops alternatives that weren't requested: some servers can't
-    send none. Clamps to 0 what rounding lifted above it.
+    """Sets ids to -1, as other servers don't send them. Orders alternatives by probability, as vLLM begins with the
+    chosen token, and drops those that weren't requested. Clamps to 0 what rounding lifted above it.
     """
-    others = tuple(
-        Alternative(-1, token_bytes(other), min(other.logprob, 0.0))
-        for other in (given.top_logprobs or ())[:alternatives]
-    )
+    ordered = sorted(given.top_logprobs or (), key=attrgetter("logprob"), reverse=True)
+    others = tuple(Alternative(-1, token_bytes(other), min(other.logprob, 0.0)) for other in ordered[:alternatives])
     return TokenLogprob(-1, token_bytes(given), min(given.logprob, 0.0), others)
 
 
