@@ -9,7 +9,7 @@ from oruel.api.chat.body import ChatCall
 from oruel.types import ChatRequest, SamplingParams
 from tests.verify.planted import planted, with_sampling
 from tests.verify.toy_choice import Json
-from tests.verify.toy_model import Logits, Prompt, logits_in, state_after
+from tests.verify.toy_model import PIECES, Logits, Prompt, logits_in, state_after
 from tests.verify.toy_server import ToyServer
 
 
@@ -208,6 +208,18 @@ class LogprobsAfterBias(ToyServer):
         logits = logits_in(state_after(prompt, output)).copy()
         for token, bias in request.sampling.logit_bias.items():
             logits[token] += bias
+        shifted = logits - logits.max()
+        return np.asarray(shifted - np.log(np.exp(shifted).sum()))
+
+
+@planted("logprobs.before_parameters", "they are reported after response_format")
+class LogprobsAfterGrammar(ToyServer):
+    """vLLM and SGLang report them after the mask of JSON mode."""
+
+    def reported(self, request: ChatRequest, prompt: Prompt, output: Sequence[int]) -> Logits:
+        logits = logits_in(state_after(prompt, output)).copy()
+        if request.answers_json and not output:
+            logits[[not piece.startswith(b"{") for piece in PIECES]] = -9999.0
         shifted = logits - logits.max()
         return np.asarray(shifted - np.log(np.exp(shifted).sum()))
 

@@ -16,6 +16,8 @@ ROUNDING = 1e-3
 SAME_WITHIN = 0.1
 # Less probable tokens are noise.
 LEAST_LOGPROB = -8.0
+# Models answer with a word that is no JSON, and endpoints that require a mention of JSON find one.
+NO_JSON = "What is JSON?"
 PROMPTS = ("Tell me a story.", "Answer with some emoji: 🦊🙂 naïve 日本", "Name an animal.")
 TOKENS = 24
 
@@ -147,7 +149,12 @@ async def check_before_parameters(probe: Probe) -> Verdict:
     if penalised:
         found.append("the penalties")
         exchanges += penalised
-    return judge_convention(probe, found, [*variants, "the penalties"], tuple(exchanges[:3]))
+    masked = await differs_in_json_mode(probe)
+    if masked:
+        found.append("response_format")
+        exchanges += masked
+    tried = [*variants, "the penalties", "response_format"]
+    return judge_convention(probe, found, tried, tuple(exchanges[:3]))
 
 
 def judge_convention(probe: Probe, found: list[str], tried: list[str], exchanges: tuple[Exchange, ...]) -> Verdict:
@@ -164,7 +171,7 @@ async def differs_with_penalties(probe: Probe) -> list[Exchange]:
     """At temperature 0 the texts are equal until the penalties act. As long as they are, and for one token more, the
     model's own probabilities are those of the same context.
     """
-    penalties = {"frequency_penalty": 2, "presence_penalty": 2}
+    penalties: Json = {"frequency_penalty": 2, "presence_penalty": 2}
     if not probe.facts.accepts.issuperset(penalties):
         return []
     plain, penalised = [await ask(probe, temperature=0, max_tokens=TOKENS, **fields) for fields in ({}, penalties)]
@@ -174,9 +181,22 @@ async def differs_with_penalties(probe: Probe) -> list[Exchange]:
     return [] if same else [plain.exchange, penalised.exchange]
 
 
-async def ask(probe: Probe, **fields: Any) -> Reply:
+async def differs_in_json_mode(probe: Probe) -> list[Exchange]:
+    """The first token of an answer that is no JSON, with and without the mask. They can't be compared if the endpoint
+    changes the prompt for JSON mode.
+    """
+    plain, masked = [
+        await ask(probe, NO_JSON, temperature=1, max_tokens=1, **fields)
+        for fields in ({}, {"response_format": {"type": "json_object"}})
+    ]
+    same_prompt = plain.usage.get("prompt_tokens") == masked.usage.get("prompt_tokens")
+    same = are_same(plain.tokens()[:1], masked.tokens()[:1])
+    return [] if same or not same_prompt else [plain.exchange, masked.exchange]
+
+
+async def ask(probe: Probe, prompt: str = PROMPTS[0], **fields: Any) -> Reply:
     return await probe.chat(
-        **probe.neutral(messages=user(PROMPTS[0]), **fields), logprobs=True, top_logprobs=probe.facts.top_logprobs
+        **probe.neutral(messages=user(prompt), **fields), logprobs=True, top_logprobs=probe.facts.top_logprobs
     )
 
 
@@ -244,7 +264,8 @@ CHECKS: tuple[Check, ...] = (
         "logprobs",
         "Are log-probabilities those of the model itself, before any parameter acts?",
         "Compares the first token's entries at temperature 1 with those at 0.5, with each filter and with logit_bias, "
-        "and those of an answer at temperature 0 with and without penalties, as long as the texts are the same.",
+        "those of an answer at temperature 0 with and without penalties, as long as the texts are the same, and those "
+        "of an answer that is no JSON with and without JSON mode.",
         tokens=400,
         run=check_before_parameters,
         requires=("logprobs",),
