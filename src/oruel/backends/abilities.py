@@ -1,6 +1,7 @@
 """What each kind of server does with each parameter: honours it exactly, honours it differently from the contract, or
 doesn't support it. Based on the source of vLLM 0.33, SGLang 0.5.23 and llama.cpp's server of October 2026, and on
-OpenAI's documentation.
+OpenAI's documentation. What `oruel verify` measured on vLLM and llama.cpp's server agrees with it
+(tests/verify/test_real_servers.py).
 
 Ties between tokens of equal probability are not covered: servers break them differently. Limits of a server's own
 configuration (slots for n, the maximum of logprobs, its context, a tool call parser) are not covered either: the server
