@@ -7,10 +7,14 @@ reports, one for each profile. With or without, it rewrites the tables.
 import json
 import re
 import sys
+import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from oruel.backends.abilities import DIFFERS
+from oruel.types import UpstreamKind
 
 DATA = Path(__file__).with_suffix(".json")
 PAGE = Path(__file__).parents[2] / "docs" / "verify.md"
@@ -35,19 +39,14 @@ class Server:
     behind: str = ""
 
 
-ACCEPTED_OF_LLAMA_SERVER = """\
-"frequency_penalty", "presence_penalty", "repetition_penalty", "seed", "logprobs", "logit_bias",
-           "response_format", "tools", "tool_choice", "parallel_tool_calls"\
-"""
-ACCEPTED_OF_VLLM = """\
-"temperature", "min_p", "repetition_penalty", "seed", "logprobs", "response_format", "tools",
-           "tool_choice"\
-"""
 WHAT_REMAINS = "[scaling.md](scaling.md#the-catalog) lists what remains. Without `accepts`, it is refused."
 
 
-def oruel_before(kind: str, served: str, port: int, model: str, accepts: str) -> str:
-    """Commands and catalog that put Oru'el on the next port in front of a server of this kind."""
+def oruel_before(kind: UpstreamKind, served: str, port: int, model: str) -> str:
+    """Commands and catalog that put Oru'el on the next port in front of a server of this kind, with every parameter
+    accepted that the server honours differently.
+    """
+    accepts = textwrap.fill(", ".join(f'"{name}"' for name in DIFFERS[kind]), 100, subsequent_indent=" " * 11)
     return f"""\
 {served}
 oruel serve --port {port + 1} --catalog catalog.toml
@@ -92,7 +91,7 @@ SERVERS: Mapping[str, Server] = {
     ),
     "oruel-before-llama-server": Server(
         "Oru'el in front of llama.cpp's server",
-        oruel_before("llama-server", llama_server(8173), 8173, DEMO, ACCEPTED_OF_LLAMA_SERVER),
+        oruel_before("llama-server", llama_server(8173), 8173, DEMO),
         "http://127.0.0.1:8174/v1",
         note=WHAT_REMAINS,
     ),
@@ -112,7 +111,7 @@ SERVERS: Mapping[str, Server] = {
     ),
     "oruel-before-vllm": Server(
         "Oru'el in front of vLLM",
-        oruel_before("vllm", vllm(8178), 8178, "oruel-demo", ACCEPTED_OF_VLLM),
+        oruel_before("vllm", vllm(8178), 8178, "oruel-demo"),
         "http://127.0.0.1:8179/v1",
         note=WHAT_REMAINS,
     ),
