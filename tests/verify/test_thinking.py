@@ -1,5 +1,7 @@
 """Models that think before they answer are told apart, and honest ones are accused of nothing."""
 
+from pathlib import Path
+
 import pytest
 
 from oruel.verify.checks import CHECKS
@@ -10,8 +12,10 @@ from oruel.verify.reply import Chunk, Facts, Json, Reply, StreamReply
 from oruel.verify.runner import run_checks
 from oruel.verify.survey import survey
 from oruel.verify.verdict import Outcome
+from tests.cli.command_line import CommandLine
 from tests.verify.asking import verdict_of
 from tests.verify.in_process import endpoint_of
+from tests.verify.scripted_endpoint import always, completion, scripted_endpoint
 from tests.verify.toy_server import ToyServer
 from tests.verify.toy_thinking import Thinking, ThinkingAside, ThinkingInSecret, ThinkingUntold
 
@@ -105,3 +109,11 @@ def test_thoughts_in_streams_are_those_unstreamed(thoughts: str, content: str, v
     chunks = tuple(Chunk({"choices": [{"index": 0, "delta": delta}]}, 0.0) for delta in deltas)
     found = judge_equal(StreamReply({}, 200, {}, chunks, done=True), answer("Paris.", [], reasoning="Hm."), "now")
     assert f"{found.outcome}: {found.how}" == verdict
+
+
+def test_a_run_says_that_thoughts_cost_more(tmp_path: Path) -> None:
+    body = completion()
+    body["choices"][0]["message"]["reasoning_content"] = "Hm."
+    with scripted_endpoint(always(200, body)) as endpoint:
+        done = CommandLine(tmp_path).call("verify", endpoint.url, "--only", "usage.total")
+    assert b"The model thinks before it answers: up to 2,000 tokens more" in done.stderr

@@ -80,6 +80,7 @@ async def fill_report(
     checks: Sequence[Check],
     on_result: Callable[[Result], None],
     other: Other | None = None,
+    on_facts: Callable[[Facts], None] = lambda facts: None,
 ) -> None:
     """Adds to the report as it goes, so that whatever ends the run early leaves what was found. Raises VerifyFailed if
     the endpoint can't be tested at all.
@@ -87,6 +88,7 @@ async def fill_report(
     report.planned = len(checks)
     try:
         report.facts = await survey(endpoint)
+        on_facts(report.facts)
         if other:
             other.facts = await survey(other.endpoint)
         await add_results(report, endpoint, checks, on_result, other)
