@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from oruel.api.chat.body import ChatCall
+from oruel.errors import InvalidParameter
 from oruel.verify.checks import CHECKS
 from oruel.verify.checks.logprobs import fault_after_thoughts
 from oruel.verify.checks.streaming import judge_equal
-from oruel.verify.profile import ORUEL
+from oruel.verify.profile import OPENAI, ORUEL
 from oruel.verify.reply import Chunk, Facts, Json, Reply, StreamReply
 from oruel.verify.runner import run_checks
 from oruel.verify.survey import survey
@@ -57,6 +59,21 @@ async def test_an_honest_thinker_is_accused_of_nothing(server: type[Thinking], m
     assert accusing == {}
     needing_text = {"stop", "stop.across_tokens", "stream", "response_format.json_schema", "tools.stream", "seed"}
     assert {name for name in needing_text if verdicts[name].outcome is not Outcome.HONOURED} == set()
+
+
+class OneNameForTheLength(ThinkingInSecret):
+    """OpenAI's models that think."""
+
+    def read(self, body: Json) -> ChatCall:
+        if "max_tokens" in body:
+            raise InvalidParameter("Use 'max_completion_tokens' instead of 'max_tokens'.", param="max_tokens")
+        return super().read(body)
+
+
+async def test_an_endpoint_that_refuses_max_tokens_gets_its_other_name() -> None:
+    verdicts = [await verdict_of(name, OneNameForTheLength(1), OPENAI) for name in ("seed", "stop", "max_tokens")]
+    assert [verdict.outcome for verdict in verdicts] == ["honoured", "honoured", "refused"]
+    assert (await verdict_of("max_completion_tokens", OneNameForTheLength(1), OPENAI)).outcome == "honoured"
 
 
 async def test_json_that_max_tokens_leaves_no_room_for_is_no_fault_of_a_thinker() -> None:

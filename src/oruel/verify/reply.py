@@ -123,11 +123,11 @@ class Reply:
         return tokens_of(self.choices[choice]) if choice < len(self.choices) else []
 
     def text_tokens(self) -> list[TokenInfo]:
-        """Of the first choice, without those of thoughts, their end, and the end token. Empty if no tokens at the end
-        make up the text.
+        """Of the first choice. Where text follows thoughts, without those of the thoughts, their end, and the end
+        token; empty if no tokens at the end make up the text.
         """
         tokens = self.tokens()
-        if not self.thoughts:
+        if not self.ended_thoughts:
             return tokens
         ends = (len(tokens), len(tokens) - 1)
         return next((found for end in ends if (found := tokens_before(tokens[: max(end, 0)], self.text))), [])
@@ -271,13 +271,14 @@ class Facts:
     """What the survey found out about the endpoint. `top_logprobs` is how many alternatives it reports, 0 if none;
     `token_fields` are those of a request whose answer lists its tokens, empty if it has none.
     `accepts` are the fields that it doesn't refuse. `reasons`: the model thinks before it answers; `hides_thoughts`:
-    and the endpoint doesn't show what.
+    and the endpoint doesn't show what. `refuses_max_tokens`: it takes max_completion_tokens only.
     """
 
     top_logprobs: int = 0
     accepts: frozenset[str] = frozenset()
     reasons: bool = False
     hides_thoughts: bool = False
+    refuses_max_tokens: bool = False
     context: int | None = None
     server: str = ""
     details: Mapping[str, str] = field(default_factory=dict)

@@ -32,6 +32,11 @@ SURVEY_TOKENS = 500
 async def survey(endpoint: Endpoint) -> Facts:
     """Raises VerifyFailed, with one clear line, if the endpoint can't be tested."""
     first = await endpoint.chat(max_tokens=4)
+    refuses_max_tokens = first.status == 400 and first.names("max_completion_tokens")
+    if refuses_max_tokens:
+        # As OpenAI's models that think.
+        endpoint.length_field = "max_completion_tokens"
+        first = await endpoint.chat(max_tokens=4)
     check_usable(first, endpoint)
     top = 0
     for count in TOP_LOGPROBS:
@@ -53,6 +58,7 @@ async def survey(endpoint: Endpoint) -> Facts:
         accepts=frozenset(name for name, reply in tried.items() if reply.ok),
         reasons=shows_thoughts or hides_thoughts,
         hides_thoughts=hides_thoughts,
+        refuses_max_tokens=refuses_max_tokens,
         context=await context_length(endpoint),
         server=first.headers.get("server", ""),
     )

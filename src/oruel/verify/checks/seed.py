@@ -170,7 +170,7 @@ def length_in_common(one: str, other: str) -> int:
 
 def chance_of_repeating(reply: Reply, times: int) -> float | None:
     """The probability that independent draws at temperature 1 give the same tokens as often again. None: unknown."""
-    tokens = reply.text_tokens() if reply.ended_thoughts else reply.tokens()
+    tokens = reply.text_tokens()
     return math.exp(times * min(0.0, math.fsum(one.logprob for one in tokens))) if tokens else None
 
 
