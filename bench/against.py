@@ -63,11 +63,13 @@ async def collect(pair: Pair) -> Collected:
     seeded = await pair.ask_both([{"messages": user(p), **fields, "seed": s} for s in range(SEEDS) for p in PROMPTS])
     most = 2 * LOOKS[-1]
     drawn = await pair.ask(*(drawn_requests(pair, most, pair.neutral(temperature=1)) for _ in range(2)))
-    return Collected(probabilities, partings(*greedy), partings(*seeded), by_prompt(drawn[0]), by_prompt(drawn[1]))
+    return Collected(
+        probabilities, partings(pair, *greedy), partings(pair, *seeded), *(by_prompt(pair, one) for one in drawn)
+    )
 
 
-def partings(ours: Sequence[Reply], theirs: Sequence[Reply]) -> list[Parting]:
-    return [found_parting(one, other) for one, other in zip(ours, theirs, strict=True)]
+def partings(pair: Pair, ours: Sequence[Reply], theirs: Sequence[Reply]) -> list[Parting]:
+    return [found_parting(pair, one, other) for one, other in zip(ours, theirs, strict=True)]
 
 
 @asynccontextmanager

@@ -8,6 +8,7 @@ from tests.verify import (
     faults_sampling,
     faults_shapes,
     faults_streams,
+    faults_thinking,
 )
 from tests.verify.planted import PLANTED, Fault
 
@@ -19,5 +20,6 @@ MODULES = (
     faults_streams,
     faults_formats,
     faults_shapes,
+    faults_thinking,
 )
 FAULTS: tuple[Fault, ...] = tuple(PLANTED)

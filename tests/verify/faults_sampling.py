@@ -142,6 +142,14 @@ class HiddenRepetition(HiddenDefault):
     default = ("repetition_penalty", 1.1)
 
 
+@planted("temperature.zero", "as with a hidden penalty")
+class RepetitionUnderAnotherName(ToyServer):
+    """llama-cpp-python's server: only repeat_penalty changes the default, repetition_penalty isn't read."""
+
+    def adjusted(self, request: ChatRequest) -> ChatRequest:
+        return with_sampling(request, repetition_penalty=1.2)
+
+
 @planted("defaults.temperature", "temperature 1 acts")
 class OtherDefaultTemperature(HiddenDefault):
     """vLLM, OpenAI."""
@@ -248,6 +256,14 @@ class EntryChanger(ToyServer):
 
     def changed(self, one: Json, request: ChatRequest) -> Json:
         raise NotImplementedError
+
+
+@planted("top_logprobs", "no log-probabilities without top_logprobs")
+class TokensNeedTopLogprobs(ToyServer):
+    """llama-cpp-python's server."""
+
+    def logprobs(self, request: ChatRequest, prompt: Prompt, output: Sequence[int], token: int) -> list[Json]:
+        return super().logprobs(request, prompt, output, token) if request.sampling.logprobs else []
 
 
 @planted("top_logprobs", "entries where")

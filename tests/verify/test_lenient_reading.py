@@ -58,7 +58,12 @@ values = st.recursive(
 entries = st.fixed_dictionaries(
     {}, optional={"token": values, "logprob": values, "bytes": values, "top_logprobs": values | st.lists(values)}
 )
-messages = st.fixed_dictionaries({}, optional={"content": values, "tool_calls": values, "reasoning": values}) | values
+messages = (
+    st.fixed_dictionaries(
+        {}, optional={"content": values, "tool_calls": values, "reasoning": values, "reasoning_content": st.text()}
+    )
+    | values
+)
 choices = st.fixed_dictionaries(
     {},
     optional={
@@ -82,10 +87,13 @@ bodies = (
 def test_reading_a_body_never_raises(body: Any, index: int) -> None:
     reply = Reply({}, 200, {}, body)
     assert isinstance(reply.ok, bool)
-    assert all(isinstance(text, str) for text in [reply.text, *reply.texts, reply.error_text, error_message(body)])
+    assert all(
+        isinstance(text, str) for text in [reply.text, *reply.whole_texts, reply.error_text, error_message(body)]
+    )
     assert reply.finish is None or isinstance(reply.finish, str)
     assert reply.completion_tokens is None or reply.completion_tokens >= 0
     assert all(isinstance(one, dict) for one in [reply.usage, reply.error, *reply.choices, *reply.calls])
+    assert len(reply.text_tokens()) <= len(reply.tokens())
     for token in reply.tokens(index):
         assert isinstance(token.text, str)
         assert all(isinstance(logprob, float) for logprob in (token.logprob, *dict(token.top).values()))
@@ -96,7 +104,7 @@ def test_reading_a_body_never_raises(body: Any, index: int) -> None:
 @given(st.lists(bodies, max_size=4), st.integers(0, 2))
 def test_reading_a_stream_never_raises(events: list[Any], choice: int) -> None:
     reply = StreamReply({}, 200, {}, tuple(Chunk(event, 0.0) for event in events))
-    assert isinstance(reply.text(choice), str)
+    assert isinstance(reply.text(choice) + reply.thoughts, str)
     assert isinstance(reply.usage, dict)
     assert all(isinstance(one, dict) for one in reply.deltas(choice))
     assert reply.exchange.answer == events or events != events  # NaN differs from itself

@@ -26,7 +26,7 @@ def reply_of(pieces: list[bytes]) -> Reply:
 
 def source_of(pieces: list[bytes]) -> Source:
     reply = reply_of(pieces)
-    return Source("", 10, reply, token_ends(reply), exact=True)
+    return Source("", 10, reply, token_ends(reply), exact=True, hides_thoughts=False)
 
 
 def random_pieces(random: Random) -> list[bytes]:
@@ -79,10 +79,10 @@ def test_the_tokens_until_a_match_include_the_one_that_completes_it() -> None:
 
 def test_an_excerpt_occurs_nowhere_before() -> None:
     text = "abab cdcd efef"
-    found = excerpt(text, 4, 4)
+    found = excerpt(source_of([text.encode()]), 4, 4)
     assert text.find(found) >= 4
     with pytest.raises(Concluded):
-        excerpt("aaaaaaaa", 2, 3)
+        excerpt(source_of([b"aaaaaaaa"]), 2, 3)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 
 from oruel.verify.checks.choices import judge
 from oruel.verify.checks.streaming import is_torn, judge_equal, judge_finish
-from oruel.verify.reply import Chunk, Json, StreamReply
+from oruel.verify.reply import Chunk, Json, Reply, StreamReply
 
 
 def stream_of(*choices: Json) -> StreamReply:
@@ -30,7 +30,8 @@ STOP: Json = {"delta": {}, "finish_reason": "stop"}
     ],
 )
 def test_the_joined_text_names_the_fault(joined: str, verdict: str) -> None:
-    found = judge_equal(stream_of(text(joined[:2]), text(joined[2:])), "a b\n\nc", "now")
+    unstreamed = Reply({}, 200, {}, {"choices": [{"message": {"content": "a b\n\nc"}}]})
+    found = judge_equal(stream_of(text(joined[:2]), text(joined[2:])), unstreamed, "now")
     assert f"{found.outcome}: {found.how}" == verdict
 
 

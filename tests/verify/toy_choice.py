@@ -21,9 +21,12 @@ Json = dict[str, Any]
 
 @dataclass(slots=True)
 class Piece:
-    """What one token adds to its choice. `calls` are in the shape of a stream's tool_calls."""
+    """What one token adds to its choice. `calls` are in the shape of a stream's tool_calls. `thought` is text that the
+    model writes before its answer.
+    """
 
     text: str = ""
+    thought: str = ""
     calls: list[Json] = field(default_factory=list)
     logprobs: list[Json] = field(default_factory=list)
     finish: str | None = None

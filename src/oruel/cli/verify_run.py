@@ -5,6 +5,7 @@ import contextlib
 import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from oruel.cli.verify_screen import VerifyScreen
@@ -13,8 +14,9 @@ from oruel.verify.budget import Budget
 from oruel.verify.check import Check
 from oruel.verify.endpoint import Endpoint, open_endpoint
 from oruel.verify.exit_status import CTRL_C, ExitStatus, exit_status
-from oruel.verify.probe import Other
+from oruel.verify.probe import THINKING, Other
 from oruel.verify.profile import Profile
+from oruel.verify.reply import Facts
 from oruel.verify.report.html_report import as_html
 from oruel.verify.report.json_report import as_json
 from oruel.verify.report.junit_report import as_junit
@@ -85,7 +87,7 @@ async def check_endpoint(plan: Plan, report: Report, screen: VerifyScreen) -> No
             if other:
                 other.endpoint.on_wait = screen.waiting
                 report.against_model = await choose_model(other.endpoint)
-            await fill_report(report, endpoint, plan.checks, screen.result, other)
+            await fill_report(report, endpoint, plan.checks, screen.result, other, partial(warn_of_thoughts, screen))
 
 
 @contextlib.asynccontextmanager
@@ -97,6 +99,12 @@ async def open_other(plan: Plan, budget: Budget) -> AsyncIterator[Other | None]:
     url, model, api_key = plan.other.url, plan.other.model or "", plan.other.api_key
     async with open_endpoint(url, model, api_key, budget, plan.answer_seconds) as endpoint:
         yield Other(endpoint)
+
+
+def warn_of_thoughts(screen: VerifyScreen, facts: Facts) -> None:
+    """The estimate is without thoughts, since only the survey tells whether the model thinks."""
+    if facts.reasons:
+        screen.note(f"The model thinks before it answers: up to {THINKING:,} tokens more where a check needs its text.")
 
 
 async def choose_model(endpoint: Endpoint) -> str:

@@ -88,7 +88,7 @@ class Balance:
     async def ask(self, bias: Mapping[str, float], count: int, **fields: Any) -> Reply:
         asked = {"temperature": 0, "max_tokens": count, "messages": user(self.prompt), "logit_bias": bias, **fields}
         sent = asked if self.bare else self.probe.neutral(**asked)
-        return await self.probe.chat(**sent, **logprobs_of(self.probe))
+        return await self.probe.chat(**sent, **self.probe.facts.token_fields)
 
     def run_length(self, reply: Reply) -> int:
         """How often the weighed token comes before any other."""
@@ -104,16 +104,12 @@ class Balance:
         return ours[position].logprob - theirs[position].logprob
 
 
-def logprobs_of(probe: Probe) -> dict[str, Any]:
-    return {"logprobs": True} if probe.facts.top_logprobs else {}
-
-
 def run_length(reply: Reply, text: str) -> int:
     tokens = reply.tokens()
     if tokens:
         return next((i for i, token in enumerate(tokens) if token.text != text), len(tokens))
     repeated = 0
-    while reply.text.startswith(text * (repeated + 1)):
+    while reply.whole_text.startswith(text * (repeated + 1)):
         repeated += 1
     return repeated
 
@@ -157,10 +153,10 @@ async def check_token(probe: Probe, id: int) -> Token | None:
     """The token, if `logit_bias` makes the model repeat it, and it is a word."""
     count = 3
     asked = {"temperature": 0, "max_tokens": count, "messages": user(PROMPT), "logit_bias": {str(id): MOST_BIAS}}
-    reply = await probe.chat(**probe.neutral(**asked), **logprobs_of(probe))
+    reply = await probe.chat(**probe.neutral(**asked), **probe.facts.token_fields)
     if not reply.ok:
         return None
-    texts = [token.text for token in reply.tokens()] or [reply.text[: len(reply.text) // count]]
+    texts = [token.text for token in reply.tokens()] or [reply.whole_text[: len(reply.whole_text) // count]]
     repeated = run_length(reply, texts[0]) if texts[0] else 0
     return Token(id, texts[0]) if repeated == count and is_word(texts[0]) else None
 

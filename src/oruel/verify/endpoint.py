@@ -30,7 +30,8 @@ IDLE_SECONDS = 2.0
 @dataclass
 class Endpoint:
     """`url` ends before /chat/completions, as in http://127.0.0.1:8000/v1. `waited` counts seconds spent on rate
-    limits; `on_wait` gets the status and the seconds of each wait before it begins.
+    limits; `on_wait` gets the status and the seconds of each wait before it begins. `length_field` is sent in place of
+    max_tokens.
     """
 
     url: str
@@ -40,6 +41,7 @@ class Endpoint:
     answer_seconds: float = ANSWER_SECONDS
     on_wait: Callable[[int, float], None] = lambda status, seconds: None
     waited: float = 0.0
+    length_field: str = "max_tokens"
     _ready_at: float = 0.0
 
     async def chat(self, **fields: Any) -> Reply:
@@ -101,7 +103,10 @@ class Endpoint:
 
     def body(self, fields: Mapping[str, Any]) -> Json:
         given = {"model": self.model, "messages": [{"role": "user", "content": "Hello!"}], **fields}
-        return {name: value for name, value in given.items() if value is not None}
+        sent = {name: value for name, value in given.items() if value is not None}
+        if "max_tokens" in sent and self.length_field not in sent:
+            sent[self.length_field] = sent.pop("max_tokens")
+        return sent
 
     async def _answer(
         self, method: str, path: str, content: bytes, request: Json, headers: Mapping[str, str] | None = None

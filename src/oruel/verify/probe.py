@@ -11,7 +11,7 @@ from typing import Any
 
 from oruel.verify.endpoint import Endpoint
 from oruel.verify.profile import Profile
-from oruel.verify.reply import Facts, Json, Reply
+from oruel.verify.reply import REPLACEMENT, Facts, Json, Reply
 from oruel.verify.statistics import Distribution, SequentialTest
 
 # Prompts whose first token is uncertain. Checks choose those on which the alternatives disagree most.
@@ -31,8 +31,6 @@ MAX_DRAWS, MAX_NAMING_DRAWS = 600, 240
 DRAWS_AT_ONCE = 24
 # The tokens that a reasoning model may spend before its answer.
 THINKING = 2000
-# Stands for bytes that are no character by themselves.
-REPLACEMENT = "\ufffd"
 
 
 @dataclass
@@ -72,6 +70,15 @@ class Probe:
         """A max_tokens that leaves this many tokens for the answer, also of a model that thinks first."""
         return tokens + THINKING if self.facts.reasons else tokens
 
+    def visible(self, tokens: int) -> int:
+        """A max_tokens that shows this many tokens of the model, be they thoughts or text."""
+        return tokens + THINKING if self.facts.hides_thoughts else tokens
+
+    def is_only_thoughts(self, reply: Reply) -> bool:
+        """Whether max_tokens ended the answer before its text began."""
+        thinks = self.facts.reasons or bool(reply.thoughts)
+        return thinks and reply.finish == "length" and not reply.text and not reply.calls
+
     def seed(self) -> int:
         return self.random.getrandbits(31)
 
@@ -98,17 +105,14 @@ class Probe:
         return {prompt: base for prompt in PROMPTS if (base := await self.base(prompt))}
 
     async def draw_first_tokens(self, prompt: str, count: int, **fields: Any) -> list[str]:
-        """Draws with different seeds, as the tokens' texts. Leaves out answers that have no token."""
+        """Draws with different seeds, as the tokens' texts. Leaves out answers that have no token. Log-probabilities
+        tell the token apart from others with the same text."""
         requests = [
-            {"messages": user(prompt), "max_tokens": 1, **self.fresh_seed(), **fields, **self._observed()}
+            {"messages": user(prompt), "max_tokens": 1, **self.fresh_seed(), **fields, **self.facts.token_fields}
             for _ in range(count)
         ]
         replies = await self.endpoint.chats(requests)
         return [first_token(reply) for reply in replies if reply.ok]
-
-    def _observed(self) -> Json:
-        """Log-probabilities tell the token apart from others with the same text."""
-        return {"logprobs": True} if self.facts.top_logprobs else {}
 
     async def run_test(self, test: SequentialTest, prompt: str, **fields: Any) -> SequentialTest:
         """Draws first tokens until the test is decided, or MAX_DRAWS; and if it is rejected, some more until it is
@@ -146,7 +150,7 @@ def user(text: str) -> list[Json]:
 
 def first_token(reply: Reply) -> str:
     tokens = reply.tokens()
-    return tokens[0].text if tokens else reply.text
+    return tokens[0].text if tokens else reply.whole_text
 
 
 def divergence(one: Distribution, other: Distribution) -> float:

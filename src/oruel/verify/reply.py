@@ -4,13 +4,16 @@ field of the wrong type counts as missing, and no property raises.
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from oruel.verify.verdict import Exchange
 
 Json = dict[str, Any]
+# Stands for bytes that are no character by themselves.
+REPLACEMENT = "\ufffd"
+LONGEST_CHARACTER = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,32 @@ class Reply:
         return self.texts[0] if self.choices else ""
 
     @property
+    def thoughts(self) -> str:
+        """What the model wrote before its text, as far as the endpoint shows it."""
+        return thoughts_of(message_of(self.choices[0])) if self.choices else ""
+
+    @property
+    def whole_texts(self) -> list[str]:
+        """Of each choice, all that the model is seen to have written: its thoughts, then its text."""
+        messages = [message_of(choice) for choice in self.choices]
+        return [thoughts_of(message) + as_text(message.get("content")) for message in messages]
+
+    @property
+    def whole_text(self) -> str:
+        return self.whole_texts[0] if self.choices else ""
+
+    @property
+    def counts_thoughts(self) -> bool:
+        return bool(as_count(as_object(self.usage.get("completion_tokens_details")).get("reasoning_tokens")))
+
+    @property
+    def ended_thoughts(self) -> bool:
+        """Whether text follows thoughts. The tokens between may be none of the model's choice: servers with a budget
+        for thoughts force their end.
+        """
+        return bool(self.thoughts and self.text)
+
+    @property
     def finish(self) -> str | None:
         return as_text(self.choices[0].get("finish_reason")) or None if self.choices else None
 
@@ -92,6 +121,16 @@ class Reply:
     def tokens(self, choice: int = 0) -> list[TokenInfo]:
         """The log-probabilities of a choice; empty if there are none."""
         return tokens_of(self.choices[choice]) if choice < len(self.choices) else []
+
+    def text_tokens(self) -> list[TokenInfo]:
+        """Of the first choice. Where text follows thoughts, without those of the thoughts, their end, and the end
+        token; empty if no tokens at the end make up the text.
+        """
+        tokens = self.tokens()
+        if not self.ended_thoughts:
+            return tokens
+        ends = (len(tokens), len(tokens) - 1)
+        return next((found for end in ends if (found := tokens_before(tokens[: max(end, 0)], self.text))), [])
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +168,11 @@ class StreamReply:
 
     def text(self, choice: int = 0) -> str:
         return "".join(as_text(delta_of(one).get("content")) for one in self.deltas(choice))
+
+    @property
+    def thoughts(self) -> str:
+        """Of the first choice."""
+        return "".join(thoughts_of(delta_of(one)) for one in self.deltas())
 
     @property
     def usage(self) -> Json:
@@ -170,6 +214,13 @@ def delta_of(choice: Json) -> Json:
     return as_object(choice.get("delta"))
 
 
+def thoughts_of(message: Json) -> str:
+    """DeepSeek, llama.cpp and SGLang name the field reasoning_content, OpenRouter and newer versions of vLLM reasoning.
+    A server that sends both repeats the same text.
+    """
+    return as_text(message.get("reasoning_content")) or as_text(message.get("reasoning"))
+
+
 def calls_of(message: Json) -> list[Json]:
     return [call["function"] for call in objects_in(message.get("tool_calls")) if as_object(call.get("function"))]
 
@@ -177,6 +228,30 @@ def calls_of(message: Json) -> list[Json]:
 def tokens_of(choice: Json) -> list[TokenInfo]:
     content = objects_in(as_object(choice.get("logprobs")).get("content"))
     return [token_info(entry) for entry in content if as_logprob(entry.get("logprob")) is not None]
+
+
+def tokens_before(tokens: Sequence[TokenInfo], text: str) -> list[TokenInfo]:
+    """The last tokens, if they make up the text."""
+    content, wanted = b"", text.encode(errors="replace")
+    for first in reversed(range(len(tokens))):
+        content = bytes_of(tokens[first]) + content
+        if is_same_text(content, text):
+            return list(tokens[first:])
+        if len(content) > len(wanted) + LONGEST_CHARACTER:
+            break
+    return []
+
+
+def bytes_of(token: TokenInfo) -> bytes:
+    """Of its text, if the endpoint gives none, or numbers that are none."""
+    given = token.bytes
+    return token.text.encode(errors="replace") if given is None or max(given, default=0) > 255 else bytes(given)
+
+
+def is_same_text(content: bytes, text: str) -> bool:
+    """A character that the answer's end cuts off may be shown or left out."""
+    decoded = content.decode(errors="replace")
+    return decoded == text or decoded.rstrip(REPLACEMENT) == text.rstrip(REPLACEMENT)
 
 
 def token_info(entry: Json) -> TokenInfo:
@@ -193,13 +268,18 @@ def token_info(entry: Json) -> TokenInfo:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the survey found out about the endpoint. `top_logprobs` is how many alternatives it reports, 0 if none.
-    `accepts` are the fields that it doesn't refuse. `reasons`: the model thinks before it answers.
+    """What the survey found out about the endpoint. `top_logprobs` is how many alternatives it reports, 0 if none;
+    `token_fields` are those of a request whose answer lists its tokens, empty if it has none.
+    `accepts` are the fields that it doesn't refuse. `reasons`: the model thinks before it answers; `hides_thoughts`:
+    and the endpoint doesn't show what. `refuses_max_tokens`: it takes max_completion_tokens only.
     """
 
     top_logprobs: int = 0
     accepts: frozenset[str] = frozenset()
     reasons: bool = False
+    hides_thoughts: bool = False
+    refuses_max_tokens: bool = False
     context: int | None = None
     server: str = ""
     details: Mapping[str, str] = field(default_factory=dict)
+    token_fields: Mapping[str, Any] = field(default_factory=dict)

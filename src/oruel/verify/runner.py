@@ -12,7 +12,7 @@ from oruel.verify.probe import Other, Probe
 from oruel.verify.profile import Profile
 from oruel.verify.reply import Facts
 from oruel.verify.survey import survey
-from oruel.verify.verdict import Concluded, Outcome, Verdict, cant_tell
+from oruel.verify.verdict import Concluded, Outcome, Verdict, cant_tell, refused
 
 # The probability that a run calls a right endpoint wrong, split evenly over its checks.
 FALSE_ALARMS = 0.001
@@ -80,6 +80,7 @@ async def fill_report(
     checks: Sequence[Check],
     on_result: Callable[[Result], None],
     other: Other | None = None,
+    on_facts: Callable[[Facts], None] = lambda facts: None,
 ) -> None:
     """Adds to the report as it goes, so that whatever ends the run early leaves what was found. Raises VerifyFailed if
     the endpoint can't be tested at all.
@@ -87,6 +88,7 @@ async def fill_report(
     report.planned = len(checks)
     try:
         report.facts = await survey(endpoint)
+        on_facts(report.facts)
         if other:
             other.facts = await survey(other.endpoint)
         await add_results(report, endpoint, checks, on_result, other)
@@ -132,6 +134,8 @@ async def run_check(check: Check, probe: Probe) -> Verdict:
     missing = [name for name in check.requires if name != "logprobs" and name not in probe.facts.accepts]
     if missing:
         return cant_tell(f"it needs {', '.join(missing)}, which the endpoint refuses")
+    if check.parameter == "max_tokens" and probe.facts.refuses_max_tokens:
+        return refused("max_completion_tokens is taken instead")
     try:
         return await check.run(probe)
     except Concluded as early:

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from oruel.errors import VerifyFailed
 from oruel.verify.endpoint import Endpoint
 from oruel.verify.reading import error_message
-from oruel.verify.reply import Facts, Json, Reply, as_count, as_object, as_text, message_of, objects_in
+from oruel.verify.reply import Facts, Json, Reply, as_count, as_object, as_text, objects_in
 
 # Tried one by one, each with a value that changes nothing.
 FIELDS: dict[str, Any] = {
@@ -32,6 +32,11 @@ SURVEY_TOKENS = 500
 async def survey(endpoint: Endpoint) -> Facts:
     """Raises VerifyFailed, with one clear line, if the endpoint can't be tested."""
     first = await endpoint.chat(max_tokens=4)
+    refuses_max_tokens = first.status == 400 and first.names("max_completion_tokens")
+    if refuses_max_tokens:
+        # As OpenAI's models that think.
+        endpoint.length_field = "max_completion_tokens"
+        first = await endpoint.chat(max_tokens=4)
     check_usable(first, endpoint)
     top = 0
     for count in TOP_LOGPROBS:
@@ -39,15 +44,37 @@ async def survey(endpoint: Endpoint) -> Facts:
         if reply.ok and reply.tokens() and reply.tokens()[0].top:
             top = count
             break
-    accepts = [name for name, value in FIELDS.items() if (await endpoint.chat(**field(name, value))).ok]
-    message = message_of(first.choices[0])
+    token_fields = await fields_for_tokens(endpoint) if top else {}
+    tried = {name: await endpoint.chat(**field(name, value)) for name, value in FIELDS.items()}
+    answers = [first, *(reply for reply in tried.values() if reply.ok)]
+    if not any(reply.whole_text for reply in answers):
+        # The model may have nothing to say to a greeting.
+        answers.append(await endpoint.chat(max_tokens=4, messages=[{"role": "user", "content": "Tell me a story."}]))
+    shows_thoughts = any(reply.thoughts for reply in answers)
+    hides_thoughts = not shows_thoughts and think_in_secret(answers)
     return Facts(
         top_logprobs=top,
-        accepts=frozenset(accepts),
-        reasons=bool(message.get("reasoning_content") or message.get("reasoning")),
+        token_fields=token_fields,
+        accepts=frozenset(name for name, reply in tried.items() if reply.ok),
+        reasons=shows_thoughts or hides_thoughts,
+        hides_thoughts=hides_thoughts,
+        refuses_max_tokens=refuses_max_tokens,
         context=await context_length(endpoint),
         server=first.headers.get("server", ""),
     )
+
+
+async def fields_for_tokens(endpoint: Endpoint) -> Json:
+    """Some servers, such as llama-cpp-python's, report no tokens unless top_logprobs is sent too."""
+    plain: Json = {"logprobs": True}
+    reply = await endpoint.chat(max_tokens=1, **plain)
+    return plain if reply.tokens() else plain | {"top_logprobs": 1}
+
+
+def think_in_secret(answers: list[Reply]) -> bool:
+    """Whether usage counts thoughts that aren't shown, or max_tokens ends every answer before its text."""
+    counted = any(reply.counts_thoughts for reply in answers)
+    return counted or all(reply.finish == "length" and not reply.text for reply in answers)
 
 
 def field(name: str, value: Any) -> Json:

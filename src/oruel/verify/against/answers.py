@@ -33,16 +33,16 @@ async def compare_greedy(pair: Pair) -> Verdict | None:
     requests = [{"messages": user(prompt), **fields} for prompt in PROMPTS]
     first = await pair.ask_both(requests[:REPEATED])
     again = await pair.ask_both(requests[:REPEATED])
-    if any(one.text != two.text for i in (0, 1) for one, two in zip(first[i], again[i], strict=True)):
+    if any(one.whole_text != two.whole_text for i in (0, 1) for one, two in zip(first[i], again[i], strict=True)):
         return None
     test = parting_test(pair.probe.alpha)
     ours, theirs = first
-    observe_all(test, ours, theirs)
+    observe_all(pair, test, ours, theirs)
     for some in groups(requests[REPEATED:], AT_ONCE):
         if test.is_decided:
             break
         more = await pair.ask_both(some)
-        observe_all(test, *more)
+        observe_all(pair, test, *more)
         ours, theirs = ours + more[0], theirs + more[1]
     return judge_texts(pair, test, "texts at temperature 0", ours, theirs)
 
@@ -63,23 +63,19 @@ async def compare_seeds(pair: Pair, fields: Json, alpha: float) -> Verdict | Non
     ]
     ours, theirs = await pair.ask_both(requests)
     generator = np.random.default_rng(pair.probe.random.getrandbits(64))
-    if coupling_p_value(ours, theirs, alpha, generator) > alpha:
+    if coupling_p_value(texts_of(pair, ours), texts_of(pair, theirs), alpha, generator) > alpha:
         return None
     test = parting_test(alpha)
-    observe_all(test, ours, theirs)
+    observe_all(pair, test, ours, theirs)
     return judge_texts(pair, test, "the same seeds", ours, theirs)
 
 
-def coupling_p_value(
-    ours: Sequence[Reply], theirs: Sequence[Reply], level: float, random: np.random.Generator
-) -> float:
+def coupling_p_value(ours: Sequence[str], theirs: Sequence[str], level: float, random: np.random.Generator) -> float:
     """Whether answers with the same seed go together for longer than answers to the same prompt with different ones.
     Permutes the seeds within each prompt; small if the seeds mean the same to both endpoints.
     """
     lengths = [
-        np.array(
-            [[float(parting(a.text, b.text).together) for b in theirs[i : i + SEEDS]] for a in ours[i : i + SEEDS]]
-        )
+        np.array([[float(parting(a, b).together) for b in theirs[i : i + SEEDS]] for a in ours[i : i + SEEDS]])
         for i in range(0, len(ours), SEEDS)
     ]
 
@@ -102,7 +98,7 @@ async def compare_draws(pair: Pair, fields: Json, alpha: float) -> Verdict:
             drawn_requests(pair, size - done, fields), drawn_requests(pair, size - done, fields)
         )
         shown = shown or (ours[0], theirs[0])
-        for prompt, mine, others in zip(PROMPTS, by_prompt(ours), by_prompt(theirs), strict=True):
+        for prompt, mine, others in zip(PROMPTS, by_prompt(pair, ours), by_prompt(pair, theirs), strict=True):
             test.observe(prompt, mine, others)
         done = size
         if test.look():
@@ -127,24 +123,33 @@ def drawn_requests(pair: Pair, count: int, fields: Json) -> list[Json]:
     ]
 
 
-def by_prompt(replies: Sequence[Reply]) -> list[list[str]]:
+def by_prompt(pair: Pair, replies: Sequence[Reply]) -> list[list[str]]:
+    """Without answers of which max_tokens left nothing."""
     size = len(replies) // len(PROMPTS)
-    return [[reply.text for reply in some if reply.ok] for some in groups(replies, size)]
+    told = [
+        [one for one in some if one.ok and (pair.words_of(one) or one.finish != "length")]
+        for some in groups(replies, size)
+    ]
+    return [texts_of(pair, some) for some in told]
 
 
-def observe_all(test: RatioTest, ours: Sequence[Reply], theirs: Sequence[Reply]) -> None:
+def texts_of(pair: Pair, replies: Sequence[Reply]) -> list[str]:
+    return [pair.words_of(reply) for reply in replies]
+
+
+def observe_all(pair: Pair, test: RatioTest, ours: Sequence[Reply], theirs: Sequence[Reply]) -> None:
     for one, other in zip(ours, theirs, strict=True):
         if one.ok and other.ok:
-            observe_parting(test, found_parting(one, other))
+            observe_parting(test, found_parting(pair, one, other))
 
 
-def found_parting(one: Reply, other: Reply) -> Parting:
-    shorter = min(one, other, key=lambda reply: len(reply.text))
-    return parting(one.text, other.text, cut=shorter.finish == "length")
+def found_parting(pair: Pair, one: Reply, other: Reply) -> Parting:
+    shorter = min(one, other, key=lambda reply: len(pair.words_of(reply)))
+    return parting(pair.words_of(one), pair.words_of(other), cut=shorter.finish == "length")
 
 
 def judge_texts(pair: Pair, test: RatioTest, method: str, ours: Sequence[Reply], theirs: Sequence[Reply]) -> Verdict:
-    parted = [(one, other) for one, other in zip(ours, theirs, strict=True) if found_parting(one, other).parts]
+    parted = [(one, other) for one, other in zip(ours, theirs, strict=True) if found_parting(pair, one, other).parts]
     shown = parted[0] if parted else (ours[0], theirs[0])
     evidence = {
         "figures": {"method": method, "texts": len(ours), "parted": len(parted), "words compared": test.observed},

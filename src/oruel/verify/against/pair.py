@@ -1,4 +1,6 @@
-"""Both endpoints of a comparison, asked the same."""
+"""Both endpoints of a comparison, asked the same. The words of models that think are compared from the first thought
+on, if both endpoints show them; otherwise their texts are, which need room after the thoughts.
+"""
 
 import asyncio
 from collections.abc import Iterator, Sequence
@@ -33,8 +35,18 @@ class Pair:
         """`fields`, and values that switch every filter and penalty off, as far as both accept them."""
         return {name: value for name, value in NEUTRAL.items() if name in self.accepts} | fields
 
+    @property
+    def shows_all(self) -> bool:
+        """Whether all that the models write is seen, from the same point on."""
+        ours, theirs = self.probe.facts, self.other.facts
+        return ours.reasons == theirs.reasons and not (ours.hides_thoughts or theirs.hides_thoughts)
+
+    def words_of(self, reply: Reply) -> str:
+        """What is compared of an answer. Servers keep or drop white space around thoughts."""
+        return reply.whole_text.lstrip() if self.shows_all and reply.thoughts else reply.text
+
     async def ask(self, ours: Sequence[Json], theirs: Sequence[Json]) -> tuple[list[Reply], list[Reply]]:
-        """Sends both lists at the same time. A model that thinks gets room for it."""
+        """Sends both lists at the same time, with room for thoughts that aren't compared."""
         answers = await asyncio.gather(
             self.probe.endpoint.chats([self.with_room(one, self.probe.facts.reasons) for one in ours]),
             self.other.endpoint.chats([self.with_room(one, self.other.facts.reasons) for one in theirs]),
@@ -45,7 +57,8 @@ class Pair:
         return await self.ask(requests, requests)
 
     def with_room(self, request: Json, reasons: bool) -> Json:
-        return request | {"max_tokens": request["max_tokens"] + THINKING} if reasons else request
+        more = THINKING if reasons and not self.shows_all else 0
+        return request | {"max_tokens": request["max_tokens"] + more}
 
     def exchanges(self, ours: Reply, theirs: Reply) -> tuple[Exchange, Exchange]:
         return ours.exchange, replace(theirs.exchange, url=self.other.endpoint.url)

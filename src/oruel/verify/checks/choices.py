@@ -15,7 +15,7 @@ TOKENS = 4
 
 
 def request(probe: Probe, count: int | None) -> Json:
-    return {"messages": user(STORY), "temperature": 1, "max_tokens": probe.room(TOKENS), "n": count}
+    return {"messages": user(STORY), "temperature": 1, "max_tokens": TOKENS, "n": count}
 
 
 def judge(indices: Sequence[Any], count: int, where: str, **evidence: Any) -> Verdict:

@@ -7,15 +7,15 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
-from oruel.verify.balance import Balance
+from oruel.verify.balance import Balance, Weight
 from oruel.verify.check import Check
 from oruel.verify.checks.logprobs import SAME_WITHIN
-from oruel.verify.checks.penalties import TOLERANCE, find_scale
 from oruel.verify.checks.steps import if_repeatable
 from oruel.verify.expected import at_temperature, covered, keep, min_p, top_p
 from oruel.verify.first_tokens import Setting, check_settings, itself
 from oruel.verify.probe import DRAWS_AT_ONCE, Probe, distinct, divergence, is_plain, user
 from oruel.verify.reply import Reply, TokenInfo
+from oruel.verify.scale import TOLERANCE, Scale, find_scale, rows_that_repeat
 from oruel.verify.statistics import Distribution, RatioTest
 from oruel.verify.verdict import Exchange, Figures, Verdict, cant_tell, differs, honoured
 
@@ -92,7 +92,7 @@ async def ask_without_temperature(probe: Probe, prompt: str) -> list[Reply]:
     asked = probe.neutral(max_tokens=BEGINNING, messages=user(prompt), logprobs=True)
     top = {"top_logprobs": probe.facts.top_logprobs}
     replies = await probe.endpoint.chats([{**asked, **top, **probe.fresh_seed()} for _ in range(DRAWS_AT_ONCE)])
-    return [reply for reply in replies if reply.ok and reply.tokens()]
+    return [reply for reply in replies if reply.ok and reply.tokens() and not reply.ended_thoughts]
 
 
 def is_of_model(reply: Reply, base: Distribution) -> bool:
@@ -204,9 +204,21 @@ def few_left(probe: Probe) -> RatioTest:
 
 
 async def draw_flat(probe: Probe, prompt: str, count: int) -> list[TokenInfo]:
-    asked = {"temperature": FLAT, "max_tokens": 1, "messages": user(prompt), "logprobs": True}
+    asked = {"temperature": FLAT, "max_tokens": 1, "messages": user(prompt), **probe.facts.token_fields}
     replies = await probe.endpoint.chats([{**asked, **probe.fresh_seed()} for _ in range(count)])
     return [reply.tokens()[0] for reply in replies if reply.ok and reply.tokens()]
+
+
+async def weigh_repeated(probe: Probe, scale: Scale) -> tuple[Weight, Weight, Weight] | None:
+    """Without a penalty, with the light and the heavy bias; with penalties of 0, and the light bias. None if no pair
+    is decided after its first token, before which nothing could be penalised.
+    """
+    for pair, row in [(scale.successor, 2), *rows_that_repeat(scale.rivals)]:
+        light, heavy = [await Balance(probe, pair, bias=bias, bare=True).weigh(row) for bias in BIASES]
+        plain = await Balance(probe, pair, bias=BIASES[0]).weigh(row)
+        if heavy.position and not (light.clipped or heavy.clipped or plain.clipped):
+            return light, heavy, plain
+    return None
 
 
 async def check_penalties(probe: Probe) -> Verdict:
@@ -216,10 +228,10 @@ async def check_penalties(probe: Probe) -> Verdict:
     scale = await find_scale(probe)
     if scale is None:
         return cant_tell("no tokens were found that logit_bias brings about")
-    light, heavy = [await Balance(probe, scale.successor, bias=bias, bare=True).weigh(2) for bias in BIASES]
-    plain = await Balance(probe, scale.successor, bias=BIASES[0]).weigh(2)
-    if light.clipped or heavy.clipped or plain.clipped:
-        return cant_tell("the tokens can't be weighed")
+    weights = await weigh_repeated(probe, scale)
+    if weights is None:
+        return cant_tell("the tokens can't be weighed where they are repeated")
+    light, heavy, plain = weights
     growth, added = heavy.gap - light.gap, light.gap - plain.gap
     figures: Figures = {"grows with bias by, nats": round(growth, 2), "goes away at 0, nats": round(added, 2)}
     evidence: dict[str, Any] = {"figures": figures, "exchanges": light.exchanges}

@@ -26,7 +26,11 @@ async def check_by_greedy_choices(probe: Probe, parameter: str) -> Verdict:
         for prompt in PROMPTS[:4]:
             reply = await answer(probe, prompt, TOKENS, **{parameter: size})
             replies.append(reply)
-            wrong.update({name: contradictions(reply.tokens(), size, law) for name, law in LAWS.items()})
+            tokens = [] if reply.ended_thoughts else reply.tokens()
+            wrong.update({name: contradictions(tokens, size, law) for name, law in LAWS.items()})
+    replies = [reply for reply in replies if not reply.ended_thoughts]
+    if not replies:
+        return cant_tell("the answers have thoughts and text, with other tokens between them")
     fitting = [name for name in LAWS if not wrong[name]]
     figures: Figures = {
         "tokens": sum(len(reply.tokens()) for reply in replies),
@@ -41,7 +45,7 @@ async def check_by_greedy_choices(probe: Probe, parameter: str) -> Verdict:
 
 async def changes_answers(probe: Probe, replies: Sequence[Reply]) -> bool:
     plain = [await answer(probe, prompt, TOKENS) for prompt in PROMPTS[:4]]
-    return [reply.text for reply in replies] != [reply.text for reply in plain] * len(SIZES)
+    return [reply.whole_text for reply in replies] != [reply.whole_text for reply in plain] * len(SIZES)
 
 
 def judge(promised: str, fitting: list[str], evidence: dict[str, Any]) -> Verdict:
@@ -76,7 +80,7 @@ async def find_rewarded_repeat(probe: Probe, penalty: float) -> Verdict | None:
     for prompt in PROMPTS:
         reply = await answer(probe, prompt, 12, repetition_penalty=penalty)
         plain = {token.text for token in reply.tokens() if is_plain(token.text)}
-        if rewarded := rewarded_repeat(reply.tokens(), plain):
+        if not reply.ended_thoughts and (rewarded := rewarded_repeat(reply.tokens(), plain)):
             better, value = rewarded.top[0]
             figures = {"repeated": rewarded.text, "logprob": rewarded.logprob, "new": better, "its logprob": value}
             return differs(

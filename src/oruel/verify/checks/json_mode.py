@@ -5,7 +5,7 @@ from typing import Any
 
 from oruel.verify.check import Check
 from oruel.verify.checks.schema import violation_of_text
-from oruel.verify.checks.steps import BUSY, combined, plain, refusal, told
+from oruel.verify.checks.steps import BUSY, ONLY_THOUGHTS, combined, plain, refusal, told
 from oruel.verify.probe import Probe, user
 from oruel.verify.reply import Json, Reply
 from oruel.verify.verdict import Outcome, Verdict, cant_tell, differs, honoured, ignored, refused
@@ -62,9 +62,10 @@ async def check_valid(schema: Json, probe: Probe) -> Verdict:
     await plain(probe, messages=user(PROMPT), max_tokens=4)
     replies = await probe.endpoint.chats([wild(probe, schema, probe.room(TOKENS)) for _ in range(TRIES)])
     are_served = any(reply.ok for reply in replies)
+    must_close = probe.profile.closes_json
     return combined(
         told(
-            judge_failure(reply) if are_served and reply.fails else judge(reply, schema, probe.profile.closes_json)
+            judge_failure(reply) if are_served and reply.fails else judge_text(probe, reply, schema, must_close)
             for reply in replies
         )
     )
@@ -81,12 +82,20 @@ async def check_budgets(schema: Json, probe: Probe) -> Verdict:
     replies = await probe.endpoint.chats([wild(probe, schema, tokens) for tokens in SMALL_BUDGETS])
     if not probe.profile.closes_json:
         return combined(judge_cut(reply, schema) for reply in replies)
-    parts = [judge(reply, schema, must_close=True) for reply in replies]
+    # How much of a budget thoughts leave for the document isn't known.
+    must_close = not probe.facts.reasons
+    parts = [judge_text(probe, reply, schema, must_close) for reply in replies]
     by_budget = list(zip(SMALL_BUDGETS, parts, strict=True))
     least = min((tokens for tokens, part in by_budget if part.outcome is Outcome.HONOURED), default=CLOSABLE)
     figures: dict[str, float | int | str] = {"smallest budget with a document": least}
     found = combined(part for tokens, part in by_budget if tokens >= min(least, CLOSABLE))
     return Verdict(found.outcome, found.how, figures, exchanges=found.exchanges)
+
+
+def judge_text(probe: Probe, reply: Reply, schema: Json, must_close: bool) -> Verdict:
+    if probe.is_only_thoughts(reply):
+        return cant_tell(ONLY_THOUGHTS, exchanges=(reply.exchange,))
+    return judge(reply, schema, must_close)
 
 
 def judge(reply: Reply, schema: Json, must_close: bool) -> Verdict:

@@ -5,7 +5,7 @@ from functools import partial
 from oruel.verify.check import Check
 from oruel.verify.checks.steps import STORY, combined, confirmed, greedy, plain, refusal, served
 from oruel.verify.probe import Probe, user
-from oruel.verify.reply import Json, Reply, message_of
+from oruel.verify.reply import Json, Reply
 from oruel.verify.verdict import Concluded, Verdict, cant_tell, differs, honoured, ignored, refused
 
 LENGTHS = (1, 7)
@@ -22,9 +22,14 @@ LENGTH_ERRORS = ("context_length_exceeded", "context length", "context window", 
 
 def generated(reply: Reply) -> int | None:
     """Tokens generated: counted from the log-probabilities, or else as reported. Thoughts have no log-probabilities."""
-    message = message_of(reply.choices[0])
-    thought = message.get("reasoning_content") or message.get("reasoning")
-    return (0 if thought else len(reply.tokens())) or reply.completion_tokens
+    return (0 if reply.thoughts else len(reply.tokens())) or reply.completion_tokens
+
+
+def is_shortened(reply: Reply, whole: Reply) -> bool:
+    """By what is seen of the texts; if thoughts are hidden, and nothing else came, by the numbers of tokens."""
+    if whole.whole_text:
+        return len(reply.whole_text) < len(whole.whole_text)
+    return (generated(reply) or 0) < (generated(whole) or 0)
 
 
 async def long_text(probe: Probe) -> Reply:
@@ -35,8 +40,7 @@ async def long_text(probe: Probe) -> Reply:
 
 
 async def cut(probe: Probe, field: str, length: int) -> Reply:
-    observed = {"logprobs": True} if probe.facts.top_logprobs else {}
-    return await served(probe, messages=user(STORY), temperature=0, **{field: length}, **observed)
+    return await served(probe, messages=user(STORY), temperature=0, **{field: length}, **probe.facts.token_fields)
 
 
 async def check_exact(field: str, probe: Probe) -> Verdict:
@@ -51,14 +55,14 @@ def judge_length(reply: Reply, length: int, whole: Reply) -> Verdict:
         return judge_without_counts(reply, whole)
     if count == length:
         return honoured(**evidence)
-    if len(reply.text) >= len(whole.text):
+    if not is_shortened(reply, whole):
         return ignored(f"{length} doesn't shorten the text", **evidence)
     return differs(f"{length} gives {count} tokens", **evidence)
 
 
 def judge_without_counts(reply: Reply, whole: Reply) -> Verdict:
     evidence = {"exchanges": (reply.exchange,), "weak": True}
-    if len(reply.text) >= len(whole.text):
+    if whole.whole_text and not is_shortened(reply, whole):
         return ignored("the text isn't shortened", **evidence)
     return cant_tell("neither log-probabilities nor usage count the tokens", **evidence)
 
@@ -69,7 +73,7 @@ async def check_finish(probe: Probe) -> Verdict:
     parts = []
     for length in LENGTHS:
         reply = await cut(probe, "max_tokens", length)
-        if len(reply.text) >= len(whole.text):
+        if not is_shortened(reply, whole):
             return cant_tell("max_tokens doesn't shorten the text", exchanges=(reply.exchange,))
         right = reply.finish == "length"
         how = f"finish_reason is {reply.finish}, not length, when max_tokens cuts the text"

@@ -1,6 +1,6 @@
 """logit_bias: added to the logits of tokens, by their ids."""
 
-from oruel.verify.balance import MOST_BIAS, PROMPT, SOME_IDS, Balance, find_rivals, logprobs_of
+from oruel.verify.balance import MOST_BIAS, PROMPT, SOME_IDS, Balance, find_rivals
 from oruel.verify.check import Check
 from oruel.verify.checks.steps import if_repeatable
 from oruel.verify.probe import Probe, user
@@ -34,20 +34,20 @@ async def check_bias(probe: Probe) -> Verdict:
 
 async def forbid_first(probe: Probe, id: str, text: str) -> Verdict | None:
     """A bias of -100 forbids a token that would come otherwise."""
-    asked = probe.neutral(temperature=0, max_tokens=1, messages=user(PROMPT), **logprobs_of(probe))
+    asked = probe.neutral(temperature=0, max_tokens=1, messages=user(PROMPT), **probe.facts.token_fields)
     reply = await probe.chat(**asked, logit_bias={id: -MOST_BIAS})
-    if reply.ok and reply.text == text:
+    if reply.ok and reply.whole_text == text:
         return differs(f"-{MOST_BIAS:g} doesn't forbid a token", exchanges=(reply.exchange,))
     return None
 
 
 async def judge_without_tokens(probe: Probe) -> Verdict:
     """Tokens that can't be brought about may not exist, or the parameter may be ignored: then no answer changes."""
-    asked = probe.neutral(temperature=0, max_tokens=4, messages=user(PROMPT))
+    asked = probe.neutral(temperature=0, max_tokens=probe.visible(4), messages=user(PROMPT))
     plain = await probe.chat(**asked)
     replies = [await probe.chat(**asked, logit_bias={str(id): MOST_BIAS}) for id in SOME_IDS[:8]]
     answered = [reply for reply in replies if reply.ok]
-    if answered and all(reply.text == plain.text for reply in answered):
+    if plain.whole_text and answered and all(reply.whole_text == plain.whole_text for reply in answered):
         figures: Figures = {"ids tried": len(answered)}
         exchanges = (plain.exchange, answered[0].exchange)
         return ignored("a bias of 100 changes nothing", figures=figures, exchanges=exchanges)

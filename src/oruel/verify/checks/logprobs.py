@@ -2,11 +2,14 @@
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 from oruel.verify.check import Check
-from oruel.verify.probe import REPLACEMENT, Probe, user
-from oruel.verify.reply import Json, Reply, TokenInfo
+from oruel.verify.checks.steps import combined
+from oruel.verify.probe import Probe, user
+from oruel.verify.reply import REPLACEMENT, Json, Reply, TokenInfo, is_same_text
 from oruel.verify.verdict import Exchange, Verdict, cant_tell, differs, honoured, refused
 from oruel.verify.vocabulary import token_id
 
@@ -21,12 +24,14 @@ NO_JSON = "What is JSON?"
 PROMPTS = ("Tell me a story.", "Answer with some emoji: 🦊🙂 naïve 日本", "Name an animal.")
 TOKENS = 24
 
+END_TOKEN = "the end token has an entry"
+
 Fault = Callable[[TokenInfo], str | None]
 
 
-async def answers(probe: Probe, top: int | None = None, **fields: Any) -> list[Reply]:
+async def answers(probe: Probe, **fields: Any) -> list[Reply]:
     """Answers at a temperature that draws rare tokens too."""
-    asked = {"logprobs": True, "top_logprobs": probe.facts.top_logprobs if top is None else top}
+    asked = {"logprobs": True, "top_logprobs": probe.facts.top_logprobs}
     settings = probe.neutral(**{"temperature": 1.5, "max_tokens": TOKENS, **asked, **fields})
     return [await probe.chat(**settings, **probe.fresh_seed(), messages=user(prompt)) for prompt in PROMPTS]
 
@@ -79,27 +84,34 @@ def fault_of_chosen(token: TokenInfo) -> str | None:
 
 async def check_entries(probe: Probe) -> Verdict:
     most = probe.facts.top_logprobs
-    for count in sorted({0, 1, 3, most}):
-        (reply, *_) = replies = await answers(probe, top=count, max_tokens=4)
+    parts = [await judge_entries(probe, count) for count in (None, *sorted({0, 1, 3, most}))]
+    return replace(combined(parts), figures={"most": most})
+
+
+async def judge_entries(probe: Probe, count: int | None) -> Verdict:
+    """`count` None: top_logprobs isn't sent, so that a token needs no entries."""
+    sent = "without top_logprobs" if count is None else f"with top_logprobs {count}"
+    for reply in await answers(probe, top_logprobs=count, max_tokens=4):
+        evidence = {"exchanges": (reply.exchange,)}
         if not reply.ok:
-            return refused(f"status {reply.status} for top_logprobs {count}", exchanges=(reply.exchange,))
-        for reply in replies:
-            wrong = next((len(token.top) for token in reply.tokens() if len(token.top) != count), None)
-            if wrong is not None:
-                return differs(f"{wrong} entries where {count} were asked for", exchanges=(reply.exchange,))
-            if not reply.tokens():
-                return differs(f"no log-probabilities with top_logprobs {count}", exchanges=(reply.exchange,))
-    return honoured(figures={"most": most})
+            return refused(f"status {reply.status} {sent}", **evidence)
+        if not reply.tokens():
+            return differs(f"no log-probabilities {sent}", **evidence)
+        wrong = next((len(token.top) for token in reply.tokens() if count not in (None, len(token.top))), None)
+        if wrong is not None:
+            return differs(f"{wrong} entries where {count} were asked for", **evidence)
+    return honoured(**evidence)
 
 
 async def check_bytes(probe: Probe) -> Verdict:
-    replies = [*await answers(probe), *await answers(probe, temperature=0), *await answers(probe, temperature=2)]
+    drawn = [await answers(probe, temperature=one, max_tokens=probe.room(TOKENS)) for one in (1.5, 0, 2)]
+    replies = list(chain.from_iterable(drawn))
     compared = 0
     for reply in replies:
         tokens = reply.tokens()
         if not tokens:
             continue
-        if fault := fault_of_bytes(reply.text, tokens):
+        if fault := fault_after_thoughts(reply) if reply.thoughts else fault_of_bytes(reply.text, tokens):
             figures = {"text": reply.text, "tokens": " | ".join(token.text for token in tokens)}
             return differs(fault, figures=figures, exchanges=(reply.exchange,))
         compared += len(tokens)
@@ -116,16 +128,17 @@ def fault_of_bytes(text: str, tokens: Sequence[TokenInfo]) -> str | None:
         return None
     without_last = b"".join(bytes(token.bytes or ()) for token in tokens[:-1])
     if is_same_text(without_last, text):
-        return "the end token has an entry"
+        return END_TOKEN
     if content.decode(errors="replace").strip() == text.strip():
         return "the text lacks white space that the tokens have"
     return "the tokens' bytes aren't the text"
 
 
-def is_same_text(content: bytes, text: str) -> bool:
-    """A character that the answer's end cuts off may be shown or left out."""
-    decoded = content.decode(errors="replace")
-    return decoded == text or decoded.rstrip(REPLACEMENT) == text.rstrip(REPLACEMENT)
+def fault_after_thoughts(reply: Reply) -> str | None:
+    """The tokens of thoughts and of their end may have entries, or not: some of the last tokens must be the text."""
+    tokens = reply.tokens()
+    faults = [fault_of_bytes(reply.text, tokens[first:]) for first in range(len(tokens))] if reply.text else [None]
+    return None if None in faults else min(faults, key=lambda fault: fault != END_TOKEN)
 
 
 async def check_before_parameters(probe: Probe) -> Verdict:
@@ -244,7 +257,7 @@ CHECKS: tuple[Check, ...] = (
         "top_logprobs",
         "top_logprobs",
         "Are there as many entries as top_logprobs asks for?",
-        "Asks for 0, 1, 3 and the largest number that the endpoint takes, and counts.",
+        "Asks for 0, 1, 3 and the largest number that the endpoint takes, and counts; and for tokens only.",
         tokens=300,
         run=check_entries,
         requires=("logprobs",),

@@ -1,24 +1,19 @@
 """frequency_penalty, presence_penalty and repetition_penalty: weighed in nats, on a balance of logit_bias."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any
 
-from oruel.verify.balance import PRECISION, PROMPT, Balance, Pair, Token, Weight, find_rivals, find_successor
+from oruel.verify.balance import PRECISION, PROMPT, Balance, Pair, Token, Weight, find_rivals
 from oruel.verify.check import Check
 from oruel.verify.checks.greedy_penalties import check_by_greedy_choices, find_rewarded_repeat
 from oruel.verify.checks.steps import if_repeatable
 from oruel.verify.penalty_laws import IGNORED, LAWS, OCCURRENCES, PRESENCE, PROMISED, Law
 from oruel.verify.probe import PROMPTS, Probe, user
-from oruel.verify.verdict import Exchange, Figures, Verdict, cant_tell, differs, honoured, ignored, refused
+from oruel.verify.scale import ADDITIVE_BIAS, ROW, TOLERANCE, Point, Scale, default_penalty, find_scale
+from oruel.verify.verdict import Figures, Verdict, cant_tell, differs, honoured, ignored, refused
 from oruel.verify.vocabulary import tokenize
 
-# Penalties are measured to within this, in nats: the balance's precision, and arithmetic that depends on the batch.
-TOLERANCE = 0.4
-ADDITIVE_BIAS = 50.0
 SIZE = 2.0
-# The row of tokens in which penalties that count add up.
-ROW = 8
 # Logits may be of any size, but bias is known: the effect of repetition_penalty on it doesn't depend on them.
 LARGE_BIAS, SMALL_BIAS = 100.0, 60.0
 REPETITION = 2.0
@@ -30,55 +25,6 @@ WITHIN_TOKENS = 2.5
 # The model's own lead of a token over another doesn't change by more than this along a row, in nats. A row that breaks
 # early, although a penalty that counts all would have grown by more, shows that it stopped growing.
 MOST_LEAD = 40.0
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """A measured penalty of a token that came `count` times before."""
-
-    count: int
-    penalty: float
-    exchanges: tuple[Exchange, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Scale:
-    """`rivals` are alike, wherever they stand; `successor` is likely to take over after one token, which tells how much
-    that one token is penalised. `raw`: log-probabilities are those of the model itself, so that penalties can be read
-    off; otherwise they are differences from a measurement without any.
-    """
-
-    probe: Probe
-    rivals: Pair
-    successor: Pair
-    raw: bool
-
-    async def point(self, pair: Pair, row: int, bias: float = ADDITIVE_BIAS, **fields: Any) -> Point | None:
-        """None if the row broke where nothing had come before, or at the end of the scale."""
-        balance = Balance(self.probe, pair, bias=bias)
-        weight = await balance.weigh(row, **fields)
-        if weight.clipped or weight.position == 0:
-            return None
-        if self.raw and weight.penalty is not None:
-            return Point(weight.position, weight.penalty, weight.exchanges)
-        plain = await balance.weigh(weight.position + 1)
-        if plain.clipped or plain.position != weight.position:
-            return None
-        return Point(weight.position, weight.gap - plain.gap, weight.exchanges)
-
-    async def points(self, **fields: Any) -> list[Point]:
-        found = [await self.point(self.successor, 2, **fields), await self.point(self.rivals, ROW, **fields)]
-        return [one for one in found if one]
-
-
-async def find_scale(probe: Probe) -> Scale | None:
-    rivals = await find_rivals(probe)
-    if rivals is None:
-        return None
-    successor = await find_successor(probe, rivals.weighed) if probe.facts.top_logprobs else None
-    pair = successor or rivals
-    plain = await Balance(probe, pair, bias=ADDITIVE_BIAS).weigh(2)
-    return Scale(probe, rivals, pair, raw=plain.penalty is not None and abs(plain.penalty) <= TOLERANCE)
 
 
 def check_additive(parameter: str) -> Callable[[Probe], Awaitable[Verdict]]:
@@ -236,18 +182,23 @@ def check_prompt(parameter: str, value: float) -> Callable[[Probe], Awaitable[Ve
         if plain.clipped:
             return cant_tell("the tokens can't be weighed on this prompt", **evidence)
         if abs(penalty) <= TOLERANCE:
-            acts = await changes_an_answer(probe, parameter, value)
+            acts = await changes_a_row(balance, parameter, value) or await changes_an_answer(probe, parameter, value)
             return honoured(**evidence) if acts else cant_tell("the penalty changes no answer", **evidence)
         return differs("the prompt is counted", **evidence)
 
     return run
 
 
+async def changes_a_row(balance: Balance, parameter: str, value: float) -> bool:
+    plain, weight = await balance.weigh(ROW), await balance.weigh(ROW, **{parameter: value})
+    return abs(weight.gap - plain.gap) > TOLERANCE
+
+
 async def changes_an_answer(probe: Probe, parameter: str, value: float) -> bool:
     for prompt in PROMPTS:
         asked = probe.neutral(temperature=0, max_tokens=32, messages=user(prompt))
         plain, penalised = await probe.chat(**asked), await probe.chat(**{**asked, parameter: value})
-        if plain.text != penalised.text:
+        if plain.whole_text != penalised.whole_text:
             return True
     return False
 
@@ -274,6 +225,8 @@ async def check_window(probe: Probe) -> Verdict:
         counted, missing = weight.penalty / penalty, (row - 1 - weight.position) * penalty
         if weight.position > USUAL_WINDOW:
             break
+    if abs(counted - weight.position) > WITHIN_TOKENS:
+        counted -= await default_penalty(probe, rivals, LARGE_BIAS) / penalty
     figures: Figures = {"tokens in a row": weight.position, "counted": round(counted, 1)}
     evidence: dict[str, Any] = {"figures": figures, "exchanges": weight.exchanges}
     if counted < WITHIN_TOKENS:

@@ -73,9 +73,9 @@ async def ask(probe: Probe, name: str, value: Any, absent: bool = False) -> Answ
 def effect(answer: Answer) -> object:
     """Everything in an answer on which a parameter may have an effect."""
     if isinstance(answer, StreamReply):
-        return answer.text()
+        return answer.thoughts, answer.text()
     tokens = answer.tokens()
-    return answer.texts, answer.completion_tokens, len(tokens[0].top) if tokens else 0
+    return answer.whole_texts, answer.completion_tokens, len(tokens[0].top) if tokens else 0
 
 
 async def treatment(probe: Probe, name: str, accepted: Answer, meant: float, inner: float | None) -> str:

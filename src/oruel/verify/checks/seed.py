@@ -14,11 +14,12 @@ TOKENS = 24
 REPEATS, OTHERS, CHOICES = 4, 12, 4
 # Without log-probabilities, so many equal answers are taken to be no chance.
 CONVINCING = 6
+NO_TEXT = "the answers have no text"
 
 
 def question(probe: Probe, prompt: str = PROMPTS[0], **fields: object) -> Json:
-    logprobs = {"logprobs": True} if probe.facts.top_logprobs else {}
-    return probe.neutral(temperature=1, max_tokens=TOKENS, messages=user(prompt), **logprobs, **fields)
+    asked = {"temperature": 1, "max_tokens": probe.visible(TOKENS), **probe.facts.token_fields}
+    return probe.neutral(**asked, messages=user(prompt), **fields)
 
 
 async def ask_in_turn(probe: Probe, requests: list[Json]) -> list[Reply]:
@@ -56,7 +57,7 @@ async def check_under_load(probe: Probe) -> Verdict:
     alone = await ask_in_turn(probe, [request, request])
     if not all(reply.ok for reply in alone):
         return refused(f"status {alone[0].status}", exchanges=(alone[0].exchange,))
-    if alone[0].text != alone[1].text:
+    if alone[0].whole_text != alone[1].whole_text:
         return cant_tell("already alone, repetitions differ")
     prompts = [PROMPTS[i % len(PROMPTS)] for i in range(OTHERS)]
     load = [question(probe, one, **({"seed": probe.seed()} if i % 2 else {})) for i, one in enumerate(prompts)]
@@ -67,19 +68,23 @@ async def check_under_load(probe: Probe) -> Verdict:
     figures: Figures = {
         "in flight": len(mixed),
         "repeats": len(ours),
-        "differ": sum(reply.text != alone[0].text for reply in ours),
+        "differ": sum(reply.whole_text != alone[0].whole_text for reply in ours),
     }
     if not ours:
         return cant_tell("no request was answered under load")
-    if wrong := next((reply for reply in ours if reply.text != alone[0].text), None):
-        figures["first difference at character"] = length_in_common(wrong.text, alone[0].text)
+    if wrong := next((reply for reply in ours if reply.whole_text != alone[0].whole_text), None):
+        figures["first difference at character"] = length_in_common(wrong.whole_text, alone[0].whole_text)
         return differs(
             "the answer depends on what else is in flight",
             figures=figures,
             exchanges=(alone[0].exchange, wrong.exchange),
         )
     p_value = chance_of_repeating(alone[0], len(theirs))
-    if theirs and all(reply.text == alone[0].text for reply in theirs) and is_no_chance(p_value, len(theirs), probe):
+    if (
+        theirs
+        and all(reply.whole_text == alone[0].whole_text for reply in theirs)
+        and is_no_chance(p_value, len(theirs), probe)
+    ):
         return differs("one request's seed is used for others in flight", figures=figures, p_value=p_value)
     return honoured(figures=figures, exchanges=(alone[0].exchange,))
 
@@ -108,6 +113,8 @@ async def check_unset(probe: Probe) -> Verdict:
 def judge_variety(probe: Probe, replies: list[Reply], fault: str) -> Verdict:
     if refusal := next((reply for reply in replies if not reply.ok), None):
         return refused(f"status {refusal.status}", exchanges=(refusal.exchange,))
+    if not any(texts(replies)):
+        return cant_tell(NO_TEXT, exchanges=(replies[0].exchange,))
     distinct = len(set(texts(replies)))
     figures = {"answers": len(replies), "different": distinct}
     weak = not probe.facts.top_logprobs
@@ -126,28 +133,34 @@ async def check_choices(probe: Probe) -> Verdict:
     first, again = await ask_in_turn(probe, [request, request])
     if not first.ok:
         return refused(f"status {first.status}", exchanges=(first.exchange,))
-    figures = {"n": CHOICES, "choices": len(first.choices), "different": len(set(first.texts))}
+    figures = {"n": CHOICES, "choices": len(first.choices), "different": len(set(first.whole_texts))}
     if len(first.choices) != CHOICES:
         return differs(
             f"{len(first.choices)} choices instead of {CHOICES}", figures=figures, exchanges=(first.exchange,)
         )
-    if len(set(first.texts)) == 1:
+    if not any(first.whole_texts):
+        return cant_tell(NO_TEXT, exchanges=(first.exchange,))
+    if len(set(first.whole_texts)) == 1:
         p_value = chance_of_repeating(first, CHOICES - 1)
         if is_no_chance(p_value, CHOICES - 1, probe):
             return differs("all choices are equal", figures=figures, p_value=p_value, exchanges=(first.exchange,))
         return cant_tell("the model gives one answer nearly always", figures=figures)
-    if again.texts != first.texts:
-        how = "the choices come in another order" if sorted(again.texts) == sorted(first.texts) else "they don't repeat"
+    if again.whole_texts != first.whole_texts:
+        how = (
+            "the choices come in another order"
+            if sorted(again.whole_texts) == sorted(first.whole_texts)
+            else "they don't repeat"
+        )
         return differs(how, figures=figures, exchanges=(first.exchange, again.exchange))
     return honoured(figures=figures, exchanges=(first.exchange,))
 
 
 def texts(replies: list[Reply]) -> list[str]:
-    return [reply.text for reply in replies]
+    return [reply.whole_text for reply in replies]
 
 
 def exchanges_of_unequal(replies: list[Reply]) -> tuple[Exchange, Exchange]:
-    other = next(reply for reply in replies if reply.text != replies[0].text)
+    other = next(reply for reply in replies if reply.whole_text != replies[0].whole_text)
     return replies[0].exchange, other.exchange
 
 
@@ -157,7 +170,7 @@ def length_in_common(one: str, other: str) -> int:
 
 def chance_of_repeating(reply: Reply, times: int) -> float | None:
     """The probability that independent draws at temperature 1 give the same tokens as often again. None: unknown."""
-    tokens = reply.tokens()
+    tokens = reply.text_tokens()
     return math.exp(times * min(0.0, math.fsum(one.logprob for one in tokens))) if tokens else None
 
 

@@ -11,6 +11,7 @@ from oruel.verify.verdict import Concluded, Outcome, Verdict, cant_tell, honoure
 # Its answer is long with most models.
 STORY = "Tell me a story."
 BUSY = (429, 503)
+ONLY_THOUGHTS = "max_tokens ends the answer while the model still thinks"
 TOKENS_TO_REPEAT = 24
 # A combined verdict shows so many exchanges: one of each of its first faults.
 MAX_EXCHANGES = 3
@@ -54,9 +55,9 @@ def refusal(reply: Reply | StreamReply) -> Verdict:
 async def greedy(probe: Probe, tokens: int, prompt: str = STORY) -> Reply:
     """The endpoint's own text at temperature 0. Requests it twice, and ends the check if the texts differ."""
     fields = {"messages": user(prompt), "temperature": 0, "max_tokens": tokens}
-    fields |= {"logprobs": True} if probe.facts.top_logprobs else {}
+    fields |= probe.facts.token_fields
     first, second = await plain(probe, **fields), await plain(probe, **fields)
-    if first.text != second.text:
+    if first.whole_text != second.whole_text:
         raise Concluded(
             cant_tell("the text at temperature 0 doesn't repeat", exchanges=(first.exchange, second.exchange))
         )

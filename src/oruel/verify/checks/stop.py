@@ -32,10 +32,19 @@ class Source:
     reply: Reply
     ends: tuple[int, ...]
     exact: bool
+    hides_thoughts: bool
 
     @property
     def text(self) -> str:
         return self.reply.text
+
+    @property
+    def has_thoughts(self) -> bool:
+        return self.hides_thoughts or bool(self.reply.thoughts)
+
+    def begins_at(self, stop: str, start: int) -> bool:
+        """Whether the stop text occurs there first. Some servers look for it in thoughts too, others don't."""
+        return self.text.find(stop) == start and stop not in self.reply.thoughts
 
     def request(self, stop: Any) -> Json:
         return {"messages": user(self.prompt), "temperature": 0, "max_tokens": self.tokens, "stop": stop}
@@ -45,14 +54,14 @@ async def source(probe: Probe, tokens: int = TOKENS, prompt: str = STORY) -> Sou
     reply = await greedy(probe, probe.room(tokens), prompt)
     ends = token_ends(reply)
     words = tuple(i for i, letter in enumerate(reply.text) if letter == " ")
-    return Source(prompt, probe.room(tokens), reply, ends or words, exact=bool(ends))
+    return Source(prompt, probe.room(tokens), reply, ends or words, bool(ends), probe.facts.hides_thoughts)
 
 
 def token_ends(reply: Reply) -> tuple[int, ...]:
     """Positions in characters, from the tokens' bytes where they are given. Empty if they don't make up the text."""
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     ends, text = [], ""
-    for token in reply.tokens():
+    for token in reply.text_tokens():
         text += decoder.decode(bytes(token.bytes)) if token.bytes else token.text
         ends.append(len(text))
     return tuple(ends) if text + decoder.decode(b"", final=True) == reply.text else ()
@@ -65,11 +74,11 @@ def first_match(text: str, stops: Sequence[str]) -> tuple[int, int]:
     return start, end
 
 
-def excerpt(text: str, start: int, length: int) -> str:
+def excerpt(from_: Source, start: int, length: int) -> str:
     """The first excerpt from there on that occurs nowhere before. Ends the check if there is none."""
-    for first in range(max(start, 1), len(text) - length + 1):
-        found = text[first : first + length]
-        if text.find(found) == first and found.strip() == found:
+    for first in range(max(start, 1), len(from_.text) - length + 1):
+        found = from_.text[first : first + length]
+        if from_.begins_at(found, first) and found.strip() == found:
             return found
     raise Concluded(cant_tell("the model's own text is too short, or repeats itself"))
 
@@ -82,7 +91,7 @@ def across_tokens(from_: Source) -> str:
         for reach in range(2, 12):
             start, end = before - 1, before + reach
             inside = start > 0 and start not in ends and end not in ends and after <= end < len(text)
-            if inside and text.find(text[start:end]) == start:
+            if inside and from_.begins_at(text[start:end], start):
                 return text[start:end]
     raise Concluded(cant_tell("the model's own text has no fitting place"))
 
@@ -107,16 +116,22 @@ def judge_text(text: str, whole: str, stops: Sequence[str], **evidence: Any) -> 
     return differs("the text differs from the one without stop", **evidence)
 
 
+def judge_end(text: str, from_: Source, stops: Sequence[str], **evidence: Any) -> Verdict:
+    if from_.hides_thoughts and not text:
+        return cant_tell("the stop text may have come in thoughts that aren't shown", **evidence)
+    return judge_text(text, from_.text, stops, **evidence)
+
+
 async def judge_stop(probe: Probe, from_: Source, *stops: str) -> Verdict:
     reply = await served(probe, **from_.request(list(stops)))
-    return judge_text(reply.text, from_.text, stops, figures={"stop": stops[0][:40]}, exchanges=(reply.exchange,))
+    return judge_end(reply.text, from_, stops, figures={"stop": stops[0][:40]}, exchanges=(reply.exchange,))
 
 
 async def check_middle(probe: Probe) -> Verdict:
     from_ = await source(probe)
-    stop = excerpt(from_.text, len(from_.text) // 2, 5)
+    stop = excerpt(from_, len(from_.text) // 2, 5)
     reply = await served(probe, **from_.request(stop))
-    alone = judge_text(reply.text, from_.text, (stop,), figures={"stop": stop}, exchanges=(reply.exchange,))
+    alone = judge_end(reply.text, from_, (stop,), figures={"stop": stop}, exchanges=(reply.exchange,))
     return combined([alone, await judge_stop(probe, from_, stop)])
 
 
@@ -128,7 +143,8 @@ async def check_across(probe: Probe) -> Verdict:
 async def check_multi_byte(probe: Probe) -> Verdict:
     for prompt in MULTI_BYTE:
         from_ = await source(probe, 40, prompt)
-        letters = [letter for letter in from_.text[1:] if ord(letter) > 127 and letter != "\N{REPLACEMENT CHARACTER}"]
+        unusable = "\N{REPLACEMENT CHARACTER}" + from_.reply.thoughts
+        letters = [letter for letter in from_.text[1:] if ord(letter) > 127 and letter not in unusable]
         if letters:
             # The last one: its bytes are the most likely to be split over tokens.
             return await judge_stop(probe, from_, letters[-1])
@@ -138,12 +154,12 @@ async def check_multi_byte(probe: Probe) -> Verdict:
 async def check_four(probe: Probe) -> Verdict:
     from_ = await source(probe)
     places = [len(from_.text) * share // 8 for share in (7, 6, 5, 3)]
-    return await judge_stop(probe, from_, *(excerpt(from_.text, place, 4) for place in places))
+    return await judge_stop(probe, from_, *(excerpt(from_, place, 4) for place in places))
 
 
 async def check_long(probe: Probe) -> Verdict:
     from_ = await source(probe, LONG_TOKENS)
-    return await judge_stop(probe, from_, excerpt(from_.text, 20, LONGEST_STOP))
+    return await judge_stop(probe, from_, excerpt(from_, 20, LONGEST_STOP))
 
 
 async def check_limits(probe: Probe) -> Verdict:
@@ -186,7 +202,7 @@ async def check_finish(probe: Probe) -> Verdict:
     from_ = await source(probe)
     stop = across_tokens(from_)
     requests = {"": from_.request(stop)}
-    if from_.exact and probe.profile.stop_beats_length:
+    if from_.exact and probe.profile.stop_beats_length and not from_.has_thoughts:
         last = {"max_tokens": tokens_until_match(from_, stop)}
         requests[" when the last token allowed completes the stop text"] = from_.request(stop) | last
     parts = []
@@ -205,7 +221,9 @@ def tokens_until_match(from_: Source, stop: str) -> int:
 
 async def check_usage(probe: Probe) -> Verdict:
     from_ = await source(probe)
-    if not from_.exact or probe.facts.reasons:
+    if from_.has_thoughts:
+        return cant_tell("usage counts thoughts too")
+    if not from_.exact:
         return cant_tell("without log-probabilities it isn't known which token completes the stop text")
     stop = across_tokens(from_)
     expected = tokens_until_match(from_, stop)
@@ -229,17 +247,17 @@ async def check_stream(probe: Probe) -> Verdict:
     """A text that is sent can't be taken back: if the joined text is right, no chunk holds a part of the stop text."""
     from_ = await source(probe)
     parts = []
-    for stop in (across_tokens(from_), excerpt(from_.text, len(from_.text) // 2, 30)):
+    for stop in (across_tokens(from_), excerpt(from_, len(from_.text) // 2, 30)):
         stream = await streamed(probe, **from_.request(stop))
         evidence = {"figures": {"stop": stop}, "exchanges": (stream.exchange,)}
-        parts.append(judge_text(stream.text(), from_.text, (stop,), **evidence))
+        parts.append(judge_end(stream.text(), from_, (stop,), **evidence))
     return combined(parts)
 
 
 async def check_near_miss(probe: Probe) -> Verdict:
     """Stop texts that begin like the text, but never match: what was held back must be sent, also at the end."""
     from_ = await source(probe)
-    middle, end = excerpt(from_.text, len(from_.text) // 2, 12) + NEVER, from_.text[-6:] + NEVER
+    middle, end = excerpt(from_, len(from_.text) // 2, 12) + NEVER, from_.text[-6:] + NEVER
     reply = await served(probe, **from_.request([middle, end]))
     stream = await streamed(probe, **from_.request([middle, end]))
     parts = []

@@ -7,7 +7,7 @@ from typing import Any
 from oruel.verify.check import Check
 from oruel.verify.checks.steps import BUSY, STORY, combined, combined_cases, confirmed, greedy, plain, served, streamed
 from oruel.verify.probe import Probe, user
-from oruel.verify.reply import Json, StreamReply, delta_of
+from oruel.verify.reply import Json, Reply, StreamReply, delta_of
 from oruel.verify.verdict import Concluded, Exchange, Verdict, cant_tell, differs, honoured
 
 TOKENS = 48
@@ -15,6 +15,7 @@ TOKENS = 48
 EMOJI = "Repeat after me: 🙂 🦊 日本 🧑‍🚀 ✨"
 # White space at the beginning and end of chunks.
 LINES = "Repeat after me: first line\n\nsecond line\n  - third line\n\nlast"
+WITHOUT_TOKENS: Json = {"logprobs": None, "top_logprobs": None}
 BROKEN = "\N{REPLACEMENT CHARACTER}"
 # So many streams are left at the same time: more than a small server has places, and more than most have.
 DISCONNECTED = (8, 48)
@@ -37,29 +38,34 @@ def choices_of(stream: StreamReply) -> list[list[Json]]:
 
 
 async def story(probe: Probe, **fields: Any) -> StreamReply:
-    return await streamed(probe, **{"messages": user(STORY), "temperature": 0, "max_tokens": probe.room(8), **fields})
+    return await streamed(probe, **{"messages": user(STORY), "temperature": 0, "max_tokens": 8, **fields})
 
 
 async def check_equal(probe: Probe) -> Verdict:
     parts = []
     for prompt in (STORY, LINES):
         whole = await greedy(probe, probe.room(TOKENS), prompt)
-        stream = await streamed(probe, **{**whole.request, "logprobs": None})
-        parts.append(judge_equal(stream, whole.text, "at temperature 0"))
+        stream = await streamed(probe, **{**whole.request, **WITHOUT_TOKENS})
+        parts.append(judge_equal(stream, whole, "at temperature 0"))
     if "seed" in probe.facts.accepts:
         drawn: Json = {"messages": user(STORY), "temperature": 1, "seed": probe.seed()}
         drawn["max_tokens"] = probe.room(TOKENS)
         first, second = await plain(probe, **drawn), await plain(probe, **drawn)
-        if first.text == second.text:
-            parts.append(judge_equal(await streamed(probe, **drawn), first.text, "with a seed"))
+        if first.whole_text == second.whole_text:
+            parts.append(judge_equal(await streamed(probe, **drawn), first, "with a seed"))
     return combined(parts)
 
 
-def judge_equal(stream: StreamReply, whole: str, when: str) -> Verdict:
+def judge_equal(stream: StreamReply, unstreamed: Reply, when: str) -> Verdict:
+    """White space around thoughts is no part of them."""
     evidence = {"exchanges": (stream.exchange,)}
-    text = stream.text()
-    if text == whole:
+    text, whole = stream.text(), unstreamed.text
+    if text == whole and stream.thoughts.strip() == unstreamed.thoughts.strip():
         return honoured(**evidence)
+    if text == whole:
+        return differs(f"{when}, the thoughts differ from those unstreamed", **evidence)
+    if unstreamed.thoughts and unstreamed.thoughts.strip() in text:
+        return differs(f"{when}, the thoughts come as text", **evidence)
     if text.startswith(whole):
         return differs(f"{when}, text is added after the end", **evidence)
     if whole.startswith(text):
@@ -71,7 +77,7 @@ def judge_equal(stream: StreamReply, whole: str, when: str) -> Verdict:
 
 async def check_utf8(probe: Probe) -> Verdict:
     whole = await greedy(probe, probe.room(TOKENS), EMOJI)
-    stream = await streamed(probe, **{**whole.request, "logprobs": None})
+    stream = await streamed(probe, **{**whole.request, **WITHOUT_TOKENS})
     evidence = {"figures": {"text": whole.text[:60]}, "exchanges": (stream.exchange,)}
     # The model itself may write invalid bytes; those are in the unstreamed text too.
     if stream.text().count(BROKEN) > whole.text.count(BROKEN):
@@ -105,7 +111,9 @@ async def check_finish(probe: Probe) -> Verdict:
     stream = await story(probe, temperature=1, n=count if count > 1 else None)
     if count == 1:
         return judge_finish(stream, 0)
-    return combined_cases((f"choice {choice} of {count}", judge_finish(stream, choice)) for choice in range(count))
+    # Where n is ignored, only the check of n says so.
+    sent = [choice for choice in range(count) if stream.deltas(choice)]
+    return combined_cases((f"choice {choice} of {count}", judge_finish(stream, choice)) for choice in sent)
 
 
 def judge_finish(stream: StreamReply, choice: int) -> Verdict:
@@ -126,7 +134,7 @@ def judge_finish(stream: StreamReply, choice: int) -> Verdict:
 
 
 async def check_usage(probe: Probe) -> Verdict:
-    whole = await plain(probe, messages=user(STORY), temperature=0, max_tokens=probe.room(8))
+    whole = await plain(probe, messages=user(STORY), temperature=0, max_tokens=8)
     stream = await story(probe, stream_options={"include_usage": True})
     evidence = {"exchanges": (stream.exchange,)}
     last = stream.chunks[-1].data
@@ -211,7 +219,7 @@ async def long_request(probe: Probe) -> Json:
         request |= {"frequency_penalty": penalty} if "frequency_penalty" in probe.facts.accepts and penalty else {}
         reply = await served(probe, **request)
         # Without usage, four characters count as a token.
-        if (reply.completion_tokens or len(reply.text) // 4) >= LONG_TOKENS // 2:
+        if (reply.completion_tokens or len(reply.whole_text) // 4) >= LONG_TOKENS // 2:
             return request
     raise Concluded(cant_tell("the model's texts are too short"))
 

@@ -1,5 +1,8 @@
 """temperature: 0 is the argmax, and everywhere else log-probabilities are divided by it."""
 
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from oruel.verify.check import Check
@@ -53,39 +56,55 @@ async def check_zero(probe: Probe) -> Verdict:
     top = min(probe.facts.top_logprobs, 5)
     tokens = 0
     for prompt in GREEDY_PROMPTS:
-        fields = probe.neutral(temperature=0, max_tokens=GREEDY_TOKENS, messages=user(prompt))
+        fields = probe.neutral(temperature=0, max_tokens=probe.room(GREEDY_TOKENS), messages=user(prompt))
         replies = [
             await probe.chat(**fields, **probe.fresh_seed(), logprobs=True, top_logprobs=top) for _ in range(REPEATS)
         ]
         for reply in replies:
             if not reply.ok:
                 return refused(f"status {reply.status}", exchanges=(reply.exchange,))
-            tokens += len(reply.tokens())
-            if worse := first_worse(reply):
+            tokens += len(reply.text_tokens())
+            if worse := worse_tokens(reply.text_tokens()):
                 return not_greedy(worse, reply)
-        if len({reply.text for reply in replies}) > 1:
-            other = next(reply for reply in replies if reply.text != replies[0].text)
+        if len({reply.whole_text for reply in replies}) > 1:
+            other = next(reply for reply in replies if reply.whole_text != replies[0].whole_text)
             return differs(
                 "equal requests give different answers",
                 figures={"prompt": prompt},
                 exchanges=(replies[0].exchange, other.exchange),
             )
     if not tokens:
-        return cant_tell("the answers have no tokens")
+        return cant_tell("the answers have no tokens of text")
     return honoured(figures={"tokens": tokens, "repeats": REPEATS}, exchanges=(replies[0].exchange,))
 
 
-def first_worse(reply: Reply) -> TokenInfo | None:
-    """The first chosen token that is clearly less probable than another one."""
-    return next(
-        (one for one in reply.tokens() if one.top and one.logprob < max(log for _, log in one.top) - NEARLY_TIED), None
-    )
+@dataclass(frozen=True, slots=True)
+class Worse:
+    """A chosen token that is clearly less probable than the best one. `best_came`: that one came before."""
+
+    chosen: TokenInfo
+    best: tuple[str, float]
+    best_came: bool
 
 
-def not_greedy(worse: TokenInfo, reply: Reply) -> Verdict:
-    best, value = max(worse.top, key=lambda entry: entry[1])
-    figures = {"drawn": worse.text, "its logprob": worse.logprob, "best": best, "best logprob": value}
-    return differs("a token is chosen that isn't the most probable", figures=figures, exchanges=(reply.exchange,))
+def worse_tokens(tokens: Sequence[TokenInfo]) -> list[Worse]:
+    found, came = [], set[str]()
+    for token in tokens:
+        best = max(token.top, key=lambda entry: entry[1], default=("", -math.inf))
+        if token.logprob < best[1] - NEARLY_TIED:
+            found.append(Worse(token, best, best[0] in came))
+        came.add(token.text)
+    return found
+
+
+def not_greedy(worse: Sequence[Worse], reply: Reply) -> Verdict:
+    first = worse[0]
+    best, value = first.best
+    figures = {"drawn": first.chosen.text, "its logprob": first.chosen.logprob, "best": best, "best logprob": value}
+    how = "a token is chosen that isn't the most probable"
+    if all(one.best_came for one in worse):
+        how += "; all that were passed over had come before, as with a hidden penalty"
+    return differs(how, figures=figures, exchanges=(reply.exchange,))
 
 
 CHECKS: tuple[Check, ...] = (

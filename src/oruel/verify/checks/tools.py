@@ -4,7 +4,18 @@ from typing import Any
 
 from oruel.verify.check import Check
 from oruel.verify.checks.schema import violation_of_text
-from oruel.verify.checks.steps import BUSY, STORY, combined, confirmed, plain, refusal, served, streamed, told
+from oruel.verify.checks.steps import (
+    BUSY,
+    ONLY_THOUGHTS,
+    STORY,
+    combined,
+    confirmed,
+    plain,
+    refusal,
+    served,
+    streamed,
+    told,
+)
 from oruel.verify.probe import Probe, user
 from oruel.verify.reply import Json, Reply, StreamReply, delta_of
 from oruel.verify.verdict import Verdict, cant_tell, differs, honoured, ignored, refused
@@ -73,9 +84,11 @@ async def check_named(probe: Probe) -> Verdict:
 
 async def without_call(probe: Probe, reply: Reply, how: str, **evidence: Any) -> Verdict:
     """The choice is ignored if the text is that of auto. Other text that max_tokens cuts may be leading to a call."""
+    if probe.is_only_thoughts(reply):
+        return cant_tell(ONLY_THOUGHTS, **evidence)
     if reply.finish == "length":
         auto = await served(probe, **{**reply.request, "tool_choice": "auto"})
-        if auto.text != reply.text:
+        if auto.whole_text != reply.whole_text:
             tokens = reply.completion_tokens or TOKENS
             return differs(f"no call begins within {tokens} tokens, only text comes", **evidence)
     return ignored(how, **evidence)
@@ -182,6 +195,8 @@ async def check_truncated(probe: Probe) -> Verdict:
     """Cut at the start, and half-way, when a part of the call has been sent."""
     choice = named(NAMES[0])
     whole = await served(probe, **request(probe, WEATHER, tool_choice=choice))
+    if not whole.calls:
+        return cant_tell("no call was made", exchanges=(whole.exchange,))
     half = (whole.completion_tokens or 2 * SOME_WAY) // 2
     return combined(
         [await judge_finish(probe, "length", tool_choice=choice, max_tokens=tokens) for tokens in (3, half)]

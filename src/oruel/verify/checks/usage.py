@@ -85,13 +85,13 @@ async def check_growth(probe: Probe) -> Verdict:
 
 async def check_completion(probe: Probe) -> Verdict:
     """Where max_tokens cuts the text, so that no end token counts that has no log-probability."""
-    reply = await plain(probe, messages=user(STORY), temperature=0, max_tokens=9, logprobs=True)
+    reply = await plain(probe, messages=user(STORY), temperature=0, max_tokens=9, **probe.facts.token_fields)
     told, entries = count(reply, "completion_tokens"), len(reply.tokens())
     evidence = {"figures": {"completion_tokens": told, "log-probabilities": entries}, "exchanges": (reply.exchange,)}
-    if reply.finish != "length" or probe.facts.reasons:
-        return cant_tell("the log-probabilities don't cover all of the tokens", **evidence)
-    if told == entries:
+    if reply.finish == "length" and told == entries:
         return honoured(**evidence)
+    if reply.finish != "length" or probe.facts.reasons or reply.thoughts:
+        return cant_tell("the log-probabilities don't cover all of the tokens", **evidence)
     too = "high" if told > entries else "low"
     return differs(f"completion_tokens is {abs(told - entries)} too {too}", **evidence)
 
