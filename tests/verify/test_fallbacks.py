@@ -66,6 +66,12 @@ async def test_without_log_probabilities_a_verdict_says_that_it_is_weak(name: st
     assert (verdict.outcome, verdict.weak) == (Outcome.HONOURED, True)
 
 
+@pytest.mark.parametrize("name", ["frequency_penalty", "presence_penalty"])
+async def test_without_token_ids_additive_penalties_are_still_decided(name: str) -> None:
+    verdict = await verdict_of(name, WithoutTokenize(1))
+    assert verdict.outcome is Outcome.HONOURED, verdict.how
+
+
 @pytest.mark.parametrize(
     ("lacking", "fault", "name", "says"),
     [
@@ -85,10 +91,16 @@ async def test_without_log_probabilities_a_verdict_says_that_it_is_weak(name: st
         (WithoutBias, faults_penalties.FrequencyIgnored, "frequency_penalty", "ignored"),
         (WithoutBias, faults_penalties.FrequencyAsPresence, "frequency_penalty", "presence"),
         (WithoutBias, faults_penalties.FrequencyFlipped, "frequency_penalty", "the sign is reversed"),
-        (WithoutBias, faults_penalties.FrequencyDiluted, "frequency_penalty", "contradict"),
+        (WithoutBias, faults_penalties.FrequencyDiluted, "frequency_penalty", "divided by the length"),
         (WithoutBias, faults_penalties.PresenceAsFrequency, "presence_penalty", "occurrences"),
         (WithoutBias, faults_penalties.PresenceFlipped, "presence_penalty", "the sign is reversed"),
         (WithoutBias, faults_penalties.RepetitionDividesNegative, "repetition_penalty", "repeats are rewarded"),
+        (WithoutLogprobs, faults_penalties.FrequencyDiluted, "frequency_penalty", "divided by the length"),
+        (WithoutTokenize, faults_penalties.FrequencyAsPresence, "frequency_penalty", "presence only"),
+        (WithoutTokenize, faults_penalties.FrequencyDiluted, "frequency_penalty", "divided by the length"),
+        (WithoutTokenize, faults_penalties.FrequencyIgnored, "frequency_penalty", "ignored"),
+        (WithoutTokenize, faults_penalties.PresenceAsFrequency, "presence_penalty", "occurrences"),
+        (WithoutTokenize, faults_penalties.PresenceFlipped, "presence_penalty", "the sign is reversed"),
         (WithoutTokenize, faults_penalties.RepetitionTwice, "repetition_penalty", "twice"),
         (WithoutTokenize, faults_sampling.BiasIgnored, "logit_bias", "ignored"),
     ],

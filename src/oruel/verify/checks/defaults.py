@@ -10,10 +10,10 @@ from typing import Any
 from oruel.verify.balance import Balance
 from oruel.verify.check import Check
 from oruel.verify.checks.logprobs import SAME_WITHIN
-from oruel.verify.checks.penalties import TOLERANCE, find_scale
 from oruel.verify.checks.steps import if_repeatable
 from oruel.verify.expected import at_temperature, covered, keep, min_p, top_p
 from oruel.verify.first_tokens import Setting, check_settings, itself
+from oruel.verify.penalty_scale import TOLERANCE, find_scale
 from oruel.verify.probe import DRAWS_AT_ONCE, Probe, distinct, divergence, is_plain, user
 from oruel.verify.reply import Reply, TokenInfo
 from oruel.verify.statistics import Distribution, RatioTest

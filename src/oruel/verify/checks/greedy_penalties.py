@@ -4,6 +4,7 @@ log-probabilities that come with it. Needs no logit_bias, but says nothing where
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from oruel.verify.penalty_laws import IGNORED, LAWS, PROMISED, Law
@@ -17,11 +18,28 @@ TOKENS = 48
 SIZES = (2.0, -1.0)
 
 
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """The laws that no choice contradicts, and the answers they were found in."""
+
+    fitting: list[str]
+    replies: list[Reply]
+    figures: Figures
+
+
 async def check_by_greedy_choices(probe: Probe, parameter: str) -> Verdict:
     if not probe.facts.top_logprobs:
         return cant_tell("it needs logit_bias and token ids, or log-probabilities")
+    choices = await choose_greedily(probe, parameter)
+    evidence: dict[str, Any] = {"figures": choices.figures, "exchanges": (choices.replies[0].exchange,)}
+    if choices.fitting == [IGNORED] and await changes_answers(probe, choices.replies):
+        return cant_tell("log-probabilities are reported after the penalties", **evidence)
+    return judge(PROMISED[parameter], choices.fitting, evidence)
+
+
+async def choose_greedily(probe: Probe, parameter: str) -> Choices:
     wrong: Counter[str] = Counter()
-    replies = []
+    replies: list[Reply] = []
     for size in SIZES:
         for prompt in PROMPTS[:4]:
             reply = await answer(probe, prompt, TOKENS, **{parameter: size})
@@ -33,10 +51,7 @@ async def check_by_greedy_choices(probe: Probe, parameter: str) -> Verdict:
         "contradictions": wrong[PROMISED[parameter]],
         "contradictions if it were ignored": wrong[IGNORED],
     }
-    evidence: dict[str, Any] = {"figures": figures, "exchanges": (replies[0].exchange,)}
-    if fitting == [IGNORED] and await changes_answers(probe, replies):
-        return cant_tell("log-probabilities are reported after the penalties", **evidence)
-    return judge(PROMISED[parameter], fitting, evidence)
+    return Choices(fitting, replies, figures)
 
 
 async def changes_answers(probe: Probe, replies: Sequence[Reply]) -> bool:
@@ -58,9 +73,9 @@ def contradictions(tokens: Sequence[TokenInfo], size: float, law: Law) -> int:
     """Positions where a listed token is clearly better, after the penalties, than the chosen one."""
     counts: Counter[str] = Counter()
     found = 0
-    for token in tokens:
-        scores = {text: log - size * law(counts[text]) for text, log in token.top if is_plain(text)}
-        chosen = token.logprob - size * law(counts[token.text])
+    for length, token in enumerate(tokens):
+        scores = {text: log - size * law(counts[text], length) for text, log in token.top if is_plain(text)}
+        chosen = token.logprob - size * law(counts[token.text], length)
         if is_plain(token.text) and scores and max(scores.values()) > chosen + NEARLY_TIED:
             found += 1
         counts[token.text] += 1

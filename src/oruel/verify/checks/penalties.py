@@ -1,24 +1,19 @@
 """frequency_penalty, presence_penalty and repetition_penalty: weighed in nats, on a balance of logit_bias."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any
 
-from oruel.verify.balance import PRECISION, PROMPT, Balance, Pair, Token, Weight, find_rivals, find_successor
+from oruel.verify.balance import PRECISION, PROMPT, Balance, Pair, Token, Weight, find_rivals
 from oruel.verify.check import Check
-from oruel.verify.checks.greedy_penalties import check_by_greedy_choices, find_rewarded_repeat
+from oruel.verify.checks.greedy_penalties import check_by_greedy_choices, choose_greedily, find_rewarded_repeat
 from oruel.verify.checks.steps import if_repeatable
-from oruel.verify.penalty_laws import IGNORED, LAWS, OCCURRENCES, PRESENCE, PROMISED, Law
+from oruel.verify.penalty_laws import IGNORED, LAWS, OCCURRENCES, PRESENCE, PROMISED, SHARE, Law
+from oruel.verify.penalty_scale import ADDITIVE_BIAS, ROW, TOLERANCE, Point, Scale, find_scale
 from oruel.verify.probe import PROMPTS, Probe, user
-from oruel.verify.verdict import Exchange, Figures, Verdict, cant_tell, differs, honoured, ignored, refused
+from oruel.verify.verdict import Figures, Outcome, Verdict, cant_tell, differs, honoured, ignored, refused
 from oruel.verify.vocabulary import tokenize
 
-# Penalties are measured to within this, in nats: the balance's precision, and arithmetic that depends on the batch.
-TOLERANCE = 0.4
-ADDITIVE_BIAS = 50.0
 SIZE = 2.0
-# The row of tokens in which penalties that count add up.
-ROW = 8
 # Logits may be of any size, but bias is known: the effect of repetition_penalty on it doesn't depend on them.
 LARGE_BIAS, SMALL_BIAS = 100.0, 60.0
 REPETITION = 2.0
@@ -30,55 +25,6 @@ WITHIN_TOKENS = 2.5
 # The model's own lead of a token over another doesn't change by more than this along a row, in nats. A row that breaks
 # early, although a penalty that counts all would have grown by more, shows that it stopped growing.
 MOST_LEAD = 40.0
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """A measured penalty of a token that came `count` times before."""
-
-    count: int
-    penalty: float
-    exchanges: tuple[Exchange, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Scale:
-    """`rivals` are alike, wherever they stand; `successor` is likely to take over after one token, which tells how much
-    that one token is penalised. `raw`: log-probabilities are those of the model itself, so that penalties can be read
-    off; otherwise they are differences from a measurement without any.
-    """
-
-    probe: Probe
-    rivals: Pair
-    successor: Pair
-    raw: bool
-
-    async def point(self, pair: Pair, row: int, bias: float = ADDITIVE_BIAS, **fields: Any) -> Point | None:
-        """None if the row broke where nothing had come before, or at the end of the scale."""
-        balance = Balance(self.probe, pair, bias=bias)
-        weight = await balance.weigh(row, **fields)
-        if weight.clipped or weight.position == 0:
-            return None
-        if self.raw and weight.penalty is not None:
-            return Point(weight.position, weight.penalty, weight.exchanges)
-        plain = await balance.weigh(weight.position + 1)
-        if plain.clipped or plain.position != weight.position:
-            return None
-        return Point(weight.position, weight.gap - plain.gap, weight.exchanges)
-
-    async def points(self, **fields: Any) -> list[Point]:
-        found = [await self.point(self.successor, 2, **fields), await self.point(self.rivals, ROW, **fields)]
-        return [one for one in found if one]
-
-
-async def find_scale(probe: Probe) -> Scale | None:
-    rivals = await find_rivals(probe)
-    if rivals is None:
-        return None
-    successor = await find_successor(probe, rivals.weighed) if probe.facts.top_logprobs else None
-    pair = successor or rivals
-    plain = await Balance(probe, pair, bias=ADDITIVE_BIAS).weigh(2)
-    return Scale(probe, rivals, pair, raw=plain.penalty is not None and abs(plain.penalty) <= TOLERANCE)
 
 
 def check_additive(parameter: str) -> Callable[[Probe], Awaitable[Verdict]]:
@@ -93,35 +39,50 @@ def check_additive(parameter: str) -> Callable[[Probe], Awaitable[Verdict]]:
         points = await scale.points(**{parameter: SIZE})
         fitting = [name for name, law in LAWS.items() if fits(law, points)]
         if not points or {OCCURRENCES, PRESENCE} <= set(fitting):
-            return await judge_growth(scale, parameter, points)
+            return await judge_unweighed(scale, parameter, points)
         evidence = evidence_of(points, weak=not scale.raw)
         if promised in fitting:
             return honoured(**evidence)
         if IGNORED in fitting:
             return ignored("repeated tokens are as probable as without it", **evidence)
-        return differs(fitting[0] if fitting else await describe(scale, parameter, points), **evidence)
+        names = await narrow(probe, parameter, fitting)
+        return differs(", or ".join(names) if names else await describe(scale, parameter, points), **evidence)
 
     return run
 
 
+async def narrow(probe: Probe, parameter: str, fitting: list[str]) -> list[str]:
+    """In a row of one token, a share of the output is the same as presence. Choices in other texts tell more."""
+    if len(fitting) < 2 or not probe.facts.top_logprobs:
+        return fitting
+    chosen = (await choose_greedily(probe, parameter)).fitting
+    return [name for name in fitting if name in chosen] or fitting
+
+
+async def judge_unweighed(scale: Scale, parameter: str, points: list[Point]) -> Verdict:
+    """No row broke after more than one token. Where choices can't tell either, the growth of a row may."""
+    verdict = await check_by_greedy_choices(scale.probe, parameter)
+    return await judge_growth(scale, parameter, points) if verdict.outcome is Outcome.CANT_TELL else verdict
+
+
 async def judge_growth(scale: Scale, parameter: str, points: list[Point]) -> Verdict:
     """A penalty that counts presence adds at most its size to the gap of a row, however long. One that counts
-    occurrences adds much more. `points` tell that it acts at all.
+    occurrences adds more, unless the model prefers the repeated token ever more. `points` tell that it acts at all, and
+    not twice.
     """
-    row = Balance(scale.probe, scale.rivals, bias=ADDITIVE_BIAS)
-    plain, penalised = await row.weigh(2 * ROW), await row.weigh(2 * ROW, **{parameter: SIZE})
-    growth = penalised.gap - plain.gap
-    evidence = evidence_of(points, weak=not points)
-    evidence["figures"][f"added to a row of {2 * ROW}, nats"] = round(growth, 2)
-    evidence["exchanges"] = penalised.exchanges
-    if plain.clipped or penalised.clipped:
+    most = (SIZE if points else 2 * SIZE) + 2 * TOLERANCE
+    growth = await scale.growth(2 * ROW, most, **{parameter: SIZE})
+    evidence = evidence_of(points, weak=True)
+    if growth is None:
         return cant_tell("the tokens can't be weighed in a row", **evidence)
-    if growth < -TOLERANCE:
+    evidence["figures"][f"added to a row of {2 * ROW}, nats"] = round(growth.nats, 2)
+    evidence["exchanges"] = growth.exchanges
+    if growth.nats < -TOLERANCE:
         return differs("the sign is reversed", **evidence)
-    if growth <= 2 * SIZE and not points:
+    if growth.nats <= most and not points:
         return cant_tell("the tokens that were weighed change places by themselves", **evidence)
-    law = OCCURRENCES if growth > 2 * SIZE else PRESENCE
-    return honoured(**evidence) if law == PROMISED[parameter] else differs(law, **evidence)
+    laws = [OCCURRENCES] if growth.nats > most else [PRESENCE, SHARE]
+    return honoured(**evidence) if PROMISED[parameter] in laws else differs(", or ".join(laws), **evidence)
 
 
 async def describe(scale: Scale, parameter: str, points: list[Point]) -> str:
@@ -134,7 +95,8 @@ async def describe(scale: Scale, parameter: str, points: list[Point]) -> str:
 
 
 def fits(law: Law, points: list[Point]) -> bool:
-    return all(abs(point.penalty - SIZE * law(point.count)) <= TOLERANCE for point in points)
+    """In a row of one token, that token is all of the output."""
+    return all(abs(point.penalty - SIZE * law(point.count, point.count)) <= TOLERANCE for point in points)
 
 
 def evidence_of(points: list[Point], weak: bool = False) -> dict[str, Any]:
