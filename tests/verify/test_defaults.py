@@ -11,7 +11,7 @@ from oruel.verify.checks.default_temperature import TemperatureTest, judge
 from oruel.verify.checks.defaults import ALL_KNOWN, FLAT, STARTS, Survivors
 from oruel.verify.expected import at_temperature
 from oruel.verify.profile import OPENAI
-from oruel.verify.reply import Reply, TokenInfo
+from oruel.verify.reply import TokenInfo
 from oruel.verify.statistics import RatioTest
 from tests.verify.asking import verdict_of
 from tests.verify.faults_sampling import HiddenDefault
@@ -102,5 +102,5 @@ def test_temperatures_that_the_answers_do_not_tell_apart_are_named_as_an_interva
     for _ in range(60):
         test.observe("prompt", [TokenInfo("a", top[0][1], top=top)])
     assert len(test.explanations) > 1
-    verdict = judge(test, Reply({}, 200, {}, {}))
+    verdict = judge(test)
     assert verdict.how == f"a temperature between {test.explanations[0]:g} and {test.explanations[-1]:g} acts"

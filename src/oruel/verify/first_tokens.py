@@ -2,7 +2,7 @@
 the mistakes that servers make.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations, count
 from typing import Any
@@ -15,7 +15,6 @@ from oruel.verify.statistics import OTHER, Distribution, SequentialTest
 from oruel.verify.verdict import Bar, Chart, Verdict, cant_tell, differs, honoured, ignored, refused
 
 Transform = Callable[[Distribution], Distribution]
-Run = Callable[[Probe], Awaitable[Verdict]]
 
 IGNORED = "ignored"
 IGNORED_TOO = " is ignored"
@@ -90,16 +89,20 @@ def distance(one: Distribution, other: Distribution) -> float:
     return min(divergence(one, other), divergence(other, one))
 
 
-def check_settings(parameter: str, settings: Iterable[Setting], strictest: Mapping[str, float] | None = None) -> Run:
-    """Draws with the setting, and on the prompt, where the nearest mistake differs most. Where the endpoint reports no
-    log-probabilities, `strictest` are values that leave only one token.
+@dataclass(frozen=True, slots=True)
+class DrawnTokens:
+    """Runs a check. Draws with the setting, and on the prompt, where the nearest mistake differs most. Where the
+    endpoint reports no log-probabilities, `strictest` are values that leave only one token.
     """
-    choices = tuple(settings)
 
-    async def run(probe: Probe) -> Verdict:
+    parameter: str
+    settings: tuple[Setting, ...]
+    strictest: Mapping[str, float] | None = None
+
+    async def __call__(self, probe: Probe) -> Verdict:
         if not probe.facts.top_logprobs:
-            return await check_constant(probe, strictest) if strictest else cant_tell(NO_LOGPROBS)
-        case = await most_telling_case(probe, choices)
+            return await check_constant(probe, self.strictest) if self.strictest else cant_tell(NO_LOGPROBS)
+        case = telling_case(await probe.bases(), self.settings)
         if case is None:
             return cant_tell("on no prompt do the alternatives differ enough")
         fields = case.setting.request(probe)
@@ -113,17 +116,21 @@ def check_settings(parameter: str, settings: Iterable[Setting], strictest: Mappi
             "figures": {"draws": test.draws, "prompt": case.prompt, **case.setting.fields},
             "p_value": test.p_value,
             "exchanges": (reply.exchange,),
-            "charts": (chart_of(test, f"{parameter}: first tokens of “{case.prompt}”"),),
+            "charts": (chart_of(test, f"{self.parameter}: first tokens of “{case.prompt}”"),),
         }
         return judge(test, evidence)
 
-    return run
+
+def check_settings(
+    parameter: str, settings: Iterable[Setting], strictest: Mapping[str, float] | None = None
+) -> DrawnTokens:
+    return DrawnTokens(parameter, tuple(settings), strictest)
 
 
 async def broken_alone(probe: Probe, case: Case) -> str | None:
     """The first field of a rejected setting that isn't honoured on its own either."""
     for name, settings in case.setting.alone.items():
-        if single := await most_telling_case(probe, settings):
+        if single := telling_case(await probe.bases(), settings):
             test = single.test(probe.alpha)
             await probe.run_test(test, single.prompt, **single.setting.request(probe))
             if test.is_rejected:
@@ -131,8 +138,9 @@ async def broken_alone(probe: Probe, case: Case) -> str | None:
     return None
 
 
-async def most_telling_case(probe: Probe, settings: tuple[Setting, ...]) -> Case | None:
-    cases = [Case(prompt, one, base) for prompt, base in (await probe.bases()).items() for one in settings]
+def telling_case(bases: Mapping[str, Distribution], settings: Sequence[Setting]) -> Case | None:
+    """The firm one of all settings on all prompts that tells most, if any tells enough."""
+    cases = [Case(prompt, one, base) for prompt, base in bases.items() for one in settings]
     rated = sorted(((case.worth, index) for index, case in enumerate(cases) if case.is_known), reverse=True)
     telling = (cases[index] for worth, index in rated if worth)
     return next((case for case in telling if case.is_firm), None)

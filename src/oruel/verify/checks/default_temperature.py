@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import cycle, islice
 from typing import Any
@@ -11,7 +12,7 @@ from oruel.verify.expected import at_temperature, keep
 from oruel.verify.probe import DRAWS_AT_ONCE, Probe, distinct, divergence, user
 from oruel.verify.reply import Reply, TokenInfo
 from oruel.verify.statistics import Distribution, RatioTest
-from oruel.verify.verdict import Figures, Verdict, cant_tell, differs, honoured
+from oruel.verify.verdict import Exchange, Figures, Verdict, cant_tell, differs, honoured
 
 # Servers' defaults, and those of models' own generation_config.json, are among these. 0.01 stands for 0.
 STEP = 0.1
@@ -60,8 +61,12 @@ class TemperatureTest:
         return sorted(self._by_name[name] for name in self.ratios.explanations)
 
     @property
-    def is_decided(self) -> bool:
-        return self.ratios.is_accepted or (self.ratios.is_rejected and len(self.explanations) == 1)
+    def is_over(self) -> bool:
+        is_decided = self.ratios.is_accepted or (self.ratios.is_rejected and len(self.explanations) == 1)
+        return is_decided or self.answers.total() >= MAX_ANSWERS
+
+    def next_prompts(self, prompts: list[str]) -> list[str]:
+        return [self.best_prompt(prompts)] if self.answers else prompts
 
     def best_prompt(self, prompts: list[str]) -> str:
         return max(prompts, key=lambda prompt: self.information[prompt] / max(1, self.answers[prompt]))
@@ -70,22 +75,20 @@ class TemperatureTest:
 async def check_temperature(probe: Probe) -> Verdict:
     """The beginnings of answers tell more than first tokens."""
     test = TemperatureTest(0.7 if probe.profile.name == "oruel" else 1.0, probe.alpha)
-    prompts = await sensitive_prompts(probe, test.promised)
+    prompts = sensitive_prompts(await probe.bases(), test.promised)
     if not prompts:
         return cant_tell("on no prompt are probabilities reported")
-    replies = await ask_without_temperature(probe, prompts)
-    while replies:
+    while replies := await ask_without_temperature(probe, test.next_prompts(prompts)):
         for prompt, reply in replies:
             if not is_of_model(reply, await probe.base(prompt)):
                 return cant_tell("log-probabilities are not those of the model itself", exchanges=(reply.exchange,))
             test.observe(prompt, reply.tokens())
-        if test.is_decided or test.answers.total() >= MAX_ANSWERS:
-            return judge(test, replies[-1][1])
-        replies = await ask_without_temperature(probe, [test.best_prompt(prompts)])
+        if test.is_over:
+            return judge(test, replies[-1][1].exchange)
     return cant_tell("there are no answers")
 
 
-def judge(test: TemperatureTest, reply: Reply) -> Verdict:
+def judge(test: TemperatureTest, *exchanges: Exchange) -> Verdict:
     ratios, found = test.ratios, test.explanations
     figures: Figures = {
         "answers": test.answers.total(),
@@ -94,7 +97,7 @@ def judge(test: TemperatureTest, reply: Reply) -> Verdict:
         "most likely": test.most_likely,
         "prompt": test.best_prompt(list(test.answers)),
     }
-    evidence: dict[str, Any] = {"figures": figures, "p_value": ratios.p_value, "exchanges": (reply.exchange,)}
+    evidence: dict[str, Any] = {"figures": figures, "p_value": ratios.p_value, "exchanges": exchanges}
     if not ratios.is_rejected:
         return honoured(**evidence) if ratios.is_accepted else cant_tell("the answers don't decide it", **evidence)
     if len(found) == 1:
@@ -102,9 +105,8 @@ def judge(test: TemperatureTest, reply: Reply) -> Verdict:
     return differs(f"a temperature between {found[0]:g} and {found[-1]:g} acts", **evidence)
 
 
-async def sensitive_prompts(probe: Probe, promised: float) -> list[str]:
+def sensitive_prompts(bases: Mapping[str, Distribution], promised: float) -> list[str]:
     """Those where a slightly different temperature changes the first token's distribution most."""
-    bases = await probe.bases()
     return sorted(bases, key=lambda prompt: -information(bases[prompt], promised))[:TRIED]
 
 
@@ -117,11 +119,15 @@ def information(listed: Distribution, temperature: float) -> float:
 async def ask_without_temperature(probe: Probe, prompts: list[str]) -> list[tuple[str, Reply]]:
     """The answered ones of DRAWS_AT_ONCE requests, with their prompts."""
     asked = probe.neutral(max_tokens=BEGINNING, logprobs=True, top_logprobs=probe.facts.top_logprobs)
-    turns = list(islice(cycle(prompts), DRAWS_AT_ONCE))
+    turns = in_turn(prompts)
     replies = await probe.endpoint.chats(
         [{**asked, "messages": user(prompt), **probe.fresh_seed()} for prompt in turns]
     )
     return [(prompt, reply) for prompt, reply in zip(turns, replies, strict=True) if reply.ok and reply.tokens()]
+
+
+def in_turn(prompts: list[str]) -> list[str]:
+    return list(islice(cycle(prompts), DRAWS_AT_ONCE))
 
 
 def is_of_model(reply: Reply, base: Distribution) -> bool:

@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -81,6 +82,10 @@ class Survivors:
         self.known.setdefault(key, math.exp(token.logprob))
 
     @property
+    def is_over(self) -> bool:
+        return self.test.is_rejected or len(self.known) > ENOUGH or len(self.news) >= MOST_DRAWS
+
+    @property
     def are_flat(self) -> bool:
         """Whether the ratios of the listed survivors are those at temperature 2, rather than at 1."""
         came = {key: p for key, p in self._listed.items() if key in self.drawn}
@@ -105,20 +110,28 @@ def key_of(token: TokenInfo) -> str:
 
 async def check_top_k(probe: Probe) -> Verdict:
     """Whether tokens keep coming that no top_k of 40 would leave."""
-    found = [(prompt, Survivors(dict(base), few_left(probe))) for prompt, base in (await probe.bases()).items()]
-    if not found:
+    bases = await probe.bases()
+    if not bases:
         return cant_tell("on no prompt are probabilities reported")
-    prompt, survivors = max(found, key=lambda one: (len(one[1].known), one[1].least_new))
-    draws = 0
-    while not survivors.test.is_rejected and len(survivors.known) <= ENOUGH and draws < MOST_DRAWS:
+    prompt, survivors = most_open(bases, probe.alpha)
+    while not survivors.is_over:
         tokens = await draw_flat(probe, prompt, DRAWS_AT_ONCE)
         if not tokens:
             return cant_tell("temperature 2 gives no tokens")
         for token in tokens:
             survivors.observe(token)
-        draws += len(tokens)
+    return judge_survivors(prompt, survivors)
+
+
+def most_open(bases: Mapping[str, Distribution], alpha: float) -> tuple[str, Survivors]:
+    """The prompt on which new tokens come most often."""
+    found = [(prompt, Survivors(dict(base), RatioTest((ALL_KNOWN, *STARTS), alpha))) for prompt, base in bases.items()]
+    return max(found, key=lambda one: (len(one[1].known), one[1].least_new))
+
+
+def judge_survivors(prompt: str, survivors: Survivors) -> Verdict:
     different = len(survivors.drawn)
-    figures: Figures = {"draws": draws, "different tokens": different, "prompt": prompt}
+    figures: Figures = {"draws": len(survivors.news), "different tokens": different, "prompt": prompt}
     if len(survivors.known) > ENOUGH:
         return honoured(figures=figures)
     if not survivors.test.is_rejected:
@@ -127,10 +140,6 @@ async def check_top_k(probe: Probe) -> Verdict:
         return cant_tell("temperature 2 doesn't act", figures=figures)
     how = "top_k 40 acts" if abs(different - HIDDEN_TOP_K) <= NEARLY else f"only {different} different tokens come"
     return differs(how, figures=figures, p_value=survivors.test.p_value)
-
-
-def few_left(probe: Probe) -> RatioTest:
-    return RatioTest((ALL_KNOWN, *STARTS), probe.alpha)
 
 
 async def draw_flat(probe: Probe, prompt: str, count: int) -> list[TokenInfo]:
