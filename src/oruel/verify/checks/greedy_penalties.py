@@ -27,14 +27,15 @@ class Choices:
     figures: Figures
 
 
-async def check_by_greedy_choices(probe: Probe, parameter: str) -> Verdict:
+async def check_by_greedy_choices(probe: Probe, parameter: str, possible: Sequence[str] = tuple(LAWS)) -> Verdict:
+    """`possible` are the laws that nothing else rules out."""
     if not probe.facts.top_logprobs:
         return cant_tell("it needs logit_bias and token ids, or log-probabilities")
     choices = await choose_greedily(probe, parameter)
     evidence: dict[str, Any] = {"figures": choices.figures, "exchanges": (choices.replies[0].exchange,)}
     if choices.fitting == [IGNORED] and await changes_answers(probe, choices.replies):
         return cant_tell("log-probabilities are reported after the penalties", **evidence)
-    return judge(PROMISED[parameter], choices.fitting, evidence)
+    return judge(PROMISED[parameter], [name for name in choices.fitting if name in possible], evidence)
 
 
 async def choose_greedily(probe: Probe, parameter: str) -> Choices:

@@ -61,7 +61,7 @@ async def narrow(probe: Probe, parameter: str, fitting: list[str]) -> list[str]:
 
 async def judge_unweighed(scale: Scale, parameter: str, points: list[Point]) -> Verdict:
     """No row broke after more than one token. Where choices can't tell either, the growth of a row may."""
-    verdict = await check_by_greedy_choices(scale.probe, parameter)
+    verdict = await check_by_greedy_choices(scale.probe, parameter, [name for name in LAWS if fits(LAWS[name], points)])
     return await judge_growth(scale, parameter, points) if verdict.outcome is Outcome.CANT_TELL else verdict
 
 
@@ -119,9 +119,12 @@ async def check_repetition(probe: Probe) -> Verdict:
     if scale is None:
         return cant_tell("without logit_bias and token ids, the size of logits isn't known")
     once = await weigh_multiplied(scale, scale.successor, 2)
-    often = await weigh_multiplied(scale, scale.rivals, 4)
     if once is None or near(taken_away(once), 0):
         return await judge_absence(scale)
+    for pair in (scale.rivals, scale.rivals.turned):
+        often = await weigh_multiplied(scale, pair, 4)
+        if often and often[0].position > 1:
+            break
     return judge_repetition(once, often)
 
 

@@ -1,5 +1,6 @@
 """temperature: 0 is the argmax, and everywhere else log-probabilities are divided by it."""
 
+from dataclasses import replace
 from functools import partial
 
 from oruel.verify.check import Check
@@ -35,16 +36,17 @@ def setting(temperature: float, *acts_as: float) -> Setting:
         partial(at_temperature, temperature=temperature),
         {"log-probabilities are multiplied by it": inverse, **mistakes},
         conditional=True,
+        bounded=temperature < 1,
     )
 
 
 def ignorable(one: Setting, name: str) -> Setting:
-    return Setting(one.fields, one.null, {name: itself, **one.mistakes}, one.conditional)
+    return replace(one, mistakes={name: itself, **one.mistakes})
 
 
 def small(temperature: float) -> Setting:
     one = setting(temperature, 0.5, 0.7)
-    return ignorable(Setting(one.fields, one.null, {**one.mistakes, "it acts as 0": argmax}, True), IGNORED)
+    return ignorable(replace(one, mistakes={**one.mistakes, "it acts as 0": argmax}), IGNORED)
 
 
 async def check_zero(probe: Probe) -> Verdict:
