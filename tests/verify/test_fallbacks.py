@@ -72,6 +72,13 @@ async def test_without_token_ids_additive_penalties_are_still_decided(name: str)
     assert verdict.outcome is Outcome.HONOURED, verdict.how
 
 
+@pytest.mark.parametrize("lacking", [WithoutBias, WithoutTokenize])
+@pytest.mark.parametrize("name", ["frequency_penalty", "presence_penalty"])
+async def test_whether_the_prompt_counts_is_left_to_its_own_check(lacking: type[ToyServer], name: str) -> None:
+    verdict = await verdict_of(name, both(lacking, faults_penalties.PromptCounted))
+    assert not verdict.outcome.is_fault, verdict.how
+
+
 @pytest.mark.parametrize(
     ("lacking", "fault", "name", "says"),
     [

@@ -2,6 +2,7 @@
 log-probabilities that come with it. Needs no logit_bias, but says nothing where no choice depends on the penalty.
 """
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -45,7 +46,7 @@ async def choose_greedily(probe: Probe, parameter: str) -> Choices:
         for prompt in PROMPTS[:4]:
             reply = await answer(probe, prompt, TOKENS, **{parameter: size})
             replies.append(reply)
-            wrong.update({name: contradictions(reply.tokens(), size, law) for name, law in LAWS.items()})
+            wrong.update({name: contradictions(reply.tokens(), size, law, prompt) for name, law in LAWS.items()})
     fitting = [name for name in LAWS if not wrong[name]]
     figures: Figures = {
         "tokens": sum(len(reply.tokens()) for reply in replies),
@@ -70,17 +71,24 @@ def judge(promised: str, fitting: list[str], evidence: dict[str, Any]) -> Verdic
     return differs(fitting[0] if len(fitting) == 1 else "choices contradict the penalty", **evidence)
 
 
-def contradictions(tokens: Sequence[TokenInfo], size: float, law: Law) -> int:
-    """Positions where a listed token is clearly better, after the penalties, than the chosen one."""
+def contradictions(tokens: Sequence[TokenInfo], size: float, law: Law, prompt: str = "") -> int:
+    """Positions where a listed token is clearly better, after the penalties, than the chosen one. Tokens of the prompt
+    say nothing: whether they count is another question.
+    """
     counts: Counter[str] = Counter()
     found = 0
     for length, token in enumerate(tokens):
-        scores = {text: log - size * law(counts[text], length) for text, log in token.top if is_plain(text)}
+        listed = [(text, log) for text, log in token.top if is_new(text, prompt)]
+        best = max((log - size * law(counts[text], length) for text, log in listed), default=-math.inf)
         chosen = token.logprob - size * law(counts[token.text], length)
-        if is_plain(token.text) and scores and max(scores.values()) > chosen + NEARLY_TIED:
+        if is_new(token.text, prompt) and best > chosen + NEARLY_TIED:
             found += 1
         counts[token.text] += 1
     return found
+
+
+def is_new(text: str, prompt: str) -> bool:
+    return is_plain(text) and text.strip() not in prompt
 
 
 async def find_rewarded_repeat(probe: Probe, penalty: float) -> Verdict | None:
@@ -91,8 +99,7 @@ async def find_rewarded_repeat(probe: Probe, penalty: float) -> Verdict | None:
         return None
     for prompt in PROMPTS:
         reply = await answer(probe, prompt, 12, repetition_penalty=penalty)
-        plain = {token.text for token in reply.tokens() if is_plain(token.text)}
-        if rewarded := rewarded_repeat(reply.tokens(), plain):
+        if rewarded := rewarded_repeat(reply.tokens(), prompt):
             better, value = rewarded.top[0]
             figures = {"repeated": rewarded.text, "logprob": rewarded.logprob, "new": better, "its logprob": value}
             return differs(
@@ -101,11 +108,11 @@ async def find_rewarded_repeat(probe: Probe, penalty: float) -> Verdict | None:
     return None
 
 
-def rewarded_repeat(tokens: Sequence[TokenInfo], plain: set[str]) -> TokenInfo | None:
+def rewarded_repeat(tokens: Sequence[TokenInfo], prompt: str) -> TokenInfo | None:
     seen: set[str] = set()
     for token in tokens:
-        better = [text for text, log in token.top if log > token.logprob + NEARLY_TIED and is_plain(text)]
-        if token.text in seen & plain and any(text not in seen for text in better):
+        better = [text for text, log in token.top if log > token.logprob + NEARLY_TIED and is_new(text, prompt)]
+        if token.text in seen and is_plain(token.text) and any(text not in seen for text in better):
             return token
         seen.add(token.text)
     return None
