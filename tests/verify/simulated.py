@@ -36,12 +36,12 @@ REPEATING = {("seed.differs", "seed.all_bits", "seed.unset"): CONVINCING, ("seed
 @dataclass(frozen=True)
 class Size:
     """How many toy models, runs of each alternative on each model, and honest runs on each. Those of
-    defaults.temperature are a twenty-fifth of them, because they take long.
+    defaults.temperature are a fiftieth of them, because they take long.
     """
 
     models: int = 20
     runs: int = 50
-    honest: int = 1000
+    honest: int = 500
 
 
 @dataclass(frozen=True)
@@ -86,16 +86,6 @@ def name_of(verdict: Verdict) -> str:
 def share(of: Iterable[bool]) -> float:
     values = list(of)
     return sum(values) / len(values) if values else 0.0
-
-
-def upper_bound(found: int, runs: int, level: float = 0.95) -> float:
-    """Clopper and Pearson's upper bound of a rate, one-sided, by bisection."""
-    low, high = 0.0, 1.0
-    for _ in range(60):
-        rate = (low + high) / 2
-        tail = math.fsum(math.comb(runs, n) * rate**n * (1 - rate) ** (runs - n) for n in range(found + 1))
-        low, high = (rate, high) if tail > 1 - level else (low, rate)
-    return high
 
 
 async def measure_drawn(check: Check, run: DrawnTokens, size: Size) -> list[Row]:
@@ -150,7 +140,7 @@ async def measure_temperature(check: Check, size: Size) -> list[Row]:
         model, random = ToyModel(salt), Random(f"{check.name} {salt}")
         prompts = default_temperature.sensitive_prompts(model.bases(), PROMISED)
         for truth, row in rows.items():
-            for _ in range(max(1, (size.honest if truth == PROMISED else size.runs) // 25)):
+            for _ in range(max(1, (size.honest if truth == PROMISED else size.runs) // 50)):
                 row.runs.append(simulate_temperature(model, random, prompts, truth))
     return list(rows.values())
 

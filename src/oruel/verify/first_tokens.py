@@ -103,7 +103,7 @@ class Case:
         if information < LEAST_DIVERGENCE:
             return 0.0
         between = [distance(one, other) * self.counted for one, other in combinations(mistakes, 2)]
-        naming = (min(MAX_NAMING_DRAWS, NATS_TO_NAME / nats) if nats else MAX_NAMING_DRAWS for nats in between)
+        naming = (NATS_TO_NAME / max(nats, NATS_TO_NAME / MAX_NAMING_DRAWS) for nats in between)
         return 1 / (NATS_TO_FIND / information + sum(naming))
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from itertools import permutations
 from typing import Any
 
-from oruel.verify.balance import PRECISION, Balance, Pair, find_successor, find_tokens
+from oruel.verify.balance import Balance, Pair, find_successor, find_tokens
 from oruel.verify.probe import Probe
 from oruel.verify.verdict import Exchange
 
@@ -92,7 +92,7 @@ async def find_breaking(probe: Probe) -> Pair | None:
     known: of two tokens, the one that the model prefers at the beginning often gives way after it came.
     """
     for pair in permutations(await find_tokens(probe, TRIED), 2):
-        weight = await Balance(probe, Pair(*pair), bias=ADDITIVE_BIAS).weigh(2, PRECISION)
+        weight = await Balance(probe, Pair(*pair), bias=ADDITIVE_BIAS).weigh(2)
         if weight.position == 1 and not weight.clipped:
             return Pair(*pair)
     return None
