@@ -138,7 +138,7 @@ class SequentialTest:
             return
         seen = token if token in self._null else OTHER
         # Under a Dirichlet prior of weight ½ for each token (Krichevsky and Trofimov).
-        self._log_unknown += math.log((self.counts[seen] + 0.5) / (self.counts.total() + len(self._null) / 2))
+        self._log_unknown += math.log((self.counts[seen] + 0.5) / (self._named.observed + len(self._null) / 2))
         self.counts[seen] += 1
         self._log_null += math.log(self._null[seen])
         self._named.observe(self._null[seen], {name: one[seen] for name, one in self._alternatives.items()})
