@@ -79,11 +79,7 @@ class PresenceAsRepetition(ToyServer):
         return with_sampling(request, repetition_penalty=presence + 2, presence_penalty=0.0) if presence else request
 
 
-@planted(
-    "frequency_penalty",
-    "divided by the length",
-    misnamed="in a row of one token, its share of the output is always 1, so that this looks like a presence penalty",
-)
+@planted("frequency_penalty", "it is divided by the length of the output")
 class FrequencyDiluted(ToyServer):
     """TGI in batches: the count divided by the length of the output."""
 

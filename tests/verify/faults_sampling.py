@@ -157,6 +157,27 @@ class OtherDefaultTemperature(HiddenDefault):
     default = ("temperature", 1.0)
 
 
+@planted("defaults.temperature", "temperature 0.6 acts")
+class DefaultOf06(HiddenDefault):
+    """Qwen3's own generation_config.json, which vLLM and SGLang follow."""
+
+    default = ("temperature", 0.6)
+
+
+@planted("defaults.temperature", "temperature 0.8 acts")
+class DefaultOf08(HiddenDefault):
+    """llama.cpp and Ollama."""
+
+    default = ("temperature", 0.8)
+
+
+@planted("defaults.temperature", "temperature 0.01 acts")
+class DefaultOf0(HiddenDefault):
+    """Some gateways ask for the most probable tokens."""
+
+    default = ("temperature", 0.0)
+
+
 @planted("seed", "ignored")
 class SeedIgnored(ToyServer):
     """SGLang, unless it was started with deterministic inference."""

@@ -11,14 +11,12 @@ from tests.verify.toy_server import ToyServer
 @dataclass(frozen=True)
 class Fault:
     """`check` is the name of the check that must find it, and `verdict` a part of what it must say: the outcome, or the
-    phrase after it. The docstring of `server` describes the defect and names systems that have had it. `misnamed` says
-    why the check finds it, but calls it something else.
+    phrase after it. The docstring of `server` describes the defect and names systems that have had it.
     """
 
     server: type[ToyServer]
     check: str
     verdict: str
-    misnamed: str = ""
 
     @property
     def name(self) -> str:
@@ -28,9 +26,9 @@ class Fault:
 PLANTED: list[Fault] = []
 
 
-def planted(check: str, verdict: str, misnamed: str = "") -> Callable[[type[ToyServer]], type[ToyServer]]:
+def planted(check: str, verdict: str) -> Callable[[type[ToyServer]], type[ToyServer]]:
     def note(server: type[ToyServer]) -> type[ToyServer]:
-        PLANTED.append(Fault(server, check, verdict, misnamed))
+        PLANTED.append(Fault(server, check, verdict))
         return server
 
     return note

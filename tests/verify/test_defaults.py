@@ -1,12 +1,20 @@
-"""The search for a hidden top_k keeps its false-alarm rate, and its bound for new tokens holds."""
+"""Hidden defaults: neighbouring temperatures are told apart. The search for a hidden top_k keeps its false-alarm rate,
+and its bound for new tokens holds.
+"""
 
 import math
 from random import Random
 
+import pytest
+
+from oruel.verify.checks.default_temperature import TemperatureTest, judge
 from oruel.verify.checks.defaults import ALL_KNOWN, FLAT, STARTS, Survivors
 from oruel.verify.expected import at_temperature
+from oruel.verify.profile import OPENAI
 from oruel.verify.reply import TokenInfo
 from oruel.verify.statistics import RatioTest
+from tests.verify.asking import verdict_of
+from tests.verify.faults_sampling import HiddenDefault
 
 SIZE, LISTED = 120, 20
 
@@ -78,3 +86,21 @@ def test_draws_at_another_temperature_are_not_taken_for_a_hidden_top_k() -> None
     for text in texts:
         survivors.observe(TokenInfo(text, math.log(truth[text])))
     assert not survivors.are_flat
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("temperature", [0.6, 0.7, 0.8])
+async def test_the_usual_temperatures_of_servers_are_told_apart(temperature: float) -> None:
+    server = type("Server", (HiddenDefault,), {"default": ("temperature", temperature)})
+    verdict = await verdict_of("defaults.temperature", server(1), OPENAI)
+    assert f"{verdict.outcome}: {verdict.how}" == f"differs: temperature {temperature:g} acts"
+
+
+def test_temperatures_that_the_answers_do_not_tell_apart_are_named_as_an_interval() -> None:
+    test = TemperatureTest(1.0, alpha=1e-5)
+    top = (("a", math.log(0.6)), ("b", math.log(0.3)))
+    for _ in range(60):
+        test.observe("prompt", [TokenInfo("a", top[0][1], top=top)])
+    assert len(test.explanations) > 1
+    verdict = judge(test)
+    assert verdict.how == f"a temperature between {test.explanations[0]:g} and {test.explanations[-1]:g} acts"

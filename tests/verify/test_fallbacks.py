@@ -50,6 +50,15 @@ def both(lacking: type[ToyServer], fault: type[ToyServer]) -> ToyServer:
     return server
 
 
+@pytest.mark.parametrize("name", ["frequency_penalty", "presence_penalty"])
+async def test_choices_that_a_hidden_penalty_changes_are_no_fault_of_another_one(name: str) -> None:
+    verdict = await verdict_of(name, both(WithoutBias, faults_sampling.RepetitionUnderAnotherName))
+    assert (verdict.outcome, verdict.how) == (
+        Outcome.CANT_TELL,
+        "without it too, tokens are chosen that aren't the most probable",
+    )
+
+
 @pytest.mark.parametrize("lacking", LACKING)
 @pytest.mark.parametrize("name", SAMPLING)
 async def test_a_right_endpoint_that_offers_less_is_never_called_wrong(lacking: type[ToyServer], name: str) -> None:
@@ -64,6 +73,19 @@ async def test_a_right_endpoint_that_offers_less_is_never_called_wrong(lacking: 
 async def test_without_log_probabilities_a_verdict_says_that_it_is_weak(name: str) -> None:
     verdict = await verdict_of(name, WithoutLogprobs(1))
     assert (verdict.outcome, verdict.weak) == (Outcome.HONOURED, True)
+
+
+@pytest.mark.parametrize("name", ["frequency_penalty", "presence_penalty"])
+async def test_without_token_ids_additive_penalties_are_still_decided(name: str) -> None:
+    verdict = await verdict_of(name, WithoutTokenize(1))
+    assert verdict.outcome is Outcome.HONOURED, verdict.how
+
+
+@pytest.mark.parametrize("lacking", [WithoutBias, WithoutTokenize])
+@pytest.mark.parametrize("name", ["frequency_penalty", "presence_penalty"])
+async def test_whether_the_prompt_counts_is_left_to_its_own_check(lacking: type[ToyServer], name: str) -> None:
+    verdict = await verdict_of(name, both(lacking, faults_penalties.PromptCounted))
+    assert not verdict.outcome.is_fault, verdict.how
 
 
 @pytest.mark.parametrize(
@@ -85,10 +107,16 @@ async def test_without_log_probabilities_a_verdict_says_that_it_is_weak(name: st
         (WithoutBias, faults_penalties.FrequencyIgnored, "frequency_penalty", "ignored"),
         (WithoutBias, faults_penalties.FrequencyAsPresence, "frequency_penalty", "presence"),
         (WithoutBias, faults_penalties.FrequencyFlipped, "frequency_penalty", "the sign is reversed"),
-        (WithoutBias, faults_penalties.FrequencyDiluted, "frequency_penalty", "contradict"),
+        (WithoutBias, faults_penalties.FrequencyDiluted, "frequency_penalty", "divided by the length"),
         (WithoutBias, faults_penalties.PresenceAsFrequency, "presence_penalty", "occurrences"),
         (WithoutBias, faults_penalties.PresenceFlipped, "presence_penalty", "the sign is reversed"),
         (WithoutBias, faults_penalties.RepetitionDividesNegative, "repetition_penalty", "repeats are rewarded"),
+        (WithoutLogprobs, faults_penalties.FrequencyDiluted, "frequency_penalty", "divided by the length"),
+        (WithoutTokenize, faults_penalties.FrequencyAsPresence, "frequency_penalty", "presence only"),
+        (WithoutTokenize, faults_penalties.FrequencyDiluted, "frequency_penalty", "divided by the length"),
+        (WithoutTokenize, faults_penalties.FrequencyIgnored, "frequency_penalty", "ignored"),
+        (WithoutTokenize, faults_penalties.PresenceAsFrequency, "presence_penalty", "occurrences"),
+        (WithoutTokenize, faults_penalties.PresenceFlipped, "presence_penalty", "the sign is reversed"),
         (WithoutTokenize, faults_penalties.RepetitionTwice, "repetition_penalty", "twice"),
         (WithoutTokenize, faults_sampling.BiasIgnored, "logit_bias", "ignored"),
     ],

@@ -108,6 +108,13 @@ def test_a_repeat_at_temperature_0_contradicts_the_penalties_that_would_have_pre
 
 def test_a_repeat_that_beats_a_more_probable_new_token_was_rewarded() -> None:
     rewarded = [token("a", ("a", 0.9), ("b", 0.1)), token("a", ("b", 0.7), ("a", 0.2))]
-    assert rewarded_repeat(rewarded, {"a"}) is rewarded[1]
+    assert rewarded_repeat(rewarded, "") is rewarded[1]
     deserved = [token("a", ("a", 0.9), ("b", 0.1)), token("a", ("a", 0.7), ("b", 0.2))]
-    assert rewarded_repeat(deserved, {"a"}) is None
+    assert rewarded_repeat(deserved, "") is None
+
+
+def test_tokens_of_the_prompt_contradict_no_penalty_because_they_may_be_counted() -> None:
+    tokens = [token("a", ("b", 0.9), ("a", 0.1))]
+    assert [contradictions(tokens, 2.0, LAWS[IGNORED], prompt) for prompt in ("", "b or c?", "a or c?")] == [1, 0, 0]
+    repeats = [token("a", ("a", 0.9), ("b", 0.1)), token("a", ("b", 0.7), ("a", 0.2))]
+    assert rewarded_repeat(repeats, "b or c?") is None

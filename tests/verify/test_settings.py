@@ -112,4 +112,11 @@ def test_mistakes_that_look_alike_make_a_case_less_worth() -> None:
     base = {"a": 0.6, "b": 0.4}
     clear = Setting({}, lambda base: keep(base, ["a"]), {"one": lambda base: base})
     alike = Setting({}, clear.null, {**clear.mistakes, "other": lambda base: base})
-    assert Case("", alike, base).worth == pytest.approx(Case("", clear, base).worth / 4)
+    assert 0 < Case("", alike, base).worth < Case("", clear, base).worth / 4
+
+
+def test_a_bound_of_unlisted_tokens_is_used_below_temperature_1_where_it_is_small() -> None:
+    steep, flat = {"a": 0.9, "b": 0.0999}, {"a": 0.3, "b": 0.3, "c": 0.3}
+    assert Case("", temperature_setting(0.5), steep).most_unlisted == pytest.approx(0, abs=1e-4)
+    assert Case("", temperature_setting(0.5), flat).most_unlisted is None
+    assert Case("", temperature_setting(2), steep).most_unlisted is None

@@ -126,3 +126,21 @@ def test_alternatives_that_nearly_tie_are_all_named() -> None:
         test.observe(0.1, {"one": 0.9, "two": 0.85, "three": 0.3})
     assert test.is_rejected
     assert test.explanations == ["one", "two"]
+
+
+def test_more_draws_do_not_take_a_rejection_back() -> None:
+    test = SequentialTest(FAIR, {"skewed": SKEWED}, alpha=0.01)
+    for token in "a" * 20 + "b" * 14 + "c" * 9:
+        test.observe(token)
+    assert test.log_e_value < math.log(100) < -math.log(test.p_value)
+    assert test.is_rejected
+
+
+def test_draws_that_the_null_does_not_list_count_as_its_bound_allows() -> None:
+    test = SequentialTest({"a": 0.6, "b": 0.399}, {"flat": {"a": 0.3, "b": 0.2}}, alpha=1e-5, most_unlisted=0.001)
+    null, flat = test.distributions
+    assert null == pytest.approx({"a": 0.6 / 0.999, "b": 0.399 / 0.999, OTHER: 0.001})
+    assert flat[OTHER] == pytest.approx(0.5)
+    for _ in range(3):
+        test.observe("z")
+    assert (test.is_rejected, test.set_aside) == (True, 0)

@@ -114,8 +114,10 @@ def decode(ids: Sequence[int]) -> bytes:
 
 
 @lru_cache(256)
-def read_prompt(messages: tuple[Message, ...], tools: int) -> Prompt:
-    """The chat template: a control token for each role and tool, then the text. It ends with the assistant's token."""
+def read_prompt(messages: tuple[Message, ...], tools: int, salt: int = 0) -> Prompt:
+    """The chat template: a control token for each role and tool, then the text. It ends with the assistant's token.
+    Another `salt` makes another model.
+    """
     ids: list[int] = [TOOL] * tools
     for message in messages:
         ids += [CONTROLS.index(f"<|{message.role}|>"), *encode(message.content)]
@@ -127,7 +129,7 @@ def read_prompt(messages: tuple[Message, ...], tools: int) -> Prompt:
     lowered = last.lower()
     return Prompt(
         tuple(ids),
-        zlib.crc32(np.array(ids, np.int32).tobytes()),
+        zlib.crc32(np.array(ids, np.int32).tobytes(), salt),
         told=encode(last.partition(":")[2].strip()) if lowered.startswith(("repeat", "say")) else (),
         answers_at_length=any(word in lowered for word in LONG_ANSWERS),
     )

@@ -32,17 +32,18 @@ Gone = asyncio.Future[None]
 
 
 class ToyServer(ToyChoices):
-    """`entropy` makes the seeds of requests without one, so that a test can be repeated. `in_streams` is the class that
-    answers streams, if it is another one.
+    """`entropy` makes the seeds of requests without one, so that a test can be repeated. `salt` makes other models.
+    `in_streams` is the class that answers streams, if it is another one.
     """
 
     in_streams: ClassVar["type[ToyServer] | None"] = None
 
-    def __init__(self, entropy: int = 0) -> None:
+    def __init__(self, entropy: int = 0, salt: int = 0) -> None:
         super().__init__()
+        self.salt = salt
         self.entropy = Random(entropy)
         self.places = asyncio.Semaphore(PLACES)
-        self.streams = self.in_streams(entropy) if self.in_streams else self
+        self.streams = self.in_streams(entropy, salt) if self.in_streams else self
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         assert scope["type"] == "http", "serve it with lifespan off"
@@ -73,7 +74,7 @@ class ToyServer(ToyChoices):
 
     async def answer(self, call: ChatCall, receive: Receive, send: Send) -> None:
         request = self.adjusted(self.with_seed(call.request))
-        prompt = read_prompt(request.messages, len(request.tools))
+        prompt = read_prompt(request.messages, len(request.tools), self.salt)
         self.check_room(request, prompt)
         gone = asyncio.ensure_future(until_gone(receive))
         try:

@@ -35,6 +35,10 @@ class Pair:
     weighed: Token
     other: Token
 
+    @property
+    def turned(self) -> "Pair":
+        return Pair(self.other, self.weighed)
+
 
 @dataclass(frozen=True, slots=True)
 class Weight:
@@ -116,15 +120,21 @@ def run_length(reply: Reply, text: str) -> int:
 
 async def find_rivals(probe: Probe) -> Pair | None:
     """Two tokens that `logit_bias` brings about: rivals for the first place in the answer, or else any."""
+    found = await find_tokens(probe, 2)
+    return Pair(*found) if len(found) == 2 else None
+
+
+async def find_tokens(probe: Probe, count: int) -> list[Token]:
+    """So many tokens that `logit_bias` brings about, or fewer."""
     texts = [text for text in await probe.base(PROMPT) if is_word(text)] if probe.facts.top_logprobs else []
     found: list[Token] = []
     for id in [*await ids_of(probe, texts), *SOME_IDS]:
+        if len(found) == count:
+            break
         token = await check_token(probe, id)
         if token and not any(overlap(token.text, one.text) for one in found):
             found.append(token)
-        if len(found) == 2:
-            return Pair(*found)
-    return None
+    return found
 
 
 async def find_successor(probe: Probe, first: Token) -> Pair | None:

@@ -2,26 +2,29 @@
 the mistakes that servers make.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations, count
 from typing import Any
 
 from oruel.verify.expected import at_temperature
 from oruel.verify.frequencies import check_constant
-from oruel.verify.probe import Probe, divergence, user
+from oruel.verify.probe import MAX_NAMING_DRAWS, Probe, divergence, user
 from oruel.verify.reply import Json
 from oruel.verify.statistics import OTHER, Distribution, SequentialTest
 from oruel.verify.verdict import Bar, Chart, Verdict, cant_tell, differs, honoured, ignored, refused
 
 Transform = Callable[[Distribution], Distribution]
-Run = Callable[[Probe], Awaitable[Verdict]]
 
 IGNORED = "ignored"
 IGNORED_TOO = " is ignored"
 NO_LOGPROBS = "the endpoint reports no log-probabilities"
 # Alternatives closer to the null than this can't be told apart with a reasonable number of draws.
 LEAST_DIVERGENCE = 0.02
+# A bound of the share of unlisted tokens is used up to here: it weakens both decisions a little with every draw.
+MOST_UNLISTED = 0.002
+# About ln(1/α) with the α of a run of 100 checks, and ln(1/β): how much evidence a verdict needs, and its name.
+NATS_TO_FIND, NATS_TO_NAME = 12.6, 4.6
 # The null is only known where the listed tokens cover nearly everything that can be drawn.
 LEAST_COVERAGE = 0.98
 # The probabilities may change by this share between two requests (other arithmetic in another batch), and the same
@@ -32,15 +35,16 @@ DISTURBANCE = 0.05
 @dataclass(frozen=True, slots=True)
 class Setting:
     """Fields to send, the distribution that they promise, and those of mistakes: functions of the model's own
-    probabilities of the first token. `conditional`: only the ratios of listed tokens are known. `bare`: values that
-    switch other parameters off aren't sent. `alone` has settings of each field by itself: where one of them isn't
-    honoured already, their order can't be judged.
+    probabilities of the first token. `conditional`: only the ratios of listed tokens are known; `bounded`: what the
+    null lacks to 1 is at least the share of the others. `bare`: values that switch other parameters off aren't sent.
+    `alone` has settings of each field by itself: where one of them isn't honoured already, their order can't be judged.
     """
 
     fields: Mapping[str, float]
     null: Transform
     mistakes: Mapping[str, Transform]
     conditional: bool = False
+    bounded: bool = False
     bare: bool = False
     alone: Mapping[str, tuple["Setting", ...]] = field(default_factory=dict)
 
@@ -60,7 +64,16 @@ class Case:
     def test(self, alpha: float) -> SequentialTest:
         setting = self.setting
         mistakes = {name: mistake(self.base) for name, mistake in setting.mistakes.items()}
-        return SequentialTest(setting.null(self.base), mistakes, alpha, conditional=setting.conditional)
+        null = setting.null(self.base)
+        if (unlisted := self.most_unlisted) is not None:
+            return SequentialTest(null, mistakes, alpha, most_unlisted=unlisted)
+        return SequentialTest(null, mistakes, alpha, conditional=setting.conditional)
+
+    @property
+    def most_unlisted(self) -> float | None:
+        """None if no bound is known, or none that is small enough to be of use."""
+        unlisted = max(0.0, 1 - sum(self.setting.null(self.base).values()))
+        return unlisted if self.setting.bounded and unlisted <= MOST_UNLISTED else None
 
     @property
     def is_known(self) -> bool:
@@ -74,32 +87,44 @@ class Case:
         return all(self.setting.null(other).keys() == survivors for other in disturbed(self.base))
 
     @property
+    def counted(self) -> float:
+        """The share of draws that a conditional test doesn't set aside, or an upper bound of it."""
+        if not self.setting.conditional or self.most_unlisted is not None:
+            return 1.0
+        return min(1.0, sum(self.setting.null(self.base).values()))
+
+    @property
     def worth(self) -> float:
-        """What one draw brings towards the hardest decision between the null and a mistake, in nats, and less where
-        mistakes can't be told from each other. 0 if it's too little.
+        """The larger, the fewer draws are needed for the hardest decision between the null and a mistake, and then
+        between each two mistakes. 0 if the first needs too many.
         """
         null, *mistakes = self.test(alpha=1).distributions
-        information = min(distance(null, one) for one in mistakes)
+        information = min(distance(null, one) for one in mistakes) * self.counted
         if information < LEAST_DIVERGENCE:
             return 0.0
-        is_clear = all(distance(one, other) >= LEAST_DIVERGENCE for one, other in combinations(mistakes, 2))
-        return information if is_clear else information / 4
+        between = [distance(one, other) * self.counted for one, other in combinations(mistakes, 2)]
+        naming = (NATS_TO_NAME / max(nats, NATS_TO_NAME / MAX_NAMING_DRAWS) for nats in between)
+        return 1 / (NATS_TO_FIND / information + sum(naming))
 
 
 def distance(one: Distribution, other: Distribution) -> float:
     return min(divergence(one, other), divergence(other, one))
 
 
-def check_settings(parameter: str, settings: Iterable[Setting], strictest: Mapping[str, float] | None = None) -> Run:
-    """Draws with the setting, and on the prompt, where the nearest mistake differs most. Where the endpoint reports no
-    log-probabilities, `strictest` are values that leave only one token.
+@dataclass(frozen=True, slots=True)
+class DrawnTokens:
+    """Runs a check. Draws with the setting, and on the prompt, where the nearest mistake differs most. Where the
+    endpoint reports no log-probabilities, `strictest` are values that leave only one token.
     """
-    choices = tuple(settings)
 
-    async def run(probe: Probe) -> Verdict:
+    parameter: str
+    settings: tuple[Setting, ...]
+    strictest: Mapping[str, float] | None = None
+
+    async def __call__(self, probe: Probe) -> Verdict:
         if not probe.facts.top_logprobs:
-            return await check_constant(probe, strictest) if strictest else cant_tell(NO_LOGPROBS)
-        case = await most_telling_case(probe, choices)
+            return await check_constant(probe, self.strictest) if self.strictest else cant_tell(NO_LOGPROBS)
+        case = telling_case(await probe.bases(), self.settings)
         if case is None:
             return cant_tell("on no prompt do the alternatives differ enough")
         fields = case.setting.request(probe)
@@ -113,17 +138,21 @@ def check_settings(parameter: str, settings: Iterable[Setting], strictest: Mappi
             "figures": {"draws": test.draws, "prompt": case.prompt, **case.setting.fields},
             "p_value": test.p_value,
             "exchanges": (reply.exchange,),
-            "charts": (chart_of(test, f"{parameter}: first tokens of “{case.prompt}”"),),
+            "charts": (chart_of(test, f"{self.parameter}: first tokens of “{case.prompt}”"),),
         }
         return judge(test, evidence)
 
-    return run
+
+def check_settings(
+    parameter: str, settings: Iterable[Setting], strictest: Mapping[str, float] | None = None
+) -> DrawnTokens:
+    return DrawnTokens(parameter, tuple(settings), strictest)
 
 
 async def broken_alone(probe: Probe, case: Case) -> str | None:
     """The first field of a rejected setting that isn't honoured on its own either."""
     for name, settings in case.setting.alone.items():
-        if single := await most_telling_case(probe, settings):
+        if single := telling_case(await probe.bases(), settings):
             test = single.test(probe.alpha)
             await probe.run_test(test, single.prompt, **single.setting.request(probe))
             if test.is_rejected:
@@ -131,8 +160,9 @@ async def broken_alone(probe: Probe, case: Case) -> str | None:
     return None
 
 
-async def most_telling_case(probe: Probe, settings: tuple[Setting, ...]) -> Case | None:
-    cases = [Case(prompt, one, base) for prompt, base in (await probe.bases()).items() for one in settings]
+def telling_case(bases: Mapping[str, Distribution], settings: Sequence[Setting]) -> Case | None:
+    """The firm one of all settings on all prompts that tells most, if any tells enough."""
+    cases = [Case(prompt, one, base) for prompt, base in bases.items() for one in settings]
     rated = sorted(((case.worth, index) for index, case in enumerate(cases) if case.is_known), reverse=True)
     telling = (cases[index] for worth, index in rated if worth)
     return next((case for case in telling if case.is_firm), None)

@@ -3,7 +3,7 @@
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 from random import Random
@@ -118,20 +118,23 @@ class Probe:
         """Draws first tokens until the test is decided, or MAX_DRAWS; and if it is rejected, some more until it is
         clear which alternative it is.
         """
-        await self._draw_until(lambda: test.is_decided, MAX_DRAWS, test, prompt, fields)
-        if test.is_rejected:
-            await self._draw_until(lambda: test.is_named, test.draws + MAX_NAMING_DRAWS, test, prompt, fields)
-        return test
+        return await decide(test, lambda: self.draw_first_tokens(prompt, DRAWS_AT_ONCE, **fields))
 
-    async def _draw_until(
-        self, is_enough: Callable[[], bool], most: int, test: SequentialTest, prompt: str, fields: Json
-    ) -> None:
-        while not is_enough() and test.draws < most:
-            drawn = await self.draw_first_tokens(prompt, DRAWS_AT_ONCE, **fields)
-            if not drawn:
-                break
-            for token in drawn:
-                test.observe(token)
+
+async def decide(test: SequentialTest, draw: Callable[[], Awaitable[Sequence[str]]]) -> SequentialTest:
+    """As Probe.run_test. `draw` gives some first tokens, or none if there are no more."""
+    await draw_until(lambda: test.is_decided, MAX_DRAWS, test, draw)
+    if test.is_rejected:
+        await draw_until(lambda: test.is_named, test.draws + MAX_NAMING_DRAWS, test, draw)
+    return test
+
+
+async def draw_until(
+    is_enough: Callable[[], bool], most: int, test: SequentialTest, draw: Callable[[], Awaitable[Sequence[str]]]
+) -> None:
+    while not is_enough() and test.draws < most and (drawn := await draw()):
+        for token in drawn:
+            test.observe(token)
 
 
 NEUTRAL: Mapping[str, Any] = {

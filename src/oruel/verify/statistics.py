@@ -14,6 +14,8 @@ Distribution = Mapping[str, float]
 OTHER = "(other)"
 # Reported log-probabilities are rounded, and unlisted tokens may have any share of the rest.
 FLOOR = 1e-9
+# Probabilities closer than this are the same, for a few hundred draws.
+ALIKE = 1e-3
 # Smaller p-values underflow.
 LEAST_P = 1e-300
 
@@ -34,12 +36,14 @@ class RatioTest:
 
     def __post_init__(self) -> None:
         self.log_ratios = dict.fromkeys(self.names, 0.0)
+        self._most = 0.0
 
     def observe(self, null: float, alternatives: Mapping[str, float]) -> None:
         """Probabilities of what was just observed. `null` may be larger than the true one, which is conservative."""
         self.observed += 1
         for name, p in alternatives.items():
             self.log_ratios[name] += math.log(max(p, FLOOR) / max(null, FLOOR))
+        self._most = max(self._most, self.log_e_value)
 
     @property
     def log_e_value(self) -> float:
@@ -48,12 +52,12 @@ class RatioTest:
 
     @property
     def p_value(self) -> float:
-        """An upper bound, valid at any time."""
-        return bound_of(self.log_e_value)
+        """An upper bound, from the largest e-value so far: more observations don't take a rejection back."""
+        return bound_of(self._most)
 
     @property
     def is_rejected(self) -> bool:
-        return self.log_e_value > -math.log(self.alpha)
+        return self._most > -math.log(self.alpha)
 
     @property
     def is_accepted(self) -> bool:
@@ -81,7 +85,8 @@ class RatioTest:
 class SequentialTest:
     """A test of independent draws from one distribution: decides between `null`, what the contract says, named
     `alternatives`, and anything else. If it is `conditional`, draws of tokens that the null doesn't list are set aside:
-    what is tested are the ratios of the listed ones.
+    what is tested are the ratios of the listed ones. If only a bound of their share is known, `most_unlisted`, they
+    count as drawn with that probability, and the listed ones as if there were no others: both are careful.
 
     `alpha` and `beta` as in RatioTest.
     """
@@ -91,6 +96,7 @@ class SequentialTest:
     alpha: float
     beta: float = 0.01
     conditional: bool = False
+    most_unlisted: float | None = None
     counts: Counter[str] = field(default_factory=Counter)
     set_aside: int = 0
 
@@ -99,9 +105,11 @@ class SequentialTest:
         if not self.conditional:
             tokens = tokens.union(*self.alternatives.values())
         self._null = self.complete(self.null, tokens)
+        if self.most_unlisted is not None:
+            self._null = self._null_of_listed(self.most_unlisted)
         self._alternatives = {name: self.complete(one, tokens) for name, one in self.alternatives.items()}
         self._named = RatioTest(tuple(self.alternatives), self.alpha, self.beta)
-        self._log_null = 0.0
+        self._log_null = self._log_unknown = self._most = 0.0
 
     @property
     def distributions(self) -> list[Distribution]:
@@ -120,14 +128,21 @@ class SequentialTest:
         total = math.fsum(raised.values())
         return {token: p / total for token, p in raised.items()}
 
+    def _null_of_listed(self, most_unlisted: float) -> dict[str, float]:
+        total = 1 - self._null[OTHER]
+        return {token: p / total for token, p in self._null.items()} | {OTHER: max(most_unlisted, FLOOR)}
+
     def observe(self, token: str) -> None:
         if self.conditional and token not in self._null:
             self.set_aside += 1
             return
         seen = token if token in self._null else OTHER
+        # Under a Dirichlet prior of weight ½ for each token (Krichevsky and Trofimov).
+        self._log_unknown += math.log((self.counts[seen] + 0.5) / (self._named.observed + len(self._null) / 2))
         self.counts[seen] += 1
         self._log_null += math.log(self._null[seen])
         self._named.observe(self._null[seen], {name: one[seen] for name, one in self._alternatives.items()})
+        self._most = max(self._most, self.log_e_value)
 
     @property
     def draws(self) -> int:
@@ -140,19 +155,12 @@ class SequentialTest:
 
     @property
     def p_value(self) -> float:
-        """An upper bound, valid at any time."""
-        return bound_of(self.log_e_value)
-
-    @property
-    def _log_unknown(self) -> float:
-        """The probability of the draws under a Dirichlet prior of weight ½ for each token (Krichevsky and Trofimov)."""
-        size, total = len(self._null), self.counts.total()
-        value = math.lgamma(size / 2) - math.lgamma(total + size / 2)
-        return value + math.fsum(math.lgamma(n + 0.5) - math.lgamma(0.5) for n in self.counts.values())
+        """An upper bound, from the largest e-value so far: more observations don't take a rejection back."""
+        return bound_of(self._most)
 
     @property
     def is_rejected(self) -> bool:
-        return self.log_e_value > -math.log(self.alpha)
+        return self._most > -math.log(self.alpha)
 
     @property
     def best_alternative(self) -> str | None:
@@ -170,8 +178,9 @@ class SequentialTest:
 
     @property
     def is_named(self) -> bool:
-        """Whether it is clear which alternative explains the draws, if any of them does."""
-        return len(self.explanations) <= 1
+        """Whether it is clear which alternative explains the draws, if any of them does, or more draws won't tell."""
+        best, *others = [self._alternatives[name] for name in self.explanations] or [self._null]
+        return all(are_alike(best, other) for other in others)
 
     @property
     def is_accepted(self) -> bool:
@@ -181,6 +190,10 @@ class SequentialTest:
     @property
     def is_decided(self) -> bool:
         return self.is_rejected or self.is_accepted
+
+
+def are_alike(one: Distribution, other: Distribution) -> bool:
+    return all(abs(p - other[token]) < ALIKE for token, p in one.items())
 
 
 def bound_of(log_e_value: float) -> float:

@@ -2,26 +2,23 @@
 
 import math
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import chain
 from typing import Any
 
 from oruel.verify.balance import Balance, Weight
 from oruel.verify.check import Check
-from oruel.verify.checks.logprobs import SAME_WITHIN
+from oruel.verify.checks.default_temperature import check_temperature
 from oruel.verify.checks.steps import if_repeatable
 from oruel.verify.expected import at_temperature, covered, keep, min_p, top_p
 from oruel.verify.first_tokens import Setting, check_settings, itself
-from oruel.verify.probe import DRAWS_AT_ONCE, Probe, distinct, divergence, is_plain, user
-from oruel.verify.reply import Reply, TokenInfo
-from oruel.verify.scale import TOLERANCE, Scale, find_scale, rows_that_repeat
+from oruel.verify.penalty_scale import TOLERANCE, Scale, find_scale, rows_that_repeat
+from oruel.verify.probe import DRAWS_AT_ONCE, Probe, is_plain, user
+from oruel.verify.reply import TokenInfo
 from oruel.verify.statistics import Distribution, RatioTest
-from oruel.verify.verdict import Exchange, Figures, Verdict, cant_tell, differs, honoured
+from oruel.verify.verdict import Figures, Verdict, cant_tell, differs, honoured
 
-# What llama.cpp, Ollama, llama-cpp-python and models' own generation_config.json set.
-TEMPERATURES = (0.01, 0.7, 0.8, 1.0)
-MAX_ANSWERS, BEGINNING = 720, 8
 HIDDEN_TOP_K = 40
 FLAT = 2.0
 MOST_DRAWS = 900
@@ -49,72 +46,6 @@ def hidden_filter() -> Setting:
 
 def keep_all(base: Distribution) -> Distribution:
     return keep(base, list(base))
-
-
-async def check_temperature(probe: Probe) -> Verdict:
-    """The beginnings of answers tell more than first tokens: at every position, the ratios of listed tokens."""
-    promised = 0.7 if probe.profile.name == "oruel" else 1.0
-    names = {f"temperature {one:g} acts": one for one in TEMPERATURES if one != promised}
-    test = RatioTest(tuple(names), probe.alpha)
-    prompt = await most_sensitive_prompt(probe, promised)
-    if prompt is None:
-        return cant_tell("on no prompt are probabilities reported")
-    base, answers = await probe.base(prompt), 0
-    exchanges: tuple[Exchange, ...] = ()
-    while answers < MAX_ANSWERS and not (test.is_accepted or (test.is_rejected and len(test.explanations) == 1)):
-        replies = await ask_without_temperature(probe, prompt)
-        if not replies:
-            break
-        answers, exchanges = answers + len(replies), (replies[0].exchange,)
-        if not all(is_of_model(reply, base) for reply in replies):
-            return cant_tell("log-probabilities are not those of the model itself", exchanges=exchanges)
-        for token in chain.from_iterable(reply.tokens() for reply in replies):
-            observe_temperature(test, token, promised, names)
-    figures: Figures = {"answers": answers, "tokens": test.observed, "promised": promised, "prompt": prompt}
-    evidence: dict[str, Any] = {"figures": figures, "p_value": test.p_value, "exchanges": exchanges}
-    if test.is_rejected:
-        return differs(", or ".join(test.explanations), **evidence)
-    return honoured(**evidence) if test.is_accepted else cant_tell("the answers don't decide it", **evidence)
-
-
-async def most_sensitive_prompt(probe: Probe, promised: float) -> str | None:
-    """The prompt where a slightly different temperature changes the first token's distribution most."""
-    bases = await probe.bases()
-
-    def change(prompt: str) -> float:
-        near, far = (keep_all(at_temperature(bases[prompt], one)) for one in (promised, promised + 0.1))
-        return divergence(near, far)
-
-    return max(bases, key=change, default=None)
-
-
-async def ask_without_temperature(probe: Probe, prompt: str) -> list[Reply]:
-    asked = probe.neutral(max_tokens=BEGINNING, messages=user(prompt), logprobs=True)
-    top = {"top_logprobs": probe.facts.top_logprobs}
-    replies = await probe.endpoint.chats([{**asked, **top, **probe.fresh_seed()} for _ in range(DRAWS_AT_ONCE)])
-    return [reply for reply in replies if reply.ok and reply.tokens() and not reply.ended_thoughts]
-
-
-def is_of_model(reply: Reply, base: Distribution) -> bool:
-    """Whether the first token's log-probabilities are those at temperature 1."""
-    top = dict(reply.tokens()[0].top)
-    return all(abs(top[text] - math.log(p)) <= SAME_WITHIN for text, p in list(base.items())[:3] if text in top)
-
-
-def observe_temperature(test: RatioTest, token: TokenInfo, promised: float, names: dict[str, float]) -> None:
-    """Sets tokens aside that aren't listed."""
-    listed = {text: math.exp(log) for text, log in distinct(token.top)}
-    if token.text not in listed:
-        return
-    at = {one: share_at(listed, token.text, one) for one in (promised, *names.values())}
-    test.observe(at[promised], {name: at[one] for name, one in names.items()})
-
-
-def share_at(listed: Distribution, text: str, temperature: float) -> float:
-    best = max(listed.values())
-    weights = {one: (p / best) ** (1 / temperature) for one, p in listed.items()}
-    share: float = weights[text] / math.fsum(weights.values())
-    return share
 
 
 @dataclass
@@ -151,6 +82,10 @@ class Survivors:
         self.known.setdefault(key, math.exp(token.logprob))
 
     @property
+    def is_over(self) -> bool:
+        return self.test.is_rejected or len(self.known) > ENOUGH or len(self.news) >= MOST_DRAWS
+
+    @property
     def are_flat(self) -> bool:
         """Whether the ratios of the listed survivors are those at temperature 2, rather than at 1."""
         came = {key: p for key, p in self._listed.items() if key in self.drawn}
@@ -175,20 +110,28 @@ def key_of(token: TokenInfo) -> str:
 
 async def check_top_k(probe: Probe) -> Verdict:
     """Whether tokens keep coming that no top_k of 40 would leave."""
-    found = [(prompt, Survivors(dict(base), few_left(probe))) for prompt, base in (await probe.bases()).items()]
-    if not found:
+    bases = await probe.bases()
+    if not bases:
         return cant_tell("on no prompt are probabilities reported")
-    prompt, survivors = max(found, key=lambda one: (len(one[1].known), one[1].least_new))
-    draws = 0
-    while not survivors.test.is_rejected and len(survivors.known) <= ENOUGH and draws < MOST_DRAWS:
+    prompt, survivors = most_open(bases, probe.alpha)
+    while not survivors.is_over:
         tokens = await draw_flat(probe, prompt, DRAWS_AT_ONCE)
         if not tokens:
             return cant_tell("temperature 2 gives no tokens")
         for token in tokens:
             survivors.observe(token)
-        draws += len(tokens)
+    return judge_survivors(prompt, survivors)
+
+
+def most_open(bases: Mapping[str, Distribution], alpha: float) -> tuple[str, Survivors]:
+    """The prompt on which new tokens come most often."""
+    found = [(prompt, Survivors(dict(base), RatioTest((ALL_KNOWN, *STARTS), alpha))) for prompt, base in bases.items()]
+    return max(found, key=lambda one: (len(one[1].known), one[1].least_new))
+
+
+def judge_survivors(prompt: str, survivors: Survivors) -> Verdict:
     different = len(survivors.drawn)
-    figures: Figures = {"draws": draws, "different tokens": different, "prompt": prompt}
+    figures: Figures = {"draws": len(survivors.news), "different tokens": different, "prompt": prompt}
     if len(survivors.known) > ENOUGH:
         return honoured(figures=figures)
     if not survivors.test.is_rejected:
@@ -197,10 +140,6 @@ async def check_top_k(probe: Probe) -> Verdict:
         return cant_tell("temperature 2 doesn't act", figures=figures)
     how = "top_k 40 acts" if abs(different - HIDDEN_TOP_K) <= NEARLY else f"only {different} different tokens come"
     return differs(how, figures=figures, p_value=survivors.test.p_value)
-
-
-def few_left(probe: Probe) -> RatioTest:
-    return RatioTest((ALL_KNOWN, *STARTS), probe.alpha)
 
 
 async def draw_flat(probe: Probe, prompt: str, count: int) -> list[TokenInfo]:
@@ -248,8 +187,8 @@ CHECKS: tuple[Check, ...] = (
         "defaults",
         "Does the promised temperature act when none is sent?",
         "Asks for answers without a temperature, and compares each token with the ratios of the listed ones at the "
-        "promised temperature, and at other servers' defaults.",
-        tokens=2000,
+        "promised temperature, and at all others in steps of 0.1 up to 2.",
+        tokens=5000,
         run=check_temperature,
         requires=("logprobs",),
     ),

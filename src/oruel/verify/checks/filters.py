@@ -11,7 +11,7 @@ from oruel.verify.statistics import Distribution
 SHARES = tuple(percent / 100 for percent in range(15, 100, 4))
 RATIOS = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.75, 0.9)
 COUNTS = (2, 3, 4, 5, 6, 8)
-TEMPERATURES = (0.5, 1.5, 2)
+SHARPENING, FLATTENING = (0.5, 0.7), (1.5, 2)
 
 
 def top_k_setting(size: int) -> Setting:
@@ -82,7 +82,9 @@ def min_p_beside_top_p(ratio: float, share: float) -> Setting:
 
 
 def temperature_before_top_p(temperature: float, share: float, size: int) -> Setting:
-    """With top_k, every token that can be drawn is listed, so that all is known at each temperature."""
+    """With top_k, every token that can be drawn is listed, so that all is known also above 1. There, the nucleus of the
+    whole distribution contains all that top_k leaves.
+    """
 
     def null(base: Distribution) -> Distribution:
         return top_p(at_temperature(top_k(base, size), temperature), share)
@@ -90,18 +92,13 @@ def temperature_before_top_p(temperature: float, share: float, size: int) -> Set
     def last(base: Distribution) -> Distribution:
         return at_temperature(top_p(top_k(base, size), share), temperature)
 
-    def joint(base: Distribution) -> Distribution:
-        return intersection(at_temperature(base, temperature), partial(top_k, count=size), partial(top_p, share=share))
-
     return Setting(
         {"temperature": temperature, "top_k": size, "top_p": share},
         null,
         {
             "temperature acts after top_p": last,
-            "top_p counts the probabilities before top_k": joint,
+            "top_p counts the probabilities before top_k": lambda base: at_temperature(top_k(base, size), temperature),
             "temperature is ignored": lambda base: top_p(top_k(base, size), share),
-            "top_p is ignored": lambda base: at_temperature(top_k(base, size), temperature),
-            "top_k is ignored": lambda base: top_p(at_temperature(base, temperature), share),
         },
         alone={"temperature": (temperature_setting(temperature, 1),), "top_k": TOP_K, "top_p": TOP_P},
     )
@@ -188,12 +185,12 @@ CHECKS: tuple[Check, ...] = (
         "temperature.before_top_p",
         "temperature",
         "Does temperature act before top_p?",
-        "Chooses a temperature and a share for which the nucleus at that temperature differs from the one at 1, and "
-        "compares drawn first tokens with both. top_k limits them to tokens whose probability is known.",
+        "Chooses a temperature above 1 and a share for which the nucleus at that temperature differs from the one at "
+        "1, and compares drawn first tokens with both. top_k limits them to tokens whose probability is known.",
         tokens=2500,
         run=check_settings(
             "temperature.before_top_p",
-            (temperature_before_top_p(t, p, k) for t in TEMPERATURES for p in SHARES for k in SIZES),
+            (temperature_before_top_p(t, p, k) for t in FLATTENING for p in SHARES for k in SIZES),
         ),
         requires=("logprobs", "top_k", "top_p"),
     ),
@@ -204,7 +201,8 @@ CHECKS: tuple[Check, ...] = (
         "As temperature.before_top_p, at temperature 0.5, where the tokens that aren't listed hardly count.",
         tokens=2500,
         run=check_settings(
-            "temperature.before_top_p_alone", (temperature_before_top_p_alone(t, p) for t in (0.5, 0.7) for p in SHARES)
+            "temperature.before_top_p_alone",
+            (temperature_before_top_p_alone(t, p) for t in SHARPENING for p in SHARES),
         ),
         requires=("logprobs", "top_p"),
     ),
@@ -212,11 +210,11 @@ CHECKS: tuple[Check, ...] = (
         "temperature.before_min_p",
         "temperature",
         "Does temperature act before min_p?",
-        "As temperature.before_top_p, with min_p in the place of top_p.",
+        "As temperature.before_top_p, with min_p in the place of top_p, and a temperature below 1.",
         tokens=2500,
         run=check_settings(
             "temperature.before_min_p",
-            (temperature_before_min_p(t, m, k) for t in TEMPERATURES for m in RATIOS for k in SIZES),
+            (temperature_before_min_p(t, m, k) for t in SHARPENING for m in RATIOS for k in SIZES),
         ),
         requires=("logprobs", "top_k", "min_p"),
     ),

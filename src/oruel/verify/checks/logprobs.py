@@ -149,8 +149,9 @@ async def check_before_parameters(probe: Probe) -> Verdict:
     plain = await ask(probe, temperature=1, max_tokens=1)
     if not plain.tokens():
         return cant_tell("the answers have no log-probabilities", exchanges=(plain.exchange,))
-    best = await token_id(probe.endpoint, plain.tokens()[0].top[0][0]) if "logit_bias" in probe.facts.accepts else None
-    if best is not None:
+    listed = plain.tokens()[0].top
+    can_bias = listed and "logit_bias" in probe.facts.accepts
+    if can_bias and (best := await token_id(probe.endpoint, listed[0][0])) is not None:
         variants["logit_bias"] = {"logit_bias": {str(best): -5}}
     found, exchanges = [], [plain.exchange]
     for name, fields in variants.items():

@@ -5,12 +5,12 @@ from typing import Any
 
 from oruel.verify.balance import PRECISION, PROMPT, Balance, Pair, Token, Weight, find_rivals
 from oruel.verify.check import Check
-from oruel.verify.checks.greedy_penalties import check_by_greedy_choices, find_rewarded_repeat
+from oruel.verify.checks.greedy_penalties import NO_LAW, check_by_greedy_choices, choose_greedily, find_rewarded_repeat
 from oruel.verify.checks.steps import if_repeatable
-from oruel.verify.penalty_laws import IGNORED, LAWS, OCCURRENCES, PRESENCE, PROMISED, Law
+from oruel.verify.penalty_laws import IGNORED, LAWS, OCCURRENCES, PRESENCE, PROMISED, SHARE, Law
+from oruel.verify.penalty_scale import ADDITIVE_BIAS, ROW, TOLERANCE, Point, Scale, default_penalty, find_scale
 from oruel.verify.probe import PROMPTS, Probe, user
-from oruel.verify.scale import ADDITIVE_BIAS, ROW, TOLERANCE, Point, Scale, default_penalty, find_scale
-from oruel.verify.verdict import Figures, Verdict, cant_tell, differs, honoured, ignored, refused
+from oruel.verify.verdict import Figures, Outcome, Verdict, cant_tell, differs, honoured, ignored, refused
 from oruel.verify.vocabulary import tokenize
 
 SIZE = 2.0
@@ -39,35 +39,55 @@ def check_additive(parameter: str) -> Callable[[Probe], Awaitable[Verdict]]:
         points = await scale.points(**{parameter: SIZE})
         fitting = [name for name, law in LAWS.items() if fits(law, points)]
         if not points or {OCCURRENCES, PRESENCE} <= set(fitting):
-            return await judge_growth(scale, parameter, points)
+            return await judge_unweighed(scale, parameter, points)
         evidence = evidence_of(points, weak=not scale.raw)
         if promised in fitting:
             return honoured(**evidence)
         if IGNORED in fitting:
             return ignored("repeated tokens are as probable as without it", **evidence)
-        return differs(fitting[0] if fitting else await describe(scale, parameter, points), **evidence)
+        names = await narrow(probe, parameter, fitting)
+        return differs(", or ".join(names) if names else await describe(scale, parameter, points), **evidence)
 
     return run
 
 
+async def narrow(probe: Probe, parameter: str, fitting: list[str]) -> list[str]:
+    """In a row of one token, a share of the output is the same as presence. Choices in other texts tell more."""
+    if len(fitting) < 2 or not probe.facts.top_logprobs:
+        return fitting
+    chosen = (await choose_greedily(probe, parameter)).fitting
+    return [name for name in fitting if name in chosen] or fitting
+
+
+async def judge_unweighed(scale: Scale, parameter: str, points: list[Point]) -> Verdict:
+    """No row broke after more than one token. Where choices can't tell either, or something else acts on them too, the
+    growth of a row may.
+    """
+    chosen = await check_by_greedy_choices(scale.probe, parameter, [name for name in LAWS if fits(LAWS[name], points)])
+    if chosen.outcome is not Outcome.CANT_TELL and chosen.how != NO_LAW:
+        return chosen
+    grown = await judge_growth(scale, parameter, points)
+    return chosen if grown.outcome is Outcome.CANT_TELL and chosen.how == NO_LAW else grown
+
+
 async def judge_growth(scale: Scale, parameter: str, points: list[Point]) -> Verdict:
     """A penalty that counts presence adds at most its size to the gap of a row, however long. One that counts
-    occurrences adds much more. `points` tell that it acts at all.
+    occurrences adds more, unless the model prefers the repeated token ever more. `points` tell that it acts at all, and
+    not twice.
     """
-    row = Balance(scale.probe, scale.rivals, bias=ADDITIVE_BIAS)
-    plain, penalised = await row.weigh(2 * ROW), await row.weigh(2 * ROW, **{parameter: SIZE})
-    growth = penalised.gap - plain.gap
-    evidence = evidence_of(points, weak=not points)
-    evidence["figures"][f"added to a row of {2 * ROW}, nats"] = round(growth, 2)
-    evidence["exchanges"] = penalised.exchanges
-    if plain.clipped or penalised.clipped:
+    most = (SIZE if points else 2 * SIZE) + 2 * TOLERANCE
+    growth = await scale.growth(2 * ROW, most, **{parameter: SIZE})
+    evidence = evidence_of(points, weak=True)
+    if growth is None:
         return cant_tell("the tokens can't be weighed in a row", **evidence)
-    if growth < -TOLERANCE:
+    evidence["figures"][f"added to a row of {2 * ROW}, nats"] = round(growth.nats, 2)
+    evidence["exchanges"] = growth.exchanges
+    if growth.nats < -TOLERANCE:
         return differs("the sign is reversed", **evidence)
-    if growth <= 2 * SIZE and not points:
+    if growth.nats <= most and not points:
         return cant_tell("the tokens that were weighed change places by themselves", **evidence)
-    law = OCCURRENCES if growth > 2 * SIZE else PRESENCE
-    return honoured(**evidence) if law == PROMISED[parameter] else differs(law, **evidence)
+    laws = [OCCURRENCES] if growth.nats > most else [PRESENCE, SHARE]
+    return honoured(**evidence) if PROMISED[parameter] in laws else differs(", or ".join(laws), **evidence)
 
 
 async def describe(scale: Scale, parameter: str, points: list[Point]) -> str:
@@ -80,7 +100,8 @@ async def describe(scale: Scale, parameter: str, points: list[Point]) -> str:
 
 
 def fits(law: Law, points: list[Point]) -> bool:
-    return all(abs(point.penalty - SIZE * law(point.count)) <= TOLERANCE for point in points)
+    """In a row of one token, that token is all of the output."""
+    return all(abs(point.penalty - SIZE * law(point.count, point.count)) <= TOLERANCE for point in points)
 
 
 def evidence_of(points: list[Point], weak: bool = False) -> dict[str, Any]:
@@ -103,9 +124,12 @@ async def check_repetition(probe: Probe) -> Verdict:
     if scale is None:
         return cant_tell("without logit_bias and token ids, the size of logits isn't known")
     once = await weigh_multiplied(scale, scale.successor, 2)
-    often = await weigh_multiplied(scale, scale.rivals, 4)
     if once is None or near(taken_away(once), 0):
         return await judge_absence(scale)
+    for pair in (scale.rivals, scale.rivals.turned):
+        often = await weigh_multiplied(scale, pair, 4)
+        if often and often[0].position > 1:
+            break
     return judge_repetition(once, often)
 
 

@@ -1,11 +1,12 @@
 """seed: the same seed gives the same answer at any load, and other seeds give other answers."""
 
 import math
+from collections.abc import Sequence
 from itertools import takewhile
 
 from oruel.verify.check import Check
 from oruel.verify.probe import Probe, user
-from oruel.verify.reply import Json, Reply
+from oruel.verify.reply import Json, Reply, TokenInfo
 from oruel.verify.verdict import Exchange, Figures, Verdict, cant_tell, differs, honoured, ignored, refused
 
 # Answers to these differ at temperature 1 already in their first words.
@@ -79,7 +80,7 @@ async def check_under_load(probe: Probe) -> Verdict:
             figures=figures,
             exchanges=(alone[0].exchange, wrong.exchange),
         )
-    p_value = chance_of_repeating(alone[0], len(theirs))
+    p_value = chance_of_repeating(alone[0].text_tokens(), len(theirs))
     if (
         theirs
         and all(reply.whole_text == alone[0].whole_text for reply in theirs)
@@ -121,7 +122,7 @@ def judge_variety(probe: Probe, replies: list[Reply], fault: str) -> Verdict:
     exchanges = (replies[0].exchange, replies[1].exchange)
     if distinct > 1:
         return honoured(figures=figures, exchanges=exchanges)
-    p_value = chance_of_repeating(replies[0], len(replies) - 1)
+    p_value = chance_of_repeating(replies[0].text_tokens(), len(replies) - 1)
     if is_no_chance(p_value, len(replies) - 1, probe):
         return differs(fault, figures=figures, p_value=p_value, exchanges=exchanges, weak=weak)
     return cant_tell("the model gives one answer nearly always", figures=figures)
@@ -141,7 +142,7 @@ async def check_choices(probe: Probe) -> Verdict:
     if not any(first.whole_texts):
         return cant_tell(NO_TEXT, exchanges=(first.exchange,))
     if len(set(first.whole_texts)) == 1:
-        p_value = chance_of_repeating(first, CHOICES - 1)
+        p_value = chance_of_repeating(first.text_tokens(), CHOICES - 1)
         if is_no_chance(p_value, CHOICES - 1, probe):
             return differs("all choices are equal", figures=figures, p_value=p_value, exchanges=(first.exchange,))
         return cant_tell("the model gives one answer nearly always", figures=figures)
@@ -168,9 +169,8 @@ def length_in_common(one: str, other: str) -> int:
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
 
 
-def chance_of_repeating(reply: Reply, times: int) -> float | None:
+def chance_of_repeating(tokens: Sequence[TokenInfo], times: int) -> float | None:
     """The probability that independent draws at temperature 1 give the same tokens as often again. None: unknown."""
-    tokens = reply.text_tokens()
     return math.exp(times * min(0.0, math.fsum(one.logprob for one in tokens))) if tokens else None
 
 

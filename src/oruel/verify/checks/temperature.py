@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from oruel.verify.check import Check
@@ -38,16 +38,17 @@ def setting(temperature: float, *acts_as: float) -> Setting:
         partial(at_temperature, temperature=temperature),
         {"log-probabilities are multiplied by it": inverse, **mistakes},
         conditional=True,
+        bounded=temperature < 1,
     )
 
 
 def ignorable(one: Setting, name: str) -> Setting:
-    return Setting(one.fields, one.null, {name: itself, **one.mistakes}, one.conditional)
+    return replace(one, mistakes={name: itself, **one.mistakes})
 
 
 def small(temperature: float) -> Setting:
     one = setting(temperature, 0.5, 0.7)
-    return ignorable(Setting(one.fields, one.null, {**one.mistakes, "it acts as 0": argmax}, True), IGNORED)
+    return ignorable(replace(one, mistakes={**one.mistakes, "it acts as 0": argmax}), IGNORED)
 
 
 async def check_zero(probe: Probe) -> Verdict:
@@ -121,8 +122,8 @@ CHECKS: tuple[Check, ...] = (
         "temperature",
         "temperature",
         "Do draws at temperature 0.5 follow the log-probabilities divided by 0.5?",
-        "Draws first tokens, and compares the ratios of the listed ones with softmax(log p / T), with the distribution "
-        "at temperature 1 and at usual defaults, and with p^T.",
+        "Draws first tokens, and compares them with softmax(log p / T), with the distribution at temperature 1 and at "
+        "usual defaults, and with p^T. Tokens that aren't listed count if a small bound of their share is known.",
         tokens=1500,
         run=check_settings("temperature", [ignorable(setting(0.5, 0.7, 0.8), IGNORED)], strictest={"temperature": 0}),
     ),
@@ -130,8 +131,8 @@ CHECKS: tuple[Check, ...] = (
         "temperature.small",
         "temperature",
         "Is a small temperature used as it is, without a floor?",
-        "Draws first tokens at 0.1 to 0.3, where two tokens are close, and compares their ratios with what a floor of "
-        "0.5 or 0.7, and 0, would give.",
+        "Draws first tokens at 0.1 to 0.3, where two tokens are close, and compares them with what a floor of 0.5 or "
+        "0.7, and 0, would give.",
         tokens=1500,
         run=check_settings("temperature.small", map(small, (0.1, 0.2, 0.3))),
         requires=("logprobs",),
