@@ -98,7 +98,7 @@ async def test_the_usual_temperatures_of_servers_are_told_apart(temperature: flo
 
 def test_temperatures_that_the_answers_do_not_tell_apart_are_named_as_an_interval() -> None:
     test = TemperatureTest(1.0, alpha=1e-5)
-    top = (("a", math.log(0.6)), ("b", math.log(0.3)))
+    top = (("a", math.log(0.6)), ("b", math.log(0.3)), ("c", math.log(0.01)))
     for _ in range(60):
         test.observe("prompt", [TokenInfo("a", top[0][1], top=top)])
     assert len(test.explanations) > 1

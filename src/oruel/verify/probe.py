@@ -11,7 +11,7 @@ from typing import Any
 
 from oruel.verify.endpoint import Endpoint
 from oruel.verify.profile import Profile
-from oruel.verify.reply import REPLACEMENT, Facts, Json, Reply
+from oruel.verify.reply import REPLACEMENT, Facts, Json, Reply, TokenInfo
 from oruel.verify.statistics import Distribution, SequentialTest
 
 # Prompts whose first token is uncertain. Checks choose those on which the alternatives disagree most.
@@ -96,9 +96,8 @@ class Probe:
                 logprobs=True,
                 top_logprobs=self.facts.top_logprobs,
             )
-            tokens = reply.tokens()
-            top = tokens[0].top if tokens else ()
-            self.known_bases[prompt] = {text: math.exp(min(log, 0.0)) for text, log in distinct(top)}
+            entries = most_probable(reply.tokens()[0]) if reply.tokens() else []
+            self.known_bases[prompt] = {text: math.exp(min(log, 0.0)) for text, log in entries}
         return self.known_bases[prompt]
 
     async def bases(self) -> dict[str, dict[str, float]]:
@@ -166,6 +165,14 @@ def distinct(top: Sequence[tuple[str, float]]) -> list[tuple[str, float]]:
     texts = Counter(text for text, _ in top)
     best_first = sorted(top, key=lambda entry: -entry[1])
     return list(takewhile(lambda entry: texts[entry[0]] == 1 and is_plain(entry[0]), best_first))
+
+
+def most_probable(token: TokenInfo) -> list[tuple[str, float]]:
+    """The distinct entries without the chosen token, if that is the least probable one: vLLM lists it even where others
+    are more probable.
+    """
+    best_first = sorted(token.top, key=lambda entry: -entry[1])
+    return distinct(best_first[:-1] if best_first and best_first[-1][0] == token.text else best_first)
 
 
 def is_plain(text: str) -> bool:

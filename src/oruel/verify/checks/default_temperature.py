@@ -40,7 +40,7 @@ class TemperatureTest:
     def observe(self, prompt: str, answer: list[TokenInfo]) -> None:
         self.answers[prompt] += 1
         for token in answer:
-            listed = {text: math.exp(log) for text, log in distinct(token.top)}
+            listed = always_listed(token)
             if token.text in listed:
                 self._observe_listed(listed, token.text)
                 self.information[prompt] += information(listed, self.most_likely)
@@ -70,6 +70,13 @@ class TemperatureTest:
 
     def best_prompt(self, prompts: list[str]) -> str:
         return max(prompts, key=lambda prompt: self.information[prompt] / max(1, self.answers[prompt]))
+
+
+def always_listed(token: TokenInfo) -> Distribution:
+    """The entries that this position has whichever token is chosen. The last place is the chosen token's in vLLM, if it
+    isn't among the more probable ones.
+    """
+    return {text: math.exp(log) for text, log in distinct(sorted(token.top, key=lambda entry: -entry[1])[:-1])}
 
 
 async def check_temperature(probe: Probe) -> Verdict:

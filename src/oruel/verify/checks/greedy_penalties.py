@@ -116,7 +116,7 @@ async def find_rewarded_repeat(probe: Probe, penalty: float) -> Verdict | None:
     for prompt in PROMPTS:
         reply = await answer(probe, prompt, 12, repetition_penalty=penalty)
         if not reply.ended_thoughts and (rewarded := rewarded_repeat(reply.tokens(), prompt)):
-            better, value = rewarded.top[0]
+            better, value = max(rewarded.top, key=lambda entry: entry[1])
             figures = {"repeated": rewarded.text, "logprob": rewarded.logprob, "new": better, "its logprob": value}
             return differs(
                 "negative logits are divided: repeats are rewarded", figures=figures, exchanges=(reply.exchange,)
