@@ -1,5 +1,6 @@
 """response_format: valid JSON where sampling would ruin it, at high temperature, with penalties, in small budgets."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -61,18 +62,14 @@ def wild(probe: Probe, schema: Json, tokens: int) -> Json:
 async def check_valid(schema: Json, probe: Probe) -> Verdict:
     await plain(probe, messages=user(PROMPT), max_tokens=4)
     replies = await probe.endpoint.chats([wild(probe, schema, probe.room(TOKENS)) for _ in range(TRIES)])
-    are_served = any(reply.ok for reply in replies)
     must_close = probe.profile.closes_json
-    return combined(
-        told(
-            judge_failure(reply) if are_served and reply.fails else judge_text(probe, reply, schema, must_close)
-            for reply in replies
-        )
-    )
+    return combined(told(failure(reply, replies) or judge_text(probe, reply, schema, must_close) for reply in replies))
 
 
-def judge_failure(reply: Reply) -> Verdict:
+def failure(reply: Reply, replies: Sequence[Reply]) -> Verdict | None:
     """An error of the server, while it serves other answers of the same kind, is no refusal."""
+    if not reply.fails or not any(other.ok for other in replies):
+        return None
     return differs(f"some answers fail with status {reply.status}", exchanges=(reply.exchange,))
 
 
@@ -81,10 +78,10 @@ async def check_budgets(schema: Json, probe: Probe) -> Verdict:
     await plain(probe, messages=user(PROMPT), max_tokens=4)
     replies = await probe.endpoint.chats([wild(probe, schema, tokens) for tokens in SMALL_BUDGETS])
     if not probe.profile.closes_json:
-        return combined(judge_cut(reply, schema) for reply in replies)
+        return combined(failure(reply, replies) or judge_cut(reply, schema) for reply in replies)
     # How much of a budget thoughts leave for the document isn't known.
     must_close = not probe.facts.reasons
-    parts = [judge_text(probe, reply, schema, must_close) for reply in replies]
+    parts = [failure(reply, replies) or judge_text(probe, reply, schema, must_close) for reply in replies]
     by_budget = list(zip(SMALL_BUDGETS, parts, strict=True))
     least = min((tokens for tokens, part in by_budget if part.outcome is Outcome.HONOURED), default=CLOSABLE)
     figures: dict[str, float | int | str] = {"smallest budget with a document": least}
