@@ -287,7 +287,7 @@ class TokensNeedTopLogprobs(ToyServer):
         return super().logprobs(request, prompt, output, token) if request.sampling.logprobs else []
 
 
-@planted("top_logprobs", "entries where")
+@planted("top_logprobs", "1 entry fewer than asked for")
 class OneEntryLess(EntryChanger):
     """The chosen token takes the place of an entry."""
 

@@ -124,7 +124,7 @@ async def measure_defect(fault: Fault) -> tuple[str, ...]:
 
 
 def phrase(fault: Fault) -> str:
-    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", fault.name).lower()
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[a-z])(?=[0-9])", " ", fault.name).lower()
     return f"{words} (“{fault.verdict}”)"
 
 

@@ -124,7 +124,7 @@ def test_verdicts_and_evidence_in_words() -> None:
     assert evidence_words(honoured(figures={"large": 12345, "same": True, "lowest": "-2"})) == (
         "large 12345, same yes, lowest -2"
     )
-    assert evidence_words(IGNORED) == "weaker: from frequencies, without log-probabilities"
+    assert evidence_words(IGNORED) == "weaker: from frequencies or choices alone"
 
 
 def test_junit_counts_faults_refusals_and_undecided_checks() -> None:

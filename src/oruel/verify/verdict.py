@@ -66,8 +66,8 @@ class Chart:
 class Verdict:
     """`how` completes the outcome: how the endpoint differs, what a comparison would have seen, the status of a
     refusal, or why nothing can be told. `figures` are measured values for the evidence column, `p_value` bounds the
-    probability of the observation if the endpoint were right. A verdict is `weak` if it rests on frequencies, for lack
-    of log-probabilities.
+    probability of the observation if the endpoint were right. A verdict is `weak` if it rests on less
+    than usual: on frequencies or choices, where log-probabilities or weighed tokens would tell more.
     """
 
     outcome: Outcome

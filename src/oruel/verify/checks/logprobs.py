@@ -97,10 +97,15 @@ async def judge_entries(probe: Probe, count: int | None) -> Verdict:
             return refused(f"status {reply.status} {sent}", **evidence)
         if not reply.tokens():
             return differs(f"no log-probabilities {sent}", **evidence)
-        wrong = next((len(token.top) for token in reply.tokens() if count not in (None, len(token.top))), None)
-        if wrong is not None:
-            return differs(f"{wrong} entries where {count} were asked for", **evidence)
+        for token in reply.tokens():
+            if count not in (None, len(token.top)):
+                return differs(miscount(len(token.top) - count), **evidence)
     return honoured(**evidence)
+
+
+def miscount(too_many: int) -> str:
+    entries = "1 entry" if abs(too_many) == 1 else f"{abs(too_many)} entries"
+    return f"{entries} {'more' if too_many > 0 else 'fewer'} than asked for"
 
 
 async def check_bytes(probe: Probe) -> Verdict:

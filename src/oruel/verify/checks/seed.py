@@ -136,9 +136,8 @@ async def check_choices(probe: Probe) -> Verdict:
         return refused(f"status {first.status}", exchanges=(first.exchange,))
     figures = {"n": CHOICES, "choices": len(first.choices), "different": len(set(first.whole_texts))}
     if len(first.choices) != CHOICES:
-        return differs(
-            f"{len(first.choices)} choices instead of {CHOICES}", figures=figures, exchanges=(first.exchange,)
-        )
+        how = "there is a single choice" if len(first.choices) == 1 else "the number of choices isn't n"
+        return differs(how, figures=figures, exchanges=(first.exchange,))
     if not any(first.whole_texts):
         return cant_tell(NO_TEXT, exchanges=(first.exchange,))
     if len(set(first.whole_texts)) == 1:

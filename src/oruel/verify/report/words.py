@@ -21,7 +21,7 @@ def evidence_words(verdict: Verdict) -> str:
     if verdict.p_value is not None and verdict.p_value < 1:
         parts.append(p_words(verdict.p_value))
     if verdict.weak:
-        parts.append("weaker: from frequencies, without log-probabilities")
+        parts.append("weaker: from frequencies or choices alone")
     return ", ".join(parts)
 
 
