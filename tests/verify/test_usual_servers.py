@@ -51,6 +51,7 @@ async def test_a_penalty_that_acts_by_default_is_no_fault_of_another_one() -> No
         assert (await verdict_of(check, RepetitionUnderAnotherName())).outcome == "honoured"
     found = await verdict_of("defaults.penalties", RepetitionUnderAnotherName())
     assert found.how == "a repetition penalty of 1.2 acts"
+    assert (await verdict_of("repetition_penalty", RepetitionUnderAnotherName())).outcome == "ignored"
 
 
 @pytest.mark.parametrize("salt", range(1, 7))

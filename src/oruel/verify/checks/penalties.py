@@ -124,8 +124,10 @@ async def check_repetition(probe: Probe) -> Verdict:
     if scale is None:
         return cant_tell("without logit_bias and token ids, the size of logits isn't known")
     once = await weigh_multiplied(scale, scale.successor, 2)
-    if once is None or near(taken_away(once), 0):
-        return await judge_absence(scale)
+    if once is None or not near(taken_away(once), 1 - 1 / REPETITION):
+        absence = await judge_absence(scale)
+        if once is None or near(taken_away(once), 0) or absence.outcome is Outcome.IGNORED:
+            return absence
     for pair in (scale.rivals, scale.rivals.turned):
         often = await weigh_multiplied(scale, pair, 4)
         if often and often[0].position > 1:
@@ -149,7 +151,7 @@ def taken_away(weights: tuple[Weight, Weight]) -> float:
 
 
 async def judge_absence(scale: Scale) -> Verdict:
-    """No share of the bias is taken away: whether anything is."""
+    """Whether the penalty changes anything, where it doesn't take the promised share of the bias away."""
     balance = Balance(scale.probe, scale.successor, bias=ADDITIVE_BIAS)
     plain, penalised = await balance.weigh(2), await balance.weigh(2, repetition_penalty=REPETITION)
     figures: Figures = {"penalty, nats": round(penalised.gap - plain.gap, 2), "bias": ADDITIVE_BIAS}
