@@ -93,11 +93,12 @@ SERVERS: Mapping[str, Server] = {
         "Oru'el in front of llama.cpp's server",
         oruel_before("llama-server", llama_server(8173), 8173, DEMO),
         "http://127.0.0.1:8174/v1",
-        note=WHAT_REMAINS,
+        note=f"{WHAT_REMAINS} Which JSON documents are cut, or fail with status 502, varies by run.",
     ),
     "litellm": Server(
         "LiteLLM's proxy 1.106.0 in front of llama.cpp's server",
-        f"{llama_server(8176)}\nlitellm --config config.yaml --host 127.0.0.1 --port 8177 --num_workers 1\n\n"
+        f"{llama_server(8176)}\nLITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY=true \\\n"
+        "  litellm --config config.yaml --host 127.0.0.1 --port 8177 --num_workers 1\n\n"
         "# config.yaml\n"
         '{"model_list": [{"model_name": "demo", "litellm_params":\n'
         '  {"model": "openai/demo", "api_base": "http://127.0.0.1:8176/v1", "api_key": "x"}}]}',

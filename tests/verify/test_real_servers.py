@@ -22,7 +22,8 @@ PARSER = "enforcement depends on the model's tool call parser"
 CALL = "required or named: whether a call is guaranteed depends on the model's tool call parser"
 DOCUMENTS = ("response_format.json_object", "response_format.json_object_cut", "response_format.json_schema_cut")
 
-# The verdicts that show each statement, measured with Oru'el in front of the server.
+# The verdicts that show each statement, measured with Oru'el in front of the server. One of them is enough: which
+# documents are cut, or fail, varies by run.
 SHOWN: Mapping[UpstreamKind, Mapping[Statement, set[Found]]] = {
     "vllm": {
         ("min_p", "with top_p: applied before top_p, not after it"): {
@@ -40,7 +41,7 @@ SHOWN: Mapping[UpstreamKind, Mapping[Statement, set[Found]]] = {
         ("repetition_penalty", "also counts the tokens of the prompt"): {("repetition_penalty.prompt", PROMPT)},
         ("response_format", "a document cut by max_tokens is not closed"): {(name, CUT) for name in DOCUMENTS},
         ("response_format", "at high temperatures some documents fail with status 502"): {
-            ("response_format.json_object", "differs: some answers fail with status 502")
+            (name, "differs: some answers fail with status 502") for name in DOCUMENTS
         },
         ("tool_choice", CALL): {("tool_choice.named", NO_CALL), ("tool_choice.required", NO_CALL)},
         ("parallel_tool_calls", "false: some parsers still return several calls"): {
@@ -103,13 +104,15 @@ def faults(server: str) -> Iterator[Found]:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_fault_measured_behind_oru_el_is_a_difference_that_is_listed(kind: UpstreamKind) -> None:
-    assert set(faults(f"oruel-before-{kind}")) == set().union(*SHOWN[kind].values())
+    assert set(faults(f"oruel-before-{kind}")) <= set().union(*SHOWN[kind].values())
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_listed_difference_was_measured_or_has_a_reason_why_not(kind: UpstreamKind) -> None:
     assert not SHOWN[kind].keys() & NOT_SHOWN[kind].keys()
     assert SHOWN[kind].keys() | NOT_SHOWN[kind].keys() == statements(kind)
+    measured_faults = set(faults(f"oruel-before-{kind}"))
+    assert [statement for statement, found in SHOWN[kind].items() if not found & measured_faults] == []
 
 
 @pytest.mark.parametrize("kind", KINDS)
