@@ -1,5 +1,5 @@
-"""`python -m tests.verify.power` measures the power of the statistical checks, and writes the tables of docs/verify.md.
-It takes about ten minutes. Its seeds are fixed.
+"""`python -m tests.verify.power [PROCESSES]` measures the power of the statistical checks, and writes the tables of
+docs/verify.md. It takes about ten minutes of one core. Its seeds are fixed, whatever the number of processes.
 """
 
 import asyncio
@@ -7,6 +7,9 @@ import math
 import re
 import sys
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from itertools import chain
+from multiprocessing import get_context
 from pathlib import Path
 from random import Random
 from statistics import median, quantiles
@@ -105,6 +108,10 @@ def defects() -> list[Fault]:
     return [one for one in FAULTS if one.server.__module__ in modules and one.check not in simulated]
 
 
+def checks_of_defects() -> list[str]:
+    return list(dict.fromkeys(fault.check for fault in defects()))
+
+
 async def judged(server: ToyServer, name: str, salt: int) -> tuple[Verdict, int]:
     """The verdict of one check, and its requests."""
     check = next(check for check in CHECKS if check.name == name)
@@ -136,20 +143,43 @@ async def measure_honest(name: str) -> tuple[str, ...]:
     return f"`{name}`", "honest", *requests, f"{alarms} of {MODELS}", f"honoured: {holds} of {MODELS}"
 
 
-async def write() -> None:
-    rows: list[Row] = []
-    for measure in measurements():
-        rows += await measure(Size())
-        print(rows[-1].checks, file=sys.stderr, flush=True)
+def simulated(part: tuple[int, int]) -> list[Row]:
+    """A measurement, by its place among them, on the toy model of a salt."""
+    place, salt = part
+    return asyncio.run(list(measurements())[place](Size(models=[salt])))
+
+
+def together(parts: Iterable[Iterable[Row]]) -> list[Row]:
+    rows: dict[tuple[tuple[str, ...], str], Row] = {}
+    for row in chain.from_iterable(parts):
+        if (key := (row.checks, row.truth)) in rows:
+            rows[key].add(row)
+        else:
+            rows[key] = row
+    return list(rows.values())
+
+
+def of_defect(place: int) -> tuple[str, ...]:
+    return asyncio.run(measure_defect(defects()[place]))
+
+
+def of_honest(name: str) -> tuple[str, ...]:
+    return asyncio.run(measure_honest(name))
+
+
+def write(processes: int) -> None:
+    parts = [(place, salt) for place in range(len(list(measurements()))) for salt in Size().models]
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        simulations = pool.map(simulated, parts)
+        planted = [*pool.map(of_defect, range(len(defects()))), *pool.map(of_honest, checks_of_defects())]
+        rows = together(simulations)
     alarms, runs = whole_runs(rows)
-    planted = [await measure_defect(fault) for fault in defects()]
-    planted += [await measure_honest(name) for name in dict.fromkeys(fault.check for fault in defects())]
     head = ("check", "planted defect", "requests, median", "90 %", "found", "named")
     bound = percent(f"{upper_bound(alarms, runs):.3%}")
-    together = f"Runs of all checks of first tokens: {alarms} false alarms in {runs:,} runs, at most {bound}.\n"
-    text = "\n".join([powers(rows), honest(rows), together, table(head, planted)])
+    all_checks = f"Runs of all checks of first tokens: {alarms} false alarms in {runs:,} runs, at most {bound}.\n"
+    text = "\n".join([powers(rows), honest(rows), all_checks, table(head, planted)])
     PAGE.write_text(TABLES.sub(lambda _: text, PAGE.read_text()))
 
 
 if __name__ == "__main__":
-    asyncio.run(write())
+    write(int(sys.argv[1]) if sys.argv[1:] else 1)

@@ -4,10 +4,11 @@ the check knows the listed ones only. All seeds are fixed.
 """
 
 import math
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from random import Random
+from typing import Any
 
 from oruel.verify.check import Check
 from oruel.verify.checks import CHECKS, default_temperature, defaults
@@ -35,11 +36,11 @@ REPEATING = {("seed.differs", "seed.all_bits", "seed.unset"): CONVINCING, ("seed
 
 @dataclass(frozen=True)
 class Size:
-    """How many toy models, runs of each alternative on each model, and honest runs on each. Those of
+    """The toy models by their salts, runs of each alternative on each model, and honest runs on each. Those of
     defaults.temperature are a fiftieth of them, because they take long.
     """
 
-    models: int = 20
+    models: Sequence[int] = range(20)
     runs: int = 50
     honest: int = 500
 
@@ -66,6 +67,12 @@ class Row:
     nats: list[float] = field(default_factory=list)
     often: tuple[int, int] = (0, 0)
 
+    def add(self, other: "Row") -> None:
+        """The runs on other models."""
+        self.runs += other.runs
+        self.nats += other.nats
+        self.often = self.often[0] + other.often[0], self.often[1] + other.often[1]
+
     @property
     def faults(self) -> list[Run]:
         return [run for run in self.runs if run.verdict.outcome.is_fault]
@@ -91,7 +98,7 @@ def share(of: Iterable[bool]) -> float:
 async def measure_drawn(check: Check, run: DrawnTokens, size: Size) -> list[Row]:
     """A check of first tokens. Models on which it has no case aren't counted."""
     rows: dict[str, Row] = {}
-    for salt in range(size.models):
+    for salt in size.models:
         model, random = ToyModel(salt), Random(f"{check.name} {salt}")
         case = telling_case(model.bases(), run.settings)
         if case is None:
@@ -136,7 +143,7 @@ def tested_divergence(case: Case, name: str) -> float:
 async def measure_temperature(check: Check, size: Size) -> list[Row]:
     rows = {one: Row((check.name,), temperature_name(one)) for one in TEMPERATURES}
     rows[PROMISED] = Row((check.name,), HONEST)
-    for salt in range(size.models):
+    for salt in size.models:
         model, random = ToyModel(salt), Random(f"{check.name} {salt}")
         prompts = default_temperature.sensitive_prompts(model.bases(), PROMISED)
         for truth, row in rows.items():
@@ -159,7 +166,7 @@ def simulate_temperature(model: ToyModel, random: Random, prompts: list[str], tr
 
 async def measure_top_k(check: Check, size: Size) -> list[Row]:
     rows = {defaults.HIDDEN_TOP_K: Row((check.name,), TOP_K), 0: Row((check.name,), HONEST)}
-    for salt in range(size.models):
+    for salt in size.models:
         model, random = ToyModel(salt), Random(f"{check.name} {salt}")
         bases = model.bases()
         prompt, _ = defaults.most_open(bases, ALPHA)
@@ -185,7 +192,7 @@ async def measure_repeating(checks: tuple[str, ...], size: Size) -> list[Row]:
     """
     row, honest = Row(checks, EQUAL), Row(checks, HONEST)
     times = REPEATING[checks]
-    for salt in range(size.models):
+    for salt in size.models:
         model, random = ToyModel(salt), Random(f"{checks} {salt}")
         for _ in range(size.runs):
             first, *others = (model.answer(random, SEED_PROMPTS[0], TOKENS, 1.0) for _ in range(times + 1))
@@ -203,7 +210,7 @@ def repeating(first: list[TokenInfo], others: list[list[TokenInfo]]) -> Run:
     return Run(draws, Verdict(Outcome.DIFFERS, EQUAL) if is_fault else Verdict(Outcome.CANT_TELL))
 
 
-Measurement = Callable[[Size], Awaitable[list[Row]]]
+Measurement = Callable[[Size], Coroutine[Any, Any, list[Row]]]
 
 
 def measurements() -> Iterator[Measurement]:

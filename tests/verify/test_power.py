@@ -9,7 +9,7 @@ import pytest
 
 from oruel.verify.checks import CHECKS
 from oruel.verify.first_tokens import DrawnTokens
-from tests.verify.power import PAGE, TABLES, defects, phrase, powers, upper_bound
+from tests.verify.power import PAGE, TABLES, defects, phrase, powers, together, upper_bound
 from tests.verify.simulated import HONEST, Row, Size, count_faults, measure_drawn, truths
 
 
@@ -31,10 +31,19 @@ def test_every_other_planted_defect_of_sampling_has_its_row() -> None:
 
 
 @pytest.mark.anyio
+async def test_models_that_are_simulated_apart_count_together() -> None:
+    check = next(check for check in CHECKS if check.name == "min_p")
+    assert isinstance(check.run, DrawnTokens)
+    size = partial(Size, runs=2, honest=4)
+    apart = [await measure_drawn(check, check.run, size(models=[salt])) for salt in range(3)]
+    assert together(apart) == await measure_drawn(check, check.run, size(models=range(3)))
+
+
+@pytest.mark.anyio
 async def test_a_simulated_check_finds_its_alternatives_and_does_not_accuse_the_null() -> None:
     check = next(check for check in CHECKS if check.name == "top_k")
     assert isinstance(check.run, DrawnTokens)
-    measure = partial(measure_drawn, check, check.run, Size(models=1, runs=5, honest=40))
+    measure = partial(measure_drawn, check, check.run, Size(models=[0], runs=5, honest=40))
     rows = await measure()
     honest, *alternatives = rows
     assert (honest.truth, count_faults(honest.runs), len(honest.runs)) == (HONEST, 0, 40)
