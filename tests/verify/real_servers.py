@@ -87,7 +87,8 @@ SERVERS: Mapping[str, Server] = {
         "llama.cpp's server, b11549 (in xllamacpp 2026.10.11549)",
         llama_server(8175),
         "http://127.0.0.1:8175/v1",
-        note="Its `n` is limited by its slots, here 8.",
+        note="Its `n` is limited by its slots, here 8. Its defaults `top_p` 0.95 and `min_p` 0.05 act together: on the "
+        "prompt of `defaults.filters`, they leave what `top_p` 0.9 would.",
     ),
     "oruel-before-llama-server": Server(
         "Oru'el in front of llama.cpp's server",
