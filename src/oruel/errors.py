@@ -20,6 +20,11 @@ OruelError
 │   ├── InvalidRequestHead           the request line or headers are not valid HTTP
 │   ├── NotJSON                 415
 │   ├── HostRefused             403  permission_error
+│   ├── PermissionDenied        403  permission_error: the key doesn't allow this endpoint, model or tier
+│   ├── InsufficientFunds       402  insufficient_funds: the account's balance doesn't cover the request
+│   ├── IdempotencyConflict     409  the Idempotency-Key belongs to another request, or to one in progress
+│   ├── RateLimited             429  rate_limit_error, with Retry-After
+│   │   └── SpendingLimitReached     the key has spent what it may spend in this day or month
 │   └── OriginRefused           403  permission_error: a web page of another origin sent the request
 ├── AuthenticationError         401  authentication_error
 ├── ServerError                 500  server_error
@@ -27,6 +32,7 @@ OruelError
 │   │   └── TooManyConnections       the server, or the client's address, is at its limit
 │   ├── EngineFailed            503  the engine process died during the request
 │   ├── PreparationFailed       503  the job server died during the request
+│   ├── StoreUnavailable        503  the ledger can't be read or written
 │   ├── UpstreamFailed          502  an upstream server failed during the request
 │   │   ├── UpstreamUnavailable      the upstream server never accepted the request
 │   │   └── UpstreamTimedOut    504  the upstream server sent nothing for too long
@@ -38,6 +44,7 @@ OruelError
 │   └── BudgetSpent                  the run has spent the tokens that it may spend
 └── StartupError                     never reaches HTTP: the command line prints it and exits
     ├── ConfigError                  a setting is unknown or invalid
+    ├── StoreError                   the ledger's store can't be opened, or is not ours
     ├── LibraryError                 libllama is missing, has the wrong version, or can't run on this CPU
     └── ModelLoadError               a model can't be found, fetched or loaded
 """
@@ -152,6 +159,39 @@ class OriginRefused(RequestError):
     code = "origin_refused"
 
 
+class PermissionDenied(RequestError):
+    status = 403
+    type = "permission_error"
+    code = "permission_denied"
+
+
+class InsufficientFunds(RequestError):
+    status = 402
+    type = "insufficient_funds"
+    code = "insufficient_funds"
+
+
+class IdempotencyConflict(RequestError):
+    status = 409
+    code = "idempotency_conflict"
+
+
+class RateLimited(RequestError):
+    """`retry_after`: seconds, sent as the Retry-After header; None if waiting doesn't help."""
+
+    status = 429
+    type = "rate_limit_error"
+    code = "rate_limit_exceeded"
+
+    def __init__(self, message: str, *, retry_after: int | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class SpendingLimitReached(RateLimited):
+    code = "spending_limit_reached"
+
+
 class AuthenticationError(OruelError):
     status = 401
     type = "authentication_error"
@@ -184,6 +224,10 @@ class EngineFailed(Overloaded):
 
 class PreparationFailed(Overloaded):
     code = "preparation_failed"
+
+
+class StoreUnavailable(Overloaded):
+    code = "store_unavailable"
 
 
 class UpstreamFailed(ServerError):
@@ -240,6 +284,10 @@ class StartupError(OruelError):
 
 class ConfigError(StartupError):
     code = "config_error"
+
+
+class StoreError(StartupError):
+    code = "store_error"
 
 
 class LibraryError(StartupError):
