@@ -11,6 +11,7 @@ from starlette.responses import Response
 from oruel.api.deadline import Deadlines
 from oruel.backends.base import Backend
 from oruel.jobs.base import Jobs
+from oruel.ledger.base import Ledger, Unrecorded
 from oruel.router.catalog import Catalog
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -47,6 +48,7 @@ class Services:
     tokenizers: Mapping[str, str]
     health: Callable[[], Health]
     fingerprint: Callable[[str], str | None]
+    ledger: Ledger = field(default_factory=Unrecorded)
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     max_body_bytes: int = 8 * 2**20
     body_seconds: float = 30.0
