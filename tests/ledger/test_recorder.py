@@ -130,6 +130,7 @@ async def drain(answer: Any) -> list[Any]:
         return [item async for item in answer]
 
 
+@pytest.mark.anyio
 async def test_a_finished_request_has_one_row_with_all_that_it_used(world: Any) -> None:
     async with world() as here:
         items = await drain(here.meter(ScriptedAnswer(PREPARED, accepted(), delta(), delta(USED)).stream()))
@@ -148,6 +149,7 @@ async def test_a_finished_request_has_one_row_with_all_that_it_used(world: Any) 
         assert {row.spent for row in connection.execute(select(spending))} == {PRICE}
 
 
+@pytest.mark.anyio
 async def test_nothing_is_computed_before_the_highest_price_is_reserved(world: Any) -> None:
     async with world() as here:
         script = ScriptedAnswer(PREPARED, accepted(), delta(USED))
@@ -160,6 +162,7 @@ async def test_nothing_is_computed_before_the_highest_price_is_reserved(world: A
         await answer.aclose()
 
 
+@pytest.mark.anyio
 async def test_a_request_that_the_balance_does_not_cover_computes_nothing_and_leaves_no_row(world: Any) -> None:
     async with world() as here:
         script = ScriptedAnswer(Prepared(100, 600_000), accepted(), delta(USED))
@@ -171,6 +174,7 @@ async def test_a_request_that_the_balance_does_not_cover_computes_nothing_and_le
         assert here.balance() == USD
 
 
+@pytest.mark.anyio
 async def test_a_client_that_leaves_pays_for_what_was_computed(world: Any) -> None:
     async with world() as here:
         answer = here.meter(ScriptedAnswer(PREPARED, accepted(), delta(), delta(USED)).stream())
@@ -183,6 +187,7 @@ async def test_a_client_that_leaves_pays_for_what_was_computed(world: Any) -> No
     assert here.balance() == USD - row.price
 
 
+@pytest.mark.anyio
 async def test_a_client_that_leaves_after_the_last_delta_has_finished(world: Any) -> None:
     async with world() as here:
         answer = here.meter(ScriptedAnswer(PREPARED, accepted(), delta(USED)).stream())
@@ -193,6 +198,7 @@ async def test_a_client_that_leaves_after_the_last_delta_has_finished(world: Any
     assert (row.status, row.price) == ("finished", PRICE)
 
 
+@pytest.mark.anyio
 async def test_a_client_that_leaves_while_the_end_is_written_has_finished_once(world: Any) -> None:
     async with world() as here:
         answer = here.meter(ScriptedAnswer(PREPARED, accepted(), delta(USED)).stream())
@@ -207,6 +213,7 @@ async def test_a_client_that_leaves_while_the_end_is_written_has_finished_once(w
     assert here.balance() == USD - PRICE
 
 
+@pytest.mark.anyio
 async def test_a_request_that_waits_in_the_queue_as_its_client_leaves_pays_nothing(world: Any) -> None:
     async def waits() -> Answer:
         yield PREPARED
@@ -223,6 +230,7 @@ async def test_a_request_that_waits_in_the_queue_as_its_client_leaves_pays_nothi
     assert (row.status, row.prompt_tokens, row.completion_tokens, row.price) == ("disconnect", 0, 0, 0)
 
 
+@pytest.mark.anyio
 async def test_a_failure_of_the_server_costs_the_user_nothing_and_the_operator_what_was_computed(world: Any) -> None:
     async with world() as here:
         with pytest.raises(EngineFailed):
@@ -233,6 +241,7 @@ async def test_a_failure_of_the_server_costs_the_user_nothing_and_the_operator_w
     assert here.balance() == USD
 
 
+@pytest.mark.anyio
 async def test_a_passed_deadline_is_paid_like_a_disconnect(world: Any) -> None:
     async with world() as here:
         with pytest.raises(DeadlineExceeded):
@@ -241,6 +250,7 @@ async def test_a_passed_deadline_is_paid_like_a_disconnect(world: Any) -> None:
     assert (row.status, row.error, row.price) == ("error", "deadline_exceeded", USD * 78 // 10**6)
 
 
+@pytest.mark.anyio
 async def test_a_full_server_is_recorded_and_an_invalid_request_is_not(world: Any) -> None:
     async with world() as here:
         with pytest.raises(Overloaded):
@@ -251,6 +261,7 @@ async def test_a_full_server_is_recorded_and_an_invalid_request_is_not(world: An
     assert (row.status, row.error, row.price, row.prompt_tokens) == ("error", "overloaded", 0, 0)
 
 
+@pytest.mark.anyio
 async def test_a_deployment_that_takes_over_reserves_more_only_if_it_needs_more(world: Any) -> None:
     async with world() as here:
         fails_over = ScriptedAnswer(PREPARED, Prepared(90, 50), Prepared(500, 50), accepted(), delta(USED))
@@ -263,6 +274,7 @@ async def test_a_deployment_that_takes_over_reserves_more_only_if_it_needs_more(
     assert (row.status, row.price) == ("finished", PRICE)
 
 
+@pytest.mark.anyio
 async def test_a_request_without_a_key_is_recorded_too(world: Any) -> None:
     async with world() as here:
         await drain(here.meter(ScriptedAnswer(PREPARED, accepted(), delta(USED)).stream(), caller=ANONYMOUS))
@@ -271,6 +283,7 @@ async def test_a_request_without_a_key_is_recorded_too(world: Any) -> None:
     assert here.balance() == USD
 
 
+@pytest.mark.anyio
 async def test_a_revoked_key_is_refused_although_this_process_has_not_heard_of_it(world: Any) -> None:
     async with world() as here:
         with here.store.transaction() as connection:
@@ -282,6 +295,7 @@ async def test_a_revoked_key_is_refused_although_this_process_has_not_heard_of_i
         assert await here.rows() == []
 
 
+@pytest.mark.anyio
 async def test_without_a_store_nothing_is_served(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("oruel.ledger.committer.OPENING_SECONDS", 0.2)
     async with world() as here:
@@ -292,6 +306,7 @@ async def test_without_a_store_nothing_is_served(world: Any, monkeypatch: pytest
         assert script.asked == 1
 
 
+@pytest.mark.anyio
 async def test_an_answer_whose_end_can_not_be_recorded_does_not_end_and_is_recorded_later(
     world: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
