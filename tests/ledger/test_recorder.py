@@ -103,7 +103,7 @@ class World:
 
     def balance(self) -> int:
         with self.store.reading() as connection:
-            return connection.execute(select(accounts.c.balance)).scalar_one()
+            return int(connection.execute(select(accounts.c.balance)).scalar_one())
 
     def open_rows(self) -> list[Any]:
         with self.store.reading() as connection:

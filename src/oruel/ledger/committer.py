@@ -4,15 +4,15 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
 
 import structlog
 
 from oruel.errors import StoreUnavailable
 from oruel.ledger.entries import Opened, Opening, Settlement
 
-# How long an opening waits for the store before its request is refused, and a reply for its settlement.
+# How long a request waits for the store before it is refused, and a reply for its settlement.
 OPENING_SECONDS = 5.0
 SETTLING_SECONDS = 10.0
 # How long to wait after a failure of the store, doubled each time.
@@ -37,12 +37,13 @@ class WriteGroup(Protocol):
 
 @dataclass(eq=False)
 class Job(Generic[Work, Result]):
-    """`done` belongs to the event loop. A cancelled job that hasn't been taken yet is not written."""
+    """`done` belongs to the event loop. An opening that was cancelled before it was taken is not written. `was_tried`:
+    an earlier attempt to write it may have succeeded although it failed.
+    """
 
     work: Work
     done: "asyncio.Future[Result]"
-    since: float = field(default_factory=time.monotonic)
-    tried: bool = False
+    was_tried: bool = False
 
 
 class Committer:
@@ -57,10 +58,14 @@ class Committer:
         self._thread.start()
 
     async def open(self, opening: Opening) -> Opened:
-        """Returns once the opening is committed or refused. Raises StoreUnavailable."""
+        """Returns once the opening is committed or refused. Raises StoreUnavailable after OPENING_SECONDS."""
         job: Job[Opening, Opened] = Job(opening, self._loop.create_future())
         self._put(self._openings, job)
-        return await job.done
+        try:
+            async with asyncio.timeout(OPENING_SECONDS):
+                return await job.done
+        except TimeoutError:
+            raise StoreUnavailable("The ledger is not available. Try again later.") from None
 
     def settle(self, settlement: Settlement) -> "asyncio.Future[None]":
         """The future is done once the settlement is committed. The committer tries until it is, or the process ends."""
@@ -103,7 +108,7 @@ class Committer:
         """Waits for work. None once the committer is closing and nothing is left."""
         with self._arrived:
             while True:
-                self._openings = [job for job in self._openings if not job.done.cancelled()]
+                self._openings = [job for job in self._openings if job.was_tried or not job.done.cancelled()]
                 openings, self._openings = self._openings[:LARGEST_GROUP], self._openings[LARGEST_GROUP:]
                 settlements, self._settlements = self._settlements[:LARGEST_GROUP], self._settlements[LARGEST_GROUP:]
                 if openings or settlements:
@@ -114,9 +119,9 @@ class Committer:
 
     def _commit(self, openings: list[Job[Opening, Opened]], settlements: list[Job[Settlement, None]]) -> bool:
         """Whether the jobs are done, written or not. False if they should be tried again."""
-        again = any(job.tried for job in openings)
+        again = any(job.was_tried for job in openings)
         for job in openings:
-            job.tried = True
+            job.was_tried = True
         try:
             outcomes = self._write([job.work for job in openings], [job.work for job in settlements], again=again)
         except StoreUnavailable:
@@ -133,8 +138,7 @@ class Committer:
         """Writes each job alone, so that only the one at fault fails."""
         if len(openings) + len(settlements) == 1:
             log.error("an entry can't be written", error=repr(error))
-            failure = StoreUnavailable("The ledger can't record this request.")
-            self._fail([*openings, *settlements], failure)
+            self._fail([*openings, *settlements])
             return
         for settlement in settlements:
             self._retry_alone([], [settlement])
@@ -146,30 +150,28 @@ class Committer:
             self._put_back(openings, settlements)
 
     def _put_back(self, openings: list[Job[Opening, Opened]], settlements: list[Job[Settlement, None]]) -> None:
-        """Keeps every settlement, and the openings that may wait longer."""
-        latest = time.monotonic() - OPENING_SECONDS
-        late = [job for job in openings if job.since < latest]
-        self._fail(late, StoreUnavailable("The ledger is not available. Try again later."))
         with self._arrived:
-            self._openings = [job for job in openings if job.since >= latest] + self._openings
+            self._openings = openings + self._openings
             self._settlements = settlements + self._settlements
 
-    def _finish(self, outcomes: Sequence[tuple[Job, object]]) -> None:
+    def _finish(self, outcomes: Sequence[tuple[Job[Any, Any], object]]) -> None:
         def resolve() -> None:
             for job, outcome in outcomes:
                 if not job.done.done():
                     job.done.set_result(outcome)
+                elif isinstance(outcome, Opened) and outcome.refusal is None:
+                    # Nobody waits for it any more.
+                    self.settle(Settlement(job.work, "disconnect"))
 
         self._call_loop(resolve)
 
-    def _fail(self, jobs: Sequence[Job], error: StoreUnavailable) -> None:
+    def _fail(self, jobs: Sequence[Job[Any, Any]]) -> None:
         def resolve() -> None:
             for job in jobs:
                 if not job.done.done():
-                    job.done.set_exception(error)
+                    job.done.set_exception(StoreUnavailable("The ledger can't record this request."))
 
-        if jobs:
-            self._call_loop(resolve)
+        self._call_loop(resolve)
 
     def _call_loop(self, resolve: Callable[[], None]) -> None:
         if not self._loop.is_closed():

@@ -82,8 +82,8 @@ def decide(opening: Opening, key: KeyState, account: AccountState, now: int) -> 
         count(opening, key, account, now)
     return Opened(
         refusal,
-        requests=key.requests and key.requests.allowance(now),
-        tokens=key.tokens and key.tokens.allowance(now),
+        requests=key.requests.allowance(now) if key.requests else None,
+        tokens=key.tokens.allowance(now) if key.tokens else None,
     )
 
 

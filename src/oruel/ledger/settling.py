@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, Executable, bindparam, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from oruel.ledger.entries import Settlement
@@ -13,7 +13,6 @@ from oruel.ledger.opening import open_row
 from oruel.ledger.states import LockedStates
 from oruel.ledger.tables import accounts, requests, spending
 
-UPSERTS = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 # An entry that was taken for crashed while its process was only stopped is settled once the process goes on.
 UNSETTLED = (None, "crashed")
 
@@ -30,7 +29,7 @@ def settle_entries(
     if new:
         connection.execute(insert(requests), [settled_row(one, instance) for one in new])
     if due:
-        columns = {name: bindparam(name) for name in settled_values(due[0])}
+        columns: dict[str, Any] = {name: bindparam(name) for name in settled_values(due[0])}
         statement = update(requests).where(requests.c.id == bindparam("id_")).values(columns)
         connection.execute(statement, [{"id_": one.opening.id, **settled_values(one)} for one in due])
     give_back_tokens(states, {one.opening.id: known[one.opening.id].reserved_tokens for one in due}, due)
@@ -90,10 +89,12 @@ def charge(connection: Connection, states: LockedStates, settlements: Iterable[S
         state = states.accounts[account]
         if state.balance is not None:
             state.balance -= price
-    raised = UPSERTS[connection.dialect.name](spending)
-    connection.execute(
-        raised.on_conflict_do_update(
-            index_elements=["key", "period"], set_={"spent": spending.c.spent + raised.excluded.spent}
-        ),
-        [{"key": key, "period": period, "spent": spent} for (key, period), spent in sorted(by_period.items())],
-    )
+    rows = [{"key": key, "period": period, "spent": spent} for (key, period), spent in sorted(by_period.items())]
+    connection.execute(adding_to_spending(connection.dialect.name), rows)
+
+
+def adding_to_spending(dialect: str) -> Executable:
+    """Both databases have this statement, each with a constructor of its own in SQLAlchemy."""
+    statement = sqlite.insert(spending) if dialect == "sqlite" else postgresql.insert(spending)
+    total = {"spent": spending.c.spent + statement.excluded.spent}
+    return statement.on_conflict_do_update(index_elements=["key", "period"], set_=total)
