@@ -1,4 +1,4 @@
-"""What the API asks of a ledger and of its keys. Without a store, these are Unrecorded and NoKeys."""
+"""The protocol between the API and the ledger."""
 
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -9,14 +9,13 @@ from oruel.ledger.entries import Opened
 from oruel.types import Answer, ChatRequest, MeteredAnswer, Prepared
 
 
-@dataclass(slots=True)
+@dataclass
 class EntryContext:
-    """What the ledger and the API tell each other of one request. `started` is a time of time.perf_counter.
-    `idempotency_key` and `fingerprint` (a digest of path and body) are "" without the header.
+    """What the ledger and the API tell each other about one request. `started` is a time of time.perf_counter.
 
-    The ledger sets `opened` before it raises a refusal and before it yields the first item. With `opened.replay`, there
-    are no items: the API sends that answer again. The API sets `answer` and `media_type` to the body of its response
-    after the last delta, before it asks for the next item; they stay None if the answer is not to be stored.
+    The ledger sets `opened` once it has opened the entry or refused to. If it holds a replay, the answer has no items.
+    The API sets `answer`, the text that it sends (a stream without [DONE]), before it asks for the item after the last
+    delta; None if it is too long to be stored.
     """
 
     request_id: str
@@ -30,15 +29,13 @@ class EntryContext:
 
 class Ledger(Protocol):
     def meter(self, request: ChatRequest, caller: Caller, answer: Answer, context: EntryContext) -> MeteredAnswer:
-        """Records the request. The answer is not computed before its highest price is reserved, and the last item is
-        followed by the end of the generator only once the entry is settled.
-
-        Raises what `answer` raises, InsufficientFunds, IdempotencyConflict, RateLimited and StoreUnavailable.
+        """The same answer, recorded: nothing is computed before the entry is opened, and the end comes once it is
+        settled. Raises PermissionDenied, InsufficientFunds, RateLimited, IdempotencyConflict and StoreUnavailable.
         """
 
 
 class Unrecorded:
-    """Records nothing."""
+    """A ledger that records nothing."""
 
     async def meter(self, request: ChatRequest, caller: Caller, answer: Answer, context: EntryContext) -> MeteredAnswer:
         async with aclosing(answer):
@@ -52,13 +49,15 @@ class Keys(Protocol):
 
     @property
     def has_keys(self) -> bool:
-        """Whether the store has ever had a key."""
+        """Also if all are revoked or expired."""
 
     def find(self, key: str) -> Caller | None:
-        """None for an unknown, expired or revoked key, which takes as long as for a valid one."""
+        """None for an unknown, revoked or expired key, which takes as long as for a valid one."""
 
 
 class NoKeys:
+    """The keys of a server without a store."""
+
     has_keys = False
 
     def find(self, key: str) -> Caller | None:
