@@ -6,8 +6,8 @@ from typing import Any, TypeVar
 
 import typer
 
-from oruel.config import Secret
 from oruel.contract.kinds import Array, Boolean, Integer, Kind, Number, String, StringEnum, StringOrArray
+from oruel.settings import Hidden, Secret
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
@@ -40,7 +40,7 @@ def metavar_of(kind: Kind) -> str | None:
             return "NUMBER"
         case StringEnum():
             return "|".join(kind.values)
-        case String() | Secret() | Array(item=String()) | StringOrArray():
+        case String() | Secret() | Hidden() | Array(item=String()) | StringOrArray():
             return "TEXT"
         case _:
             return "JSON"
