@@ -16,7 +16,7 @@ from oruel.ledger.database import Database
 from oruel.ledger.entries import Opening, Settlement
 from oruel.ledger.group import GroupWriter
 from oruel.ledger.tables import accounts, keys, requests, spending
-from tests.ledger.rows import add_account, add_key
+from tests.ledger.books import add_account, add_key
 
 USD = 10**12
 

@@ -40,7 +40,7 @@ from oruel.types import (
     SamplingParams,
     Usage,
 )
-from tests.ledger.rows import add_account, add_key
+from tests.ledger.books import add_account, add_key
 
 USD = 10**12
 CALLER = Caller("acc_1", "key_1")
