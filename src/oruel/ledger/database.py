@@ -1,0 +1,104 @@
+"""The store: opens it, runs transactions, and translates the errors of its drivers."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import structlog
+from sqlalchemy import BigInteger, Connection, Select, cast, extract, func, select
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolExhausted
+
+from oruel.errors import StoreError, StoreUnavailable
+from oruel.ledger.engines import Engines
+from oruel.ledger.location import Location, SQLiteLocation, parse_location
+from oruel.ledger.migrations import is_current, migrate
+from oruel.ledger.postgresql import open_postgresql
+from oruel.ledger.sqlite import open_sqlite, prepare_file
+
+S = TypeVar("S", bound=Select[*tuple[Any, ...]])
+
+log = structlog.get_logger("oruel.ledger")
+
+
+class Database:
+    """Threads may share it. Each transaction has a connection of its own."""
+
+    def __init__(self, engines: Engines) -> None:
+        self._engines = engines
+
+    @classmethod
+    def open(cls, location: str) -> "Database":
+        """Creates the tables of a new store, and migrates those of an older version. Raises StoreError, and then the
+        store is as it was.
+        """
+        where = parse_location(location)
+        engines = open_sqlite(where.path) if isinstance(where, SQLiteLocation) else open_postgresql(where.url)
+        try:
+            prepare(engines, where)
+        except (SQLAlchemyError, StoreError, OSError) as error:
+            engines.close()
+            raise StoreError(f"Can't use the store {where}: {reason_of(error)}") from error
+        return cls(engines)
+
+    def close(self) -> None:
+        self._engines.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """Commits at the end, or rolls back if the block raises. On SQLite, no other transaction writes meanwhile.
+
+        Raises StoreUnavailable; an IntegrityError passes through, for callers that expect one.
+        """
+        with translated_errors(), self._engines.writer.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A snapshot. Neither waits for transactions that write nor holds them up. Raises StoreUnavailable."""
+        with translated_errors(), self._engines.reader.begin() as connection:
+            yield connection
+
+    def now(self, connection: Connection) -> int:
+        """Microseconds since the epoch, by the clock that all instances share: the server's, or this machine's."""
+        if not self._engines.has_clock:
+            return time.time_ns() // 1000
+        seconds = extract("epoch", func.clock_timestamp())
+        return connection.execute(select(cast(seconds * 1_000_000, BigInteger))).scalar_one()
+
+    @staticmethod
+    def locking(rows: S) -> S:
+        """Locks the rows that it selects until the transaction ends. On SQLite, the whole store is locked already."""
+        return rows.with_for_update()
+
+
+def prepare(engines: Engines, where: Location) -> None:
+    """Looks before it writes: a store of another program stays as it is."""
+    with engines.reader.begin() as connection:
+        current = is_current(connection)
+    if not current:
+        with engines.writer.begin() as connection:
+            migrate(connection)
+    if isinstance(where, SQLiteLocation):
+        prepare_file(where.path, engines.writer)
+
+
+@contextmanager
+def translated_errors() -> Iterator[None]:
+    """What the driver says may name paths, hosts and SQL, so it goes to the log alone."""
+    try:
+        yield
+    except IntegrityError:
+        raise
+    except (DBAPIError, PoolExhausted) as error:
+        log.error("the store is unavailable", error=type(error).__name__, detail=reason_of(error))
+        raise StoreUnavailable("The server can't record requests at the moment. Try again.") from error
+
+
+def reason_of(error: Exception) -> str:
+    """The first line of what the driver says, without SQL and its parameters."""
+    if isinstance(error, StoreError):
+        return error.message
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
+    return (str(cause).splitlines() or [type(cause).__name__])[0]

@@ -1,0 +1,29 @@
+"""What both kinds of stores have in common: an engine that writes, and one that reads."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Engine, event
+
+WAIT_SECONDS = 5
+"""How long a statement waits for others before the store counts as unavailable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Engines:
+    """`has_clock`: the store is a server whose clock all instances share."""
+
+    writer: Engine
+    reader: Engine
+    has_clock: bool
+
+    def close(self) -> None:
+        self.writer.dispose()
+        self.reader.dispose()
+
+
+def begin_with(engine: Engine, statement: str) -> None:
+    """Begins every transaction of `engine` with `statement`."""
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql(statement)

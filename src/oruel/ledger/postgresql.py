@@ -1,0 +1,39 @@
+"""A store in a PostgreSQL database, which several instances may share."""
+
+from sqlalchemy import URL, create_engine
+
+from oruel.errors import StoreError
+from oruel.ledger.engines import WAIT_SECONDS, Engines
+
+CONNECTIONS = 4
+CONNECTION_OPTIONS = {
+    "application_name": "oruel",
+    "connect_timeout": WAIT_SECONDS,
+    # A server that vanished without closing its connections is noticed in 10 to 15 seconds.
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+    # An instance that stops in the middle of a transaction must not hold its locks for ever.
+    "options": f"-c statement_timeout={WAIT_SECONDS}s -c idle_in_transaction_session_timeout={2 * WAIT_SECONDS}s",
+}
+
+
+def open_postgresql(url: URL) -> Engines:
+    """Connects only when first used. Options in the URL take precedence over ours. Raises StoreError."""
+    try:
+        engine = create_engine(
+            url,
+            connect_args={name: value for name, value in CONNECTION_OPTIONS.items() if name not in url.query},
+            pool_size=CONNECTIONS,
+            max_overflow=0,
+            pool_timeout=WAIT_SECONDS,
+            pool_pre_ping=True,
+            hide_parameters=True,
+        )
+    except ImportError as error:
+        raise StoreError(
+            "A PostgreSQL store needs the driver psycopg. Install it with: pip install 'oruel[postgresql]'"
+        ) from error
+    reader = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+    return Engines(engine, reader, has_clock=True)
