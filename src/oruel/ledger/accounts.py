@@ -10,11 +10,12 @@ from sqlalchemy.exc import IntegrityError
 
 from oruel.contract.kinds import abbreviate
 from oruel.errors import AccountNotFound, InvalidParameter, NameTaken
+from oruel.ledger import tables
 from oruel.ledger.changes import note_change
 from oruel.ledger.database import Database
 from oruel.ledger.money import MAX_USD, UNITS_PER_USD, usd_text
 from oruel.ledger.sums import join_sum, sum_parts
-from oruel.ledger.tables import accounts, credits, requests
+from oruel.ledger.tables import accounts, requests
 
 OPENING_NOTE = "opening balance"
 
@@ -61,7 +62,7 @@ def credit_account(connection: Connection, account: str, amount: int, note: str,
             param="amount",
         )
     values = {"id": f"cred_{secrets.token_hex(10)}", "account": found.id, "amount": amount, "note": note}
-    connection.execute(insert(credits).values(**values, created=now))
+    connection.execute(insert(tables.credits).values(**values, created=now))
     connection.execute(update(accounts).where(accounts.c.id == found.id).values(balance=balance))
     note_change(connection)
     return Account(found.id, found.name, balance, found.reserved, found.created)
@@ -83,7 +84,9 @@ def list_accounts(connection: Connection) -> Sequence[Account]:
     """In the order in which they were created."""
     rows = connection.execute(select(accounts).order_by(accounts.c.created, accounts.c.id)).all()
     quotient, remainder = sum_parts(requests.c.reserved)
-    sums = select(requests.c.account, quotient, remainder).where(requests.c.status.is_(None)).group_by(requests.c.account)
+    sums = (
+        select(requests.c.account, quotient, remainder).where(requests.c.status.is_(None)).group_by(requests.c.account)
+    )
     reserved = {account: join_sum(parts) for account, *parts in connection.execute(sums)}
     return [Account(row.id, row.name, row.balance, reserved.get(row.id, 0), row.created) for row in rows]
 
@@ -98,7 +101,8 @@ def reserved_of(connection: Connection, account: str) -> int:
 
 def balance_of(connection: Connection, account: str) -> int:
     """The sum of its credits minus the prices of its requests, from the rows themselves. `account` is an id."""
-    paid = read_sum(connection, select(*sum_parts(credits.c.amount)).where(credits.c.account == account))
+    credited = tables.credits.c
+    paid = read_sum(connection, select(*sum_parts(credited.amount)).where(credited.account == account))
     spent = read_sum(connection, select(*sum_parts(requests.c.price)).where(requests.c.account == account))
     return paid - spent
 

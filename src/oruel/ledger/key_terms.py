@@ -59,6 +59,7 @@ class KeyTerms:
 
 def key_terms(given: Mapping[str, Any]) -> KeyTerms:
     """`given` holds parsed values. What appears twice in a list counts once."""
-    return KeyTerms(
-        **{name: tuple(dict.fromkeys(value)) if isinstance(value, tuple) else value for name, value in given.items()}
-    )
+    values: dict[str, Any] = {
+        name: tuple(dict.fromkeys(value)) if isinstance(value, tuple) else value for name, value in given.items()
+    }
+    return KeyTerms(**values)

@@ -41,8 +41,9 @@ class StoredKey:
 def create_key(
     connection: Connection, secret: KeySecret, account: str, terms: KeyTerms, now: int
 ) -> tuple[StoredKey, str]:
-    """Returns the key itself too, which nothing can restore later. `account` is an id or a name. Raises AccountNotFound,
-    or InvalidParameter if the key would have expired already.
+    """Returns the key itself too, which nothing can restore later. `account` is an id or a name.
+
+    Raises AccountNotFound, or InvalidParameter if the key would have expired already.
     """
     if terms.expires is not None and terms.expires <= now:
         raise InvalidParameter(
@@ -64,7 +65,9 @@ def create_key(
 
 
 def list_keys(connection: Connection, account: str | None = None) -> Sequence[StoredKey]:
-    """In the order in which they were created, revoked ones too. `account` is an id or a name. Raises AccountNotFound."""
+    """In the order in which they were created, revoked ones too. `account` is an id or a name, None for all. Raises
+    AccountNotFound.
+    """
     query = select_keys().order_by(keys.c.created, keys.c.id)
     if account is not None:
         query = query.where(keys.c.account == find_account(connection, account).id)
@@ -72,8 +75,8 @@ def list_keys(connection: Connection, account: str | None = None) -> Sequence[St
 
 
 def revoke_key(connection: Connection, id: str, now: int) -> tuple[StoredKey, bool]:
-    """Returns the key, and whether it had been revoked before, which changes nothing. Requests in progress go on. Raises
-    KeyNotFound.
+    """Returns the key, and whether it had been revoked before; that changes nothing. Requests in progress go on.
+    Raises KeyNotFound.
     """
     unrevoked = update(keys).where(keys.c.id == id, keys.c.revoked.is_(None))
     changed = connection.execute(unrevoked.values(revoked=now)).rowcount

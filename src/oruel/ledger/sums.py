@@ -9,7 +9,7 @@ SPLIT = 10**6
 
 
 def sum_parts(column: Column[int]) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
-    """The sums of the quotients and of the remainders of a column that is never negative, to be joined by `join_sum`."""
+    """The sums of the quotients and of the remainders of a column without negative values, for `join_sum`."""
     whole = type_coerce(column, BigInteger)
     return func.coalesce(func.sum(whole // SPLIT), 0), func.coalesce(func.sum(whole % SPLIT), 0)
 

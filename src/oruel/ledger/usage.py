@@ -66,8 +66,8 @@ class UsageQuery:
 
 @dataclass(frozen=True, slots=True)
 class UsageRow:
-    """`group` maps the query's columns to the values that the row's requests share: "" without a key of the store. Money is in units of 10⁻¹² USD.
-    `statuses` counts the requests that ended in each way, and those still open.
+    """`group` maps the query's columns to the values that the row's requests share: "" without a key of the store.
+    `statuses` counts the requests that ended in each way, and those still open. Money is in units of 10⁻¹² USD.
     """
 
     group: Mapping[str, str]
@@ -113,10 +113,11 @@ def read_row(columns: Sequence[str], row: Sequence[Any]) -> UsageRow:
     values = list(row)
     start = len(columns)
     group = {name: value or "" for name, value in zip(columns, values[:start], strict=True)}
-    sums = [join_sum(values[place : place + 2]) for place in range(start, start + 2 * len(SUMMED), 2)]
+    places = range(start, start + 2 * len(SUMMED), 2)
+    sums = {name: join_sum(values[place : place + 2]) for name, place in zip(SUMMED, places, strict=True)}
     total, unsettled, *ended = values[start + 2 * len(SUMMED) :]
     statuses = {OPEN: unsettled, **dict(zip(STATUSES, ended, strict=True))}
-    return UsageRow(group, total, *sums, statuses)
+    return UsageRow(group, total, **sums, statuses=statuses)
 
 
 def total_usage(rows: Sequence[UsageRow]) -> UsageRow:
