@@ -35,7 +35,7 @@ class Account:
 
 def create_account(connection: Connection, name: str, credit: int | None, now: int) -> Account:
     """With `credit`, the account is prepaid. Raises NameTaken."""
-    account = Account(f"acct_{secrets.token_hex(10)}", name, None, 0, now)
+    account = Account(f"acct_{secrets.token_hex(8)}", name, None, 0, now)
     try:
         # The savepoint keeps PostgreSQL's transaction usable if another process has just taken the name.
         with connection.begin_nested():
@@ -61,7 +61,7 @@ def credit_account(connection: Connection, account: str, amount: int, note: str,
             "whether paid in or owed. Send another amount.",
             param="amount",
         )
-    values = {"id": f"cred_{secrets.token_hex(10)}", "account": found.id, "amount": amount, "note": note}
+    values = {"id": f"cred_{secrets.token_hex(8)}", "account": found.id, "amount": amount, "note": note}
     connection.execute(insert(tables.credits).values(**values, created=now))
     connection.execute(update(accounts).where(accounts.c.id == found.id).values(balance=balance))
     note_change(connection)

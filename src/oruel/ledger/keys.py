@@ -52,7 +52,7 @@ def create_key(
     owner = find_account(connection, account)
     secret.bind(connection)
     key = new_key()
-    stored = StoredKey(f"key_{secrets.token_hex(10)}", owner.id, owner.name, hint_of(key), now, None, terms)
+    stored = StoredKey(f"key_{secrets.token_hex(8)}", owner.id, owner.name, hint_of(key), now, None, terms)
     values = asdict(terms) | {
         "scopes": " ".join(terms.scopes),
         "models": None if terms.models is None else json.dumps(terms.models),

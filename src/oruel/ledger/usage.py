@@ -8,6 +8,7 @@ from typing import Any, Literal, cast, get_args
 from sqlalchemy import Column, ColumnElement, Connection, Select, func, select
 
 from oruel.contract.kinds import JSONSchema, invalid_value
+from oruel.errors import InvalidParameter
 from oruel.ledger.entries import Status
 from oruel.ledger.sums import join_sum, sum_parts
 from oruel.ledger.tables import accounts, keys, requests
@@ -58,6 +59,13 @@ class UsageQuery:
     account: str | None = None
     key: str | None = None
     keyless: bool = False
+
+    def check(self) -> None:
+        """Raises InvalidParameter."""
+        if self.first_day is not None and self.last_day is not None and self.first_day > self.last_day:
+            raise InvalidParameter(
+                f"from is {self.first_day}, which is after to, {self.last_day}. Swap them.", param="from"
+            )
 
     @property
     def columns(self) -> tuple[str, ...]:
