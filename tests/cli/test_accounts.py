@@ -20,8 +20,8 @@ def store(oruel: CommandLine) -> CommandLine:
     return oruel
 
 
-def call(oruel: CommandLine, *arguments: str, **more: str) -> Completed:
-    done = oruel.call(*arguments, "--store", STORE, COLUMNS="300", **more)
+def call(oruel: CommandLine, *arguments: str) -> Completed:
+    done = oruel.call(*arguments, "--store", STORE, COLUMNS="300")
     assert done.stderr.count(b"Traceback") == 0
     return done
 

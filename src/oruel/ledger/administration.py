@@ -3,8 +3,10 @@ raise StoreUnavailable.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
+from oruel.errors import StoreUnavailable
 from oruel.ledger import accounts, keys, usage
 from oruel.ledger.accounts import Account
 from oruel.ledger.database import Database
@@ -29,13 +31,13 @@ class Administration:
     def create_account(self, name: str, credit: int | None = None) -> Account:
         with self._database.transaction() as connection:
             account = accounts.create_account(connection, name, credit, self._database.now(connection))
-        self._refresh()
+        self._read_keys_again()
         return account
 
     def credit_account(self, account: str, amount: int, note: str = "") -> Account:
         with self._database.transaction() as connection:
             credited = accounts.credit_account(connection, account, amount, note, self._database.now(connection))
-        self._refresh()
+        self._read_keys_again()
         return credited
 
     def list_accounts(self) -> Sequence[Account]:
@@ -45,7 +47,7 @@ class Administration:
     def create_key(self, account: str, terms: KeyTerms) -> tuple[StoredKey, str]:
         with self._database.transaction() as connection:
             created = keys.create_key(connection, self._secret, account, terms, self._database.now(connection))
-        self._refresh()
+        self._read_keys_again()
         return created
 
     def list_keys(self, account: str | None = None) -> Sequence[StoredKey]:
@@ -55,7 +57,7 @@ class Administration:
     def revoke_key(self, id: str) -> tuple[StoredKey, bool]:
         with self._database.transaction() as connection:
             revoked = keys.revoke_key(connection, id, self._database.now(connection))
-        self._refresh()
+        self._read_keys_again()
         return revoked
 
     def report_usage(self, query: UsageQuery) -> Sequence[UsageRow]:
@@ -64,3 +66,8 @@ class Administration:
             if query.account is not None:
                 query = replace(query, account=accounts.find_account(connection, query.account).id)
             return usage.report_usage(connection, query)
+
+    def _read_keys_again(self) -> None:
+        # The change is committed. If the store fails now, the keyring reads it as soon as it can.
+        with suppress(StoreUnavailable):
+            self._refresh()
