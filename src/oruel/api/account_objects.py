@@ -103,6 +103,9 @@ class UsageReport(msgspec.Struct, kw_only=True):
     total: UsageRowObject
 
 
+ACCOUNT_ANSWERS = (AccountObject, AccountList, NewKeyObject, KeyList, RevocationObject, UsageReport)
+
+
 def account_object(account: Account) -> AccountObject:
     return AccountObject(
         id=account.id,
