@@ -44,7 +44,10 @@ class Database:
         store is as it was.
         """
         where = parse_location(location)
-        engines = open_sqlite(where.path) if isinstance(where, SQLiteLocation) else open_postgresql(where.url)
+        if isinstance(where, SQLiteLocation):
+            engines = open_sqlite(where.path, where.synchronous)
+        else:
+            engines = open_postgresql(where.url)
         try:
             prepare(engines, where)
         except (SQLAlchemyError, StoreError, OSError) as error:
