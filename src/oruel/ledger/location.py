@@ -16,8 +16,8 @@ POSTGRESQL = ("postgresql", "postgres", "postgresql+psycopg")
 
 @dataclass(frozen=True, slots=True)
 class SQLiteLocation:
-    """`synchronous`: "normal" keeps every commit when the process dies, "full" also when the machine loses power, at the
-    price of a write to the disk for each commit.
+    """`synchronous`: "normal" keeps every commit when the process dies; "full" also when the machine loses power, at
+    the price of waiting for the disk with each commit.
     """
 
     path: Path
