@@ -147,6 +147,7 @@ def build_services(settings: Settings, models: Sequence[RunningModel], jobs: Job
         jobs=jobs,
         ledger=books.ledger_of(catalog),
         keys=books.keys,
+        administration=books.administration,
         tokenizers={model.card.name: model.tokenizer for model in models if model.tokenizer},
         health=partial(health, models),
         fingerprint={name: fingerprint(engine) for name, engine in engines.items()}.get,

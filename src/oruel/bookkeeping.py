@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from oruel.errors import StoreError, StoreUnavailable
+from oruel.ledger.administration import Administration
 from oruel.ledger.base import Keys, Ledger, NoKeys, Unrecorded
 from oruel.ledger.committer import Committer
 from oruel.ledger.database import Database
 from oruel.ledger.entries import Opened, Opening, Settlement
 from oruel.ledger.entry import PriceList
-from oruel.ledger.group import write_group
+from oruel.ledger.group import GroupWriter
 from oruel.ledger.instances import RENEW_SECONDS, Instance
 from oruel.ledger.key import load_secret
 from oruel.ledger.keyring import Keyring
@@ -31,6 +32,7 @@ class Books:
     keys: Keys
     ledger_of: Callable[[Catalog], Ledger]
     location: str | None = None
+    administration: Administration | None = None
 
 
 NO_BOOKS = Books(NoKeys(), lambda catalog: Unrecorded())
@@ -53,17 +55,24 @@ async def open_books(settings: Settings, models: Sequence[CatalogModel], resourc
     except StoreUnavailable as error:
         raise StoreError(f"The store {parse_location(location)} can't be read or written.") from error
 
+    writer = GroupWriter(database, instance.id)
+
     def write(openings: Sequence[Opening], settlements: Sequence[Settlement], *, again: bool) -> list[Opened]:
         if openings:
             instance.renew_if_due()
-        return write_group(database, instance.id, openings, settlements, again=again)
+        return writer.write(openings, settlements, again=again)
 
     committer = Committer(write)
     resources.push_async_callback(committer.close)
     run_until_closed(keyring.poll(), resources)
     run_until_closed(repeat(instance.beat, every=RENEW_SECONDS), resources)
     prices = price_list(models)
-    return Books(keyring, lambda catalog: Recorder(committer, catalog, prices), str(parse_location(location)))
+    return Books(
+        keyring,
+        lambda catalog: Recorder(committer, catalog, prices),
+        str(parse_location(location)),
+        Administration(database, secret, keyring.refresh),
+    )
 
 
 def run_until_closed(work: Coroutine[Any, Any, None], resources: AsyncExitStack) -> None:
