@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 from sqlalchemy import select
 
-from oruel.errors import AccountNotFound, InvalidParameter, NameTaken, OruelError
+from oruel.errors import AccountNotFound, InvalidParameter, KeyNotFound, NameTaken, OruelError
 from oruel.ledger.accounts import balance_of, find_account, reserved_of
 from oruel.ledger.administration import Administration
 from oruel.ledger.amount import Amount
@@ -86,6 +86,9 @@ REFUSED: list[tuple[Callable[[Administration], object], type[OruelError], str, s
     (lambda admin: admin.credit_account("nobody", 5), AccountNotFound, "account", '"nobody"'),
     (lambda admin: admin.credit_account("taken", MAX_USD * USD), InvalidParameter, "amount", "1000001"),
     (lambda admin: admin.list_keys("nobody"), AccountNotFound, "account", '"nobody"'),
+    (lambda admin: admin.list_keys("taken\0"), AccountNotFound, "account", '"taken'),
+    (lambda admin: admin.list_keys("\ud800"), AccountNotFound, "account", "no account"),
+    (lambda admin: admin.revoke_key("key_\0"), KeyNotFound, "key", '"key_'),
 ]
 
 
@@ -129,7 +132,14 @@ def test_of_several_processes_that_take_a_name_one_gets_it(admin: Administration
 
 @pytest.mark.parametrize(
     ("text", "units"),
-    [("12.50", 12_500_000_000_000), ("0.000000000001", 1), (3, 3 * USD), ("1000000", MAX_USD * USD), ("007", 7 * USD)],
+    [
+        ("12.50", 12_500_000_000_000),
+        ("0.000000000001", 1),
+        (3, 3 * USD),
+        (3.0, 3 * USD),
+        ("1000000", MAX_USD * USD),
+        ("007", 7 * USD),
+    ],
 )
 def test_amounts_are_exact(text: object, units: int) -> None:
     assert Amount().parse(text, "amount") == units
