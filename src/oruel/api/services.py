@@ -12,6 +12,7 @@ from oruel.api.deadline import Deadlines
 from oruel.backends.base import Backend
 from oruel.jobs.base import Jobs
 from oruel.ledger.administration import Administration
+from oruel.ledger.base import Ledger, Unrecorded
 from oruel.router.catalog import Catalog
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -50,6 +51,7 @@ class Services:
     health: Callable[[], Health]
     fingerprint: Callable[[str], str | None]
     administration: Administration | None = None
+    ledger: Ledger = field(default_factory=Unrecorded)
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     max_body_bytes: int = 8 * 2**20
     body_seconds: float = 30.0
