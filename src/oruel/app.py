@@ -26,7 +26,8 @@ from oruel.api.server import Server, on_signals
 from oruel.api.services import Health, Services
 from oruel.api.tokenize import parse_tokenize_aside, tokenize_aside
 from oruel.backends.preparation import prepare_in_job
-from oruel.config import Settings, engine_environment
+from oruel.bookkeeping import Books, open_books
+from oruel.config import engine_environment
 from oruel.errors import ConfigError
 from oruel.fleet import Fleet, RunningEngine, RunningModel, fingerprint, run_concurrently
 from oruel.jobs.base import Jobs
@@ -36,6 +37,7 @@ from oruel.router.catalog import Catalog
 from oruel.router.deployment import CatalogModel
 from oruel.router.route import Route
 from oruel.router.router import Router
+from oruel.settings import Settings
 
 MAX_FILES, RESERVED_FILES = 65536, 40
 SEND_BUFFER_BYTES = 2**17
@@ -105,6 +107,8 @@ async def run_endpoint(
     assert running is not None
     on_signals(running.cancel)
     async with AsyncExitStack() as resources:
+        books = await open_books(settings, models, resources)
+        settings.require_key(store_has_keys=books.keys.has_keys)
         jobs = JobClient(JOB_FUNCTIONS, engine_environment(), Limits(cpu_seconds=settings.preparation_seconds))
         resources.push_async_callback(jobs.close)
         # The job server imports its modules while the engines load their models.
@@ -112,8 +116,8 @@ async def run_endpoint(
         fleet = Fleet(settings, files, jobs, resources, watchdog_seconds=timeouts.watchdog)
         started = await run_concurrently([fleet.start(model) for model in models])
         await jobs.open({engine.source for model in started for engine in model.engines.values()})
-        services = build_services(settings, started, jobs)
-        announcement = build_announcement(settings, listener, started)
+        services = build_services(settings, started, jobs, books)
+        announcement = build_announcement(settings, listener, started, books)
         # These objects live as long as the server: the garbage collector need not scan them again.
         gc.collect()
         gc.freeze()
@@ -133,7 +137,7 @@ async def close_engines(models: Sequence[RunningModel], jobs: JobClient) -> None
     await asyncio.gather(*engines, jobs.close())
 
 
-def build_services(settings: Settings, models: Sequence[RunningModel], jobs: Jobs) -> Services:
+def build_services(settings: Settings, models: Sequence[RunningModel], jobs: Jobs, books: Books) -> Services:
     """Builds what the API needs, with a router over the deployments of each model."""
     catalog = Catalog(tuple(model.card for model in models))
     engines = {name: engine for model in models for name, engine in model.engines.items()}
@@ -141,6 +145,9 @@ def build_services(settings: Settings, models: Sequence[RunningModel], jobs: Job
         backend=Router(catalog, {model.card.name: model.routes for model in models}),
         catalog=catalog,
         jobs=jobs,
+        ledger=books.ledger_of(catalog),
+        keys=books.keys,
+        administration=books.administration,
         tokenizers={model.card.name: model.tokenizer for model in models if model.tokenizer},
         health=partial(health, models),
         fingerprint={name: fingerprint(engine) for name, engine in engines.items()}.get,
@@ -265,7 +272,9 @@ def open_listener(host: str, port: int) -> socket.socket:
         ) from error
 
 
-def build_announcement(settings: Settings, listener: socket.socket, models: Sequence[RunningModel]) -> Announcement:
+def build_announcement(
+    settings: Settings, listener: socket.socket, models: Sequence[RunningModel], books: Books
+) -> Announcement:
     first, *others = (model.card for model in models)
     engines = [engine.ready for model in models for engine in model.engines.values()]
     return Announcement(
@@ -277,6 +286,7 @@ def build_announcement(settings: Settings, listener: socket.socket, models: Sequ
         kv=sum(ready.pool for ready in engines),
         parallel=sum(ready.parallel for ready in engines),
         threads=tuple((ready.threads, ready.cores) for ready in engines),
-        needs_key=settings.api_key is not None,
+        needs_key=settings.api_key is not None or books.keys.has_keys,
+        store=books.location,
         playground=settings.web,
     )

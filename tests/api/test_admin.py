@@ -1,5 +1,6 @@
 """Usage, accounts and keys over HTTP, with real keys in a real store."""
 
+import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,12 +9,9 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
-from starlette.types import ASGIApp, Receive, Scope, Send
 from structlog.testing import capture_logs
 
-from oruel.api.callers import SCOPE_KEY
 from oruel.ledger.administration import Administration
-from oruel.ledger.caller import ANONYMOUS, Caller
 from oruel.ledger.database import Database
 from oruel.ledger.key import KeySecret
 from oruel.ledger.key_terms import KeyTerms
@@ -30,6 +28,9 @@ ENDPOINTS = [
     ("GET", KEYS), ("POST", KEYS), ("DELETE", f"{KEYS}/key_0"),
 ]  # fmt: skip
 USD = 10**12
+# The key of --api-key, which isn't in the store.
+OUTSIDE = "outside-the-store"
+OPERATORS_OWN = hashlib.sha256(OUTSIDE.encode()).digest()
 
 
 @dataclass(frozen=True)
@@ -66,9 +67,7 @@ def plain(serve: Serve, office: Office) -> Client:
 
 
 def client_with(serve: Serve, office: Office, key: str | None) -> Client:
-    client = serve(administration=office.administration)
-    transport: Any = client._transport
-    transport.app = KnownCallers(transport.app, office.keyring)
+    client = serve(keys=office.keyring, administration=office.administration, api_key_hashes=(OPERATORS_OWN,))
     if key is not None:
         client.headers["authorization"] = f"Bearer {key}"
     return client
@@ -124,8 +123,10 @@ async def test_admin_endpoints_need_a_key_with_the_scope_admin(
 ) -> None:
     for client, status, kind in (
         (serve(), 401, "authentication_error"),
+        (serve(administration=office.administration), 401, "authentication_error"),
         (client_with(serve, office, None), 401, "authentication_error"),
-        (client_with(serve, office, office.plain), 403, "permission_error"),
+        (client_with(serve, office, OUTSIDE), 403, "permission_error"),
+        (plain, 403, "permission_error"),
     ):
         response = await client.request(method, path, json={"name": "x"})
         assert (response.status_code, response.json()["error"]["type"]) == (status, kind)
@@ -193,10 +194,12 @@ async def test_an_admin_sees_any_account_and_what_it_cost(office: Office, admin:
     assert (total["requests"], total["price"], total["cost"]) == (3, "7.25", "1")
 
 
-async def test_without_a_key_usage_is_that_of_requests_without_one(serve: Serve, office: Office) -> None:
+async def test_without_a_key_of_the_store_usage_is_that_of_requests_without_one(serve: Serve, office: Office) -> None:
     use(office)
-    total = (await client_with(serve, office, None).get(USAGE)).json()["total"]
-    assert (total["requests"], total["price"]) == (1, "0")
+    for client in (serve(administration=office.administration), client_with(serve, office, OUTSIDE)):
+        total = (await client.get(USAGE)).json()["total"]
+        assert (total["requests"], total["price"]) == (1, "0")
+    assert (await client_with(serve, office, None).get(USAGE)).status_code == 401
 
 
 async def test_without_a_store_usage_is_404(client: Client) -> None:
@@ -236,16 +239,3 @@ def use(office: Office) -> None:
         record(connection, day="2026-11-28", tier="turbo", price=USD // 4, prompt_tokens=7, **own)
         record(connection, day="2026-11-28", price=4 * USD, cost=USD, account=other.account, key=other.id)
         record(connection, day="2026-11-28")
-
-
-class KnownCallers:
-    """Stands in for the middleware that checks keys."""
-
-    def __init__(self, app: ASGIApp, keyring: Keyring) -> None:
-        self.app = app
-        self.keyring = keyring
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        sent = dict(scope["headers"]).get(b"authorization", b"").decode().removeprefix("Bearer ")
-        caller: Caller | None = self.keyring.find(sent)
-        await self.app({**scope, SCOPE_KEY: caller or ANONYMOUS}, receive, send)

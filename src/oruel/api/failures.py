@@ -11,7 +11,15 @@ from starlette.responses import Response
 
 from oruel.api.record import RequestRecord
 from oruel.contract.kinds import abbreviate
-from oruel.errors import AuthenticationError, MethodNotAllowed, NotFound, OruelError, Overloaded, ServerError
+from oruel.errors import (
+    AuthenticationError,
+    MethodNotAllowed,
+    NotFound,
+    OruelError,
+    Overloaded,
+    RateLimited,
+    ServerError,
+)
 
 log = structlog.get_logger("oruel.api")
 
@@ -56,7 +64,7 @@ def error_response(error: OruelError) -> Response:
 
 def error_headers(error: OruelError) -> dict[str, str]:
     match error:
-        case Overloaded():
+        case Overloaded() | RateLimited() if error.retry_after is not None:
             return {"retry-after": str(error.retry_after)}
         case AuthenticationError():
             return {"www-authenticate": "Bearer"}
@@ -85,11 +93,14 @@ def responses_schema(*statuses: int) -> dict[str, Any]:
 DESCRIPTIONS = {
     400: "A field is unknown, invalid or not supported; param names it",
     401: "The API key is missing or unknown",
-    403: "The Host header names another host, or the Origin header a page that isn't allowed",
+    402: "The account's balance doesn't cover the highest possible price of the request",
+    403: "The Host or Origin header names a host or page that isn't allowed, or the key doesn't allow the request",
     404: "The model does not exist",
     408: "The request arrived too slowly",
+    409: "The Idempotency-Key belongs to another request, or to one that is running",
     413: "The body is too large",
     415: "The body is not JSON",
+    429: "A limit of the API key is reached; Retry-After says when to retry, if that helps",
     431: "The request line and headers are too long",
     500: "An unexpected error, logged under the request id",
     502: "The upstream server failed",

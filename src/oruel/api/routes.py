@@ -61,7 +61,7 @@ def create_api(services: Services) -> FastAPI:
             Middleware(AnswerErrors),
             Middleware(CheckHost, allowed=services.allowed_hosts),
             Middleware(CheckOrigin, allowed=origins),
-            Middleware(CheckKey, hashes=services.api_key_hashes),
+            Middleware(CheckKey, hashes=services.api_key_hashes, keys=services.keys),
             Middleware(LimitBodyPace, seconds=services.body_seconds),
             Middleware(BoundHeldBodies, most=max(MOST_BYTES, 2 * services.max_body_bytes)),
             Middleware(HeadAsGet),
@@ -87,7 +87,7 @@ def create_api(services: Services) -> FastAPI:
     get(
         api,
         "/openapi.json",
-        openapi_endpoint(api, needs_key=bool(services.api_key_hashes)),
+        openapi_endpoint(api, needs_key=lambda: services.requires_key),
         json_operation("OpenAPI"),
         needs_key=False,
     )

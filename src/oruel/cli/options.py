@@ -6,10 +6,10 @@ from typing import Any, TypeVar
 
 import typer
 
-from oruel.config import Secret
 from oruel.contract.kinds import Array, Boolean, Integer, Kind, Number, String, StringEnum, StringOrArray
 from oruel.ledger.amount import Amount
 from oruel.ledger.moments import Moment
+from oruel.settings import Hidden, Secret
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
@@ -44,7 +44,7 @@ def metavar_of(kind: Kind) -> str | None:
             return "|".join(kind.values)
         case Array(item=StringEnum() as one):
             return metavar_of(one)
-        case String() | Secret() | Array(item=String()) | StringOrArray():
+        case String() | Secret() | Hidden() | Array(item=String()) | StringOrArray():
             return "TEXT"
         case Amount():
             return "USD"

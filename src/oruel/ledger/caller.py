@@ -31,13 +31,13 @@ class Caller:
     def may_use_model(self, name: str) -> bool:
         return self.models is None or name in self.models
 
-    def require_model(self, name: str, tier: Tier) -> None:
+    def require_model(self, name: str, tier: Tier | None = None) -> None:
         """`name` is the model's own name, no alias. Raises PermissionDenied."""
         if not self.may_use_model(name):
             raise PermissionDenied(
                 f"The API key does not allow the model {name}, only {', '.join(self.models or ())}.", param="model"
             )
-        if self.tiers is not None and tier not in self.tiers:
+        if tier is not None and self.tiers is not None and tier not in self.tiers:
             raise PermissionDenied(
                 f"The API key does not allow the tier {tier}, only {', '.join(self.tiers)}.", param="tier"
             )
