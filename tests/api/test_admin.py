@@ -133,6 +133,12 @@ async def test_admin_endpoints_need_a_key_with_the_scope_admin(
     assert len(office.administration.list_accounts()) == 1
 
 
+async def test_a_method_that_a_path_does_not_support_is_405_with_all_that_it_supports(admin: Client) -> None:
+    response = await admin.delete(ACCOUNTS)
+    assert (response.status_code, response.headers["allow"]) == (405, "GET, HEAD, POST")
+    assert "This path supports GET, HEAD, POST." in response.json()["error"]["message"]
+
+
 REFUSED: list[tuple[str, str, Any, int, str | None]] = [
     ("POST", ACCOUNTS, {}, 400, "name"),
     ("POST", ACCOUNTS, {"name": "team"}, 409, "name"),
