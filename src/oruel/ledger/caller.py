@@ -12,7 +12,7 @@ Scope = Literal["inference", "admin"]
 @dataclass(frozen=True, slots=True)
 class Caller:
     """`account` and `key` are ids in the store; "" without a key of the store. `cache_scope` separates the prefix
-    caches of accounts, and reveals neither key nor account. `models` and `tiers` are what the key may use, None for
+    caches of accounts; it reveals neither key nor account. `models` and `tiers` are what the key may use, None for
     all.
     """
 

@@ -7,7 +7,14 @@ from typing import Any, TypeVar
 
 import structlog
 from sqlalchemy import BigInteger, Connection, Select, cast, extract, func, select
-from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import (
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    NotSupportedError,
+    ProgrammingError,
+    SQLAlchemyError,
+)
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 
 from oruel.errors import StoreError, StoreUnavailable
@@ -16,6 +23,9 @@ from oruel.ledger.location import Location, SQLiteLocation, parse_location
 from oruel.ledger.migrations import is_current, migrate
 from oruel.ledger.postgresql import open_postgresql
 from oruel.ledger.sqlite import open_sqlite, prepare_file
+
+# Trying again doesn't help.
+FAULTS_OF_STATEMENTS = (IntegrityError, DataError, ProgrammingError, NotSupportedError)
 
 S = TypeVar("S", bound=Select[*tuple[Any, ...]])
 
@@ -49,7 +59,7 @@ class Database:
     def transaction(self) -> Iterator[Connection]:
         """Commits at the end, or rolls back if the block raises. On SQLite, no other transaction writes meanwhile.
 
-        Raises StoreUnavailable; an IntegrityError passes through, for callers that expect one.
+        Raises StoreUnavailable; an error of the statement itself, such as an IntegrityError, passes through.
         """
         with translated_errors(), self._engines.writer.begin() as connection:
             yield connection
@@ -89,7 +99,7 @@ def translated_errors() -> Iterator[None]:
     """What the driver says may name paths, hosts and SQL, so it goes to the log alone."""
     try:
         yield
-    except IntegrityError:
+    except FAULTS_OF_STATEMENTS:
         raise
     except (DBAPIError, PoolExhausted) as error:
         log.error("the store is unavailable", error=type(error).__name__, detail=reason_of(error))

@@ -12,7 +12,7 @@ Status = Literal["finished", "error", "disconnect", "crashed"]
 class Opening:
     """Opens an entry: reserves the highest possible price and the tokens before anything is computed. `created` is in
     microseconds since the epoch. `idempotency_key` and `fingerprint` (a digest of path and body) are "" without the
-    header.
+    header. `replaces`: an earlier opening of the same entry, for a deployment that failed.
     """
 
     id: str
@@ -26,6 +26,7 @@ class Opening:
     tokens: int
     idempotency_key: str = ""
     fingerprint: str = ""
+    replaces: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,7 @@ keys = Table(
     Column("requests_per_minute", BigInteger),
     Column("tokens_per_minute", BigInteger),
     Column("concurrent_requests", BigInteger),
-    Column("requests_due", BigInteger, nullable=False),  # when the bucket of requests is full again
+    Column("requests_due", BigInteger, nullable=False),  # limits.Bucket.due, in nanoseconds
     Column("tokens_due", BigInteger, nullable=False),
 )
 

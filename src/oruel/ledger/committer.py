@@ -1,0 +1,178 @@
+"""A thread that writes entries to the store. Whatever waits while it writes is committed together."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+import structlog
+
+from oruel.errors import StoreUnavailable
+from oruel.ledger.entries import Opened, Opening, Settlement
+
+# How long a request waits for the store before it is refused, and a reply for its settlement.
+OPENING_SECONDS = 5.0
+SETTLING_SECONDS = 10.0
+# How long to wait after a failure of the store, doubled each time.
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
+# How long closing waits for settlements that the store doesn't accept.
+CLOSING_SECONDS = 5.0
+LARGEST_GROUP = 500
+
+log = structlog.get_logger("oruel.ledger")
+
+Work = TypeVar("Work", Opening, Settlement)
+Result = TypeVar("Result")
+
+
+class WriteGroup(Protocol):
+    """Writes a group in one transaction (group.py). Raises StoreUnavailable, and may be tried `again`."""
+
+    def __call__(
+        self, openings: Sequence[Opening], settlements: Sequence[Settlement], *, again: bool
+    ) -> list[Opened]: ...
+
+
+@dataclass(eq=False)
+class Job(Generic[Work, Result]):
+    """`done` belongs to the event loop. An opening that was cancelled before it was taken is not written. `was_tried`:
+    an earlier attempt to write it may have succeeded although it failed.
+    """
+
+    work: Work
+    done: "asyncio.Future[Result]"
+    was_tried: bool = False
+
+
+class Committer:
+    def __init__(self, write: WriteGroup) -> None:
+        self._write = write
+        self._loop = asyncio.get_running_loop()
+        self._openings: list[Job[Opening, Opened]] = []
+        self._settlements: list[Job[Settlement, None]] = []
+        self._arrived = threading.Condition()
+        self._closing_until: float | None = None
+        self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
+        self._thread.start()
+
+    async def open(self, opening: Opening) -> Opened:
+        """Returns once the opening is committed or refused. Raises StoreUnavailable after OPENING_SECONDS."""
+        job: Job[Opening, Opened] = Job(opening, self._loop.create_future())
+        self._put(self._openings, job)
+        try:
+            async with asyncio.timeout(OPENING_SECONDS):
+                return await job.done
+        except TimeoutError:
+            raise StoreUnavailable("The ledger is not available. Try again later.") from None
+
+    def settle(self, settlement: Settlement) -> "asyncio.Future[None]":
+        """The future is done once the settlement is committed. The committer tries until it is, or the process ends."""
+        job: Job[Settlement, None] = Job(settlement, self._loop.create_future())
+        self._put(self._settlements, job)
+        return job.done
+
+    @property
+    def backlog(self) -> int:
+        """How many settlements wait."""
+        return len(self._settlements)
+
+    async def close(self) -> None:
+        """Writes what waits, for at most CLOSING_SECONDS."""
+        with self._arrived:
+            self._closing_until = time.monotonic() + CLOSING_SECONDS
+            self._arrived.notify()
+        await asyncio.to_thread(self._thread.join)
+
+    def _put(self, waiting: list[Result], job: Result) -> None:
+        with self._arrived:
+            waiting.append(job)
+            self._arrived.notify()
+
+    def _run(self) -> None:
+        pause = FIRST_PAUSE
+        while (group := self._take()) is not None:
+            openings, settlements = group
+            if self._commit(openings, settlements):
+                pause = FIRST_PAUSE
+                continue
+            self._put_back(openings, settlements)
+            if self._closing_until is not None and time.monotonic() > self._closing_until:
+                log.error("the store accepted no more settlements", open=len(settlements))
+                return
+            time.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    def _take(self) -> tuple[list[Job[Opening, Opened]], list[Job[Settlement, None]]] | None:
+        """Waits for work. None once the committer is closing and nothing is left."""
+        with self._arrived:
+            while True:
+                self._openings = [job for job in self._openings if job.was_tried or not job.done.cancelled()]
+                openings, self._openings = self._openings[:LARGEST_GROUP], self._openings[LARGEST_GROUP:]
+                settlements, self._settlements = self._settlements[:LARGEST_GROUP], self._settlements[LARGEST_GROUP:]
+                if openings or settlements:
+                    return openings, settlements
+                if self._closing_until is not None:
+                    return None
+                self._arrived.wait()
+
+    def _commit(self, openings: list[Job[Opening, Opened]], settlements: list[Job[Settlement, None]]) -> bool:
+        """Whether the jobs are done, written or not. False if they should be tried again."""
+        again = any(job.was_tried for job in openings)
+        for job in openings:
+            job.was_tried = True
+        try:
+            outcomes = self._write([job.work for job in openings], [job.work for job in settlements], again=again)
+        except StoreUnavailable:
+            return False
+        except Exception as error:  # noqa: BLE001 - whatever it is, it must not end the thread
+            self._isolate(openings, settlements, error)
+            return True
+        self._finish([*zip(openings, outcomes, strict=True), *((job, None) for job in settlements)])
+        return True
+
+    def _isolate(
+        self, openings: list[Job[Opening, Opened]], settlements: list[Job[Settlement, None]], error: Exception
+    ) -> None:
+        """Writes each job alone, so that only the one at fault fails."""
+        if len(openings) + len(settlements) == 1:
+            log.error("an entry can't be written", error=repr(error))
+            self._fail([*openings, *settlements])
+            return
+        for settlement in settlements:
+            self._retry_alone([], [settlement])
+        for opening in openings:
+            self._retry_alone([opening], [])
+
+    def _retry_alone(self, openings: list[Job[Opening, Opened]], settlements: list[Job[Settlement, None]]) -> None:
+        if not self._commit(openings, settlements):
+            self._put_back(openings, settlements)
+
+    def _put_back(self, openings: list[Job[Opening, Opened]], settlements: list[Job[Settlement, None]]) -> None:
+        with self._arrived:
+            self._openings = openings + self._openings
+            self._settlements = settlements + self._settlements
+
+    def _finish(self, outcomes: Sequence[tuple[Job[Any, Any], object]]) -> None:
+        def resolve() -> None:
+            for job, outcome in outcomes:
+                if not job.done.done():
+                    job.done.set_result(outcome)
+                elif isinstance(outcome, Opened) and outcome.refusal is None:
+                    # Nobody waits for it any more.
+                    self.settle(Settlement(job.work, "disconnect"))
+
+        self._call_loop(resolve)
+
+    def _fail(self, jobs: Sequence[Job[Any, Any]]) -> None:
+        def resolve() -> None:
+            for job in jobs:
+                if not job.done.done():
+                    job.done.set_exception(StoreUnavailable("The ledger can't record this request."))
+
+        self._call_loop(resolve)
+
+    def _call_loop(self, resolve: Callable[[], None]) -> None:
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(resolve)

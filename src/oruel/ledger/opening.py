@@ -1,0 +1,64 @@
+"""Opens entries: decides which requests may start, and reserves their prices."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, delete, insert
+
+from oruel.ledger.entries import Opened, Opening
+from oruel.ledger.idempotency import EarlierRequest, earlier_requests, forget, owner_of, remember
+from oruel.ledger.limits import AccountState, KeyState, day_of, decide
+from oruel.ledger.states import LockedStates
+from oruel.ledger.tables import requests
+
+
+def open_entries(
+    connection: Connection, states: LockedStates, openings: Sequence[Opening], instance: str
+) -> list[Opened]:
+    """The outcome of each opening, in order. Openings of one key or account count one another."""
+    earlier = earlier_requests(connection, openings, states.now)
+    outcomes, started = [], []
+    for opening in openings:
+        known = earlier.get(owner_of(opening)) if opening.idempotency_key else None
+        outcome = known.outcome_of(opening) if known else decide_in(states, opening)
+        if outcome.refusal is None and outcome.replay is None:
+            earlier[owner_of(opening)] = EarlierRequest(opening.fingerprint)
+            started.append(opening)
+        outcomes.append(outcome)
+    if started:
+        connection.execute(insert(requests), [open_row(opening, instance) for opening in started])
+        remember(connection, started, states.now)
+    return outcomes
+
+
+def decide_in(states: LockedStates, opening: Opening) -> Opened:
+    key = states.keys.get(opening.key, KeyState(is_valid=False))
+    return decide(opening, key, states.accounts.get(opening.account, AccountState()), states.now * 1000)
+
+
+def close_replaced(connection: Connection, ids: Sequence[str]) -> None:
+    """Removes open entries that are about to be opened again."""
+    connection.execute(delete(requests).where(requests.c.id.in_(ids), requests.c.status.is_(None)))
+    forget(connection, ids)
+
+
+def open_row(opening: Opening, instance: str) -> Mapping[str, Any]:
+    return {
+        "id": opening.id,
+        "request_id": opening.request_id,
+        "instance": instance,
+        "account": opening.account or None,
+        "key": opening.key or None,
+        "model": opening.model,
+        "tier": opening.tier,
+        "created": opening.created,
+        "day": day_of(opening.created),
+        "reserved": opening.price,
+        "reserved_tokens": opening.tokens,
+        "prompt_tokens": 0,
+        "cached_tokens": 0,
+        "completion_tokens": 0,
+        "estimated": False,
+        "price": 0,
+        "cost": 0,
+    }
