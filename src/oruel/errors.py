@@ -5,13 +5,16 @@ OruelError
 │   ├── InvalidBody                  the body is not a JSON object
 │   ├── InvalidParameter             a known field has an invalid value
 │   │   ├── TemplateTooCostly        the chat template takes too long to render these messages
-│   │   └── TooCostly                preparing the request takes too much time or memory
+│   │   ├── TooCostly                preparing the request takes too much time or memory
+│   │   └── NameTaken           409  there is an account of this name
 │   ├── UnknownParameter             an unknown field
 │   ├── UnsupportedParameter         a known field asks for something that this server doesn't support
 │   ├── SchemaRefused                an invalid JSON Schema, or one that exceeds the limits
 │   ├── ContextLengthExceeded        the prompt leaves no room for an answer
 │   ├── NotFound                404  there is no such endpoint
-│   │   └── ModelNotFound            the catalog has no such model
+│   │   ├── ModelNotFound            the catalog has no such model
+│   │   ├── AccountNotFound          the store has no such account
+│   │   └── KeyNotFound              the store has no such API key
 │   ├── MethodNotAllowed        405
 │   ├── BodyTooLarge            413
 │   ├── BodyTimedOut            408  the body arrived too slowly
@@ -86,6 +89,11 @@ class TooCostly(InvalidParameter):
     pass
 
 
+class NameTaken(InvalidParameter):
+    status = 409
+    code = "name_taken"
+
+
 class UnknownParameter(RequestError):
     code = "unknown_parameter"
 
@@ -109,6 +117,14 @@ class NotFound(RequestError):
 
 class ModelNotFound(NotFound):
     code = "model_not_found"
+
+
+class AccountNotFound(NotFound):
+    code = "account_not_found"
+
+
+class KeyNotFound(NotFound):
+    code = "key_not_found"
 
 
 class MethodNotAllowed(RequestError):

@@ -4,19 +4,18 @@ import asyncio
 import random
 import sys
 import time
-from functools import partial
 
 from oruel.errors import InsufficientFunds
 from oruel.ledger.committer import Committer
 from oruel.ledger.database import Database
 from oruel.ledger.entries import Opening, Settlement
-from oruel.ledger.group import write_group
+from oruel.ledger.group import GroupWriter
 
 
 async def main(location: str, key: str, count: int, seed: int) -> None:
     random.seed(seed)
     store = Database.open(location)
-    committer = Committer(partial(write_group, store, f"instance-{seed}"))
+    committer = Committer(GroupWriter(store, f"instance-{seed}").write)
     print("ready", flush=True)
     sys.stdin.readline()
     started = await asyncio.gather(*(spend(committer, f"{seed}-{index}", key) for index in range(count)))

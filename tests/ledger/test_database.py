@@ -16,7 +16,7 @@ from oruel.errors import StoreUnavailable
 from oruel.ledger import impatience, sqlite, tables
 from oruel.ledger.database import Database
 from oruel.ledger.tables import accounts, meta, metadata
-from tests.ledger.rows import add_account
+from tests.ledger.books import add_account
 from tests.postgres import PostgresServer
 
 
@@ -157,7 +157,7 @@ FULL_DISK = """
 import resource, sys
 from oruel.errors import StoreUnavailable
 from oruel.ledger.database import Database
-from tests.ledger.rows import add_account
+from tests.ledger.books import add_account
 store = Database.open(sys.argv[1])
 resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))
 count = 0

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Sequence
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import pytest
 from sqlalchemy import func, select
@@ -13,9 +14,9 @@ from sqlalchemy import func, select
 from oruel.ledger import tables
 from oruel.ledger.database import Database
 from oruel.ledger.entries import Opening, Settlement
-from oruel.ledger.group import write_group
+from oruel.ledger.group import GroupWriter
 from oruel.ledger.tables import accounts, keys, requests, spending
-from tests.ledger.rows import add_account, add_key
+from tests.ledger.books import add_account, add_key
 
 USD = 10**12
 
@@ -38,11 +39,11 @@ def books(store: Database) -> Database:
 
 
 def started(store: Database, *openings: Opening) -> list[bool]:
-    return [outcome.refusal is None for outcome in write_group(store, "here", openings, [])]
+    return [outcome.refusal is None for outcome in writer_of(store).write(openings, [])]
 
 
 def settle(store: Database, *settlements: Settlement) -> None:
-    write_group(store, "here", [], settlements)
+    writer_of(store).write([], settlements)
 
 
 def test_requests_of_one_group_count_one_another(books: Database) -> None:
@@ -60,21 +61,25 @@ def test_a_limit_of_concurrent_requests_counts_those_of_earlier_groups(books: Da
 def test_spending_limits_count_what_was_spent_and_what_is_reserved(books: Database) -> None:
     assert started(books, opening("a", key="key_3", price=200)) == [True]
     assert started(books, opening("b", key="key_3", price=200)) == [False]
-    settle(books, Settlement(opening("a", key="key_3"), "finished", price=50))
+    settle(books, Settlement(opening("a", key="key_3", price=200), "finished", price=50))
     assert started(books, opening("c", key="key_3", price=250), opening("d", key="key_3", price=1)) == [True, False]
 
 
 def test_a_settlement_in_the_same_group_makes_room_first(books: Database) -> None:
     assert started(books, opening("a", price=1000)) == [True]
-    outcomes = write_group(books, "here", [opening("b", price=900)], [Settlement(opening("a"), "finished", price=100)])
+    outcomes = writer_of(books).write(
+        [opening("b", price=900)], [Settlement(opening("a", price=1000), "finished", price=100)]
+    )
     assert [outcome.refusal for outcome in outcomes] == [None]
 
 
 def test_tokens_that_were_not_used_count_no_more(books: Database) -> None:
     assert started(books, opening("a", key="key_2", tokens=1000)) == [True]
     assert started(books, opening("b", key="key_2", tokens=500)) == [False]
-    settle(books, Settlement(opening("a", key="key_2"), "finished", prompt_tokens=100, completion_tokens=50))
-    (outcome,) = write_group(books, "here", [opening("c", key="key_2", tokens=500)], [])
+    settle(
+        books, Settlement(opening("a", key="key_2", tokens=1000), "finished", prompt_tokens=100, completion_tokens=50)
+    )
+    (outcome,) = writer_of(books).write([opening("c", key="key_2", tokens=500)], [])
     assert outcome.refusal is None
     assert outcome.tokens is not None
     assert 350 <= outcome.tokens.remaining <= 400
@@ -83,10 +88,10 @@ def test_tokens_that_were_not_used_count_no_more(books: Database) -> None:
 def test_repeating_a_group_changes_nothing(books: Database) -> None:
     """As after a commit whose confirmation was lost."""
     for again in (False, True, True):
-        outcomes = write_group(books, "here", [opening("a", price=1000)], [], again=again)
+        outcomes = writer_of(books).write([opening("a", price=1000)], [], again=again)
         assert [outcome.refusal for outcome in outcomes] == [None]
     for _ in range(3):
-        settle(books, Settlement(opening("a"), "finished", price=300))
+        settle(books, Settlement(opening("a", price=900), "finished", price=300))
     with books.reading() as connection:
         assert connection.execute(select(accounts.c.balance).where(accounts.c.id == "acc_1")).scalar_one() == 700
         assert connection.execute(select(func.sum(requests.c.price))).scalar_one() == 300
@@ -95,10 +100,10 @@ def test_repeating_a_group_changes_nothing(books: Database) -> None:
 
 def test_a_request_that_was_taken_for_crashed_is_charged_when_its_process_goes_on(books: Database) -> None:
     assert started(books, opening("a", price=900)) == [True]
-    settle(books, Settlement(opening("a"), "crashed"))
+    settle(books, Settlement(opening("a", price=900), "crashed"))
     assert started(books, opening("b", price=900)) == [True]
-    settle(books, Settlement(opening("a"), "finished", price=300))
-    settle(books, Settlement(opening("a"), "finished", price=300))
+    settle(books, Settlement(opening("a", price=900), "finished", price=300))
+    settle(books, Settlement(opening("a", price=900), "finished", price=300))
     with books.reading() as connection:
         assert connection.execute(select(accounts.c.balance).where(accounts.c.id == "acc_1")).scalar_one() == 700
 
@@ -163,7 +168,7 @@ def test_random_groups_add_up(books: Database) -> None:
             for id, running_price in [(id, one.price) for id, one in running.items()]
             if rng.random() < 0.4
         ]
-        outcomes = write_group(books, "here", new, ended)
+        outcomes = writer_of(books).write(new, ended)
         for one in ended:
             charged[one.opening.account] += one.price
         running |= {one.id: one for one, outcome in zip(new, outcomes, strict=True) if outcome.refusal is None}
@@ -181,3 +186,13 @@ def test_random_groups_add_up(books: Database) -> None:
         assert paid == 1000
         assert {key: int(total) for key, total in by_key.items() if total} == months
         assert set(by_key) <= set(connection.execute(select(keys.c.id)).scalars())
+
+
+def writer_of(store: Database) -> GroupWriter:
+    """One writer for each store, as in a server: it keeps what it has read."""
+    if store not in WRITERS:
+        WRITERS[store] = GroupWriter(store, "here")
+    return WRITERS[store]
+
+
+WRITERS: WeakKeyDictionary[Database, GroupWriter] = WeakKeyDictionary()

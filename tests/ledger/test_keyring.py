@@ -17,7 +17,8 @@ from oruel.ledger.database import Database
 from oruel.ledger.key import KeySecret, new_key
 from oruel.ledger.keyring import Keyring
 from oruel.ledger.tables import keys
-from tests.ledger.rows import add_account, add_key, note_change
+from tests.ledger.books import add_account, add_key
+from tests.ledger.rows import note_change
 
 SECRET = KeySecret(b"a secret")
 HOUR = 3600 * 1_000_000

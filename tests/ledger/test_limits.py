@@ -96,7 +96,7 @@ def test_the_allowance_counts_the_request_that_was_let_in() -> None:
 @pytest.mark.parametrize(
     ("key", "account", "error", "words", "retry_after"),
     [
-        (KeyState(is_valid=False), AccountState(), AuthenticationError, "not valid", None),
+        (KeyState(invalid_from=NOW // 1000), AccountState(), AuthenticationError, "not valid", None),
         (KeyState(concurrent=2, running=2), AccountState(), RateLimited, "2 concurrent requests", 1),
         (KeyState(requests=Bucket(1, NOW + MINUTE)), AccountState(), RateLimited, "1 requests per minute", 60),
         (KeyState(tokens=Bucket(150, NOW + MINUTE)), AccountState(), RateLimited, "150 tokens per minute", 40),

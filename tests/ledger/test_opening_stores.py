@@ -16,7 +16,7 @@ from oruel.ledger import migrations
 from oruel.ledger.database import Database
 from oruel.ledger.migrations import NEWEST
 from oruel.ledger.tables import accounts, meta
-from tests.ledger.rows import add_account
+from tests.ledger.books import add_account
 from tests.postgres import PostgresServer, free_port
 
 OPEN = "import sys; from oruel.ledger.database import Database; Database.open(sys.argv[1]).close()"

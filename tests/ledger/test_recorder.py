@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from decimal import Decimal
-from functools import partial
 from typing import Any
 
 import pytest
@@ -25,7 +24,7 @@ from oruel.ledger.caller import ANONYMOUS, Caller
 from oruel.ledger.committer import Committer
 from oruel.ledger.database import Database
 from oruel.ledger.entry import PriceList
-from oruel.ledger.group import write_group
+from oruel.ledger.group import GroupWriter
 from oruel.ledger.recorder import Recorder
 from oruel.ledger.tables import accounts, requests, spending
 from oruel.router.catalog import Catalog, ModelCard
@@ -41,7 +40,7 @@ from oruel.types import (
     SamplingParams,
     Usage,
 )
-from tests.ledger.rows import add_account, add_key
+from tests.ledger.books import add_account, add_key
 
 USD = 10**12
 CALLER = Caller("acc_1", "key_1")
@@ -89,7 +88,7 @@ PRICE, COST = USD * 124 // 10**6, USD * 124 // 10**7
 class World:
     def __init__(self, store: Database) -> None:
         self.store = store
-        self.committer = Committer(partial(write_group, store, "instance-1"))
+        self.committer = Committer(GroupWriter(store, "instance-1").write)
         self.recorder = Recorder(self.committer, Catalog((ModelCard("demo", 8192, 100, 0, ("gpt-demo",)),)), PRICES)
         self.context = EntryContext("req-1", 0.0)
 

@@ -10,6 +10,8 @@ from fastapi.openapi.utils import get_openapi
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from oruel.api.account_objects import ACCOUNT_ANSWERS
+from oruel.api.admin import ACCOUNT_BODY, CREDIT_BODY, KEY_BODY
 from oruel.api.chat.body import CHAT_BODY
 from oruel.api.chat.completion import ChatCompletion, ChatCompletionChunk
 from oruel.api.deadline import HEADER, MAX_SECONDS
@@ -18,6 +20,7 @@ from oruel.api.services import Endpoint
 from oruel.api.tokenize import TOKENIZE_BODY, TokenizeAnswer
 from oruel.contract.kinds import JSONSchema
 from oruel.contract.parameters import PARAMETERS, Parameter
+from oruel.ledger.key_terms import TERMS
 
 REFERENCE = "#/components/schemas/{name}"
 
@@ -31,14 +34,25 @@ def openapi_endpoint(api: FastAPI, *, needs_key: bool) -> Endpoint:
 
 def openapi_document(api: FastAPI, *, needs_key: bool) -> dict[str, Any]:
     page = get_openapi(title=api.title, version=api.version, summary=api.summary, routes=api.routes)
-    answers = (ChatCompletion, ChatCompletionChunk, ErrorResponse, TokenizeAnswer)
+    answers = (ChatCompletion, ChatCompletionChunk, ErrorResponse, TokenizeAnswer, *ACCOUNT_ANSWERS)
     _, shapes = msgspec.json.schema_components(answers, ref_template=REFERENCE)
+    bodies = {"ChatRequest": chat_schema(), "TokenizeRequest": tokenize_schema(), **account_bodies()}
     page["components"] = {
-        "schemas": {"ChatRequest": chat_schema(), "TokenizeRequest": tokenize_schema(), **PLAIN_SCHEMAS, **shapes},
+        "schemas": {**bodies, **PLAIN_SCHEMAS, **shapes},
         "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
     }
     page["security"] = [{"key": []}] if needs_key else []
     return page
+
+
+def account_bodies() -> dict[str, JSONSchema]:
+    key = KEY_BODY.schema()
+    described = {name: key["properties"][name] | {"description": term.summary} for name, term in TERMS.items()}
+    return {
+        "AccountRequest": ACCOUNT_BODY.schema(),
+        "CreditRequest": CREDIT_BODY.schema(),
+        "KeyRequest": key | {"properties": key["properties"] | described},
+    }
 
 
 def chat_schema() -> JSONSchema:

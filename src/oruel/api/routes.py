@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from oruel import __version__
+from oruel.api.account_operations import admin_endpoints, usage_operation
 from oruel.api.body_pace import LimitBodyPace
 from oruel.api.chat.endpoint import chat_endpoint
 from oruel.api.docs import docs_endpoint
@@ -33,6 +34,7 @@ from oruel.api.openapi import (
 from oruel.api.origins import AllowedOrigins, CheckOrigin, ShareWithOrigins
 from oruel.api.services import Endpoint, Services
 from oruel.api.tokenize import tokenize_endpoint
+from oruel.api.usage import usage_endpoint
 from oruel.api.web import FOLDER, PAGE, web_endpoint
 
 
@@ -66,11 +68,8 @@ def create_api(services: Services) -> FastAPI:
         ],
     )
     api.router.route_class = UnparsedRoute
-    for prefix in ("/v1", "/v1/inference"):
-        post(api, f"{prefix}/chat/completions", chat_endpoint(services), chat_operation())
-        get(api, f"{prefix}/models", models_endpoint(services.catalog), json_operation("ModelList"))
-        get(api, f"{prefix}/models/{{model:path}}", model_endpoint(services.catalog), model_operation())
-        get(api, f"{prefix}/parameters", list_parameters, json_operation("ParameterList"))
+    add_inference_routes(api, services)
+    add_account_routes(api, services)
     post(api, "/tokenize", tokenize_endpoint(services), tokenize_operation())
     get(api, "/health", health_endpoint(services.health), health_operation(), needs_key=False)
     get(
@@ -93,6 +92,20 @@ def create_api(services: Services) -> FastAPI:
         needs_key=False,
     )
     return api
+
+
+def add_inference_routes(api: FastAPI, services: Services) -> None:
+    for prefix in ("/v1", "/v1/inference"):
+        post(api, f"{prefix}/chat/completions", chat_endpoint(services), chat_operation())
+        get(api, f"{prefix}/models", models_endpoint(services.catalog), json_operation("ModelList"))
+        get(api, f"{prefix}/models/{{model:path}}", model_endpoint(services.catalog), model_operation())
+        get(api, f"{prefix}/parameters", list_parameters, json_operation("ParameterList"))
+
+
+def add_account_routes(api: FastAPI, services: Services) -> None:
+    get(api, "/v1/usage", usage_endpoint(services), usage_operation())
+    for method, path, endpoint, operation in admin_endpoints(services):
+        api.add_api_route(path, endpoint, methods=[method], openapi_extra=operation)
 
 
 def get(

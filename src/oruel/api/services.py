@@ -11,6 +11,8 @@ from starlette.responses import Response
 from oruel.api.deadline import Deadlines
 from oruel.backends.base import Backend
 from oruel.jobs.base import Jobs
+from oruel.ledger.administration import Administration
+from oruel.ledger.base import Ledger, Unrecorded
 from oruel.router.catalog import Catalog
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -32,6 +34,7 @@ class Health:
 class Services:
     """`tokenizers`: for each model, the name of its tokenizer in the jobs.
     `fingerprint`: returns the system_fingerprint of a deployment's answers; None for upstream servers.
+    `administration`: accounts, keys and usage in the store; None without a store.
     `api_key_hashes`: the SHA-256 of each valid key; if empty, no key is required.
     `allowed_hosts`: allowed values of the Host header besides the names of the loopback; "*" allows any.
     `body_seconds`: how long a body may take to arrive; large bodies get more time.
@@ -47,6 +50,8 @@ class Services:
     tokenizers: Mapping[str, str]
     health: Callable[[], Health]
     fingerprint: Callable[[str], str | None]
+    administration: Administration | None = None
+    ledger: Ledger = field(default_factory=Unrecorded)
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     max_body_bytes: int = 8 * 2**20
     body_seconds: float = 30.0

@@ -13,7 +13,17 @@ import msgspec
 from oruel.backends.upstream_calls import CallAssembler, CallFragment
 from oruel.errors import UpstreamFailed
 from oruel.text.answer.stops import StopScanner
-from oruel.types import Alternative, ChatRequest, ChoicePiece, Delta, FinishReason, TokenLogprob, ToolCallDelta, Usage
+from oruel.types import (
+    Alternative,
+    ChatRequest,
+    ChoicePiece,
+    Delta,
+    FinishReason,
+    Progress,
+    TokenLogprob,
+    ToolCallDelta,
+    Usage,
+)
 
 DONE = b"[DONE]"
 MAX_COUNT = 2**31
@@ -94,6 +104,11 @@ class ChoiceReader:
     @property
     def completion_tokens(self) -> int:
         return self.used.completion_tokens if self.used else self._chunks
+
+    @property
+    def is_estimated(self) -> bool:
+        """Whether the server has sent content but no usage."""
+        return self._chunks > 0 and self.used is None
 
     @property
     def has_stopped(self) -> bool:
@@ -179,9 +194,18 @@ class ChunkReader:
             raise UpstreamFailed("The server behind this model ended its stream before the answer had ended.")
         return replace(self._last, usage=self._usage())
 
+    def progress(self) -> Progress:
+        """The usage so far. Where the server hasn't reported it, a lower bound: one token for each chunk with content,
+        and no prompt.
+        """
+        is_reported = bool(self._totals) or any(choice.used for choice in self._choices)
+        return Progress(
+            self._usage(), estimated=not is_reported or any(choice.is_estimated for choice in self._choices)
+        )
+
     def _usage(self) -> Usage:
-        """The usage reported at the end. If a stop string ended the answer earlier, the usage reported with the last
-        chunk before the stop string.
+        """The usage reported so far, or at the end. If a stop string ended the answer earlier, the usage reported with
+        the last chunk before the stop string.
         """
         reported = [choice.used for choice in self._choices if choice.used]
         if self._totals and not any(choice.has_stopped for choice in self._choices):
@@ -191,10 +215,11 @@ class ChunkReader:
         else:
             totals = self._totals[-1:] or reported
             completion = sum(choice.completion_tokens for choice in self._choices)
+        completion = min(completion, self._most_tokens)
         if not totals:
             return Usage(0, completion)
         cached = min(total.cached_tokens for total in totals)
-        return Usage(totals[-1].prompt_tokens, min(completion, self._most_tokens), cached)
+        return Usage(totals[-1].prompt_tokens, completion, cached)
 
     def _parse_events(self, events: list[bytes]) -> Iterator[UpstreamChoice]:
         for event in events:

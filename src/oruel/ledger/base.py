@@ -42,3 +42,23 @@ class Unrecorded:
             async for item in answer:
                 if not isinstance(item, Prepared):
                     yield item
+
+
+class Keys(Protocol):
+    """The API keys of the store."""
+
+    @property
+    def has_keys(self) -> bool:
+        """Also if all are revoked or expired."""
+
+    def find(self, key: str) -> Caller | None:
+        """None for an unknown, revoked or expired key, which takes as long as for a valid one."""
+
+
+class NoKeys:
+    """The keys of a server without a store."""
+
+    has_keys = False
+
+    def find(self, key: str) -> Caller | None:
+        return None

@@ -77,6 +77,12 @@ class Database:
         seconds = extract("epoch", func.clock_timestamp())
         return connection.execute(select(cast(seconds * 1_000_000, BigInteger))).scalar_one()
 
+    def version(self, connection: Connection) -> int | None:
+        """Changes when another connection has written to the store. None if the store can't tell."""
+        if self._engines.has_clock:
+            return None
+        return int(connection.exec_driver_sql("PRAGMA data_version").scalar_one())
+
     @staticmethod
     def locking(rows: S) -> S:
         """Locks the rows that it selects until the transaction ends. On SQLite, the whole store is locked already."""

@@ -50,6 +50,10 @@ class Settlement:
     answer: str | None = None
     media_type: str | None = None
 
+    @property
+    def tokens(self) -> int:
+        return self.prompt_tokens + self.completion_tokens
+
 
 @dataclass(frozen=True, slots=True)
 class Allowance:

@@ -4,31 +4,54 @@ from collections.abc import Sequence
 
 from oruel.ledger.database import Database
 from oruel.ledger.entries import Opened, Opening, Settlement
-from oruel.ledger.opening import close_replaced, open_entries
-from oruel.ledger.settling import settle_entries
-from oruel.ledger.states import lock_states, read_sums, write_dues
+from oruel.ledger.opening import open_entries, remove_open
+from oruel.ledger.settling import NotAllOpen, settle_each, settle_open
+from oruel.ledger.states import StateReader, write_dues
 
 
-def write_group(
-    database: Database,
-    instance: str,
-    openings: Sequence[Opening],
-    settlements: Sequence[Settlement],
-    *,
-    again: bool = False,
-) -> list[Opened]:
-    """The outcome of each opening. Settlements come first: they release what the openings may need. `again`: an earlier
-    attempt may have been committed although the connection failed. Raises StoreUnavailable.
-    """
-    with database.transaction() as connection:
-        states = lock_states(connection, database, openings, settlements)
-        if settlements:
-            settle_entries(connection, states, settlements, instance)
-        if replaced := [opening.id for opening in openings if again or opening.replaces]:
-            close_replaced(connection, replaced)
-        outcomes: list[Opened] = []
-        if openings:
-            read_sums(connection, states)
-            outcomes = open_entries(connection, states, openings, instance)
-        write_dues(connection, states)
-    return outcomes
+class GroupWriter:
+    """`instance` is the id of this process in the store. One thread uses it."""
+
+    def __init__(self, database: Database, instance: str) -> None:
+        self._database = database
+        self._instance = instance
+        self._states = StateReader(database)
+
+    def write(
+        self, openings: Sequence[Opening], settlements: Sequence[Settlement], *, again: bool = False
+    ) -> list[Opened]:
+        """The outcome of each opening. `again`: an earlier attempt to write an opening may have succeeded although it
+        failed. Raises StoreUnavailable.
+        """
+        replaced = [opening.id for opening in openings if again or opening.replaces]
+        try:
+            if replaced:
+                self._remove(replaced)
+            try:
+                return self._write(openings, settlements, one_by_one=again)
+            except NotAllOpen:
+                self._states.forget()
+                return self._write(openings, settlements, one_by_one=True)
+        except BaseException:
+            self._states.forget()
+            raise
+
+    def _write(
+        self, openings: Sequence[Opening], settlements: Sequence[Settlement], *, one_by_one: bool
+    ) -> list[Opened]:
+        """Settlements come first: they release what the openings may need."""
+        entries = [*openings, *(settlement.opening for settlement in settlements)]
+        with self._database.transaction() as connection:
+            states = self._states.read(connection, {entry.key for entry in entries})
+            if one_by_one:
+                settle_each(connection, states, settlements, self._instance)
+            elif settlements:
+                settle_open(connection, states, settlements)
+            outcomes = open_entries(connection, states, openings, self._instance) if openings else []
+            write_dues(connection, states)
+        return outcomes
+
+    def _remove(self, ids: Sequence[str]) -> None:
+        with self._database.transaction() as connection:
+            remove_open(connection, ids)
+        self._states.forget()

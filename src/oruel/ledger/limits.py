@@ -59,9 +59,11 @@ class AccountState:
 
 @dataclass(slots=True)
 class KeyState:
-    """A key's limits, and what they count: the spending of this day and month in UTC, and the open requests."""
+    """A key's limits, and what they count: the spending of this day and month in UTC, and the open requests.
+    `invalid_from` is when the key was revoked or expires, in microseconds since the epoch.
+    """
 
-    is_valid: bool = True
+    invalid_from: int | None = None
     requests: Bucket | None = None
     tokens: Bucket | None = None
     concurrent: int | None = None
@@ -95,9 +97,26 @@ def count(opening: Opening, key: KeyState, account: AccountState, now: int) -> N
     account.reserved += opening.price
 
 
+def release(opening: Opening, price: int, used_tokens: int, key: KeyState, account: AccountState) -> None:
+    """The opposite of `count`: the request has ended, and costs `price`."""
+    unused = opening.tokens - used_tokens
+    key.tokens = key.tokens.give_back(unused) if key.tokens and unused > 0 else key.tokens
+    key.running -= 1
+    key.reserved -= opening.price
+    account.reserved -= opening.price
+    spend(price, key, account)
+
+
+def spend(price: int, key: KeyState, account: AccountState) -> None:
+    key.day_spent += price
+    key.month_spent += price
+    if account.balance is not None:
+        account.balance -= price
+
+
 def refusals(opening: Opening, key: KeyState, account: AccountState, now: int) -> Iterator[OruelError]:
     """Why the request can't start, the most basic reason first."""
-    if not key.is_valid:
+    if key.invalid_from is not None and key.invalid_from * 1000 <= now:
         yield AuthenticationError("The API key is not valid. Ask the operator for a key.")
     if key.concurrent is not None and key.running >= key.concurrent:
         yield RateLimited(

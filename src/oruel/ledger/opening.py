@@ -3,18 +3,23 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert
+from sqlalchemy import Connection, bindparam, delete, insert
 
 from oruel.ledger.entries import Opened, Opening
 from oruel.ledger.idempotency import EarlierRequest, earlier_requests, forget, owner_of, remember
-from oruel.ledger.limits import AccountState, KeyState, day_of, decide
-from oruel.ledger.states import LockedStates
+from oruel.ledger.limits import day_of, decide
+from oruel.ledger.statement import Statement
+from oruel.ledger.states import States
 from oruel.ledger.tables import requests
 
+OPEN_COLUMNS = (
+    *("id", "request_id", "instance", "account", "key", "model", "tier", "created", "day", "reserved"),
+    *("reserved_tokens", "prompt_tokens", "cached_tokens", "completion_tokens", "estimated", "price", "cost"),
+)
+INSERT_OPEN = Statement(insert(requests).values({name: bindparam(name) for name in OPEN_COLUMNS}))
 
-def open_entries(
-    connection: Connection, states: LockedStates, openings: Sequence[Opening], instance: str
-) -> list[Opened]:
+
+def open_entries(connection: Connection, states: States, openings: Sequence[Opening], instance: str) -> list[Opened]:
     """The outcome of each opening, in order. Openings of one key or account count one another."""
     earlier = earlier_requests(connection, openings, states.now)
     outcomes, started = [], []
@@ -26,17 +31,16 @@ def open_entries(
             started.append(opening)
         outcomes.append(outcome)
     if started:
-        connection.execute(insert(requests), [open_row(opening, instance) for opening in started])
+        INSERT_OPEN.run(connection, [open_row(opening, instance) for opening in started])
         remember(connection, started, states.now)
     return outcomes
 
 
-def decide_in(states: LockedStates, opening: Opening) -> Opened:
-    key = states.keys.get(opening.key, KeyState(is_valid=False))
-    return decide(opening, key, states.accounts.get(opening.account, AccountState()), states.now * 1000)
+def decide_in(states: States, opening: Opening) -> Opened:
+    return decide(opening, *states.of(opening), states.now * 1000)
 
 
-def close_replaced(connection: Connection, ids: Sequence[str]) -> None:
+def remove_open(connection: Connection, ids: Sequence[str]) -> None:
     """Removes open entries that are about to be opened again."""
     connection.execute(delete(requests).where(requests.c.id.in_(ids), requests.c.status.is_(None)))
     forget(connection, ids)

@@ -1,4 +1,4 @@
-"""Reads and locks what the decisions of limits.py need: keys, accounts, and what their open requests reserve."""
+"""What the decisions of limits.py need: keys and accounts, locked, with what their requests reserve and have spent."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -7,21 +7,50 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, func, select, update
 
 from oruel.ledger.database import Database
-from oruel.ledger.entries import Opening, Settlement
+from oruel.ledger.entries import Opening
 from oruel.ledger.limits import AccountState, Bucket, KeyState, day_of
+from oruel.ledger.statement import Statement
 from oruel.ledger.tables import accounts, keys, requests, spending
+
+LOCKED_KEYS = (
+    select(keys, accounts.c.balance)
+    .join(accounts, keys.c.account == accounts.c.id)
+    .where(keys.c.id.in_(bindparam("ids", expanding=True)))
+    .order_by(accounts.c.id, keys.c.id)
+)
+OPEN_SUMS = (
+    select(requests.c.account, requests.c.key, func.sum(requests.c.reserved), func.count())
+    .where(requests.c.status.is_(None), requests.c.account.in_(bindparam("accounts", expanding=True)))
+    .group_by(requests.c.account, requests.c.key)
+)
+SPENT = select(spending).where(
+    spending.c.key.in_(bindparam("ids", expanding=True)), spending.c.period.in_((bindparam("day"), bindparam("month")))
+)
+WRITE_DUES = Statement(
+    update(keys)
+    .where(keys.c.id == bindparam("id_"))
+    .values(requests_due=bindparam("requests_"), tokens_due=bindparam("tokens_"))
+)
+
+UNKNOWN_KEY = KeyState(invalid_from=0)
+
+Dues = tuple[int, int]
 
 
 @dataclass
-class LockedStates:
-    """The states of all keys and accounts in one transaction, by id. "" stands for requests without a key. `now` is in
-    microseconds since the epoch.
+class States:
+    """By id. "" stands for requests without a key. `dues` are the keys' buckets in the store. `now` is in microseconds
+    since the epoch.
     """
 
-    now: int
+    now: int = 0
     keys: dict[str, KeyState] = field(default_factory=lambda: {"": KeyState()})
     accounts: dict[str, AccountState] = field(default_factory=lambda: {"": AccountState()})
-    dues: dict[str, tuple[int, int]] = field(default_factory=dict)
+    dues: dict[str, Dues] = field(default_factory=dict)
+
+    def of(self, opening: Opening) -> tuple[KeyState, AccountState]:
+        """The states of its key and account; a key that isn't in the store is not valid."""
+        return self.keys.get(opening.key, UNKNOWN_KEY), self.accounts.get(opening.account, AccountState())
 
     @property
     def day(self) -> str:
@@ -32,32 +61,61 @@ class LockedStates:
         return self.day[:7]
 
 
-def lock_states(
-    connection: Connection, database: Database, openings: Iterable[Opening], settlements: Iterable[Settlement]
-) -> LockedStates:
-    """Locks the rows in order of id, so that two processes can't wait for each other. `read_sums` is a statement of its
-    own, because PostgreSQL would otherwise read the sums as of before the lock.
+class StateReader:
+    """Keeps what it has read while no other process writes to the store, which SQLite can tell. One thread uses it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._kept = States()
+        self._version: int | None = None
+
+    def read(self, connection: Connection, ids: Iterable[str]) -> States:
+        """The states of the keys with these ids and of their accounts; unknown keys are absent. On PostgreSQL, their
+        rows are locked until the transaction ends.
+        """
+        now, version = self._database.now(connection), self._database.version(connection)
+        if version is None or version != self._version or day_of(now) != self._kept.day:
+            self._kept = States()
+        self._version = version
+        self._kept.now = now
+        wanted = set(ids) - self._kept.keys.keys()
+        if wanted:
+            read_states(connection, self._database, sorted(wanted), self._kept)
+        return self._kept
+
+    def forget(self) -> None:
+        """After a transaction that failed."""
+        self._version = None
+
+
+def read_states(connection: Connection, database: Database, ids: list[str], states: States) -> None:
+    """Locks the rows in order of account and key, so that two processes can't wait for each other. The sums are read by
+    statements of their own, because PostgreSQL would otherwise read them as of before the lock.
     """
-    states = LockedStates(database.now(connection))
-    wanted = {opening.key for opening in (*openings, *(one.opening for one in settlements))} - {""}
-    if not wanted:
-        return states
-    query = (
-        select(keys, accounts.c.balance)
-        .join(accounts, keys.c.account == accounts.c.id)
-        .where(keys.c.id.in_(wanted))
-        .order_by(accounts.c.id, keys.c.id)
-    )
-    for row in connection.execute(database.locking(query)):
-        states.keys[row.id] = key_state(row, states.now)
-        states.accounts[row.account] = AccountState(row.balance)
+    found = connection.execute(database.locking(LOCKED_KEYS), {"ids": ids}).all()
+    if not found:
+        return
+    for row in found:
+        states.keys[row.id] = key_state(row)
         states.dues[row.id] = (row.requests_due, row.tokens_due)
-    return states
+    new = {row.account: row.balance for row in found if row.account not in states.accounts}
+    states.accounts |= {account: AccountState(balance) for account, balance in new.items()}
+    sums = connection.execute(OPEN_SUMS, {"accounts": sorted({row.account for row in found})})
+    for account, key, reserved, running in sums:
+        if account in new:
+            states.accounts[account].reserved += int(reserved)
+        if key in ids:
+            states.keys[key].reserved, states.keys[key].running = int(reserved), running
+    for row in connection.execute(SPENT, {"ids": ids, "day": states.day, "month": states.month}):
+        if row.period == states.day:
+            states.keys[row.key].day_spent = row.spent
+        else:
+            states.keys[row.key].month_spent = row.spent
 
 
-def key_state(row: Row[Any], now: int) -> KeyState:
+def key_state(row: Row[Any]) -> KeyState:
     return KeyState(
-        is_valid=row.revoked is None and (row.expires is None or row.expires > now),
+        invalid_from=min((moment for moment in (row.revoked, row.expires) if moment is not None), default=None),
         requests=Bucket(row.requests_per_minute, row.requests_due) if row.requests_per_minute else None,
         tokens=Bucket(row.tokens_per_minute, row.tokens_due) if row.tokens_per_minute else None,
         concurrent=row.concurrent_requests,
@@ -66,42 +124,16 @@ def key_state(row: Row[Any], now: int) -> KeyState:
     )
 
 
-def read_sums(connection: Connection, states: LockedStates) -> None:
-    """Of open requests by account and key, and of the spending of this day and month."""
-    if not states.dues:
-        return
-    open_sums = (
-        select(requests.c.account, requests.c.key, func.sum(requests.c.reserved), func.count())
-        .where(requests.c.status.is_(None), requests.c.account.in_(states.accounts))
-        .group_by(requests.c.account, requests.c.key)
-    )
-    for account, key, reserved, running in connection.execute(open_sums):
-        states.accounts[account].reserved += int(reserved)
-        if key in states.keys:
-            states.keys[key].reserved, states.keys[key].running = int(reserved), running
-    spent = select(spending).where(spending.c.key.in_(states.keys), spending.c.period.in_((states.day, states.month)))
-    for row in connection.execute(spent):
-        if row.period == states.day:
-            states.keys[row.key].day_spent = row.spent
-        else:
-            states.keys[row.key].month_spent = row.spent
-
-
-def write_dues(connection: Connection, states: LockedStates) -> None:
+def write_dues(connection: Connection, states: States) -> None:
     """Writes the buckets that have changed."""
-    changed = [
-        {"id_": id, "requests_": dues[0], "tokens_": dues[1]}
-        for id, before in states.dues.items()
-        if (dues := current_dues(states.keys[id], before)) != before
+    now = {id: current_dues(states.keys[id], before) for id, before in states.dues.items()}
+    rows = [
+        {"id_": id, "requests_": dues[0], "tokens_": dues[1]} for id, dues in now.items() if dues != states.dues[id]
     ]
-    if changed:
-        statement = (
-            update(keys)
-            .where(keys.c.id == bindparam("id_"))
-            .values(requests_due=bindparam("requests_"), tokens_due=bindparam("tokens_"))
-        )
-        connection.execute(statement, changed)
+    if rows:
+        WRITE_DUES.run(connection, rows)
+        states.dues = now
 
 
-def current_dues(key: KeyState, before: tuple[int, int]) -> tuple[int, int]:
+def current_dues(key: KeyState, before: Dues) -> Dues:
     return (key.requests.due if key.requests else before[0], key.tokens.due if key.tokens else before[1])

@@ -22,7 +22,9 @@ from oruel.api.services import Endpoint, Services
 from oruel.api.sse import Events, EventStream, event
 from oruel.backends.base import Backend
 from oruel.errors import RoutedInCircles
-from oruel.types import HOPS, Accepted, Answer, ChatRequest, Delta
+from oruel.ledger.base import EntryContext
+from oruel.ledger.caller import ANONYMOUS
+from oruel.types import HOPS, Accepted, Answer, ChatRequest, Delta, MeteredAnswer
 
 log = structlog.get_logger("oruel.api")
 encode = msgspec.json.Encoder().encode
@@ -47,12 +49,14 @@ def chat_endpoint(services: Services) -> Endpoint:
             log.info("prompt", request_id=record.id, messages=[[m.role, m.content] for m in call.request.messages])
         deadlines = replace(services.deadlines, timeout=requested_timeout(request.headers))
         answer = answer_of(call.request, services.backend, examiner)
-        answer = record_items(enforce_deadlines(answer, deadlines, record.started), record)
+        answer = enforce_deadlines(answer, deadlines, record.started)
+        context = EntryContext(record.id, record.started)
+        metered = record_items(services.ledger.meter(call.request, ANONYMOUS, answer, context), record)
         if call.stream:
-            events = stream_events(call, answer, services.fingerprint)
+            events = stream_events(call, metered, services.fingerprint)
             due = deadlines.of_whole(on_loop(record.started)).due
             return EventStream(events, services.heartbeat_seconds, ignored_header(call), due)
-        completion, headers = await while_connected(request.receive, whole_answer(call, answer, services.fingerprint))
+        completion, headers = await while_connected(request.receive, whole_answer(call, metered, services.fingerprint))
         return Response(encode(completion), headers=headers, media_type="application/json")
 
     return create_chat_completion
@@ -85,7 +89,7 @@ async def examine_then_answer(request: ChatRequest, backend: Backend, examiner: 
             yield replace(item, differs=(*unenforced, *item.differs)) if isinstance(item, Accepted) else item
 
 
-async def record_items(answer: Answer, record: RequestRecord) -> Answer:
+async def record_items(answer: MeteredAnswer, record: RequestRecord) -> MeteredAnswer:
     async with aclosing(answer):
         async for item in answer:
             record.note_item(item)
@@ -93,7 +97,7 @@ async def record_items(answer: Answer, record: RequestRecord) -> Answer:
 
 
 async def whole_answer(
-    call: ChatCall, answer: Answer, fingerprint_of: Fingerprints
+    call: ChatCall, answer: MeteredAnswer, fingerprint_of: Fingerprints
 ) -> tuple[ChatCompletion, dict[str, str]]:
     """The response's body and headers."""
     choices: dict[int, list[Delta]] = {index: [] for index in range(call.request.n)}
@@ -119,7 +123,7 @@ async def whole_answer(
     return completion, answer_headers(call, accepted)
 
 
-async def stream_events(call: ChatCall, answer: Answer, fingerprint_of: Fingerprints) -> Events:
+async def stream_events(call: ChatCall, answer: MeteredAnswer, fingerprint_of: Fingerprints) -> Events:
     """The response's headers, then the events of each delta together; none for a delta that shows nothing yet."""
     accepted, chunks = Accepted(), None
     async with aclosing(answer):

@@ -1,0 +1,25 @@
+"""Statements that run with every request: compiled once, because SQLAlchemy would spend more time than the database."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import ClauseElement, Connection, CursorResult
+
+
+class Statement:
+    """A SQLAlchemy statement with named parameters, none of them a list."""
+
+    def __init__(self, statement: ClauseElement) -> None:
+        self._statement = statement
+        self._compiled: dict[str, tuple[str, Mapping[str, Any]]] = {}
+
+    def run(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> CursorResult[Any]:
+        """Runs once for each row of parameters. `rowcount` of the result is their sum."""
+        text, constants = self._compiled.get(connection.dialect.name) or self._compile(connection)
+        return connection.exec_driver_sql(text, [{**constants, **row} for row in rows])
+
+    def _compile(self, connection: Connection) -> tuple[str, Mapping[str, Any]]:
+        compiled = self._statement.compile(dialect=connection.dialect)
+        constants = {name: value for name, value in compiled.params.items() if value is not None}
+        self._compiled[connection.dialect.name] = str(compiled), constants
+        return self._compiled[connection.dialect.name]
