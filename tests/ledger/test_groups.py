@@ -9,7 +9,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from oruel.ledger import tables
 from oruel.ledger.database import Database
@@ -106,6 +106,24 @@ def test_a_request_that_was_taken_for_crashed_is_charged_when_its_process_goes_o
     settle(books, Settlement(opening("a", price=900), "finished", price=300))
     with books.reading() as connection:
         assert connection.execute(select(accounts.c.balance).where(accounts.c.id == "acc_1")).scalar_one() == 700
+
+
+def test_a_change_of_the_same_process_counts_at_once(books: Database) -> None:
+    assert started(books, opening("a"), opening("b", key="key_2")) == [True, True]
+    with books.transaction() as connection:
+        connection.execute(update(keys).where(keys.c.id == "key_1").values(revoked=1))
+        connection.execute(update(accounts).where(accounts.c.id == "acc_1").values(balance=250))
+    assert started(books, opening("c")) == [False]
+    assert started(books, opening("d", key="key_2"), opening("e", key="key_2", price=50)) == [False, True]
+
+
+def test_a_change_of_another_process_counts_at_once(books: Database, store_location: str) -> None:
+    assert started(books, opening("a", price=900)) == [True]
+    other = Database.open(store_location)
+    with other.transaction() as connection:
+        connection.execute(update(accounts).where(accounts.c.id == "acc_1").values(balance=2000))
+    other.close()
+    assert started(books, opening("b", price=1100), opening("c", price=1)) == [True, False]
 
 
 def test_two_hundred_requests_of_two_processes_do_not_overspend_a_balance(store: Database, store_location: str) -> None:

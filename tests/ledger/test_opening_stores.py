@@ -72,12 +72,13 @@ def test_opening_a_sqlite_store_that_others_may_read_makes_it_private(tmp_path: 
     assert permissions(path) == 0o600
 
 
-def test_a_sqlite_store_syncs_every_commit_and_logs_ahead(tmp_path: Path) -> None:
-    store = Database.open(str(tmp_path / "ledger.db"))
+@pytest.mark.parametrize(("options", "level"), [("", 1), ("?synchronous=full", 2)])
+def test_a_sqlite_store_logs_ahead_and_syncs_every_commit_if_asked_to(tmp_path: Path, options: str, level: int) -> None:
+    store = Database.open(f"sqlite:///{tmp_path}/ledger.db{options}")
     with store.transaction() as connection:
         assert connection.exec_driver_sql("SELECT count(*) FROM meta").scalar_one() == 1
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal"
-        assert connection.exec_driver_sql("PRAGMA synchronous").scalar_one() == 2
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar_one() == level
     store.close()
 
 

@@ -37,6 +37,7 @@ class Database:
 
     def __init__(self, engines: Engines) -> None:
         self._engines = engines
+        self._transactions = 0
 
     @classmethod
     def open(cls, location: str) -> "Database":
@@ -44,7 +45,10 @@ class Database:
         store is as it was.
         """
         where = parse_location(location)
-        engines = open_sqlite(where.path) if isinstance(where, SQLiteLocation) else open_postgresql(where.url)
+        if isinstance(where, SQLiteLocation):
+            engines = open_sqlite(where.path, where.synchronous)
+        else:
+            engines = open_postgresql(where.url)
         try:
             prepare(engines, where)
         except (SQLAlchemyError, StoreError, OSError) as error:
@@ -62,6 +66,7 @@ class Database:
         Raises StoreUnavailable; an error of the statement itself, such as an IntegrityError, passes through.
         """
         with translated_errors(), self._engines.writer.begin() as connection:
+            self._transactions += 1
             yield connection
 
     @contextmanager
@@ -77,11 +82,13 @@ class Database:
         seconds = extract("epoch", func.clock_timestamp())
         return connection.execute(select(cast(seconds * 1_000_000, BigInteger))).scalar_one()
 
-    def version(self, connection: Connection) -> int | None:
-        """Changes when another connection has written to the store. None if the store can't tell."""
+    def version(self, connection: Connection) -> tuple[int, int] | None:
+        """Inside a transaction: a number that changes when another process has written to the store, and the number of
+        this process's transactions. None if the store can't tell.
+        """
         if self._engines.has_clock:
             return None
-        return int(connection.exec_driver_sql("PRAGMA data_version").scalar_one())
+        return int(connection.exec_driver_sql("PRAGMA data_version").scalar_one()), self._transactions
 
     @staticmethod
     def locking(rows: S) -> S:

@@ -1,7 +1,8 @@
 """Where the store is: the file of a SQLite database, or the URL of a PostgreSQL database."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -9,12 +10,18 @@ from sqlalchemy.exc import ArgumentError
 from oruel.errors import StoreError
 
 EXAMPLES = "A store is a path, sqlite:///PATH, or postgresql://USER:PASSWORD@HOST/DATABASE."
+FULL = "synchronous=full"
 POSTGRESQL = ("postgresql", "postgres", "postgresql+psycopg")
 
 
 @dataclass(frozen=True, slots=True)
 class SQLiteLocation:
+    """`synchronous`: "normal" keeps every commit when the process dies; "full" also when the machine loses power, at
+    the price of waiting for the disk with each commit.
+    """
+
     path: Path
+    synchronous: Literal["normal", "full"] = "normal"
 
     def __str__(self) -> str:
         return str(self.path)
@@ -41,10 +48,10 @@ def parse_location(text: str) -> Location:
     if scheme in POSTGRESQL:
         return postgresql_location(text)
     if scheme == "sqlite":
-        path, has_options, _ = text.removeprefix("sqlite://").partition("?")
-        if has_options or not path.startswith("/"):
-            raise StoreError(f"The store's URL has options, or a host. {EXAMPLES}")
-        return sqlite_location(path[1:])
+        path, _, options = text.removeprefix("sqlite://").partition("?")
+        if options not in ("", FULL) or not path.startswith("/"):
+            raise StoreError(f"The store's URL has a host, or options other than {FULL}. {EXAMPLES}")
+        return replace(sqlite_location(path[1:]), synchronous="full" if options else "normal")
     raise StoreError(f"There are no stores of the kind {scheme}. {EXAMPLES}")
 
 

@@ -19,7 +19,7 @@ READERS = 4
 PRIVATE = 0o600
 
 
-def open_sqlite(path: Path) -> Engines:
+def open_sqlite(path: Path, synchronous: str) -> Engines:
     """Creates an empty file if there is none. Raises StoreError."""
     try:
         create_file(path)
@@ -28,7 +28,7 @@ def open_sqlite(path: Path) -> Engines:
     if not os.access(path, os.R_OK | os.W_OK) or not path.is_file():
         raise StoreError(f"The store {path} is not a file that this user may read and write.")
     # One connection writes, so that the threads of this process wait in a queue. SQLite itself would let them poll.
-    writer = create_sqlite_engine(path, connections=1, pragmas=["synchronous = NORMAL", "foreign_keys = ON"])
+    writer = create_sqlite_engine(path, connections=1, pragmas=[f"synchronous = {synchronous}", "foreign_keys = ON"])
     begin_with(writer, "BEGIN IMMEDIATE")
     reader = create_sqlite_engine(path, connections=READERS, pragmas=["query_only = ON"])
     begin_with(reader, "BEGIN")
