@@ -227,7 +227,7 @@ def test_a_statement_on_postgresql_waits_for_others_only_so_long(postgres: Postg
 
 def test_errors_tell_callers_nothing_of_the_store(postgres: PostgresServer) -> None:
     location = postgres.create_database()
-    store = Database.open(location.replace("oruel@", "oruel:hush@"))
+    store = Database.open(location.replace("@", ":hush@"))
     statement = "SELECT pg_terminate_backend(pg_backend_pid()), %(value)s"
     with structlog.testing.capture_logs() as logs, pytest.raises(StoreUnavailable) as raised, store.transaction() as c:
         c.exec_driver_sql(statement, {"value": "private"})
