@@ -35,8 +35,8 @@ class Books:
 
     keys: Keys
     ledger_of: Callable[[Catalog], Ledger]
-    location: str | None = None
     administration: Administration | None = None
+    location: str | None = None
 
 
 NO_BOOKS = Books(NoKeys(), lambda catalog: Unrecorded())
@@ -71,11 +71,9 @@ async def open_books(settings: Settings, models: Sequence[CatalogModel], resourc
     run_until_closed(keyring.poll(), resources)
     run_until_closed(repeat(instance.beat, every=RENEW_SECONDS), resources)
     prices = price_list(models)
+    administration = Administration(database, secret, keyring.refresh)
     return Books(
-        keyring,
-        lambda catalog: Recorder(committer, catalog, prices),
-        str(parse_location(location)),
-        Administration(database, secret, keyring.refresh),
+        keyring, lambda catalog: Recorder(committer, catalog, prices), administration, str(parse_location(location))
     )
 
 
