@@ -6,6 +6,8 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
+
 from oruel.errors import StoreError, StoreUnavailable
 from oruel.ledger.administration import Administration
 from oruel.ledger.base import Keys, Ledger, NoKeys, Unrecorded
@@ -22,6 +24,8 @@ from oruel.ledger.recorder import Recorder
 from oruel.router.catalog import Catalog
 from oruel.router.deployment import CatalogModel
 from oruel.settings import Settings
+
+log = structlog.get_logger("oruel.ledger")
 
 
 @dataclass(frozen=True)
@@ -73,13 +77,20 @@ async def open_books(settings: Settings, models: Sequence[CatalogModel], resourc
 
 
 def run_until_closed(work: Coroutine[Any, Any, None], resources: AsyncExitStack) -> None:
+    """Logs an unexpected end: without this work, revoked keys stay valid and leases expire."""
     task = asyncio.create_task(work)
+    task.add_done_callback(log_failure)
 
     async def stop() -> None:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
     resources.push_async_callback(stop)
+
+
+def log_failure(task: "asyncio.Task[None]") -> None:
+    if not task.cancelled() and (error := task.exception()):
+        log.critical("the ledger's background work has failed; restart the server", error=repr(error))
 
 
 async def leave(instance: Instance) -> None:
