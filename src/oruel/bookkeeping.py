@@ -16,11 +16,10 @@ from oruel.ledger.database import Database
 from oruel.ledger.entries import Opened, Opening, Settlement
 from oruel.ledger.entry import PriceList
 from oruel.ledger.group import GroupWriter
-from oruel.ledger.instances import RENEW_SECONDS, Instance
+from oruel.ledger.instances import Instance
 from oruel.ledger.key import load_secret
 from oruel.ledger.keyring import Keyring
 from oruel.ledger.location import parse_location
-from oruel.ledger.polling import repeat
 from oruel.ledger.recorder import Recorder
 from oruel.router.catalog import Catalog
 from oruel.router.deployment import CatalogModel
@@ -69,7 +68,7 @@ async def open_books(settings: Settings, models: Sequence[CatalogModel], resourc
     committer = Committer(write)
     resources.push_async_callback(committer.close)
     run_until_closed(keyring.poll(), resources)
-    run_until_closed(repeat(instance.beat, every=RENEW_SECONDS), resources)
+    run_until_closed(instance.keep_alive(), resources)
     prices = price_list(models)
     administration = Administration(database, secret, keyring.refresh)
     return Books(
