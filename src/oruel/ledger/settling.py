@@ -82,9 +82,7 @@ def settle(connection: Connection, states: States, settlement: Settlement, insta
     own = RECORDED.where(requests.c.id == settlement.opening.id)
     recorded = connection.execute(Database.locking(own)).one_or_none()
     if recorded is None:
-        connection.execute(
-            insert(requests), [{**open_row(settlement.opening, instance), **settled_values(settlement)}]
-        )
+        connection.execute(insert(requests), [{**open_row(settlement.opening, instance), **settled_values(settlement)}])
     elif recorded.status in (None, "crashed"):
         SETTLE.run(connection, [parameters(settlement)])
     else:
