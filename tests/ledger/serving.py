@@ -3,9 +3,10 @@
 import asyncio
 import json
 import random
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import AbstractContextManager, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,13 @@ from oruel.ledger.database import Database
 from oruel.ledger.key import load_secret
 from oruel.ledger.key_terms import KeyTerms
 from oruel.ledger.money import UNITS_PER_USD
+from tests.ledger.audit import Audit, price_of
 from tests.server import RunningServer, oruel_serve
-from tests.stub_server import DONE, HEAD, Part, chunk, stub_server, usage
+from tests.stub_server import DONE, HEAD, Part, Stub, chunk, stub_server, usage
 
 KEY_SECRET = "a secret that only these tests know"
 MAX_TOKENS = 40
+TIERS = ("standard", "turbo")
 CATALOG = """
 [[models]]
 name = "m"
@@ -62,15 +65,24 @@ class VariedAnswers:
 
 @dataclass(frozen=True)
 class Site:
-    """A store and a catalog, on which servers can be started again and again. `keys` are secrets by name."""
+    """A store and a catalog, on which servers can be started again and again. `keys` are secrets by name; `upstream` is
+    what the catalog's only deployment asks.
+    """
 
     store: str
     catalog: Path
     keys: Mapping[str, str]
+    upstream: Stub
 
     def serve(self, *flags: str) -> AbstractContextManager[RunningServer]:
         environment = {"ORUEL_STORE": self.store, "ORUEL_KEY_SECRET": KEY_SECRET}
         return oruel_serve("--catalog", str(self.catalog), *flags, environment=environment)
+
+    def revoke(self, name: str) -> None:
+        """As `oruel keys revoke` does, in another process than the server's."""
+        with administration(self.store) as operator:
+            (key,) = operator.list_keys(name)
+            operator.revoke_key(key.id)
 
 
 @asynccontextmanager
@@ -81,18 +93,22 @@ async def site(
     catalog = folder / "catalog.toml"
     async with stub_server(answers) as stub:
         catalog.write_text(CATALOG.replace("URL", stub.base_url))
-        yield Site(store, catalog, await asyncio.to_thread(create_keys, store, keys))
+        yield Site(store, catalog, await asyncio.to_thread(create_keys, store, keys), stub)
 
 
 def create_keys(store: str, keys: Mapping[str, tuple[float | None, KeyTerms]]) -> dict[str, str]:
-    database = Database.open(store)
-    administration = Administration(database, load_secret(store, KEY_SECRET))
     created = {}
-    for name, (credit, terms) in keys.items():
-        administration.create_account(name, None if credit is None else round(credit * UNITS_PER_USD))
-        created[name] = administration.create_key(name, terms)[1]
-    database.close()
+    with administration(store) as operator:
+        for name, (credit, terms) in keys.items():
+            operator.create_account(name, None if credit is None else round(credit * UNITS_PER_USD))
+            created[name] = operator.create_key(name, terms)[1]
     return created
+
+
+@contextmanager
+def administration(store: str) -> Iterator[Administration]:
+    with closing(Database.open(store)) as database:
+        yield Administration(database, load_secret(store, KEY_SECRET))
 
 
 @dataclass(frozen=True)
@@ -106,12 +122,13 @@ class Answered:
 
 @dataclass(frozen=True)
 class Refused:
-    """`late`: the error came as an event of a stream."""
+    """`late`: the error came as an event of a stream; `id` is then that of the answer."""
 
     status: int
     code: str | None
     retry_after: str | None = None
     late: bool = False
+    id: str = ""
 
 
 Outcome = Answered | Refused | None
@@ -155,9 +172,6 @@ class Clients:
             self.outcomes.append(outcome)
             if isinstance(outcome, Refused):
                 await asyncio.sleep(0.05)
-
-
-TIERS = ("standard", "turbo")
 
 
 @dataclass
@@ -225,7 +239,24 @@ async def read_events(response: httpx2.Response, tier: str) -> Outcome:
     async for line in response.aiter_lines():
         if line == "data: [DONE]":
             last = events[-1]
-            return Refused(200, last["error"]["code"], late=True) if "error" in last else whole(last, tier)
+            if "error" in last:
+                return Refused(200, last["error"]["code"], late=True, id=events[0].get("id", ""))
+            return whole(last, tier)
         if line.startswith("data: "):
             events.append(json.loads(line[6:]))
     return None
+
+
+def assert_recorded(answered: Sequence[Answered], books: Audit) -> None:
+    """Each is in the ledger, as finished, with the price that the client can compute itself."""
+    assert len({one.id for one in answered}) == len(answered)
+    for one in answered:
+        row, price = books.requests[one.id], price_of(one.tier, one.usage)
+        assert (row["status"], row["price"]) == ("finished", price)
+        assert Decimal(one.usage["cost"]) * UNITS_PER_USD == price
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(60):
+        while not condition():
+            await asyncio.sleep(0.01)

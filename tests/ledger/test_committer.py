@@ -71,7 +71,11 @@ async def test_a_client_that_leaves_just_as_its_request_was_opened_leaves_no_ope
 
     def deliver_and_cancel(resolve: Callable[[], None]) -> None:
         # The task has its result, but doesn't run before it is cancelled.
-        deliver(lambda: (resolve(), opening.cancel()))
+        deliver(resolve_and_cancel, resolve)
+
+    def resolve_and_cancel(resolve: Callable[[], None]) -> None:
+        resolve()
+        opening.cancel()
 
     with monkeypatch.context() as patched:
         patched.setattr(loop, "call_soon_threadsafe", deliver_and_cancel)

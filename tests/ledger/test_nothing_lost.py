@@ -2,16 +2,15 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
-from decimal import Decimal
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from oruel.ledger.key_terms import KeyTerms
 from oruel.ledger.money import UNITS_PER_USD
-from tests.ledger.audit import Audit, audit, price_of
-from tests.ledger.serving import Answered, CarefulClient, Clients, Site, VariedAnswers, site
+from tests.ledger.audit import Audit, audit
+from tests.ledger.serving import CarefulClient, Clients, Site, VariedAnswers, assert_recorded, site, until
 from tests.server import RunningServer
 
 pytestmark = pytest.mark.anyio
@@ -40,15 +39,6 @@ def seed() -> int:
     return chosen
 
 
-def assert_recorded(answered: Sequence[Answered], books: Audit) -> None:
-    """Each is in the ledger, as finished, with the price that the client can compute itself."""
-    assert len({one.id for one in answered}) == len(answered)
-    for one in answered:
-        row, price = books.requests[one.id], price_of(one.tier, one.usage)
-        assert (row["status"], row["price"]) == ("finished", price)
-        assert Decimal(one.usage["cost"]) * UNITS_PER_USD == price
-
-
 def assert_no_surprises(clients: Clients, server: RunningServer) -> None:
     assert {one.code for one in clients.refused} <= REFUSALS
     assert "Traceback" not in "".join(server.lines)
@@ -58,12 +48,6 @@ async def under_way(clients: Clients, more: int) -> None:
     """Returns after so many `more` outcomes."""
     goal = len(clients.outcomes) + more
     await until(lambda: len(clients.outcomes) >= goal)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 async def kill_under_load(place: Site, clients: Clients, careful: Sequence[CarefulClient]) -> None:
@@ -93,8 +77,10 @@ async def test_killing_the_server_under_load_loses_no_request_whose_client_saw_i
             await kill_under_load(place, clients, careful)
         assert audit(store_location).open
         with place.serve() as server:
-            books = audit(store_location)
+            books, asked = audit(store_location), len(place.upstream.bodies)
             await asyncio.gather(*(one.ask_once(server.base_url, place.keys["careful"]) for one in careful))
+    # Nothing reaches a deployment before its opening is in the store.
+    assert len(books.requests) >= asked
     books.assert_settled()
     assert_recorded(clients.answered, books)
     assert books.count("crashed") >= kills
