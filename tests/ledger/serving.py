@@ -50,9 +50,10 @@ class VariedAnswers:
 
     random: random.Random
     seconds_per_token: float = 0.01
+    fewest_tokens: int = 1
 
     def __iter__(self) -> Iterator[Part]:
-        prompt, completion = self.random.randint(1, 200), self.random.randint(1, MAX_TOKENS)
+        prompt, completion = self.random.randint(1, 200), self.random.randint(self.fewest_tokens, MAX_TOKENS)
         cached = {"cached_tokens": self.random.randint(0, prompt)}
         yield HEAD
         for number in range(completion):
