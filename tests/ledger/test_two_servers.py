@@ -19,6 +19,7 @@ from oruel.ledger.money import UNITS_PER_USD
 from tests.ledger.audit import Row, audit
 from tests.ledger.serving import (
     KEY_SECRET,
+    USD_OF_ONE,
     Answered,
     Clients,
     Outcome,
@@ -36,8 +37,6 @@ from tests.server import RunningServer
 pytestmark = pytest.mark.anyio
 
 Keys = Mapping[str, tuple[float | None, KeyTerms]]
-# What a request of these tests may cost at most: 340 tokens of input as far as its bytes tell, and 40 of output.
-USD_OF_ONE = 0.0003
 
 
 @pytest.fixture
