@@ -24,7 +24,13 @@ from tests.server import RunningServer
 
 pytestmark = pytest.mark.anyio
 
-KEYS = {"rich": (100.0, KeyTerms()), "free": (None, KeyTerms()), "spare": (None, KeyTerms())}
+KEYS = {
+    "rich": (100.0, KeyTerms()),
+    "free": (None, KeyTerms()),
+    "spare": (None, KeyTerms()),
+    "operator": (None, KeyTerms(scopes=("inference", "admin"))),
+}
+BUSY = ("rich", "free")
 UNAVAILABLE = "store_unavailable"
 DISK_BYTES = 2 * 2**20
 
@@ -41,11 +47,11 @@ class Trial:
 
     async def run(self, *, until_streams_are_cut: bool = False) -> Audit:
         """Lets the store fail until requests were refused, and stops the server once it has recovered."""
-        busy = {name: key for name, key in self.place.keys.items() if name != "spare"}
-        loading = asyncio.create_task(self.clients.load(self.server.base_url, busy, clients_of_each=6))
+        loading = load(self.place, self.server, self.clients)
         await until(lambda: len(self.clients.answered) >= 10)
         await asyncio.to_thread(self.fail)
         await until(lambda: len(self.refused) >= 3 and bool(self.cut or not until_streams_are_cut))
+        await assert_the_operator_is_told(self.place, self.server)
         await asyncio.to_thread(self.restore)
         before = len(self.clients.answered)
         await until(lambda: len(self.clients.answered) >= before + 10)
@@ -77,6 +83,28 @@ class Trial:
         output = "".join(self.server.lines)
         assert "the store is unavailable" in output
         assert "Traceback" not in output
+
+
+def load(place: Site, server: RunningServer, clients: Clients) -> "asyncio.Task[None]":
+    keys = {name: place.keys[name] for name in BUSY}
+    return asyncio.create_task(clients.load(server.base_url, keys, clients_of_each=6))
+
+
+async def assert_the_operator_is_told(place: Site, server: RunningServer) -> None:
+    """What only reads may work, as on a full disk."""
+    key = {"authorization": f"Bearer {place.keys['operator']}"}
+    async with httpx2.AsyncClient(base_url=server.base_url, headers=key, timeout=60) as client:
+        answers = await asyncio.gather(
+            client.get("/usage"),
+            client.get("/admin/accounts"),
+            client.post("/admin/accounts", json={"name": "new"}),
+            client.get("/models"),
+        )
+    *of_store, models = answers
+    assert of_store[2].status_code == 503
+    for answer in of_store:
+        assert answer.status_code == 200 or answer.json()["error"]["code"] == UNAVAILABLE, answer.text
+    assert models.status_code == 200
 
 
 async def assert_revocation_is_noticed(place: Site, server: RunningServer) -> None:
@@ -201,15 +229,16 @@ async def test_a_postgresql_server_that_answers_nothing(postgres: PostgresServer
 
 
 async def test_postgresql_restarting_under_load(postgres: PostgresServer, tmp_path: Path) -> None:
-    """So quickly that hardly any request is refused."""
+    """So quickly that hardly any request is refused; once, it had crashed."""
     dice = random.Random()
     async with site(postgres.create_database(), tmp_path, VariedAnswers(dice), KEYS) as place:
         with place.serve() as server:
             clients = Clients(dice)
-            loading = asyncio.create_task(clients.load(server.base_url, place.keys, clients_of_each=6))
-            for goal in (20, 40, 60):
+            loading = load(place, server, clients)
+            for goal, stop in ((20, postgres.stop), (40, postgres.kill), (60, postgres.stop)):
                 await until(partial(has_answers, clients, goal))
-                await asyncio.to_thread(postgres.restart)
+                await asyncio.to_thread(stop)
+                await asyncio.to_thread(postgres.start)
             await until(lambda: len(clients.answered) >= 80)
             server.process.terminate()
             await loading
@@ -238,6 +267,7 @@ def outage(request: pytest.FixtureRequest) -> Iterator[tuple[str, Callable[[], o
         yield server.create_database(), server.pause, server.resume
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("outage", ["a locked SQLite store", "PostgreSQL that answers nothing"], indirect=True)
 async def test_a_server_stops_without_its_store_and_the_next_one_settles_what_it_left(
     outage: tuple[str, Callable[[], object], Callable[[], object]], tmp_path: Path
@@ -247,7 +277,7 @@ async def test_a_server_stops_without_its_store_and_the_next_one_settles_what_it
     async with site(store, tmp_path, VariedAnswers(dice), KEYS) as place:
         with place.serve() as server:
             clients = Clients(dice)
-            loading = asyncio.create_task(clients.load(server.base_url, place.keys, clients_of_each=6))
+            loading = load(place, server, clients)
             await until(lambda: len(clients.answered) >= 10)
             await asyncio.to_thread(fail)
             await until(lambda: bool(clients.refused))
