@@ -49,7 +49,7 @@ class NotAllOpen(Exception):
 
 def settle_open(connection: Connection, states: States, settlements: Sequence[Settlement]) -> None:
     """Raises NotAllOpen, and then the transaction has to be rolled back."""
-    if SETTLE_OPEN.run(connection, [parameters(one) for one in settlements]).rowcount != len(settlements):
+    if SETTLE_OPEN.run(connection, [parameters(one) for one in settlements]) != len(settlements):
         raise NotAllOpen
     for one in settlements:
         release(one.opening, one.price, one.tokens, *states.of(one.opening))
@@ -60,9 +60,9 @@ def settle_open(connection: Connection, states: States, settlements: Sequence[Se
 def settle_each(connection: Connection, states: States, settlements: Iterable[Settlement], instance: str) -> None:
     """Settles every entry once: repeating a settlement changes nothing. Records entries that were never opened."""
     for one in settlements:
-        if SETTLE_OPEN.run(connection, [parameters(one)]).rowcount:
+        if SETTLE_OPEN.run(connection, [parameters(one)]):
             release(one.opening, one.price, one.tokens, *states.of(one.opening))
-        elif SETTLE_CRASHED.run(connection, [parameters(one)]).rowcount or insert_settled(connection, one, instance):
+        elif SETTLE_CRASHED.run(connection, [parameters(one)]) or insert_settled(connection, one, instance):
             spend(one.price, *states.of(one.opening))
         else:
             continue
