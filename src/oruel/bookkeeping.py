@@ -6,6 +6,8 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
+
 from oruel.errors import StoreError, StoreUnavailable
 from oruel.ledger.administration import Administration
 from oruel.ledger.base import Keys, Ledger, NoKeys, Unrecorded
@@ -23,15 +25,20 @@ from oruel.router.catalog import Catalog
 from oruel.router.deployment import CatalogModel
 from oruel.settings import Settings
 
+log = structlog.get_logger("oruel.ledger")
+
 
 @dataclass(frozen=True)
 class Books:
-    """`location` is where the store is, without a password; None if there is none."""
+    """`location` is where the store is, without a password; None if there is none. `is_available`: whether the store
+    accepts what is written, as of the last renewal of the lease.
+    """
 
     keys: Keys
     ledger_of: Callable[[Catalog], Ledger]
     administration: Administration | None = None
     location: str | None = None
+    is_available: Callable[[], bool] = lambda: True
 
 
 NO_BOOKS = Books(NoKeys(), lambda catalog: Unrecorded())
@@ -68,18 +75,29 @@ async def open_books(settings: Settings, models: Sequence[CatalogModel], resourc
     prices = price_list(models)
     administration = Administration(database, secret, keyring.refresh)
     return Books(
-        keyring, lambda catalog: Recorder(committer, catalog, prices), administration, str(parse_location(location))
+        keyring,
+        lambda catalog: Recorder(committer, catalog, prices),
+        administration,
+        str(parse_location(location)),
+        is_available=lambda: instance.is_on_time,
     )
 
 
 def run_until_closed(work: Coroutine[Any, Any, None], resources: AsyncExitStack) -> None:
+    """Logs an unexpected end: without this work, revoked keys stay valid and leases expire."""
     task = asyncio.create_task(work)
+    task.add_done_callback(log_failure)
 
     async def stop() -> None:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
     resources.push_async_callback(stop)
+
+
+def log_failure(task: "asyncio.Task[None]") -> None:
+    if not task.cancelled() and (error := task.exception()):
+        log.critical("the ledger's background work has failed; restart the server", error=repr(error))
 
 
 async def leave(instance: Instance) -> None:
