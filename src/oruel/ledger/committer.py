@@ -60,7 +60,7 @@ class Committer:
     async def open(self, opening: Opening) -> Opened:
         """Returns once the opening is committed or refused. Raises StoreUnavailable after OPENING_SECONDS."""
         job: Job[Opening, Opened] = Job(opening, self._loop.create_future())
-        self._put(self._openings, job)
+        self._put(openings=[job])
         try:
             async with asyncio.timeout(OPENING_SECONDS):
                 return await job.done
@@ -70,7 +70,7 @@ class Committer:
     def settle(self, settlement: Settlement) -> "asyncio.Future[None]":
         """The future is done once the settlement is committed. The committer tries until it is, or the process ends."""
         job: Job[Settlement, None] = Job(settlement, self._loop.create_future())
-        self._put(self._settlements, job)
+        self._put(settlements=[job])
         return job.done
 
     @property
@@ -85,9 +85,12 @@ class Committer:
             self._arrived.notify()
         await asyncio.to_thread(self._thread.join)
 
-    def _put(self, waiting: list[Result], job: Result) -> None:
+    def _put(
+        self, *, openings: Sequence[Job[Opening, Opened]] = (), settlements: Sequence[Job[Settlement, None]] = ()
+    ) -> None:
         with self._arrived:
-            waiting.append(job)
+            self._openings += openings
+            self._settlements += settlements
             self._arrived.notify()
 
     def _run(self) -> None:
