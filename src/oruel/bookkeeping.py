@@ -6,6 +6,8 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
+
 from oruel.errors import StoreError, StoreUnavailable
 from oruel.ledger.administration import Administration
 from oruel.ledger.base import Keys, Ledger, NoKeys, Unrecorded
@@ -14,15 +16,16 @@ from oruel.ledger.database import Database
 from oruel.ledger.entries import Opened, Opening, Settlement
 from oruel.ledger.entry import PriceList
 from oruel.ledger.group import GroupWriter
-from oruel.ledger.instances import RENEW_SECONDS, Instance
+from oruel.ledger.instances import Instance
 from oruel.ledger.key import load_secret
 from oruel.ledger.keyring import Keyring
 from oruel.ledger.location import parse_location
-from oruel.ledger.polling import repeat
 from oruel.ledger.recorder import Recorder
 from oruel.router.catalog import Catalog
 from oruel.router.deployment import CatalogModel
 from oruel.settings import Settings
+
+log = structlog.get_logger("oruel.ledger")
 
 
 @dataclass(frozen=True)
@@ -31,8 +34,8 @@ class Books:
 
     keys: Keys
     ledger_of: Callable[[Catalog], Ledger]
-    location: str | None = None
     administration: Administration | None = None
+    location: str | None = None
 
 
 NO_BOOKS = Books(NoKeys(), lambda catalog: Unrecorded())
@@ -65,24 +68,29 @@ async def open_books(settings: Settings, models: Sequence[CatalogModel], resourc
     committer = Committer(write)
     resources.push_async_callback(committer.close)
     run_until_closed(keyring.poll(), resources)
-    run_until_closed(repeat(instance.beat, every=RENEW_SECONDS), resources)
+    run_until_closed(instance.keep_alive(), resources)
     prices = price_list(models)
+    administration = Administration(database, secret, keyring.refresh)
     return Books(
-        keyring,
-        lambda catalog: Recorder(committer, catalog, prices),
-        str(parse_location(location)),
-        Administration(database, secret, keyring.refresh),
+        keyring, lambda catalog: Recorder(committer, catalog, prices), administration, str(parse_location(location))
     )
 
 
 def run_until_closed(work: Coroutine[Any, Any, None], resources: AsyncExitStack) -> None:
+    """Logs an unexpected end: without this work, revoked keys stay valid and leases expire."""
     task = asyncio.create_task(work)
+    task.add_done_callback(log_failure)
 
     async def stop() -> None:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
     resources.push_async_callback(stop)
+
+
+def log_failure(task: "asyncio.Task[None]") -> None:
+    if not task.cancelled() and (error := task.exception()):
+        log.critical("the ledger's background work has failed; restart the server", error=repr(error))
 
 
 async def leave(instance: Instance) -> None:

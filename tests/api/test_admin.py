@@ -1,5 +1,6 @@
 """Usage, accounts and keys over HTTP, with real keys in a real store."""
 
+import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,6 +28,9 @@ ENDPOINTS = [
     ("GET", KEYS), ("POST", KEYS), ("DELETE", f"{KEYS}/key_0"),
 ]  # fmt: skip
 USD = 10**12
+# The key of --api-key, which isn't in the store.
+OUTSIDE = "outside-the-store"
+OPERATORS_OWN = hashlib.sha256(OUTSIDE.encode()).digest()
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,7 @@ def plain(serve: Serve, office: Office) -> Client:
 
 
 def client_with(serve: Serve, office: Office, key: str | None) -> Client:
-    client = serve(administration=office.administration, keys=office.keyring)
+    client = serve(keys=office.keyring, administration=office.administration, api_key_hashes=(OPERATORS_OWN,))
     if key is not None:
         client.headers["authorization"] = f"Bearer {key}"
     return client
@@ -119,12 +123,20 @@ async def test_admin_endpoints_need_a_key_with_the_scope_admin(
 ) -> None:
     for client, status, kind in (
         (serve(), 401, "authentication_error"),
+        (serve(administration=office.administration), 401, "authentication_error"),
         (client_with(serve, office, None), 401, "authentication_error"),
-        (client_with(serve, office, office.plain), 403, "permission_error"),
+        (client_with(serve, office, OUTSIDE), 403, "permission_error"),
+        (plain, 403, "permission_error"),
     ):
         response = await client.request(method, path, json={"name": "x"})
         assert (response.status_code, response.json()["error"]["type"]) == (status, kind)
     assert len(office.administration.list_accounts()) == 1
+
+
+async def test_a_method_that_a_path_does_not_support_is_405_with_all_that_it_supports(admin: Client) -> None:
+    response = await admin.delete(ACCOUNTS)
+    assert (response.status_code, response.headers["allow"]) == (405, "GET, HEAD, POST")
+    assert "This path supports GET, HEAD, POST." in response.json()["error"]["message"]
 
 
 REFUSED: list[tuple[str, str, Any, int, str | None]] = [
@@ -188,10 +200,12 @@ async def test_an_admin_sees_any_account_and_what_it_cost(office: Office, admin:
     assert (total["requests"], total["price"], total["cost"]) == (3, "7.25", "1")
 
 
-async def test_without_a_key_usage_is_that_of_requests_without_one(serve: Serve, office: Office) -> None:
+async def test_without_a_key_of_the_store_usage_is_that_of_requests_without_one(serve: Serve, office: Office) -> None:
     use(office)
-    total = (await serve(administration=office.administration).get(USAGE)).json()["total"]
-    assert (total["requests"], total["price"]) == (1, "0")
+    for client in (serve(administration=office.administration), client_with(serve, office, OUTSIDE)):
+        total = (await client.get(USAGE)).json()["total"]
+        assert (total["requests"], total["price"]) == (1, "0")
+    assert (await client_with(serve, office, None).get(USAGE)).status_code == 401
 
 
 async def test_without_a_store_usage_is_404(client: Client) -> None:

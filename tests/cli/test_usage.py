@@ -50,22 +50,41 @@ def rows(done: Completed) -> list[str]:
 def test_the_table_has_a_row_for_each_day_and_a_total(used: CommandLine) -> None:
     shown = rows(call(used))
     for row in (
-        "2026-11-25 1 100 0 20 2 1",
-        "2026-11-27 1 7 4 0 1 0",
-        "2026-11-28 3 0 0 9 4 0 1 open, 1 crashed",
-        "total 5 107 4 29 7 1 1 open, 1 crashed",
+        "2026-11-25 1 1 100 0 20 2.000000 1.000000",
+        "2026-11-27 1 1 7 4 0 1.000000 0",
+        "2026-11-28 3 1 0 0 9 4.000000 0",
+        "total 5 3 107 4 29 7.000000 1.000000",
+        "Not finished: 1 open, 1 crashed.",
     ):
         assert row in shown
 
 
+@pytest.mark.parametrize("columns", [40, 80])
+def test_a_narrow_table_shows_every_digit(columns: int, used: CommandLine, tmp_path: Path) -> None:
+    database = Database.open(str(tmp_path / STORE))
+    with database.transaction() as connection:
+        record(connection, day="2026-12-01", prompt_tokens=777_777_777_777_777, price=2**63 - 1)
+    database.close()
+    shown = call(used, columns=columns).stdout.decode()
+    assert max(map(len, shown.splitlines())) <= columns
+    assert "…" not in shown
+    # In the row of the day and, with 107 more, in the total.
+    assert shown.count("7") >= 15 + 12
+
+
+def test_names_are_folded_before_numbers(used: CommandLine) -> None:
+    lines = rows(call(used, "--by", "key", columns=80))
+    assert any(line.endswith("4 3 107 4 29 7.000000 1.000000") for line in lines)
+
+
 def test_days_are_chosen_by_from_and_to_inclusively(used: CommandLine) -> None:
     chosen = rows(call(used, "--from", "2026-11-26", "--to", "2026-11-27"))
-    assert "total 1 7 4 0 1 0" in chosen
+    assert "total 1 1 7 4 0 1.000000 0" in chosen
 
 
 @pytest.mark.parametrize(
     ("by", "row"),
-    [("tier", "turbo 1 7"), ("model", "other 1 0"), ("account", "no key 1"), ("model,tier", "demo turbo 1")],
+    [("tier", "turbo 1 1 7"), ("model", "other 1 0 0"), ("account", "no key 1"), ("model,tier", "demo turbo 1")],
 )
 def test_rows_are_grouped_as_asked(by: str, row: str, used: CommandLine) -> None:
     assert any(shown.startswith(row) for shown in rows(call(used, "--by", by)))

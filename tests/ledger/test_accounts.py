@@ -1,5 +1,6 @@
 """Accounts: names, credits, balances and reservations, on both stores."""
 
+import random
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
@@ -7,12 +8,15 @@ from decimal import Decimal
 import pytest
 from sqlalchemy import select
 
-from oruel.errors import AccountNotFound, InvalidParameter, NameTaken, OruelError
+from oruel.errors import AccountNotFound, InvalidParameter, KeyNotFound, NameTaken, OruelError
 from oruel.ledger.accounts import balance_of, find_account, reserved_of
 from oruel.ledger.administration import Administration
 from oruel.ledger.amount import Amount
 from oruel.ledger.database import Database
+from oruel.ledger.entries import Opening, Settlement
+from oruel.ledger.group import GroupWriter
 from oruel.ledger.key import KeySecret
+from oruel.ledger.key_terms import KeyTerms
 from oruel.ledger.money import MAX_USD, UNITS_PER_USD
 from oruel.ledger.printable import Printable
 from oruel.ledger.tables import metadata
@@ -86,6 +90,9 @@ REFUSED: list[tuple[Callable[[Administration], object], type[OruelError], str, s
     (lambda admin: admin.credit_account("nobody", 5), AccountNotFound, "account", '"nobody"'),
     (lambda admin: admin.credit_account("taken", MAX_USD * USD), InvalidParameter, "amount", "1000001"),
     (lambda admin: admin.list_keys("nobody"), AccountNotFound, "account", '"nobody"'),
+    (lambda admin: admin.list_keys("taken\0"), AccountNotFound, "account", '"taken'),
+    (lambda admin: admin.list_keys("\ud800"), AccountNotFound, "account", "no account"),
+    (lambda admin: admin.revoke_key("key_\0"), KeyNotFound, "key", '"key_'),
 ]
 
 
@@ -114,6 +121,33 @@ def test_concurrent_credits_all_count(admin: Administration) -> None:
     assert admin.list_accounts()[0].balance == sum(range(1, 41))
 
 
+def test_credits_while_requests_are_charged_all_count(admin: Administration, store: Database) -> None:
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    source = random.Random(seed)
+    account = admin.create_account("a")
+    key, _ = admin.create_key("a", KeyTerms())
+    writer = GroupWriter(store, "instance")
+
+    def charge(number: int) -> int:
+        price = source.randint(1, 10**9)
+        opening = Opening(f"{number}", "req", account.id, key.id, "demo", "standard", 0, 2 * price, 10)
+        [opened] = writer.write([opening], [])
+        if opened.refusal:
+            return 0
+        writer.write([], [Settlement(opening, "finished", price=price)])
+        return price
+
+    with ThreadPoolExecutor(2) as threads:
+        credited = threads.submit(lambda: [admin.credit_account("a", 5 * 10**9 + one) for one in range(30)])
+        spent = sum(threads.submit(lambda: [charge(number) for number in range(60)]).result())
+        credited.result()
+    with store.reading() as connection:
+        assert balance_of(connection, account.id) == 30 * 5 * 10**9 + sum(range(30)) - spent
+        assert find_account(connection, "a").balance == balance_of(connection, account.id)
+        assert reserved_of(connection, account.id) == 0
+
+
 def test_of_several_processes_that_take_a_name_one_gets_it(admin: Administration) -> None:
     def create(_: int) -> str:
         try:
@@ -129,7 +163,14 @@ def test_of_several_processes_that_take_a_name_one_gets_it(admin: Administration
 
 @pytest.mark.parametrize(
     ("text", "units"),
-    [("12.50", 12_500_000_000_000), ("0.000000000001", 1), (3, 3 * USD), ("1000000", MAX_USD * USD), ("007", 7 * USD)],
+    [
+        ("12.50", 12_500_000_000_000),
+        ("0.000000000001", 1),
+        (3, 3 * USD),
+        (3.0, 3 * USD),
+        ("1000000", MAX_USD * USD),
+        ("007", 7 * USD),
+    ],
 )
 def test_amounts_are_exact(text: object, units: int) -> None:
     assert Amount().parse(text, "amount") == units

@@ -13,10 +13,10 @@ from sqlalchemy import insert, inspect, select, update
 from sqlalchemy.exc import IntegrityError
 
 from oruel.errors import StoreUnavailable
-from oruel.ledger import sqlite, tables
+from oruel.ledger import impatience, sqlite, tables
 from oruel.ledger.database import Database
 from oruel.ledger.tables import accounts, meta, metadata
-from tests.ledger.rows import add_account
+from tests.ledger.books import add_account
 from tests.postgres import PostgresServer
 
 
@@ -90,13 +90,13 @@ def test_the_store_enforces_its_references(store: Database) -> None:
 
 def test_transactions_that_lock_the_same_row_run_one_after_the_other(store: Database) -> None:
     with store.transaction() as connection:
-        account = add_account(connection, "ada")
+        add_account(connection, "ada")
         connection.execute(update(accounts).values(balance=0))
 
     def deposit() -> None:
         for _ in range(20):
             with store.transaction() as connection:
-                row = select(accounts.c.balance).where(accounts.c.id == account)
+                row = select(accounts.c.balance).where(accounts.c.id == "ada")
                 balance = connection.execute(store.locking(row)).scalar_one()
                 connection.execute(update(accounts).values(balance=balance + 1))
 
@@ -157,7 +157,7 @@ FULL_DISK = """
 import resource, sys
 from oruel.errors import StoreUnavailable
 from oruel.ledger.database import Database
-from tests.ledger.rows import add_account
+from tests.ledger.books import add_account
 store = Database.open(sys.argv[1])
 resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))
 count = 0
@@ -227,11 +227,29 @@ def test_a_statement_on_postgresql_waits_for_others_only_so_long(postgres: Postg
 
 def test_errors_tell_callers_nothing_of_the_store(postgres: PostgresServer) -> None:
     location = postgres.create_database()
-    store = Database.open(location.replace("oruel@", "oruel:hush@"))
+    store = Database.open(location.replace("@", ":hush@"))
+    statement = "SELECT pg_terminate_backend(pg_backend_pid()), %(value)s"
     with structlog.testing.capture_logs() as logs, pytest.raises(StoreUnavailable) as raised, store.transaction() as c:
-        c.exec_driver_sql("SELECT pg_terminate_backend(pg_backend_pid()), %(text)s", {"text": "private"})
+        c.exec_driver_sql(statement, {"value": "private"})
     store.close()
     assert raised.value.message == "The server can't record requests at the moment. Try again."
-    assert "terminating connection" in logs[0]["detail"], "the operator's log says what happened"
+    assert [log["detail"] for log in logs] == ["terminating connection due to administrator command"]
     assert "private" not in str(logs)
     assert "hush" not in str(logs)
+
+
+def test_a_postgresql_that_hangs_is_unavailable_after_a_while(
+    postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(impatience, "PATIENCE_SECONDS", 0.2)
+    store = Database.open(f"{postgres.create_database()}?connect_timeout=2")
+    with store.transaction() as connection:
+        add_account(connection, "ada")
+    postgres.pause()
+    try:
+        with pytest.raises(StoreUnavailable), store.transaction() as connection:
+            add_account(connection, "bob")
+    finally:
+        postgres.resume()
+    assert names(store) == ["ada"]
+    store.close()

@@ -1,15 +1,18 @@
 """Which instances count as dead, and what becomes of the entries that they left open."""
 
+import asyncio
 import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 from sqlalchemy import select, update
 
+from oruel.ledger import instances as instances_module
 from oruel.ledger.database import Database
 from oruel.ledger.instances import LEASE_SECONDS, Instance, InstanceRecord, is_dead
 from oruel.ledger.process import process_start, start_in_stat, this_host
@@ -149,6 +152,52 @@ def test_entries_of_an_instance_that_is_not_registered_are_crashed(store: Databa
     assert entry(store, "one") == CRASHED
 
 
+def test_instances_that_reap_at_once_settle_each_entry_once(store: Database, store_location: str) -> None:
+    stores = [Database.open(store_location) for _ in range(4)]
+    reapers = [joined(one) for one in stores]
+    dead = [joined(store) for _ in range(3)]
+    for number, instance in enumerate(dead):
+        open_request(store, f"request {number}", instance.id)
+        move(store, instance, started="another start")
+    start = threading.Barrier(len(reapers))
+    crashed: list[int] = []
+
+    def reap(instance: Instance) -> None:
+        start.wait()
+        crashed.append(instance.reap())
+
+    threads = [threading.Thread(target=reap, args=(instance,)) for instance in reapers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for one in stores:
+        one.close()
+    assert sum(crashed) == 3
+    assert registered(store) == {instance.id for instance in reapers}
+
+
+def test_a_running_instance_renews_its_lease_and_reaps(store: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(instances_module, "RENEW_SECONDS", 0.01)
+    instance, dead = joined(store), joined(store)
+    move(store, instance, lease=0)
+    open_request(store, "one", dead.id)
+    move(store, dead, started="another start")
+
+    async def run() -> None:
+        task = asyncio.create_task(instance.keep_alive())
+        async with asyncio.timeout(30):
+            while entry(store, "one") == OPEN:
+                await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(run())
+    with store.reading() as connection:
+        assert connection.execute(select(instances.c.lease)).scalar_one() > 0
+
+
 def test_an_instance_elsewhere_is_dead_once_it_has_not_renewed_its_lease(store: Database) -> None:
     clock = ManualClock()
     instance, other = joined(store, clock), joined(store)
@@ -207,6 +256,7 @@ def test_an_instance_that_leaves_leaves_nothing_open(store: Database) -> None:
 
 SERVER = """
 import sys, time
+from oruel.ledger import instances as instances_module
 from oruel.ledger.database import Database
 from oruel.ledger.instances import Instance
 from tests.ledger.rows import add_request

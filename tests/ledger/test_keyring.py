@@ -17,15 +17,27 @@ from oruel.ledger.database import Database
 from oruel.ledger.key import KeySecret, new_key
 from oruel.ledger.keyring import Keyring
 from oruel.ledger.tables import keys
-from tests.ledger.rows import add_account, add_key, microseconds, note_change
+from tests.ledger.books import add_account, add_key
+from tests.ledger.rows import note_change
 
 SECRET = KeySecret(b"a secret")
 HOUR = 3600 * 1_000_000
 
 
-def make_key(connection: Connection, account: str, **values: object) -> str:
+def microseconds() -> int:
+    return time.time_ns() // 1000
+
+
+def make_account(connection: Connection, name: str) -> str:
+    add_account(connection, name)
+    return name
+
+
+def make_key(connection: Connection, account: str, secret: KeySecret = SECRET, **values: object) -> str:
     key = new_key()
-    add_key(connection, SECRET.digest(key), account, **values)
+    digest = secret.digest(key)
+    add_key(connection, f"key {digest[:8]}", account, digest=digest, **values)
+    note_change(connection)
     return key
 
 
@@ -38,23 +50,26 @@ def revoke(store: Database, key: str) -> None:
 
 def test_a_key_leads_to_its_caller(store: Database) -> None:
     with store.transaction() as connection:
-        account = add_account(connection, "ada")
+        account = make_account(connection, "ada")
         plain = make_key(connection, account)
-        limited = make_key(
-            connection, account, scopes="inference admin", models='["a model", "b"]', tiers="turbo", id="limited"
-        )
+        limited = make_key(connection, account, scopes="inference admin", models='["a model", "b"]', tiers="turbo")
     keyring = Keyring(store, SECRET)
     found = keyring.find(plain)
     assert found is not None
     assert (found.account, found.scopes, found.models, found.tiers) == (account, ("inference",), None, None)
     assert keyring.find(limited) == Caller(
-        account, "limited", found.cache_scope, ("inference", "admin"), ("a model", "b"), ("turbo",)
+        account,
+        f"key {SECRET.digest(limited)[:8]}",
+        found.cache_scope,
+        ("inference", "admin"),
+        ("a model", "b"),
+        ("turbo",),
     )
 
 
 def test_unknown_revoked_and_expired_keys_lead_to_nobody(store: Database) -> None:
     with store.transaction() as connection:
-        account = add_account(connection, "ada")
+        account = make_account(connection, "ada")
         revoked = make_key(connection, account, revoked=microseconds())
         expired = make_key(connection, account, expires=microseconds() - 1)
         lasting = make_key(connection, account, expires=microseconds() + HOUR)
@@ -65,7 +80,7 @@ def test_unknown_revoked_and_expired_keys_lead_to_nobody(store: Database) -> Non
 
 def test_a_key_expires_without_a_change_of_the_store(store: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     with store.transaction() as connection:
-        key = make_key(connection, add_account(connection, "ada"), expires=microseconds() + HOUR)
+        key = make_key(connection, make_account(connection, "ada"), expires=microseconds() + HOUR)
     keyring = Keyring(store, SECRET)
     assert keyring.find(key)
     later = time.time_ns() + 2 * HOUR * 1000
@@ -77,7 +92,7 @@ def test_a_key_expires_without_a_change_of_the_store(store: Database, monkeypatc
 def keyring_of_one_key(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keyring]:
     store = Database.open(str(tmp_path_factory.mktemp("store") / "ledger.db"))
     with store.transaction() as connection:
-        make_key(connection, add_account(connection, "ada"))
+        make_key(connection, make_account(connection, "ada"))
     yield Keyring(store, SECRET)
     store.close()
 
@@ -89,7 +104,7 @@ def test_any_other_text_leads_to_nobody(keyring_of_one_key: Keyring, text: str) 
 
 def test_every_key_that_is_not_valid_costs_the_same_steps(store: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     with store.transaction() as connection:
-        account = add_account(connection, "ada")
+        account = make_account(connection, "ada")
         revoked = make_key(connection, account, revoked=microseconds())
         expired = make_key(connection, account, expires=1)
         valid = make_key(connection, account)
@@ -117,7 +132,7 @@ def test_revoking_the_last_key_leaves_the_store_with_keys(store: Database) -> No
     keyring = Keyring(store, SECRET)
     had_keys = keyring.has_keys
     with store.transaction() as connection:
-        key = make_key(connection, add_account(connection, "ada"))
+        key = make_key(connection, make_account(connection, "ada"))
     keyring.refresh()
     assert (had_keys, keyring.has_keys) == (False, True)
     revoke(store, key)
@@ -128,7 +143,7 @@ def test_revoking_the_last_key_leaves_the_store_with_keys(store: Database) -> No
 
 def test_keys_of_one_account_share_a_prefix_cache_and_accounts_do_not(store: Database) -> None:
     with store.transaction() as connection:
-        ada, bob = add_account(connection, "ada"), add_account(connection, "bob")
+        ada, bob = make_account(connection, "ada"), make_account(connection, "bob")
         made = [make_key(connection, account) for account in (ada, ada, bob)]
     keyring = Keyring(store, SECRET)
     first, second, third = [caller.cache_scope for key in made if (caller := keyring.find(key))]
@@ -156,7 +171,7 @@ def run_polling(keyring: Keyring, until: str) -> None:
 
 def test_a_key_revoked_elsewhere_is_refused_without_a_restart(store: Database, store_location: str) -> None:
     with store.transaction() as connection:
-        key = make_key(connection, add_account(connection, "ada"))
+        key = make_key(connection, make_account(connection, "ada"))
     elsewhere = Database.open(store_location)
     keyring = Keyring(elsewhere, SECRET)
     assert keyring.find(key)
@@ -175,7 +190,7 @@ def test_while_the_store_is_unavailable_the_last_keys_stay_valid(
     store: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with store.transaction() as connection:
-        key = make_key(connection, add_account(connection, "ada"))
+        key = make_key(connection, make_account(connection, "ada"))
     keyring = Keyring(store, SECRET)
     failures = iter(range(2))
 
@@ -202,8 +217,7 @@ def test_keys_made_with_another_secret_are_refused(store: Database) -> None:
     other = KeySecret(b"another secret")
     with store.transaction() as connection:
         other.bind(connection)
-        key = new_key()
-        add_key(connection, other.digest(key), add_account(connection, "ada"))
+        key = make_key(connection, make_account(connection, "ada"), other)
     keyring.refresh()
     assert keyring.find(key) is None
     assert keyring.has_keys, "the server doesn't open to everyone"

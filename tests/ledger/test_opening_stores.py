@@ -16,7 +16,7 @@ from oruel.ledger import migrations
 from oruel.ledger.database import Database
 from oruel.ledger.migrations import NEWEST
 from oruel.ledger.tables import accounts, meta
-from tests.ledger.rows import add_account
+from tests.ledger.books import add_account
 from tests.postgres import PostgresServer, free_port
 
 OPEN = "import sys; from oruel.ledger.database import Database; Database.open(sys.argv[1]).close()"
@@ -174,20 +174,18 @@ def test_a_postgresql_database_of_another_program_is_refused_and_left_as_it_is(
     postgres: PostgresServer, script: str
 ) -> None:
     location = postgres.create_database()
-    database = location.rpartition("/")[2]
-    for statement in script.split(";"):
-        postgres.execute(statement, database)
+    postgres.execute(script, location)
     with pytest.raises(
         StoreError, match=r"tables of another program: (accounts|meta)\. Give Oru'el a database of its own"
     ):
         Database.open(location)
-    tables = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
-    assert postgres.execute(tables, database) in (["accounts"], ["meta"])
+    tables = "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()"
+    assert postgres.execute(tables, location) in (["accounts"], ["meta"])
 
 
 def test_a_postgresql_database_may_have_other_tables(postgres: PostgresServer) -> None:
     location = postgres.create_database()
-    postgres.execute("CREATE TABLE unrelated (id TEXT)", location.rpartition("/")[2])
+    postgres.execute("CREATE TABLE unrelated (id TEXT)", location)
     Database.open(location).close()
 
 
@@ -265,15 +263,13 @@ def test_postgresql_that_does_not_answer_is_named_without_its_password() -> None
 
 def test_an_unknown_postgresql_database_is_named(postgres: PostgresServer) -> None:
     with pytest.raises(StoreError, match=r'127\.0\.0\.1:\d+/nothing: .*database "nothing" does not exist'):
-        Database.open(postgres.url("nothing"))
+        Database.open(postgres.url("oruel", "nothing"))
 
 
 def test_a_postgresql_user_who_may_create_no_tables_gets_a_clear_message(postgres: PostgresServer) -> None:
-    location = postgres.create_database()
-    postgres.execute("DROP ROLE IF EXISTS guest")
-    postgres.execute("CREATE ROLE guest LOGIN")
+    postgres.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC; CREATE ROLE guest LOGIN")
     with pytest.raises(StoreError, match="permission denied for schema public"):
-        Database.open(location.replace("oruel@", "guest@"))
+        Database.open(postgres.url("guest"))
 
 
 def test_a_missing_postgresql_driver_is_named_with_its_installation(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,12 +16,14 @@ from oruel.api.account_objects import (
     key_object,
 )
 from oruel.api.body import parse_object, read_body
-from oruel.api.callers import caller_of, require_admin
 from oruel.api.query import read_query
+from oruel.api.record import record_of
 from oruel.api.services import Endpoint, Services
 from oruel.contract.kinds import Object, String
+from oruel.errors import AuthenticationError
 from oruel.ledger.administration import Administration
 from oruel.ledger.amount import Amount
+from oruel.ledger.caller import ANONYMOUS, Caller
 from oruel.ledger.key_terms import TERMS, key_terms
 from oruel.ledger.printable import Printable
 from oruel.router.catalog import Catalog
@@ -99,9 +101,18 @@ def revoke_key_endpoint(services: Services) -> Endpoint:
 
 def administration_for(request: Request, services: Services) -> Administration:
     """Raises AuthenticationError and PermissionDenied."""
-    require_admin(caller_of(request))
+    require_admin(record_of(request).caller)
     assert services.administration is not None, "keys with the scope admin come from the store"
     return services.administration
+
+
+def require_admin(caller: Caller) -> None:
+    """Also on an open server. Raises AuthenticationError, PermissionDenied."""
+    if caller == ANONYMOUS:
+        raise AuthenticationError(
+            "This endpoint needs an API key with the scope admin. Send the header Authorization: Bearer KEY."
+        )
+    caller.require_scope("admin")
 
 
 async def read_fields(request: Request, kind: Object) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match, Route
 
 from oruel.api.record import RequestRecord
 from oruel.contract.kinds import abbreviate
@@ -77,11 +78,17 @@ async def routing_failure(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     endpoint = f"{abbreviate(request.method)} {abbreviate(request.url.path, 80)}"
     if error.status_code == 405:
-        allowed = (error.headers or {}).get("Allow", "").replace("GET", "GET, HEAD")
+        allowed = ", ".join(methods_of(request)).replace("GET", "GET, HEAD")
         response = error_response(MethodNotAllowed(f"There is no endpoint {endpoint}. This path supports {allowed}."))
         response.headers["allow"] = allowed
         return response
     return error_response(NotFound(f"There is no endpoint {endpoint}. GET /docs lists the endpoints."))
+
+
+def methods_of(request: Request) -> list[str]:
+    """What the path supports. Starlette names only the methods of the first route, but each method has its own here."""
+    routes = [route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE]
+    return sorted({method for route in routes if isinstance(route, Route) for method in route.methods or ()})
 
 
 def responses_schema(*statuses: int) -> dict[str, Any]:

@@ -8,8 +8,8 @@ from starlette.responses import Response
 
 from oruel.api.account_objects import usage_report
 from oruel.api.admin import ACCOUNT, json_answer
-from oruel.api.callers import caller_of
 from oruel.api.query import read_query
+from oruel.api.record import record_of
 from oruel.api.services import Endpoint, Services
 from oruel.contract.kinds import Object
 from oruel.errors import NotFound
@@ -22,7 +22,7 @@ USAGE_QUERY = Object({"from": Day(), "to": Day(), "by": Groupings(), "account": 
 
 def usage_endpoint(services: Services) -> Endpoint:
     async def read_usage(request: Request) -> Response:
-        caller = caller_of(request)
+        caller = record_of(request).caller
         query = usage_query(read_query(request, USAGE_QUERY), caller)
         if services.administration is None:
             raise NotFound("This server records no usage: it was started without a store.")

@@ -9,18 +9,21 @@ import structlog
 
 from oruel import config
 from oruel.cli.options import given_options, option
+from oruel.cli.serve import setting_option
 from oruel.contract.kinds import Kind, String
 from oruel.errors import ConfigError, StoreError, StoreUnavailable
+from oruel.settings import SETTINGS
 
 if TYPE_CHECKING:
     from oruel.ledger.administration import Administration
 
-CONFIG_OPTION = option("config", String(1), "The TOML file with the settings of `oruel serve`.")
-STORE_OPTIONS = [
-    CONFIG_OPTION,
-    option("store", String(1), "Where the ledger is: the path of a SQLite file, or the URL of a PostgreSQL database."),
-    option("key_secret", String(1), "The secret with which keys are hashed. Prefer the variable ORUEL_KEY_SECRET."),
-]
+CONFIG_OPTION = option(
+    "config",
+    String(1),
+    f"The TOML file with the settings of `oruel serve`. [default: {config.CONFIG_FILE} if it exists; "
+    f"variable: {config.CONFIG_VARIABLE}]",
+)
+STORE_OPTIONS = [CONFIG_OPTION, *(setting_option(SETTINGS[name]) for name in ("store", "key_secret"))]
 
 
 @contextmanager
@@ -48,8 +51,8 @@ def locate_store(flags: Mapping[str, Any]) -> tuple[str, str | None]:
     """The location of the store, and the key secret if it is set. Raises ConfigError."""
     settings = config.load_process_settings(given_options(dict(flags)))
     if settings.store is None:
-        raise ConfigError("There are no accounts, keys and usage without a ledger, and the setting store is none.")
-    return settings.store.text, settings.key_secret.text if settings.key_secret else None
+        raise ConfigError("The setting store is none: without a store, there are no accounts and keys. Set a store.")
+    return settings.store.text, None if settings.key_secret is None else settings.key_secret.text
 
 
 @contextmanager

@@ -5,36 +5,57 @@ import io
 from collections.abc import Sequence
 
 import typer
+from rich.table import Table
 
 from oruel.api.account_objects import usage_report
 from oruel.cli.account_tables import plain_console, print_json
 from oruel.cli.params import build_table
 from oruel.cli.usage_chart import Bar, Measure, bar_table, chart_measure, without_gaps
-from oruel.ledger.money import usd_text
+from oruel.ledger.money import to_usd, usd_text
 from oruel.ledger.usage import OPEN, STATUSES, UsageQuery, UsageRow, total_usage
 
-NUMBERS = ("requests", "input", "cached", "output", "price", "cost", "not finished")
+NUMBERS = ("requests", "finished", "input", "cached", "output", "price", "cost")
 CSV_COLUMNS = ("requests", "prompt_tokens", "cached_tokens", "completion_tokens", "price_usd", "cost_usd")
+GAP, LEAST_NAME = 2, 5
+NOTE = "Prices and costs are in USD, rounded to 6 decimals. --csv and --json print them exactly."
 
 
 def print_table(query: UsageQuery, rows: Sequence[UsageRow]) -> None:
-    first, *others = query.columns
-    table = build_table("Usage in tokens and USD", first, *others, *NUMBERS)
-    table.columns[0].no_wrap, table.columns[0].overflow = False, "fold"
-    for column in table.columns[len(query.columns) : -1]:
-        column.justify = "right"
-    for row in rows:
-        group = [value or "no key" for value in row.group.values()]
-        table.add_row(*group, *number_cells(row), unfinished(row))
-    table.add_section()
+    console = plain_console()
     total = total_usage(rows)
-    table.add_row("total", *([""] * len(others)), *number_cells(total), unfinished(total), style="bold")
-    plain_console().print(table)
+    groups = [[value or "no key" for value in row.group.values()] for row in rows]
+    groups.append(["total", *([""] * (len(query.columns) - 1))])
+    numbers = [number_cells(row) for row in (*rows, total)]
+    console.print(usage_table(query.columns, groups, numbers, console.width))
+    if ended := unfinished(total):
+        console.print(f"Not finished: {ended}.")
+    console.print(NOTE)
+
+
+def usage_table(
+    columns: Sequence[str], groups: Sequence[Sequence[str]], numbers: Sequence[Sequence[str]], width: int
+) -> Table:
+    """The last row is the total. Names are folded before numbers are."""
+    table = build_table("Usage", *columns, *NUMBERS)
+    table.padding = (0, GAP - 1, 0, 0)
+    taken = sum(GAP + max(map(len, cells)) for cells in zip(NUMBERS, *numbers, strict=True))
+    is_wide = taken + (GAP + LEAST_NAME) * len(columns) <= width
+    for place, column in enumerate(table.columns):
+        is_number = place >= len(columns)
+        column.no_wrap = is_number and is_wide
+        column.overflow = "fold"
+        column.justify = "right" if is_number else "left"
+    for group, cells in zip(groups[:-1], numbers[:-1], strict=True):
+        table.add_row(*group, *cells)
+    table.add_section()
+    table.add_row(*groups[-1], *numbers[-1], style="bold")
+    return table
 
 
 def number_cells(row: UsageRow) -> list[str]:
-    counts = (row.requests, row.prompt_tokens, row.cached_tokens, row.completion_tokens)
-    return [*map(str, counts), usd_text(row.price), usd_text(row.cost)]
+    tokens = (row.prompt_tokens, row.cached_tokens, row.completion_tokens)
+    money = (f"{to_usd(units):.6f}" if units else "0" for units in (row.price, row.cost))
+    return [*map(str, (row.requests, row.statuses["finished"], *tokens)), *money]
 
 
 def unfinished(row: UsageRow) -> str:
@@ -49,7 +70,9 @@ def print_csv(query: UsageQuery, rows: Sequence[UsageRow]) -> None:
     statuses = (*STATUSES, OPEN)
     writer.writerow([*query.columns, *CSV_COLUMNS, *statuses])
     for row in rows:
-        writer.writerow([*row.group.values(), *number_cells(row), *(row.statuses[status] for status in statuses)])
+        counts = (row.requests, row.prompt_tokens, row.cached_tokens, row.completion_tokens)
+        ended = (row.statuses[status] for status in statuses)
+        writer.writerow([*row.group.values(), *counts, usd_text(row.price), usd_text(row.cost), *ended])
     typer.echo(text.getvalue(), nl=False)
 
 

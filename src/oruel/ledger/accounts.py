@@ -70,7 +70,8 @@ def credit_account(connection: Connection, account: str, amount: int, note: str,
 
 def find_account(connection: Connection, account: str, *, for_update: bool = False) -> Account:
     """By its id, or else its name. Raises AccountNotFound."""
-    for column in (accounts.c.id, accounts.c.name):
+    # PostgreSQL refuses text that no name can be, such as a null character.
+    for column in (accounts.c.id, accounts.c.name) if account.isprintable() else ():
         query = select(accounts).where(column == account)
         row = connection.execute(Database.locking(query) if for_update else query).one_or_none()
         if row is not None:

@@ -12,11 +12,13 @@ PATTERN = r"(?=.*[1-9])(1000000(\.0{1,12})?|[0-9]{1,6}(\.[0-9]{1,12})?)"
 
 @dataclass(frozen=True)
 class Amount:
-    """A decimal string such as "12.50", or an integer. Floats are refused: they would not be exact."""
+    """A decimal string such as "12.50", or an integer. JSON's other numbers are refused: they would not be exact."""
 
     def parse(self, value: object, path: str) -> int:
         """Returns units of 10⁻¹² USD."""
-        text = str(value) if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= MAX_USD else value
+        number = int(value) if isinstance(value, float) and value.is_integer() else value
+        is_whole = isinstance(number, int) and not isinstance(number, bool) and 0 < number <= MAX_USD
+        text = str(number) if is_whole else number
         if not isinstance(text, str) or not re.fullmatch(PATTERN, text):
             raise invalid_value(self, value, path)
         return to_units(Decimal(text))

@@ -11,6 +11,7 @@ import structlog
 from sqlalchemy import Connection, and_, delete, exists, insert, select, update
 
 from oruel.ledger.database import Database
+from oruel.ledger.polling import repeat
 from oruel.ledger.process import process_start, this_host
 from oruel.ledger.tables import idempotency, instances, meta, requests
 
@@ -112,10 +113,9 @@ class Instance:
             log.warning("settled the requests of dead instances as crashed", requests=crashed)
         return crashed
 
-    def beat(self) -> None:
-        """What is due every RENEW_SECONDS. Raises StoreUnavailable."""
-        self.renew()
-        self.reap()
+    async def keep_alive(self) -> None:
+        """Renews the lease and looks for dead instances, until cancelled."""
+        await repeat(self._beat, every=RENEW_SECONDS)
 
     def leave(self) -> None:
         """What is still open counts as crashed from now on. Raises StoreUnavailable."""
@@ -123,6 +123,10 @@ class Instance:
             lock_reaping(connection)
             connection.execute(delete(instances).where(instances.c.id == self.id))
             crash_orphans(connection)
+
+    def _beat(self) -> None:
+        self.renew()
+        self.reap()
 
     def _insert(self, connection: Connection) -> None:
         lease = self._next_lease(connection)

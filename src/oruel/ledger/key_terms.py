@@ -28,7 +28,7 @@ TERMS: Mapping[str, Term] = {
         Array(StringEnum(SCOPES), 1, len(SCOPES)),
         "What the key may do: inference, admin or both. Only inference unless given.",
     ),
-    "expires": Term(Moment(), "When the key stops working."),
+    "expires": Term(Moment(), f"When the key stops working: {Moment()}."),
     "models": Term(Array(Printable(), 1, 64), "The models that the key may use, by their own names. All unless given."),
     "tiers": Term(Array(StringEnum(TIERS), 1, len(TIERS)), "The tiers that the key may use. All unless given."),
     "day_limit": Term(Amount(), "How many USD the key may spend on one day, in UTC."),

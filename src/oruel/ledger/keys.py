@@ -1,6 +1,7 @@
 """API keys: created, listed and revoked. The store keeps only their digests, which never leave this module."""
 
 import json
+import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -19,6 +20,7 @@ from oruel.ledger.moments import moment_text
 from oruel.ledger.tables import accounts, keys
 from oruel.types import Tier
 
+KEY_ID = "key_[0-9a-f]{16}"
 LIMITS = ("day_limit", "month_limit", "requests_per_minute", "tokens_per_minute", "concurrent_requests")
 
 
@@ -78,16 +80,20 @@ def revoke_key(connection: Connection, id: str, now: int) -> tuple[StoredKey, bo
     """Returns the key, and whether it had been revoked before; that changes nothing. Requests in progress go on.
     Raises KeyNotFound.
     """
+    if not re.fullmatch(KEY_ID, id):
+        raise no_key(id)
     unrevoked = update(keys).where(keys.c.id == id, keys.c.revoked.is_(None))
     changed = connection.execute(unrevoked.values(revoked=now)).rowcount
     row = connection.execute(select_keys().where(keys.c.id == id)).one_or_none()
     if row is None:
-        raise KeyNotFound(
-            f'There is no key with the id "{abbreviate(id)}". `oruel keys list` shows the ids.', param="key"
-        )
+        raise no_key(id)
     if changed:
         note_change(connection)
     return stored_key(row), not changed
+
+
+def no_key(id: str) -> KeyNotFound:
+    return KeyNotFound(f'There is no key with the id "{abbreviate(id)}". `oruel keys list` shows the ids.', param="key")
 
 
 def select_keys() -> Select[Any]:

@@ -1,6 +1,10 @@
 """A store in a PostgreSQL database, which several instances may share."""
 
-from sqlalchemy import URL, create_engine
+from typing import Any, cast
+
+from sqlalchemy import URL, Dialect, Engine, create_engine, event
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from oruel.errors import StoreError
 from oruel.ledger.engines import WAIT_SECONDS, Engines
@@ -31,9 +35,19 @@ def open_postgresql(url: URL) -> Engines:
             pool_pre_ping=True,
             hide_parameters=True,
         )
+        give_up_on_hanging_servers(engine)
     except ImportError as error:
         raise StoreError(
             "A PostgreSQL store needs the driver psycopg. Install it with: pip install 'oruel[postgresql]'"
         ) from error
     reader = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     return Engines(engine, reader, has_clock=True)
+
+
+def give_up_on_hanging_servers(engine: Engine) -> None:
+    """Raises ImportError without the driver."""
+    from oruel.ledger.impatience import ImpatientConnection
+
+    @event.listens_for(engine, "do_connect")
+    def connect(_: Dialect, __: ConnectionPoolEntry, arguments: list[Any], options: dict[str, Any]) -> DBAPIConnection:
+        return cast(DBAPIConnection, ImpatientConnection.connect(*arguments, **options))
