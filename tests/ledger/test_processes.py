@@ -1,5 +1,6 @@
 """What other users of the machine, and core files, can learn from the processes of a running server."""
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import suppress
@@ -67,23 +68,34 @@ def used(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Used]:
     store.close()
 
 
+def read_proc(pid: int, name: str) -> str:
+    """Empty for a process that has ended: those of the jobs are short-lived."""
+    try:
+        return Path(f"/proc/{pid}/{name}").read_bytes().decode()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
 def descendants(pid: int) -> list[int]:
-    children: list[int] = []
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        children += map(int, (task / "children").read_text().split())
+    children = [int(child) for task in tasks(pid) for child in read_proc(pid, f"task/{task}/children").split()]
     return children + [one for child in children for one in descendants(child)]
 
 
+def tasks(pid: int) -> list[str]:
+    with suppress(FileNotFoundError):
+        return os.listdir(f"/proc/{pid}/task")
+    return []
+
+
 def memory(pid: int) -> Iterator[bytes]:
-    """The readable memory of a process that is its own, as a core file would hold it."""
-    with open(f"/proc/{pid}/mem", "rb", buffering=0) as file:
-        for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
-            if region := re.match(r"([0-9a-f]+)-([0-9a-f]+) rw", line):
-                start, end = (int(edge, 16) for edge in region.groups())
-                file.seek(start)
-                # Pages that a device has mapped can't be read.
-                with suppress(OSError):
-                    yield file.read(end - start)
+    """The memory of a process that it can write to, as a core file would hold it."""
+    regions = re.findall(r"^([0-9a-f]+)-([0-9a-f]+) rw", read_proc(pid, "maps"), re.M)
+    with suppress(FileNotFoundError, ProcessLookupError), open(f"/proc/{pid}/mem", "rb", buffering=0) as file:
+        for start, end in regions:
+            file.seek(int(start, 16))
+            # Pages that a device has mapped can't be read.
+            with suppress(OSError):
+                yield file.read(int(end, 16) - int(start, 16))
 
 
 def found_in_memory(pid: int, *texts: str) -> set[str]:
@@ -97,13 +109,13 @@ def test_the_process_list_shows_no_secret(used: Used) -> None:
     """Anyone may read the command lines."""
     assert len(used.others) >= 2
     for pid in (used.api, *used.others):
-        command = Path(f"/proc/{pid}/cmdline").read_bytes().decode()
+        command = read_proc(pid, "cmdline")
         assert not [text for text in (used.key, SECRET, "sk-own-key", ACCOUNT, used.location) if text in command]
 
 
 def test_engine_and_jobs_get_no_secret_in_their_environment(used: Used) -> None:
     for pid in used.others:
-        environment = Path(f"/proc/{pid}/environ").read_bytes().decode()
+        environment = read_proc(pid, "environ")
         assert not [text for text in (used.key, SECRET, "sk-own-key", "ORUEL_", used.location) if text in environment]
 
 
@@ -118,10 +130,13 @@ def test_the_memory_of_engine_and_jobs_holds_no_key(used: Used) -> None:
 
 def test_no_process_writes_a_core_file(used: Used) -> None:
     """One byte is less than any core file, and keeps Linux from passing the core to another program."""
-    for pid in (used.api, *used.others):
-        limits = Path(f"/proc/{pid}/limits").read_text()
-        assert (found := re.search(r"^Max core file size +(\d+) ", limits, re.M))
-        assert int(found[1]) <= 1
+    found = [
+        int(limit)
+        for pid in (used.api, *used.others)
+        for limit in re.findall(r"^Max core file size +(\d+) ", read_proc(pid, "limits"), re.M)
+    ]
+    assert len(found) >= 3
+    assert max(found) <= 1
 
 
 def test_the_log_holds_no_secret(used: Used) -> None:
