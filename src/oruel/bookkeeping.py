@@ -30,12 +30,15 @@ log = structlog.get_logger("oruel.ledger")
 
 @dataclass(frozen=True)
 class Books:
-    """`location` is where the store is, without a password; None if there is none."""
+    """`location` is where the store is, without a password; None if there is none. `is_available`: whether the store
+    accepts what is written, as of the last renewal of the lease.
+    """
 
     keys: Keys
     ledger_of: Callable[[Catalog], Ledger]
     administration: Administration | None = None
     location: str | None = None
+    is_available: Callable[[], bool] = lambda: True
 
 
 NO_BOOKS = Books(NoKeys(), lambda catalog: Unrecorded())
@@ -72,7 +75,11 @@ async def open_books(settings: Settings, models: Sequence[CatalogModel], resourc
     prices = price_list(models)
     administration = Administration(database, secret, keyring.refresh)
     return Books(
-        keyring, lambda catalog: Recorder(committer, catalog, prices), administration, str(parse_location(location))
+        keyring,
+        lambda catalog: Recorder(committer, catalog, prices),
+        administration,
+        str(parse_location(location)),
+        is_available=lambda: instance.is_on_time,
     )
 
 

@@ -37,13 +37,16 @@ class WriteGroup(Protocol):
 
 @dataclass(eq=False)
 class Job(Generic[Work, Result]):
-    """`done` belongs to the event loop. An opening that was cancelled before it was taken is not written. `was_tried`:
-    an earlier attempt to write it may have succeeded although it failed.
+    """`done`, `outcome` and `ending` belong to the event loop. An opening that was cancelled before it was taken is not
+    written. `was_tried`: an earlier attempt to write it may have succeeded although it failed. `ending`: how to settle
+    an opening for whose outcome nobody waits any more.
     """
 
     work: Work
     done: "asyncio.Future[Result]"
     was_tried: bool = False
+    outcome: Result | None = None
+    ending: Settlement | None = None
 
 
 class Committer:
@@ -60,17 +63,21 @@ class Committer:
     async def open(self, opening: Opening) -> Opened:
         """Returns once the opening is committed or refused. Raises StoreUnavailable after OPENING_SECONDS."""
         job: Job[Opening, Opened] = Job(opening, self._loop.create_future())
-        self._put(self._openings, job)
+        self._put(openings=[job])
         try:
             async with asyncio.timeout(OPENING_SECONDS):
                 return await job.done
+        except asyncio.CancelledError:
+            self._abandon(job, Settlement(opening, "disconnect"))
+            raise
         except TimeoutError:
+            self._abandon(job, Settlement(opening, "error", error=StoreUnavailable.code))
             raise StoreUnavailable("The ledger is not available. Try again later.") from None
 
     def settle(self, settlement: Settlement) -> "asyncio.Future[None]":
         """The future is done once the settlement is committed. The committer tries until it is, or the process ends."""
         job: Job[Settlement, None] = Job(settlement, self._loop.create_future())
-        self._put(self._settlements, job)
+        self._put(settlements=[job])
         return job.done
 
     @property
@@ -84,10 +91,16 @@ class Committer:
             self._closing_until = time.monotonic() + CLOSING_SECONDS
             self._arrived.notify()
         await asyncio.to_thread(self._thread.join)
+        if self._settlements and time.monotonic() < self._closing_until:
+            # Those of openings that were abandoned while they were written.
+            await asyncio.to_thread(self._run)
 
-    def _put(self, waiting: list[Result], job: Result) -> None:
+    def _put(
+        self, *, openings: Sequence[Job[Opening, Opened]] = (), settlements: Sequence[Job[Settlement, None]] = ()
+    ) -> None:
         with self._arrived:
-            waiting.append(job)
+            self._openings += openings
+            self._settlements += settlements
             self._arrived.notify()
 
     def _run(self) -> None:
@@ -157,13 +170,21 @@ class Committer:
     def _finish(self, outcomes: Sequence[tuple[Job[Any, Any], object]]) -> None:
         def resolve() -> None:
             for job, outcome in outcomes:
+                job.outcome = outcome
                 if not job.done.done():
                     job.done.set_result(outcome)
-                elif isinstance(outcome, Opened) and outcome.refusal is None:
-                    # Nobody waits for it any more.
-                    self.settle(Settlement(job.work, "disconnect"))
+                self._settle_abandoned(job)
 
         self._call_loop(resolve)
+
+    def _abandon(self, job: Job[Opening, Opened], ending: Settlement) -> None:
+        job.ending = ending
+        self._settle_abandoned(job)
+
+    def _settle_abandoned(self, job: Job[Any, Any]) -> None:
+        """The outcome may come before or after a request gives up waiting for it."""
+        if job.ending and job.outcome and job.outcome.is_started:
+            self.settle(job.ending)
 
     def _fail(self, jobs: Sequence[Job[Any, Any]]) -> None:
         def resolve() -> None:

@@ -15,6 +15,7 @@ class GroupWriter:
     def __init__(self, database: Database, instance: str) -> None:
         self._database = database
         self._instance = instance
+        self._connection = database.keep_connection()
         self._states = StateReader(database)
 
     def write(
@@ -41,7 +42,7 @@ class GroupWriter:
     ) -> list[Opened]:
         """Settlements come first: they release what the openings may need."""
         entries = [*openings, *(settlement.opening for settlement in settlements)]
-        with self._database.transaction() as connection:
+        with self._database.transaction_of(self._connection) as connection:
             states = self._states.read(connection, {entry.key for entry in entries})
             if one_by_one:
                 settle_each(connection, states, settlements, self._instance)
@@ -52,6 +53,6 @@ class GroupWriter:
         return outcomes
 
     def _remove(self, ids: Sequence[str]) -> None:
-        with self._database.transaction() as connection:
+        with self._database.transaction_of(self._connection) as connection:
             remove_open(connection, ids)
         self._states.forget()

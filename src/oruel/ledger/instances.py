@@ -92,8 +92,13 @@ class Instance:
         """To be called before entries are opened: an instance that was stopped must not open any as a dead one. Asks
         the store nothing while renewals are on time. Raises StoreUnavailable.
         """
-        if self._clock() - self._renewed > 2 * RENEW_SECONDS:
+        if not self.is_on_time:
             self.renew()
+
+    @property
+    def is_on_time(self) -> bool:
+        """Whether the store has accepted the last renewals."""
+        return self._clock() - self._renewed <= 2 * RENEW_SECONDS
 
     def reap(self) -> int:
         """Settles what dead instances left open as crashed, at no price. Returns how many entries those were. Raises
