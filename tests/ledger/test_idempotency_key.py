@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import select, update
 
 from oruel.ledger.idempotency import LIFETIME
+from oruel.ledger.instances import Instance
 from oruel.ledger.tables import idempotency
 from tests.fakes import until
 from tests.ledger.gateway import (
@@ -148,6 +149,20 @@ async def test_after_24_hours_a_key_is_free_again(store_location: str) -> None:
         assert (later.status_code, later.json()["id"] != first.json()["id"]) == (200, True)
         assert (await ask(client)).content == later.content
         assert (len(server.rows()), server.balance()) == (2, USD - 2 * PRICE)
+
+
+async def test_a_stored_answer_goes_after_24_hours_even_if_nobody_asks(store_location: str) -> None:
+    """Whoever reads the store or its backups finds no older answers."""
+    async with stubbed_gateway(store_location) as server:
+        await ask(server.client(server.add_key(credit=USD)))
+        instance = Instance(server.store)
+        instance.register()
+        for age, left in ((LIFETIME - 60 * 10**6, 1), (60 * 10**6, 0)):
+            make_older(server, age)
+            instance.renew()
+            with server.store.reading() as connection:
+                assert len(connection.execute(select(idempotency)).all()) == left
+        assert [row.price for row in server.rows()] == [PRICE]
 
 
 def make_older(server: Gateway, microseconds: int) -> None:

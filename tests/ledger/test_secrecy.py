@@ -8,10 +8,11 @@ from typing import Any
 
 import httpx2
 import pytest
-from sqlalchemy import update
+from sqlalchemy import insert, select, update
 from structlog.testing import capture_logs
 
 from oruel.ledger import keyring
+from oruel.ledger.changes import note_change
 from oruel.ledger.database import Database
 from oruel.ledger.key import KeySecret, new_key
 from oruel.ledger.tables import keys
@@ -158,3 +159,20 @@ async def test_an_error_of_the_store_names_neither_the_store_nor_a_value(
         response = await client.get("/v1/usage")
     assert response.status_code == 500
     assert not {part for part in (ACCOUNT, location, "SELECT") if part in response.text}
+
+
+async def test_whoever_writes_to_the_store_makes_no_key_without_the_secret(location: str) -> None:
+    """Nor does a digest that was read there serve as a key."""
+    async with stubbed_gateway(location) as server:
+        made, forged = server.add_key(ACCOUNT), new_key()
+        digests = [forged, hashlib.sha256(forged.encode()).hexdigest(), KeySecret(b"").digest(forged)]
+        with server.store.transaction() as connection:
+            row = dict(connection.execute(select(keys)).mappings().one())
+            copies = [row | {"id": f"key_{digest}", "digest": digest} for digest in digests]
+            connection.execute(insert(keys), copies)
+            note_change(connection)
+        ring: Any = server.books.keys
+        ring.refresh()
+        for key in (forged, row["digest"], *digests, row["id"]):
+            assert ring.find(key) is None
+        assert ring.find(made)
