@@ -35,15 +35,15 @@ def rows(rounds: int) -> Iterator[Row]:
 
 def rate(server: ServerProcess, round_: int, *, body: dict[str, Any], connections: int) -> float:
     """Requests per second over persistent connections, each with one request in progress at all times."""
-    return asyncio.run(request_rate(server.port, body, connections))
+    return asyncio.run(request_rate(server, body, connections))
 
 
-async def request_rate(port: int, body: dict[str, Any], connections: int) -> float:
+async def request_rate(server: ServerProcess, body: dict[str, Any], connections: int) -> float:
     start = time.perf_counter()
 
     async def keep_asking() -> int:
         count = 0
-        async with aclosing(PersistentConnection(port)) as connection:
+        async with aclosing(PersistentConnection(server)) as connection:
             while time.perf_counter() - start < SECONDS:
                 await connection.ask(body)
                 count += 1
@@ -56,15 +56,15 @@ async def request_rate(port: int, body: dict[str, Any], connections: int) -> flo
 class PersistentConnection:
     """A connection that is reused, and reopened if the server has closed it."""
 
-    def __init__(self, port: int) -> None:
-        self._port = port
+    def __init__(self, server: ServerProcess) -> None:
+        self._server = server
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def ask(self, body: dict[str, Any]) -> None:
         """Sends a request and reads its answer. Raises RuntimeError if the answer is incomplete."""
-        reader, writer = self._streams or await asyncio.open_connection("127.0.0.1", self._port)
+        reader, writer = self._streams or await asyncio.open_connection("127.0.0.1", self._server.port)
         self._streams = reader, writer
-        writer.write(encode_request(body, keep=True))
+        writer.write(encode_request(body, keep=True, key=self._server.key))
         head = await reader.readuntil(b"\r\n\r\n")
         if length := LENGTH.search(head):
             answer = await reader.readexactly(int(length[1]))

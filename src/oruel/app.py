@@ -26,7 +26,7 @@ from oruel.api.server import Server, on_signals
 from oruel.api.services import Health, Services
 from oruel.api.tokenize import parse_tokenize_aside, tokenize_aside
 from oruel.backends.preparation import prepare_in_job
-from oruel.bookkeeping import Books, open_books
+from oruel.bookkeeping import NO_BOOKS, Books, open_books
 from oruel.config import engine_environment
 from oruel.errors import ConfigError
 from oruel.fleet import Fleet, RunningEngine, RunningModel, fingerprint, run_concurrently
@@ -88,6 +88,7 @@ def serve(
     """Runs the endpoint until SIGINT or SIGTERM. `files` maps the name of each embedded model in the catalog to its
     file. Raises StartupError if the endpoint can't start.
     """
+    forbid_core_files()
     with open_listener(settings.host, settings.port) as listener, suppress(asyncio.CancelledError):
         asyncio.run(run_endpoint(settings, models, files, listener, announce, timeouts))
     with suppress(OSError):
@@ -149,7 +150,7 @@ def build_services(settings: Settings, models: Sequence[RunningModel], jobs: Job
         keys=books.keys,
         administration=books.administration,
         tokenizers={model.card.name: model.tokenizer for model in models if model.tokenizer},
-        health=partial(health, models),
+        health=partial(health, models, books),
         fingerprint={name: fingerprint(engine) for name, engine in engines.items()}.get,
         registry=build_gauges(models, engines),
         deadlines=Deadlines(settings.queue_seconds, settings.first_token_seconds, settings.total_seconds),
@@ -164,8 +165,10 @@ def build_services(settings: Settings, models: Sequence[RunningModel], jobs: Job
     )
 
 
-def health(models: Sequence[RunningModel]) -> Health:
-    """Healthy while at least one model has an available deployment. `detail` describes the models that have none."""
+def health(models: Sequence[RunningModel], books: Books = NO_BOOKS) -> Health:
+    """Healthy while at least one model has an available deployment, and requests can be recorded. `detail` describes
+    the models that have none.
+    """
     now = time.monotonic()
     engines = {name: engine.client.process for model in models for name, engine in model.engines.items()}
     available = {route.deployment.name: route.breaker.allows(now) for model in models for route in model.routes}
@@ -173,6 +176,8 @@ def health(models: Sequence[RunningModel]) -> Health:
     restarts = sum(process.restarts for process in engines.values())
     down = [model for model in models if not any(available[route.deployment.name] for route in model.routes)]
     detail = " ".join(describe_outage(model) for model in down)
+    if not books.is_available():
+        return Health("failed", restarts, "The ledger is not available, so that requests are refused.", available)
     if len(down) < len(models):
         return Health("ok", restarts, detail, available)
     unhealthy = [process.status for process in engines.values() if process.status != "ok"]
@@ -193,6 +198,14 @@ def edge_limits(settings: Settings) -> EdgeLimits:
         idle_seconds=settings.idle_seconds,
         write_seconds=settings.write_seconds,
     )
+
+
+def forbid_core_files() -> None:
+    """Core files would hold keys, the key secret, and what users wrote; also those of the engines and jobs, which
+    inherit the limit. One byte, unlike none, also keeps Linux from passing the core to another program.
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (1 if hard == resource.RLIM_INFINITY else min(hard, 1), hard))
 
 
 def raise_file_limit() -> int:

@@ -165,3 +165,12 @@ async def test_an_answer_is_handed_to_the_ledger_before_it_ends(metered: Client,
     response = await metered.post(CHAT, json=chat(stream=True), headers={"idempotency-key": "k"})
     [context] = ledger.settled
     assert f"{context.answer}data: [DONE]\n\n" == response.text
+
+
+async def test_metrics_sum_prices_by_model_and_tier_and_name_no_account(serve: Serve) -> None:
+    client = serve(ledger=FakeLedger(cost=Decimal("0.25")))
+    for _ in range(2):
+        await client.post(CHAT, json=chat())
+    lines = (await client.get("/metrics")).text.splitlines()
+    assert 'oruel_price_usd_total{model="demo",tier="standard"} 0.5' in lines
+    assert not [line for line in lines if "account" in line or "key" in line]

@@ -19,10 +19,11 @@ from sqlalchemy.exc import TimeoutError as PoolExhausted
 
 from oruel.errors import StoreError, StoreUnavailable
 from oruel.ledger.engines import Engines
+from oruel.ledger.kept_connection import KeptConnection
 from oruel.ledger.location import Location, SQLiteLocation, parse_location
 from oruel.ledger.migrations import is_current, migrate
 from oruel.ledger.postgresql import open_postgresql
-from oruel.ledger.sqlite import open_sqlite, prepare_file
+from oruel.ledger.sqlite import CHECKPOINT, open_sqlite, prepare_file
 
 # Trying again doesn't help.
 FAULTS_OF_STATEMENTS = (IntegrityError, DataError, ProgrammingError, NotSupportedError)
@@ -37,7 +38,7 @@ class Database:
 
     def __init__(self, engines: Engines) -> None:
         self._engines = engines
-        self._transactions = 0
+        self._kept: list[KeptConnection] = []
 
     @classmethod
     def open(cls, location: str) -> "Database":
@@ -57,6 +58,8 @@ class Database:
         return cls(engines)
 
     def close(self) -> None:
+        for connection in self._kept:
+            connection.close()
         self._engines.close()
 
     @contextmanager
@@ -65,14 +68,39 @@ class Database:
 
         Raises StoreUnavailable; an error of the statement itself, such as an IntegrityError, passes through.
         """
-        with translated_errors(), self._engines.writer.begin() as connection:
-            self._transactions += 1
+        with self._translated_errors(), self._engines.writer.begin() as connection:
             yield connection
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether a commit waits for neither a disk nor a server."""
+        return self._engines.quick is not None
+
+    def keep_connection(self, *, waits: bool = True) -> KeptConnection:
+        """A connection for the transactions of one thread, until `close`. Without `waits`, which needs a quick store,
+        they raise StoreBusy rather than wait for another writer.
+        """
+        settings = () if waits else self._engines.quick or ()
+        self._kept.append(KeptConnection(self._engines.plain, self._engines.begin, settings, waits=waits))
+        return self._kept[-1]
+
+    @contextmanager
+    def transaction_of(self, kept: KeptConnection) -> Iterator[Connection]:
+        """A transaction like those of `transaction`."""
+        with self._translated_errors(), kept.transaction() as connection:
+            yield connection
+
+    def checkpoint(self, kept: KeptConnection) -> None:
+        """Moves SQLite's write-ahead log into its file while nobody writes, so that the log begins anew. Otherwise it
+        would grow for as long as writers leave no gap. Raises StoreUnavailable.
+        """
+        with self._translated_errors():
+            kept.run(CHECKPOINT)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A snapshot. Neither waits for transactions that write nor holds them up. Raises StoreUnavailable."""
-        with translated_errors(), self._engines.reader.begin() as connection:
+        with self._translated_errors(), self._engines.reader.begin() as connection:
             yield connection
 
     def now(self, connection: Connection) -> int:
@@ -82,13 +110,27 @@ class Database:
         seconds = extract("epoch", func.clock_timestamp())
         return connection.execute(select(cast(seconds * 1_000_000, BigInteger))).scalar_one()
 
-    def version(self, connection: Connection) -> tuple[int, int] | None:
-        """Inside a transaction: a number that changes when another process has written to the store, and the number of
-        this process's transactions. None if the store can't tell.
+    def version(self, connection: Connection) -> int | None:
+        """Inside a transaction: a number that changes when another connection has written to the store; the numbers of
+        two connections have nothing in common. None if the store can't tell.
         """
         if self._engines.has_clock:
             return None
-        return int(connection.exec_driver_sql("PRAGMA data_version").scalar_one()), self._transactions
+        return int(connection.connection.cursor().execute("PRAGMA data_version").fetchone()[0])
+
+    @contextmanager
+    def _translated_errors(self) -> Iterator[None]:
+        """What the driver says may name paths, hosts and SQL, so it goes to the log alone."""
+        driver = self._engines.writer.dialect.loaded_dbapi
+        try:
+            yield
+        except FAULTS_OF_STATEMENTS:
+            raise
+        except (driver.IntegrityError, driver.DataError, driver.ProgrammingError, driver.NotSupportedError):
+            raise
+        except (DBAPIError, PoolExhausted, driver.Error) as error:
+            log.error("the store is unavailable", error=type(error).__name__, detail=reason_of(error))
+            raise StoreUnavailable("The server can't record requests at the moment. Try again.") from error
 
     @staticmethod
     def locking(rows: S) -> S:
@@ -105,18 +147,6 @@ def prepare(engines: Engines, where: Location) -> None:
             migrate(connection)
     if isinstance(where, SQLiteLocation):
         prepare_file(where.path, engines.writer)
-
-
-@contextmanager
-def translated_errors() -> Iterator[None]:
-    """What the driver says may name paths, hosts and SQL, so it goes to the log alone."""
-    try:
-        yield
-    except FAULTS_OF_STATEMENTS:
-        raise
-    except (DBAPIError, PoolExhausted) as error:
-        log.error("the store is unavailable", error=type(error).__name__, detail=reason_of(error))
-        raise StoreUnavailable("The server can't record requests at the moment. Try again.") from error
 
 
 def reason_of(error: Exception) -> str:

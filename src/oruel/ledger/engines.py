@@ -1,4 +1,4 @@
-"""What both kinds of stores have in common: an engine that writes, and one that reads."""
+"""What both kinds of stores have in common: the engines that write, and one that reads."""
 
 from dataclasses import dataclass
 
@@ -10,15 +10,21 @@ WAIT_SECONDS = 5
 
 @dataclass(frozen=True, slots=True)
 class Engines:
-    """`has_clock`: the store is a server whose clock all instances share."""
+    """`plain` begins no transactions by itself; `begin` is the statement that begins one. `has_clock`: the store is a
+    server whose clock all instances share. `quick`: the statements after which a connection of `plain` never waits for
+    long; None if a commit waits for a disk or a server.
+    """
 
     writer: Engine
     reader: Engine
+    plain: Engine
+    begin: str
     has_clock: bool
+    quick: tuple[str, ...] | None = None
 
     def close(self) -> None:
-        self.writer.dispose()
-        self.reader.dispose()
+        for engine in (self.writer, self.reader, self.plain):
+            engine.dispose()
 
 
 def begin_with(engine: Engine, statement: str) -> None:

@@ -10,11 +10,14 @@ from oruel.ledger.states import StateReader, write_dues
 
 
 class GroupWriter:
-    """`instance` is the id of this process in the store. One thread uses it."""
+    """`instance` is the id of this process in the store. One thread uses it. Without `waits`, it raises StoreBusy
+    rather than wait for another writer.
+    """
 
-    def __init__(self, database: Database, instance: str) -> None:
+    def __init__(self, database: Database, instance: str, *, waits: bool = True) -> None:
         self._database = database
         self._instance = instance
+        self._connection = database.keep_connection(waits=waits)
         self._states = StateReader(database)
 
     def write(
@@ -36,12 +39,16 @@ class GroupWriter:
             self._states.forget()
             raise
 
+    def checkpoint(self) -> None:
+        """Only for a quick store. Raises StoreUnavailable."""
+        self._database.checkpoint(self._connection)
+
     def _write(
         self, openings: Sequence[Opening], settlements: Sequence[Settlement], *, one_by_one: bool
     ) -> list[Opened]:
         """Settlements come first: they release what the openings may need."""
         entries = [*openings, *(settlement.opening for settlement in settlements)]
-        with self._database.transaction() as connection:
+        with self._database.transaction_of(self._connection) as connection:
             states = self._states.read(connection, {entry.key for entry in entries})
             if one_by_one:
                 settle_each(connection, states, settlements, self._instance)
@@ -52,6 +59,6 @@ class GroupWriter:
         return outcomes
 
     def _remove(self, ids: Sequence[str]) -> None:
-        with self._database.transaction() as connection:
+        with self._database.transaction_of(self._connection) as connection:
             remove_open(connection, ids)
         self._states.forget()

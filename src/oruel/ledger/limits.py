@@ -8,7 +8,8 @@ import math
 from calendar import monthrange
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 
 from oruel.errors import AuthenticationError, InsufficientFunds, OruelError, RateLimited, SpendingLimitReached
 from oruel.ledger.entries import Allowance, Opened, Opening
@@ -16,6 +17,8 @@ from oruel.ledger.money import usd_text
 
 NANOSECONDS = 10**9
 MINUTE = 60 * NANOSECONDS
+MICROSECONDS_PER_DAY = 86400 * 10**6
+FIRST_DAY = date(1970, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,4 +191,10 @@ def left_of_month(moment: datetime) -> int:
 
 def day_of(microseconds: int) -> str:
     """The day in UTC, as in 2026-11-28; its first seven characters are the month."""
-    return datetime.fromtimestamp(microseconds / 10**6, UTC).date().isoformat()
+    return nth_day(microseconds // MICROSECONDS_PER_DAY)
+
+
+@lru_cache(maxsize=4)
+def nth_day(number: int) -> str:
+    """The day this many days after 1970-01-01."""
+    return (FIRST_DAY + timedelta(days=number)).isoformat()

@@ -41,7 +41,8 @@ def open_postgresql(url: URL) -> Engines:
             "A PostgreSQL store needs the driver psycopg. Install it with: pip install 'oruel[postgresql]'"
         ) from error
     reader = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-    return Engines(engine, reader, has_clock=True)
+    plain = engine.execution_options(isolation_level="AUTOCOMMIT")
+    return Engines(engine, reader, plain, "BEGIN", has_clock=True)
 
 
 def give_up_on_hanging_servers(engine: Engine) -> None:

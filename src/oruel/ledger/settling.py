@@ -59,7 +59,7 @@ class NotAllOpen(Exception):
 
 def settle_open(connection: Connection, states: States, settlements: Sequence[Settlement]) -> None:
     """Raises NotAllOpen, and then the transaction has to be rolled back."""
-    if SETTLE_OPEN.run(connection, [parameters(one) for one in settlements]).rowcount != len(settlements):
+    if SETTLE_OPEN.run(connection, [parameters(one) for one in settlements]) != len(settlements):
         raise NotAllOpen
     for one in settlements:
         release(one.opening, one.price, one.tokens, *states.of(one.opening))

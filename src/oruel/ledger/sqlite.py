@@ -15,6 +15,10 @@ from oruel.ledger.engines import WAIT_SECONDS, Engines, begin_with
 APPLICATION_ID = 0x4F72754C
 """The mark of our files: "OruL"."""
 
+BEGIN = "BEGIN IMMEDIATE"
+# Another writer holds it up only shortly, and is held up only shortly itself.
+CHECKPOINT = ("PRAGMA busy_timeout = 50", "PRAGMA wal_checkpoint(FULL)", f"PRAGMA busy_timeout = {1000 * WAIT_SECONDS}")
+QUICK = ("PRAGMA busy_timeout = 0", "PRAGMA wal_autocheckpoint = 0")
 READERS = 4
 PRIVATE = 0o600
 
@@ -28,11 +32,13 @@ def open_sqlite(path: Path, synchronous: str) -> Engines:
     if not os.access(path, os.R_OK | os.W_OK) or not path.is_file():
         raise StoreError(f"The store {path} is not a file that this user may read and write.")
     # One connection writes, so that the threads of this process wait in a queue. SQLite itself would let them poll.
-    writer = create_sqlite_engine(path, connections=1, pragmas=[f"synchronous = {synchronous}", "foreign_keys = ON"])
-    begin_with(writer, "BEGIN IMMEDIATE")
+    pragmas = [f"synchronous = {synchronous}", "foreign_keys = ON"]
+    writer = create_sqlite_engine(path, connections=1, pragmas=pragmas)
+    begin_with(writer, BEGIN)
     reader = create_sqlite_engine(path, connections=READERS, pragmas=["query_only = ON"])
     begin_with(reader, "BEGIN")
-    return Engines(writer, reader, has_clock=False)
+    plain = create_sqlite_engine(path, connections=2, pragmas=pragmas)
+    return Engines(writer, reader, plain, BEGIN, has_clock=False, quick=QUICK if synchronous == "normal" else None)
 
 
 def create_file(path: Path) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ClauseElement, Connection, CursorResult
+from sqlalchemy import ClauseElement, Connection
 
 
 class Statement:
@@ -13,10 +13,15 @@ class Statement:
         self._statement = statement
         self._compiled: dict[str, tuple[str, Mapping[str, Any]]] = {}
 
-    def run(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> CursorResult[Any]:
-        """Runs once for each row of parameters. `rowcount` of the result is their sum."""
+    def run(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> int:
+        """Runs once for each row of parameters, and returns how many rows of the table that concerned."""
         text, constants = self._compiled.get(connection.dialect.name) or self._compile(connection)
-        return connection.exec_driver_sql(text, [{**constants, **row} for row in rows])
+        cursor = connection.connection.cursor()
+        if len(rows) == 1:
+            cursor.execute(text, {**constants, **rows[0]})
+        else:
+            cursor.executemany(text, [{**constants, **row} for row in rows])
+        return cursor.rowcount
 
     def _compile(self, connection: Connection) -> tuple[str, Mapping[str, Any]]:
         compiled = self._statement.compile(dialect=connection.dialect)

@@ -62,23 +62,23 @@ class States:
 
 
 class StateReader:
-    """Keeps what it has read while nobody else writes to the store, which SQLite can tell. One thread uses it, once in
-    each of its transactions.
+    """Keeps what it has read while nobody else writes to the store, which SQLite can tell. It is used once in each
+    transaction of one connection.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._kept = States()
-        self._next_version: tuple[int, int] | None = None
+        self._version: int | None = None
 
     def read(self, connection: Connection, ids: Iterable[str]) -> States:
         """The states of the keys with these ids and of their accounts; unknown keys are absent. On PostgreSQL, their
         rows are locked until the transaction ends.
         """
         now, version = self._database.now(connection), self._database.version(connection)
-        if version is None or version != self._next_version or day_of(now) != self._kept.day:
+        if version is None or version != self._version or day_of(now) != self._kept.day:
             self._kept = States()
-        self._next_version = version and (version[0], version[1] + 1)
+        self._version = version
         self._kept.now = now
         wanted = set(ids) - self._kept.keys.keys()
         if wanted:
@@ -87,7 +87,7 @@ class StateReader:
 
     def forget(self) -> None:
         """After a transaction that failed."""
-        self._next_version = None
+        self._version = None
 
 
 def read_states(connection: Connection, database: Database, ids: list[str], states: States) -> None:
