@@ -13,7 +13,7 @@ from tests.ledger.audit import Audit, audit
 from tests.ledger.serving import CarefulClient, Clients, Site, VariedAnswers, assert_recorded, site, until
 from tests.server import RunningServer
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.model, pytest.mark.anyio]
 
 KEYS = {
     "rich": (100.0, KeyTerms()),

@@ -22,7 +22,7 @@ from tests.ledger.serving import Clients, Refused, Site, VariedAnswers, ask, ass
 from tests.postgres import PostgresServer
 from tests.server import RunningServer
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.model, pytest.mark.anyio]
 
 KEYS = {
     "rich": (100.0, KeyTerms()),

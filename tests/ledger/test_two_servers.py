@@ -34,7 +34,7 @@ from tests.ledger.serving import (
 from tests.postgres import PostgresServer
 from tests.server import RunningServer
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.model, pytest.mark.anyio]
 
 Keys = Mapping[str, tuple[float | None, KeyTerms]]
 
