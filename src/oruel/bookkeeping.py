@@ -13,14 +13,13 @@ from oruel.ledger.administration import Administration
 from oruel.ledger.base import Keys, Ledger, NoKeys, Unrecorded
 from oruel.ledger.committer import Committer
 from oruel.ledger.database import Database
-from oruel.ledger.entries import Opened, Opening, Settlement
 from oruel.ledger.entry import PriceList
-from oruel.ledger.group import GroupWriter
 from oruel.ledger.instances import Instance
 from oruel.ledger.key import load_secret
 from oruel.ledger.keyring import Keyring
 from oruel.ledger.location import parse_location
 from oruel.ledger.recorder import Recorder
+from oruel.ledger.store_writer import StoreWriter
 from oruel.router.catalog import Catalog
 from oruel.router.deployment import CatalogModel
 from oruel.settings import Settings
@@ -61,14 +60,8 @@ async def open_books(settings: Settings, models: Sequence[CatalogModel], resourc
     except StoreUnavailable as error:
         raise StoreError(f"The store {parse_location(location)} can't be read or written.") from error
 
-    writer = GroupWriter(database, instance.id)
-
-    def write(openings: Sequence[Opening], settlements: Sequence[Settlement], *, again: bool) -> list[Opened]:
-        if openings:
-            instance.renew_if_due()
-        return writer.write(openings, settlements, again=again)
-
-    committer = Committer(write)
+    writer = StoreWriter(database, instance)
+    committer = Committer(writer.write, writer.write_at_once if database.is_quick else None)
     resources.push_async_callback(committer.close)
     run_until_closed(keyring.poll(), resources)
     run_until_closed(instance.keep_alive(), resources)

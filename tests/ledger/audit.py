@@ -21,14 +21,14 @@ Row = dict[str, Any]
 @dataclass(frozen=True)
 class Audit:
     """All rows of a store as of one moment. `requests` by id; `balances` and `credits` by account; `spending` by key
-    and period.
+    and period; `instances` are the process ids by instance.
     """
 
     requests: Mapping[str, Row]
     balances: Mapping[str, int | None]
     credits: Mapping[str, int]
     spending: Mapping[tuple[str, str], int]
-    instances: frozenset[str]
+    instances: Mapping[str, int]
 
     @property
     def open(self) -> list[Row]:
@@ -90,7 +90,7 @@ def audit(location: str) -> Audit:
         {row["id"]: row["balance"] for row in tables["accounts"]},
         paid,
         {(row["key"], row["period"]): row["spent"] for row in tables["spending"]},
-        frozenset(row["id"] for row in tables["instances"]),
+        {row["id"]: row["pid"] for row in tables["instances"]},
     )
 
 

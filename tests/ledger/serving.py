@@ -24,6 +24,8 @@ from tests.stub_server import DONE, HEAD, Part, Stub, chunk, stub_server, usage
 KEY_SECRET = "a secret that only these tests know"
 MAX_TOKENS = 40
 TIERS = ("standard", "turbo")
+# What the question that clients ask may cost at most: 340 tokens of input as far as its bytes tell, and 40 of output.
+USD_OF_ONE = 0.0003
 CATALOG = """
 [[models]]
 name = "m"
@@ -50,9 +52,10 @@ class VariedAnswers:
 
     random: random.Random
     seconds_per_token: float = 0.01
+    fewest_tokens: int = 1
 
     def __iter__(self) -> Iterator[Part]:
-        prompt, completion = self.random.randint(1, 200), self.random.randint(1, MAX_TOKENS)
+        prompt, completion = self.random.randint(1, 200), self.random.randint(self.fewest_tokens, MAX_TOKENS)
         cached = {"cached_tokens": self.random.randint(0, prompt)}
         yield HEAD
         for number in range(completion):
@@ -74,9 +77,9 @@ class Site:
     keys: Mapping[str, str]
     upstream: Stub
 
-    def serve(self, *flags: str) -> AbstractContextManager[RunningServer]:
-        environment = {"ORUEL_STORE": self.store, "ORUEL_KEY_SECRET": KEY_SECRET}
-        return oruel_serve("--catalog", str(self.catalog), *flags, environment=environment)
+    def serve(self, *flags: str, environment: Mapping[str, str] = {}) -> AbstractContextManager[RunningServer]:
+        given = {"ORUEL_STORE": self.store, "ORUEL_KEY_SECRET": KEY_SECRET, **environment}
+        return oruel_serve("--catalog", str(self.catalog), *flags, environment=given)
 
     def revoke(self, name: str) -> None:
         """As `oruel keys revoke` does, in another process than the server's."""

@@ -1,4 +1,4 @@
-"""A thread that writes entries to the store. Whatever waits while it writes is committed together."""
+"""Writes entries to the store, in groups of those that arrive together: at once where that is quick, or in a thread."""
 
 import asyncio
 import threading
@@ -11,6 +11,7 @@ import structlog
 
 from oruel.errors import StoreUnavailable
 from oruel.ledger.entries import Opened, Opening, Settlement
+from oruel.ledger.kept_connection import StoreBusy
 
 # How long a request waits for the store before it is refused, and a reply for its settlement.
 OPENING_SECONDS = 5.0
@@ -35,6 +36,14 @@ class WriteGroup(Protocol):
     ) -> list[Opened]: ...
 
 
+class WriteAtOnce(Protocol):
+    """Writes a group on the event loop (store_writer.py). Raises StoreBusy if the thread should do it, and
+    StoreUnavailable.
+    """
+
+    def __call__(self, openings: Sequence[Opening], settlements: Sequence[Settlement]) -> list[Opened]: ...
+
+
 @dataclass(eq=False)
 class Job(Generic[Work, Result]):
     """`done`, `outcome` and `ending` belong to the event loop. An opening that was cancelled before it was taken is not
@@ -50,8 +59,11 @@ class Job(Generic[Work, Result]):
 
 
 class Committer:
-    def __init__(self, write: WriteGroup) -> None:
+    def __init__(self, write: WriteGroup, write_at_once: WriteAtOnce | None = None) -> None:
         self._write = write
+        self._write_at_once = write_at_once
+        self._new_openings: list[Job[Opening, Opened]] = []
+        self._new_settlements: list[Job[Settlement, None]] = []
         self._loop = asyncio.get_running_loop()
         self._openings: list[Job[Opening, Opened]] = []
         self._settlements: list[Job[Settlement, None]] = []
@@ -87,6 +99,7 @@ class Committer:
 
     async def close(self) -> None:
         """Writes what waits, for at most CLOSING_SECONDS."""
+        self._write_new()
         with self._arrived:
             self._closing_until = time.monotonic() + CLOSING_SECONDS
             self._arrived.notify()
@@ -97,6 +110,38 @@ class Committer:
 
     def _put(
         self, *, openings: Sequence[Job[Opening, Opened]] = (), settlements: Sequence[Job[Settlement, None]] = ()
+    ) -> None:
+        if self._write_at_once is None:
+            self._hand_over(openings, settlements)
+            return
+        if not self._new_openings and not self._new_settlements:
+            self._loop.call_soon(self._write_new)
+        self._new_openings += openings
+        self._new_settlements += settlements
+
+    def _write_new(self) -> None:
+        """What arrived in one round of the event loop is one group."""
+        openings = [job for job in self._new_openings if not job.done.cancelled()]
+        settlements, self._new_openings, self._new_settlements = self._new_settlements, [], []
+        if (openings or settlements) and not self._try_at_once(openings, settlements):
+            self._hand_over(openings, settlements)
+
+    def _try_at_once(self, openings: list[Job[Opening, Opened]], settlements: list[Job[Settlement, None]]) -> bool:
+        """Whether the jobs are done."""
+        assert self._write_at_once
+        try:
+            outcomes = self._write_at_once([job.work for job in openings], [job.work for job in settlements])
+        except StoreBusy:
+            return False
+        except Exception:  # noqa: BLE001 - the thread tries again, and finds the job at fault
+            for job in openings:
+                job.was_tried = True
+            return False
+        self._resolve([*zip(openings, outcomes, strict=True), *((job, None) for job in settlements)])
+        return True
+
+    def _hand_over(
+        self, openings: Sequence[Job[Opening, Opened]], settlements: Sequence[Job[Settlement, None]]
     ) -> None:
         with self._arrived:
             self._openings += openings
@@ -142,7 +187,11 @@ class Committer:
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not end the thread
             self._isolate(openings, settlements, error)
             return True
-        self._finish([*zip(openings, outcomes, strict=True), *((job, None) for job in settlements)])
+        done: list[tuple[Job[Any, Any], object]] = [
+            *zip(openings, outcomes, strict=True),
+            *((job, None) for job in settlements),
+        ]
+        self._call_loop(lambda: self._resolve(done))
         return True
 
     def _isolate(
@@ -167,15 +216,12 @@ class Committer:
             self._openings = openings + self._openings
             self._settlements = settlements + self._settlements
 
-    def _finish(self, outcomes: Sequence[tuple[Job[Any, Any], object]]) -> None:
-        def resolve() -> None:
-            for job, outcome in outcomes:
-                job.outcome = outcome
-                if not job.done.done():
-                    job.done.set_result(outcome)
-                self._settle_abandoned(job)
-
-        self._call_loop(resolve)
+    def _resolve(self, outcomes: Sequence[tuple[Job[Any, Any], object]]) -> None:
+        for job, outcome in outcomes:
+            job.outcome = outcome
+            if not job.done.done():
+                job.done.set_result(outcome)
+            self._settle_abandoned(job)
 
     def _abandon(self, job: Job[Opening, Opened], ending: Settlement) -> None:
         job.ending = ending

@@ -23,7 +23,7 @@ from oruel.ledger.kept_connection import KeptConnection
 from oruel.ledger.location import Location, SQLiteLocation, parse_location
 from oruel.ledger.migrations import is_current, migrate
 from oruel.ledger.postgresql import open_postgresql
-from oruel.ledger.sqlite import open_sqlite, prepare_file
+from oruel.ledger.sqlite import CHECKPOINT, open_sqlite, prepare_file
 
 # Trying again doesn't help.
 FAULTS_OF_STATEMENTS = (IntegrityError, DataError, ProgrammingError, NotSupportedError)
@@ -71,9 +71,17 @@ class Database:
         with self._translated_errors(), self._engines.writer.begin() as connection:
             yield connection
 
-    def keep_connection(self) -> KeptConnection:
-        """A connection for the transactions of one thread, until `close`."""
-        self._kept.append(KeptConnection(self._engines.plain, self._engines.begin))
+    @property
+    def is_quick(self) -> bool:
+        """Whether a commit waits for neither a disk nor a server."""
+        return self._engines.quick is not None
+
+    def keep_connection(self, *, waits: bool = True) -> KeptConnection:
+        """A connection for the transactions of one thread, until `close`. Without `waits`, which needs a quick store,
+        they raise StoreBusy rather than wait for another writer.
+        """
+        settings = () if waits else self._engines.quick or ()
+        self._kept.append(KeptConnection(self._engines.plain, self._engines.begin, settings, waits=waits))
         return self._kept[-1]
 
     @contextmanager
@@ -81,6 +89,13 @@ class Database:
         """A transaction like those of `transaction`."""
         with self._translated_errors(), kept.transaction() as connection:
             yield connection
+
+    def checkpoint(self, kept: KeptConnection) -> None:
+        """Moves SQLite's write-ahead log into its file while nobody writes, so that the log begins anew. Otherwise it
+        would grow for as long as writers leave no gap. Raises StoreUnavailable.
+        """
+        with self._translated_errors():
+            kept.run(CHECKPOINT)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:

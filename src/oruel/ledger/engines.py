@@ -11,7 +11,8 @@ WAIT_SECONDS = 5
 @dataclass(frozen=True, slots=True)
 class Engines:
     """`plain` begins no transactions by itself; `begin` is the statement that begins one. `has_clock`: the store is a
-    server whose clock all instances share.
+    server whose clock all instances share. `quick`: the statements after which a connection of `plain` never waits for
+    long; None if a commit waits for a disk or a server.
     """
 
     writer: Engine
@@ -19,6 +20,7 @@ class Engines:
     plain: Engine
     begin: str
     has_clock: bool
+    quick: tuple[str, ...] | None = None
 
     def close(self) -> None:
         for engine in (self.writer, self.reader, self.plain):

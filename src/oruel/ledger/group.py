@@ -10,12 +10,14 @@ from oruel.ledger.states import StateReader, write_dues
 
 
 class GroupWriter:
-    """`instance` is the id of this process in the store. One thread uses it."""
+    """`instance` is the id of this process in the store. One thread uses it. Without `waits`, it raises StoreBusy
+    rather than wait for another writer.
+    """
 
-    def __init__(self, database: Database, instance: str) -> None:
+    def __init__(self, database: Database, instance: str, *, waits: bool = True) -> None:
         self._database = database
         self._instance = instance
-        self._connection = database.keep_connection()
+        self._connection = database.keep_connection(waits=waits)
         self._states = StateReader(database)
 
     def write(
@@ -36,6 +38,10 @@ class GroupWriter:
         except BaseException:
             self._states.forget()
             raise
+
+    def checkpoint(self) -> None:
+        """Only for a quick store. Raises StoreUnavailable."""
+        self._database.checkpoint(self._connection)
 
     def _write(
         self, openings: Sequence[Opening], settlements: Sequence[Settlement], *, one_by_one: bool

@@ -59,13 +59,17 @@ class Recorder:
     async def _finish(self, entry: Entry) -> None:
         entry.is_closed = True
         settled = self._committer.settle(entry.settlement("finished"))
+        # The settlement is written even if the client leaves now.
         try:
-            # The settlement is written even if the client leaves now.
-            await asyncio.wait_for(asyncio.shield(settled), SETTLING_SECONDS)
-        except TimeoutError:
+            await asyncio.wait([settled], timeout=SETTLING_SECONDS)
+        finally:
+            if not settled.done():
+                forget(settled)
+        if not settled.done():
             raise StoreUnavailable(
                 "The ledger could not record the end of this answer, so it is not complete. Try again later."
-            ) from None
+            )
+        settled.result()
 
     def _end_early(self, entry: Entry, error: BaseException) -> None:
         if entry.is_closed:
@@ -76,9 +80,12 @@ class Recorder:
             log.warning("a failed request is not recorded, because the store accepts nothing")
             return
         entry.is_closed = True
-        settled = self._committer.settle(entry.settlement(*ending(entry, error)))
-        # Nobody waits for it, so that its failure would be reported as never retrieved.
-        settled.add_done_callback(lambda done: done.cancelled() or done.exception())
+        forget(self._committer.settle(entry.settlement(*ending(entry, error))))
+
+
+def forget(settled: "asyncio.Future[None]") -> None:
+    """Nobody waits for it any more, so that its failure would be reported as never retrieved."""
+    settled.add_done_callback(lambda done: done.cancelled() or done.exception())
 
 
 def ending(entry: Entry, error: BaseException) -> tuple[Status, str | None]:

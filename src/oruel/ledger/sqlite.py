@@ -16,6 +16,9 @@ APPLICATION_ID = 0x4F72754C
 """The mark of our files: "OruL"."""
 
 BEGIN = "BEGIN IMMEDIATE"
+# Another writer holds it up only shortly, and is held up only shortly itself.
+CHECKPOINT = ("PRAGMA busy_timeout = 50", "PRAGMA wal_checkpoint(FULL)", f"PRAGMA busy_timeout = {1000 * WAIT_SECONDS}")
+QUICK = ("PRAGMA busy_timeout = 0", "PRAGMA wal_autocheckpoint = 0")
 READERS = 4
 PRIVATE = 0o600
 
@@ -34,8 +37,8 @@ def open_sqlite(path: Path, synchronous: str) -> Engines:
     begin_with(writer, BEGIN)
     reader = create_sqlite_engine(path, connections=READERS, pragmas=["query_only = ON"])
     begin_with(reader, "BEGIN")
-    plain = create_sqlite_engine(path, connections=1, pragmas=pragmas)
-    return Engines(writer, reader, plain, BEGIN, has_clock=False)
+    plain = create_sqlite_engine(path, connections=2, pragmas=pragmas)
+    return Engines(writer, reader, plain, BEGIN, has_clock=False, quick=QUICK if synchronous == "normal" else None)
 
 
 def create_file(path: Path) -> None:
