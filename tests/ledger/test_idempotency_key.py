@@ -107,6 +107,22 @@ async def test_a_request_that_is_still_being_answered_is_refused(store_location:
         assert [row.status for row in server.rows()] == ["disconnect", "finished"]
 
 
+async def test_a_client_that_left_right_after_the_last_token_gets_the_whole_answer_later(store_location: str) -> None:
+    async with stubbed_gateway(store_location) as server:
+        client = server.client(server.add_key(credit=USD))
+        seen = ""
+        async with client.stream("POST", CHAT, json=body(stream=True), headers=KEYED) as response:
+            async for text in response.aiter_text():
+                seen += text
+                if '"finish_reason":"stop"' in seen:
+                    break
+        await server.settled(1)
+        again = await ask(client, stream=True)
+        assert again.text.startswith(seen)
+        assert again.text.endswith("data: [DONE]\n\n")
+        assert (len(server.rows()), server.balance()) == (1, USD - PRICE)
+
+
 ENDINGS: dict[str, list[Part]] = {
     "an error status": status(500, "{}"),
     "an error in the stream": [HEAD, chunk("x"), 0.01, event({"error": {"message": "no"}})],

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from oruel.errors import (
+    AnswerUnread,
     AuthenticationError,
     ContextLengthExceeded,
     DeadlineExceeded,
@@ -241,12 +242,15 @@ async def test_a_failure_of_the_server_costs_the_user_nothing_and_the_operator_w
 
 
 @pytest.mark.anyio
-async def test_a_passed_deadline_is_paid_like_a_disconnect(world: Any) -> None:
+@pytest.mark.parametrize("error", [DeadlineExceeded("late"), AnswerUnread("unread")], ids=["late", "unread"])
+async def test_a_passed_deadline_and_an_unread_answer_are_paid_like_a_disconnect(
+    world: Any, error: DeadlineExceeded
+) -> None:
     async with world() as here:
         with pytest.raises(DeadlineExceeded):
-            await drain(here.meter(ScriptedAnswer(PREPARED, accepted(), delta(), DeadlineExceeded("late")).stream()))
+            await drain(here.meter(ScriptedAnswer(PREPARED, accepted(), delta(), error).stream()))
         (row,) = await here.rows()
-    assert (row.status, row.error, row.price) == ("error", "deadline_exceeded", USD * 78 // 10**6)
+    assert (row.status, row.error, row.price) == ("error", error.code, USD * 78 // 10**6)
 
 
 @pytest.mark.anyio

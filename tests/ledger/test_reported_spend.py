@@ -145,6 +145,7 @@ async def test_every_path_and_every_name_of_a_model_counts(location: str) -> Non
     """BerriAI/litellm#38176 (an endpoint that is never counted), #42161, #38069 and #38344 (aliases priced at 0)."""
     script = answering()
     script[1] = event({"model": "x-20260930", "choices": [{"index": 0, "delta": {"content": "Hello"}}]})
+    script[3] = event({"choices": [], "usage": reported(100, 20, 40) | {"cost": 99}})
     async with stubbed_gateway(location, script) as server:
         client = server.client(server.add_key())
         for path in (CHAT, "/v1/inference/chat/completions"):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from oruel.errors import DeadlineExceeded
+from oruel.errors import AnswerUnread, DeadlineExceeded
 from oruel.ledger.base import EntryContext
 from oruel.ledger.caller import Caller
 from oruel.ledger.entries import Opening, Settlement, Status
@@ -97,10 +97,12 @@ class Entry:
         return replace(item, usage=replace(self._usage, cost=self._price.of(self._usage)))
 
     def settlement(self, status: Status, error: str | None = None) -> Settlement:
-        """Finished requests and those whose client left, or whose deadline passed, are charged for what they used."""
+        """Finished requests are charged for what they used, and so are those whose client left, didn't read its answer,
+        or set a deadline that passed.
+        """
         progress = self._progress()
         usage = self._usage or self._bounded(progress.usage)
-        is_charged = status in ("finished", "disconnect") or error == DeadlineExceeded.code
+        is_charged = status in ("finished", "disconnect") or error in (DeadlineExceeded.code, AnswerUnread.code)
         return Settlement(
             opening=self.opening or self.opening_for(None),
             status=status,
