@@ -121,6 +121,7 @@ def test_a_write_that_was_slow_makes_the_thread_write_for_a_while(
 def test_the_write_ahead_log_begins_anew_while_writers_leave_no_gap(
     books: Database, writer: StoreWriter, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(store_writer, "SLOW_SECONDS", 60)
     monkeypatch.setattr(store_writer, "GROUPS_PER_CHECKPOINT", 20)
     log, sizes = file.with_name(file.name + "-wal"), []
     for number in range(1000):
