@@ -88,6 +88,7 @@ def serve(
     """Runs the endpoint until SIGINT or SIGTERM. `files` maps the name of each embedded model in the catalog to its
     file. Raises StartupError if the endpoint can't start.
     """
+    forbid_core_files()
     with open_listener(settings.host, settings.port) as listener, suppress(asyncio.CancelledError):
         asyncio.run(run_endpoint(settings, models, files, listener, announce, timeouts))
     with suppress(OSError):
@@ -197,6 +198,14 @@ def edge_limits(settings: Settings) -> EdgeLimits:
         idle_seconds=settings.idle_seconds,
         write_seconds=settings.write_seconds,
     )
+
+
+def forbid_core_files() -> None:
+    """Core files would hold keys, the key secret, and what users wrote; also those of the engines and jobs, which
+    inherit the limit. One byte, unlike none, also keeps Linux from passing the core to another program.
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (1 if hard == resource.RLIM_INFINITY else min(hard, 1), hard))
 
 
 def raise_file_limit() -> int:

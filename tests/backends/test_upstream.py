@@ -110,7 +110,7 @@ async def test_repairable_streams_are_repaired(
 
 async def test_missing_usage_is_counted_and_false_usage_is_bounded(stub: Stub) -> None:
     stub.script = [HEAD, chunk("a"), chunk("b"), chunk(finish="stop"), DONE]
-    assert (await answer(stub))[-1].usage == Usage(0, 2)
+    assert (await answer(stub))[-1].usage == Usage(1, 2)
     stub.script = [HEAD, chunk("a", finish="stop"), usage(5, 10**30), DONE]
     assert (await answer(stub, replace(REQUEST, max_tokens=None)))[-1].usage == Usage(5, 2**31)
     stub.script = [HEAD, chunk("a", finish="stop"), usage(-5, 7, prompt_tokens_details={"cached_tokens": 99}), DONE]
@@ -481,7 +481,7 @@ async def test_closing_the_stream_after_the_preparation_sends_nothing(stub: Stub
 
 REPORTS: list[tuple[str, UpstreamKind, list[Any], Progress]] = [
     ("nothing yet", "openai", [], Progress(Usage(0, 0), estimated=True)),
-    ("no usage", "openai", [chunk("a"), chunk(""), chunk("b", index=1)], Progress(Usage(0, 2), estimated=True)),
+    ("no usage", "openai", [chunk("a"), chunk(""), chunk("b", index=1)], Progress(Usage(1, 2), estimated=True)),
     ("usage with each chunk", "vllm",
      [event({"choices": [{"index": index, "delta": {"content": "x"}}], "usage": {"prompt_tokens": 7,
       "completion_tokens": tokens}}) for index, tokens in ((0, 2), (1, 3), (0, 6))], Progress(Usage(7, 9))),
@@ -495,7 +495,7 @@ REPORTS: list[tuple[str, UpstreamKind, list[Any], Progress]] = [
 
 
 @pytest.mark.parametrize(("name", "kind", "said", "expected"), REPORTS, ids=[row[0] for row in REPORTS])
-async def test_progress_is_what_the_server_reported_or_a_lower_bound(
+async def test_progress_is_what_the_server_reported_or_an_estimate(
     stub: Stub, name: str, kind: UpstreamKind, said: list[Any], expected: Progress
 ) -> None:
     stub.script = [HEAD, *said, HANG]

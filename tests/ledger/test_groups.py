@@ -73,6 +73,13 @@ def test_a_settlement_in_the_same_group_makes_room_first(books: Database) -> Non
     assert [outcome.refusal for outcome in outcomes] == [None]
 
 
+def test_settling_releases_what_the_entry_reserves_whatever_the_settlement_knows_of_it(books: Database) -> None:
+    """As for a client that left before the outcome of its opening was known."""
+    assert started(books, opening("a", key="key_2", price=450, tokens=900)) == [True]
+    settle(books, Settlement(opening("a", key="key_2", price=0, tokens=0), "disconnect"))
+    assert started(books, opening("b", key="key_2", price=500, tokens=1000)) == [True]
+
+
 def test_tokens_that_were_not_used_count_no_more(books: Database) -> None:
     assert started(books, opening("a", key="key_2", tokens=1000)) == [True]
     assert started(books, opening("b", key="key_2", tokens=500)) == [False]

@@ -46,13 +46,16 @@ class WriteAtOnce(Protocol):
 
 @dataclass(eq=False)
 class Job(Generic[Work, Result]):
-    """`done` belongs to the event loop. An opening that was cancelled before it was taken is not written. `was_tried`:
-    an earlier attempt to write it may have succeeded although it failed.
+    """`done`, `outcome` and `ending` belong to the event loop. An opening that was cancelled before it was taken is not
+    written. `was_tried`: an earlier attempt to write it may have succeeded although it failed. `ending`: how to settle
+    an opening for whose outcome nobody waits any more.
     """
 
     work: Work
     done: "asyncio.Future[Result]"
     was_tried: bool = False
+    outcome: Result | None = None
+    ending: Settlement | None = None
 
 
 class Committer:
@@ -76,7 +79,11 @@ class Committer:
         try:
             async with asyncio.timeout(OPENING_SECONDS):
                 return await job.done
+        except asyncio.CancelledError:
+            self._abandon(job, Settlement(opening, "disconnect"))
+            raise
         except TimeoutError:
+            self._abandon(job, Settlement(opening, "error", error=StoreUnavailable.code))
             raise StoreUnavailable("The ledger is not available. Try again later.") from None
 
     def settle(self, settlement: Settlement) -> "asyncio.Future[None]":
@@ -97,6 +104,9 @@ class Committer:
             self._closing_until = time.monotonic() + CLOSING_SECONDS
             self._arrived.notify()
         await asyncio.to_thread(self._thread.join)
+        if self._settlements and time.monotonic() < self._closing_until:
+            # Those of openings that were abandoned while they were written.
+            await asyncio.to_thread(self._run)
 
     def _put(
         self, *, openings: Sequence[Job[Opening, Opened]] = (), settlements: Sequence[Job[Settlement, None]] = ()
@@ -208,11 +218,19 @@ class Committer:
 
     def _resolve(self, outcomes: Sequence[tuple[Job[Any, Any], object]]) -> None:
         for job, outcome in outcomes:
+            job.outcome = outcome
             if not job.done.done():
                 job.done.set_result(outcome)
-            elif isinstance(outcome, Opened) and outcome.refusal is None:
-                # Nobody waits for it any more.
-                self.settle(Settlement(job.work, "disconnect"))
+            self._settle_abandoned(job)
+
+    def _abandon(self, job: Job[Opening, Opened], ending: Settlement) -> None:
+        job.ending = ending
+        self._settle_abandoned(job)
+
+    def _settle_abandoned(self, job: Job[Any, Any]) -> None:
+        """The outcome may come before or after a request gives up waiting for it."""
+        if job.ending and job.outcome and job.outcome.is_started:
+            self.settle(job.ending)
 
     def _fail(self, jobs: Sequence[Job[Any, Any]]) -> None:
         def resolve() -> None:

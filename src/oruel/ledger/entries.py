@@ -75,5 +75,10 @@ class Opened:
     tokens: Allowance | None = None
     replay: tuple[str, str] | None = None
 
+    @property
+    def is_started(self) -> bool:
+        """Whether there is an open entry now."""
+        return self.refusal is None and self.replay is None
+
 
 NOT_LIMITED = Opened()

@@ -4,6 +4,8 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+import structlog
+
 from oruel.errors import DeadlineExceeded
 from oruel.ledger.base import EntryContext
 from oruel.ledger.caller import Caller
@@ -11,6 +13,8 @@ from oruel.ledger.entries import Opening, Settlement, Status
 from oruel.ledger.money import to_units
 from oruel.router.price import Price
 from oruel.types import Accepted, ChatRequest, Delta, Prepared, Progress, Tier, Usage
+
+log = structlog.get_logger("oruel.ledger")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,7 @@ class Entry:
         self._model = model
         self._prices = prices
         self._price = prices.price(model, request.tier)
+        self._most = Prepared(0, 0)
         self._created = time.time_ns() // 1000
         self._accepted = Accepted()
         self._first_token: float | None = None
@@ -54,6 +59,7 @@ class Entry:
 
     def opening_for(self, prepared: Prepared | None) -> Opening:
         """Reserves the highest price that the answer can have; nothing if it was never prepared."""
+        self._most = prepared or self._most
         prompt, completion = (prepared.prompt_tokens, self._request.n * prepared.max_tokens) if prepared else (0, 0)
         highest = (Usage(prompt, completion), Usage(prompt, completion, cached_tokens=prompt))
         return Opening(
@@ -87,13 +93,13 @@ class Entry:
             self._finish = item.finish
         if item.usage is None:
             return item
-        self._usage = item.usage
-        return replace(item, usage=replace(item.usage, cost=self._price.of(item.usage)))
+        self._usage = self._bounded(item.usage)
+        return replace(item, usage=replace(self._usage, cost=self._price.of(self._usage)))
 
     def settlement(self, status: Status, error: str | None = None) -> Settlement:
         """Finished requests and those whose client left, or whose deadline passed, are charged for what they used."""
-        progress = Progress(self._usage) if self._usage else self._progress()
-        usage = progress.usage
+        progress = self._progress()
+        usage = self._usage or self._bounded(progress.usage)
         is_charged = status in ("finished", "disconnect") or error == DeadlineExceeded.code
         return Settlement(
             opening=self.opening or self.opening_for(None),
@@ -116,6 +122,15 @@ class Entry:
 
     def _progress(self) -> Progress:
         return self._accepted.progress() if self._accepted.progress else Progress(Usage(0, 0))
+
+    def _bounded(self, usage: Usage) -> Usage:
+        """Nobody pays for more than was reserved, whatever another server reports."""
+        prompt = min(usage.prompt_tokens, self._most.prompt_tokens)
+        completion = min(usage.completion_tokens, self._request.n * self._most.max_tokens)
+        if (prompt, completion) == (usage.prompt_tokens, usage.completion_tokens):
+            return usage
+        log.warning("the usage that a deployment reported is too high", deployment=self._accepted.deployment)
+        return Usage(prompt, completion, min(usage.cached_tokens, prompt))
 
     def _since_start(self, moment: float) -> float:
         """In milliseconds."""

@@ -48,7 +48,7 @@ def earlier_requests(connection: Connection, openings: Sequence[Opening], now: i
     owners = {owner_of(opening) for opening in openings if opening.idempotency_key}
     if not owners:
         return {}
-    connection.execute(delete(idempotency).where(idempotency.c.created <= now - LIFETIME))
+    forget_expired(connection, now)
     query = (
         select(idempotency, requests.c.status)
         .join(requests, idempotency.c.request == requests.c.id)
@@ -58,6 +58,11 @@ def earlier_requests(connection: Connection, openings: Sequence[Opening], now: i
         (row.owner, row.key): EarlierRequest(row.fingerprint, row.status is None, row.answer, row.media_type)
         for row in connection.execute(query)
     }
+
+
+def forget_expired(connection: Connection, now: int) -> None:
+    """Removes what is older than a day, with the stored answers. `now` is in microseconds."""
+    connection.execute(delete(idempotency).where(idempotency.c.created <= now - LIFETIME))
 
 
 def remember(connection: Connection, openings: Iterable[Opening], now: int) -> None:

@@ -11,6 +11,7 @@ import structlog
 from sqlalchemy import Connection, and_, delete, exists, insert, select, update
 
 from oruel.ledger.database import Database
+from oruel.ledger.idempotency import forget_expired
 from oruel.ledger.polling import repeat
 from oruel.ledger.process import process_start, this_host
 from oruel.ledger.tables import idempotency, instances, meta, requests
@@ -72,13 +73,15 @@ class Instance:
         self._renewed = self._clock()
 
     def renew(self) -> None:
-        """Registers again if others took this instance for dead, because it was stopped or cut off for too long.
-        Raises StoreUnavailable.
+        """Registers again if others took this instance for dead, because it was stopped or cut off for too long. Also
+        removes stored answers that have expired, so that they don't wait for the next Idempotency-Key. Raises
+        StoreUnavailable.
         """
         with self._renewing:
             start = self._clock()
             with self._database.transaction() as connection:
                 lease = self._next_lease(connection)
+                forget_expired(connection, self._database.now(connection))
                 renewed = connection.execute(update(instances).where(instances.c.id == self.id).values(lease=lease))
                 if not renewed.rowcount:
                     log.warning("this instance was taken for dead; its open requests are recorded as crashed")

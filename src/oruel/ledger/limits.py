@@ -28,10 +28,12 @@ class Bucket:
     limit: int
     due: int = 0
 
+    def as_of(self, now: int) -> "Bucket":
+        """A clock that was set back doesn't keep the bucket full for longer than a minute."""
+        return replace(self, due=min(self.due, now + MINUTE))
+
     def used(self, now: int) -> int:
-        """How much is used, as nanoseconds until it is free again: 0 to MINUTE. A clock that was set back doesn't keep
-        the bucket full for longer than a minute.
-        """
+        """How much is used, as nanoseconds until it is free again: 0 to MINUTE."""
         return min(max(0, self.due - now), MINUTE)
 
     def wait(self, amount: int, now: int) -> int:
@@ -79,9 +81,11 @@ class KeyState:
 
 
 def decide(opening: Opening, key: KeyState, account: AccountState, now: int) -> Opened:
-    """Lets the request start and counts it in `key` and `account`, or refuses it and changes nothing. `now` is in
-    nanoseconds since the epoch.
+    """Lets the request start and counts it in `key` and `account`, or refuses it. `now` is in nanoseconds since the
+    epoch.
     """
+    key.requests = key.requests and key.requests.as_of(now)
+    key.tokens = key.tokens and key.tokens.as_of(now)
     refusal = next(refusals(opening, key, account, now), None)
     if refusal is None:
         count(opening, key, account, now)

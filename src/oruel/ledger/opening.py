@@ -26,7 +26,7 @@ def open_entries(connection: Connection, states: States, openings: Sequence[Open
     for opening in openings:
         known = earlier.get(owner_of(opening)) if opening.idempotency_key else None
         outcome = known.outcome_of(opening) if known else decide_in(states, opening)
-        if outcome.refusal is None and outcome.replay is None:
+        if outcome.is_started:
             earlier[owner_of(opening)] = EarlierRequest(opening.fingerprint)
             started.append(opening)
         outcomes.append(outcome)

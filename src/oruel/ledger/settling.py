@@ -2,11 +2,13 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import ClauseElement, Connection, bindparam, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from oruel.ledger.database import Database
 from oruel.ledger.entries import Settlement
 from oruel.ledger.idempotency import keep_answers
 from oruel.ledger.limits import release, spend
@@ -20,9 +22,15 @@ SETTLED_COLUMNS = (
     *("completion_tokens", "estimated", "price", "cost", "queued_ms", "first_token_ms", "total_ms"),
 )
 SETTLED = update(requests).where(requests.c.id == bindparam("id_")).values({n: bindparam(n) for n in SETTLED_COLUMNS})
-SETTLE_OPEN = Statement(SETTLED.where(requests.c.status.is_(None)))
-# An entry that was taken for crashed while its process was only stopped is settled once the process goes on.
-SETTLE_CRASHED = Statement(SETTLED.where(requests.c.status == "crashed"))
+SETTLE = Statement(SETTLED)
+SETTLE_OPEN = Statement(
+    SETTLED.where(
+        requests.c.status.is_(None),
+        requests.c.reserved == bindparam("price_reserved"),
+        requests.c.reserved_tokens == bindparam("tokens_reserved"),
+    )
+)
+RECORDED = select(requests.c.status, requests.c.reserved, requests.c.reserved_tokens)
 LOWER_BALANCE = Statement(
     update(accounts)
     .where(accounts.c.id == bindparam("id_"), accounts.c.balance.is_not(None))
@@ -44,7 +52,9 @@ RAISE_SPENDING = {
 
 
 class NotAllOpen(Exception):
-    """Some entries of a group are not open, so that it has to be settled one by one."""
+    """Some entries of a group are not open, or reserve something else than their settlements say, so that the group has
+    to be settled one by one.
+    """
 
 
 def settle_open(connection: Connection, states: States, settlements: Sequence[Settlement]) -> None:
@@ -60,22 +70,29 @@ def settle_open(connection: Connection, states: States, settlements: Sequence[Se
 def settle_each(connection: Connection, states: States, settlements: Iterable[Settlement], instance: str) -> None:
     """Settles every entry once: repeating a settlement changes nothing. Records entries that were never opened."""
     for one in settlements:
-        if SETTLE_OPEN.run(connection, [parameters(one)]):
-            release(one.opening, one.price, one.tokens, *states.of(one.opening))
-        elif SETTLE_CRASHED.run(connection, [parameters(one)]) or insert_settled(connection, one, instance):
-            spend(one.price, *states.of(one.opening))
-        else:
-            continue
-        charge(connection, states, [one])
-        keep_answers(connection, [one])
+        if settle(connection, states, one, instance):
+            charge(connection, states, [one])
+            keep_answers(connection, [one])
 
 
-def insert_settled(connection: Connection, settlement: Settlement, instance: str) -> bool:
-    """False if there is such an entry."""
-    if connection.execute(select(requests.c.id).where(requests.c.id == settlement.opening.id)).first():
+def settle(connection: Connection, states: States, settlement: Settlement, instance: str) -> bool:
+    """False if the entry is settled already. One that was taken for crashed while its process was only stopped is
+    settled once the process goes on.
+    """
+    own = RECORDED.where(requests.c.id == settlement.opening.id)
+    recorded = connection.execute(Database.locking(own)).one_or_none()
+    if recorded is None:
+        connection.execute(insert(requests), [{**open_row(settlement.opening, instance), **settled_values(settlement)}])
+    elif recorded.status in (None, "crashed"):
+        SETTLE.run(connection, [parameters(settlement)])
+    else:
         return False
-    row = {**open_row(settlement.opening, instance), **settled_values(settlement)}
-    connection.execute(insert(requests), [row])
+    key, account = states.of(settlement.opening)
+    if recorded is not None and recorded.status is None:
+        opening = replace(settlement.opening, price=recorded.reserved, tokens=recorded.reserved_tokens)
+        release(opening, settlement.price, settlement.tokens, key, account)
+    else:
+        spend(settlement.price, key, account)
     return True
 
 
@@ -95,7 +112,9 @@ def charge(connection: Connection, states: States, settlements: Iterable[Settlem
 
 
 def parameters(settlement: Settlement) -> Mapping[str, Any]:
-    return {"id_": settlement.opening.id, **settled_values(settlement)}
+    opening = settlement.opening
+    reserved = {"price_reserved": opening.price, "tokens_reserved": opening.tokens}
+    return {"id_": opening.id, **reserved, **settled_values(settlement)}
 
 
 def settled_values(settlement: Settlement) -> dict[str, Any]:
