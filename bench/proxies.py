@@ -78,14 +78,19 @@ def create_key(store: str) -> str:
 
 
 @contextmanager
-def litellm_proxy(upstream: ServerProcess) -> Iterator[ServerProcess]:
+def litellm_proxy(upstream: ServerProcess, *, with_key: bool = False) -> Iterator[ServerProcess]:
+    """`with_key`: it requires its master key, which needs no database. Its other keys need one, and then the native
+    engines of Prisma, which are downloaded when it is set up.
+    """
     program = install_litellm()
     port = free_port()
+    key = f"sk-{secrets.token_hex(24)}" if with_key else None
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / "config.yaml"
         params = {"model": "openai/stub", "api_base": f"http://127.0.0.1:{upstream.port}/v1", "api_key": "x"}
         # JSON is YAML.
-        config.write_text(json.dumps({"model_list": [{"model_name": "bench", "litellm_params": params}]}))
+        settings = {"general_settings": {"master_key": key}} if key else {}
+        config.write_text(json.dumps({"model_list": [{"model_name": "bench", "litellm_params": params}], **settings}))
         command = [
             str(program),
             "--config",
@@ -97,11 +102,12 @@ def litellm_proxy(upstream: ServerProcess) -> Iterator[ServerProcess]:
             "--num_workers",
             "1",
         ]
-        # Allows access without a key, as with Oru'el's proxy here.
-        environment = os.environ | {"LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true"}
+        # Allows access without a key, as with Oru'el's proxy without a store.
+        open_to_all = {} if key else {"LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true"}
+        environment = os.environ | open_to_all
         with run_process(command, cwd=folder, env=environment) as process:
-            wait_for_answer(port)
-            yield ServerProcess("litellm", port, process.pid)
+            wait_for_answer(port, key)
+            yield ServerProcess("litellm", port, process.pid, key)
 
 
 def install_litellm() -> Path:
@@ -114,14 +120,13 @@ def install_litellm() -> Path:
     return program
 
 
-def wait_for_answer(port: int) -> None:
+def wait_for_answer(port: int, key: str | None = None) -> None:
     """Waits until the server answers a chat request. Raises RuntimeError after START_SECONDS."""
     body = json.dumps({"model": "bench", "messages": [{"role": "user", "content": "x"}]}).encode()
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{port}/v1/chat/completions", body, {"content-type": "application/json"}
-        )
+        headers = {"content-type": "application/json"} | ({"authorization": f"Bearer {key}"} if key else {})
+        request = urllib.request.Request(f"http://127.0.0.1:{port}/v1/chat/completions", body, headers)
         try:
             with urllib.request.urlopen(request, timeout=5):
                 return

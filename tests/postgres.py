@@ -21,8 +21,9 @@ UNPRIVILEGED = ("postgres", "nobody")
 class PostgresServer:
     """A database cluster. It trusts every local connection; its superuser is oruel."""
 
-    def __init__(self, binaries: Path, folder: Path) -> None:
+    def __init__(self, binaries: Path, folder: Path, *, fsync: str = "off") -> None:
         self._binaries = binaries
+        self._settings = {**SETTINGS, "fsync": fsync}
         self._user = unprivileged_user()
         self._data = folder / "data"
         self._log = folder / "log"
@@ -34,7 +35,7 @@ class PostgresServer:
 
     def start(self) -> None:
         """Returns when the server accepts connections."""
-        options = " ".join(f"-c {name}='{value}'" for name, value in {**SETTINGS, "port": self.port}.items())
+        options = " ".join(f"-c {name}='{value}'" for name, value in {**self._settings, "port": self.port}.items())
         self._run("pg_ctl", "start", "--wait", f"--log={self._log}", "--options", options)
 
     def stop(self) -> None:
@@ -128,7 +129,7 @@ def free_port() -> int:
 
 
 @contextmanager
-def running_postgres() -> Iterator[PostgresServer]:
+def running_postgres(*, fsync: str = "off") -> Iterator[PostgresServer]:
     """Skips the test where PostgreSQL isn't installed, unless ORUEL_REQUIRE_POSTGRES says that it must be."""
     binaries = find_binaries()
     if binaries is None:
@@ -137,7 +138,7 @@ def running_postgres() -> Iterator[PostgresServer]:
             pytest.fail(reason)
         pytest.skip(reason)
     with tempfile.TemporaryDirectory(prefix="oruel-postgres-", ignore_cleanup_errors=True) as folder:
-        server = PostgresServer(binaries, Path(folder))
+        server = PostgresServer(binaries, Path(folder), fsync=fsync)
         server.start()
         try:
             yield server

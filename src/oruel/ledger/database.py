@@ -24,9 +24,12 @@ from oruel.ledger.location import Location, SQLiteLocation, parse_location
 from oruel.ledger.migrations import is_current, migrate
 from oruel.ledger.postgresql import open_postgresql
 from oruel.ledger.sqlite import CHECKPOINT, open_sqlite, prepare_file
+from oruel.ledger.statement import Statement
 
 # Trying again doesn't help.
 FAULTS_OF_STATEMENTS = (IntegrityError, DataError, ProgrammingError, NotSupportedError)
+
+SERVER_TIME = Statement(select(cast(extract("epoch", func.clock_timestamp()) * 1_000_000, BigInteger)))
 
 S = TypeVar("S", bound=Select[*tuple[Any, ...]])
 
@@ -107,8 +110,7 @@ class Database:
         """Microseconds since the epoch, by the clock that all instances share: the server's, or this machine's."""
         if not self._engines.has_clock:
             return time.time_ns() // 1000
-        seconds = extract("epoch", func.clock_timestamp())
-        return connection.execute(select(cast(seconds * 1_000_000, BigInteger))).scalar_one()
+        return int(SERVER_TIME.first(connection)[0])
 
     def version(self, connection: Connection) -> int | None:
         """Inside a transaction: a number that changes when another connection has written to the store; the numbers of

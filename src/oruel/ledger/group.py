@@ -49,7 +49,7 @@ class GroupWriter:
         """Settlements come first: they release what the openings may need."""
         entries = [*openings, *(settlement.opening for settlement in settlements)]
         with self._database.transaction_of(self._connection) as connection:
-            states = self._states.read(connection, {entry.key for entry in entries})
+            states = self._states.read(connection, {entry.key for entry in entries}, to_decide=bool(openings))
             if one_by_one:
                 settle_each(connection, states, settlements, self._instance)
             elif settlements:

@@ -23,6 +23,15 @@ class Statement:
             cursor.executemany(text, [{**constants, **row} for row in rows])
         return cursor.rowcount
 
+    def first(self, connection: Connection) -> Sequence[Any]:
+        """The first row of the result, of which there must be one."""
+        text, constants = self._compiled.get(connection.dialect.name) or self._compile(connection)
+        cursor = connection.connection.cursor()
+        cursor.execute(text, constants)
+        row: Sequence[Any] | None = cursor.fetchone()
+        assert row is not None
+        return row
+
     def _compile(self, connection: Connection) -> tuple[str, Mapping[str, Any]]:
         compiled = self._statement.compile(dialect=connection.dialect)
         constants = {name: value for name, value in compiled.params.items() if value is not None}

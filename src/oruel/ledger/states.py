@@ -71,18 +71,19 @@ class StateReader:
         self._kept = States()
         self._version: int | None = None
 
-    def read(self, connection: Connection, ids: Iterable[str]) -> States:
+    def read(self, connection: Connection, ids: Iterable[str], *, to_decide: bool) -> States:
         """The states of the keys with these ids and of their accounts; unknown keys are absent. On PostgreSQL, their
-        rows are locked until the transaction ends.
+        rows are locked until the transaction ends, and only `to_decide` reads what is reserved and spent.
         """
         now, version = self._database.now(connection), self._database.version(connection)
-        if version is None or version != self._version or day_of(now) != self._kept.day:
+        is_kept = version is not None
+        if not is_kept or version != self._version or day_of(now) != self._kept.day:
             self._kept = States()
         self._version = version
         self._kept.now = now
         wanted = set(ids) - self._kept.keys.keys()
         if wanted:
-            read_states(connection, self._database, sorted(wanted), self._kept)
+            read_states(connection, self._database, sorted(wanted), self._kept, with_sums=to_decide or is_kept)
         return self._kept
 
     def forget(self) -> None:
@@ -90,7 +91,7 @@ class StateReader:
         self._version = None
 
 
-def read_states(connection: Connection, database: Database, ids: list[str], states: States) -> None:
+def read_states(connection: Connection, database: Database, ids: list[str], states: States, *, with_sums: bool) -> None:
     """Locks the rows in order of account and key, so that two processes can't wait for each other. The sums are read by
     statements of their own, because PostgreSQL would otherwise read them as of before the lock.
     """
@@ -102,6 +103,8 @@ def read_states(connection: Connection, database: Database, ids: list[str], stat
         states.dues[row.id] = (row.requests_due, row.tokens_due)
     new = {row.account: row.balance for row in found if row.account not in states.accounts}
     states.accounts |= {account: AccountState(balance) for account, balance in new.items()}
+    if not with_sums:
+        return
     sums = connection.execute(OPEN_SUMS, {"accounts": sorted({row.account for row in found})})
     for account, key, reserved, running in sums:
         if account in new:

@@ -15,7 +15,7 @@ from oruel.ledger.instances import Instance
 from oruel.ledger.kept_connection import StoreBusy
 
 # A write that takes longer shows that the store is slow now, so that the thread writes for a while.
-SLOW_SECONDS = 0.02
+SLOW_SECONDS = 0.05
 PAUSE_SECONDS = 1.0
 # Checkpoints wait for the disk, so that the thread makes them. A group takes some ten pages of 4 KiB in the log.
 GROUPS_PER_CHECKPOINT = 200
