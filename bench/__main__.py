@@ -96,6 +96,7 @@ def groups(options: argparse.Namespace) -> dict[str, Rows]:
         "mask": lambda: documents.mask_rows(models.wide_model(), rounds),
         "choices*": lambda: choices.rows(rounds),
         "overhead*": lambda: overhead.rows(min(rounds, 5)),
+        "overhead-ledger*": lambda: overhead.ledger_rows(rounds),
         "sampling": lambda: sampling.rows(max(9, rounds)),
         **{f"large-throughput-{streams}": large_throughput(streams) for streams in (1, 8)},
         "large-python": lambda: python_share.rows(

@@ -32,11 +32,11 @@ class Reply:
         return [later - earlier for earlier, later in zip(self.chunks, self.chunks[1:], strict=False)]
 
 
-async def chat(port: int, body: dict[str, Any]) -> Reply:
+async def chat(port: int, body: dict[str, Any], key: str | None = None) -> Reply:
     """Sends a streamed chat. Raises RuntimeError, which quotes the answer, if it isn't a complete stream."""
     start = time.perf_counter()
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(encode_request(body))
+    writer.write(encode_request(body, key=key))
     stamps: list[float] = []
     reads: list[bytes] = []
     while data := await reader.read(READ_BYTES):
@@ -46,9 +46,11 @@ async def chat(port: int, body: dict[str, Any]) -> Reply:
     return parse_reply(stamps, reads)
 
 
-def encode_request(body: dict[str, Any], *, keep: bool = False) -> bytes:
+def encode_request(body: dict[str, Any], *, keep: bool = False, key: str | None = None) -> bytes:
     data = json.dumps(body).encode()
     head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(data)}\r\n"
+    if key:
+        head += f"Authorization: Bearer {key}\r\n"
     connection = b"keep-alive" if keep else b"close"
     return head.encode() + b"Content-Type: application/json\r\nConnection: " + connection + b"\r\n\r\n" + data
 

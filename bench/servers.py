@@ -31,9 +31,12 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class ServerProcess:
+    """`key` is the API key that it requires, None if it requires none."""
+
     name: str
     port: int
     pid: int
+    key: str | None = None
 
 
 @contextmanager

@@ -6,12 +6,13 @@ from typing import Any
 
 from oruel.jobs.base import A, Kind, Q, Work
 from oruel.jobs.child import decode_value, encode_value, work_types
-from oruel.types import Accepted, Answer, ChatRequest, Delta, Message, TokenLogprob, Usage
+from oruel.types import Accepted, Answer, ChatRequest, Delta, Message, Prepared, TokenLogprob, Usage
 
-Step = Accepted | Delta | Exception | float | asyncio.Event
+Step = Prepared | Accepted | Delta | Exception | float | asyncio.Event
 Script = Callable[[ChatRequest], Iterable[Step]]
 
 MODEL = "demo"
+PREPARED = Prepared(prompt_tokens=7, max_tokens=16)
 
 
 def delta(text: str = "", *, choice: int = 0, **fields: Any) -> Delta:
@@ -48,14 +49,17 @@ def doing(*steps: Step) -> Script:
 
 
 class FakeBackend:
-    """Plays a script: yields its deltas, raises its exceptions, sleeps for its numbers (seconds), waits for its events.
+    """Yields PREPARED, then plays a script: yields its deltas, raises its exceptions, sleeps for its numbers (seconds),
+    waits for its events.
 
-    `requests` are those that were started, `open` counts the unfinished ones, `cut_short` those that were closed early.
+    `requests` are those that were started, `computed` counts those that began their script, `open` the unfinished ones,
+    `cut_short` those that were closed early.
     """
 
     def __init__(self, script: Script | None = None) -> None:
         self.script = script or saying("Hello", " world")
         self.requests: list[ChatRequest] = []
+        self.computed = 0
         self.open = 0
         self.cut_short = 0
 
@@ -63,9 +67,11 @@ class FakeBackend:
         self.requests.append(request)
         self.open += 1
         try:
+            yield PREPARED
+            self.computed += 1
             for step in self.script(request):
                 match step:
-                    case Accepted() | Delta():
+                    case Prepared() | Accepted() | Delta():
                         yield step
                     case Exception():
                         raise step

@@ -10,8 +10,8 @@ from pathlib import Path
 from oruel import app
 from oruel.app import ServerTimeouts
 from oruel.cli import banner, logs
-from oruel.config import Settings
 from oruel.router.deployment import CatalogModel, Deployment, EmbeddedSource
+from oruel.settings import Settings
 from tests.server import RunningServer, wait_for_url
 
 ROOT = Path(__file__).parent.parent

@@ -29,6 +29,8 @@ class RunningServer:
 def oruel_serve(*flags: str, environment: Mapping[str, str] | None = None) -> Iterator[RunningServer]:
     command = [sys.executable, "-m", "oruel", "serve", "--port", "0", *flags]
     clean = {name: value for name, value in os.environ.items() if not name.startswith("ORUEL_")}
+    # No test writes into the user's data directory.
+    clean["ORUEL_STORE"] = "none"
     process = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,

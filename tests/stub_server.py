@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -45,7 +45,7 @@ class Stub:
     """
 
     port: int = 0
-    script: Sequence[Part] = ()
+    script: Iterable[Part] = ()
     heads: list[bytes] = field(default_factory=list)
     bodies: list[dict[str, Any]] = field(default_factory=list)
     left: int = 0
@@ -55,13 +55,8 @@ class Stub:
         return f"http://127.0.0.1:{self.port}/v1"
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = await reader.readuntil(b"\r\n\r\n")
-        self.heads.append(head)
-        length = next(
-            int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length")
-        )
-        self.bodies.append(json.loads(await reader.readexactly(length)))
         try:
+            await self._read_request(reader)
             for part in self.script:
                 if part is None:
                     writer.transport.abort()
@@ -71,10 +66,18 @@ class Stub:
                     await writer.drain()
                 else:
                     await self._sleep(part, reader)
-        except ConnectionError:
+        except (ConnectionError, asyncio.IncompleteReadError):
             self.left += 1
         finally:
             writer.close()
+
+    async def _read_request(self, reader: asyncio.StreamReader) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        self.heads.append(head)
+        length = next(
+            int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length")
+        )
+        self.bodies.append(json.loads(await reader.readexactly(length)))
 
     async def _sleep(self, seconds: float, reader: asyncio.StreamReader) -> None:
         with suppress(TimeoutError):
@@ -83,7 +86,7 @@ class Stub:
 
 
 @asynccontextmanager
-async def stub_server(script: Sequence[Part] = ()) -> AsyncIterator[Stub]:
+async def stub_server(script: Iterable[Part] = ()) -> AsyncIterator[Stub]:
     stub = Stub(script=script)
     server = await asyncio.start_server(stub.answer, "127.0.0.1", 0)
     stub.port = server.sockets[0].getsockname()[1]

@@ -17,6 +17,7 @@ ORDER = [
     "cli",
     "verify",
     "app",
+    "bookkeeping",
     "fleet",
     "api",
     "ledger",
@@ -66,6 +67,8 @@ def test_imports_follow_the_path_of_a_request(path: Path) -> None:
             assert here in {"app", "fleet", "cli", "__main__"}, (
                 f"{here} imports the settings; only app, fleet and cli may"
             )
+        elif there == "settings":
+            assert here in {"app", "bookkeeping", "config", "fleet", "cli"}, f"{here} imports the settings"
         elif there == "models":
             assert here in {"cli", "app"}, f"{here} imports the bundled model; only cli and app may"
         elif here != "__main__":

@@ -36,7 +36,7 @@ def oruel(tmp_path: Path) -> CommandLine:
 
 def serve_model(oruel: CommandLine, path: Path, **more: str) -> Completed:
     """Runs the server until it fails, or asks it once and stops it."""
-    command = [*COMMAND, "serve", "--port", "0", "--threads", "1", "--model", str(path)]
+    command = [*COMMAND, "serve", "--store", "none", "--port", "0", "--threads", "1", "--model", str(path)]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=oruel.environment(more), cwd=oruel.directory
     ) as process:

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oruel.config import SETTINGS, Settings, environment_for_engine, load_settings
+from oruel.config import environment_for_engine, load_settings
 from oruel.errors import ConfigError
+from oruel.settings import SETTINGS, Settings
 
 KEY = "a-key-that-no-one-may-see"
 
@@ -81,7 +82,7 @@ def test_every_setting_can_be_given_in_each_of_the_three_ways(tmp_path: Path) ->
         "log_prompts": "true", "log_format": "json", "libllama": "/lib/libllama.so", "max_waiting": "7",
         "share_prefixes": "all", "queue_seconds": "0.5", "first_token_seconds": "20", "total_seconds": "300.25",
         "tool_prompt": "generic", "body_seconds": "9", "head_seconds": "8", "idle_seconds": "70", "write_seconds": "50",
-        "preparation_seconds": "3",
+        "preparation_seconds": "3", "store": "/x/ledger.db", "key_secret": "x" + "y" * 31,
         "max_connections": "100", "max_connections_per_address": "50",
     }  # fmt: skip
     exclusive = {"catalog": "c.toml"}
@@ -203,17 +204,20 @@ def test_variables_of_other_programs_are_ignored(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.2", "example.org", "127.1", "localhost.evil.example"])
 def test_an_address_that_other_machines_can_reach_needs_a_key_or_open(tmp_path: Path, host: str) -> None:
-    message = refusal(tmp_path, flags={"host": host})
+    with pytest.raises(ConfigError) as refused:
+        settings_from(tmp_path, {"host": host}).require_key(store_has_keys=False)
+    message = refused.value.message
     assert host in message
     assert "ORUEL_API_KEY" in message
     assert "--open" in message
-    assert settings_from(tmp_path, {"host": host, "api_key": KEY}).host == host
-    assert settings_from(tmp_path, {"host": host, "open": True}).host == host
+    settings_from(tmp_path, {"host": host}).require_key(store_has_keys=True)
+    settings_from(tmp_path, {"host": host, "api_key": KEY}).require_key(store_has_keys=False)
+    settings_from(tmp_path, {"host": host, "open": True}).require_key(store_has_keys=False)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.10", "::1", "localhost", "LocalHost"])
 def test_a_loopback_address_needs_no_key(tmp_path: Path, host: str) -> None:
-    assert settings_from(tmp_path, {"host": host}).api_key is None
+    settings_from(tmp_path, {"host": host}).require_key(store_has_keys=False)
 
 
 def test_only_a_hash_of_the_key_is_kept(tmp_path: Path) -> None:
@@ -233,6 +237,42 @@ def test_an_invalid_key_is_refused_without_repeating_it(tmp_path: Path, toml: st
     assert "printable ASCII" in message
     assert KEY not in message
     assert "123123123" not in message
+
+
+SECRET_URL = f"postgresql://oruel:{KEY}@db.example/ledger"
+SECRET = {"ORUEL_STORE": SECRET_URL, "ORUEL_KEY_SECRET": f"{KEY}{KEY}"}
+
+
+def test_the_stores_password_and_secret_are_not_shown(tmp_path: Path) -> None:
+    settings = settings_from(tmp_path, environ=SECRET)
+    assert settings.store
+    assert settings.key_secret
+    assert (settings.store.text, settings.key_secret.text) == tuple(SECRET.values())
+    for shown in (repr(settings), str(settings), str(dataclasses.asdict(settings)), f"{settings.store}"):
+        assert KEY not in shown
+
+
+@pytest.mark.parametrize(
+    "toml",
+    [f'store = "{KEY}\\n"', f'store = ["{KEY}"]', 'store = ""', f'key_secret = "{KEY}"', "key_secret = 123123123"],
+)
+def test_an_invalid_store_or_secret_is_refused_without_repeating_it(tmp_path: Path, toml: str) -> None:
+    message = refusal(tmp_path, toml=toml)
+    assert f"The key {toml.partition(' ')[0]} in" in message
+    assert KEY not in message
+    assert "123123123" not in message
+
+
+def test_the_store_is_in_the_users_data_directory_unless_one_is_set(tmp_path: Path) -> None:
+    def store(**environ: str) -> str | None:
+        given = settings_from(tmp_path, environ=environ).store
+        return given.text if given else None
+
+    assert store(XDG_DATA_HOME="/data", HOME="/home/ada") == "/data/oruel/ledger.db"
+    assert store(XDG_DATA_HOME="relative", HOME="/home/ada") == "/home/ada/.local/share/oruel/ledger.db"
+    assert store(HOME="/home/ada") == "/home/ada/.local/share/oruel/ledger.db"
+    assert store(HOME="/home/ada", ORUEL_STORE="other.db") == "other.db"
+    assert store(HOME="/home/ada", ORUEL_STORE="none") is None
 
 
 def test_the_engine_gets_the_variables_of_its_libraries_but_no_key() -> None:

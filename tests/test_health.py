@@ -1,6 +1,9 @@
 """/health with several models: healthy while one of them is available, and it names the others."""
 
+from dataclasses import replace
+
 from oruel.app import health
+from oruel.bookkeeping import NO_BOOKS
 from oruel.fleet import RunningModel
 from oruel.router.catalog import ModelCard
 from oruel.router.circuit_breaker import TOLERATED
@@ -42,3 +45,8 @@ def test_an_unavailable_model_is_named_and_the_rest_stay_healthy() -> None:
     for route in up.routes:
         fail(route)
     assert health([down, up]).status == "failed"
+
+
+def test_a_server_that_can_not_record_requests_is_not_healthy() -> None:
+    state = health([model("a")], replace(NO_BOOKS, is_available=lambda: False))
+    assert (state.status, state.detail) == ("failed", "The ledger is not available, so that requests are refused.")

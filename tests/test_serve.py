@@ -178,7 +178,7 @@ def test_a_signal_ends_the_server_with_status_0(number: signal.Signals, folder: 
 
 
 def refusal(*flags: str) -> str:
-    command = [sys.executable, "-m", "oruel", "serve", *flags]
+    command = [sys.executable, "-m", "oruel", "serve", "--store", "none", *flags]
     completed = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert completed.returncode == 2, completed.stderr
     assert completed.stdout == ""

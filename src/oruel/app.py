@@ -26,7 +26,8 @@ from oruel.api.server import Server, on_signals
 from oruel.api.services import Health, Services
 from oruel.api.tokenize import parse_tokenize_aside, tokenize_aside
 from oruel.backends.preparation import prepare_in_job
-from oruel.config import Settings, engine_environment
+from oruel.bookkeeping import NO_BOOKS, Books, open_books
+from oruel.config import engine_environment
 from oruel.errors import ConfigError
 from oruel.fleet import Fleet, RunningEngine, RunningModel, fingerprint, run_concurrently
 from oruel.jobs.base import Jobs
@@ -36,6 +37,7 @@ from oruel.router.catalog import Catalog
 from oruel.router.deployment import CatalogModel
 from oruel.router.route import Route
 from oruel.router.router import Router
+from oruel.settings import Settings
 
 MAX_FILES, RESERVED_FILES = 65536, 40
 SEND_BUFFER_BYTES = 2**17
@@ -86,6 +88,7 @@ def serve(
     """Runs the endpoint until SIGINT or SIGTERM. `files` maps the name of each embedded model in the catalog to its
     file. Raises StartupError if the endpoint can't start.
     """
+    forbid_core_files()
     with open_listener(settings.host, settings.port) as listener, suppress(asyncio.CancelledError):
         asyncio.run(run_endpoint(settings, models, files, listener, announce, timeouts))
     with suppress(OSError):
@@ -105,6 +108,8 @@ async def run_endpoint(
     assert running is not None
     on_signals(running.cancel)
     async with AsyncExitStack() as resources:
+        books = await open_books(settings, models, resources)
+        settings.require_key(store_has_keys=books.keys.has_keys)
         jobs = JobClient(JOB_FUNCTIONS, engine_environment(), Limits(cpu_seconds=settings.preparation_seconds))
         resources.push_async_callback(jobs.close)
         # The job server imports its modules while the engines load their models.
@@ -112,8 +117,8 @@ async def run_endpoint(
         fleet = Fleet(settings, files, jobs, resources, watchdog_seconds=timeouts.watchdog)
         started = await run_concurrently([fleet.start(model) for model in models])
         await jobs.open({engine.source for model in started for engine in model.engines.values()})
-        services = build_services(settings, started, jobs)
-        announcement = build_announcement(settings, listener, started)
+        services = build_services(settings, started, jobs, books)
+        announcement = build_announcement(settings, listener, started, books)
         # These objects live as long as the server: the garbage collector need not scan them again.
         gc.collect()
         gc.freeze()
@@ -133,7 +138,7 @@ async def close_engines(models: Sequence[RunningModel], jobs: JobClient) -> None
     await asyncio.gather(*engines, jobs.close())
 
 
-def build_services(settings: Settings, models: Sequence[RunningModel], jobs: Jobs) -> Services:
+def build_services(settings: Settings, models: Sequence[RunningModel], jobs: Jobs, books: Books) -> Services:
     """Builds what the API needs, with a router over the deployments of each model."""
     catalog = Catalog(tuple(model.card for model in models))
     engines = {name: engine for model in models for name, engine in model.engines.items()}
@@ -141,8 +146,11 @@ def build_services(settings: Settings, models: Sequence[RunningModel], jobs: Job
         backend=Router(catalog, {model.card.name: model.routes for model in models}),
         catalog=catalog,
         jobs=jobs,
+        ledger=books.ledger_of(catalog),
+        keys=books.keys,
+        administration=books.administration,
         tokenizers={model.card.name: model.tokenizer for model in models if model.tokenizer},
-        health=partial(health, models),
+        health=partial(health, models, books),
         fingerprint={name: fingerprint(engine) for name, engine in engines.items()}.get,
         registry=build_gauges(models, engines),
         deadlines=Deadlines(settings.queue_seconds, settings.first_token_seconds, settings.total_seconds),
@@ -157,8 +165,10 @@ def build_services(settings: Settings, models: Sequence[RunningModel], jobs: Job
     )
 
 
-def health(models: Sequence[RunningModel]) -> Health:
-    """Healthy while at least one model has an available deployment. `detail` describes the models that have none."""
+def health(models: Sequence[RunningModel], books: Books = NO_BOOKS) -> Health:
+    """Healthy while at least one model has an available deployment, and requests can be recorded. `detail` describes
+    the models that have none.
+    """
     now = time.monotonic()
     engines = {name: engine.client.process for model in models for name, engine in model.engines.items()}
     available = {route.deployment.name: route.breaker.allows(now) for model in models for route in model.routes}
@@ -166,6 +176,8 @@ def health(models: Sequence[RunningModel]) -> Health:
     restarts = sum(process.restarts for process in engines.values())
     down = [model for model in models if not any(available[route.deployment.name] for route in model.routes)]
     detail = " ".join(describe_outage(model) for model in down)
+    if not books.is_available():
+        return Health("failed", restarts, "The ledger is not available, so that requests are refused.", available)
     if len(down) < len(models):
         return Health("ok", restarts, detail, available)
     unhealthy = [process.status for process in engines.values() if process.status != "ok"]
@@ -186,6 +198,14 @@ def edge_limits(settings: Settings) -> EdgeLimits:
         idle_seconds=settings.idle_seconds,
         write_seconds=settings.write_seconds,
     )
+
+
+def forbid_core_files() -> None:
+    """Core files would hold keys, the key secret, and what users wrote; also those of the engines and jobs, which
+    inherit the limit. One byte, unlike none, also keeps Linux from passing the core to another program.
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (1 if hard == resource.RLIM_INFINITY else min(hard, 1), hard))
 
 
 def raise_file_limit() -> int:
@@ -265,7 +285,9 @@ def open_listener(host: str, port: int) -> socket.socket:
         ) from error
 
 
-def build_announcement(settings: Settings, listener: socket.socket, models: Sequence[RunningModel]) -> Announcement:
+def build_announcement(
+    settings: Settings, listener: socket.socket, models: Sequence[RunningModel], books: Books
+) -> Announcement:
     first, *others = (model.card for model in models)
     engines = [engine.ready for model in models for engine in model.engines.values()]
     return Announcement(
@@ -277,6 +299,7 @@ def build_announcement(settings: Settings, listener: socket.socket, models: Sequ
         kv=sum(ready.pool for ready in engines),
         parallel=sum(ready.parallel for ready in engines),
         threads=tuple((ready.threads, ready.cores) for ready in engines),
-        needs_key=settings.api_key is not None,
+        needs_key=settings.api_key is not None or books.keys.has_keys,
+        store=books.location,
         playground=settings.web,
     )

@@ -5,13 +5,16 @@ OruelError
 │   ├── InvalidBody                  the body is not a JSON object
 │   ├── InvalidParameter             a known field has an invalid value
 │   │   ├── TemplateTooCostly        the chat template takes too long to render these messages
-│   │   └── TooCostly                preparing the request takes too much time or memory
+│   │   ├── TooCostly                preparing the request takes too much time or memory
+│   │   └── NameTaken           409  there is an account of this name
 │   ├── UnknownParameter             an unknown field
 │   ├── UnsupportedParameter         a known field asks for something that this server doesn't support
 │   ├── SchemaRefused                an invalid JSON Schema, or one that exceeds the limits
 │   ├── ContextLengthExceeded        the prompt leaves no room for an answer
 │   ├── NotFound                404  there is no such endpoint
-│   │   └── ModelNotFound            the catalog has no such model
+│   │   ├── ModelNotFound            the catalog has no such model
+│   │   ├── AccountNotFound          the store has no such account
+│   │   └── KeyNotFound              the store has no such API key
 │   ├── MethodNotAllowed        405
 │   ├── BodyTooLarge            413
 │   ├── BodyTimedOut            408  the body arrived too slowly
@@ -20,6 +23,11 @@ OruelError
 │   ├── InvalidRequestHead           the request line or headers are not valid HTTP
 │   ├── NotJSON                 415
 │   ├── HostRefused             403  permission_error
+│   ├── PermissionDenied        403  permission_error: the key doesn't allow this endpoint, model or tier
+│   ├── InsufficientFunds       402  insufficient_funds: the account's balance doesn't cover the request
+│   ├── IdempotencyConflict     409  the Idempotency-Key belongs to another request, or to one in progress
+│   ├── RateLimited             429  rate_limit_error, with Retry-After
+│   │   └── SpendingLimitReached     the key has spent what it may spend in this day or month
 │   └── OriginRefused           403  permission_error: a web page of another origin sent the request
 ├── AuthenticationError         401  authentication_error
 ├── ServerError                 500  server_error
@@ -27,6 +35,7 @@ OruelError
 │   │   └── TooManyConnections       the server, or the client's address, is at its limit
 │   ├── EngineFailed            503  the engine process died during the request
 │   ├── PreparationFailed       503  the job server died during the request
+│   ├── StoreUnavailable        503  the ledger can't be read or written
 │   ├── UpstreamFailed          502  an upstream server failed during the request
 │   │   ├── UpstreamUnavailable      the upstream server never accepted the request
 │   │   └── UpstreamTimedOut    504  the upstream server sent nothing for too long
@@ -38,6 +47,7 @@ OruelError
 │   └── BudgetSpent                  the run has spent the tokens that it may spend
 └── StartupError                     never reaches HTTP: the command line prints it and exits
     ├── ConfigError                  a setting is unknown or invalid
+    ├── StoreError                   the ledger's store can't be opened, or is not ours
     ├── LibraryError                 libllama is missing, has the wrong version, or can't run on this CPU
     └── ModelLoadError               a model can't be found, fetched or loaded
 """
@@ -79,6 +89,11 @@ class TooCostly(InvalidParameter):
     pass
 
 
+class NameTaken(InvalidParameter):
+    status = 409
+    code = "name_taken"
+
+
 class UnknownParameter(RequestError):
     code = "unknown_parameter"
 
@@ -102,6 +117,14 @@ class NotFound(RequestError):
 
 class ModelNotFound(NotFound):
     code = "model_not_found"
+
+
+class AccountNotFound(NotFound):
+    code = "account_not_found"
+
+
+class KeyNotFound(NotFound):
+    code = "key_not_found"
 
 
 class MethodNotAllowed(RequestError):
@@ -152,6 +175,39 @@ class OriginRefused(RequestError):
     code = "origin_refused"
 
 
+class PermissionDenied(RequestError):
+    status = 403
+    type = "permission_error"
+    code = "permission_denied"
+
+
+class InsufficientFunds(RequestError):
+    status = 402
+    type = "insufficient_funds"
+    code = "insufficient_funds"
+
+
+class IdempotencyConflict(RequestError):
+    status = 409
+    code = "idempotency_conflict"
+
+
+class RateLimited(RequestError):
+    """`retry_after`: seconds, sent as the Retry-After header; None if waiting doesn't help."""
+
+    status = 429
+    type = "rate_limit_error"
+    code = "rate_limit_exceeded"
+
+    def __init__(self, message: str, *, retry_after: int | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class SpendingLimitReached(RateLimited):
+    code = "spending_limit_reached"
+
+
 class AuthenticationError(OruelError):
     status = 401
     type = "authentication_error"
@@ -184,6 +240,10 @@ class EngineFailed(Overloaded):
 
 class PreparationFailed(Overloaded):
     code = "preparation_failed"
+
+
+class StoreUnavailable(Overloaded):
+    code = "store_unavailable"
 
 
 class UpstreamFailed(ServerError):
@@ -240,6 +300,10 @@ class StartupError(OruelError):
 
 class ConfigError(StartupError):
     code = "config_error"
+
+
+class StoreError(StartupError):
+    code = "store_error"
 
 
 class LibraryError(StartupError):

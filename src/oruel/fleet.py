@@ -16,7 +16,7 @@ from oruel.backends.local import LocalBackend
 from oruel.backends.preparation import ContextWindow
 from oruel.backends.upstream import UpstreamBackend, UpstreamTimeouts, upstream_client
 from oruel.backends.within_context import WithinContext
-from oruel.config import Settings, engine_environment, read_secret
+from oruel.config import engine_environment, read_secret
 from oruel.engine.client import EngineClient
 from oruel.engine.protocol import EngineReady, Start
 from oruel.errors import ConfigError, StartupError
@@ -29,6 +29,7 @@ from oruel.router.deployment import CatalogModel, Deployment, EmbeddedSource, Up
 from oruel.router.engine_route import EngineRoute
 from oruel.router.route import Route
 from oruel.router.upstream_key import upstream_key_fault
+from oruel.settings import Settings
 from oruel.text.tokenizer import Tokenizer
 
 T = TypeVar("T")

@@ -1,7 +1,8 @@
 """The types that the whole package shares: a chat request, and the deltas of its answer."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, Literal, get_args
 
 import msgspec
@@ -256,12 +257,14 @@ class TracedToken:
 class Usage:
     """Token counts of a whole request, over all its choices.
 
-    `cached_tokens` are the `prompt_tokens` that were already in the KV cache when the first choice started.
+    `cached_tokens` are the `prompt_tokens` that were already in the KV cache when the first choice started. `cost` is
+    the price that the ledger recorded, in USD; None without a ledger.
     """
 
     prompt_tokens: int
     completion_tokens: int
     cached_tokens: int = 0
+    cost: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,15 +278,34 @@ class ToolCallDelta:
 
 
 @dataclass(frozen=True, slots=True)
+class Prepared:
+    """A deployment is ready to answer: the prompt has at most `prompt_tokens`, each choice at most `max_tokens`. It
+    computes nothing until the next item is asked for, so that the ledger can reserve the price first.
+    """
+
+    prompt_tokens: int
+    max_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What an answer has used so far. `estimated`: the upstream server has not reported it yet."""
+
+    usage: Usage
+    estimated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Accepted:
     """The beginning of an answer: the request has left the queue after `queued` seconds, and `deployment` answers it,
     which honours the parameters in `differs` differently from the contract. If that deployment fails before its first
-    delta, the next one's Accepted follows.
+    delta, the next one's Prepared and Accepted follow. `progress` returns what the answer has used so far.
     """
 
     queued: float = 0.0
     deployment: str = ""
     differs: tuple[str, ...] = ()
+    progress: Callable[[], Progress] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -330,5 +352,8 @@ class Delta(ChoicePiece):
         )
 
 
-Answer = AsyncGenerator[Accepted | Delta, None]
-"""Begins with an Accepted; deltas follow."""
+Answer = AsyncGenerator[Prepared | Accepted | Delta, None]
+"""Begins with a Prepared and an Accepted; deltas follow."""
+
+MeteredAnswer = AsyncGenerator[Accepted | Delta, None]
+"""An answer that the ledger records."""

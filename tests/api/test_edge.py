@@ -236,7 +236,7 @@ def test_an_unsupported_method_is_405_with_the_supported_ones(server: RunningSer
 
 
 def test_running_out_of_file_descriptors_logs_one_line_and_passes() -> None:
-    command = f"ulimit -n 64; exec {sys.executable} -m oruel serve --port 0"
+    command = f"ulimit -n 64; exec {sys.executable} -m oruel serve --port 0 --store none"
     process = subprocess.Popen(["bash", "-c", command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert process.stdout
     try:

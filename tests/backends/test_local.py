@@ -15,7 +15,18 @@ from oruel.engine.protocol import SequenceStarted, Start, TokenOutput
 from oruel.errors import ContextLengthExceeded, TemplateTooCostly
 from oruel.llama.model import Model
 from oruel.text.tokenizer import Tokenizer
-from oruel.types import Accepted, ChatRequest, Delta, Message, SamplingParams, Tool, ToolChoice
+from oruel.types import (
+    Accepted,
+    ChatRequest,
+    Delta,
+    Message,
+    Prepared,
+    Progress,
+    SamplingParams,
+    Tool,
+    ToolChoice,
+    Usage,
+)
 from tests.engine.scripted_process import ScriptedProcess, scripted_engine
 from tests.fakes import InProcessJobs, deltas_of, until
 from tests.gguf_models import llama_model
@@ -134,7 +145,8 @@ def test_closing_the_stream_cancels_the_request_in_the_engine(path: Path) -> Non
     async def run() -> None:
         async with local_backend(path) as (backend, engine):
             async with aclosing(backend.stream(replace(REQUEST, max_tokens=200))) as deltas:
-                await anext(deltas)
+                assert isinstance(await anext(deltas), Prepared)
+                assert isinstance(await anext(deltas), Accepted)
             steps = engine.load.steps
             await answer(backend, replace(REQUEST, max_tokens=2))
             assert engine.load.running == 0
@@ -174,6 +186,7 @@ def test_the_first_token_yields_a_delta_even_if_its_text_is_held_back(
             scripted_backend(path, monkeypatch) as (backend, process, tokenizer),
             aclosing(backend.stream(request)) as deltas,
         ):
+            assert isinstance(await anext(deltas), Prepared)
             first = asyncio.ensure_future(anext(deltas))
             await until(lambda: bool(process.submitted))
             sequence = process.submitted[0].sequence
@@ -187,6 +200,50 @@ def test_the_first_token_yields_a_delta_even_if_its_text_is_held_back(
             last = await anext(deltas)
             assert isinstance(last, Delta)
             assert last.text == "AAA"
+
+    asyncio.run(run())
+
+
+def test_the_numbers_of_a_preparation_are_exact_and_nothing_is_submitted_before_the_next_item(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def run() -> None:
+        async with scripted_backend(path, monkeypatch) as (backend, process, tokenizer):
+            prompt = len(tokenizer.encode_request(REQUEST).tokens)
+            for max_tokens, most in ((80, 80), (CONTEXT, CONTEXT - prompt), (None, CONTEXT - prompt)):
+                stream = backend.stream(replace(REQUEST, max_tokens=max_tokens, n=2))
+                assert await anext(stream) == Prepared(prompt, most)
+                await asyncio.sleep(0.01)
+                await stream.aclose()
+            assert not process.submitted
+
+    asyncio.run(run())
+
+
+def test_progress_counts_the_tokens_that_have_arrived(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    request = replace(REQUEST, sampling=SamplingParams(), n=2)
+
+    async def run() -> None:
+        async with (
+            scripted_backend(path, monkeypatch) as (backend, process, tokenizer),
+            aclosing(backend.stream(request)) as answer,
+        ):
+            prompt = len(tokenizer.encode_request(request).tokens)
+            await anext(answer)
+            waiting = asyncio.ensure_future(anext(answer))
+            await until(lambda: len(process.submitted) == 2)
+            first, second = (submit.sequence for submit in process.submitted)
+            process.step(started=[SequenceStarted(first, 3)])
+            accepted = await waiting
+            assert isinstance(accepted, Accepted)
+            assert accepted.progress
+            assert accepted.progress() == Progress(Usage(prompt, 0, 3))
+            a = tokenizer.encode_text("A")[-1]
+            process.step(TokenOutput(first, a))
+            await anext(answer)
+            process.step(TokenOutput(first, a), TokenOutput(second, a))
+            await anext(answer)
+            assert accepted.progress() == Progress(Usage(prompt, 3, 3))
 
     asyncio.run(run())
 

@@ -24,6 +24,8 @@ from oruel.types import (
     ChatRequest,
     Delta,
     Message,
+    Prepared,
+    Progress,
     SamplingParams,
     Tool,
     ToolChoice,
@@ -108,7 +110,7 @@ async def test_repairable_streams_are_repaired(
 
 async def test_missing_usage_is_counted_and_false_usage_is_bounded(stub: Stub) -> None:
     stub.script = [HEAD, chunk("a"), chunk("b"), chunk(finish="stop"), DONE]
-    assert (await answer(stub))[-1].usage == Usage(0, 2)
+    assert (await answer(stub))[-1].usage == Usage(1, 2)
     stub.script = [HEAD, chunk("a", finish="stop"), usage(5, 10**30), DONE]
     assert (await answer(stub, replace(REQUEST, max_tokens=None)))[-1].usage == Usage(5, 2**31)
     stub.script = [HEAD, chunk("a", finish="stop"), usage(-5, 7, prompt_tokens_details={"cached_tokens": 99}), DONE]
@@ -466,7 +468,8 @@ async def test_closing_the_stream_aborts_the_upstream_request(stub: Stub) -> Non
     async with upstream_client() as client:
         backend = UpstreamBackend(client, stub.base_url, "vllm", model="mine", upstream_model="theirs")
         stream = backend.stream(REQUEST)
-        assert await anext(stream) == Accepted()
+        assert isinstance(await anext(stream), Prepared)
+        assert isinstance(await anext(stream), Accepted)
         delta = await anext(stream)
         assert isinstance(delta, Delta)
         assert delta.text == "a"
@@ -476,3 +479,47 @@ async def test_closing_the_stream_aborts_the_upstream_request(stub: Stub) -> Non
             return
         await asyncio.sleep(0.02)
     raise AssertionError("the connection is still open")
+
+
+async def test_closing_the_stream_after_the_preparation_sends_nothing(stub: Stub) -> None:
+    stub.script = saying("a")
+    async with upstream_client() as client:
+        backend = UpstreamBackend(client, stub.base_url, "vllm", model="mine", upstream_model="theirs")
+        stream = backend.stream(REQUEST)
+        prepared = await anext(stream)
+        await asyncio.sleep(0.02)
+        await stream.aclose()
+    assert isinstance(prepared, Prepared)
+    assert (prepared.prompt_tokens > len("Hello"), prepared.max_tokens) == (True, 20)
+    assert stub.heads == []
+
+
+REPORTS: list[tuple[str, UpstreamKind, list[Any], Progress]] = [
+    ("nothing yet", "openai", [], Progress(Usage(0, 0), estimated=True)),
+    ("no usage", "openai", [chunk("a"), chunk(""), chunk("b", index=1)], Progress(Usage(1, 2), estimated=True)),
+    ("usage with each chunk", "vllm",
+     [event({"choices": [{"index": index, "delta": {"content": "x"}}], "usage": {"prompt_tokens": 7,
+      "completion_tokens": tokens}}) for index, tokens in ((0, 2), (1, 3), (0, 6))], Progress(Usage(7, 9))),
+    ("usage of one choice", "vllm",
+     [event({"choices": [{"index": 0, "delta": {"content": "x"}}], "usage": {"prompt_tokens": 7,
+      "completion_tokens": 5}}), chunk("b", index=1)], Progress(Usage(7, 6), estimated=True)),
+    ("timings", "llama-server",
+     [event({"choices": [{"index": 0, "delta": {"content": "x"}}], "timings": {"cache_n": 4, "prompt_n": 3,
+      "predicted_n": 2}})], Progress(Usage(7, 2, 4))),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "kind", "said", "expected"), REPORTS, ids=[row[0] for row in REPORTS])
+async def test_progress_is_what_the_server_reported_or_an_estimate(
+    stub: Stub, name: str, kind: UpstreamKind, said: list[Any], expected: Progress
+) -> None:
+    stub.script = [HEAD, *said, HANG]
+    async with upstream_client() as client:
+        backend = UpstreamBackend(client, stub.base_url, kind, model="mine", upstream_model="theirs", timeouts=QUICK)
+        progress = None
+        with suppress(UpstreamTimedOut):
+            async for item in backend.stream(replace(REQUEST, n=2)):
+                if isinstance(item, Accepted):
+                    progress = item.progress
+    assert progress
+    assert progress() == expected

@@ -1,13 +1,12 @@
 """A max_tokens that exceeds the context is lowered to what fits, and never causes a refusal."""
 
-from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field, replace
 
 import pytest
 
 from oruel.backends.within_context import WithinContext
 from oruel.errors import ContextLengthExceeded, InvalidParameter
-from oruel.types import ChatRequest, Delta, Message, SamplingParams, Usage
+from oruel.types import Answer, ChatRequest, Delta, Message, Prepared, SamplingParams, Usage
 from tests.fakes import FakeBackend, doing
 
 pytestmark = pytest.mark.anyio
@@ -28,7 +27,8 @@ class Strict:
     refuses_all: bool = False
     asked: list[int | None] = field(default_factory=list)
 
-    async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
+    async def stream(self, request: ChatRequest) -> Answer:
+        yield Prepared(1000, request.max_tokens or 1000)
         self.asked.append(request.max_tokens)
         if self.refuses_all or PROMPT + (request.max_tokens or 0) > CONTEXT:
             raise InvalidParameter("too many tokens")
@@ -48,6 +48,13 @@ async def answer(server: Strict, max_tokens: int | None) -> Delta:
 async def test_max_tokens_is_lowered_to_what_fits_after_the_prompt(max_tokens: int) -> None:
     last = await answer(Strict(), max_tokens)
     assert (last.finish, last.usage) == ("length", Usage(PROMPT, 2 * (CONTEXT - PROMPT)))
+
+
+@pytest.mark.parametrize(("max_tokens", "most"), [(None, CONTEXT), (5, 5), (1000, CONTEXT - 1)])
+async def test_a_preparation_never_exceeds_the_context(max_tokens: int | None, most: int) -> None:
+    stream = WithinContext(Strict(), CONTEXT).stream(replace(REQUEST, max_tokens=max_tokens))
+    assert await anext(stream) == Prepared(CONTEXT, most)
+    await stream.aclose()
 
 
 @pytest.mark.parametrize("max_tokens", [None, 1, 70])

@@ -21,7 +21,7 @@ def test_the_catalog_is_shown_as_tables(columns: str, oruel: CommandLine, tmp_pa
     for row in (
         "maverick mav 8192 512",
         "maverick standard 0.10 0.025 0.40",
-        "maverick turbo 1 1 3.0000001",
+        "maverick turbo 1 1 3.000001",
         "small standard free free free",
         "big maverick turbo 0.3 0.3 0.5",
         "own engine demo",

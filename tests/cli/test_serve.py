@@ -14,8 +14,8 @@ from oruel.addresses import server_url
 from oruel.announcement import Announcement
 from oruel.cli.banner import render_banner
 from oruel.cli.model_source import locate_model
-from oruel.config import SETTINGS
 from oruel.errors import ModelLoadError
+from oruel.settings import SETTINGS
 from tests.cli.chat_server import ChatServer, Reply, json_reply
 from tests.cli.command_line import COMMAND, CommandLine
 

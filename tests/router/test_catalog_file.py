@@ -27,7 +27,7 @@ output = "0.40"
 
 [models.prices.turbo]
 input = 1
-output = 3.0000001
+output = 3.000001
 
 [[models.deployments]]
 name = "own"
@@ -61,7 +61,7 @@ def test_a_catalog_describes_models_deployments_and_prices() -> None:
     maverick, small = models_of(GOOD)
     assert (maverick.name, maverick.aliases, maverick.context, maverick.max_tokens) == ("maverick", ("mav",), 8192, 512)
     assert maverick.prices["standard"] == Price(Decimal("0.10"), Decimal("0.025"), Decimal("0.40"))
-    assert maverick.prices["turbo"] == Price(Decimal(1), Decimal(1), Decimal("3.0000001"))
+    assert maverick.prices["turbo"] == Price(Decimal(1), Decimal(1), Decimal("3.000001"))
     own, big = maverick.deployments
     assert (own.source, own.tiers) == (EmbeddedSource("demo"), ("standard", "turbo"))
     assert big.source == UpstreamSource("http://10.0.0.5:8000/v1", "vllm", "meta/maverick", "BIG_KEY")
@@ -86,9 +86,9 @@ WRONG = [
     ("[models.prices.turbo]", '["models"."prices".fast]', 13, "models[0].prices.fast"),
     ("input = 0.10", "input = -0.10", 9, "models[0].prices.standard.input"),
     ("input = 0.10", "input = nan", 9, "but is nan"),
-    ("input = 0.10", f"input = 0.{'1' * 50}", 9, "12 decimals"),
+    ("input = 0.10", f"input = 0.{'1' * 50}", 9, "6 decimals"),
     ("input = 0.10", "input = 1e999999999999999999999", 9, "no exponent"),
-    ("input = 0.10", "input = 1000000.1", 9, "from 0 to 1000000"),
+    ("input = 0.10", "input = 10000.1", 9, "from 0 to 10000"),
     ("input = 0.10", f"input = 0x{'f' * 9999}", 9, "a huge integer"),
     ("input = 0.10", "input = true", 9, "but is true"),
     ('output = "0.40"', 'output = "cheap"', 11, "models[0].prices.standard.output"),
@@ -175,7 +175,7 @@ def test_a_byte_order_mark_and_crlf_change_nothing() -> None:
     assert read_catalog(b"\xef\xbb\xbf" + GOOD.replace("\n", "\r\n").encode()).models == models_of(GOOD)
 
 
-@given(st.decimals(0, 1_000_000, allow_nan=False, places=12), st.booleans())
+@given(st.decimals(0, 10_000, allow_nan=False, places=6), st.booleans())
 def test_every_digit_of_a_price_is_kept(amount: Decimal, is_text: bool) -> None:
     written = f'"{amount:f}"' if is_text else f"{amount:f}"
     maverick, _ = models_of(GOOD.replace("input = 0.10", f"input = {written}"))
@@ -189,7 +189,7 @@ def test_a_price_for_a_tier_that_no_deployment_serves_is_refused() -> None:
 
 
 def test_a_model_with_prices_needs_one_for_each_tier() -> None:
-    text = GOOD.replace("[models.prices.turbo]\ninput = 1\noutput = 3.0000001\n", "")
+    text = GOOD.replace("[models.prices.turbo]\ninput = 1\noutput = 3.000001\n", "")
     with pytest.raises(ConfigError, match=r"Line 8 of the catalog: .*no price for turbo"):
         models_of(text)
     assert models_of(GOOD)[1].prices == {}, "a model without prices is free"

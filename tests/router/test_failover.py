@@ -22,8 +22,8 @@ from oruel.router.deployment import Deployment, EmbeddedSource, UpstreamSource
 from oruel.router.price import Price
 from oruel.router.route import Route
 from oruel.router.router import Router
-from oruel.types import Accepted, ChatRequest, Delta, Message, SamplingParams
-from tests.fakes import FakeBackend, delta, doing, saying
+from oruel.types import Accepted, ChatRequest, Delta, Message, Prepared, SamplingParams
+from tests.fakes import PREPARED, FakeBackend, delta, deltas_of, doing, saying
 
 CARD = ModelCard(name="m", context=512, vocabulary_size=100, created=0)
 FAILED = UpstreamFailed("It broke off.")
@@ -49,7 +49,7 @@ def router(*routes: Route, clock: Clock | None = None) -> Router:
     return Router(Catalog((CARD,)), {"m": routes}, clock or Clock())
 
 
-Item = Accepted | Delta
+Item = Prepared | Accepted | Delta
 
 
 def answer(under_test: Router, asked: ChatRequest | None = None) -> list[Item]:
@@ -64,9 +64,11 @@ def text(items: list[Item]) -> str:
 
 
 def accepted(items: list[Item]) -> Accepted:
-    """The only Accepted of the answer, which has to be its first item."""
+    """The only Accepted of the answer, which has to come between the last Prepared and the deltas."""
     (found,) = [item for item in items if isinstance(item, Accepted)]
-    assert items[0] is found
+    before = items[: items.index(found)]
+    assert before
+    assert all(isinstance(item, Prepared) for item in before)
     return found
 
 
@@ -179,7 +181,7 @@ def test_callers_who_give_up_waiting_open_the_circuit_breaker() -> None:
     under_test = router(slow, route("good", good), clock=clock)
 
     async def leave_after(seconds: float) -> None:
-        waiting = asyncio.ensure_future(anext(under_test.stream(request())))
+        waiting = asyncio.ensure_future(deltas_of(under_test.stream(request())))
         await asyncio.sleep(0)
         clock.now += seconds
         waiting.cancel()
@@ -248,3 +250,35 @@ def test_an_embedded_engine_has_no_circuit_breaker() -> None:
             answer(router(own))
     backend.script = saying("back")
     assert text(answer(router(own))) == "back"
+
+
+def test_each_deployment_prepares_before_it_answers() -> None:
+    bad, good = FakeBackend(doing(FAILED)), FakeBackend(saying("fine"))
+    items = answer(router(route("bad", bad, "0.1"), route("good", good)))
+    assert [item for item in items if not isinstance(item, Delta)] == [PREPARED, PREPARED, Accepted(deployment="good")]
+
+
+def test_a_deployment_whose_caller_leaves_after_its_preparation_computes_nothing() -> None:
+    clock, backend = Clock(), FakeBackend(saying("one"))
+    only = route("a", backend)
+
+    async def leave() -> None:
+        stream = router(only, clock=clock).stream(request())
+        assert await anext(stream) == PREPARED
+        clock.now += 1000.0
+        await stream.aclose()
+
+    asyncio.run(leave())
+    assert (backend.computed, backend.open, only.running, only.failed) == (0, 0, 0, 0)
+    assert only.latency.mean is None
+
+
+def test_the_time_before_the_next_item_after_a_preparation_is_not_the_deployments() -> None:
+    clock, only = Clock(), route("a", FakeBackend(saying("one")))
+
+    async def hold() -> None:
+        async for item in router(only, clock=clock).stream(request()):
+            clock.now += 1000.0 if isinstance(item, Prepared) else 1.0
+
+    asyncio.run(hold())
+    assert only.latency.mean == 0.0

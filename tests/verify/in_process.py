@@ -1,68 +1,17 @@
-"""Requests to an ASGI app without a socket. Unlike httpx2.ASGITransport it delivers a stream while it is produced, and
-tells the app when the client goes away.
-"""
+"""The checker's side of a connection to a server in this process."""
 
-import asyncio
 import contextlib
-from collections.abc import AsyncIterator, MutableMapping
-from typing import Any
+from collections.abc import AsyncIterator
 
 import httpx2
 
 from oruel.verify.budget import Budget
 from oruel.verify.endpoint import Endpoint
+from tests.asgi import InProcess
 from tests.verify.toy_server import MODEL, ToyServer
-
-Message = MutableMapping[str, Any]
-
-
-class Conversation(httpx2.AsyncByteStream):
-    """One request and its response, which is the byte stream."""
-
-    def __init__(self, app: ToyServer, scope: Message, body: bytes) -> None:
-        self._request: Message | None = {"type": "http.request", "body": body}
-        self._sent: asyncio.Queue[Message] = asyncio.Queue()
-        self._gone = asyncio.Event()
-        self._task = asyncio.ensure_future(app(scope, self._receive, self._sent.put))
-        self._task.add_done_callback(lambda task: self._sent.put_nowait({"type": "end"}))
-
-    async def next(self) -> Message:
-        """The next message of the app. Raises what the app raised."""
-        message = await self._sent.get()
-        if message["type"] == "end":
-            await self._task
-        return message
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        while (message := await self.next())["type"] == "http.response.body":
-            yield message.get("body", b"")
-            if not message.get("more_body"):
-                break
-
-    async def aclose(self) -> None:
-        self._gone.set()
-
-    async def _receive(self) -> Message:
-        request, self._request = self._request, None
-        if request is None:
-            await self._gone.wait()
-        return request or {"type": "http.disconnect"}
-
-
-class InProcess(httpx2.AsyncBaseTransport):
-    def __init__(self, app: ToyServer) -> None:
-        self._app = app
-
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        headers = [(name.lower(), value) for name, value in request.headers.raw]
-        scope = {"type": "http", "method": request.method, "path": request.url.path, "headers": headers}
-        conversation = Conversation(self._app, scope, await request.aread())
-        start = await conversation.next()
-        return httpx2.Response(start["status"], headers=start["headers"], stream=conversation)
 
 
 @contextlib.asynccontextmanager
 async def endpoint_of(server: ToyServer) -> AsyncIterator[Endpoint]:
-    """The checker's side of a connection to the server."""
     async with httpx2.AsyncClient(transport=InProcess(server), trust_env=False) as client:
         yield Endpoint("http://toy/v1", MODEL, client, Budget())

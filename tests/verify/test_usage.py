@@ -8,9 +8,9 @@ from oruel.errors import NotFound
 from oruel.types import Message
 from oruel.verify.checks.usage import off_by, root_of
 from oruel.verify.reply import Json
+from tests.asgi import Message as Scope
 from tests.verify.asking import verdict_of
 from tests.verify.faults_answers import PromptUsageOneLess
-from tests.verify.in_process import Message as Scope
 from tests.verify.toy_model import Prompt, encode, read_prompt
 from tests.verify.toy_server import Receive, Send, ToyServer, read_body, send_json
 

@@ -10,7 +10,7 @@ from starlette.datastructures import Headers
 
 from oruel.contract.kinds import abbreviate
 from oruel.errors import DeadlineExceeded, InvalidParameter
-from oruel.types import Accepted, Answer, Delta
+from oruel.types import Accepted, Answer, Delta, Prepared
 
 HEADER = "x-request-timeout"
 MAX_SECONDS = 86400
@@ -79,7 +79,11 @@ async def enforce_deadlines(answer: Answer, deadlines: Deadlines, arrival: float
     ahead = [whole, first_token, deadlines.of_queue(now)]
     async with aclosing(answer):
         while (item := await next_before(answer, min(ahead, key=lambda deadline: deadline.due))) is not None:
-            ahead = [whole, first_token] if isinstance(item, Accepted) else [whole]
+            match item:
+                case Accepted():
+                    ahead = [whole, first_token]
+                case Delta():
+                    ahead = [whole]
             yield item
 
 
@@ -88,7 +92,7 @@ def on_loop(moment: float) -> float:
     return asyncio.get_running_loop().time() - (time.perf_counter() - moment)
 
 
-async def next_before(answer: Answer, deadline: Deadline) -> Accepted | Delta | None:
+async def next_before(answer: Answer, deadline: Deadline) -> Prepared | Accepted | Delta | None:
     """The next item, None after the last. Raises DeadlineExceeded."""
     # Only around the wait: a timeout that spans a yield would cancel the caller.
     limit = asyncio.timeout_at(deadline.due if math.isfinite(deadline.due) else None)

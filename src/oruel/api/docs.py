@@ -24,6 +24,11 @@ ENDPOINTS = (
     ("GET /v1/models", "the models and their aliases"),
     ("GET /v1/parameters", "this page as JSON"),
     ("POST /tokenize", "the token ids of a text or of messages"),
+    ("GET /v1/usage", "what the key has used, and what it cost"),
+    ("GET, POST /v1/admin/accounts", "the accounts; needs a key with the scope admin"),
+    ("POST /v1/admin/accounts/{id}/credits", "the account with a larger balance"),
+    ("GET, POST /v1/admin/keys", "the keys, without their secrets; a new key"),
+    ("DELETE /v1/admin/keys/{id}", "the revoked key"),
     ("GET /health", "the health of the server"),
     ("GET /metrics", "metrics in Prometheus' text format"),
 )

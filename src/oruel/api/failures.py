@@ -8,10 +8,19 @@ import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match, Route
 
 from oruel.api.record import RequestRecord
 from oruel.contract.kinds import abbreviate
-from oruel.errors import AuthenticationError, MethodNotAllowed, NotFound, OruelError, Overloaded, ServerError
+from oruel.errors import (
+    AuthenticationError,
+    MethodNotAllowed,
+    NotFound,
+    OruelError,
+    Overloaded,
+    RateLimited,
+    ServerError,
+)
 
 log = structlog.get_logger("oruel.api")
 
@@ -56,7 +65,7 @@ def error_response(error: OruelError) -> Response:
 
 def error_headers(error: OruelError) -> dict[str, str]:
     match error:
-        case Overloaded():
+        case Overloaded() | RateLimited() if error.retry_after is not None:
             return {"retry-after": str(error.retry_after)}
         case AuthenticationError():
             return {"www-authenticate": "Bearer"}
@@ -69,11 +78,17 @@ async def routing_failure(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     endpoint = f"{abbreviate(request.method)} {abbreviate(request.url.path, 80)}"
     if error.status_code == 405:
-        allowed = (error.headers or {}).get("Allow", "").replace("GET", "GET, HEAD")
+        allowed = ", ".join(methods_of(request)).replace("GET", "GET, HEAD")
         response = error_response(MethodNotAllowed(f"There is no endpoint {endpoint}. This path supports {allowed}."))
         response.headers["allow"] = allowed
         return response
     return error_response(NotFound(f"There is no endpoint {endpoint}. GET /docs lists the endpoints."))
+
+
+def methods_of(request: Request) -> list[str]:
+    """What the path supports. Starlette names only the methods of the first route, but each method has its own here."""
+    routes = [route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE]
+    return sorted({method for route in routes if isinstance(route, Route) for method in route.methods or ()})
 
 
 def responses_schema(*statuses: int) -> dict[str, Any]:
@@ -85,11 +100,14 @@ def responses_schema(*statuses: int) -> dict[str, Any]:
 DESCRIPTIONS = {
     400: "A field is unknown, invalid or not supported; param names it",
     401: "The API key is missing or unknown",
-    403: "The Host header names another host, or the Origin header a page that isn't allowed",
+    402: "The account's balance doesn't cover the highest possible price of the request",
+    403: "The Host or Origin header names a host or page that isn't allowed, or the key doesn't allow the request",
     404: "The model does not exist",
     408: "The request arrived too slowly",
+    409: "The Idempotency-Key belongs to another request, or to one that is running",
     413: "The body is too large",
     415: "The body is not JSON",
+    429: "A limit of the API key is reached; Retry-After says when to retry, if that helps",
     431: "The request line and headers are too long",
     500: "An unexpected error, logged under the request id",
     502: "The upstream server failed",

@@ -34,6 +34,7 @@ class Metrics:
         self._completion = Counter(
             "oruel_completion_tokens", "Generated tokens of finished requests", by_model, registry=registry
         )
+        self._price = Counter("oruel_price_usd", "Prices of finished requests, rounded", by_model, registry=registry)
 
     def observe(self, record: RequestRecord) -> None:
         labels = (record.model or "", record.tier or "")
@@ -50,6 +51,7 @@ class Metrics:
             self._prompt.labels(*labels).inc(record.usage.prompt_tokens)
             self._cached.labels(*labels).inc(record.usage.cached_tokens)
             self._completion.labels(*labels).inc(record.usage.completion_tokens)
+            self._price.labels(*labels).inc(float(record.usage.cost or 0))
 
 
 def metrics_endpoint(registry: CollectorRegistry) -> Endpoint:

@@ -16,9 +16,12 @@ from oruel.api import web
 from oruel.api.edge import ABORTED_FOR
 from oruel.api.failures import error_response, translate
 from oruel.api.metrics import Metrics
+from oruel.api.rate_headers import rate_limit_headers
 from oruel.api.record import SCOPE_KEY, RequestRecord, header_text, record_in
 from oruel.contract.kinds import abbreviate
 from oruel.errors import AuthenticationError, HostRefused
+from oruel.ledger.base import Keys
+from oruel.ledger.caller import Caller
 
 log = structlog.get_logger("oruel.access")
 
@@ -46,6 +49,8 @@ class RecordRequests:
                 headers["x-request-id"] = record.id
                 if record.deployment:
                     headers["x-oruel-deployment"] = header_text(record.deployment)
+                if record.entry:
+                    headers.update(rate_limit_headers(record.entry.opened))
             await send(message)
 
         try:
@@ -152,24 +157,31 @@ def is_open(path: str) -> bool:
 
 
 class CheckKey:
-    """Accepts `Authorization: Bearer KEY` if SHA-256(KEY) is among `hashes`. Without hashes, accepts every request."""
+    """Accepts `Authorization: Bearer KEY` if KEY is among `keys`, or its SHA-256 among `hashes`. If both are empty,
+    accepts every request.
+    """
 
-    def __init__(self, app: ASGIApp, hashes: tuple[bytes, ...]) -> None:
+    def __init__(self, app: ASGIApp, hashes: tuple[bytes, ...], keys: Keys) -> None:
         self.app = app
         self.hashes = hashes
+        self.keys = keys
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and self.hashes and not is_open(scope["path"]):
+        is_required = bool(self.hashes) or self.keys.has_keys
+        if scope["type"] == "http" and is_required and not is_open(scope["path"]):
             scheme, _, key = Headers(scope=scope).get("authorization", "").partition(" ")
             if scheme.lower() != "bearer" or not key.strip():
                 raise AuthenticationError("The API key is missing. Send the header Authorization: Bearer KEY.")
-            # Headers are decoded as Latin-1, so this restores the original bytes.
-            sent = hashlib.sha256(key.strip().encode("latin-1")).digest()
-            if not self._is_valid(sent):
-                raise AuthenticationError("The API key is not valid. Ask the operator for a key.")
-            record_in(scope).account = sent.hex()[:16]
+            record_in(scope).caller = self._caller(key.strip())
         await self.app(scope, receive, send)
 
-    def _is_valid(self, sent: bytes) -> bool:
+    def _caller(self, key: str) -> Caller:
+        """Does the same work for every invalid key, so that the time doesn't reveal why it is invalid."""
+        # Headers are decoded as Latin-1, so this restores the original bytes.
+        sent = hashlib.sha256(key.encode("latin-1")).digest()
         # Compares all hashes, so that the time doesn't reveal which one matched.
-        return sum(hmac.compare_digest(sent, known) for known in self.hashes) > 0
+        is_known = sum(hmac.compare_digest(sent, known) for known in self.hashes) > 0
+        found = self.keys.find(key)
+        if found is None and not is_known:
+            raise AuthenticationError("The API key is not valid. Ask the operator for a key.")
+        return found or Caller(cache_scope=sent.hex()[:16])

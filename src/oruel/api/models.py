@@ -1,8 +1,11 @@
-"""GET /v1/models and /v1/models/{id}: every model name and alias. GET /v1/parameters: the declared parameters."""
+"""GET /v1/models and /v1/models/{id}: the names and aliases of the models that the key allows. GET /v1/parameters: the
+declared parameters.
+"""
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from oruel.api.record import record_of
 from oruel.api.services import Endpoint
 from oruel.contract.parameters import PARAMETERS, USE_CASES
 from oruel.router.catalog import Catalog, ModelCard
@@ -10,9 +13,10 @@ from oruel.router.catalog import Catalog, ModelCard
 
 def models_endpoint(catalog: Catalog) -> Endpoint:
     async def list_models(request: Request) -> Response:
-        return JSONResponse(
-            {"object": "list", "data": [model_object(name, catalog.resolve(name)) for name in catalog.names]}
-        )
+        caller = record_of(request).caller
+        named = [(name, catalog.resolve(name)) for name in catalog.names]
+        allowed = [model_object(name, card) for name, card in named if caller.may_use_model(card.name)]
+        return JSONResponse({"object": "list", "data": allowed})
 
     return list_models
 
@@ -20,7 +24,9 @@ def models_endpoint(catalog: Catalog) -> Endpoint:
 def model_endpoint(catalog: Catalog) -> Endpoint:
     async def read_model(request: Request) -> Response:
         name = request.path_params["model"]
-        return JSONResponse(model_object(name, catalog.resolve(name)))
+        card = catalog.resolve(name)
+        record_of(request).caller.require_model(card.name)
+        return JSONResponse(model_object(name, card))
 
     return read_model
 

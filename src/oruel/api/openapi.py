@@ -2,6 +2,7 @@
 encode answers.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -10,35 +11,50 @@ from fastapi.openapi.utils import get_openapi
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from oruel.api.account_objects import ACCOUNT_ANSWERS
+from oruel.api.admin import ACCOUNT_BODY, CREDIT_BODY, KEY_BODY
 from oruel.api.chat.body import CHAT_BODY
 from oruel.api.chat.completion import ChatCompletion, ChatCompletionChunk
 from oruel.api.deadline import HEADER, MAX_SECONDS
 from oruel.api.failures import ErrorResponse, responses_schema
+from oruel.api.idempotency import MAX_CHARACTERS
 from oruel.api.services import Endpoint
 from oruel.api.tokenize import TOKENIZE_BODY, TokenizeAnswer
 from oruel.contract.kinds import JSONSchema
 from oruel.contract.parameters import PARAMETERS, Parameter
+from oruel.ledger.key_terms import TERMS
 
 REFERENCE = "#/components/schemas/{name}"
 
 
-def openapi_endpoint(api: FastAPI, *, needs_key: bool) -> Endpoint:
+def openapi_endpoint(api: FastAPI, *, needs_key: Callable[[], bool]) -> Endpoint:
     async def read_openapi(request: Request) -> Response:
-        return JSONResponse(openapi_document(api, needs_key=needs_key))
+        return JSONResponse(openapi_document(api, needs_key=needs_key()))
 
     return read_openapi
 
 
 def openapi_document(api: FastAPI, *, needs_key: bool) -> dict[str, Any]:
     page = get_openapi(title=api.title, version=api.version, summary=api.summary, routes=api.routes)
-    answers = (ChatCompletion, ChatCompletionChunk, ErrorResponse, TokenizeAnswer)
+    answers = (ChatCompletion, ChatCompletionChunk, ErrorResponse, TokenizeAnswer, *ACCOUNT_ANSWERS)
     _, shapes = msgspec.json.schema_components(answers, ref_template=REFERENCE)
+    bodies = {"ChatRequest": chat_schema(), "TokenizeRequest": tokenize_schema(), **account_bodies()}
     page["components"] = {
-        "schemas": {"ChatRequest": chat_schema(), "TokenizeRequest": tokenize_schema(), **PLAIN_SCHEMAS, **shapes},
+        "schemas": {**bodies, **PLAIN_SCHEMAS, **shapes},
         "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
     }
     page["security"] = [{"key": []}] if needs_key else []
     return page
+
+
+def account_bodies() -> dict[str, JSONSchema]:
+    key = KEY_BODY.schema()
+    described = {name: key["properties"][name] | {"description": term.summary} for name, term in TERMS.items()}
+    return {
+        "AccountRequest": ACCOUNT_BODY.schema(),
+        "CreditRequest": CREDIT_BODY.schema(),
+        "KeyRequest": key | {"properties": key["properties"] | described},
+    }
 
 
 def chat_schema() -> JSONSchema:
@@ -140,7 +156,7 @@ def annotations(parameter: Parameter) -> JSONSchema:
 
 def chat_operation() -> dict[str, Any]:
     return {
-        "parameters": [timeout_header()],
+        "parameters": [timeout_header(), idempotency_header()],
         "requestBody": json_body("ChatRequest"),
         "responses": {
             "200": {
@@ -148,7 +164,7 @@ def chat_operation() -> dict[str, Any]:
                 "content": json_content("ChatCompletion") | {"text/event-stream": {"schema": EVENTS}},
             }
         }
-        | responses_schema(400, 401, 403, 404, 408, 413, 415, 431, 500, 502, 503, 504, 508),
+        | responses_schema(400, 401, 402, 403, 404, 408, 409, 413, 415, 429, 431, 500, 502, 503, 504, 508),
     }
 
 
@@ -194,6 +210,16 @@ def timeout_header() -> dict[str, Any]:
         "in": "header",
         "description": "Time limit for the whole answer, in seconds. After it, the request fails with 504.",
         "schema": schema,
+    }
+
+
+def idempotency_header() -> dict[str, Any]:
+    return {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "description": "A name for this request, chosen by the client. Within 24 hours, the same key and body give the "
+        "answer of the first request again, and are charged once. A server without a ledger ignores it.",
+        "schema": {"type": "string", "minLength": 1, "maxLength": MAX_CHARACTERS, "pattern": "^[ -~]+$"},
     }
 
 

@@ -10,12 +10,23 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from oruel.api.rate_headers import NAMES
 from oruel.contract.kinds import abbreviate
 from oruel.errors import OriginRefused
 
 METHODS = "GET, HEAD, POST"
 # Otherwise a browser hides all but a few headers of the response from the page.
-EXPOSED = "retry-after, x-request-id, x-oruel-deployment, x-oruel-differs, x-oruel-ignored"
+EXPOSED = ", ".join(
+    (
+        "retry-after",
+        "x-request-id",
+        "x-oruel-deployment",
+        "x-oruel-differs",
+        "x-oruel-ignored",
+        "x-oruel-replayed",
+        *NAMES,
+    )
+)
 PREFLIGHT_SECONDS = 600
 
 

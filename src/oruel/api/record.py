@@ -9,6 +9,8 @@ from starlette.requests import Request
 from starlette.types import Scope
 
 from oruel.contract.kinds import abbreviate
+from oruel.ledger.base import EntryContext
+from oruel.ledger.caller import ANONYMOUS, Caller
 from oruel.types import Accepted, ChatRequest, Delta, Usage
 
 SCOPE_KEY = "oruel.record"
@@ -18,11 +20,11 @@ MAX_HEADER_CHARACTERS = 4096
 @dataclass
 class RequestRecord:
     """Times are in seconds of time.perf_counter; `queued` is the seconds that the request waited in the queue. `status`
-    stays 499 if the client disconnected before it had one.
+    stays 499 if the client disconnected before it had one. `entry` is what the ledger knows of a chat request.
     """
 
     id: str
-    account: str = ""
+    caller: Caller = ANONYMOUS
     started: float = field(default_factory=time.perf_counter)
     status: int = 499
     model: str | None = None
@@ -36,6 +38,12 @@ class RequestRecord:
     error: str | None = None
     recorded: Mapping[str, Any] = field(default_factory=dict)
     deployment: str = ""
+    entry: EntryContext | None = None
+
+    @property
+    def account(self) -> str:
+        """Separates the prefix caches and jobs of accounts; reveals neither account nor key."""
+        return self.caller.cache_scope
 
     def note_request(self, request: ChatRequest, recorded: Mapping[str, Any]) -> None:
         self.completion, self.model, self.tier, self.recorded = request.id, request.model, request.tier, recorded

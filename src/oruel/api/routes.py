@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from oruel import __version__
+from oruel.api.account_operations import admin_endpoints, usage_operation
 from oruel.api.body_pace import LimitBodyPace
 from oruel.api.chat.endpoint import chat_endpoint
 from oruel.api.docs import docs_endpoint
@@ -33,6 +34,7 @@ from oruel.api.openapi import (
 from oruel.api.origins import AllowedOrigins, CheckOrigin, ShareWithOrigins
 from oruel.api.services import Endpoint, Services
 from oruel.api.tokenize import tokenize_endpoint
+from oruel.api.usage import usage_endpoint
 from oruel.api.web import FOLDER, PAGE, web_endpoint
 
 
@@ -59,18 +61,15 @@ def create_api(services: Services) -> FastAPI:
             Middleware(AnswerErrors),
             Middleware(CheckHost, allowed=services.allowed_hosts),
             Middleware(CheckOrigin, allowed=origins),
-            Middleware(CheckKey, hashes=services.api_key_hashes),
+            Middleware(CheckKey, hashes=services.api_key_hashes, keys=services.keys),
             Middleware(LimitBodyPace, seconds=services.body_seconds),
             Middleware(BoundHeldBodies, most=max(MOST_BYTES, 2 * services.max_body_bytes)),
             Middleware(HeadAsGet),
         ],
     )
     api.router.route_class = UnparsedRoute
-    for prefix in ("/v1", "/v1/inference"):
-        post(api, f"{prefix}/chat/completions", chat_endpoint(services), chat_operation())
-        get(api, f"{prefix}/models", models_endpoint(services.catalog), json_operation("ModelList"))
-        get(api, f"{prefix}/models/{{model:path}}", model_endpoint(services.catalog), model_operation())
-        get(api, f"{prefix}/parameters", list_parameters, json_operation("ParameterList"))
+    add_inference_routes(api, services)
+    add_account_routes(api, services)
     post(api, "/tokenize", tokenize_endpoint(services), tokenize_operation())
     get(api, "/health", health_endpoint(services.health), health_operation(), needs_key=False)
     get(
@@ -88,11 +87,25 @@ def create_api(services: Services) -> FastAPI:
     get(
         api,
         "/openapi.json",
-        openapi_endpoint(api, needs_key=bool(services.api_key_hashes)),
+        openapi_endpoint(api, needs_key=lambda: services.requires_key),
         json_operation("OpenAPI"),
         needs_key=False,
     )
     return api
+
+
+def add_inference_routes(api: FastAPI, services: Services) -> None:
+    for prefix in ("/v1", "/v1/inference"):
+        post(api, f"{prefix}/chat/completions", chat_endpoint(services), chat_operation())
+        get(api, f"{prefix}/models", models_endpoint(services.catalog), json_operation("ModelList"))
+        get(api, f"{prefix}/models/{{model:path}}", model_endpoint(services.catalog), model_operation())
+        get(api, f"{prefix}/parameters", list_parameters, json_operation("ParameterList"))
+
+
+def add_account_routes(api: FastAPI, services: Services) -> None:
+    get(api, "/v1/usage", usage_endpoint(services), usage_operation())
+    for method, path, endpoint, operation in admin_endpoints(services):
+        api.add_api_route(path, endpoint, methods=[method], openapi_extra=operation)
 
 
 def get(

@@ -11,6 +11,8 @@ from starlette.responses import Response
 from oruel.api.deadline import Deadlines
 from oruel.backends.base import Backend
 from oruel.jobs.base import Jobs
+from oruel.ledger.administration import Administration
+from oruel.ledger.base import Keys, Ledger, NoKeys, Unrecorded
 from oruel.router.catalog import Catalog
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -32,7 +34,8 @@ class Health:
 class Services:
     """`tokenizers`: for each model, the name of its tokenizer in the jobs.
     `fingerprint`: returns the system_fingerprint of a deployment's answers; None for upstream servers.
-    `api_key_hashes`: the SHA-256 of each valid key; if empty, no key is required.
+    `administration`: accounts, keys and usage in the store; None without a store.
+    `keys`: the keys of the store. `api_key_hashes`: the SHA-256 of each further key, which has no account.
     `allowed_hosts`: allowed values of the Host header besides the names of the loopback; "*" allows any.
     `body_seconds`: how long a body may take to arrive; large bodies get more time.
     `allowed_origins`: the origins whose web pages may send requests, besides the server's own; "*" allows any.
@@ -47,6 +50,9 @@ class Services:
     tokenizers: Mapping[str, str]
     health: Callable[[], Health]
     fingerprint: Callable[[str], str | None]
+    administration: Administration | None = None
+    ledger: Ledger = field(default_factory=Unrecorded)
+    keys: Keys = field(default_factory=NoKeys)
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     max_body_bytes: int = 8 * 2**20
     body_seconds: float = 30.0
@@ -58,3 +64,8 @@ class Services:
     web: bool = True
     unknown_fields: Literal["refuse", "report"] = "refuse"
     log_prompts: bool = False
+
+    @property
+    def requires_key(self) -> bool:
+        """May become true while the server is running: when the first key is made."""
+        return bool(self.api_key_hashes) or self.keys.has_keys

@@ -77,8 +77,10 @@ def tokenize_endpoint(services: Services) -> Endpoint:
 
 async def tokenize_body(request: Request, raw: bytes, services: Services) -> Response:
     record = record_of(request)
+    record.caller.require_scope("inference")
     call = await parse_call(raw, record.account, services)
     card = chosen_model(call.model, services.catalog)
+    record.caller.require_model(card.name)
     record.model = card.name
     check_template_kwargs(call.chat_template_kwargs, card)
     if card.name not in services.tokenizers:

@@ -7,7 +7,8 @@ from oruel.types import Answer, ChatRequest
 
 class Backend(Protocol):
     def stream(self, request: ChatRequest) -> Answer:
-        """The answer: Accepted, then deltas. Closing the generator cancels the request; there is no other way to abort.
+        """The answer: Prepared, Accepted, then deltas. Closing the generator cancels the request; there is no other way
+        to abort.
 
         Raises RequestError before the first delta if the request is invalid, ServerError at any time.
         """

@@ -21,7 +21,19 @@ from oruel.text.answer.choice import ChoiceText
 from oruel.text.formats.reasoning import State
 from oruel.text.prompt.budget import SHORT
 from oruel.text.tokenizer import Tokenizer
-from oruel.types import Accepted, Answer, ChatRequest, ChoicePiece, Delta, TokenText, TokenTrace, TracedToken, Usage
+from oruel.types import (
+    Accepted,
+    Answer,
+    ChatRequest,
+    ChoicePiece,
+    Delta,
+    Prepared,
+    Progress,
+    TokenText,
+    TokenTrace,
+    TracedToken,
+    Usage,
+)
 
 # Longer conversations and schemas take milliseconds to prepare, which would block the event loop.
 INLINE_BYTES = 4096
@@ -61,6 +73,7 @@ class LocalBackend:
         max_tokens = self._clamp(request.max_tokens, len(prepared.tokens))
         choices = [self._choice(request, prepared.state) for _ in range(request.n)]
         cache_salt = "" if self._shares_with_all else request.account
+        yield Prepared(len(prepared.tokens), max_tokens)
         with self._engine.generate(
             prepared.tokens,
             request.sampling,
@@ -73,7 +86,11 @@ class LocalBackend:
         ) as generation:
             place = await generation.started()
             differs = prepared.left_out if self._tokenizer.has_template else (NO_TEMPLATE, *prepared.left_out)
-            yield Accepted(place.queued, differs=differs)
+            yield Accepted(
+                place.queued,
+                differs=differs,
+                progress=lambda: Progress(count_usage(prepared.tokens, choices, place)),
+            )
             ended = 0
             while ended < request.n:
                 for index, piece in await self._next_pieces(generation, choices):

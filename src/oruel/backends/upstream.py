@@ -9,15 +9,18 @@ from typing import TypeVar
 import aiohttp
 import msgspec
 
+from oruel.backends.prompt_bound import most_prompt_tokens
 from oruel.backends.upstream_body import upstream_body
 from oruel.backends.upstream_failure import one_line, upstream_error
 from oruel.backends.upstream_stream import UpstreamStream, unreadable_as_failure
 from oruel.errors import UpstreamFailed, UpstreamTimedOut, UpstreamUnavailable
-from oruel.types import HOPS, Accepted, Answer, ChatRequest, UpstreamKind
+from oruel.types import HOPS, Accepted, Answer, ChatRequest, Prepared, UpstreamKind
 
 T = TypeVar("T")
 
 MAX_ERROR_BYTES = 2**16
+# The highest max_tokens that a request may ask for.
+MAX_TOKENS = 131072
 # Most servers close a connection after five idle seconds; stop reusing it before that.
 KEPT_SECONDS = 4.0
 RESENDS, STALE_SECONDS = 2, 0.05
@@ -75,13 +78,14 @@ class UpstreamBackend:
         """Merges events that arrive together into one delta per choice. Raises UpstreamFailed, UpstreamUnavailable,
         Overloaded, and InvalidParameter or ContextLengthExceeded if the other server rejects the request as invalid.
         """
-        # Requests to other servers are not queued here.
-        yield Accepted()
+        yield Prepared(most_prompt_tokens(request), request.max_tokens or MAX_TOKENS)
         answer = UpstreamStream(request, self._model)
+        # Requests to other servers are not queued here.
+        yield Accepted(progress=answer.progress)
         wait = EventTimeout(self._timeouts.first_token)
         async with self._open_response(request, wait) as response:
             if differs := differs_of(response):
-                yield Accepted(differs=differs)
+                yield Accepted(differs=differs, progress=answer.progress)
             while not answer.is_over and (data := await next_bytes(response, wait, answer)):
                 for delta in answer.feed(data):
                     yield delta

@@ -26,7 +26,7 @@ def upstream_body(request: ChatRequest, kind: UpstreamKind, model: str) -> dict[
         "model": model,
         "messages": [message_body(message, kind) for message in request.messages],
         "stream": True,
-        **usage_body(request, kind),
+        **usage_body(kind),
         "n": request.n,
         **sampling_body(request, kind),
         **length_body(request, kind),
@@ -63,10 +63,12 @@ def supports_stop(kind: UpstreamKind) -> bool:
     return kind in ("openai", "oruel")
 
 
-def usage_body(request: ChatRequest, kind: UpstreamKind) -> dict[str, Any]:
-    """Asks for the usage, with each chunk if Oru'el may cut the answer at a stop string."""
+def usage_body(kind: UpstreamKind) -> dict[str, Any]:
+    """Asks for the usage, with each chunk if the server can report it: a stop string may cut the answer, and its caller
+    may leave.
+    """
     options = {"include_usage": True}
-    if not request.stop or supports_stop(kind):
+    if kind in ("openai", "oruel"):
         return {"stream_options": options}
     if kind == "llama-server":
         return {"stream_options": options, "timings_per_token": True}

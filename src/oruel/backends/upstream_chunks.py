@@ -10,10 +10,21 @@ from typing import Any
 
 import msgspec
 
+from oruel.backends.prompt_bound import likely_prompt_tokens
 from oruel.backends.upstream_calls import CallAssembler, CallFragment
 from oruel.errors import UpstreamFailed
 from oruel.text.answer.stops import StopScanner
-from oruel.types import Alternative, ChatRequest, ChoicePiece, Delta, FinishReason, TokenLogprob, ToolCallDelta, Usage
+from oruel.types import (
+    Alternative,
+    ChatRequest,
+    ChoicePiece,
+    Delta,
+    FinishReason,
+    Progress,
+    TokenLogprob,
+    ToolCallDelta,
+    Usage,
+)
 
 DONE = b"[DONE]"
 MAX_COUNT = 2**31
@@ -94,6 +105,11 @@ class ChoiceReader:
     @property
     def completion_tokens(self) -> int:
         return self.used.completion_tokens if self.used else self._chunks
+
+    @property
+    def is_estimated(self) -> bool:
+        """Whether the server has sent content but no usage."""
+        return self._chunks > 0 and self.used is None
 
     @property
     def has_stopped(self) -> bool:
@@ -179,22 +195,31 @@ class ChunkReader:
             raise UpstreamFailed("The server behind this model ended its stream before the answer had ended.")
         return replace(self._last, usage=self._usage())
 
+    def progress(self) -> Progress:
+        """The usage so far. Where the server hasn't reported it, an estimate: one token for each chunk with content,
+        and the likely size of the prompt once there is content.
+        """
+        is_reported = any(choice.used for choice in self._choices)
+        is_estimated = not is_reported or any(choice.is_estimated for choice in self._choices)
+        return Progress(self._usage(), estimated=is_estimated and not self._has_total)
+
     def _usage(self) -> Usage:
-        """The usage reported at the end. If a stop string ended the answer earlier, the usage reported with the last
-        chunk before the stop string.
+        """The usage reported so far, or at the end. If a stop string ended the answer earlier, the usage reported with
+        the last chunk before the stop string.
         """
         reported = [choice.used for choice in self._choices if choice.used]
-        if self._totals and not any(choice.has_stopped for choice in self._choices):
+        if self._has_total:
             # Some servers report usage once per choice.
             totals = self._totals if len(self._totals) == len(self._choices) else self._totals[-1:]
             completion = sum(total.completion_tokens for total in totals)
         else:
             totals = self._totals[-1:] or reported
             completion = sum(choice.completion_tokens for choice in self._choices)
+        completion = min(completion, self._most_tokens)
         if not totals:
-            return Usage(0, completion)
+            return Usage(likely_prompt_tokens(self._request) if completion else 0, completion)
         cached = min(total.cached_tokens for total in totals)
-        return Usage(totals[-1].prompt_tokens, min(completion, self._most_tokens), cached)
+        return Usage(totals[-1].prompt_tokens, completion, cached)
 
     def _parse_events(self, events: list[bytes]) -> Iterator[UpstreamChoice]:
         for event in events:
@@ -202,7 +227,7 @@ class ChunkReader:
                 self._is_done = True
                 return
             chunk = parse_chunk(event)
-            if (usage := parse_usage(chunk)) and not chunk.choices:
+            if (usage := parse_usage(chunk)) and (not chunk.choices or self.has_ended):
                 # Keep one more report than choices: enough to tell that the server doesn't report once per choice.
                 self._totals = [*self._totals[-len(self._choices) :], usage]
             for choice in chunk.choices or ():
@@ -210,6 +235,11 @@ class ChunkReader:
                 if usage and not reader.finish:
                     reader.used = usage
                 yield choice
+
+    @property
+    def _has_total(self) -> bool:
+        """Whether the server has reported the usage of the whole answer."""
+        return bool(self._totals) and not any(choice.has_stopped for choice in self._choices)
 
     @property
     def _most_tokens(self) -> int:

@@ -9,7 +9,7 @@ from oruel.backends.sse import EventReader
 from oruel.backends.upstream_chunks import ChunkReader
 from oruel.backends.upstream_failure import one_line
 from oruel.errors import OruelError, UpstreamFailed
-from oruel.types import ChatRequest, Delta
+from oruel.types import ChatRequest, Delta, Progress
 
 MAX_EVENT = 2**20
 
@@ -52,6 +52,9 @@ class UpstreamStream:
     def is_over(self) -> bool:
         """Whether the rest of the stream can be ignored."""
         return self._answer.is_over
+
+    def progress(self) -> Progress:
+        return self._answer.progress()
 
     def feed(self, data: bytes) -> list[Delta]:
         """Raises UpstreamFailed."""

@@ -3,11 +3,10 @@
 from contextlib import aclosing
 from dataclasses import replace
 
-import msgspec
-
 from oruel.backends.base import Backend
+from oruel.backends.prompt_bound import most_prompt_tokens
 from oruel.errors import ContextLengthExceeded, InvalidParameter
-from oruel.types import Answer, ChatRequest, Delta, ResponseFormat
+from oruel.types import Accepted, Answer, ChatRequest, Delta, Prepared, ResponseFormat
 
 
 class WithinContext:
@@ -24,7 +23,7 @@ class WithinContext:
         try:
             async with aclosing(self._backend.stream(self._within(request, prompt_tokens=1))) as answer:
                 async for item in answer:
-                    yield item
+                    yield self._bounded(item)
             return
         except (InvalidParameter, ContextLengthExceeded):
             if request.max_tokens is None or request.max_tokens + most_prompt_tokens(request) <= self._context:
@@ -34,7 +33,12 @@ class WithinContext:
                 raise
         async with aclosing(self._backend.stream(shorter)) as answer:
             async for item in answer:
-                yield item
+                yield self._bounded(item)
+
+    def _bounded(self, item: Prepared | Accepted | Delta) -> Prepared | Accepted | Delta:
+        if not isinstance(item, Prepared):
+            return item
+        return Prepared(min(item.prompt_tokens, self._context), min(item.max_tokens, self._context))
 
     def _within(self, request: ChatRequest, prompt_tokens: int) -> ChatRequest:
         room = self._context - prompt_tokens
@@ -51,8 +55,3 @@ class WithinContext:
                 if isinstance(item, Delta) and item.usage:
                     used = item.usage.prompt_tokens
         return used
-
-
-def most_prompt_tokens(request: ChatRequest) -> int:
-    """An upper bound: each token has at least one byte, and templates add less than JSON encoding does."""
-    return len(msgspec.json.encode((request.messages, request.tools)))

@@ -1,5 +1,5 @@
-"""The command line: serve, params, chat, explain, catalog, verify. An error is one line on stderr, never a traceback. A
-command that can't start exits with status 2.
+"""The command line: serve, params, chat, explain, catalog, verify, accounts, keys, usage. An error is one line on
+stderr, never a traceback. A command that can't start exits with status 2.
 """
 
 import sys
@@ -10,12 +10,15 @@ from typing import Annotated
 import typer
 
 from oruel import __version__
+from oruel.cli.accounts import accounts
 from oruel.cli.catalog import catalog
 from oruel.cli.chat import chat
 from oruel.cli.explain import explain
+from oruel.cli.keys import keys
 from oruel.cli.params import params
 from oruel.cli.serve import serve
 from oruel.cli.standard_streams import flush_output, open_standard_streams
+from oruel.cli.usage import usage
 from oruel.cli.verify import verify
 from oruel.errors import OruelError
 
@@ -34,6 +37,9 @@ app.command()(chat)
 app.command()(explain)
 app.command()(catalog)
 app.command()(verify)
+app.add_typer(accounts)
+app.add_typer(keys)
+app.command()(usage)
 
 
 def show_version(wanted: bool) -> None:

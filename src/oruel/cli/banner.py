@@ -41,7 +41,7 @@ def render_banner(announcement: Announcement) -> str:
 Oru'el listens on {announcement.url}
 
   model       {names}
-{capacity_lines(announcement)}{playground_line(announcement)}  docs        {announcement.url}/docs
+{capacity_lines(announcement)}{ledger_lines(announcement)}{page_lines(announcement)}
 
 From a shell:
 
@@ -64,8 +64,18 @@ def capacity_lines(announcement: Announcement) -> str:
     )
 
 
-def playground_line(announcement: Announcement) -> str:
-    return f"  playground  {announcement.url}/\n" if announcement.playground else ""
+def ledger_lines(announcement: Announcement) -> str:
+    keys = "required" if announcement.needs_key else "not required; oruel keys create makes the first"
+    if announcement.store is None:
+        keys, ledger = keys.partition(";")[0], "none: requests are not recorded"
+    else:
+        ledger = announcement.store
+    return f"  ledger      {ledger}\n  API keys    {keys}\n"
+
+
+def page_lines(announcement: Announcement) -> str:
+    playground = f"  playground  {announcement.url}/\n" if announcement.playground else ""
+    return f"{playground}  docs        {announcement.url}/docs"
 
 
 def describe_threads(threads: tuple[int, int]) -> str:

@@ -11,8 +11,8 @@ import msgspec
 
 from oruel.addresses import is_local_url
 from oruel.cli.sse import read_events
-from oruel.config import Secret
 from oruel.errors import ChatFailed
+from oruel.settings import Secret
 
 DONE = "[DONE]"
 # Some servers send nothing while they process a long prompt; the user can press Ctrl-C.

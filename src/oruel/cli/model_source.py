@@ -5,9 +5,9 @@ from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
 
-from oruel.config import BUNDLED_MODEL
 from oruel.errors import ModelLoadError
 from oruel.llama.gguf import GGUF_MAGIC
+from oruel.settings import BUNDLED_MODEL
 
 BUNDLED_FILE = "oruel-demo.gguf"
 HUB_PREFIX = "hf:"

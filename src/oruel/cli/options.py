@@ -6,8 +6,10 @@ from typing import Any, TypeVar
 
 import typer
 
-from oruel.config import Secret
 from oruel.contract.kinds import Array, Boolean, Integer, Kind, Number, String, StringEnum, StringOrArray
+from oruel.ledger.amount import Amount
+from oruel.ledger.moments import Moment
+from oruel.settings import Hidden, Secret
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
@@ -24,7 +26,7 @@ def annotation_of(kind: Kind) -> Any:
     match kind:
         case Boolean():
             return bool | None
-        case Array(item=String()) | StringOrArray():
+        case Array(item=String() | StringEnum()) | StringOrArray():
             return list[str] | None
         case _:
             return str | None
@@ -40,8 +42,14 @@ def metavar_of(kind: Kind) -> str | None:
             return "NUMBER"
         case StringEnum():
             return "|".join(kind.values)
-        case String() | Secret() | Array(item=String()) | StringOrArray():
+        case Array(item=StringEnum() as one):
+            return metavar_of(one)
+        case String() | Secret() | Hidden() | Array(item=String()) | StringOrArray():
             return "TEXT"
+        case Amount():
+            return "USD"
+        case Moment():
+            return "TIME"
         case _:
             return "JSON"
 

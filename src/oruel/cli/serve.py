@@ -11,8 +11,9 @@ from oruel import config
 from oruel.cli import banner, logs, model_source
 from oruel.cli.catalog import load_catalog
 from oruel.cli.options import given_options, option, with_options
-from oruel.config import SETTINGS, Setting, Settings, read_secret
+from oruel.config import read_secret
 from oruel.router.deployment import CatalogModel, Deployment, EmbeddedSource
+from oruel.settings import SETTINGS, Setting, Settings
 
 
 def setting_option(setting: Setting) -> inspect.Parameter:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from oruel.cli.request_options import ApiKey, Model
-from oruel.config import Secret
 from oruel.errors import VerifyFailed
+from oruel.settings import Secret
 from oruel.verify.profile import PROFILES, ProfileName
 
 if TYPE_CHECKING:

@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import aclosing
+from dataclasses import replace
 
 from oruel.errors import RequestError
 from oruel.router.ranking import Candidate
 from oruel.router.refusals import unsupported_error
 from oruel.router.route import Route
-from oruel.types import Accepted, Answer, ChatRequest
+from oruel.types import Accepted, Answer, ChatRequest, Prepared
 
 
 class Attempt:
@@ -22,10 +23,17 @@ class Attempt:
 
     async def answer(self, request: ChatRequest) -> Answer:
         route, sent = self._route, self._route.send(self._clock())
-        is_accepted = False
+        is_accepted = is_held = False
         try:
             async with aclosing(route.backend.stream(request)) as answer:
                 async for item in answer:
+                    if isinstance(item, Prepared):
+                        # The deployment isn't charged for the time that the ledger takes.
+                        held, is_held = self._clock(), True
+                        yield item
+                        is_held = False
+                        sent.began += self._clock() - held
+                        continue
                     if isinstance(item, Accepted):
                         is_accepted = True
                         yield self._label(item, request.model)
@@ -42,7 +50,8 @@ class Attempt:
             route.breaker.succeed(sent)
             raise
         except (GeneratorExit, asyncio.CancelledError):
-            route.abandon(sent, self._clock())
+            if not is_held:
+                route.abandon(sent, self._clock())
             raise
         except Exception:
             # Unexpected exceptions also count as failures of the deployment.
@@ -60,4 +69,4 @@ class Attempt:
         if unaccepted := [name for name in parameters if name not in deployment.accepts]:
             raise unsupported_error(unaccepted, model)
         differs = tuple(dict.fromkeys((*self._candidate.differs, *accepted.differs)))
-        return Accepted(accepted.queued, deployment.name, differs)
+        return replace(accepted, deployment=deployment.name, differs=differs)

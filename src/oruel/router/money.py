@@ -1,4 +1,4 @@
-"""Parses amounts of money in TOML exactly."""
+"""Parses prices per million tokens in TOML exactly."""
 
 import re
 from dataclasses import dataclass
@@ -7,8 +7,9 @@ from decimal import Decimal
 from oruel.contract.kinds import JSONSchema, abbreviate, describe
 from oruel.errors import InvalidParameter
 
-MAX_AMOUNT = 1_000_000
-DECIMALS = 12
+# So that the ledger can count the price of a token in whole units of 10⁻¹² USD, and of any request in 64 bits.
+MAX_AMOUNT = 10_000
+DECIMALS = 6
 
 
 class WrittenDecimal(float):
@@ -29,7 +30,7 @@ class Money:
     def parse(self, value: object, path: str) -> Decimal:
         """`value` comes from a TOML parser that reads floats as WrittenDecimal."""
         text = amount_text(value)
-        amount = Decimal(text) if re.fullmatch(rf"\d{{1,7}}(\.\d{{1,{DECIMALS}}})?", text, re.ASCII) else None
+        amount = Decimal(text) if re.fullmatch(rf"\d{{1,5}}(\.\d{{1,{DECIMALS}}})?", text, re.ASCII) else None
         if amount is None or amount > MAX_AMOUNT:
             shown = abbreviate(value.text) if isinstance(value, WrittenDecimal) else describe(value)
             raise InvalidParameter(f"{path} must be {self}, but is {shown}.", param=path)

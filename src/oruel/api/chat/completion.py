@@ -7,6 +7,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from oruel.api.chat.trace import TraceEntry, trace_entries
+from oruel.ledger.money import to_units, usd_text
 from oruel.types import Alternative, Delta, FinishReason, SamplingParams, Tier, TokenLogprob, ToolCallDelta, Usage
 
 # OpenAI's number for a probability too small to state; JSON has no infinity.
@@ -38,10 +39,13 @@ class CachedTokens(msgspec.Struct):
 
 
 class UsageBody(msgspec.Struct):
+    """`cost` is the price of the request in USD, a decimal; absent without a ledger."""
+
     prompt_tokens: int
     completion_tokens: int
     total_tokens: int
     prompt_tokens_details: CachedTokens
+    cost: str | UnsetType = UNSET
 
 
 class FunctionCall(msgspec.Struct):
@@ -135,6 +139,7 @@ def usage_body(usage: Usage) -> UsageBody:
         completion_tokens=usage.completion_tokens,
         total_tokens=usage.prompt_tokens + usage.completion_tokens,
         prompt_tokens_details=CachedTokens(usage.cached_tokens),
+        cost=UNSET if usage.cost is None else usd_text(to_units(usage.cost)),
     )
 
 

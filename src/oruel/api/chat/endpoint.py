@@ -1,7 +1,7 @@
 """POST /v1/chat/completions: a body to a ChatRequest, the backend's deltas to an answer, whole or streamed."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from dataclasses import replace
 
@@ -17,12 +17,14 @@ from oruel.api.chat.completion import ChatCompletion, answer_choice, usage_body
 from oruel.api.connection import while_connected
 from oruel.api.deadline import enforce_deadlines, on_loop, requested_timeout
 from oruel.api.examiner import Examiner, has_schemas
+from oruel.api.idempotency import REPLAYED, AnswerKeeper, entry_context, replay_response, replayed_answer
 from oruel.api.record import RequestRecord, header_text, record_of
 from oruel.api.services import Endpoint, Services
 from oruel.api.sse import Events, EventStream, event
 from oruel.backends.base import Backend
 from oruel.errors import RoutedInCircles
-from oruel.types import HOPS, Accepted, Answer, ChatRequest, Delta
+from oruel.ledger.base import EntryContext
+from oruel.types import HOPS, Accepted, Answer, ChatRequest, Delta, MeteredAnswer
 
 log = structlog.get_logger("oruel.api")
 encode = msgspec.json.Encoder().encode
@@ -39,21 +41,24 @@ def chat_endpoint(services: Services) -> Endpoint:
     examiner = Examiner(services.jobs)
 
     async def create_chat_completion(request: Request) -> Response:
-        raw = await read_body(request, services.max_body_bytes)
         record = record_of(request)
+        record.caller.require_scope("inference")
+        raw = await read_body(request, services.max_body_bytes)
+        context = entry_context(request, raw)
         call = await read_call(request, raw, services)
+        record.caller.require_model(call.request.model, call.request.tier)
         record.note_request(call.request, call.recorded)
         if services.log_prompts:
             log.info("prompt", request_id=record.id, messages=[[m.role, m.content] for m in call.request.messages])
         deadlines = replace(services.deadlines, timeout=requested_timeout(request.headers))
         answer = answer_of(call.request, services.backend, examiner)
-        answer = record_items(enforce_deadlines(answer, deadlines, record.started), record)
+        answer = enforce_deadlines(answer, deadlines, record.started)
+        metered = record_items(services.ledger.meter(call.request, record.caller, answer, context), record)
         if call.stream:
-            events = stream_events(call, answer, services.fingerprint)
+            events = stream_events(call, metered, services.fingerprint, context)
             due = deadlines.of_whole(on_loop(record.started)).due
             return EventStream(events, services.heartbeat_seconds, ignored_header(call), due)
-        completion, headers = await while_connected(request.receive, whole_answer(call, answer, services.fingerprint))
-        return Response(encode(completion), headers=headers, media_type="application/json")
+        return await while_connected(request.receive, whole_answer(call, metered, services.fingerprint, context))
 
     return create_chat_completion
 
@@ -85,7 +90,7 @@ async def examine_then_answer(request: ChatRequest, backend: Backend, examiner: 
             yield replace(item, differs=(*unenforced, *item.differs)) if isinstance(item, Accepted) else item
 
 
-async def record_items(answer: Answer, record: RequestRecord) -> Answer:
+async def record_items(answer: MeteredAnswer, record: RequestRecord) -> MeteredAnswer:
     async with aclosing(answer):
         async for item in answer:
             record.note_item(item)
@@ -93,35 +98,48 @@ async def record_items(answer: Answer, record: RequestRecord) -> Answer:
 
 
 async def whole_answer(
-    call: ChatCall, answer: Answer, fingerprint_of: Fingerprints
-) -> tuple[ChatCompletion, dict[str, str]]:
-    """The response's body and headers."""
+    call: ChatCall, answer: MeteredAnswer, fingerprint_of: Fingerprints, context: EntryContext
+) -> Response:
+    """The response. The ledger settles the request before the answer ends, and stores the body with it."""
     choices: dict[int, list[Delta]] = {index: [] for index in range(call.request.n)}
-    accepted, last = Accepted(), None
+    accepted, body = Accepted(), b""
+    keeper = AnswerKeeper(context, "application/json")
     async with aclosing(answer):
         async for item in answer:
             if isinstance(item, Accepted):
                 accepted = item
-            else:
-                choices[item.choice].append(item)
-                last = item
-    assert last, "an answer has a delta for each choice"
+                continue
+            choices[item.choice].append(item)
+            if item.usage:
+                body = encode(completion_of(call, choices, item, fingerprint_of(accepted.deployment)))
+                keeper.add(body, last=True)
+    if replay := replayed_answer(context):
+        return replay_response(replay, ignored_header(call))
+    assert body, "the last delta of a request carries its usage"
+    return Response(body, headers=answer_headers(call, accepted), media_type="application/json")
+
+
+def completion_of(
+    call: ChatCall, choices: Mapping[int, list[Delta]], last: Delta, fingerprint: str | None
+) -> ChatCompletion:
     assert last.usage, "the last delta of a request carries its usage"
-    completion = ChatCompletion(
+    return ChatCompletion(
         id=call.request.id,
         created=int(time.time()),
         model=last.model,
         tier=last.tier,
-        system_fingerprint=fingerprint_of(accepted.deployment),
+        system_fingerprint=fingerprint,
         choices=[answer_choice(index, given, call.request.sampling) for index, given in choices.items()],
         usage=usage_body(last.usage),
     )
-    return completion, answer_headers(call, accepted)
 
 
-async def stream_events(call: ChatCall, answer: Answer, fingerprint_of: Fingerprints) -> Events:
+async def stream_events(
+    call: ChatCall, answer: MeteredAnswer, fingerprint_of: Fingerprints, context: EntryContext
+) -> Events:
     """The response's headers, then the events of each delta together; none for a delta that shows nothing yet."""
     accepted, chunks = Accepted(), None
+    keeper = AnswerKeeper(context, EventStream.media_type)
     async with aclosing(answer):
         async for item in answer:
             if isinstance(item, Accepted):
@@ -130,7 +148,12 @@ async def stream_events(call: ChatCall, answer: Answer, fingerprint_of: Fingerpr
             if chunks is None:
                 chunks = Chunks(call, fingerprint_of(accepted.deployment))
                 yield answer_headers(call, accepted)
-            yield b"".join([event(encode(chunk)) for chunk in chunks.of(item)])
+            events = b"".join([event(encode(chunk)) for chunk in chunks.of(item)])
+            keeper.add(events, last=item.usage is not None)
+            yield events
+    if replay := replayed_answer(context):
+        yield ignored_header(call) | REPLAYED
+        yield replay[0].encode()
 
 
 def answer_headers(call: ChatCall, accepted: Accepted) -> dict[str, str]:

@@ -1,0 +1,35 @@
+"""What both kinds of stores have in common: the engines that write, and one that reads."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Engine, event
+
+WAIT_SECONDS = 5
+"""How long a statement waits for others before the store counts as unavailable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Engines:
+    """`plain` begins no transactions by itself; `begin` is the statement that begins one. `has_clock`: the store is a
+    server whose clock all instances share. `quick`: the statements after which a connection of `plain` never waits for
+    long; None if a commit waits for a disk or a server.
+    """
+
+    writer: Engine
+    reader: Engine
+    plain: Engine
+    begin: str
+    has_clock: bool
+    quick: tuple[str, ...] | None = None
+
+    def close(self) -> None:
+        for engine in (self.writer, self.reader, self.plain):
+            engine.dispose()
+
+
+def begin_with(engine: Engine, statement: str) -> None:
+    """Begins every transaction of `engine` with `statement`."""
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql(statement)

@@ -1,0 +1,84 @@
+"""What the store is asked to record of one request, and what it answers. Money is in units of 10⁻¹² USD."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from oruel.errors import OruelError
+
+Status = Literal["finished", "error", "disconnect", "crashed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """Opens an entry: reserves the highest possible price and the tokens before anything is computed. `created` is in
+    microseconds since the epoch. `idempotency_key` and `fingerprint` (a digest of path and body) are "" without the
+    header. `replaces`: an earlier opening of the same entry, for a deployment that failed.
+    """
+
+    id: str
+    request_id: str
+    account: str
+    key: str
+    model: str
+    tier: str
+    created: int
+    price: int
+    tokens: int
+    idempotency_key: str = ""
+    fingerprint: str = ""
+    replaces: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """Settles the entry of `opening`, or records one that never reserved anything."""
+
+    opening: Opening
+    status: Status
+    finish: str | None = None
+    error: str | None = None
+    deployment: str | None = None
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+    estimated: bool = False
+    price: int = 0
+    cost: int = 0
+    queued_ms: float | None = None
+    first_token_ms: float | None = None
+    total_ms: float | None = None
+    answer: str | None = None
+    media_type: str | None = None
+
+    @property
+    def tokens(self) -> int:
+        return self.prompt_tokens + self.completion_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What one limit per minute allows now. `reset`: microseconds until it is unused again."""
+
+    limit: int
+    remaining: int
+    reset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The outcome of an Opening. With `refusal`, nothing was recorded. `replay` is the stored answer of an earlier
+    request with the same Idempotency-Key, and its media type.
+    """
+
+    refusal: OruelError | None = None
+    requests: Allowance | None = None
+    tokens: Allowance | None = None
+    replay: tuple[str, str] | None = None
+
+    @property
+    def is_started(self) -> bool:
+        """Whether there is an open entry now."""
+        return self.refusal is None and self.replay is None
+
+
+NOT_LIMITED = Opened()
