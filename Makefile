@@ -27,7 +27,7 @@ serve: $(VENV)/serve.done ## serve the demo model on http://127.0.0.1:8000 (PORT
 test: $(VENV)/dev.done $(if $(shell command -v npm),node_modules/.done) ## run all tests but the slow ones, 11 minutes (ARGS="-k …" selects some)
 	@$(BIN)/pytest -m "not slow" $(ARGS)
 
-slow-test: $(VENV)/dev.done $(if $(shell command -v npm),node_modules/.done) ## run the playground in a browser, two servers, and oruel verify 20 times, 3 minutes
+slow-test: $(VENV)/dev.done $(if $(shell command -v npm),node_modules/.done) ## run the playground in a browser, outages and 40 kills, and oruel verify 20 times, 9 minutes
 	@$(BIN)/pytest -m slow $(ARGS)
 
 unit: $(VENV)/dev.done ## run the tests that need no model, 1 minute

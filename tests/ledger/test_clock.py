@@ -17,7 +17,7 @@ from tests.ledger.audit import audit
 from tests.ledger.serving import USD_OF_ONE, Answered, Refused, Site, VariedAnswers, ask, assert_recorded, site, until
 from tests.server import RunningServer
 
-pytestmark = [pytest.mark.model, pytest.mark.anyio]
+pytestmark = [pytest.mark.model, pytest.mark.slow, pytest.mark.anyio]
 
 DAY, HOUR, MINUTE = 86400, 3600, 60
 KEYS = {

@@ -13,7 +13,7 @@ from tests.ledger.audit import Audit, audit
 from tests.ledger.serving import CarefulClient, Clients, Site, VariedAnswers, assert_recorded, site, until
 from tests.server import RunningServer
 
-pytestmark = [pytest.mark.model, pytest.mark.anyio]
+pytestmark = [pytest.mark.model, pytest.mark.slow, pytest.mark.anyio]
 
 KEYS = {
     "rich": (100.0, KeyTerms()),
@@ -24,7 +24,7 @@ KEYS = {
     "thrifty": (10.0, KeyTerms(day_limit=UNITS_PER_USD // 50)),
 }
 REFUSALS = {"insufficient_funds", "rate_limit_exceeded", "spending_limit_reached"}
-FEW, MANY = 2, 20
+KILLS = 20
 
 
 @pytest.fixture
@@ -66,14 +66,13 @@ async def kill_under_load(place: Site, clients: Clients, careful: Sequence[Caref
     assert_no_surprises(clients, server)
 
 
-@pytest.mark.parametrize("kills", [FEW, pytest.param(MANY, marks=pytest.mark.slow)])
 async def test_killing_the_server_under_load_loses_no_request_whose_client_saw_its_end(
-    store_location: str, tmp_path: Path, seed: int, kills: int
+    store_location: str, tmp_path: Path, seed: int
 ) -> None:
     dice = random.Random(seed)
     clients, careful = Clients(dice), [CarefulClient(f"client-{number}") for number in range(3)]
     async with site(store_location, tmp_path, VariedAnswers(dice), KEYS) as place:
-        for _ in range(kills):
+        for _ in range(KILLS):
             await kill_under_load(place, clients, careful)
         assert audit(store_location).open
         with place.serve() as server:
@@ -83,8 +82,8 @@ async def test_killing_the_server_under_load_loses_no_request_whose_client_saw_i
     assert len(books.requests) >= asked
     books.assert_settled()
     assert_recorded(clients.answered, books)
-    assert books.count("crashed") >= kills
-    assert len(clients.answered) >= 5 * kills
+    assert books.count("crashed") >= KILLS
+    assert len(clients.answered) >= 5 * KILLS
     assert_charged_once(careful, audit(store_location))
 
 

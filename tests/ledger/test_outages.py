@@ -22,7 +22,7 @@ from tests.ledger.serving import Clients, Refused, Site, VariedAnswers, ask, ass
 from tests.postgres import PostgresServer
 from tests.server import RunningServer
 
-pytestmark = [pytest.mark.model, pytest.mark.anyio]
+pytestmark = [pytest.mark.model, pytest.mark.slow, pytest.mark.anyio]
 
 KEYS = {
     "rich": (100.0, KeyTerms()),
@@ -267,7 +267,6 @@ def outage(request: pytest.FixtureRequest) -> Iterator[tuple[str, Callable[[], o
         yield server.create_database(), server.pause, server.resume
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("outage", ["a locked SQLite store", "PostgreSQL that answers nothing"], indirect=True)
 async def test_a_server_stops_without_its_store_and_the_next_one_settles_what_it_left(
     outage: tuple[str, Callable[[], object], Callable[[], object]], tmp_path: Path

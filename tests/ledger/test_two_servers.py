@@ -34,7 +34,7 @@ from tests.ledger.serving import (
 from tests.postgres import PostgresServer
 from tests.server import RunningServer
 
-pytestmark = [pytest.mark.model, pytest.mark.anyio]
+pytestmark = [pytest.mark.model, pytest.mark.slow, pytest.mark.anyio]
 
 Keys = Mapping[str, tuple[float | None, KeyTerms]]
 
@@ -115,7 +115,6 @@ async def test_killing_one_server_leaves_the_other_serving_which_settles_what_wa
     assert "Traceback" not in "".join(survivor.lines)
 
 
-@pytest.mark.slow
 async def test_a_server_that_was_stopped_for_long_is_waited_for_on_its_host_and_taken_for_dead_elsewhere(
     postgres: PostgresServer, tmp_path: Path
 ) -> None:
