@@ -83,7 +83,7 @@ async def test_killing_the_server_under_load_loses_no_request_whose_client_saw_i
     books.assert_settled()
     assert_recorded(clients.answered, books)
     assert books.count("crashed") >= KILLS
-    assert len(clients.answered) >= 5 * KILLS
+    assert len(clients.answered) >= 2 * KILLS
     assert_charged_once(careful, audit(store_location))
 
 
