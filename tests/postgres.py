@@ -130,11 +130,11 @@ def free_port() -> int:
 
 @contextmanager
 def running_postgres(*, fsync: str = "off") -> Iterator[PostgresServer]:
-    """Skips the test where PostgreSQL isn't installed, unless ORUEL_REQUIRE_POSTGRES says that it must be."""
+    """Skips the test where PostgreSQL isn't installed, unless REQUIRE_POSTGRES says that it must be."""
     binaries = find_binaries()
     if binaries is None:
         reason = "PostgreSQL isn't installed (Debian: apt-get install postgresql)"
-        if os.environ.get("ORUEL_REQUIRE_POSTGRES"):
+        if os.environ.get("REQUIRE_POSTGRES"):
             pytest.fail(reason)
         pytest.skip(reason)
     with tempfile.TemporaryDirectory(prefix="oruel-postgres-", ignore_cleanup_errors=True) as folder:

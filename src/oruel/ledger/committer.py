@@ -72,10 +72,14 @@ class Committer:
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
         self._thread.start()
 
-    async def open(self, opening: Opening) -> Opened:
-        """Returns once the opening is committed or refused. Raises StoreUnavailable after OPENING_SECONDS."""
+    async def open(self, opening: Opening, *, alone: bool = False) -> Opened:
+        """Returns once the opening is committed or refused. `alone`: there is nothing to group it with. Raises
+        StoreUnavailable after OPENING_SECONDS.
+        """
         job: Job[Opening, Opened] = Job(opening, self._loop.create_future())
-        self._put(openings=[job])
+        self._put(openings=[job], alone=alone)
+        if job.done.done():
+            return job.done.result()
         try:
             async with asyncio.timeout(OPENING_SECONDS):
                 return await job.done
@@ -86,10 +90,10 @@ class Committer:
             self._abandon(job, Settlement(opening, "error", error=StoreUnavailable.code))
             raise StoreUnavailable("The ledger is not available. Try again later.") from None
 
-    def settle(self, settlement: Settlement) -> "asyncio.Future[None]":
+    def settle(self, settlement: Settlement, *, alone: bool = False) -> "asyncio.Future[None]":
         """The future is done once the settlement is committed. The committer tries until it is, or the process ends."""
         job: Job[Settlement, None] = Job(settlement, self._loop.create_future())
-        self._put(settlements=[job])
+        self._put(settlements=[job], alone=alone)
         return job.done
 
     @property
@@ -109,15 +113,21 @@ class Committer:
             await asyncio.to_thread(self._run)
 
     def _put(
-        self, *, openings: Sequence[Job[Opening, Opened]] = (), settlements: Sequence[Job[Settlement, None]] = ()
+        self,
+        *,
+        openings: Sequence[Job[Opening, Opened]] = (),
+        settlements: Sequence[Job[Settlement, None]] = (),
+        alone: bool = False,
     ) -> None:
         if self._write_at_once is None:
             self._hand_over(openings, settlements)
             return
-        if not self._new_openings and not self._new_settlements:
+        if not alone and not self._new_openings and not self._new_settlements:
             self._loop.call_soon(self._write_new)
         self._new_openings += openings
         self._new_settlements += settlements
+        if alone:
+            self._write_new()
 
     def _write_new(self) -> None:
         """What arrived in one round of the event loop is one group."""

@@ -7,7 +7,7 @@ unused again. A bucket therefore needs one number, and refills continuously.
 import math
 from calendar import monthrange
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 
@@ -30,7 +30,7 @@ class Bucket:
 
     def as_of(self, now: int) -> "Bucket":
         """A clock that was set back doesn't keep the bucket full for longer than a minute."""
-        return replace(self, due=min(self.due, now + MINUTE))
+        return Bucket(self.limit, min(self.due, now + MINUTE))
 
     def used(self, now: int) -> int:
         """How much is used, as nanoseconds until it is free again: 0 to MINUTE."""
@@ -41,10 +41,10 @@ class Bucket:
         return max(0, self.used(now) + self._time(amount) - MINUTE)
 
     def take(self, amount: int, now: int) -> "Bucket":
-        return replace(self, due=now + self.used(now) + self._time(amount))
+        return Bucket(self.limit, now + self.used(now) + self._time(amount))
 
     def give_back(self, amount: int) -> "Bucket":
-        return replace(self, due=self.due - self._time(amount))
+        return Bucket(self.limit, self.due - self._time(amount))
 
     def allowance(self, now: int) -> Allowance:
         used = self.used(now)

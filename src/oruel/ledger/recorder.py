@@ -27,9 +27,11 @@ class Recorder:
         self._committer = committer
         self._catalog = catalog
         self._prices = prices
+        self._running = 0
 
     async def meter(self, request: ChatRequest, caller: Caller, answer: Answer, context: EntryContext) -> MeteredAnswer:
         entry = Entry(request, caller, context, self._catalog.resolve(request.model).name, self._prices)
+        self._running += 1
         try:
             async with aclosing(answer):
                 async for item in answer:
@@ -43,13 +45,15 @@ class Recorder:
         except BaseException as error:
             self._end_early(entry, error)
             raise
+        finally:
+            self._running -= 1
 
     async def _open(self, entry: Entry, prepared: Prepared, context: EntryContext) -> None:
         """Raises the refusal, or StoreUnavailable. A deployment that takes over reserves only what is missing."""
         opening = entry.opening_for(prepared)
         if entry.covers(opening):
             return
-        context.opened = await self._committer.open(opening)
+        context.opened = await self._committer.open(opening, alone=self._running == 1)
         if context.opened.refusal or context.opened.replay:
             entry.is_closed = True
         if context.opened.refusal:
@@ -58,10 +62,11 @@ class Recorder:
 
     async def _finish(self, entry: Entry) -> None:
         entry.is_closed = True
-        settled = self._committer.settle(entry.settlement("finished"))
+        settled = self._committer.settle(entry.settlement("finished"), alone=self._running == 1)
         # The settlement is written even if the client leaves now.
         try:
-            await asyncio.wait([settled], timeout=SETTLING_SECONDS)
+            if not settled.done():
+                await asyncio.wait([settled], timeout=SETTLING_SECONDS)
         finally:
             if not settled.done():
                 forget(settled)

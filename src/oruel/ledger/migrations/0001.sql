@@ -78,7 +78,6 @@ CREATE TABLE requests (
     total_ms DOUBLE PRECISION
 );
 CREATE INDEX requests_open ON requests (account, key) WHERE status IS NULL;
-CREATE INDEX requests_of_instance ON requests (instance) WHERE status IS NULL;
 CREATE INDEX requests_of_account ON requests (account, day);
 CREATE INDEX requests_of_day ON requests (day);
 CREATE TABLE idempotency (
