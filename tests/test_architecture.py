@@ -30,6 +30,7 @@ ORDER = [
     "json_schema",
     "sampling",
     "llama",
+    "vocabulary",
 ]
 FREE = {"__version__", "types", "errors", "contract", "announcement", "addresses"}
 MAX_LINES = 400
