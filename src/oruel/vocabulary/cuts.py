@@ -1,6 +1,7 @@
 """Cuts long texts into parts that can be tokenised one after another."""
 
 import re
+from itertools import pairwise
 
 # Patterns that match up to the last end of a word, in order of preference: before a space, where nearly every tokenizer
 # ends a word, then before punctuation.
@@ -24,6 +25,12 @@ def cut_text(text: str, limit: int) -> list[str]:
         start = end
     parts.append(text[start:])
     return parts
+
+
+def cut_inside(text: str, names: re.Pattern[str]) -> list[str]:
+    """Splits `text` after the first character of each match."""
+    cuts = [0, *(match.start() + 1 for match in names.finditer(text)), len(text)]
+    return [text[start:end] for start, end in pairwise(cuts)]
 
 
 def _last_word_end(text: str, start: int, end: int) -> int:

@@ -79,8 +79,9 @@ class PromptEncoder:
         """The tokens of `text`, split inside each match, so that no match becomes a special token."""
         cuts = [0, *(start + 1 for _, start in occurrences(pattern, text)), len(text)]
         first, *others = (text[start:end] for start, end in pairwise(cuts))
-        return self._vocabulary.tokenize(first) + [
-            token for part in others for token in tokenize_continuation(self._vocabulary, part)
+        tokenize, prefix = self._vocabulary.tokenize, self._vocabulary.adds_space_prefix
+        return tokenize(first) + [
+            token for part in others for token in tokenize_continuation(tokenize, part, adds_space_prefix=prefix)
         ]
 
     def _strips_right(self, text: str) -> bool:
