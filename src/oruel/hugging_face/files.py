@@ -80,7 +80,7 @@ def read_settings(path: Path, kind: type[S]) -> S | None:
         return None
     try:
         # Python writes NaN and Infinity into these files, which msgspec's own decoder refuses.
-        return msgspec.convert(json.loads(data), kind)
+        return msgspec.convert(json.loads(data), kind, str_keys=True)
     except (ValueError, RecursionError) as error:
         raise unreadable(path, error) from error
 

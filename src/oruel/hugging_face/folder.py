@@ -16,11 +16,13 @@ from oruel.hugging_face.files import (
     token_ids,
 )
 from oruel.hugging_face.special_tokens import DeclaredTokens
-from oruel.hugging_face.tokenizer_file import LoadedTokenizer, load_tokenizer_file
+from oruel.hugging_face.tokenizer_file import TOKENIZER_FILE, LoadedTokenizer, load_tokenizer_file
 from oruel.hugging_face.vocabulary import HuggingFaceVocabulary
 
 MODEL, TOKENIZER, GENERATION = "config.json", "tokenizer_config.json", "generation_config.json"
 TEMPLATE, OLD_TEMPLATE = "chat_template.jinja", "chat_template.json"
+REQUIRED_FILES = (TOKENIZER_FILE, MODEL)
+OPTIONAL_FILES = (TOKENIZER, GENERATION, TEMPLATE, OLD_TEMPLATE)
 
 
 class ModelFolder:

@@ -14,7 +14,7 @@ from oruel.errors import ModelLoadError
 from oruel.hugging_face.files import MAX_TOKENIZER_BYTES, AddedTokenEntry, decode_tokenizer, read_file
 from oruel.hugging_face.pieces import DecoderStep, PieceDecoder
 
-FILE = "tokenizer.json"
+TOKENIZER_FILE = "tokenizer.json"
 # Files of tokenizers in other forms, with what to do about them.
 OTHER_FORMS = ("tokenizer.model", "tekken.json", "vocab.json", "spiece.model", "tiktoken.model")
 REMEDY = "Download the model again, or choose another"
@@ -54,7 +54,7 @@ class LoadedTokenizer:
 
 def load_tokenizer_file(folder: Path, added: Mapping[int, AddedTokenEntry]) -> LoadedTokenizer:
     """`added`: tokens to add to those of the file, by id. Raises ModelLoadError."""
-    path = folder / FILE
+    path = folder / TOKENIZER_FILE
     data = read_file(path, MAX_TOKENIZER_BYTES)
     if data is None:
         raise missing_file(folder)
@@ -116,7 +116,7 @@ def add_tokens(path: Path, library: Tokenizer, added: Mapping[int, AddedTokenEnt
         if library.token_to_id(entry.content) != token:
             raise ModelLoadError(
                 f"{path.parent} is damaged: tokenizer_config.json gives the token {entry.content[:40]!r} the id "
-                f"{token}, but {FILE} gives it {library.token_to_id(entry.content)}. {REMEDY}."
+                f"{token}, but {TOKENIZER_FILE} gives it {library.token_to_id(entry.content)}. {REMEDY}."
             )
 
 
@@ -137,10 +137,10 @@ def disable_first_prefix(library: Tokenizer) -> None:
 def missing_file(folder: Path) -> ModelLoadError:
     others = [name for name in OTHER_FORMS if (folder / name).is_file()]
     if not others:
-        return ModelLoadError(f"{folder} has no {FILE}. Name a folder with a model in Hugging Face form.")
+        return ModelLoadError(f"{folder} has no {TOKENIZER_FILE}. Name a folder with a model in Hugging Face form.")
     return ModelLoadError(
-        f"{folder} has no {FILE}, only {others[0]}. Convert it: load the model with AutoTokenizer of the transformers "
-        f"package, save it with save_pretrained, and copy its {FILE} there."
+        f"{folder} has no {TOKENIZER_FILE}, only {others[0]}. Convert it: load the model with AutoTokenizer of "
+        f"the transformers package, save it with save_pretrained, and copy its {TOKENIZER_FILE} there."
     )
 
 
