@@ -109,9 +109,7 @@ def test_an_unreachable_hub_is_reported_with_what_to_do(oruel: CommandLine) -> N
     message = done.stderr.decode()
     assert done.returncode == 2
     assert message.startswith("oruel: file.gguf can't be downloaded from http://127.0.0.1:1: ")
-    assert (
-        "Download it manually from https://huggingface.co/owner/repo/tree/main and give its path to --model" in message
-    )
+    assert "Download it manually from https://huggingface.co/owner/repo/tree/main and name its path instead" in message
     assert "HF_ENDPOINT" in message
     assert "Traceback" not in message
 

@@ -3,26 +3,15 @@
 import re
 from importlib import resources
 from pathlib import Path
-from typing import NamedTuple
 
 from oruel.errors import ModelLoadError
+from oruel.hugging_face.hub import HUB_PREFIX, NAME, HubFile, fetch_file
 from oruel.llama.gguf import GGUF_MAGIC
 from oruel.settings import BUNDLED_MODEL
 
 BUNDLED_FILE = "oruel-demo.gguf"
-HUB_PREFIX = "hf:"
-NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 HUB_FORM = re.compile(rf"({NAME}/{NAME})/((?:{NAME}/)*{NAME}\.gguf)")
 PART = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$")
-
-
-class HubFile(NamedTuple):
-    repository: str
-    path: str
-
-    @property
-    def url(self) -> str:
-        return f"https://huggingface.co/{self.repository}"
 
 
 def locate_model(model: str) -> Path:
@@ -90,50 +79,3 @@ def download(file: HubFile) -> Path:
     """The path of a file in huggingface_hub's cache, downloaded if it isn't there. Raises ModelLoadError."""
     first, *_rest = [fetch_file(HubFile(file.repository, part)) for part in part_paths(file.path)]
     return first
-
-
-def fetch_file(file: HubFile) -> Path:
-    import httpx2  # the HTTP client of huggingface_hub
-    from huggingface_hub import errors
-
-    try:
-        return fetch_or_raise(file)
-    except errors.HFValidationError as error:
-        raise ModelLoadError(f"{file.repository} is not a valid repository name: {error}") from error
-    except errors.GatedRepoError as error:
-        raise ModelLoadError(
-            f"{file.repository} is gated. Accept its terms at {file.url}, then set HF_TOKEN to a token of your account."
-        ) from error
-    except errors.RepositoryNotFoundError as error:
-        raise ModelLoadError(
-            f"The hub has no repository {file.repository}, or you have no access to it. Check the name at {file.url}; "
-            "if it is private, set HF_TOKEN to a token that may read it."
-        ) from error
-    except errors.RemoteEntryNotFoundError as error:
-        raise ModelLoadError(
-            f"{file.repository} has no file {file.path}. Its files are listed at {file.url}/tree/main."
-        ) from error
-    except (httpx2.HTTPError, errors.XetDownloadError, OSError) as error:
-        raise unreachable_error(file, error) from error
-
-
-def fetch_or_raise(file: HubFile) -> Path:
-    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
-
-    cached = try_to_load_from_cache(file.repository, file.path)
-    if isinstance(cached, str):
-        return Path(cached)
-    # This request fails at once if the hub is unreachable; the download retries for half a minute.
-    get_hf_file_metadata(hf_hub_url(file.repository, file.path), timeout=10)
-    return Path(hf_hub_download(file.repository, file.path))
-
-
-def unreachable_error(file: HubFile, error: Exception) -> ModelLoadError:
-    from huggingface_hub import constants
-
-    reason = str(error).strip().partition("\n")[0] or type(error).__name__
-    return ModelLoadError(
-        f"{file.path} can't be downloaded from {constants.ENDPOINT}: {reason.rstrip('.')}. "
-        f"Download it manually from {file.url}/tree/main and give its path to --model, "
-        "or set HF_ENDPOINT to a reachable hub."
-    )
