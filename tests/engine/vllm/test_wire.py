@@ -16,6 +16,9 @@ from oruel.constraints.spec import (
 from oruel.constraints.tokens import ByteVocabulary
 from oruel.engine.vllm.wire import (
     CHECK_TOKENS,
+    CLOSED_MARKS,
+    COMPLETE_MARKS,
+    FAILED_MARKS,
     CheckRequest,
     Failure,
     FailureKind,
@@ -23,10 +26,10 @@ from oruel.engine.vllm.wire import (
     HelloReply,
     HelloRequest,
     RowRequest,
-    Signals,
     WireError,
     check_tokens,
-    choose_signals,
+    choose_mark,
+    ending_tokens,
     from_extra_args,
     hello_tokens,
     read_hello,
@@ -64,7 +67,7 @@ def row(constraint: ConstraintSpec | None) -> RowRequest:
         sampling=sampling,
         constraint=constraint,
         end_tokens=[0, 2],
-        signals=Signals(9, 8, 7),
+        mark=1,
         max_tokens=131072,
         prompt_tokens=12,
     )
@@ -141,18 +144,23 @@ def test_a_check_is_answered_by_tokens_of_the_vocabulary_that_depend_on_engine_a
     assert all(len(answer) == CHECK_TOKENS and set(answer) <= set(range(3072)) for answer in answers)
 
 
-def test_signals_are_tokens_without_text_that_the_request_does_not_use() -> None:
+def test_a_mark_is_a_token_without_text_that_the_request_does_not_use() -> None:
     vocabulary = ByteVocabulary()  # 256 bytes, and the end token 256
-    assert choose_signals(vocabulary, 262, used=[261, 258]) == Signals(260, 259, 257)
-    assert choose_signals(vocabulary, 259, used=[]) is None
+    assert choose_mark(vocabulary, 260, used=[259]) == 258
+    assert choose_mark(vocabulary, 257, used=[]) is None
+
+
+def test_an_ending_is_marks_a_failure_if_there_is_one_and_an_end_token() -> None:
+    failure = Failure(FailureKind.ENGINE, "ü")
+    assert ending_tokens(row(None), COMPLETE_MARKS) == [1, 0]
+    assert ending_tokens(row(None), CLOSED_MARKS) == [1, 1, 0]
+    assert ending_tokens(row(None), FAILED_MARKS, failure) == [1, 1, 1, 1, 0xC3, 0xBC, 0]
 
 
 def test_a_failure_survives_its_tokens_whole_or_cut() -> None:
     failure = Failure(FailureKind.CONSTRAINT, "no document fits: ü")
-    tokens = failure.tokens(failed=300)
-    assert tokens[:3] == [300] * 3
-    assert Failure.read(tokens[3:]) == failure
-    assert Failure.read(tokens[3:-1]) == Failure(FailureKind.CONSTRAINT, "no document fits: \ufffd")
+    assert Failure.read(failure.tokens()) == failure
+    assert Failure.read(failure.tokens()[:-1]) == Failure(FailureKind.CONSTRAINT, "no document fits: \ufffd")
 
 
 @pytest.mark.parametrize("tokens", [[], [9], [0, 256]], ids=str)

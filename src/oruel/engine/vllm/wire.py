@@ -1,12 +1,12 @@
 """What Oru'el and its plugin inside vLLM say to each other. Both import this module, so each message is declared once.
 
 Oru'el's messages travel as `SamplingParams.extra_args["oruel"]` of a request to vLLM. The plugin has no channel of its
-own back: it answers by the tokens that it forces. To a Hello or a Check it forces an answer. In a row it forces, after
-the tokens of the answer, a signal that says how the answer ended.
+own back: it answers by the tokens that it forces. To a HelloRequest or a CheckRequest it forces a reply. In a row it
+forces, after the last token of the answer, an ending that says how the answer ended (`ending_tokens`).
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from enum import IntEnum
 from typing import Any, Protocol
 
@@ -28,8 +28,10 @@ BYTE_VALUES = 256
 MAX_HELLO_TOKENS = 1024
 CHECK_TOKENS = 2
 
-# So many times in a row, the token `failed` is no token of the answer: a message follows.
-FAILURE_MARKS = 3
+# The number of marks that begin an ending (Ending). One or two mean that a constraint ended the answer.
+COMPLETE_MARKS, CLOSED_MARKS, FAILED_MARKS = 1, 2, 3
+# How many tokens vLLM's max_tokens allows beyond the answer's, so that there is room for the marks of a whole answer.
+ENDING_ROOM = 2
 MAX_FAILURE_BYTES = 512
 
 
@@ -37,21 +39,6 @@ class WireError(OruelError):
     """The other end sent something that this version can't read. `message` says what."""
 
     code = "wire_error"
-
-
-class Signals(msgspec.Struct, frozen=True):
-    """Token ids that the plugin forces where an answer ends otherwise than by one of the model's end tokens or by
-    max_tokens. They have no text, are no end tokens, and are not in `logit_bias`.
-
-    `complete`: the constraint allows nothing more. `closed`: the same, but since the token budget closed the document.
-    Both are only for rows with a constraint, which never contain these tokens otherwise; vLLM stops at them.
-    `failed`: forced FAILURE_MARKS times if the row can't be continued. The tokens of a Failure follow, and then
-    `failed` again until Oru'el ends the request.
-    """
-
-    complete: int
-    closed: int
-    failed: int
 
 
 class FailureKind(IntEnum):
@@ -70,15 +57,14 @@ class Failure(msgspec.Struct, frozen=True):
     kind: FailureKind
     message: str
 
-    def tokens(self, failed: int) -> list[int]:
-        """The tokens that the plugin forces, given Signals.failed; after the last, `failed` without end."""
-        return [failed] * FAILURE_MARKS + [self.kind, *self.message.encode()[:MAX_FAILURE_BYTES]]
+    def tokens(self) -> list[int]:
+        return [self.kind, *self.message.encode()[:MAX_FAILURE_BYTES]]
 
     @classmethod
     def read(cls, tokens: list[int]) -> "Failure":
-        """From the tokens between the marks and the next `failed`, which may be cut. Raises WireError."""
+        """From its tokens, which may be cut. Raises WireError."""
         if not tokens or tokens[0] not in list(FailureKind) or max(tokens) >= BYTE_VALUES:
-            raise WireError("The plugin's failure can't be read.")
+            raise WireError("The plugin's reason for a failure can't be read.")
         return cls(FailureKind(tokens[0]), bytes(tokens[1:]).decode(errors="replace"))
 
 
@@ -86,8 +72,12 @@ class RowRequest(msgspec.Struct, frozen=True, kw_only=True, tag="row"):
     """One choice of a request: how the plugin chooses the tokens of one row.
 
     `engine` is the fingerprint that the plugin reported (HelloReply.fingerprint): a plugin with another one fails the
-    row. `max_tokens` limits the tokens of the answer; vLLM's own limit also has room for a signal. `prompt_tokens` is
-    the length of the prompt, none of which penalties or positions count.
+    row. `max_tokens` limits the tokens of the answer; vLLM's own limit is up to ENDING_ROOM higher. `prompt_tokens` is
+    the length of the prompt, of which penalties and positions count nothing.
+
+    vLLM ends the row at an `end_token`, as the contract wants. Where the answer ends otherwise, the plugin forces
+    `ending_tokens`, which begin with `mark`: a token without text, which ends nothing and which the constraint never
+    allows. Rows without a constraint may contain it, but hardly FAILED_MARKS times in a row.
     """
 
     version: int = WIRE_VERSION
@@ -96,7 +86,7 @@ class RowRequest(msgspec.Struct, frozen=True, kw_only=True, tag="row"):
     sampling: SamplingParams
     constraint: ConstraintSpec | None = None
     end_tokens: list[int]
-    signals: Signals
+    mark: int
     max_tokens: int
     prompt_tokens: int
 
@@ -244,18 +234,23 @@ def digested_parts(vocabulary: PieceVocabulary) -> Iterator[bytes]:
         yield len(piece).to_bytes(4) + bytes([vocabulary.is_end(token)]) + piece
 
 
-def choose_signals(vocabulary: PieceVocabulary, vocabulary_size: int, used: Iterable[int]) -> Signals | None:
-    """The three highest ids among tokens that have no text, end nothing, and are not `used` by the request. Ids of the
-    logits beyond the tokenizer's are such tokens, too. None if there are fewer than three.
+def ending_tokens(row: RowRequest, marks: int, failure: Failure | None = None) -> list[int]:
+    """The tokens that the plugin forces where an answer ends neither by an end token nor by max_tokens. vLLM stops at
+    the last one.
+
+    COMPLETE_MARKS: the constraint allows nothing more. CLOSED_MARKS: the same, but since the token budget closed the
+    document. FAILED_MARKS, with `failure`: the row can't be continued.
     """
-    taken = set(used)
-    found: list[int] = []
-    for token in reversed(range(vocabulary_size)):
-        if token not in taken and is_silent(vocabulary, token):
-            found.append(token)
-            if len(found) == len(Signals.__struct_fields__):
-                return Signals(*found)
-    return None
+    assert (failure is not None) == (marks == FAILED_MARKS)
+    return [row.mark] * marks + (failure.tokens() if failure else []) + row.end_tokens[:1]
+
+
+def choose_mark(vocabulary: PieceVocabulary, vocabulary_size: int, used: Collection[int]) -> int | None:
+    """The highest id among the tokens that have no text, end nothing, and are not `used` by the request. Ids of the
+    logits beyond the tokenizer's are such tokens, too. None if there is none.
+    """
+    ids = reversed(range(vocabulary_size))
+    return next((token for token in ids if token not in used and is_silent(vocabulary, token)), None)
 
 
 def is_silent(vocabulary: PieceVocabulary, token: int) -> bool:
