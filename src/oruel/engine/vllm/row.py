@@ -19,7 +19,7 @@ from oruel.engine.vllm.row_body import row_body
 from oruel.engine.vllm.row_reader import RowReader
 from oruel.engine.vllm.token_server import TokenServer
 from oruel.engine.vllm.wire import HelloReply, PieceVocabulary, RowRequest, choose_mark
-from oruel.errors import OruelError, RequestError, UnsupportedParameter
+from oruel.errors import OruelError, RequestError, UnsupportedParameter, UpstreamFailed
 from oruel.http.exchange import unreadable_as_failure
 from oruel.types import SamplingParams, Tier
 
@@ -122,6 +122,8 @@ class Row:
                 if not (self._is_aborted or reader.has_ended):
                     self._deliver(reader, chunk)
                 self.cached = chunk.cached if self.cached is None else self.cached
+        if not (self._is_aborted or reader.has_ended):
+            raise UpstreamFailed("The vLLM behind this model ended the answer without a reason.")
 
     def _deliver(self, reader: RowReader, chunk: TokenChunk) -> None:
         for output in reader.feed(chunk):
