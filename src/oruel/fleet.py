@@ -26,7 +26,7 @@ from oruel.jobs.messages import TokenizerSource
 from oruel.llama.library import load_library
 from oruel.llama.model import Model
 from oruel.router.catalog import ModelCard
-from oruel.router.deployment import CatalogModel, Deployment, EmbeddedSource, UpstreamSource
+from oruel.router.deployment import CatalogModel, Deployment, EmbeddedSource, UpstreamSource, VLLMSource
 from oruel.router.engine_route import EngineRoute
 from oruel.router.route import Route
 from oruel.router.upstream_key import upstream_key_fault
@@ -103,6 +103,8 @@ class Fleet:
     ) -> tuple[Route, RunningEngine | None]:
         if isinstance(deployment.source, UpstreamSource):
             return Route(deployment, self._build_upstream(model, deployment, deployment.source)), None
+        if isinstance(deployment.source, VLLMSource):
+            raise ConfigError(f'{deployment.name} has engine = "vllm", whose tokenizer can\'t be loaded yet. Use kind.')
         try:
             engine = await self._start_engine(model, deployment.source)
         except StartupError as error:
