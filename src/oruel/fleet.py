@@ -14,18 +14,19 @@ from oruel.backends.base import Backend
 from oruel.backends.key_redaction import KeyRedaction
 from oruel.backends.local import LocalBackend
 from oruel.backends.preparation import ContextWindow
-from oruel.backends.upstream import UpstreamBackend, UpstreamTimeouts, upstream_client
+from oruel.backends.upstream import UpstreamBackend
 from oruel.backends.within_context import WithinContext
 from oruel.config import engine_environment, read_secret
 from oruel.engine.client import EngineClient
 from oruel.engine.protocol import EngineReady, Start
 from oruel.errors import ConfigError, StartupError
+from oruel.http.exchange import UpstreamTimeouts, upstream_client
 from oruel.jobs.base import Jobs
 from oruel.jobs.messages import GgufTokenizer, TokenizerSource
 from oruel.llama.library import load_library
 from oruel.llama.model import Model
 from oruel.router.catalog import ModelCard
-from oruel.router.deployment import CatalogModel, Deployment, EmbeddedSource, UpstreamSource
+from oruel.router.deployment import CatalogModel, Deployment, EmbeddedSource, UpstreamSource, VLLMSource
 from oruel.router.engine_route import EngineRoute
 from oruel.router.route import Route
 from oruel.router.upstream_key import upstream_key_fault
@@ -102,6 +103,8 @@ class Fleet:
     ) -> tuple[Route, RunningEngine | None]:
         if isinstance(deployment.source, UpstreamSource):
             return Route(deployment, self._build_upstream(model, deployment, deployment.source)), None
+        if isinstance(deployment.source, VLLMSource):
+            raise ConfigError(f'{deployment.name} has engine = "vllm", whose tokenizer can\'t be loaded yet. Use kind.')
         try:
             engine = await self._start_engine(model, deployment.source)
         except StartupError as error:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from oruel.errors import ConfigError
 from oruel.router.catalog_file import read_catalog
-from oruel.router.deployment import CatalogModel, EmbeddedSource, UpstreamSource
+from oruel.router.deployment import CatalogModel, EmbeddedSource, UpstreamSource, VLLMSource
 from oruel.router.price import Price
 
 GOOD = """# a comment
@@ -270,3 +270,28 @@ def test_the_example_in_the_documentation_is_a_valid_catalog() -> None:
     (maverick,) = models_of(example)
     assert maverick.tiers == tuple(maverick.prices) == ("standard", "turbo")
     assert [one.name for one in maverick.deployments] == ["own", "gpus"]
+
+
+VLLM_ENTRY = """
+[[models]]
+name = "m"
+deployments = [{ name = "gpu", engine = "vllm", base_url = "http://gpu:8000/v1", model = "big", tokenizer = "hf:a/b" }]
+"""
+
+
+def test_a_vllm_can_be_an_engine() -> None:
+    (model,) = read_catalog(VLLM_ENTRY.encode()).models
+    assert model.deployments[0].source == VLLMSource("http://gpu:8000", "big", "hf:a/b")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        (', tokenizer = "hf:a/b"', "", "has no tokenizer"),
+        ('model = "big"', 'kind = "vllm"', "kind is only for upstream servers"),
+        ('engine = "vllm", ', 'kind = "vllm", ', 'tokenizer is only for engine = "vllm"'),
+    ],
+)
+def test_an_engine_vllm_takes_its_own_fields_only(before: str, after: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        read_catalog(VLLM_ENTRY.replace(before, after).encode())

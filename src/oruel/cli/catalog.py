@@ -10,7 +10,7 @@ from oruel.cli.params import build_table
 from oruel.config import read_secret
 from oruel.errors import ConfigError
 from oruel.router.catalog_file import MAX_BYTES, CatalogFile, read_catalog
-from oruel.router.deployment import CatalogModel, Deployment, EmbeddedSource, UpstreamSource
+from oruel.router.deployment import CatalogModel, Deployment, EmbeddedSource, UpstreamSource, VLLMSource
 from oruel.router.price import Price
 from oruel.router.upstream_key import upstream_key_fault
 
@@ -91,17 +91,21 @@ def describe_deployment(deployment: Deployment) -> list[tuple[str, str]]:
     if isinstance(source, EmbeddedSource):
         return [("engine", source.model)]
     timeouts = (deployment.connect_seconds, deployment.first_token_seconds, deployment.idle_seconds)
+    if isinstance(source, VLLMSource):
+        kind, accepted = ("engine", "vllm"), ("tokenizer", source.tokenizer)
+    else:
+        kind, accepted = ("kind", source.kind), ("accepts", ", ".join(sorted(deployment.accepts)) or "none")
     return [
-        ("kind", source.kind),
+        kind,
         ("base_url", source.base_url),
         ("model", source.model),
         ("key", describe_key(source)),
-        ("accepts", ", ".join(sorted(deployment.accepts)) or "none"),
+        accepted,
         ("timeouts", "{:g} s to connect, {:g} s for the first token, {:g} s for the next".format(*timeouts)),
     ]
 
 
-def describe_key(source: UpstreamSource) -> str:
+def describe_key(source: UpstreamSource | VLLMSource) -> str:
     if source.key_variable is None:
         return "none"
     return f"{source.key_variable}, which {upstream_key_fault(read_secret(source.key_variable)) or 'is set'}"

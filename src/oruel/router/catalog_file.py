@@ -12,7 +12,7 @@ from oruel.contract.kinds import Array, Integer, JSONSchema, Number, Object, Str
 from oruel.contract.parameters import PARAMETERS
 from oruel.errors import ConfigError, InvalidParameter, RequestError
 from oruel.router.base_url import BaseURL
-from oruel.router.deployment import CatalogModel, Deployment, EmbeddedSource, UpstreamSource
+from oruel.router.deployment import CatalogModel, Deployment, EmbeddedSource, Source, UpstreamSource, VLLMSource
 from oruel.router.money import Money, WrittenDecimal
 from oruel.router.price import Price
 from oruel.router.toml_lines import Path, locate_keys
@@ -81,6 +81,8 @@ class UniqueArray:
 NAME = LabelName()
 PRICE = Object({"input": Money(), "cached_input": Money(), "output": Money()}, required=("input", "output"))
 TIMEOUTS = ("connect_seconds", "first_token_seconds", "idle_seconds")
+# The engine that is not a model file of its own.
+VLLM = "vllm"
 UPSTREAM_FIELDS = ("base_url", "kind", "model", "key_variable", "accepts", *TIMEOUTS)
 TIER = StringEnum(TIERS)
 
@@ -88,6 +90,7 @@ DEPLOYMENT = Object(
     {
         "name": LabelName(allows_spaces=False),
         "engine": LabelName(4096),
+        "tokenizer": LabelName(4096),
         "base_url": BaseURL(),
         "kind": StringEnum(("vllm", "sglang", "llama-server", "openai", "oruel")),
         "model": NAME,
@@ -265,8 +268,12 @@ def build_deployment(given: dict[str, Any], path: str) -> Deployment:
     )
 
 
-def build_source(given: dict[str, Any], path: str) -> EmbeddedSource | UpstreamSource:
-    """Either an embedded engine or an upstream server."""
+def build_source(given: dict[str, Any], path: str) -> Source:
+    """An embedded engine, a vLLM as an engine, or an upstream server."""
+    if given.get("engine") == VLLM:
+        return build_vllm(given, path)
+    if "tokenizer" in given:
+        raise InvalidParameter(f'{path}.tokenizer is only for engine = "{VLLM}". Remove it.', param=f"{path}.tokenizer")
     if "engine" in given:
         for name in UPSTREAM_FIELDS:
             if name in given:
@@ -285,6 +292,23 @@ def build_source(given: dict[str, Any], path: str) -> EmbeddedSource | UpstreamS
     return UpstreamSource(given["base_url"], given["kind"], given["model"], given.get("key_variable"))
 
 
+def build_vllm(given: dict[str, Any], path: str) -> VLLMSource:
+    for name in ("kind", "accepts"):
+        if name in given:
+            raise InvalidParameter(
+                f'{path}.{name} is only for upstream servers, but engine is "{VLLM}", which honours every parameter. '
+                "Remove one of them.",
+                param=f"{path}.{name}",
+            )
+    for name in ("base_url", "model", "tokenizer"):
+        if name not in given:
+            raise InvalidParameter(
+                f'{path} has no {name}. With engine = "{VLLM}", base_url, model and tokenizer are required.', param=path
+            )
+    root = given["base_url"].removesuffix("/v1")
+    return VLLMSource(root, given["model"], given["tokenizer"], given.get("key_variable"))
+
+
 def build_price(given: dict[str, Decimal]) -> Price:
     """The price of cached input defaults to that of input."""
     return Price(given["input"], given.get("cached_input", given["input"]), given["output"])
@@ -301,7 +325,7 @@ def check_unique(names: list[tuple[str, str]]) -> None:
 
 def check_key(path: str, deployment: Deployment, read_key: Callable[[str], str | None]) -> None:
     source = deployment.source
-    if not isinstance(source, UpstreamSource) or source.key_variable is None:
+    if isinstance(source, EmbeddedSource) or source.key_variable is None:
         return
     if fault := upstream_key_fault(read_key(source.key_variable)):
         raise InvalidParameter(

@@ -25,13 +25,28 @@ class UpstreamSource:
 
 
 @dataclass(frozen=True, slots=True)
+class VLLMSource:
+    """A vLLM with our plugin, used as an engine. `base_url` is its address, `model` the model's name there, `tokenizer`
+    a folder with the model's tokenizer.json, or hf:…. `key_variable` is the environment variable of its key.
+    """
+
+    base_url: str
+    model: str
+    tokenizer: str
+    key_variable: str | None = None
+
+
+Source = EmbeddedSource | UpstreamSource | VLLMSource
+
+
+@dataclass(frozen=True, slots=True)
 class Deployment:
     """`cost` is what the operator pays. `accepts` names the parameters whose differences the operator accepts. The
     timeouts limit connecting, the wait for the first token, and the wait between two chunks.
     """
 
     name: str
-    source: EmbeddedSource | UpstreamSource
+    source: Source
     tiers: tuple[Tier, ...] = TIERS
     cost: Price = Price()  # noqa: RUF009 - immutable
     accepts: frozenset[str] = frozenset()

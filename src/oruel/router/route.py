@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from oruel.backends.abilities import ParameterSupport, verdict
 from oruel.backends.base import Backend
 from oruel.router.circuit_breaker import CircuitBreaker, InFlight
-from oruel.router.deployment import Deployment, UpstreamSource
+from oruel.router.deployment import Deployment, EmbeddedSource, UpstreamSource
 from oruel.router.latency import FirstTokenLatency
 from oruel.router.ranking import Candidate
 from oruel.types import ChatRequest
@@ -57,7 +57,7 @@ class Route:
 
     def fail(self, sent: InFlight, now: float) -> None:
         self.failed += 1
-        if isinstance(self.deployment.source, UpstreamSource):
+        if not isinstance(self.deployment.source, EmbeddedSource):
             self.breaker.fail(sent, now)
 
     def abandon(self, sent: InFlight, now: float) -> None:

@@ -1,0 +1,7 @@
+"""256 bytes, an end token, and two tokens without text."""
+
+from oruel.constraints.tokens import ByteVocabulary
+
+
+class SmallVocabulary(ByteVocabulary):
+    size = 259
