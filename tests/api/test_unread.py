@@ -12,7 +12,7 @@ import httpx2
 import pytest
 
 from oruel.api.edge import Unread
-from oruel.engine.client import MAX_UNREAD, Generation
+from oruel.engine.generation import MAX_UNREAD, Generation
 from oruel.engine.protocol import TokenOutput
 from oruel.errors import AnswerUnread
 from tests.server import RunningServer, oruel_serve
@@ -110,18 +110,12 @@ def wait(condition: Callable[[], bool], what: str) -> None:
 
 
 def test_unread_tokens_are_bounded() -> None:
-    class Cancelling:
-        cancelled: list[int] = []  # noqa: RUF012
-
-        def cancel(self, sequence: int) -> None:
-            self.cancelled.append(sequence)
-
     async def run() -> None:
-        engine = Cancelling()
-        generation = Generation(engine, [7, 8])  # type: ignore[arg-type]  # only cancel is called
+        cancelled: list[int] = []
+        generation = Generation([7, 8], cancelled.append)
         for token in range(MAX_UNREAD):
             generation.receive(TokenOutput(7, token))
-        assert engine.cancelled == [7, 8]
+        assert cancelled == [7, 8]
         with pytest.raises(AnswerUnread, match="Read it faster"):
             await generation.outputs()
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from oruel.engine.client import EngineClient, Generation
+from oruel.engine.client import EngineClient
+from oruel.engine.generation import Generation
 from oruel.engine.protocol import SequenceFailed, SequenceStarted, Start, TokenOutput
 from oruel.errors import EngineFailed, InvalidParameter, ModelLoadError, Overloaded
 from oruel.types import SamplingParams
@@ -220,7 +221,7 @@ def test_retry_after_grows_with_the_wait_up_to_a_minute(
 ) -> None:
     async def scenario() -> None:
         clock = [1000.0]
-        monkeypatch.setattr("oruel.engine.client.time.perf_counter", lambda: clock[0])
+        monkeypatch.setattr("oruel.engine.generation.time.perf_counter", lambda: clock[0])
         client, _ = await scripted_engine(monkeypatch, parallel=1, max_waiting=0)
         with client.generate(PROMPT, SamplingParams(), choices=1, max_tokens=5):
             for passed, seconds in [(0, 1), (0.5, 1), (7.2, 8), (3600, 60)]:

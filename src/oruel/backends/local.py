@@ -1,4 +1,4 @@
-"""The embedded engine as a Backend: tokenizes messages, generates tokens, and converts them into deltas."""
+"""A token engine as a Backend: tokenizes messages, generates tokens, and converts them into deltas."""
 
 import json
 from dataclasses import replace
@@ -13,8 +13,9 @@ from oruel.backends.preparation import (
     prepare_in_job,
     tool_characters,
 )
-from oruel.engine.client import Admission, EngineClient, Generation
+from oruel.engine.generation import Admission, Generation
 from oruel.engine.protocol import TokenOutput
+from oruel.engine.token_engine import TokenEngine
 from oruel.errors import TemplateTooCostly
 from oruel.jobs.base import Jobs
 from oruel.text.answer.choice import ChoiceText
@@ -51,7 +52,7 @@ class LocalBackend:
 
     def __init__(
         self,
-        engine: EngineClient,
+        engine: TokenEngine,
         tokenizer: Tokenizer,
         jobs: Jobs,
         *,

@@ -1,0 +1,258 @@
+"""What Oru'el and its plugin inside vLLM say to each other. Both import this module, so each message is declared once.
+
+Oru'el's messages travel as `SamplingParams.extra_args["oruel"]` of a request to vLLM. The plugin has no channel of its
+own back: it answers by the tokens that it forces. To a HelloRequest or a CheckRequest it forces a reply. In a row it
+forces, after the last token of the answer, an ending that says how the answer ended (`ending_tokens`).
+"""
+
+import hashlib
+from collections.abc import Collection, Iterator, Mapping
+from enum import IntEnum
+from typing import Any, Protocol
+
+import msgspec
+
+from oruel.constraints.spec import ConstraintSpec
+from oruel.errors import OruelError
+from oruel.types import SamplingParams
+
+# Raised whenever a message changes its meaning. Both ends refuse another version.
+WIRE_VERSION = 1
+EXTRA_ARG = "oruel"
+
+# The beginning of the answer to a Hello, so that a model's own tokens are not taken for one.
+MAGIC = b"oruel!"
+LENGTH_BYTES = 2
+# An answer is sent as bytes, one token for each: token id 65 means the byte 65.
+BYTE_VALUES = 256
+MAX_HELLO_TOKENS = 1024
+CHECK_TOKENS = 2
+
+# The number of marks that begin an ending (Ending). One or two mean that a constraint ended the answer.
+COMPLETE_MARKS, CLOSED_MARKS, FAILED_MARKS = 1, 2, 3
+# How many tokens vLLM's max_tokens allows beyond the answer's, so that there is room for the marks of a whole answer.
+ENDING_ROOM = 2
+MAX_FAILURE_BYTES = 512
+
+
+class WireError(OruelError):
+    """The other end sent something that this version can't read. `message` says what."""
+
+    code = "wire_error"
+
+
+class FailureKind(IntEnum):
+    """`CONSTRAINT`: the constraint can't be enforced, which is the request's fault. `ENGINE`: the row's logits or the
+    plugin are at fault. `CHANGED`: this is not the engine that the request was made for.
+    """
+
+    CONSTRAINT = 0
+    ENGINE = 1
+    CHANGED = 2
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """Why a row can't be continued. Sent as its kind and the bytes of the message in UTF-8, one token each."""
+
+    kind: FailureKind
+    message: str
+
+    def tokens(self) -> list[int]:
+        return [self.kind, *self.message.encode()[:MAX_FAILURE_BYTES]]
+
+    @classmethod
+    def read(cls, tokens: list[int]) -> "Failure":
+        """From its tokens, which may be cut. Raises WireError."""
+        if not tokens or tokens[0] not in list(FailureKind) or max(tokens) >= BYTE_VALUES:
+            raise WireError("The plugin's reason for a failure can't be read.")
+        return cls(FailureKind(tokens[0]), bytes(tokens[1:]).decode(errors="replace"))
+
+
+class RowRequest(msgspec.Struct, frozen=True, kw_only=True, tag="row"):
+    """One choice of a request: how the plugin chooses the tokens of one row.
+
+    `engine` is the fingerprint that the plugin reported (HelloReply.fingerprint): a plugin with another one fails the
+    row. `max_tokens` limits the tokens of the answer; vLLM's own limit is up to ENDING_ROOM higher. `prompt_tokens` is
+    the length of the prompt, of which penalties and positions count nothing.
+
+    vLLM ends the row at an `end_token`, as the contract wants. Where the answer ends otherwise, the plugin forces
+    `ending_tokens`, which begin with `mark`: a token without text, which ends nothing and which the constraint never
+    allows. Rows without a constraint may contain it, but hardly FAILED_MARKS times in a row.
+    """
+
+    version: int = WIRE_VERSION
+    engine: str
+    choice: int
+    sampling: SamplingParams
+    constraint: ConstraintSpec | None = None
+    end_tokens: list[int]
+    mark: int
+    max_tokens: int
+    prompt_tokens: int
+
+
+class HelloRequest(msgspec.Struct, frozen=True, tag="hello"):
+    """Asks the plugin to introduce itself. The plugin forces the tokens of `hello_tokens`; after the last, any."""
+
+    version: int = WIRE_VERSION
+
+
+class CheckRequest(msgspec.Struct, frozen=True, tag="check"):
+    """Asks whether the plugin is still there, and the same. The plugin forces the tokens of `check_tokens`."""
+
+    nonce: str
+    version: int = WIRE_VERSION
+
+
+FromOruel = RowRequest | HelloRequest | CheckRequest
+
+
+class HelloReply(msgspec.Struct, frozen=True, kw_only=True):
+    """What the plugin knows of the vLLM that it runs in.
+
+    `vocabulary_size` is the width of the logits. `tokenizer` is the vocabulary_digest of the tokenizer that the plugin
+    computes constraints with; empty if it couldn't load one, and then it fails rows with constraints.
+    `runner`: vLLM's model runner, "v1" or "v2". `window`: its max_model_len, in tokens. `parallel`: its max_num_seqs.
+    """
+
+    version: int = WIRE_VERSION
+    plugin: str
+    vllm: str
+    model: str
+    vocabulary_size: int
+    tokenizer: str
+    window: int
+    parallel: int
+    runner: str
+    dtype: str = ""
+    ranks: int = 1
+    priority_scheduling: bool = False
+    prefix_caching: bool = False
+    async_scheduling: bool = False
+    speculative_decoding: bool = False
+    batch_invariant: bool = False
+
+    @property
+    def fingerprint(self) -> str:
+        """Identifies what a seeded text depends on: the model, both versions, and how vLLM computes."""
+        return hashlib.sha256(msgspec.msgpack.encode(self)).hexdigest()[:16]
+
+
+class PieceVocabulary(Protocol):
+    """What a digest needs of a vocabulary. `size` is the number of its tokens."""
+
+    size: int
+
+    def piece(self, token: int) -> bytes: ...
+
+    def is_end(self, token: int) -> bool: ...
+
+
+def to_extra_args(message: FromOruel) -> dict[str, Any]:
+    """The message as JSON values, as SamplingParams.extra_args holds it."""
+    return {EXTRA_ARG: msgspec.to_builtins(message, str_keys=True)}
+
+
+def from_extra_args(extra_args: Mapping[str, Any] | None) -> FromOruel | None:
+    """The message of a request to vLLM; None if the request is not from Oru'el. Raises WireError."""
+    given = (extra_args or {}).get(EXTRA_ARG)
+    if given is None:
+        return None
+    version = given.get("version") if isinstance(given, dict) else None
+    if version != WIRE_VERSION:
+        raise WireError(
+            f"Oru'el sent version {version!r} of its messages, but this plugin reads version {WIRE_VERSION}. Install "
+            "the plugin that came with this Oru'el."
+        )
+    try:
+        message: FromOruel = msgspec.convert(given, FromOruel, str_keys=True)
+    except msgspec.ValidationError as error:
+        raise WireError(f"Oru'el sent a message that this plugin can't read: {error}.") from error
+    return message
+
+
+def hello_tokens(reply: HelloReply) -> list[int]:
+    """The tokens that the plugin forces in answer to a HelloRequest: MAGIC, the length, and JSON, one token per byte.
+    The vocabulary needs at least BYTE_VALUES tokens.
+    """
+    body = msgspec.json.encode(reply)
+    return list(MAGIC + len(body).to_bytes(LENGTH_BYTES) + body)
+
+
+def read_hello(tokens: list[int]) -> HelloReply | None:
+    """The answer to a HelloRequest; None while it is incomplete. Raises WireError if the tokens are no such answer."""
+    if tokens[: len(MAGIC)] != list(MAGIC)[: len(tokens)] or any(token >= BYTE_VALUES for token in tokens[:8]):
+        raise WireError("The tokens are no answer of the plugin.")
+    head = len(MAGIC) + LENGTH_BYTES
+    if len(tokens) < head:
+        return None
+    end = head + int.from_bytes(bytes(tokens[len(MAGIC) : head]))
+    if end > MAX_HELLO_TOKENS:
+        raise WireError("The plugin's answer is too long.")
+    if len(tokens) < end:
+        return None
+    if any(token >= BYTE_VALUES for token in tokens[head:end]):
+        raise WireError("The tokens are no answer of the plugin.")
+    return decode_hello(bytes(tokens[head:end]))
+
+
+def decode_hello(body: bytes) -> HelloReply:
+    """Raises WireError. The version is read first: other versions may have other fields."""
+    try:
+        version = msgspec.json.decode(body, type=HelloVersion).version
+        if version != WIRE_VERSION:
+            raise WireError(
+                f"The plugin speaks version {version} of the messages, but this Oru'el version {WIRE_VERSION}. Install "
+                "the plugin that came with this Oru'el."
+            )
+        return msgspec.json.decode(body, type=HelloReply)
+    except msgspec.MsgspecError as error:
+        raise WireError(f"The plugin's answer can't be read: {error}.") from error
+
+
+class HelloVersion(msgspec.Struct):
+    version: int
+
+
+def check_tokens(fingerprint: str, nonce: str, vocabulary_size: int) -> list[int]:
+    """The CHECK_TOKENS tokens that the plugin forces in answer to a CheckRequest; a model hardly chooses the same."""
+    digest = hashlib.sha256(f"{fingerprint} {nonce}".encode()).digest()
+    return [int.from_bytes(digest[8 * i : 8 * i + 8]) % vocabulary_size for i in range(CHECK_TOKENS)]
+
+
+def vocabulary_digest(vocabulary: PieceVocabulary) -> str:
+    """Identifies the bytes of every token and which tokens end an answer."""
+    digest = hashlib.sha256()
+    for part in digested_parts(vocabulary):
+        digest.update(part)
+    return digest.hexdigest()[:32]
+
+
+def digested_parts(vocabulary: PieceVocabulary) -> Iterator[bytes]:
+    for token in range(vocabulary.size):
+        piece = vocabulary.piece(token)
+        yield len(piece).to_bytes(4) + bytes([vocabulary.is_end(token)]) + piece
+
+
+def ending_tokens(row: RowRequest, marks: int, failure: Failure | None = None) -> list[int]:
+    """The tokens that the plugin forces where an answer ends neither by an end token nor by max_tokens. vLLM stops at
+    the last one.
+
+    COMPLETE_MARKS: the constraint allows nothing more. CLOSED_MARKS: the same, but since the token budget closed the
+    document. FAILED_MARKS, with `failure`: the row can't be continued.
+    """
+    assert (failure is not None) == (marks == FAILED_MARKS)
+    return [row.mark] * marks + (failure.tokens() if failure else []) + row.end_tokens[:1]
+
+
+def choose_mark(vocabulary: PieceVocabulary, vocabulary_size: int, used: Collection[int]) -> int | None:
+    """The highest id among the tokens that have no text, end nothing, and are not `used` by the request. Ids of the
+    logits beyond the tokenizer's are such tokens, too. None if there is none.
+    """
+    ids = reversed(range(vocabulary_size))
+    return next((token for token in ids if token not in used and is_silent(vocabulary, token)), None)
+
+
+def is_silent(vocabulary: PieceVocabulary, token: int) -> bool:
+    """Whether the token has no text and ends nothing."""
+    return token >= vocabulary.size or not (vocabulary.piece(token) or vocabulary.is_end(token))
