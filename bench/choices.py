@@ -16,7 +16,7 @@ from bench.overhead import STREAMED
 from bench.proxies import upstream_stub
 from bench.row import Row
 from oruel.api.chat.completion import ChatCompletionChunk, ChunkChoice, ChunkDelta
-from oruel.backends.upstream import upstream_client
+from oruel.http.exchange import upstream_client
 
 REQUESTS = 600
 CHUNKS = 20_000

@@ -26,6 +26,7 @@ ORDER = [
     "jobs",
     "text",
     "engine",
+    "http",
     "constraints",
     "json_schema",
     "sampling",

@@ -38,6 +38,8 @@ OruelError
 │   ├── StoreUnavailable        503  the ledger can't be read or written
 │   ├── UpstreamFailed          502  an upstream server failed during the request
 │   │   ├── UpstreamUnavailable      the upstream server never accepted the request
+│   │   ├── VLLMUnusable             a vLLM without our plugin, without its token API, or with another model
+│   │   ├── VLLMReplaced             a vLLM was restarted with other settings during the request
 │   │   └── UpstreamTimedOut    504  the upstream server sent nothing for too long
 │   ├── RoutedInCircles         508  the request has passed through too many Oru'el instances
 │   └── DeadlineExceeded        504  timeout_error
@@ -259,6 +261,14 @@ class UpstreamFailed(ServerError):
 
 class UpstreamUnavailable(UpstreamFailed):
     code = "upstream_unavailable"
+
+
+class VLLMUnusable(UpstreamFailed):
+    code = "vllm_unusable"
+
+
+class VLLMReplaced(UpstreamFailed):
+    code = "vllm_replaced"
 
 
 class UpstreamTimedOut(UpstreamFailed):

@@ -14,12 +14,13 @@ from oruel.backends.base import Backend
 from oruel.backends.key_redaction import KeyRedaction
 from oruel.backends.local import LocalBackend
 from oruel.backends.preparation import ContextWindow
-from oruel.backends.upstream import UpstreamBackend, UpstreamTimeouts, upstream_client
+from oruel.backends.upstream import UpstreamBackend
 from oruel.backends.within_context import WithinContext
 from oruel.config import engine_environment, read_secret
 from oruel.engine.client import EngineClient
 from oruel.engine.protocol import EngineReady, Start
 from oruel.errors import ConfigError, StartupError
+from oruel.http.exchange import UpstreamTimeouts, upstream_client
 from oruel.jobs.base import Jobs
 from oruel.jobs.messages import TokenizerSource
 from oruel.llama.library import load_library

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from oruel.backends.upstream import UpstreamBackend, UpstreamTimeouts, upstream_client
+from oruel.backends.upstream import UpstreamBackend
 from oruel.errors import (
     ContextLengthExceeded,
     InvalidParameter,
@@ -19,6 +19,7 @@ from oruel.errors import (
     UpstreamTimedOut,
     UpstreamUnavailable,
 )
+from oruel.http.exchange import UpstreamTimeouts, upstream_client
 from oruel.types import (
     Accepted,
     ChatRequest,

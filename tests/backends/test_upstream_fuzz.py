@@ -14,9 +14,10 @@ import pytest
 
 from oruel.api.failures import error_json
 from oruel.backends.base import Backend
-from oruel.backends.upstream import UpstreamBackend, UpstreamTimeouts, upstream_client
+from oruel.backends.upstream import UpstreamBackend
 from oruel.backends.upstream_stream import UpstreamStream
 from oruel.errors import OruelError, UpstreamFailed
+from oruel.http.exchange import UpstreamTimeouts, upstream_client
 from oruel.router.catalog import Catalog, ModelCard
 from oruel.router.deployment import Deployment, UpstreamSource
 from oruel.router.price import Price

@@ -13,7 +13,7 @@ from oruel.backends.preparation import (
     prepare_in_job,
     tool_characters,
 )
-from oruel.engine.generation import Admission, Generation
+from oruel.engine.generation import Generation
 from oruel.engine.protocol import TokenOutput
 from oruel.engine.token_engine import TokenEngine
 from oruel.errors import TemplateTooCostly
@@ -85,18 +85,21 @@ class LocalBackend:
             constraint=prepared.constraint,
             prefix=request.prefix,
         ) as generation:
-            place = await generation.started()
+            admission = await generation.started()
             differs = prepared.left_out if self._tokenizer.has_template else (NO_TEMPLATE, *prepared.left_out)
             yield Accepted(
-                place.queued,
+                admission.queued,
                 differs=differs,
-                progress=lambda: Progress(count_usage(prepared.tokens, choices, place)),
+                progress=lambda: Progress(count_usage(prepared.tokens, choices, generation.cached)),
             )
             ended = 0
             while ended < request.n:
                 for index, piece in await self._next_pieces(generation, choices):
                     ended += piece.finish is not None
-                    usage = count_usage(prepared.tokens, choices, place) if ended == request.n else None
+                    usage = None
+                    if ended == request.n:
+                        await generation.settled()
+                        usage = count_usage(prepared.tokens, choices, generation.cached)
                     yield Delta.of(piece, index, self._window.model, request.tier, usage)
 
     def _choice(self, request: ChatRequest, state: State) -> ChoiceText:
@@ -165,6 +168,6 @@ def has_short_schemas(request: ChatRequest) -> bool:
     return sum(len(json.dumps(schema)) for schema in schemas) <= INLINE_SCHEMA_CHARACTERS
 
 
-def count_usage(prompt: list[int], choices: list[ChoiceText], place: Admission) -> Usage:
+def count_usage(prompt: list[int], choices: list[ChoiceText], cached: int) -> Usage:
     """The prompt and its cached tokens count once, even if several choices share them."""
-    return Usage(len(prompt), sum(choice.tokens for choice in choices), place.cached)
+    return Usage(len(prompt), sum(choice.tokens for choice in choices), cached)

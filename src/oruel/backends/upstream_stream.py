@@ -1,34 +1,12 @@
 """Parses the body of another server's stream into deltas. Invalid input raises only typed errors."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-import aiohttp
-
-from oruel.backends.sse import EventReader
 from oruel.backends.upstream_chunks import ChunkReader
-from oruel.backends.upstream_failure import one_line
-from oruel.errors import OruelError, UpstreamFailed
+from oruel.errors import UpstreamFailed
+from oruel.http.events import EventReader
+from oruel.http.exchange import unreadable_as_failure
 from oruel.types import ChatRequest, Delta, Progress
 
 MAX_EVENT = 2**20
-
-
-@contextmanager
-def unreadable_as_failure() -> Iterator[None]:
-    """Converts exceptions into UpstreamFailed, except for typed errors and connection errors.
-
-    Input that crashes a parser here counts as a failure of the other server, not of this one.
-    """
-    try:
-        yield
-    except (OruelError, aiohttp.ClientError, OSError):
-        raise
-    except Exception as error:
-        raise UpstreamFailed(
-            "The server behind this model sent something that can't be read.",
-            detail=one_line(f"{type(error).__name__}: {error}"),
-        ) from error
 
 
 class UpstreamStream:

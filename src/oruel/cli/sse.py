@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Iterator
 
-from oruel.backends.sse import EventReader
 from oruel.errors import ChatFailed
+from oruel.http.events import EventReader
 
 MAX_EVENT = 16 * 2**20
 

@@ -1,12 +1,11 @@
 """The API process's side of the engine: submits sequences to the engine process and distributes their tokens."""
 
-import itertools
-import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 
 from oruel.constraints.spec import ConstraintSpec
 from oruel.engine.generation import Generation
+from oruel.engine.live_sequences import LiveSequences
 from oruel.engine.process import WATCHDOG_SECONDS, EngineProcess
 from oruel.engine.protocol import (
     Cancel,
@@ -17,10 +16,8 @@ from oruel.engine.protocol import (
     StepOutput,
     Submit,
 )
-from oruel.errors import EngineFailed, InvalidParameter, Overloaded
+from oruel.errors import EngineFailed
 from oruel.types import SamplingParams, Tier
-
-MAX_RETRY_SECONDS = 60
 
 
 class EngineClient:
@@ -45,15 +42,12 @@ class EngineClient:
             watchdog_seconds=watchdog_seconds,
         )
         self.load = EngineLoad()
-        self._max_waiting = max_waiting
-        self._capacity = max_waiting
-        self._live: dict[int, Generation] = {}
-        self._ids = itertools.count()
+        self._live = LiveSequences(max_waiting)
 
     async def start(self) -> EngineReady:
         """Raises ModelLoadError."""
         ready = await self.process.start()
-        self._capacity = ready.parallel + self._max_waiting
+        self._live.parallel = ready.parallel
         return ready
 
     async def close(self) -> None:
@@ -77,7 +71,7 @@ class EngineClient:
         Raises what `require_room` raises, and EngineFailed while no engine is available.
         """
         self.require_room(choices)
-        sequences = [next(self._ids) for _ in range(choices)]
+        sequences = self._live.numbers(choices)
         generation = Generation(sequences, self.cancel)
         try:
             for choice, sequence in enumerate(sequences):
@@ -93,37 +87,20 @@ class EngineClient:
                     prefix=prefix,
                 )
                 self.process.send(submit)
-                self._live[sequence] = generation
+                self._live.add(sequence, generation)
             yield generation
         finally:
             generation.cancel_all()
 
     def require_room(self, choices: int) -> None:
-        """Raises Overloaded if the queue has no room for `choices` sequences now, InvalidParameter if it never will."""
-        if choices > self._capacity:
-            raise InvalidParameter(
-                f"n is {choices}, but this server allows at most {self._capacity} choices, running or waiting. "
-                "Request fewer.",
-                param="n",
-            )
-        if len(self._live) + choices > self._capacity:
-            seconds = self._retry_seconds()
-            raise Overloaded(
-                f"The queue is full: {len(self._live)} sequences are running or waiting, of at most {self._capacity}. "
-                f"Try again in {seconds} s.",
-                retry_after=seconds,
-            )
+        """Raises what LiveSequences.require_room raises."""
+        self._live.require_room(choices)
 
     def cancel(self, sequence: int) -> None:
-        if self._live.pop(sequence, None):
+        if self._live.remove(sequence):
             # A dead engine has already forgotten its sequences.
             with suppress(EngineFailed):
                 self.process.send(Cancel(sequence))
-
-    def _retry_seconds(self) -> int:
-        """The time that the head of the queue has waited, which is about how long the queue takes to advance."""
-        head = max((generation.age for generation in self._live.values() if generation.admission is None), default=0.0)
-        return min(max(1, math.ceil(head)), MAX_RETRY_SECONDS)
 
     def _deliver(self, step: StepOutput) -> None:
         self.load = step.load
@@ -131,11 +108,11 @@ class EngineClient:
             self._begin(started)
         for token in step.tokens:
             # A sequence cancelled here may still have a token in transit.
-            generation = self._live.pop(token.sequence, None) if token.finish else self._live.get(token.sequence)
+            generation = self._live.remove(token.sequence) if token.finish else self._live.get(token.sequence)
             if generation:
                 generation.receive(token)
         for failure in step.failures:
-            if generation := self._live.pop(failure.sequence, None):
+            if generation := self._live.remove(failure.sequence):
                 generation.receive(failure)
 
     def _begin(self, started: SequenceStarted) -> None:
@@ -144,6 +121,4 @@ class EngineClient:
 
     def _fail(self, error: EngineFailed) -> None:
         self.load = EngineLoad()
-        for generation in set(self._live.values()):
-            generation.receive(error)
-        self._live.clear()
+        self._live.fail(error)

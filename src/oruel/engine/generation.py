@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from oruel.engine.protocol import SequenceFailed, TokenOutput
 from oruel.errors import AnswerUnread, EngineFailed, InvalidParameter, OruelError
@@ -25,11 +25,16 @@ class Admission:
 class Generation:
     """The sequences of one request, one per choice. Each is live until it ends or is cancelled.
 
-    The engine calls `start` and `receive`; `cancel_sequence` is how the engine is told to forget a sequence.
+    The engine calls `start`, `receive` and, if it `reports_late`, `settle`. `cancel_sequence` tells it to forget one.
     """
 
-    def __init__(self, sequences: list[int], cancel_sequence: Callable[[int], None]) -> None:
+    def __init__(
+        self, sequences: list[int], cancel_sequence: Callable[[int], None], *, reports_late: bool = False
+    ) -> None:
         self.admission: Admission | None = None
+        self._is_settled = asyncio.Event()
+        if not reports_late:
+            self._is_settled.set()
         self._cancel_sequence = cancel_sequence
         self._choices = {sequence: choice for choice, sequence in enumerate(sequences)}
         self._arrived: list[Arrival] = []
@@ -71,6 +76,15 @@ class Generation:
             case TokenOutput():
                 return arrival
 
+    @property
+    def cached(self) -> int:
+        """How many tokens of the prompt were cached, as far as the engine has reported it."""
+        return self.admission.cached if self.admission else 0
+
+    async def settled(self) -> None:
+        """Waits until `cached` is final. All sequences have ended or are cancelled."""
+        await self._is_settled.wait()
+
     def cancel(self, choice: int) -> None:
         for sequence, its_choice in self._choices.items():
             if its_choice == choice:
@@ -84,6 +98,12 @@ class Generation:
         """Records the admission of the first sequence only: the others reuse its computed prompt."""
         self.admission = self.admission or Admission(self.age, cached)
         self._changed.set()
+
+    def settle(self, cached: int) -> None:
+        """Records the final number of cached tokens, of an engine that reports it at the end."""
+        if self.admission:
+            self.admission = replace(self.admission, cached=cached)
+        self._is_settled.set()
 
     def receive(self, arrival: Arrival) -> None:
         if isinstance(arrival, TokenOutput):

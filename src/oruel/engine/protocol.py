@@ -16,6 +16,9 @@ MAX_FRAME_BYTES = 256 * 2**20
 
 Ending = Literal["stop", "length", "complete"]
 
+# In place of a token: the sequence ended after its last token, which has been sent already.
+NO_TOKEN = -1
+
 
 class EngineMessage(msgspec.Struct, tag=True, array_like=True, frozen=True):
     pass
@@ -88,7 +91,7 @@ class Pong(EngineMessage, frozen=True):
 
 class TokenOutput(msgspec.Struct, array_like=True, frozen=True):
     """One generated token. `finish` is set on the last token of a sequence: "stop" if it is an end token of the model,
-    "complete" if it is text after which the constraint allows nothing.
+    "complete" if it is text after which the constraint allows nothing. `token` may then be NO_TOKEN.
 
     `logprob` and `alternatives` (token, logprob; best first) are set if the request asked for them, and so is `trace`.
     """

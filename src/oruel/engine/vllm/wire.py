@@ -22,17 +22,19 @@ EXTRA_ARG = "oruel"
 
 # The beginning of the answer to a Hello, so that a model's own tokens are not taken for one.
 MAGIC = b"oruel!"
-LENGTH_BYTES = 2
-# An answer is sent as bytes, one token for each: token id 65 means the byte 65.
+# A reply is sent as bytes, one token for each: token id 65 means the byte 65. It ends with 0, where vLLM stops.
 BYTE_VALUES = 256
+REPLY_END = 0
 MAX_HELLO_TOKENS = 1024
 CHECK_TOKENS = 2
 
 # The number of marks that begin an ending (Ending). One or two mean that a constraint ended the answer.
 COMPLETE_MARKS, CLOSED_MARKS, FAILED_MARKS = 1, 2, 3
-# How many tokens vLLM's max_tokens allows beyond the answer's, so that there is room for the marks of a whole answer.
-ENDING_ROOM = 2
 MAX_FAILURE_BYTES = 512
+# How many tokens vLLM's max_tokens allows a row with a constraint beyond the answer's.
+ENDING_ROOM = FAILED_MARKS + 1 + MAX_FAILURE_BYTES + 1
+# How many tokens at the end of vLLM's window no answer takes, so that one that fills the window has room for its marks.
+WINDOW_RESERVE = 2
 
 
 class WireError(OruelError):
@@ -72,8 +74,8 @@ class RowRequest(msgspec.Struct, frozen=True, kw_only=True, tag="row"):
     """One choice of a request: how the plugin chooses the tokens of one row.
 
     `engine` is the fingerprint that the plugin reported (HelloReply.fingerprint): a plugin with another one fails the
-    row. `max_tokens` limits the tokens of the answer; vLLM's own limit is up to ENDING_ROOM higher. `prompt_tokens` is
-    the length of the prompt, of which penalties and positions count nothing.
+    row. `max_tokens` limits the tokens of the answer; with a constraint, vLLM's own limit is ENDING_ROOM higher.
+    `prompt_tokens` is the length of the prompt, of which penalties and positions count nothing.
 
     vLLM ends the row at an `end_token`, as the contract wants. Where the answer ends otherwise, the plugin forces
     `ending_tokens`, which begin with `mark`: a token without text, which ends nothing and which the constraint never
@@ -92,7 +94,7 @@ class RowRequest(msgspec.Struct, frozen=True, kw_only=True, tag="row"):
 
 
 class HelloRequest(msgspec.Struct, frozen=True, tag="hello"):
-    """Asks the plugin to introduce itself. The plugin forces the tokens of `hello_tokens`; after the last, any."""
+    """Asks the plugin to introduce itself. The plugin forces the tokens of `hello_tokens`."""
 
     version: int = WIRE_VERSION
 
@@ -107,12 +109,13 @@ class CheckRequest(msgspec.Struct, frozen=True, tag="check"):
 FromOruel = RowRequest | HelloRequest | CheckRequest
 
 
-class HelloReply(msgspec.Struct, frozen=True, kw_only=True):
-    """What the plugin knows of the vLLM that it runs in.
+class HelloReply(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """What the plugin knows of the vLLM that it runs in. Sent as an array, since each byte costs vLLM a step.
 
     `vocabulary_size` is the width of the logits. `tokenizer` is the vocabulary_digest of the tokenizer that the plugin
     computes constraints with; empty if it couldn't load one, and then it fails rows with constraints.
-    `runner`: vLLM's model runner, "v1" or "v2". `window`: its max_model_len, in tokens. `parallel`: its max_num_seqs.
+    `window`: vLLM's max_model_len, in tokens. `parallel`: its max_num_seqs. `runner`: its model runner, "v1" or "v2".
+    `ranks`: on how many devices one copy of the model is spread.
     """
 
     version: int = WIRE_VERSION
@@ -123,6 +126,7 @@ class HelloReply(msgspec.Struct, frozen=True, kw_only=True):
     tokenizer: str
     window: int
     parallel: int
+    max_logprobs: int
     runner: str
     dtype: str = ""
     ranks: int = 1
@@ -172,32 +176,22 @@ def from_extra_args(extra_args: Mapping[str, Any] | None) -> FromOruel | None:
 
 
 def hello_tokens(reply: HelloReply) -> list[int]:
-    """The tokens that the plugin forces in answer to a HelloRequest: MAGIC, the length, and JSON, one token per byte.
-    The vocabulary needs at least BYTE_VALUES tokens.
+    """The tokens that the plugin forces in answer to a HelloRequest: MAGIC, JSON, REPLY_END. The vocabulary needs at
+    least BYTE_VALUES tokens.
     """
-    body = msgspec.json.encode(reply)
-    return list(MAGIC + len(body).to_bytes(LENGTH_BYTES) + body)
+    return [*MAGIC, *msgspec.json.encode(reply), REPLY_END]
 
 
-def read_hello(tokens: list[int]) -> HelloReply | None:
-    """The answer to a HelloRequest; None while it is incomplete. Raises WireError if the tokens are no such answer."""
-    if tokens[: len(MAGIC)] != list(MAGIC)[: len(tokens)] or any(token >= BYTE_VALUES for token in tokens[:8]):
-        raise WireError("The tokens are no answer of the plugin.")
-    head = len(MAGIC) + LENGTH_BYTES
-    if len(tokens) < head:
-        return None
-    end = head + int.from_bytes(bytes(tokens[len(MAGIC) : head]))
-    if end > MAX_HELLO_TOKENS:
-        raise WireError("The plugin's answer is too long.")
-    if len(tokens) < end:
-        return None
-    if any(token >= BYTE_VALUES for token in tokens[head:end]):
-        raise WireError("The tokens are no answer of the plugin.")
-    return decode_hello(bytes(tokens[head:end]))
+def is_hello(tokens: list[int]) -> bool:
+    """Whether the tokens may be the beginning of a reply to a HelloRequest, or a whole one."""
+    return tokens[: len(MAGIC)] == list(MAGIC)[: len(tokens)] and max(tokens, default=0) < BYTE_VALUES
 
 
-def decode_hello(body: bytes) -> HelloReply:
+def read_hello(tokens: list[int]) -> HelloReply:
     """Raises WireError. The version is read first: other versions may have other fields."""
+    if not is_hello(tokens) or len(tokens) <= len(MAGIC) or tokens[-1] != REPLY_END:
+        raise WireError("The tokens are no reply of the plugin.")
+    body = bytes(tokens[len(MAGIC) : -1])
     try:
         version = msgspec.json.decode(body, type=HelloVersion).version
         if version != WIRE_VERSION:
@@ -206,11 +200,11 @@ def decode_hello(body: bytes) -> HelloReply:
                 "the plugin that came with this Oru'el."
             )
         return msgspec.json.decode(body, type=HelloReply)
-    except msgspec.MsgspecError as error:
-        raise WireError(f"The plugin's answer can't be read: {error}.") from error
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise WireError(f"The plugin's reply can't be read: {error}.") from error
 
 
-class HelloVersion(msgspec.Struct):
+class HelloVersion(msgspec.Struct, array_like=True):
     version: int
 
 
@@ -235,11 +229,12 @@ def digested_parts(vocabulary: PieceVocabulary) -> Iterator[bytes]:
 
 
 def ending_tokens(row: RowRequest, marks: int, failure: Failure | None = None) -> list[int]:
-    """The tokens that the plugin forces where an answer ends neither by an end token nor by max_tokens. vLLM stops at
-    the last one.
+    """The tokens that the plugin forces where an answer ends otherwise than by an end token of the model's choice. vLLM
+    stops at the last one.
 
     COMPLETE_MARKS: the constraint allows nothing more. CLOSED_MARKS: the same, but since the token budget closed the
-    document. FAILED_MARKS, with `failure`: the row can't be continued.
+    document. FAILED_MARKS, with `failure`: the row can't be continued. 0: the constraint allows more, but the answer
+    has max_tokens tokens.
     """
     assert (failure is not None) == (marks == FAILED_MARKS)
     return [row.mark] * marks + (failure.tokens() if failure else []) + row.end_tokens[:1]

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from oruel.engine.protocol import TokenOutput
+from oruel.engine.protocol import NO_TOKEN, TokenOutput
 from oruel.text.answer.detokenizer import Detokenizer
 from oruel.text.answer.reader import AnswerReader, Segment
 from oruel.text.answer.stops import StopScanner
@@ -71,7 +71,7 @@ class ChoiceText:
     def _feed(self, *outputs: TokenOutput) -> ChoicePiece:
         if self.finish is not None:
             return ChoicePiece()
-        self.tokens += len(outputs)
+        self.tokens += sum(output.token != NO_TOKEN for output in outputs)
         last = outputs[-1]
         segments = self._take(outputs)
         if last.finish is not None and self._scanner.matched is None:
@@ -101,7 +101,7 @@ class ChoiceText:
         return "length" if output.finish == "length" else "stop"
 
     def _take(self, outputs: Sequence[TokenOutput]) -> list[Segment]:
-        shown = [output for output in outputs if output.finish != "stop"]
+        shown = [output for output in outputs if output.finish != "stop" and output.token != NO_TOKEN]
         if not shown:
             return []
         data = b"".join([self._piece(output.token) for output in shown])
