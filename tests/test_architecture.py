@@ -31,6 +31,8 @@ ORDER = [
     "json_schema",
     "sampling",
     "llama",
+    "hugging_face",
+    "vocabulary",
 ]
 FREE = {"__version__", "types", "errors", "contract", "announcement", "addresses"}
 MAX_LINES = 400
@@ -92,6 +94,13 @@ def test_sampling_loads_no_c_library() -> None:
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert {"numpy", "oruel.sampling.sampler"} <= set(result.stdout.split())
     assert not {"cffi", "_cffi_backend", "llguidance", "ctypes.util", "xllamacpp"} & set(result.stdout.split())
+
+
+def test_a_tokenizer_in_hugging_face_form_and_its_constraints_load_no_libllama() -> None:
+    script = "import oruel.hugging_face.folder, oruel.constraints.tokens, sys; print(*sys.modules)"
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert "tokenizers" in result.stdout.split()
+    assert not {"cffi", "_cffi_backend", "xllamacpp", "oruel.llama"} & set(result.stdout.split())
 
 
 def test_only_config_reads_the_environment() -> None:

@@ -8,25 +8,11 @@ import torch
 from gguf import GGUFReader
 from gguf.quants import dequantize
 from tokenizers import Tokenizer
-from tokenizers.models import BPE
 
 from training.chatml import SPECIAL_TOKENS
 from training.export import parameter_name
 from training.model import Llama, Shape
-from training.tokenizer import new_tokenizer
-
-
-def read_strings(reader: GGUFReader, key: str) -> list[str]:
-    field = reader.fields[key]
-    return [bytes(field.parts[index]).decode() for index in field.data]
-
-
-def build_tokenizer(reader: GGUFReader) -> Tokenizer:
-    ids = {token: index for index, token in enumerate(read_strings(reader, "tokenizer.ggml.tokens"))}
-    merges = [tuple(merge.split(" ")) for merge in read_strings(reader, "tokenizer.ggml.merges")]
-    tokenizer = new_tokenizer()
-    tokenizer.model = BPE(vocab=ids, merges=merges)
-    return tokenizer
+from training.tokenizer import build_tokenizer
 
 
 def read_token_ids(path: Path) -> dict[str, int]:

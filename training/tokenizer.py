@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from gguf import GGUFReader
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from training.chatml import SPECIAL_TOKENS, render, split_answers
@@ -27,6 +28,18 @@ def new_tokenizer() -> Tokenizer:
         ]
     )
     tokenizer.decoder = decoders.ByteLevel()
+    return tokenizer
+
+
+def build_tokenizer(reader: GGUFReader) -> Tokenizer:
+    """The tokenizer of an exported file."""
+    tokens: list[str] = reader.fields["tokenizer.ggml.tokens"].contents()
+    merges: list[str] = reader.fields["tokenizer.ggml.merges"].contents()
+    tokenizer = new_tokenizer()
+    tokenizer.model = models.BPE(
+        vocab={token: index for index, token in enumerate(tokens)},
+        merges=[(first, second) for first, _, second in (merge.partition(" ") for merge in merges)],
+    )
     return tokenizer
 
 

@@ -22,7 +22,7 @@ from oruel.engine.protocol import EngineReady, Start
 from oruel.errors import ConfigError, StartupError
 from oruel.http.exchange import UpstreamTimeouts, upstream_client
 from oruel.jobs.base import Jobs
-from oruel.jobs.messages import TokenizerSource
+from oruel.jobs.messages import GgufTokenizer, TokenizerSource
 from oruel.llama.library import load_library
 from oruel.llama.model import Model
 from oruel.router.catalog import ModelCard
@@ -151,7 +151,7 @@ class Fleet:
                 model=model.name,
                 file=str(path),
             )
-        tokenizer_source = TokenizerSource(str(path), self._settings.libllama, describes)
+        tokenizer_source = GgufTokenizer(str(path), self._settings.libllama, describes)
         return RunningEngine(client, ready, path, tokenizer, tokenizer_source)
 
     def _build_upstream(self, model: CatalogModel, deployment: Deployment, source: UpstreamSource) -> Backend:

@@ -15,13 +15,15 @@ from oruel.app import JOB_FUNCTIONS
 from oruel.backends.preparation import ContextWindow, PreparationQuestion, prepare_in_job
 from oruel.config import engine_environment
 from oruel.errors import InvalidParameter, Overloaded, PreparationFailed, StartupError, TooCostly, UnsupportedParameter
+from oruel.hugging_face.folder import ModelFolder
 from oruel.jobs.client import ONE_THREAD, JobClient
-from oruel.jobs.messages import Limits, TokenizerSource
+from oruel.jobs.messages import GgufTokenizer, HuggingFaceTokenizer, Limits, TokenizerSource
 from oruel.llama.model import Model
 from oruel.text.tokenizer import Tokenizer
 from oruel.types import ChatRequest, Message, SamplingParams, Tool, ToolChoice
 from tests.fakes import until
 from tests.gguf_models import llama_model
+from tests.hugging_face_models import write_demo
 from tests.jobs import works
 
 MEBIBYTE = 2**20
@@ -174,7 +176,7 @@ def test_the_job_server_and_its_jobs_end_with_the_api_process(tmp_path: Path) ->
 
 def test_a_model_that_the_job_server_cannot_open_is_a_startup_error(tmp_path: Path) -> None:
     async def run() -> None:
-        async with job_client(Limits(), TokenizerSource(str(tmp_path / "none.gguf"), None, False)):
+        async with job_client(Limits(), GgufTokenizer(str(tmp_path / "none.gguf"), None, False)):
             raise AssertionError
 
     with pytest.raises(StartupError, match=r"none\.gguf can't be read"):
@@ -211,6 +213,35 @@ REQUEST = ChatRequest(
 )
 
 
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="the system doesn't list threads")
+def test_jobs_tokenize_with_a_model_in_hugging_face_form(tmp_path: Path) -> None:
+    folder = write_demo(tmp_path / "demo")
+    model = ModelFolder(folder)
+    here = {str(folder): Tokenizer(model.vocabulary, model.chat_template)}
+    conversation = PreparationQuestion(str(folder), ContextWindow("demo", 4096), REQUEST)
+    hostile = [
+        TokenizeWork(str(folder), "demo", TokenizeCall(text=word * 200_000)) for word in ("a", " ", "e\u0301", "<")
+    ]
+
+    async def run() -> None:
+        async with job_client(Limits(), HuggingFaceTokenizer(str(folder), False)) as client:
+            assert await client.run(prepare_in_job, conversation, kind="prompt") == prepare_in_job(here, conversation)
+            for text in hostile:
+                assert await client.run(tokenize_aside, text, kind="tokenize") == tokenize_aside(here, text)
+            assert len(os.listdir(f"/proc/{client.pid}/task")) == 1
+
+    asyncio.run(run())
+
+
+def test_a_job_server_refuses_a_folder_without_a_tokenizer(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with job_client(Limits(), HuggingFaceTokenizer(str(tmp_path), False)):
+            pass
+
+    with pytest.raises(StartupError, match=r"has no config\.json"):
+        asyncio.run(run())
+
+
 @pytest.mark.model
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="the system doesn't list threads")
 def test_jobs_give_the_same_answers_as_calls_in_this_process(tmp_path: Path) -> None:
@@ -221,7 +252,7 @@ def test_jobs_give_the_same_answers_as_calls_in_this_process(tmp_path: Path) -> 
     too_long = TokenizeWork(path, "llama", TokenizeCall(text="x" * 8_000_000))
 
     async def run() -> None:
-        async with job_client(Limits(), TokenizerSource(path, None, True)) as client:
+        async with job_client(Limits(), GgufTokenizer(path, None, True)) as client:
             with Model(path, vocabulary_only=True) as model:
                 here = {path: Tokenizer(model.vocabulary, model.chat_template, describes_tools=True)}
                 prepared = await client.run(prepare_in_job, conversation, kind="prompt")

@@ -4,11 +4,10 @@ from pathlib import Path
 
 import pytest
 from gguf import GGUFWriter
-from hypothesis import given
-from hypothesis import strategies as st
 
-from oruel.llama.cuts import MAX_CHARACTERS, cut_text
+from oruel.llama.cuts import MAX_CHARACTERS
 from oruel.llama.model import Model
+from oruel.vocabulary.cuts import cut_text
 from tests import gguf_models
 
 TOKENIZE = """
@@ -18,19 +17,6 @@ vocabulary = Model(sys.argv[1], vocabulary_only=True).vocabulary
 text = sys.argv[2] * 100_000
 assert b"".join(map(vocabulary.piece, vocabulary.tokenize(text))) == text.encode()
 """
-
-
-@given(text=st.text(st.sampled_from("aé漢 1.,'\n\t😀_")), limit=st.integers(1, 20))
-def test_parts_are_short_and_join_to_the_text(text: str, limit: int) -> None:
-    parts = cut_text(text, limit)
-    assert "".join(parts) == text
-    assert all(0 < len(part) <= limit for part in parts) or parts == [""]
-
-
-def test_a_text_is_cut_between_words() -> None:
-    assert cut_text("the quick brown fox", 12) == ["the quick", " brown fox"]
-    assert cut_text('{"a":1,"b":2}', 8) == ['{"a":1', ',"b":2}']
-    assert cut_text("a" * 10, 4) == ["aaaa", "aaaa", "aa"]
 
 
 @pytest.fixture(scope="module", params=["tekken", "gpt-4o", "deepseek-v3", "bloom"])

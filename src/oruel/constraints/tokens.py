@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
-from typing import Protocol
 
 import llguidance
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from oruel.constraints.bounded_cache import BoundedCache
 from oruel.constraints.json_text import CLOSING_BYTES
 from oruel.errors import SchemaRefused
+from oruel.vocabulary.base import TokenVocabulary
 
 # Forced text takes the library about 400 bytes per character.
 CACHED_GRAMMARS, CACHED_CHARACTERS = 32, 2**18
@@ -44,18 +44,6 @@ def panics_refused() -> Iterator[None]:
         if type(error).__name__ != "PanicException":
             raise
         raise SchemaRefused(PANIC_MESSAGE) from error
-
-
-class TokenVocabulary(Protocol):
-    """What a TokenTable needs of a model's vocabulary. llama.vocabulary.Vocabulary implements it."""
-
-    size: int
-
-    def piece(self, token: int) -> bytes: ...
-
-    def is_end(self, token: int) -> bool: ...
-
-    def tokenize(self, text: str) -> list[int]: ...
 
 
 class TokenTable:

@@ -8,7 +8,7 @@ from oruel.text.tokenizer import Tokenizer
 Kind = Literal["body", "schema", "prompt", "tokenize"]
 
 Tokenizers = Mapping[str, Tokenizer]
-"""By the path of the model's file."""
+"""By the path of the model's file or folder."""
 
 Q = TypeVar("Q")
 A = TypeVar("A")

@@ -27,12 +27,23 @@ class Limits(msgspec.Struct, frozen=True, array_like=True):
     queue: int = 128
 
 
-class TokenizerSource(msgspec.Struct, frozen=True, array_like=True):
-    """What the job server needs to load the tokenizer of a model. `library`: a libllama other than the default."""
+class GgufTokenizer(msgspec.Struct, tag=True, array_like=True, frozen=True):
+    """The tokenizer of a GGUF file. `library`: a libllama other than the default."""
 
     path: str
     library: str | None
     describes_tools: bool
+
+
+class HuggingFaceTokenizer(msgspec.Struct, tag=True, array_like=True, frozen=True):
+    """The tokenizer of a model in Hugging Face form. `path`: its folder."""
+
+    path: str
+    describes_tools: bool
+
+
+TokenizerSource = GgufTokenizer | HuggingFaceTokenizer
+"""What the job server needs to load the tokenizer of a model."""
 
 
 class JobMessage(msgspec.Struct, tag=True, array_like=True, frozen=True):

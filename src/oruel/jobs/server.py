@@ -13,14 +13,16 @@ import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from oruel.errors import StartupError
+from oruel.hugging_face.folder import ModelFolder
 from oruel.jobs.base import Tokenizers
 from oruel.jobs.child import OUT_OF_MEMORY, import_work, run_job, run_work
 from oruel.jobs.messages import (
     Ended,
+    GgufTokenizer,
+    HuggingFaceTokenizer,
     Inbox,
     JobMessage,
     Limits,
@@ -279,7 +281,12 @@ def load_resources(message: Open) -> Tokenizers:
 
 def load_tokenizer(source: TokenizerSource) -> Tokenizer:
     """Raises StartupError."""
-    model = Model(Path(source.path), vocabulary_only=True, library=load_library(source.library))
+    model: Model | ModelFolder
+    match source:
+        case GgufTokenizer():
+            model = Model(source.path, vocabulary_only=True, library=load_library(source.library))
+        case HuggingFaceTokenizer():
+            model = ModelFolder(source.path)
     tokenizer = Tokenizer(model.vocabulary, model.chat_template, describes_tools=source.describes_tools)
     tokenizer.longest_piece  # noqa: B018 - cached for all jobs
     return tokenizer

@@ -9,7 +9,7 @@ from typing import Any
 from oruel.errors import ConfigError, ModelLoadError
 from oruel.llama.gguf_check import check_gguf
 from oruel.llama.library import Library, load_library
-from oruel.llama.vocabulary import Vocabulary
+from oruel.llama.vocabulary import GgufVocabulary
 
 METADATA_BYTES = 256
 
@@ -89,8 +89,8 @@ class Model:
         return self._pointer
 
     @cached_property
-    def vocabulary(self) -> Vocabulary:
-        return Vocabulary(self)
+    def vocabulary(self) -> GgufVocabulary:
+        return GgufVocabulary(self)
 
     @property
     def context_length(self) -> int:

@@ -5,8 +5,11 @@ from typing import Any, Protocol
 
 from oruel.errors import ContextLengthExceeded
 from oruel.llama import bindings
-from oruel.llama.cuts import UNCUT_PRETOKENIZERS, cut_text
+from oruel.llama.cuts import MAX_CHARACTERS, UNCUT_PRETOKENIZERS
 from oruel.llama.library import Library
+from oruel.vocabulary.cuts import cut_text
+from oruel.vocabulary.space_prefix import finds_space_prefix
+from oruel.vocabulary.spelling import spell
 
 MAX_INT32 = 2**31 - 1
 PIECE_BYTES = 64
@@ -23,7 +26,7 @@ class VocabularyOwner(Protocol):
     def metadata(self, key: str) -> str | None: ...
 
 
-class Vocabulary:
+class GgufVocabulary:
     """The tokens of one model. A vocabulary keeps its model alive."""
 
     def __init__(self, model: VocabularyOwner) -> None:
@@ -49,7 +52,7 @@ class Vocabulary:
         text. `text` must not contain lone surrogates. Raises ContextLengthExceeded for more than 2**31 - 1 bytes or
         tokens.
         """
-        parts = cut_text(text) if self._needs_cuts else [text]
+        parts = cut_text(text, MAX_CHARACTERS) if self._needs_cuts else [text]
         tokens = [token for part in parts for token in self._tokenize(part.encode(), special)]
         if special or self._controls.isdisjoint(tokens):
             return tokens
@@ -57,18 +60,7 @@ class Vocabulary:
         return [
             part
             for token in tokens
-            for part in (self._spell_control_token(token) if token in self._controls else [token])
-        ]
-
-    def _spell_control_token(self, token: int) -> list[int]:
-        """Spells a control token as text, one token per character or, where there is none, per byte."""
-        characters = [character.encode() for character in self.token_text(token)]
-        known = self._tokens_by_piece
-        return [
-            known[piece]
-            for character in characters
-            for piece in ([character] if character in known else [bytes([byte]) for byte in character])
-            if piece in known
+            for part in (spell(self.token_text(token), self._tokens_by_piece) if token in self._controls else [token])
         ]
 
     @cached_property
@@ -149,8 +141,8 @@ class Vocabulary:
 
     @cached_property
     def adds_space_prefix(self) -> bool:
-        """Whether `tokenize` adds a space before the text. Found by calling it, because the rule has exceptions."""
-        return b"".join(map(self.piece, self.tokenize("a"))) == b" a"
+        """Whether `tokenize` adds a space before the text."""
+        return finds_space_prefix(self.tokenize, self.piece)
 
     def _token_or_none(self, token: int) -> int | None:
         return token if 0 <= token < self.size else None

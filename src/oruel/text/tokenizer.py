@@ -7,7 +7,6 @@ from functools import cached_property
 from typing import Any
 
 from oruel.constraints.spec import ConstraintSpec
-from oruel.llama.vocabulary import Vocabulary
 from oruel.text.answer.reader import AnswerReader
 from oruel.text.arguments.json import JSON
 from oruel.text.arguments.unenforced import describe_unenforced
@@ -22,6 +21,7 @@ from oruel.text.prompt.encoder import PromptEncoder
 from oruel.text.prompt.generic_tools import with_tools
 from oruel.text.prompt.template import CHATML, ChatTemplate
 from oruel.types import ChatRequest, Message
+from oruel.vocabulary.base import Vocabulary
 
 # The last tokens of a prompt, enough to contain the marker that opens reasoning, however it is tokenised.
 TAIL = 16

@@ -5,7 +5,7 @@ never parsed as one.
 import re
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any, Protocol
+from typing import Any
 
 from oruel.errors import InvalidParameter
 from oruel.text.matching import alternatives, occurrences
@@ -13,6 +13,8 @@ from oruel.text.prompt.budget import WHOLE, RenderLimits
 from oruel.text.prompt.special_tokens import MarkedTemplate
 from oruel.text.prompt.template import ChatTemplate
 from oruel.types import Message, Tool
+from oruel.vocabulary.base import PromptVocabulary
+from oruel.vocabulary.space_prefix import tokenize_continuation
 
 WHITESPACE = " \t\n\v\f\r"
 
@@ -23,27 +25,6 @@ TAG = re.compile(r"<[^\s<>]+>|\[[^\s\[\]]+\]|<\|.+\|>", re.DOTALL)
 HTML = re.compile(
     "</?(?:a|b|blockquote|br|caption|code|em|h[1-6]|i|li|ol|p|pre|s|strong|sub|sup|table|tbody|td|tfoot|th|thead|tr|u|ul)>"
 )
-
-
-class PromptVocabulary(Protocol):
-    """What a PromptEncoder needs of a vocabulary. llama.vocabulary.Vocabulary implements it."""
-
-    def tokenize(self, text: str, *, special: bool = False) -> list[int]: ...
-
-    @property
-    def control_tokens(self) -> Mapping[str, int]: ...
-
-    @property
-    def user_defined_tokens(self) -> Mapping[str, int]: ...
-
-    @property
-    def bos(self) -> int | None: ...
-
-    @property
-    def adds_bos(self) -> bool: ...
-
-    @property
-    def adds_space_prefix(self) -> bool: ...
 
 
 class PromptEncoder:
@@ -98,17 +79,10 @@ class PromptEncoder:
         """The tokens of `text`, split inside each match, so that no match becomes a special token."""
         cuts = [0, *(start + 1 for _, start in occurrences(pattern, text)), len(text)]
         first, *others = (text[start:end] for start, end in pairwise(cuts))
-        return self._vocabulary.tokenize(first) + [
-            token for part in others for token in self._tokenize_continuation(part)
+        tokenize, prefix = self._vocabulary.tokenize, self._vocabulary.adds_space_prefix
+        return tokenize(first) + [
+            token for part in others for token in tokenize_continuation(tokenize, part, adds_space_prefix=prefix)
         ]
-
-    def _tokenize_continuation(self, text: str) -> list[int]:
-        """The tokens of a text that continues another: without the space that some tokenizers prepend."""
-        if not self._vocabulary.adds_space_prefix:
-            return self._vocabulary.tokenize(text)
-        # No word continues past a newline, so the tokens after it are those of the text alone.
-        before, both = self._vocabulary.tokenize("\n"), self._vocabulary.tokenize("\n" + text)
-        return both[len(before) :] if both[: len(before)] == before else self._vocabulary.tokenize(text)
 
     def _strips_right(self, text: str) -> bool:
         """Whether white space after this special token is dropped, as with Phi-3."""

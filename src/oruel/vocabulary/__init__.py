@@ -1,0 +1,1 @@
+"""What a model's vocabulary offers, whatever file it comes from, and what all vocabularies share."""
