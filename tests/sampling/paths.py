@@ -57,8 +57,8 @@ class TorchSampler:
     def sample_many(self, logits: Row, uniforms: list[float]) -> list[int]:
         """What each of the uniform numbers would draw."""
         import torch
-        from oruel_vllm.batch_sampler import BROKEN, PlacedStep, choose, keep_only
-        from oruel_vllm.row_step import ChangedTokens, RowStep
+        from oruel_vllm.batch_sampler import PlacedStep, choose, keep_only
+        from oruel_vllm.row_step import BROKEN, ChangedTokens, RowStep
 
         mask = self._constraint.mask() if self._constraint else None
         changed = self._changed if len(self._changed) else None

@@ -20,7 +20,7 @@ import torch
 
 from oruel_vllm.masks import apply_masks
 from oruel_vllm.narrow import choose_among_leading, choose_greedily
-from oruel_vllm.row_step import RowStep
+from oruel_vllm.row_step import BROKEN, RowStep
 from oruel_vllm.row_tensors import RowTensors
 from oruel_vllm.wide import choose_among_all
 
@@ -28,8 +28,6 @@ from oruel_vllm.wide import choose_among_all
 FIRST_TRY = 256
 # The logits that are processed at once, in float64: 128 MiB.
 LOGITS_AT_ONCE = 2**24
-# The token of a row whose largest logit is not finite.
-BROKEN = -1
 
 
 @dataclass(frozen=True)

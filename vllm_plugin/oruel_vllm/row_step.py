@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 
 from oruel.types import SamplingParams
 
+# In place of the token of a row whose largest logit is not finite.
+BROKEN = -1
+
 
 class ChangedTokens:
     """The tokens whose logits steps 1 to 3 of the order change: those with a bias and those in the output. Columns of
