@@ -13,6 +13,7 @@ from oruel.sampling.candidates import Candidates, first_above
 from oruel.sampling.draw import Uniforms, draw
 from oruel.types import SamplingParams
 from tests.sampling import reference
+from tests.sampling.paths import BuildSampler, every_path, tokens_of_seeds
 
 LARGEST_U = 1 - 2.0**-53
 
@@ -63,6 +64,7 @@ def test_the_draw_inverts_the_cumulative_distribution_in_order_of_id(size: int, 
 LOGITS = [2.0, 1.5, 1.0, 1.0, 0.5, 0.0, -1.0, -6.0]
 
 
+@every_path
 @pytest.mark.parametrize(
     ("params", "kept"),
     [
@@ -75,10 +77,12 @@ LOGITS = [2.0, 1.5, 1.0, 1.0, 0.5, 0.0, -1.0, -6.0]
         ({"top_k": 6, "top_p": 0.9, "min_p": 0.3}, [0, 1, 2, 3]),
     ],
 )
-def test_frequencies_follow_the_exact_probabilities(params: dict[str, Any], kept: list[int]) -> None:
+def test_frequencies_follow_the_exact_probabilities(
+    build: BuildSampler, params: dict[str, Any], kept: list[int]
+) -> None:
     draws = 10_000
     row = np.array(LOGITS, np.float32)
-    tokens = [Sampler(SamplingParams(seed=seed, **params), 0, len(LOGITS)).sample(row) for seed in range(draws)]
+    tokens = tokens_of_seeds(build, row, SamplingParams(**params), range(draws))
     weights = {token: math.exp(LOGITS[token] / params.get("temperature", 1.0)) for token in kept}
     expected = {token: draws * weight / sum(weights.values()) for token, weight in weights.items()}
     assert set(tokens) <= set(kept)

@@ -1,5 +1,6 @@
 """The fast path chooses the same tokens as the slow reference, for any logits and parameters."""
 
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,8 @@ from numpy.typing import NDArray
 from oruel.sampling import Sampler
 from oruel.sampling.candidates import Candidates
 from oruel.types import SamplingParams
-from tests.sampling.reference import Decision, decide
+from tests.sampling.paths import BuildSampler, RowSampler, TorchSampler, every_path
+from tests.sampling.reference import TOLERANCE, Decision, decide, invert
 
 Row = NDArray[np.float32]
 
@@ -76,13 +78,16 @@ def large_rows(draw: st.DrawFn) -> Row:
     return shaped_row(shape, size, np.random.default_rng(draw(st.integers(0, 2**32))), spread)
 
 
-def check_agreement(sampler: Sampler, row: Row, params: SamplingParams, decision: Decision) -> int:
+def check_agreement(sampler: RowSampler, row: Row, params: SamplingParams, decision: Decision) -> int:
     """Checks the fast path against the decision of the reference. Returns the token."""
     row.flags.writeable = False
     token = sampler.sample(row)
     assert token in decision.acceptable
     if params.temperature > 0 and params.top_k != 1 and params.top_p > 0:
-        check_distribution(sampler.candidates(row), decision.probability, len(row))
+        if isinstance(sampler, Sampler):
+            check_distribution(sampler.candidates(row), decision.probability, len(row))
+        elif isinstance(sampler, TorchSampler):
+            check_draws(sampler, row, decision.probability)
     return token
 
 
@@ -104,11 +109,23 @@ def check_distribution(candidates: Candidates, probability: dict[int, float], si
     assert np.array_equal(fast[noticeable] > 0, exact[noticeable] > 0)
 
 
+def check_draws(sampler: TorchSampler, row: Row, probability: dict[int, float]) -> None:
+    """Numbers spread over [0, 1), and those beside a bound of the distribution, draw what the reference draws."""
+    bounds = list(accumulate(probability.values()))
+    beside = [bound + side * 2 * TOLERANCE for bound in bounds[:: len(bounds) // 10 + 1] for side in (-1, 1)]
+    uniforms = [u for u in [*(np.arange(10) / 10).tolist(), *beside, 1 - 2.0**-53] if 0 <= u < 1]
+    for u, token in zip(uniforms, sampler.sample_many(row, uniforms), strict=True):
+        assert token in invert(probability, u)[1]
+
+
+@every_path
 @settings(max_examples=400, deadline=None)
-@given(small_cases())
-def test_every_token_of_a_sequence_matches_the_reference(case: tuple[list[Row], SamplingParams, int]) -> None:
+@given(case=small_cases())
+def test_every_token_of_a_sequence_matches_the_reference(
+    build: BuildSampler, case: tuple[list[Row], SamplingParams, int]
+) -> None:
     rows, params, choice = case
-    sampler = Sampler(params, choice, len(rows[0]))
+    sampler = build(params, choice, len(rows[0]))
     output: list[int] = []
     for row in [*rows, *rows]:
         token = check_agreement(sampler, row, params, assume_firm(decide(row.tolist(), params, choice, output)))
@@ -116,12 +133,15 @@ def test_every_token_of_a_sequence_matches_the_reference(case: tuple[list[Row], 
         output.append(token)
 
 
+@every_path
 @settings(max_examples=30, deadline=None)
-@given(st.data(), large_rows(), st.integers(0, 7))
-def test_the_token_matches_the_reference_for_any_vocabulary_size(data: st.DataObject, row: Row, choice: int) -> None:
+@given(data=st.data(), row=large_rows(), choice=st.integers(0, 7))
+def test_the_token_matches_the_reference_for_any_vocabulary_size(
+    build: BuildSampler, data: st.DataObject, row: Row, choice: int
+) -> None:
     params = data.draw(parameters(len(row)))
     output = data.draw(st.lists(st.integers(0, len(row) - 1), max_size=20))
-    sampler = Sampler(params, choice, len(row))
+    sampler = build(params, choice, len(row))
     for token in output:
         sampler.accept(token)
     check_agreement(sampler, row, params, assume_firm(decide(row.tolist(), params, choice, output)))
@@ -140,11 +160,12 @@ FILTERS: list[dict[str, Any]] = [
 PENALTIES = {"repetition_penalty": 1.1, "frequency_penalty": 0.3, "presence_penalty": -0.2, "logit_bias": {7: 4.0}}
 
 
+@every_path
 @pytest.mark.parametrize("penalties", [{}, PENALTIES], ids=["plain", "penalties"])
 @pytest.mark.parametrize("filters", FILTERS, ids=str)
 @pytest.mark.parametrize("shape", ["flat", "peaked", "coarse"])
 def test_common_settings_match_the_reference_on_a_large_vocabulary(
-    shape: str, filters: dict[str, Any], penalties: dict[str, Any]
+    build: BuildSampler, shape: str, filters: dict[str, Any], penalties: dict[str, Any]
 ) -> None:
     size = 40_000
     params = SamplingParams(seed=9, **filters, **penalties)
@@ -155,19 +176,20 @@ def test_common_settings_match_the_reference_on_a_large_vocabulary(
         decision = decide(row.tolist(), params, 2, output)
         if decision.firm:
             break
-    sampler = Sampler(params, 2, size)
+    sampler = build(params, 2, size)
     for token in output:
         sampler.accept(token)
     check_agreement(sampler, row, params, decision)
 
 
-def test_the_most_probable_token_survives_min_p_1_with_any_bias() -> None:
+@every_path
+def test_the_most_probable_token_survives_min_p_1_with_any_bias(build: BuildSampler) -> None:
     generator = np.random.default_rng(3)
     for size in [40, 1_025, 20_000]:
         row = shaped_row("flat", size, generator, 0.01)
         for bias in generator.uniform(6, 100, 20).tolist():
             params = SamplingParams(temperature=1, top_p=0.0, min_p=1.0, logit_bias={1: bias})
-            assert Sampler(params, 0, size).sample(row) == 1
+            assert build(params, 0, size).sample(row) == 1
 
 
 def test_most_reference_decisions_are_firm() -> None:

@@ -26,6 +26,10 @@ class DocumentOrCalls:
     def is_closing(self) -> bool:
         return self._document in self._left and self._document.is_closing
 
+    @is_closing.setter
+    def is_closing(self, value: bool) -> None:
+        self._document.is_closing = value
+
     @property
     def forced(self) -> Sequence[int]:
         if self.is_closing or len(self._left) == 1:

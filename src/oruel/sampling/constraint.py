@@ -46,6 +46,5 @@ class Constraint(Protocol):
     def is_complete(self) -> bool:
         """Whether the output is complete: no token may follow."""
 
-    @property
-    def is_closing(self) -> bool:
-        """Whether the token budget, not the model, now determines the output."""
+    is_closing: bool
+    """Whether the token budget, not the model, now determines the output. Set to resume an output that was closing."""

@@ -46,11 +46,13 @@ class WireError(OruelError):
 class FailureKind(IntEnum):
     """`CONSTRAINT`: the constraint can't be enforced, which is the request's fault. `ENGINE`: the row's logits or the
     plugin are at fault. `CHANGED`: this is not the engine that the request was made for.
+
+    They are letters because vLLM stops at end tokens, which many vocabularies have at 0 to 2, but none among text.
     """
 
-    CONSTRAINT = 0
-    ENGINE = 1
-    CHANGED = 2
+    CONSTRAINT = ord("c")
+    ENGINE = ord("e")
+    CHANGED = ord("x")
 
 
 class Failure(msgspec.Struct, frozen=True):

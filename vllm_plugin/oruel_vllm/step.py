@@ -1,0 +1,64 @@
+"""One step: chooses the next tokens of Oru'el's rows and leaves only them finite."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+
+from oruel_vllm.batch_sampler import PlacedStep, choose, keep_only
+from oruel_vllm.chosen_tokens import ChosenTokens
+from oruel_vllm.row import Row
+from oruel_vllm.row_step import BROKEN, RowStep
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedRow:
+    """The row `index` of the logits belongs to `row`, whose next token is at `position` of its output."""
+
+    index: int
+    row: Row
+    position: int
+
+
+def choose_tokens(logits: torch.Tensor, rows: Sequence[PlacedRow]) -> None:
+    """Changes the logits, float32, shape (rows, vocabulary), of the given rows in place. Waits for the device only if
+    one of them has a constraint, or if top_p or min_p leave more than a few hundred candidates.
+    """
+    steps: list[PlacedStep] = []
+    sampled: list[PlacedRow] = []
+    forced: list[tuple[PlacedRow, int]] = []
+    for placed in rows:
+        step = placed.row.next(placed.position)
+        if isinstance(step, RowStep):
+            steps.append(PlacedStep(placed.index, step))
+            sampled.append(placed)
+        else:
+            forced.append((placed, step))
+    if forced:
+        emit_forced(logits, forced)
+    if sampled:
+        emit_sampled(logits, sampled, steps)
+
+
+def emit_forced(logits: torch.Tensor, forced: Sequence[tuple[PlacedRow, int]]) -> None:
+    tokens = torch.tensor([token for _, token in forced], device=logits.device)
+    keep_only(logits, [placed.index for placed, _ in forced], tokens)
+    for placed, token in forced:
+        placed.row.chose(partial(int, token))
+
+
+def emit_sampled(logits: torch.Tensor, sampled: Sequence[PlacedRow], steps: Sequence[PlacedStep]) -> None:
+    chosen = choose(logits, steps)
+    constrained = [place for place, placed in enumerate(sampled) if placed.row.constrained]
+    if constrained:
+        values = chosen.tolist()
+        for place in constrained:
+            if values[place] != BROKEN:
+                values[place] = sampled[place].row.enforce(values[place])
+        chosen = torch.tensor(values, device=logits.device)
+    marks = torch.tensor([placed.row.mark for placed in sampled], device=logits.device)
+    keep_only(logits, [placed.index for placed in sampled], torch.where(chosen == BROKEN, marks, chosen))
+    copied = ChosenTokens(chosen)
+    for place, placed in enumerate(sampled):
+        placed.row.chose(partial(copied.token, place))
