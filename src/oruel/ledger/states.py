@@ -62,8 +62,8 @@ class States:
 
 
 class StateReader:
-    """Keeps what it has read while nobody else writes to the store, which SQLite can tell. It is used once in each
-    transaction of one connection.
+    """Caches what it has read until another connection writes to the store, which SQLite can tell. `read` is called
+    once in each transaction of one connection.
     """
 
     def __init__(self, database: Database) -> None:
