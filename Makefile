@@ -24,7 +24,7 @@ serve: $(VENV)/serve.done ## serve the demo model on http://127.0.0.1:8000 (PORT
 	@$(BIN)/oruel serve --port $(PORT) $(ARGS)
 
 # Without Node, the tests that need it are skipped.
-test: $(VENV)/dev.done $(if $(shell command -v npm),node_modules/.done) ## run all tests but the slow ones, 11 minutes (ARGS="-k …" selects some)
+test: $(VENV)/dev.done $(if $(shell command -v npm),node_modules/.done) ## run all tests but the slow ones, 13 minutes (ARGS="-k …" selects some)
 	@$(BIN)/pytest -m "not slow" $(ARGS)
 
 slow-test: $(VENV)/dev.done $(if $(shell command -v npm),node_modules/.done) ## run the playground in a browser, outages and 40 kills, and oruel verify 20 times, 9 minutes

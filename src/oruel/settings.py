@@ -191,7 +191,7 @@ class Settings:
         None,
         Hidden(32, "at least 32 printable characters"),
         "The secret with which the store hashes keys, the same for all servers that share it. Prefer the variable.",
-        note="a file beside a SQLite store, made at its first use",
+        note="a file next to a SQLite store, created on first use",
     )
     open: bool = setting(False, Boolean(), "Serve without a key on an address that other machines can reach.")
     max_body_bytes: int = setting(8 * 2**20, Integer(1024, 2**30), "The largest request body, in bytes.")

@@ -30,6 +30,7 @@ def test_the_table_of_options_matches_the_declarations() -> None:
 
 
 @pytest.mark.model
+@pytest.mark.slow
 def test_every_command_on_the_page_works_with_a_running_server(tmp_path: Path) -> None:
     oruel = CommandLine(tmp_path)
     program = tmp_path / "bin" / "oruel"

@@ -1,4 +1,4 @@
-"""What tests of the store itself put into it, beside accounts and keys (books.py)."""
+"""What tests of the store itself put into it, in addition to accounts and keys (books.py)."""
 
 from typing import Any
 

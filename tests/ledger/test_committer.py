@@ -47,8 +47,9 @@ async def cancelled(opening: "asyncio.Task[Opened]") -> None:
         await opening
 
 
-async def test_a_client_that_leaves_while_its_request_is_opened_leaves_no_open_entry() -> None:
-    store = SlowStore(Opened())
+async def endings_of_a_client_that_leaves(outcome: Opened) -> list[tuple[str, str | None]]:
+    """It leaves while its request is being opened, with this outcome."""
+    store = SlowStore(outcome)
     committer = Committer(store.write)
     opening = asyncio.create_task(committer.open(OPENING))
     await asyncio.to_thread(store.writing.wait)
@@ -56,7 +57,11 @@ async def test_a_client_that_leaves_while_its_request_is_opened_leaves_no_open_e
     await cancelled(opening)
     store.release.set()
     await committer.close()
-    assert store.endings == [("disconnect", None)]
+    return store.endings
+
+
+async def test_a_client_that_leaves_while_its_request_is_opened_leaves_no_open_entry() -> None:
+    assert await endings_of_a_client_that_leaves(Opened()) == [("disconnect", None)]
 
 
 async def test_a_client_that_leaves_just_as_its_request_was_opened_leaves_no_open_entry(
@@ -100,12 +105,4 @@ async def test_a_request_that_was_refused_because_the_store_was_slow_leaves_no_o
 
 @pytest.mark.parametrize("outcome", [Opened(InsufficientFunds("")), Opened(replay=("{}", "application/json"))])
 async def test_an_abandoned_request_that_opened_no_entry_settles_none(outcome: Opened) -> None:
-    store = SlowStore(outcome)
-    committer = Committer(store.write)
-    opening = asyncio.create_task(committer.open(OPENING))
-    await asyncio.to_thread(store.writing.wait)
-    opening.cancel()
-    await cancelled(opening)
-    store.release.set()
-    await committer.close()
-    assert store.endings == []
+    assert await endings_of_a_client_that_leaves(outcome) == []

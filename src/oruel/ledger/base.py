@@ -30,7 +30,7 @@ class EntryContext:
 class Ledger(Protocol):
     def meter(self, request: ChatRequest, caller: Caller, answer: Answer, context: EntryContext) -> MeteredAnswer:
         """The same answer, recorded: nothing is computed before the entry is opened, and the end comes once it is
-        settled. Raises PermissionDenied, InsufficientFunds, RateLimited, IdempotencyConflict and StoreUnavailable.
+        settled. Raises AuthenticationError, InsufficientFunds, RateLimited, IdempotencyConflict and StoreUnavailable.
         """
 
 

@@ -48,7 +48,7 @@ class WriteAtOnce(Protocol):
 class Job(Generic[Work, Result]):
     """`done`, `outcome` and `ending` belong to the event loop. An opening that was cancelled before it was taken is not
     written. `was_tried`: an earlier attempt to write it may have succeeded although it failed. `ending`: how to settle
-    an opening for whose outcome nobody waits any more.
+    an opening whose request has given up waiting.
     """
 
     work: Work

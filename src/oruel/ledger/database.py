@@ -94,8 +94,8 @@ class Database:
             yield connection
 
     def checkpoint(self, kept: KeptConnection) -> None:
-        """Moves SQLite's write-ahead log into its file while nobody writes, so that the log begins anew. Otherwise it
-        would grow for as long as writers leave no gap. Raises StoreUnavailable.
+        """Copies SQLite's write-ahead log into the database file, so that the log starts again from its beginning.
+        Otherwise it would grow for as long as there is always a writer. Raises StoreUnavailable.
         """
         with self._translated_errors():
             kept.run(CHECKPOINT)

@@ -28,6 +28,11 @@ class Opening:
     fingerprint: str = ""
     replaces: bool = False
 
+    @property
+    def reserves(self) -> bool:
+        """False for a request that failed before its prompt was prepared."""
+        return self.tokens > 0
+
 
 @dataclass(frozen=True, slots=True)
 class Settlement:

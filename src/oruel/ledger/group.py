@@ -1,6 +1,7 @@
 """Writes everything that waits in one transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from oruel.ledger.database import Database
 from oruel.ledger.entries import Opened, Opening, Settlement
@@ -26,39 +27,39 @@ class GroupWriter:
         """The outcome of each opening. `again`: an earlier attempt to write an opening may have succeeded although it
         failed. Raises StoreUnavailable.
         """
-        replaced = [opening.id for opening in openings if again or opening.replaces]
         try:
-            if replaced:
-                self._remove(replaced)
-            try:
-                return self._write(openings, settlements, one_by_one=again)
-            except NotAllOpen:
-                self._states.forget()
-                return self._write(openings, settlements, one_by_one=True)
-        except BaseException:
-            self._states.forget()
-            raise
+            return self._write(openings, settlements, again=again, one_by_one=again)
+        except NotAllOpen:
+            return self._write(openings, settlements, again=again, one_by_one=True)
 
     def checkpoint(self) -> None:
         """Only for a quick store. Raises StoreUnavailable."""
         self._database.checkpoint(self._connection)
 
     def _write(
-        self, openings: Sequence[Opening], settlements: Sequence[Settlement], *, one_by_one: bool
+        self, openings: Sequence[Opening], settlements: Sequence[Settlement], *, again: bool, one_by_one: bool
     ) -> list[Opened]:
         """Settlements come first: they release what the openings may need."""
-        entries = [*openings, *(settlement.opening for settlement in settlements)]
-        with self._database.transaction_of(self._connection) as connection:
-            states = self._states.read(connection, {entry.key for entry in entries}, to_decide=bool(openings))
-            if one_by_one:
-                settle_each(connection, states, settlements, self._instance)
-            elif settlements:
-                settle_open(connection, states, settlements)
+        keys = {entry.key for entry in (*openings, *(settlement.opening for settlement in settlements))}
+        opened = [] if one_by_one else [one for one in settlements if one.opening.reserves]
+        others = settlements if one_by_one else [one for one in settlements if not one.opening.reserves]
+        replaced = [opening for opening in openings if again or opening.replaces]
+        with self._forgetting_failures(), self._database.transaction_of(self._connection) as connection:
+            states = self._states.read(connection, keys, to_decide=bool(openings))
+            if opened:
+                settle_open(connection, states, opened)
+            settle_each(connection, states, others, self._instance)
+            if replaced:
+                remove_open(connection, states, replaced)
             outcomes = open_entries(connection, states, openings, self._instance) if openings else []
-            write_dues(connection, states)
+            write_dues(connection, states, keys)
         return outcomes
 
-    def _remove(self, ids: Sequence[str]) -> None:
-        with self._database.transaction_of(self._connection) as connection:
-            remove_open(connection, ids)
-        self._states.forget()
+    @contextmanager
+    def _forgetting_failures(self) -> Iterator[None]:
+        """What a transaction has changed in the states counts only if it is committed."""
+        try:
+            yield
+        except BaseException:
+            self._states.forget()
+            raise

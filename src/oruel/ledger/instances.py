@@ -27,7 +27,7 @@ ORPHANED = and_(requests.c.status.is_(None), requests.c.instance.not_in(select(i
 
 
 def boot_seconds() -> float:
-    """A clock that no one sets, and that goes on while the machine sleeps."""
+    """A clock that can't be set, and that continues while the machine sleeps."""
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 

@@ -61,12 +61,12 @@ class KeySecret:
         if check is not None and not hmac.compare_digest(check, self.digest(CHECK)):
             raise StoreError(
                 "The key secret is not the one with which this store's keys were made. Restore that one: it was in "
-                "ORUEL_KEY_SECRET, or in the file beside the store."
+                "ORUEL_KEY_SECRET, or in the file next to the store."
             )
 
 
 def load_secret(location: str, setting: str | None) -> KeySecret:
-    """The secret in `setting`, or that in a file beside a SQLite store, made at first use. Raises ConfigError."""
+    """The secret in `setting`, or in a file next to a SQLite store, created on first use. Raises ConfigError."""
     if setting is not None:
         return KeySecret(checked_secret(setting, "ORUEL_KEY_SECRET"))
     where = parse_location(location)

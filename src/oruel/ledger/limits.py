@@ -104,8 +104,14 @@ def count(opening: Opening, key: KeyState, account: AccountState, now: int) -> N
     account.reserved += opening.price
 
 
+def uncount(opening: Opening, key: KeyState, account: AccountState) -> None:
+    """The opposite of `count`: as if the request had never started."""
+    key.requests = key.requests and key.requests.give_back(1)
+    release(opening, 0, 0, key, account)
+
+
 def release(opening: Opening, price: int, used_tokens: int, key: KeyState, account: AccountState) -> None:
-    """The opposite of `count`: the request has ended, and costs `price`."""
+    """Ends what `count` began: the request has used so many tokens, and costs `price`."""
     unused = opening.tokens - used_tokens
     key.tokens = key.tokens.give_back(unused) if key.tokens and unused > 0 else key.tokens
     key.running -= 1

@@ -1,13 +1,14 @@
 """Opens entries: decides which requests may start, and reserves their prices."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, insert
+from sqlalchemy import Connection, and_, bindparam, delete, insert, select
 
 from oruel.ledger.entries import Opened, Opening
 from oruel.ledger.idempotency import EarlierRequest, earlier_requests, forget, owner_of, remember
-from oruel.ledger.limits import day_of, decide
+from oruel.ledger.limits import day_of, decide, uncount
 from oruel.ledger.statement import Statement
 from oruel.ledger.states import States
 from oruel.ledger.tables import requests
@@ -40,10 +41,16 @@ def decide_in(states: States, opening: Opening) -> Opened:
     return decide(opening, *states.of(opening), states.now * 1000)
 
 
-def remove_open(connection: Connection, ids: Sequence[str]) -> None:
-    """Removes open entries that are about to be opened again."""
-    connection.execute(delete(requests).where(requests.c.id.in_(ids), requests.c.status.is_(None)))
+def remove_open(connection: Connection, states: States, openings: Sequence[Opening]) -> None:
+    """Removes the open entries of requests that are about to be opened again, so that none counts twice."""
+    ids = [opening.id for opening in openings]
+    is_open = and_(requests.c.id.in_(ids), requests.c.status.is_(None))
+    reserved = {row.id: row for row in connection.execute(select(requests).where(is_open))}
+    connection.execute(delete(requests).where(is_open))
     forget(connection, ids)
+    for opening in openings:
+        if row := reserved.get(opening.id):
+            uncount(replace(opening, price=row.reserved, tokens=row.reserved_tokens), *states.of(opening))
 
 
 def open_row(opening: Opening, instance: str) -> Mapping[str, Any]:

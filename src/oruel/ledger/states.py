@@ -62,8 +62,8 @@ class States:
 
 
 class StateReader:
-    """Keeps what it has read while nobody else writes to the store, which SQLite can tell. It is used once in each
-    transaction of one connection.
+    """Caches what it has read until another connection writes to the store, which SQLite can tell. `read` is called
+    once in each transaction of one connection.
     """
 
     def __init__(self, database: Database) -> None:
@@ -129,15 +129,15 @@ def key_state(row: Row[Any]) -> KeyState:
     )
 
 
-def write_dues(connection: Connection, states: States) -> None:
-    """Writes the buckets that have changed."""
-    now = {id: current_dues(states.keys[id], before) for id, before in states.dues.items()}
-    rows = [
-        {"id_": id, "requests_": dues[0], "tokens_": dues[1]} for id, dues in now.items() if dues != states.dues[id]
-    ]
-    if rows:
+def write_dues(connection: Connection, states: States, ids: Iterable[str]) -> None:
+    """Writes the buckets of these keys that have changed."""
+    known = sorted(states.dues.keys() & set(ids))
+    now = {id: current_dues(states.keys[id], states.dues[id]) for id in known}
+    changed = {id: dues for id, dues in now.items() if dues != states.dues[id]}
+    if changed:
+        rows = [{"id_": id, "requests_": due[0], "tokens_": due[1]} for id, due in changed.items()]
         WRITE_DUES.run(connection, rows)
-        states.dues = now
+        states.dues |= changed
 
 
 def current_dues(key: KeyState, before: Dues) -> Dues:
