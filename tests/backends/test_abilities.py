@@ -203,4 +203,4 @@ def test_the_documented_table_matches_the_code() -> None:
 
 
 if __name__ == "__main__":
-    CATALOG_PAGE.write_text(TABLE.sub(lambda _: table(), SCALING.read_text()))
+    CATALOG_PAGE.write_text(TABLE.sub(lambda _: table(), CATALOG_PAGE.read_text()))
