@@ -6,7 +6,9 @@ forces, after the last token of the answer, an ending that says how the answer e
 """
 
 import hashlib
+import itertools
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Protocol
 
@@ -242,14 +244,24 @@ def ending_tokens(row: RowRequest, marks: int, failure: Failure | None = None) -
     return [row.mark] * marks + (failure.tokens() if failure else []) + row.end_tokens[:1]
 
 
-def choose_mark(vocabulary: PieceVocabulary, vocabulary_size: int, used: Collection[int]) -> int | None:
-    """The highest id among the tokens that have no text, end nothing, and are not `used` by the request. Ids of the
-    logits beyond the tokenizer's are such tokens, too. None if there is none.
+@dataclass(frozen=True, slots=True)
+class SilentTokens:
+    """The tokens that have no text and end nothing: `known`, highest first, and all ids of the logits from `size` on,
+    which the tokenizer doesn't have.
     """
-    ids = reversed(range(vocabulary_size))
-    return next((token for token in ids if token not in used and is_silent(vocabulary, token)), None)
+
+    known: tuple[int, ...]
+    size: int
+
+    @classmethod
+    def of(cls, vocabulary: PieceVocabulary) -> "SilentTokens":
+        """Takes tens of milliseconds for a large vocabulary."""
+        ids = reversed(range(vocabulary.size))
+        known = tuple(token for token in ids if not (vocabulary.piece(token) or vocabulary.is_end(token)))
+        return cls(known, vocabulary.size)
 
 
-def is_silent(vocabulary: PieceVocabulary, token: int) -> bool:
-    """Whether the token has no text and ends nothing."""
-    return token >= vocabulary.size or not (vocabulary.piece(token) or vocabulary.is_end(token))
+def choose_mark(silent: SilentTokens, vocabulary_size: int, used: Collection[int]) -> int | None:
+    """The highest silent id of the logits that is not `used` by the request; None if there is none."""
+    ids = itertools.chain(range(vocabulary_size - 1, silent.size - 1, -1), silent.known)
+    return next((token for token in ids if token not in used), None)
