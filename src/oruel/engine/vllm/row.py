@@ -146,6 +146,7 @@ class Row:
             mark=mark_of(order, self._source.silent, hello.vocabulary_size),
             max_tokens=order.max_tokens,
             prompt_tokens=len(order.prompt),
+            cache_salt=order.cache_salt,
         )
 
     def _end_soon(self) -> None:

@@ -79,7 +79,8 @@ class RowRequest(msgspec.Struct, frozen=True, kw_only=True, tag="row"):
 
     `engine` is the fingerprint that the plugin reported (HelloReply.fingerprint): a plugin with another one fails the
     row. `max_tokens` limits the tokens of the answer; with a constraint, vLLM's own limit is ENDING_ROOM higher.
-    `prompt_tokens` is the length of the prompt, of which penalties and positions count nothing.
+    `prompt_tokens` is the length of the prompt, of which penalties and positions count nothing. The constraints of
+    different `cache_salt`s (accounts) are compiled in turn.
 
     vLLM ends the row at an `end_token`, as the contract wants. Where the answer ends otherwise, the plugin forces
     `ending_tokens`, which begin with `mark`: a token without text, which ends nothing and which the constraint never
@@ -95,6 +96,7 @@ class RowRequest(msgspec.Struct, frozen=True, kw_only=True, tag="row"):
     mark: int
     max_tokens: int
     prompt_tokens: int
+    cache_salt: str = ""
 
 
 class HelloRequest(msgspec.Struct, frozen=True, tag="hello"):
