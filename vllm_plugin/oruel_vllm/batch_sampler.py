@@ -3,14 +3,14 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
+from oruel_vllm import masks, row_tensors
 from oruel_vllm.decision import Decision, StepInputs, decide
-from oruel_vllm.masks import pack_masks
 from oruel_vllm.plan import WHOLE, Plan, plan_of
 from oruel_vllm.row_step import RowStep
-from oruel_vllm.row_tensors import changed_width, pack
-from oruel_vllm.sending import fill_rows, padded_width, send, send_indices, span
+from oruel_vllm.sending import copy_rows, padded_width, send, send_indices, span
 from oruel_vllm.step_graphs import StepGraphs
 
 # The logits that are processed at once, in float64: 128 MiB.
@@ -31,7 +31,7 @@ class BatchSampler:
 
     def choose(self, logits: torch.Tensor, steps: Sequence[PlacedStep]) -> torch.Tensor:
         """The next token of each step's row, int64, on the logits' device; BROKEN if the largest logit of its row is
-        not finite. `logits`, shape (rows, vocabulary), float32, is not modified.
+        not finite. `logits`, shape (rows, vocabulary), float32, is not modified. The next step overwrites the result.
 
         Waits for the device only if top_p or min_p can leave more candidates than are tried first.
         """
@@ -58,22 +58,24 @@ class BatchSampler:
     def _decide(self, plan: Plan, logits: torch.Tensor, steps: Sequence[PlacedStep]) -> Decision:
         indices = [placed.index for placed in steps]
         only_steps = [placed.step for placed in steps]
-        size, width = logits.shape[1], changed_width(only_steps)
-        padding = padded_width(size) - 1
         if logits.device.type == "cuda":
             self._graphs = self._graphs or StepGraphs()
-            height = graph_height(len(steps))
-            parameters = pack(only_steps, height, graph_width(width), padding)
-            return self._graphs.decide(plan, logits, indices, parameters, pack_masks(only_steps, height, size))
-        rows = logits.new_empty((len(steps), padded_width(size)))
-        fill_rows(rows, logits, indices)
-        masks = pack_masks(only_steps, len(steps), size)
-        inputs = StepInputs(
-            rows,
-            send(pack(only_steps, len(steps), width, padding), logits.device),
-            None if masks is None else send(masks, logits.device),
-        )
-        return decide(plan, inputs)
+            return self._graphs.decide(plan, logits, indices, only_steps)
+        return decide(plan, step_inputs(logits, indices, only_steps))
+
+
+def step_inputs(logits: torch.Tensor, indices: Sequence[int], steps: Sequence[RowStep]) -> StepInputs:
+    height, size = len(steps), logits.shape[1]
+    rows = logits.new_full((height, padded_width(size)), -torch.inf)
+    copy_rows(rows, logits, indices)
+    parameters = np.empty(row_tensors.packed_shape(height, row_tensors.changed_width(steps)))
+    row_tensors.pack(steps, parameters, rows.shape[1] - 1)
+    allowed = None
+    if masks.has_masks(steps):
+        packed = np.empty(masks.packed_shape(height, size), np.uint8)
+        masks.pack_masks(steps, packed)
+        allowed = send(packed, logits.device)
+    return StepInputs(rows, send(parameters, logits.device), allowed)
 
 
 def groups(steps: Sequence[RowStep], vocabulary_size: int) -> Iterator[tuple[Plan, list[int]]]:
@@ -85,19 +87,6 @@ def groups(steps: Sequence[RowStep], vocabulary_size: int) -> Iterator[tuple[Pla
     for plan, places in plans.items():
         for start in range(0, len(places), most):
             yield plan, places[start : start + most]
-
-
-def graph_height(rows: int) -> int:
-    """Rows are added to few, so that fewer graphs are made: to a power of two, above 8 to a multiple of 8."""
-    return power_of_two(rows) if rows <= 8 else -(-rows // 8) * 8
-
-
-def graph_width(changed: int) -> int:
-    return max(64, power_of_two(changed)) if changed else 0
-
-
-def power_of_two(least: int) -> int:
-    return 1 << (least - 1).bit_length()
 
 
 def keep_only(logits: torch.Tensor, indices: Sequence[int], tokens: torch.Tensor) -> None:

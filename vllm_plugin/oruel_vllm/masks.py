@@ -12,18 +12,25 @@ from oruel_vllm.sending import padded_width
 BITS = 8
 
 
-def pack_masks(steps: Sequence[RowStep], height: int, vocabulary_size: int) -> NDArray[np.uint8] | None:
-    """A bit for each token of `height` rows, the lowest bit of a byte first; None if no step has a mask. Tokens after
-    the end of a mask are excluded.
+def has_masks(steps: Sequence[RowStep]) -> bool:
+    return any(step.mask is not None for step in steps)
+
+
+def packed_shape(height: int, vocabulary_size: int) -> tuple[int, int]:
+    return height, padded_width(vocabulary_size) // BITS
+
+
+def pack_masks(steps: Sequence[RowStep], packed: NDArray[np.uint8]) -> None:
+    """Fills `packed` with a bit for each token of each row, the lowest bit of a byte first. Rows without a mask, or
+    without a step, allow all. Tokens after the end of a mask are excluded.
     """
-    if all(step.mask is None for step in steps):
-        return None
-    packed = np.full((height, padded_width(vocabulary_size) // BITS), 0xFF, np.uint8)
+    packed[len(steps) :] = 0xFF
     for row, step in zip(packed, steps, strict=False):
-        if step.mask is not None:
+        if step.mask is None:
+            row[:] = 0xFF
+        else:
             row[: len(step.mask)] = step.mask[: len(row)]
             row[len(step.mask) :] = 0
-    return packed
 
 
 def apply_masks(rows: torch.Tensor, packed: torch.Tensor) -> None:

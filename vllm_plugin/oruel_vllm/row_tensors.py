@@ -18,19 +18,24 @@ def changed_width(steps: Sequence[RowStep]) -> int:
     return max((len(step.changed) for step in steps if step.changed), default=0)
 
 
-def pack(steps: Sequence[RowStep], height: int, width: int, padding: int) -> NDArray[np.float64]:
-    """What RowTensors unpacks: `height` rows with up to `width` changed tokens, those that are missing at `padding`."""
-    packed = np.zeros((height, PARAMETERS + 3 * width))
+def packed_shape(height: int, width: int) -> tuple[int, int]:
+    return height, PARAMETERS + 3 * width
+
+
+def pack(steps: Sequence[RowStep], packed: NDArray[np.float64], padding: int) -> None:
+    """Fills `packed` with what RowTensors unpacks: its shape has room for at least these steps and for the changed
+    tokens of each; those that are missing are at `padding`.
+    """
     packed[: len(steps), :PARAMETERS] = [parameters(step) for step in steps]
     packed[len(steps) :, :PARAMETERS] = INACTIVE
+    height, width = len(packed), (packed.shape[1] - PARAMETERS) // 3
     if width:
         changed = packed[:, PARAMETERS:].reshape(height, 3, width)
-        changed[:, 0] = padding
+        changed[:, 0], changed[:, 1:] = padding, 0
         for place, step in enumerate(steps):
             if step.changed:
                 columns = step.changed.columns
                 changed[place, :, : columns.shape[1]] = columns
-    return packed
 
 
 class RowTensors:

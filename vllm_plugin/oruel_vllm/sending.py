@@ -25,14 +25,13 @@ def padded_width(size: int) -> int:
     return (size // BLOCK + 1) * BLOCK
 
 
-def fill_rows(rows: torch.Tensor, logits: torch.Tensor, indices: Sequence[int]) -> None:
-    """Copies the rows `indices` of the logits, shape (…, size), to the first of `rows`, shape (…, padded_width(size)),
-    and pads them with −∞.
+def copy_rows(rows: torch.Tensor, logits: torch.Tensor, indices: Sequence[int]) -> None:
+    """Copies the rows `indices` of the logits, shape (…, size), to the first of `rows`, shape (…, padded_width(size)).
+    The padding stays as it is.
     """
-    count, size = len(indices), logits.shape[1]
     part = span(indices)
-    rows[:count, :size] = logits[send_indices(indices, logits.device) if part is None else part]
-    rows[:count, size:] = -torch.inf
+    source = logits[send_indices(indices, logits.device) if part is None else part]
+    rows[: len(indices), : logits.shape[1]] = source
 
 
 def span(indices: Sequence[int]) -> slice | None:
