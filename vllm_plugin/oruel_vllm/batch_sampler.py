@@ -68,7 +68,7 @@ def step_inputs(logits: torch.Tensor, indices: Sequence[int], steps: Sequence[Ro
     height, size = len(steps), logits.shape[1]
     rows = logits.new_full((height, padded_width(size)), -torch.inf)
     copy_rows(rows, logits, indices)
-    parameters = np.empty(row_tensors.packed_shape(height, row_tensors.changed_width(steps)))
+    parameters = np.zeros(row_tensors.packed_shape(height, row_tensors.changed_width(steps)))
     row_tensors.pack(steps, parameters, rows.shape[1] - 1)
     allowed = None
     if masks.has_masks(steps):

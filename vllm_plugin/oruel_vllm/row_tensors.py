@@ -24,18 +24,18 @@ def packed_shape(height: int, width: int) -> tuple[int, int]:
 
 def pack(steps: Sequence[RowStep], packed: NDArray[np.float64], padding: int) -> None:
     """Fills `packed` with what RowTensors unpacks: its shape has room for at least these steps and for the changed
-    tokens of each; those that are missing are at `padding`.
+    tokens of each; those that are missing are at `padding`, and keep any finite bias and count.
     """
     packed[: len(steps), :PARAMETERS] = [parameters(step) for step in steps]
     packed[len(steps) :, :PARAMETERS] = INACTIVE
-    height, width = len(packed), (packed.shape[1] - PARAMETERS) // 3
-    if width:
-        changed = packed[:, PARAMETERS:].reshape(height, 3, width)
-        changed[:, 0], changed[:, 1:] = padding, 0
-        for place, step in enumerate(steps):
+    if packed.shape[1] > PARAMETERS:
+        changed = packed[:, PARAMETERS:].reshape(len(packed), 3, -1)
+        changed[len(steps) :, 0] = padding
+        for row, step in zip(changed, steps, strict=False):
+            count = len(step.changed) if step.changed else 0
+            row[0, count:] = padding
             if step.changed:
-                columns = step.changed.columns
-                changed[place, :, : columns.shape[1]] = columns
+                row[:, :count] = step.changed.columns
 
 
 class RowTensors:

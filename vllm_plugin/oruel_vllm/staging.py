@@ -15,7 +15,7 @@ class Staging:
     def __init__(self, target: torch.Tensor) -> None:
         self._target = target
         self._buffers = [
-            torch.empty(target.shape, dtype=target.dtype, device="cpu", pin_memory=True) for _ in range(BUFFERS)
+            torch.zeros(target.shape, dtype=target.dtype, device="cpu", pin_memory=True) for _ in range(BUFFERS)
         ]
         self._copied = [torch.cuda.Event() for _ in range(BUFFERS)]
         self._current = 0
