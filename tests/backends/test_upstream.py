@@ -35,6 +35,7 @@ from oruel.types import (
 )
 from tests.fakes import deltas_of
 from tests.stub_server import DONE, HANG, HEAD, Stub, chunk, event, saying, status, stub_server, usage
+from tests.virtual_time import VIRTUAL_TIME
 
 pytestmark = pytest.mark.anyio
 
@@ -43,8 +44,8 @@ QUICK = UpstreamTimeouts(connect=1.0, first_token=0.3, idle=0.3)
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
+def anyio_backend() -> object:
+    return VIRTUAL_TIME
 
 
 @pytest.fixture
