@@ -17,6 +17,9 @@ TRAINING := .venv-training
 MALLOC   := GLIBC_TUNABLES=glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=17179869184:glibc.malloc.top_pad=268435456:glibc.malloc.arena_max=1
 TRAIN    := PYTHONPATH=src $(TRAINING)/bin/python -m training
 
+# vLLM's virtual environment.
+VLLM := .venv-vllm
+
 help: ## list these targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -72,6 +75,13 @@ model-more: ## train the bundled demo model further, from its checkpoint or else
 model-eval: $(TRAINING)/done ## evaluate the demo model on held-out data, minutes (ARGS="--wrong 5", "--only sums")
 	@$(TRAIN).evaluation --model $(DEMO) $(ARGS)
 
+vllm: PORT := $(if $(filter file,$(origin PORT)),8100,$(PORT))
+vllm: $(VENV)/dev.done $(VLLM)/plugin.done ## serve the demo model with vLLM and the plugin on http://127.0.0.1:8100, after installing 3.4 GB (PORT=…, ARGS="--max-num-seqs 8")
+	@$(BIN)/python -m tests.vllm.serve --environment $(VLLM) --port $(PORT) $(ARGS)
+
+test-vllm: $(VENV)/dev.done $(VLLM)/plugin.done ## run the tests that need a real vLLM, 10 minutes (ARGS="-k …" selects some)
+	@TEST_VLLM=$(VLLM) $(BIN)/pytest tests/vllm $(ARGS)
+
 screenshots: $(VENV)/dev.done ## photograph the playground in light, dark and phone width, into build/screenshots/
 	@$(BIN)/python -m tests.web.screenshots $(ARGS)
 
@@ -115,8 +125,16 @@ $(TRAINING)/done: training/requirements.txt
 	@$(TRAINING)/bin/python -m pip install --quiet --disable-pip-version-check -r training/requirements.txt
 	@touch $@
 
+$(VLLM)/vllm.done: tests/vllm/environment.py
+	@$(PYTHON) tests/vllm/environment.py $(VLLM)
+	@touch $@
+
+$(VLLM)/plugin.done: $(VLLM)/vllm.done vllm_plugin/pyproject.toml $(shell find vllm_plugin src/oruel -name '*.py')
+	@$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --force-reinstall ./vllm_plugin
+	@touch $@
+
 $(WORK)/tokenizer.json: | $(TRAINING)/done
 	@$(TRAIN).corpus --work $(WORK)
 	@$(TRAIN).tokenizer --work $(WORK)
 
-.PHONY: help serve test slow-test unit soak fuzz attack openapi bench gpu-check screenshots model model-finish model-more model-eval lint format clean
+.PHONY: help serve test slow-test unit soak fuzz attack openapi bench gpu-check screenshots model model-finish model-more model-eval vllm test-vllm lint format clean

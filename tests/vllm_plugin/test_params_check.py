@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from oruel_vllm.params_check import NEUTRAL, check_params
 
 from oruel.constraints.spec import JsonObjectSpec
 from oruel.engine.vllm.wire import CheckRequest, FromOruel, HelloRequest, RowRequest, to_extra_args
@@ -59,7 +60,7 @@ def test_requests_of_others_are_not_looked_at() -> None:
         (sampling(temperature=float("inf")), "sampling.temperature is inf"),
         (sampling(top_p=1.5), "sampling.top_p is 1.5"),
         (sampling(top_k=-1), "sampling.top_k is -1"),
-        (sampling(top_k=257), "sampling.top_k is 257; it can be 0 to 256"),
+        (sampling(top_k=201), "sampling.top_k is 201; it can be 0 to 200"),
         (sampling(min_p=float("nan")), "sampling.min_p is nan"),
         (sampling(seed=2**63), "sampling.seed is"),
         (sampling(repetition_penalty=0.0), "sampling.repetition_penalty is 0"),

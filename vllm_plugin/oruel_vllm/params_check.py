@@ -6,7 +6,7 @@ from typing import Any
 
 from oruel.engine.vllm.wire import RowRequest, from_extra_args
 from oruel.errors import OruelError
-from oruel_vllm.batch_sampler import FIRST_TRY
+from oruel_vllm.plan import MAX_TOP_K
 
 
 def check_params(params: Any) -> None:
@@ -57,7 +57,7 @@ FINITE = -sys.float_info.max, sys.float_info.max
 RANGES: dict[str, tuple[float, float]] = {
     "temperature": (0, FINITE[1]),
     "top_p": (0, 1),
-    "top_k": (0, FIRST_TRY),
+    "top_k": (0, MAX_TOP_K),
     "min_p": (0, 1),
     "seed": (-(2**63), 2**63 - 1),
     "repetition_penalty": (sys.float_info.min, FINITE[1]),

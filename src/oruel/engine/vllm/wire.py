@@ -151,7 +151,8 @@ class HelloReply(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
 class PieceVocabulary(Protocol):
     """What a digest needs of a vocabulary. `size` is the number of its tokens."""
 
-    size: int
+    @property
+    def size(self) -> int: ...
 
     def piece(self, token: int) -> bytes: ...
 

@@ -1,0 +1,37 @@
+"""A real vLLM with the plugin, and servers in front of it."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.vllm.serve import demo_folder
+from tests.vllm.vllm_process import RunningVLLM, vllm_serve
+
+# Only `make test-vllm`, which names vLLM's virtual environment, collects these tests.
+ENVIRONMENT = os.environ.get("TEST_VLLM")
+collect_ignore_glob = [] if ENVIRONMENT else ["test_*.py"]
+
+
+@pytest.fixture(scope="session")
+def environment() -> Path:
+    assert ENVIRONMENT
+    return Path(ENVIRONMENT).absolute()
+
+
+@pytest.fixture(scope="session")
+def demo(environment: Path) -> Path:
+    """The demo model in Hugging Face form."""
+    return demo_folder(environment)
+
+
+@pytest.fixture(scope="session")
+def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("logs")
+
+
+@pytest.fixture(scope="session")
+def vllm(environment: Path, demo: Path, logs: Path) -> Iterator[RunningVLLM]:
+    with vllm_serve(environment, demo, logs / "vllm.log") as running:
+        yield running
