@@ -14,7 +14,6 @@ from tests.vllm_plugin.rows import row_request
 
 pytest.importorskip("torch", reason="torch is not installed; make test-vllm runs this where it is")
 
-from oruel_vllm.params_check import NEUTRAL, check_params
 
 
 def params_with(message: FromOruel, **vllm: Any) -> Any:
