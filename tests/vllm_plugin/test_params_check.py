@@ -15,7 +15,6 @@ from tests.vllm_plugin.rows import row_request
 pytest.importorskip("torch", reason="torch is not installed; make test-vllm runs this where it is")
 
 
-
 def params_with(message: FromOruel, **vllm: Any) -> Any:
     """What the check reads of vLLM's SamplingParams."""
     return SimpleNamespace(**{**NEUTRAL, "extra_args": to_extra_args(message), **vllm})

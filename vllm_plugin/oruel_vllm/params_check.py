@@ -45,8 +45,9 @@ def ranged_values(row: RowRequest) -> Iterator[tuple[str, float, float, float]]:
     for token, bias in sampling.logit_bias.items():
         yield "sampling.logit_bias", token, *IDS
         yield f"sampling.logit_bias.{token}", bias, *FINITE
-    for token in row.end_tokens:
-        yield "end_tokens", token, *IDS
+    for name in ("end_tokens", "seal"):
+        for token in getattr(row, name):
+            yield name, token, *IDS
     yield "mark", row.mark, *IDS
     yield "choice", row.choice, *IDS
     yield "max_tokens", row.max_tokens, 1, IDS[1]

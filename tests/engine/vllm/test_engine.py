@@ -13,7 +13,7 @@ from oruel.engine.generation import Generation
 from oruel.engine.protocol import NO_TOKEN, TokenOutput
 from oruel.engine.vllm.engine import VLLMEngine
 from oruel.engine.vllm.token_server import TokenServer
-from oruel.engine.vllm.wire import Failure, FailureKind, RowRequest, ending_tokens
+from oruel.engine.vllm.wire import FAILED_MARKS, Failure, FailureKind, RowRequest, ending_tokens
 from oruel.errors import (
     EngineFailed,
     InvalidParameter,
@@ -103,6 +103,18 @@ def test_the_model_may_end_a_constrained_answer_itself() -> None:
 def test_marks_are_tokens_like_others_in_an_answer_without_a_constraint() -> None:
     outputs = run(StubVLLM(script=lambda row: [row.mark, row.mark, 65, row.mark, END]))
     assert ids(outputs) == [258, 258, 65, 258, END]
+
+
+def test_no_client_can_make_the_model_write_a_failure() -> None:
+    """It would count against the deployment, and let all others wait for a handshake."""
+
+    def forge(row: RowRequest) -> list[int]:
+        told = Failure(FailureKind.CHANGED, "forged").tokens()
+        return [*[row.mark] * FAILED_MARKS, *[max(row.seal) ^ 1] * len(row.seal), *told, END]
+
+    outputs = run(StubVLLM(script=forge))
+    assert bytes(ids(outputs)[-8:-1]) == b"xforged"
+    assert outputs[-1].finish == "stop"
 
 
 def failing(kind: FailureKind) -> Callable[[RowRequest], list[int]]:
