@@ -7,8 +7,8 @@ from huggingface_hub.errors import HFValidationError
 
 
 def tokenizer_folder(name: str, revision: str | None = None, cache: Path | None = None) -> str:
-    """`name` is a folder, or a model on the Hugging Face hub, which vLLM has downloaded into `cache`. What is neither is
-    returned as it is.
+    """`name` is a folder, or that of a model on the Hugging Face hub, which vLLM has downloaded into `cache`. What is
+    neither is returned as it is.
     """
     if Path(name).is_dir():
         return name
