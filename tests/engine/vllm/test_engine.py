@@ -251,7 +251,7 @@ def test_leaving_the_request_closes_its_connection() -> None:
     [
         ({"has_plugin": False}, VLLMUnusable, "pip install ./vllm_plugin"),
         ({"version": "0.31.2"}, VLLMUnusable, "0.31.2"),
-        ({"names": ["other"]}, VLLMUnusable, "serves no demo, only: other"),
+        ({"names": ["other"]}, VLLMUnusable, "serves other models"),
         ({"refuse": (403, '{"error": {"message": "' + SCALE_OUT + '"}}')}, VLLMUnusable, "--enable-scale-out"),
         ({"refuse": (404, "{}")}, VLLMUnusable, "older than 0.32"),
         ({"refuse": (401, "{}")}, VLLMUnusable, "key_variable"),
@@ -270,6 +270,36 @@ def test_a_vllm_that_cannot_keep_the_contract_is_refused_by_name_and_gets_no_req
     with pytest.raises(error, match=said):
         run(stub)
     assert stub.rows == []
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"names": ["secret"]}, "it serves no demo, only: secret"),
+        (
+            {"reply": msgspec.structs.replace(REPLY, model="/srv/secret", tokenizer="0" * 32)},
+            "vLLM has /srv/secret with 259 tokens, the tokenizer 259",
+        ),
+    ],
+    ids=str,
+)
+def test_names_and_paths_of_the_vllm_are_for_the_log_and_not_for_clients(change: dict[str, Any], told: str) -> None:
+    with pytest.raises(VLLMUnusable) as caught:
+        run(StubVLLM(**change))
+    assert "secret" not in caught.value.message
+    assert caught.value.detail == told
+
+
+def test_the_address_of_what_is_no_vllm_is_for_the_log_and_not_for_clients() -> None:
+    async def scenario() -> None:
+        stub = StubVLLM(version=5)  # type: ignore[arg-type]
+        async with serve_stub(stub), engine_of(stub) as engine:
+            with pytest.raises(VLLMUnusable, match="is no vLLM") as caught:
+                await engine.start()
+        assert str(stub.port) not in caught.value.message
+        assert caught.value.detail == stub.root
+
+    asyncio.run(scenario())
 
 
 def test_a_window_that_is_too_small_is_refused_with_both_numbers() -> None:

@@ -95,7 +95,11 @@ class TokenServer:
         try:
             return msgspec.json.decode(body, type=kind)
         except msgspec.MsgspecError as error:
-            raise VLLMUnusable(f"{self.root} is no vLLM: its answer to GET {path} can't be read.") from error
+            raise VLLMUnusable(
+                f"What answers for this model is no vLLM: its answer to GET {path} can't be read. Correct base_url in the "
+                "catalog.",
+                detail=self.root,
+            ) from error
 
 
 async def next_bytes(response: aiohttp.ClientResponse, wait: EventTimeout) -> bytes:
