@@ -96,8 +96,7 @@ class TokenServer:
             return msgspec.json.decode(body, type=kind)
         except msgspec.MsgspecError as error:
             raise VLLMUnusable(
-                f"What answers for this model is no vLLM: its answer to GET {path} can't be read. Correct base_url in the "
-                "catalog.",
+                f"What answers for this model is no vLLM: its answer to GET {path} can't be read. Correct base_url.",
                 detail=self.root,
             ) from error
 
