@@ -43,6 +43,11 @@ class PluginWatch:
         self._heard_at = 0.0
         self._meeting: asyncio.Task[HelloReply] | None = None
 
+    @property
+    def is_trusted(self) -> bool:
+        """Whether vLLM has introduced itself since the last failure."""
+        return not self._is_doubtful
+
     def heard(self) -> None:
         """vLLM sent something."""
         self._heard_at = time.monotonic()
