@@ -103,7 +103,8 @@ def require_one(model: CatalogModel, routes: Sequence[Route]) -> None:
 
 
 def unable(model: CatalogModel, deployment: Deployment, reason: str) -> StartupError:
-    return StartupError(f"{deployment.name} of {model.name} can't start: {reason}")
+    place = f" at {deployment.source.base_url}" if isinstance(deployment.source, VLLMSource) else ""
+    return StartupError(f"{deployment.name} of {model.name}{place} can't start: {reason}")
 
 
 async def run_concurrently(works: Sequence[Coroutine[Any, Any, T]]) -> list[T]:

@@ -3,12 +3,11 @@
 import asyncio
 import hashlib
 from collections.abc import Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from typing import Literal
 
 import aiohttp
-import structlog
 
 from oruel.backends.base import Backend
 from oruel.backends.key_redaction import KeyRedaction
@@ -28,8 +27,6 @@ from oruel.jobs.messages import HuggingFaceTokenizer
 from oruel.router.deployment import CatalogModel, Deployment, VLLMSource
 from oruel.router.vllm_route import VLLMRoute
 from oruel.text.tokenizer import Tokenizer
-
-log = structlog.get_logger("oruel.fleet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +119,9 @@ async def start_vllm(
     )
     resources.push_async_callback(engine.close)
     warn_without_template(folder.tokenizer, model, folder.path)
-    try:
+    # The engine's `problem` says why it can't.
+    with suppress(OruelError):
         await engine.start()
-    except OruelError as error:
-        log.warning("vLLM can't be used", deployment=deployment.name, reason=error.message)
     probing = asyncio.create_task(keep_probing(engine), name=f"probing of {deployment.name}")
     resources.callback(probing.cancel)
     return RunningVLLM(deployment.name, engine, folder, model.context, key)

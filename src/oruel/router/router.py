@@ -15,6 +15,8 @@ from oruel.errors import (
     UnsupportedParameter,
     UpstreamFailed,
     UpstreamUnavailable,
+    VLLMReplaced,
+    VLLMUnusable,
 )
 from oruel.router.attempt import Attempt
 from oruel.router.catalog import Catalog
@@ -28,7 +30,7 @@ PREFIX_CHARACTERS = 1024
 # Errors that depend on the deployment: its context may be too short, or it may differ in a parameter.
 BETTER_ELSEWHERE = (ContextLengthExceeded, UnsupportedParameter)
 # Nothing was computed, so a retry elsewhere costs the fleet nothing extra.
-FREE_TO_RETRY = (*BETTER_ELSEWHERE, UpstreamUnavailable, Overloaded)
+FREE_TO_RETRY = (*BETTER_ELSEWHERE, UpstreamUnavailable, VLLMUnusable, VLLMReplaced, Overloaded)
 TO_RETRY = (*FREE_TO_RETRY, UpstreamFailed)
 
 log = structlog.get_logger("oruel.router")
