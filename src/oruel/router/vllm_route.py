@@ -10,7 +10,9 @@ from oruel.types import ChatRequest
 
 @dataclass(slots=True, kw_only=True)
 class VLLMRoute(EngineRoute):
-    """What the plugin of the vLLM behind `engine` can't do is refused."""
+    """What the plugin of the vLLM behind `engine` can't do is refused. How many top_logprobs it reports is left to the
+    request, whose error gives the number.
+    """
 
     engine: VLLMEngine
 
@@ -22,11 +24,7 @@ class VLLMRoute(EngineRoute):
         refused = EngineRoute._refused(self, request)
         if request.sampling.trace is not None or request.prefix:
             refused.append("trace")
-        if not (hello := self.engine.hello):
-            return refused
-        if (request.sampling.logprobs or 0) > hello.most_alternatives:
-            refused.append("top_logprobs")
-        if not hello.tokenizer:
+        if (hello := self.engine.hello) and not hello.tokenizer:
             # The plugin found none, and so can't compute constraints.
             constrained = {"tools": request.calls_tools, "response_format": request.answers_json}
             refused += [name for name, is_asked in constrained.items() if is_asked and name not in refused]

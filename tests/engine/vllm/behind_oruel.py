@@ -1,4 +1,4 @@
-"""A stub of vLLM that serves the demo model in Hugging Face form, and catalogs that name it."""
+"""A stub of vLLM that serves a model in Hugging Face form, and catalogs that name it."""
 
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,6 @@ def deployment(name: str, root: str, folder: Path, *more: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def write_catalog(path: Path, *deployments: str, settings: str = "") -> Path:
-    path.write_text(f'[[models]]\nname = "m"\n{settings}\n' + "\n".join(deployments))
-    return path
+def catalog_text(*deployments: str, settings: str = "") -> str:
+    """A catalog with the model "m", which has these `settings`."""
+    return f'[[models]]\nname = "m"\n{settings}\n' + "\n".join(deployments)

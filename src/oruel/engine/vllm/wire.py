@@ -148,11 +148,6 @@ class HelloReply(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
         return self.window - WINDOW_RESERVE
 
     @property
-    def most_alternatives(self) -> int:
-        """The highest top_logprobs. vLLM counts the sampled token among the alternatives."""
-        return self.max_logprobs - 1
-
-    @property
     def fingerprint(self) -> str:
         """Identifies what a seeded text depends on: the model, both versions, and how vLLM computes."""
         return hashlib.sha256(msgspec.msgpack.encode(self)).hexdigest()[:16]
