@@ -49,7 +49,7 @@ openapi: $(VENV)/dev.done ## check the server against its OpenAPI document, 1 mi
 	@$(BIN)/python -m tests.openapi $(ARGS)
 
 bench: $(VENV)/dev.done ## benchmark against llama.cpp's own server, 20 minutes (ARGS="--only sampling", "--model …")
-	@$(BIN)/python -m bench $(ARGS)
+	@TEST_VLLM=$(VLLM) $(BIN)/python -m bench $(ARGS)
 
 gpu-check: $(VENV)/dev.done ## check and benchmark a GPU build of libllama, 5 minutes (LIBLLAMA=…, ARGS="--gpu-layers 0")
 	@$(BIN)/python -m bench.gpu_check $(ARGS)
