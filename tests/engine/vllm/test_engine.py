@@ -297,7 +297,6 @@ def test_the_address_of_what_is_no_vllm_is_for_the_log_and_not_for_clients() -> 
             with pytest.raises(VLLMUnusable, match="is no vLLM") as caught:
                 await engine.start()
         assert str(stub.port) not in caught.value.message
-        assert caught.value.detail == stub.root
 
     asyncio.run(scenario())
 
