@@ -1,7 +1,7 @@
 """Everything of `oruel serve` but its processes and its socket, in front of stubs of vLLM."""
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ import httpx2
 from oruel.api.routes import create_api
 from oruel.app import build_services, health
 from oruel.bookkeeping import open_books
+from oruel.engine.vllm.wire import RowRequest
 from oruel.fleet.fleet import Fleet
 from oruel.fleet.running import RunningModel
 from oruel.jobs.messages import HuggingFaceTokenizer
@@ -25,6 +26,8 @@ from tests.engine.vllm.behind_oruel import catalog_text, deployment
 from tests.engine.vllm.stub_vllm import StubVLLM
 from tests.fakes import InProcessJobs, until
 
+Script = Callable[[RowRequest], Sequence[int]]
+Says = Callable[[str], Script]
 HELLO: list[Any] = [{"role": "user", "content": "Hello"}]
 
 
