@@ -20,7 +20,7 @@ from oruel.jobs.server import load_tokenizer
 from oruel.ledger.administration import Administration
 from oruel.ledger.key_terms import KeyTerms
 from oruel.router.catalog_file import read_catalog
-from oruel.settings import HiddenText, Settings
+from oruel.settings import Settings
 from tests.asgi import InProcess
 from tests.engine.vllm.behind_oruel import catalog_text, deployment
 from tests.engine.vllm.stub_vllm import StubVLLM
@@ -83,7 +83,7 @@ async def front(
     """One model "m" with a deployment vllm0, vllm1, … for each stub, each with the `lines`, and further `deployments`.
     `model` are lines of the model.
     """
-    given = Settings(catalog="catalog.toml", **{"store": HiddenText("none"), **settings})
+    given = Settings(catalog="catalog.toml", **{"store": None, **settings})
     named = [deployment(f"vllm{number}", stub.root, folder, *lines) for number, stub in enumerate(stubs)]
     (catalog,) = read_catalog(catalog_text(*named, *deployments, settings=model).encode()).models
     jobs = InProcessJobs({str(folder): load_tokenizer(HuggingFaceTokenizer(str(folder), False))})

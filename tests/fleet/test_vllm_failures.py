@@ -27,7 +27,12 @@ UNUSABLE: list[tuple[dict[str, Any], int, str, str]] = [
     (refusal(403, SCALE_OUT), 502, "vllm_unusable", "Start it with --enable-scale-out"),
     ({"has_plugin": False}, 502, "vllm_unusable", r"Install it in vLLM's environment \(pip install ./vllm_plugin\)"),
     ({"version": "0.31.2"}, 502, "vllm_unusable", "is 0.31.2, .* Upgrade vLLM"),
-    ({"names": ["other"]}, 502, "vllm_unusable", "serves no demo, only: other. Correct model in the catalog"),
+    (
+        {"names": ["other"]},
+        502,
+        "vllm_unusable",
+        r"Correct model in the catalog\.( \(it serves no demo, only: other\))?$",
+    ),
     (refusal(401, "no such key"), 502, "vllm_unusable", "Check key_variable"),
     (refusal(503, "full"), 503, "overloaded", "Try again later"),
     (refusal(429, "full"), 503, "overloaded", "Try again later"),

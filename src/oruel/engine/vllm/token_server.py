@@ -111,8 +111,9 @@ class TokenServer:
             return msgspec.json.decode(body, type=kind)
         except msgspec.MsgspecError as error:
             raise VLLMUnusable(
-                f"The server behind this model is no vLLM: its answer to GET {path} can't be read. Check base_url.",
-                detail=str(error),
+                f"What answers for this model is no vLLM: its answer to GET {path} can't be read. Correct base_url in "
+                "the catalog.",
+                detail=self.root,
             ) from error
 
 
