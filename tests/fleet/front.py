@@ -86,10 +86,11 @@ async def front(
     given = Settings(catalog="catalog.toml", **{"store": None, **settings})
     named = [deployment(f"vllm{number}", stub.root, folder, *lines) for number, stub in enumerate(stubs)]
     (catalog,) = read_catalog(catalog_text(*named, *deployments, settings=model).encode()).models
-    jobs = InProcessJobs({str(folder): load_tokenizer(HuggingFaceTokenizer(str(folder), False))})
+    jobs = InProcessJobs()
     async with AsyncExitStack() as resources:
         books = await open_books(given, [catalog], resources)
         started = await Fleet(given, {str(folder): folder}, jobs, resources).start(catalog)
+        jobs.tokenizers = {str(folder): load_tokenizer(HuggingFaceTokenizer(str(folder), False))}
         transport = InProcess(create_api(build_services(given, [started], jobs, books)))
         client = httpx2.AsyncClient(transport=transport, base_url="http://localhost", timeout=20)
         yield Front(await resources.enter_async_context(client), started, books.administration)

@@ -10,6 +10,7 @@ import openai
 import pytest
 
 from oruel.engine.vllm.wire import RowRequest
+from oruel.errors import StartupError
 from oruel.hugging_face.folder import ModelFolder
 from oruel.settings import HiddenText
 from tests.engine.vllm.behind_oruel import catalog_text, changed_stub, deployment, stub_of
@@ -40,6 +41,17 @@ async def test_the_official_client_gets_the_text_of_the_tokens_that_vllm_sends(
             assert answer.choices[0].finish_reason == "stop"
         finally:
             await asyncio.to_thread(started.__exit__, None, None, None)
+
+
+async def test_a_tokenizer_that_is_not_there_stops_the_start_and_names_its_folder(
+    tmp_path: Path, demo_folder: Path
+) -> None:
+    async with serve_stub(stub_of(demo_folder)) as stub:
+        with pytest.raises(
+            StartupError, match=f"vllm0 of m at {stub.root} can't start: There is no folder {tmp_path}/x"
+        ):
+            async with front(tmp_path / "x", stub):
+                pass
 
 
 async def test_the_fingerprint_tells_models_versions_and_batch_invariance_apart(demo_folder: Path, says: Says) -> None:

@@ -7,7 +7,7 @@ import aiohttp
 import msgspec
 
 from oruel.engine.vllm.chunks import TokenChunk, read_chunk
-from oruel.errors import OruelError, Overloaded, UpstreamFailed, UpstreamUnavailable, VLLMUnusable
+from oruel.errors import OruelError, Overloaded, UpstreamFailed, UpstreamTimedOut, UpstreamUnavailable, VLLMUnusable
 from oruel.http.events import EventReader
 from oruel.http.exchange import (
     EventTimeout,
@@ -105,6 +105,8 @@ class TokenServer:
                 "The vLLM behind this model can't be reached. Start it, or correct base_url in the catalog.",
                 detail=error.detail,
             ) from error
+        except UpstreamTimedOut as error:
+            raise UpstreamTimedOut(f"{error.message} Restart the vLLM there, or correct base_url.") from error
         if status != 200:
             raise refusal_of(status, "", body)
         try:
