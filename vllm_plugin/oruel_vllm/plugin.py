@@ -30,6 +30,10 @@ from oruel_vllm.row import Row, SampledRow, ScriptedRow
 NO_TOKENIZER_MESSAGE = "The plugin couldn't load the model's tokenizer, so it can't compute constraints."
 CHANGED_MESSAGE = "vLLM has been restarted with another model or other settings."
 
+UNKNOWN_TOKENS_MESSAGE = "The request names tokens that the model doesn't have."
+# All rows of a step wait for the slowest, so one that isn't ready after this time fails.
+PATIENCE_SECONDS = 5.0
+
 log = logging.getLogger(__name__)
 
 
@@ -44,7 +48,9 @@ class Plugin:
         if tokens := load_tokens(tokenizer):
             digest, table = tokens
             table.prepare()
-            self._threads = ConstraintThreads(table, reply.window)
+            # Each of several ranks chooses for itself, so nothing may depend on how long it takes.
+            patience = None if reply.ranks > 1 else PATIENCE_SECONDS
+            self._threads = ConstraintThreads(table, reply.window, patience)
             self.reply = msgspec.structs.replace(reply, tokenizer=digest)
         self._fingerprint = self.reply.fingerprint
 
@@ -62,11 +68,18 @@ class Plugin:
     def _sampled(self, request: RowRequest, output: Sequence[int]) -> Row:
         if request.engine != self._fingerprint:
             return failed(request, Failure(FailureKind.CHANGED, CHANGED_MESSAGE))
+        if max(named_tokens(request)) >= self.reply.vocabulary_size:
+            known = msgspec.structs.replace(request, mark=0, end_tokens=[])
+            return failed(known, Failure(FailureKind.ENGINE, UNKNOWN_TOKENS_MESSAGE))
         if request.constraint is None:
             return SampledRow(request, output)
         if self._threads is None:
             return failed(request, Failure(FailureKind.ENGINE, NO_TOKENIZER_MESSAGE))
         return ConstrainedRow(request, output, self._threads)
+
+
+def named_tokens(request: RowRequest) -> list[int]:
+    return [request.mark, *request.end_tokens, *request.sampling.logit_bias]
 
 
 def failed(request: RowRequest, failure: Failure) -> ScriptedRow:
