@@ -80,8 +80,8 @@ def config(ranks: int = 1) -> Any:
     """A vllm.config.VllmConfig."""
     return SimpleNamespace(
         model_config=SimpleNamespace(
-            model="a model", tokenizer="a folder", max_model_len=WINDOW, max_logprobs=21, dtype="torch.float32",
-            get_vocab_size=lambda: SIZE,
+            model="a model", tokenizer="a folder", tokenizer_revision=None, max_model_len=WINDOW, max_logprobs=21,
+            dtype="torch.float32", get_vocab_size=lambda: SIZE,
         ),
         parallel_config=SimpleNamespace(world_size=ranks),
         scheduler_config=SimpleNamespace(max_num_seqs=SLOTS, policy="priority", async_scheduling=True),

@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 # Distributions that vLLM 0.32 requires, and vLLM itself. The README says why it needs another llguidance than vLLM.
-PROVIDED = {"llguidance", "msgspec", "numpy", "referencing", "tokenizers", "torch", "vllm"}
+PROVIDED = {"huggingface_hub", "llguidance", "msgspec", "numpy", "referencing", "tokenizers", "torch", "vllm"}
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """Which requests vLLM refuses before they reach the batch."""
 
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 from oruel.engine.vllm.wire import RowRequest, from_extra_args
@@ -28,26 +29,42 @@ def check_params(params: Any) -> None:
 
 
 def check_row(row: RowRequest) -> None:
-    """What Oru'el never sends, but another client of vLLM may: it would break the step of all rows."""
+    """A step that can't compute one row fails for all, and vLLM ends. Oru'el sends nothing that fails; this holds for
+    whoever else reaches vLLM. Raises ValueError.
+    """
+    for name, value, low, high in ranged_values(row):
+        if not low <= value <= high:
+            raise ValueError(f"extra_args.oruel.{name} is {value}; it can be {low} to {high}.")
+
+
+def ranged_values(row: RowRequest) -> Iterator[tuple[str, float, float, float]]:
+    """The name of each number, its value, the lowest and the highest that can be computed. A NaN is in no range."""
     sampling = row.sampling
-    ranges = {
-        "temperature": (sampling.temperature, 0.0, sys.float_info.max),
-        "top_k": (sampling.top_k, 0, MAX_TOP_K),
-        "top_p": (sampling.top_p, 0.0, 1.0),
-        "min_p": (sampling.min_p, 0.0, 1.0),
-        "repetition_penalty": (sampling.repetition_penalty, 1e-3, 1e3),
-        "frequency_penalty": (sampling.frequency_penalty, -1e3, 1e3),
-        "presence_penalty": (sampling.presence_penalty, -1e3, 1e3),
-    }
-    for name, (value, least, most) in ranges.items():
-        if not least <= value <= most:
-            raise ValueError(f"extra_args.oruel.sampling.{name} is {value}; it must lie between {least} and {most}.")
-    if any(not -1e3 <= bias <= 1e3 for bias in sampling.logit_bias.values()):
-        raise ValueError("extra_args.oruel.sampling.logit_bias must lie between -1000 and 1000.")
-    if min(row.choice, row.mark, *row.end_tokens, *sampling.logit_bias) < 0:
-        raise ValueError("extra_args.oruel: choices and tokens must not be negative.")
+    for name, (low, high) in RANGES.items():
+        yield f"sampling.{name}", getattr(sampling, name), low, high
+    for token, bias in sampling.logit_bias.items():
+        yield "sampling.logit_bias", token, *IDS
+        yield f"sampling.logit_bias.{token}", bias, *FINITE
+    for name in ("end_tokens", "seal"):
+        for token in getattr(row, name):
+            yield name, token, *IDS
+    yield "mark", row.mark, *IDS
+    yield "choice", row.choice, *IDS
+    yield "max_tokens", row.max_tokens, 1, IDS[1]
 
 
+IDS = 0, 2**31 - 1
+FINITE = -sys.float_info.max, sys.float_info.max
+RANGES: dict[str, tuple[float, float]] = {
+    "temperature": (0, FINITE[1]),
+    "top_p": (0, 1),
+    "top_k": (0, MAX_TOP_K),
+    "min_p": (0, 1),
+    "seed": (-(2**63), 2**63 - 1),
+    "repetition_penalty": (sys.float_info.min, FINITE[1]),
+    "frequency_penalty": FINITE,
+    "presence_penalty": FINITE,
+}
 NEUTRAL: dict[str, Any] = {
     "temperature": 0.0,
     "presence_penalty": 0.0,

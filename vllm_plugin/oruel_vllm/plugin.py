@@ -30,7 +30,6 @@ from oruel_vllm.row import Row, SampledRow, ScriptedRow
 NO_TOKENIZER_MESSAGE = "The plugin couldn't load the model's tokenizer, so it can't compute constraints."
 CHANGED_MESSAGE = "vLLM has been restarted with another model or other settings."
 
-UNKNOWN_TOKENS_MESSAGE = "The request names tokens that the model doesn't have."
 # All rows of a step wait for the slowest, so one that isn't ready after this time fails.
 PATIENCE_SECONDS = 5.0
 
@@ -66,11 +65,12 @@ class Plugin:
         return self._sampled(message, output)
 
     def _sampled(self, request: RowRequest, output: Sequence[int]) -> Row:
+        if highest_token(request) >= self.reply.vocabulary_size:
+            # A logit that isn't there would end vLLM. Such a request isn't for this model, and neither is any ending.
+            log.warning("Oru'el's request names tokens that this model doesn't have; its answer makes no sense.")
+            return ScriptedRow(())
         if request.engine != self._fingerprint:
             return failed(request, Failure(FailureKind.CHANGED, CHANGED_MESSAGE))
-        if max(named_tokens(request)) >= self.reply.vocabulary_size:
-            known = msgspec.structs.replace(request, mark=0, end_tokens=[])
-            return failed(known, Failure(FailureKind.ENGINE, UNKNOWN_TOKENS_MESSAGE))
         if request.constraint is None:
             return SampledRow(request, output)
         if self._threads is None:
@@ -78,8 +78,8 @@ class Plugin:
         return ConstrainedRow(request, output, self._threads)
 
 
-def named_tokens(request: RowRequest) -> list[int]:
-    return [request.mark, *request.end_tokens, *request.sampling.logit_bias]
+def highest_token(request: RowRequest) -> int:
+    return max(request.mark, *request.end_tokens, *request.seal, *request.sampling.logit_bias)
 
 
 def failed(request: RowRequest, failure: Failure) -> ScriptedRow:

@@ -17,6 +17,7 @@ from oruel_vllm.params_check import check_params
 from oruel_vllm.plugin import Plugin
 from oruel_vllm.row import Row
 from oruel_vllm.step import PlacedRow, choose_tokens, sampler_for
+from oruel_vllm.tokenizer_folder import tokenizer_folder
 
 
 class V1Processor(LogitsProcessor):  # type: ignore[misc]  # vLLM has no types here
@@ -108,4 +109,5 @@ class OruelProcessor(LogitsProcessorV2):  # type: ignore[misc]  # vLLM has no ty
 
 
 def start_plugin(config: Any, runner: str) -> Plugin:
-    return Plugin(describe_engine(config, runner), str(config.model_config.tokenizer))
+    model = config.model_config
+    return Plugin(describe_engine(config, runner), tokenizer_folder(str(model.tokenizer), model.tokenizer_revision))
