@@ -51,8 +51,11 @@ class BatchSampler:
             enough = decision.is_enough.tolist()
             missing = [place for place in range(len(steps)) if not enough[place]]
             if missing:
+                # The next decision overwrites the result of this one.
+                tokens = decision.tokens.clone()
                 again = self._decide(WHOLE, logits, [steps[place] for place in missing])
-                decision.tokens[send_indices(missing, logits.device)] = again.tokens
+                tokens[send_indices(missing, logits.device)] = again.tokens
+                return tokens
         return decision.tokens
 
     def _decide(self, plan: Plan, logits: torch.Tensor, steps: Sequence[PlacedStep]) -> Decision:

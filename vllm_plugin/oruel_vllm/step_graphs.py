@@ -30,7 +30,9 @@ class StepShape:
 
 
 class StepGraph:
-    """One decision with inputs and outputs at fixed places. The next decision overwrites its result."""
+    """One decision with inputs and outputs at fixed places. Their memory is shared: the next decision, of whatever
+    graph, overwrites the result.
+    """
 
     def __init__(self, shape: StepShape, rows: torch.Tensor, pool: tuple[int, int]) -> None:
         parameters = row_tensors.packed_size(shape.height, shape.width)
@@ -74,7 +76,7 @@ class StepGraphs:
         self._pool: tuple[int, int] = torch.cuda.graph_pool_handle()
 
     def decide(self, plan: Plan, logits: torch.Tensor, indices: Sequence[int], steps: Sequence[RowStep]) -> Decision:
-        """For the rows `indices` of the logits. The next decision of the same shape overwrites the result."""
+        """For the rows `indices` of the logits. The next decision overwrites the result."""
         shape = StepShape(
             plan,
             graph_height(len(steps)),
