@@ -30,6 +30,9 @@ from oruel_vllm.row import Row, SampledRow, ScriptedRow
 NO_TOKENIZER_MESSAGE = "The plugin couldn't load the model's tokenizer, so it can't compute constraints."
 CHANGED_MESSAGE = "vLLM has been restarted with another model or other settings."
 
+# All rows of a step wait for the slowest, so one that isn't ready after this time fails.
+PATIENCE_SECONDS = 5.0
+
 log = logging.getLogger(__name__)
 
 
@@ -44,7 +47,9 @@ class Plugin:
         if tokens := load_tokens(tokenizer):
             digest, table = tokens
             table.prepare()
-            self._threads = ConstraintThreads(table, reply.window)
+            # Each of several ranks chooses for itself, so nothing may depend on how long it takes.
+            patience = None if reply.ranks > 1 else PATIENCE_SECONDS
+            self._threads = ConstraintThreads(table, reply.window, patience)
             self.reply = msgspec.structs.replace(reply, tokenizer=digest)
         self._fingerprint = self.reply.fingerprint
 

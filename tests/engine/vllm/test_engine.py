@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from oruel.constraints.spec import JsonObjectSpec
+from oruel.constraints.spec import JsonObjectSpec, schema_spec
 from oruel.engine.generation import Generation
 from oruel.engine.protocol import NO_TOKEN, TokenOutput
 from oruel.engine.vllm.engine import VLLMEngine
@@ -470,6 +470,15 @@ def test_a_full_queue_and_traces_are_refused_before_anything_is_sent() -> None:
                 pass
 
     asyncio.run(scenario())
+
+
+def test_a_schema_of_megabytes_is_refused_before_anything_is_sent() -> None:
+    stub = StubVLLM()
+    schema = {"type": "object", "x-notes": "n" * 2**19}
+    with pytest.raises(InvalidParameter, match="takes 524,288") as caught:
+        run(stub, constraint=schema_spec(schema))
+    assert caught.value.param == "response_format.json_schema.schema"
+    assert stub.rows == []
 
 
 def test_a_logit_bias_that_leaves_no_mark_is_refused() -> None:
