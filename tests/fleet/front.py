@@ -62,8 +62,12 @@ class Front:
     async def metrics(self) -> str:
         return (await self.client.get("/metrics")).text
 
-    async def until_up(self, name: str, is_up: bool = True) -> None:
-        await until(lambda: health([self.model]).deployments[name] is is_up)
+    async def until_up(self, name: str) -> None:
+        await until(lambda: health([self.model]).deployments[name])
+
+    async def until_down(self, name: str) -> None:
+        """Until it is known why it can't be used."""
+        await until(lambda: self.model.engines[name].status == "failed")
 
     def add_key(self, account: str) -> str:
         assert self.administration

@@ -14,7 +14,7 @@ from oruel.fleet.model_card import build_card
 from oruel.fleet.running import RunningEngine, RunningModel
 from oruel.fleet.tokenizer_folders import TokenizerFolders
 from oruel.fleet.upstream import build_upstream
-from oruel.fleet.vllm import start_vllm, vllm_route
+from oruel.fleet.vllm import probe_until_closed, start_vllm, vllm_route
 from oruel.http.exchange import upstream_client
 from oruel.jobs.base import Jobs
 from oruel.router.deployment import CatalogModel, Deployment, EmbeddedSource, UpstreamSource, VLLMSource
@@ -88,7 +88,9 @@ class Fleet:
         engine = await start_vllm(
             self._client, folder, model, deployment, self._resources, max_waiting=self._settings.max_waiting
         )
-        return vllm_route(engine, model, deployment, self._jobs, shares_with_all=self._shares_with_all), engine
+        route = vllm_route(engine, model, deployment, self._jobs, shares_with_all=self._shares_with_all)
+        probe_until_closed(engine, route, self._resources)
+        return route, engine
 
     @property
     def _shares_with_all(self) -> bool:
