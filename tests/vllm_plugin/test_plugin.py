@@ -68,3 +68,7 @@ def test_a_request_with_tokens_that_the_model_does_not_have_touches_no_logit_tha
     row = row_of(plugin, msgspec.structs.replace(FOR_US, **change))
     assert isinstance(row, ScriptedRow)
     assert all(0 <= int(row.next(position)) < SIZE for position in range(50))
+
+
+def test_a_row_that_names_no_token_but_its_mark_is_sampled(plugin: Plugin) -> None:
+    assert isinstance(row_of(plugin, msgspec.structs.replace(FOR_US, end_tokens=[], seal=[])), SampledRow)

@@ -79,7 +79,7 @@ class Plugin:
 
 
 def highest_token(request: RowRequest) -> int:
-    return max(request.mark, *request.end_tokens, *request.seal, *request.sampling.logit_bias)
+    return max([request.mark, *request.end_tokens, *request.seal, *request.sampling.logit_bias])
 
 
 def failed(request: RowRequest, failure: Failure) -> ScriptedRow:
