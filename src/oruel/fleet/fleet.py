@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, TypeVar
 
-from oruel.errors import StartupError
+from oruel.errors import StartupError, UpstreamFailed
 from oruel.fleet.embedded import embedded_route, start_embedded
 from oruel.fleet.model_card import build_card
 from oruel.fleet.running import RunningEngine, RunningModel
@@ -98,8 +98,10 @@ class Fleet:
 def require_one(model: CatalogModel, routes: Sequence[Route]) -> None:
     """Raises StartupError if every deployment of the model has a problem."""
     problems = [route.problem for route in routes]
-    if problems[0] and all(problems):
-        raise unable(model, routes[0].deployment, problems[0].message)
+    first = problems[0]
+    if first and all(problems):
+        detail = f" ({first.detail})" if isinstance(first, UpstreamFailed) and first.detail else ""
+        raise unable(model, routes[0].deployment, f"{first.message}{detail}")
 
 
 def unable(model: CatalogModel, deployment: Deployment, reason: str) -> StartupError:

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import Mapping
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import aiohttp
@@ -37,7 +37,7 @@ class RunningVLLM:
     client: VLLMEngine
     folder: TokenizerFolder
     window: int | None
-    key: str | None
+    key: str | None = field(repr=False)
 
     @property
     def tokenizer(self) -> Tokenizer:
