@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from oruel.hugging_face.folder import ModelFolder
+from oruel.text.tokenizer import Tokenizer
+from oruel.vocabulary.base import Vocabulary
 from tests.vllm.serve import demo_folder
 from tests.vllm.vllm_process import RunningVLLM, vllm_serve
 
@@ -24,6 +27,17 @@ def environment() -> Path:
 def demo(environment: Path) -> Path:
     """The demo model in Hugging Face form."""
     return demo_folder(environment)
+
+
+@pytest.fixture(scope="session")
+def vocabulary(demo: Path) -> Vocabulary:
+    return ModelFolder(demo).vocabulary
+
+
+@pytest.fixture(scope="session")
+def tokenizer(demo: Path) -> Tokenizer:
+    folder = ModelFolder(demo)
+    return Tokenizer(folder.vocabulary, folder.chat_template)
 
 
 @pytest.fixture(scope="session")
