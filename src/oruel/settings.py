@@ -123,7 +123,7 @@ class Settings:
     catalog: str | None = setting(
         None,
         String(1),
-        "A TOML file of models, prices and deployments, used instead of model; see docs/scaling.md.",
+        "A TOML file of models, prices and deployments, used instead of model; see docs/catalog.md.",
         note="none",
     )
     alias: tuple[str, ...] | None = setting(

@@ -13,6 +13,7 @@ import pytest
 import structlog
 import uvicorn
 
+from oruel.api.edge import EdgeConfig, EdgeLimits, sweep_connections
 from oruel.api.routes import create_api
 from oruel.api.services import Health, Services
 from oruel.router.catalog import Catalog, ModelCard
@@ -83,12 +84,23 @@ def client(serve: Serve) -> Client:
 
 
 @contextmanager
-def served(backend: FakeBackend, **changes: Any) -> Iterator[str]:
-    """The base URL of a real server on a free loopback port, in a thread of its own."""
+def served(
+    backend: FakeBackend, *, limits: EdgeLimits | None = None, send_buffer: int = 0, **changes: Any
+) -> Iterator[str]:
+    """The base URL of a real server on a free loopback port, in a thread of its own. `send_buffer`: how many bytes of
+    an answer the kernel holds, instead of its own choice of up to 4 MiB.
+    """
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(create_api(services_for(backend, **changes)), log_level="warning", lifespan="off")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])))
+    if send_buffer:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
+    server = uvicorn.Server(EdgeConfig(create_api(services_for(backend, **changes)), limits or EdgeLimits()))
+
+    async def serve() -> None:
+        sweeping = asyncio.create_task(sweep_connections(server.server_state))
+        await server.serve(sockets=[listener])
+        sweeping.cancel()
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
     thread.start()
     try:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"

@@ -11,15 +11,17 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from oruel.api.edge import Unread
+from oruel.api.edge import EdgeLimits, Unread
 from oruel.engine.generation import MAX_UNREAD, Generation
 from oruel.engine.protocol import TokenOutput
 from oruel.errors import AnswerUnread
+from tests.api.conftest import chat, served
+from tests.fakes import FakeBackend, saying
 from tests.server import RunningServer, oruel_serve
 
 pytestmark = pytest.mark.model
 
-PATIENCE_SECONDS = 15.0
+PATIENCE_SECONDS = 60.0
 BODY = json.dumps(
     {
         "model": "oruel-demo",
@@ -44,48 +46,60 @@ def server(request: pytest.FixtureRequest) -> Iterator[RunningServer]:
         yield running
 
 
-def sequences(server: RunningServer) -> float:
-    found = re.search(r"^oruel_engine_running\{[^}]*} (\S+)$", httpx2.get(f"{server.url}/metrics").text, re.MULTILINE)
+def sequences(client: httpx2.Client) -> float:
+    found = re.search(r"^oruel_engine_running\{[^}]*} (\S+)$", client.get("/metrics").text, re.MULTILINE)
     assert found
     return float(found[1])
 
 
+def port_of(url: str) -> int:
+    return int(url.rpartition(":")[2])
+
+
+def request(body: bytes, *headers: str) -> bytes:
+    lines = ["POST /v1/chat/completions HTTP/1.1", "Host: localhost", "Content-Type: application/json", *headers]
+    return "\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""]).encode() + body
+
+
 def test_the_sequences_of_a_client_that_reads_nothing_end(server: RunningServer) -> None:
-    with socket.create_connection(("127.0.0.1", int(server.url.rsplit(":")[-1])), PATIENCE_SECONDS) as connection:
-        connection.sendall(
-            b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-            b"Content-Length: %d\r\n\r\n%b" % (len(BODY), BODY)
-        )
-        wait(lambda: sequences(server) == 8, "eight sequences run")
-        wait(lambda: sequences(server) == 0, "they have ended")
+    with (
+        httpx2.Client(base_url=server.url) as metrics,
+        socket.create_connection(("127.0.0.1", port_of(server.url)), PATIENCE_SECONDS) as connection,
+    ):
+        connection.sendall(request(BODY))
+        wait(lambda: sequences(metrics) == 8, "eight sequences run")
+        wait(lambda: sequences(metrics) == 0, "they have ended")
         wait(lambda: not established(connection), "the server has closed its end")
     wait(lambda: any(reason_in(server) in line for line in server.lines), "the log says why")
     assert not any("client_left" in line for line in server.lines)
 
 
 def reason_in(server: RunningServer) -> str:
-    return "answer_unread" if "--write-seconds" in server.process.args else "deadline_exceeded"  # type: ignore[operator]
+    args = server.process.args
+    assert isinstance(args, list)
+    return "answer_unread" if "--write-seconds" in args else "deadline_exceeded"
 
 
 def test_a_client_that_reads_slowly_but_steadily_gets_all_of_its_answer() -> None:
     """Reading it takes about three times as long as write_seconds."""
-    body = json.dumps(json.loads(BODY) | {"stream": False, "max_tokens": 150}).encode()
-    with oruel_serve("--write-seconds", "1") as running, socket.socket() as connection:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    text = "x" * 2**21
+    body = json.dumps(chat()).encode()
+    with (
+        served(FakeBackend(saying(text)), limits=EdgeLimits(write_seconds=0.5), send_buffer=2**15) as url,
+        socket.socket() as connection,
+    ):
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**14)
         connection.settimeout(PATIENCE_SECONDS)
-        connection.connect(("127.0.0.1", int(running.url.rsplit(":")[-1])))
-        connection.sendall(
-            b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-            b"Connection: close\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
-        )
+        connection.connect(("127.0.0.1", port_of(url)))
+        connection.sendall(request(body, "Connection: close"))
         answer = b"".join(read_slowly(connection))
-    assert len(json.loads(answer.partition(b"\r\n\r\n")[2])["choices"]) == 8
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["choices"][0]["message"]["content"] == text
 
 
 def read_slowly(connection: socket.socket) -> Iterator[bytes]:
-    while data := connection.recv(2**12):
+    while data := connection.recv(2**14):
         yield data
-        time.sleep(0.015)
+        time.sleep(0.01)
 
 
 def test_a_client_that_reads_a_byte_a_second_is_disconnected() -> None:

@@ -1,5 +1,5 @@
 """For every parameter of the contract and every kind of server: exact, different or refused. `python -m
-tests.backends.test_abilities` regenerates the table of docs/scaling.md.
+tests.backends.test_abilities` regenerates the table of docs/catalog.md.
 """
 
 import re
@@ -15,7 +15,7 @@ from oruel.contract.parameters import PARAMETERS
 from oruel.router.catalog import Catalog, ModelCard
 from oruel.types import ChatRequest, UpstreamKind
 
-SCALING = Path(__file__).parent.parent.parent / "docs" / "scaling.md"
+CATALOG_PAGE = Path(__file__).parent.parent.parent / "docs" / "catalog.md"
 TABLE = re.compile(r"(?<=tests/backends/test_abilities.py -->\n).*?(?=<!-- end of abilities -->)", re.DOTALL)
 
 KINDS: tuple[UpstreamKind, ...] = get_args(UpstreamKind)
@@ -199,8 +199,8 @@ def table() -> str:
 
 
 def test_the_documented_table_matches_the_code() -> None:
-    assert TABLE.findall(SCALING.read_text()) == [table()], "rewrite it: python -m tests.backends.test_abilities"
+    assert TABLE.findall(CATALOG_PAGE.read_text()) == [table()], "rewrite it: python -m tests.backends.test_abilities"
 
 
 if __name__ == "__main__":
-    SCALING.write_text(TABLE.sub(lambda _: table(), SCALING.read_text()))
+    CATALOG_PAGE.write_text(TABLE.sub(lambda _: table(), CATALOG_PAGE.read_text()))

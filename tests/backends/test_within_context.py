@@ -15,11 +15,6 @@ CONTEXT, PROMPT = 100, 30
 REQUEST = ChatRequest("id", "mine", (Message("user", "Hello"),), SamplingParams(), n=2)
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @dataclass
 class Strict:
     """Like SGLang, refuses requests whose prompt and max_tokens exceed the context."""

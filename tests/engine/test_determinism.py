@@ -118,10 +118,10 @@ def test_a_seeded_request_is_the_same_alone_and_among_31_others(engine: Engine) 
     print(f"seed {SEED}")
     first = run_alone(engine)
     assert len(first) == MAX_TOKENS
-    answers, last = run_among_others(engine, random.Random(SEED), starts=6)
+    answers, last = run_among_others(engine, random.Random(SEED), starts=3)
     assert last.load.preemptions > 0, "the test covers preemption"
     assert last.load.cached > 1000, "the test covers the prefix cache"
-    assert answers == [first] * 6
+    assert answers == [first] * 3
     assert run_alone(engine) == first, "and again on an idle engine"
 
 

@@ -129,8 +129,8 @@ def test_a_prompt_in_chunks_gets_the_same_logits_as_in_one_step(model: Model) ->
 def test_thread_count_does_not_change_reproducible_steps(llama_path: Path, bundled: bool) -> None:
     path = Path(str(resources.files("oruel.models") / "oruel-demo.gguf")) if bundled else llama_path
     with Model(path) as model:
-        rows = {threads: list(reproducible_steps(model, threads)) for threads in (1, 2, 3, 4)}
-    for threads in (2, 3, 4):
+        rows = {threads: list(reproducible_steps(model, threads)) for threads in (1, 2, 3)}
+    for threads in (2, 3):
         assert all(map(np.array_equal, rows[threads], rows[1]))
 
 
@@ -138,7 +138,7 @@ def reproducible_steps(model: Model, threads: int) -> Iterator[Logits]:
     """The logits of the batch shapes that docs/determinism.md allows, with more than 512 cells in use."""
     length, more = 660, 4
     tokens = random_tokens(model, length + more, seed=3)
-    with Context(model, window=1024, sequences=8, batch=256, threads=4) as context:
+    with Context(model, window=1024, sequences=8, batch=256, threads=3) as context:
         context.threads = threads
         for start in range(0, length, 60):
             yield run(context, tokens[start : start + 60], 0, start)

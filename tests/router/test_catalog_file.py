@@ -265,7 +265,7 @@ def test_a_key_written_into_the_file_by_mistake_is_not_repeated(line: str) -> No
 
 
 def test_the_example_in_the_documentation_is_a_valid_catalog() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "scaling.md").read_text()
+    page = (Path(__file__).parents[2] / "docs" / "catalog.md").read_text()
     (example,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
     (maverick,) = models_of(example)
     assert maverick.tiers == tuple(maverick.prices) == ("standard", "turbo")

@@ -5,7 +5,8 @@ to the slow reference. Without torch, the tests of its implementation are skippe
 import importlib.util
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Protocol, TypeVar
+from functools import cache
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import pytest
@@ -36,6 +37,8 @@ BuildSampler = Callable[..., RowSampler]
 class TorchSampler:
     """One sequence among others in a batch, whose rows have other parameters and logits."""
 
+    device = "cpu"
+
     def __init__(
         self, params: SamplingParams, choice: int, vocabulary_size: int, constraint: Constraint | None = None
     ) -> None:
@@ -57,7 +60,7 @@ class TorchSampler:
     def sample_many(self, logits: Row, uniforms: list[float]) -> list[int]:
         """What each of the uniform numbers would draw."""
         import torch
-        from oruel_vllm.batch_sampler import PlacedStep, choose, keep_only
+        from oruel_vllm.batch_sampler import PlacedStep, keep_only
         from oruel_vllm.row_step import BROKEN, ChangedTokens, RowStep
 
         mask = self._constraint.mask() if self._constraint else None
@@ -65,22 +68,34 @@ class TorchSampler:
         steps = [RowStep(self._params, u, changed, mask) for u in uniforms]
         others = [RowStep(params, 0.4, ChangedTokens(params.logit_bias)) for params in self._others]
         rows = np.stack([*[logits[::-1]] * len(others), *[logits] * len(steps), logits])
-        batch = torch.from_numpy(rows)
+        batch = torch.from_numpy(rows.copy()).to(self.device)
         placed = [PlacedStep(index, step) for index, step in enumerate([*others, *steps])]
-        chosen = choose(batch, placed)
-        assert np.array_equal(batch.numpy(), rows, equal_nan=True), "the logits are not modified"
+        chosen = batch_sampler().choose(batch, placed)
+        assert np.array_equal(batch.cpu().numpy(), rows, equal_nan=True), "the logits are not modified"
         tokens: list[int] = chosen.tolist()[len(others) :]
         if BROKEN in tokens:
             raise EngineFailed("no token can be chosen")
         keep_only(batch, range(len(placed)), chosen)
         assert batch[:-1].argmax(1).tolist() == chosen.tolist()
         assert (batch[:-1] > -np.inf).sum(1).tolist() == [1] * len(placed), "only the chosen token is finite"
-        assert np.array_equal(batch[-1].numpy(), logits), "other rows are not touched"
+        assert np.array_equal(batch[-1].cpu().numpy(), logits), "other rows are not touched"
         return tokens
 
     def accept(self, token: int) -> None:
         self._position += 1
         self._changed.count(token)
+
+
+class CudaSampler(TorchSampler):
+    device = "cuda"
+
+
+@cache
+def batch_sampler() -> Any:
+    """One for all tests, as one serves all steps of a server."""
+    from oruel_vllm.batch_sampler import BatchSampler
+
+    return BatchSampler()
 
 
 def after(sampler: Built, output: Sequence[int]) -> Built:
@@ -100,7 +115,18 @@ def tokens_of_seeds(
     return after(samplers[0], output).sample_many(logits, uniforms)
 
 
+def has_cuda() -> bool:
+    if importlib.util.find_spec("torch") is None:
+        return False
+    import torch
+
+    return bool(torch.cuda.is_available())
+
+
 needs_torch = pytest.mark.skipif(
     importlib.util.find_spec("torch") is None, reason="torch is not installed; make test-vllm runs this where it is"
 )
-every_path = pytest.mark.parametrize("build", [Sampler, pytest.param(TorchSampler, marks=needs_torch)])
+needs_cuda = pytest.mark.skipif(not has_cuda(), reason="torch finds no GPU")
+every_path = pytest.mark.parametrize(
+    "build", [Sampler, pytest.param(TorchSampler, marks=needs_torch), pytest.param(CudaSampler, marks=needs_cuda)]
+)

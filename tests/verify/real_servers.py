@@ -39,7 +39,7 @@ class Server:
     upstream: str = ""
 
 
-WHAT_REMAINS = "[scaling.md](scaling.md#the-catalog) lists what remains. Without `accepts`, it is refused."
+WHAT_REMAINS = "[catalog.md](catalog.md#the-catalog) lists what remains. Without `accepts`, it is refused."
 
 
 def oruel_before(kind: UpstreamKind, served: str, port: int, model: str) -> str:

@@ -11,6 +11,7 @@ from tests.vllm_plugin.rows import MARK, SIZE, row_request
 
 torch = pytest.importorskip("torch", reason="torch is not installed; make test-vllm runs this where it is")
 
+from oruel_vllm.batch_sampler import BatchSampler  # noqa: E402
 from oruel_vllm.row import SampledRow, ScriptedRow  # noqa: E402
 from oruel_vllm.step import PlacedRow, choose_tokens  # noqa: E402
 
@@ -30,7 +31,9 @@ def test_sequences_in_a_batch_are_those_of_the_sampler_for_one_row() -> None:
         logits = generator.normal(0, 2, (14, SIZE)).astype(np.float32)
         batch = torch.from_numpy(logits.copy())
         script = PlacedRow(13, ScriptedRow([7] * 20), position)
-        choose_tokens(batch, [*(PlacedRow(index, row, position) for index, row in enumerate(rows)), script])
+        choose_tokens(
+            BatchSampler(), batch, [*(PlacedRow(index, row, position) for index, row in enumerate(rows)), script]
+        )
         expected = [sampler.sample(row) for sampler, row in zip(samplers, logits, strict=False)]
         assert batch[:12].argmax(1).tolist() == expected
         assert (batch > -np.inf).sum(1).tolist() == [1] * 12 + [SIZE, 1]
@@ -47,6 +50,6 @@ def test_a_row_with_broken_logits_gets_a_mark_and_the_others_their_tokens() -> N
     logits[2] = -np.inf
     batch = torch.from_numpy(logits)
     rows = [SampledRow(row_request()) for _ in range(3)]
-    choose_tokens(batch, [PlacedRow(index, row, 0) for index, row in enumerate(rows)])
+    choose_tokens(BatchSampler(), batch, [PlacedRow(index, row, 0) for index, row in enumerate(rows)])
     assert batch.argmax(1).tolist() == [expected, MARK, MARK]
     assert rows[1].next(1) == MARK

@@ -1,31 +1,18 @@
-"""The order of the contract for many rows at once, in torch, on the device of the logits.
-
-1. constraint mask                         masks.apply_masks
-   logit_bias                              row_tensors.RowTensors.change
-2. repetition_penalty                      row_tensors.RowTensors.change
-3. frequency_penalty, presence_penalty     row_tensors.RowTensors.change
-4. temperature                             narrow, wide
-5. top_k                                   narrow
-6. top_p                                   narrow; wide if the leading candidates don't suffice
-7. min_p                                   narrow; wide if the leading candidates don't suffice
-8. the draw                                draw.draw
-
-Chooses what oruel.sampling.Sampler chooses for each row by itself.
-"""
+"""Chooses the next tokens of a step's rows with few launches: rows with the same plan are decided together."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
-from oruel_vllm.masks import apply_masks
-from oruel_vllm.narrow import choose_among_leading, choose_greedily
-from oruel_vllm.row_step import BROKEN, RowStep
-from oruel_vllm.row_tensors import RowTensors
-from oruel_vllm.wide import choose_among_all
+from oruel_vllm import masks, row_tensors
+from oruel_vllm.decision import Decision, StepInputs, decide
+from oruel_vllm.plan import WHOLE, Plan, plan_of
+from oruel_vllm.row_step import RowStep
+from oruel_vllm.sending import copy_rows, padded_width, send, send_indices, span
+from oruel_vllm.step_graphs import StepGraphs
 
-# How many candidates are tried first if top_p or min_p leaves out tokens and top_k doesn't.
-FIRST_TRY = 256
 # The logits that are processed at once, in float64: 128 MiB.
 LOGITS_AT_ONCE = 2**24
 
@@ -38,69 +25,75 @@ class PlacedStep:
     step: RowStep
 
 
-def choose(logits: torch.Tensor, steps: Sequence[PlacedStep]) -> torch.Tensor:
-    """The next token of each step's row, int64, on the logits' device; BROKEN if the largest logit of its row is not
-    finite. `logits`, shape (rows, vocabulary), float32, is not modified.
-    """
-    chosen = torch.empty(len(steps), dtype=torch.int64, device=logits.device)
-    for places in groups([placed.step for placed in steps], logits.shape[1]):
-        group = [steps[place] for place in places]
-        chosen[torch.tensor(places, device=logits.device)] = choose_group(logits, group)
-    return chosen
+class BatchSampler:
+    def __init__(self) -> None:
+        self._graphs: StepGraphs | None = None
+
+    def choose(self, logits: torch.Tensor, steps: Sequence[PlacedStep]) -> torch.Tensor:
+        """The next token of each step's row, int64, on the logits' device; BROKEN if the largest logit of its row is
+        not finite. `logits`, shape (rows, vocabulary), float32, is not modified. The next step overwrites the result.
+
+        Waits for the device only if top_p or min_p can leave more candidates than are tried first.
+        """
+        parts = list(groups([placed.step for placed in steps], logits.shape[1]))
+        if len(parts) == 1:
+            return self._choose_group(parts[0][0], logits, steps)
+        chosen = torch.empty(len(steps), dtype=torch.int64, device=logits.device)
+        for plan, places in parts:
+            group = [steps[place] for place in places]
+            chosen[send_indices(places, logits.device)] = self._choose_group(plan, logits, group)
+        return chosen
+
+    def _choose_group(self, plan: Plan, logits: torch.Tensor, steps: Sequence[PlacedStep]) -> torch.Tensor:
+        decision = self._decide(plan, logits, steps)
+        if plan.filters and not plan.limited and plan != WHOLE:
+            # Only these rows can need more candidates; asking waits for the device.
+            enough = decision.is_enough.tolist()
+            missing = [place for place in range(len(steps)) if not enough[place]]
+            if missing:
+                again = self._decide(WHOLE, logits, [steps[place] for place in missing])
+                decision.tokens[send_indices(missing, logits.device)] = again.tokens
+        return decision.tokens
+
+    def _decide(self, plan: Plan, logits: torch.Tensor, steps: Sequence[PlacedStep]) -> Decision:
+        indices = [placed.index for placed in steps]
+        only_steps = [placed.step for placed in steps]
+        if logits.device.type == "cuda":
+            self._graphs = self._graphs or StepGraphs()
+            return self._graphs.decide(plan, logits, indices, only_steps)
+        return decide(plan, step_inputs(logits, indices, only_steps))
 
 
-def groups(steps: Sequence[RowStep], vocabulary_size: int) -> Iterator[list[int]]:
+def step_inputs(logits: torch.Tensor, indices: Sequence[int], steps: Sequence[RowStep]) -> StepInputs:
+    height, size = len(steps), logits.shape[1]
+    rows = logits.new_full((height, padded_width(size)), -torch.inf)
+    copy_rows(rows, logits, indices)
+    parameters = np.zeros(row_tensors.packed_shape(height, row_tensors.changed_width(steps)))
+    row_tensors.pack(steps, parameters, rows.shape[1] - 1)
+    allowed = None
+    if masks.has_masks(steps):
+        packed = np.empty(masks.packed_shape(height, size), np.uint8)
+        masks.pack_masks(steps, packed)
+        allowed = send(packed, logits.device)
+    return StepInputs(rows, send(parameters, logits.device), allowed)
+
+
+def groups(steps: Sequence[RowStep], vocabulary_size: int) -> Iterator[tuple[Plan, list[int]]]:
     """The places of steps that are processed alike, at most LOGITS_AT_ONCE of their logits at once."""
     most = max(1, LOGITS_AT_ONCE // vocabulary_size)
-    kinds: dict[int, list[int]] = {}
+    plans: dict[Plan, list[int]] = {}
     for place, step in enumerate(steps):
-        kinds.setdefault(leading_count(step), []).append(place)
-    for places in kinds.values():
+        plans.setdefault(plan_of(step), []).append(place)
+    for plan, places in plans.items():
         for start in range(0, len(places), most):
-            yield places[start : start + most]
-
-
-def leading_count(step: RowStep) -> int:
-    """How many leading candidates can be chosen: 1 for greedy rows, 0 for all of them."""
-    if step.params.is_greedy:
-        return 1
-    return FIRST_TRY if step.filters else 0
-
-
-def choose_group(logits: torch.Tensor, steps: Sequence[PlacedStep]) -> torch.Tensor:
-    device, size = logits.device, logits.shape[1]
-    rows = logits.new_full((len(steps), size + 1), -torch.inf)
-    # Adding 0 turns −0.0 into 0.0.
-    rows[:, :size] = logits[torch.tensor([placed.index for placed in steps], device=device)] + 0.0
-    is_broken = ~rows.amax(dim=1).isfinite()
-    apply_masks(rows, [placed.step.mask for placed in steps])
-    tokens = choose_rows(rows, [placed.step for placed in steps])
-    return torch.where(is_broken, BROKEN, tokens.squeeze(1))
-
-
-def choose_rows(rows: torch.Tensor, steps: Sequence[RowStep]) -> torch.Tensor:
-    """Shape (rows, 1)."""
-    tensors = RowTensors(steps, rows.shape[1] - 1, rows.device)
-    count = leading_count(steps[0])
-    if count == 0:
-        return choose_among_all(rows, tensors, filters=False)
-    if count == 1:
-        return choose_greedily(rows, tensors)
-    unlimited = [place for place, step in enumerate(steps) if not step.params.top_k]
-    tokens, is_enough = choose_among_leading(rows, tensors, count, limited=not unlimited)
-    # Only these rows can need more candidates; asking waits for the device.
-    if unlimited:
-        enough = is_enough.flatten().tolist()
-        missing = [place for place in unlimited if not enough[place]]
-        if missing:
-            again = RowTensors([steps[place] for place in missing], rows.shape[1] - 1, rows.device)
-            selected = torch.tensor(missing, device=rows.device)
-            tokens[selected] = choose_among_all(rows[selected], again, filters=True)
-    return tokens
+            yield plan, places[start : start + most]
 
 
 def keep_only(logits: torch.Tensor, indices: Sequence[int], tokens: torch.Tensor) -> None:
     """Leaves only one finite logit in each row `indices`, that of its token, in place."""
-    rows = torch.tensor(indices, device=logits.device)
+    if (part := span(indices)) is not None:
+        logits[part].fill_(-torch.inf).scatter_(1, tokens.unsqueeze(1), 0.0)
+        return
+    rows = send_indices(indices, logits.device)
     logits.index_fill_(0, rows, -torch.inf)
     logits[rows, tokens] = 0.0

@@ -57,6 +57,7 @@ class ConstraintThreads:
                 choice=request.choice,
                 max_tokens=request.max_tokens,
                 sampling=request.sampling,
+                cache_salt=request.cache_salt,
                 constraint=request.constraint,
             )
         )

@@ -17,7 +17,8 @@ class LeadingCandidates:
     then id, and their `logits` after the penalties, both of shape (rows, candidates).
 
     `last`, shape (rows, 1), is the logit of the last unchanged one: what isn't here is not above it; −∞ if everything
-    is here. `rows`, shape (rows, vocabulary + 1), float32, without −0.0: the last column, −∞, pads `changed`.
+    is here. `rows`, shape (rows, width), float32: the last column, −∞, pads `changed`. Their
+    changed logits are lost.
     """
 
     def __init__(self, rows: torch.Tensor, tensors: RowTensors, count: int) -> None:
@@ -27,7 +28,7 @@ class LeadingCandidates:
         if tensors.changed is not None:
             self._changed = tensors.change(rows.gather(1, tensors.changed))
             # So that a changed token doesn't count twice.
-            self._unchanged = rows.scatter(1, tensors.changed, -INF)
+            rows.scatter_(1, tensors.changed, -INF)
         self.tokens = leading_tokens(self._unchanged, min(count, size))
         self.logits = self._unchanged.gather(1, self.tokens).double()
         self.last = self.logits[:, -1:] if count < size else torch.full_like(self.logits[:, :1], -INF)

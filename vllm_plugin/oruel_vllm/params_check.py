@@ -4,7 +4,7 @@ from typing import Any
 
 from oruel.engine.vllm.wire import RowRequest, from_extra_args
 from oruel.errors import OruelError
-from oruel_vllm.batch_sampler import FIRST_TRY
+from oruel_vllm.plan import MAX_TOP_K
 
 
 def check_params(params: Any) -> None:
@@ -22,8 +22,8 @@ def check_params(params: Any) -> None:
             f"With extra_args.oruel, vLLM's own sampling must be off, but the request sets {', '.join(active)}. Put "
             "sampling parameters into extra_args.oruel.sampling."
         )
-    if isinstance(message, RowRequest) and message.sampling.top_k > FIRST_TRY:
-        raise ValueError(f"extra_args.oruel.sampling.top_k is {message.sampling.top_k}; the most is {FIRST_TRY}.")
+    if isinstance(message, RowRequest) and message.sampling.top_k > MAX_TOP_K:
+        raise ValueError(f"extra_args.oruel.sampling.top_k is {message.sampling.top_k}; the most is {MAX_TOP_K}.")
 
 
 NEUTRAL: dict[str, Any] = {

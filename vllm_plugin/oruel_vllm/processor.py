@@ -11,6 +11,7 @@ from vllm.v1.sample.logits_processor.interface import BatchUpdate, LogitsProcess
 from vllm.v1.worker.gpu.sample.logits_processor.interface import LogitsProcessor as LogitsProcessorV2
 
 from oruel_vllm.batch_rows import BatchEntry, BatchRows, Move
+from oruel_vllm.batch_sampler import BatchSampler
 from oruel_vllm.describe import describe_engine
 from oruel_vllm.params_check import check_params
 from oruel_vllm.plugin import Plugin
@@ -22,6 +23,7 @@ class V1Processor(LogitsProcessor):  # type: ignore[misc]  # vLLM has no types h
     def __init__(self, vllm_config: Any, device: torch.device, is_pin_memory: bool) -> None:
         self._plugin = start_plugin(vllm_config, "v1")
         self._rows = BatchRows()
+        self._sampler = BatchSampler()
 
     @classmethod
     def validate_params(cls, sampling_params: Any) -> None:
@@ -45,6 +47,7 @@ class V1Processor(LogitsProcessor):  # type: ignore[misc]  # vLLM has no types h
     def apply(self, logits: torch.Tensor) -> torch.Tensor:
         if self._rows.entries:
             choose_tokens(
+                self._sampler,
                 logits,
                 [PlacedRow(index, entry.row, len(entry.output)) for index, entry in sorted(self._rows.entries.items())],
             )
@@ -63,6 +66,7 @@ class OruelProcessor(LogitsProcessorV2):  # type: ignore[misc]  # vLLM has no ty
         self._states = states
         self._params: dict[int, Any] = {}
         self._rows: dict[int, Row] = {}
+        self._sampler = BatchSampler()
 
     @classmethod
     def validate_params(cls, sampling_params: Any) -> None:
@@ -84,7 +88,7 @@ class OruelProcessor(LogitsProcessorV2):  # type: ignore[misc]  # vLLM has no ty
                 if row := self._row(int(slot), position):
                     placed.append(PlacedRow(index, row, position))
         if placed:
-            choose_tokens(logits, placed)
+            choose_tokens(self._sampler, logits, placed)
         return logits
 
     def _row(self, slot: int, position: int) -> Row | None:

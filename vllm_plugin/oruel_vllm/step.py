@@ -6,10 +6,11 @@ from functools import partial
 
 import torch
 
-from oruel_vllm.batch_sampler import PlacedStep, choose, keep_only
+from oruel_vllm.batch_sampler import BatchSampler, PlacedStep, keep_only
 from oruel_vllm.chosen_tokens import ChosenTokens
 from oruel_vllm.row import Row
 from oruel_vllm.row_step import BROKEN, RowStep
+from oruel_vllm.sending import send_indices
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,7 @@ class PlacedRow:
     position: int
 
 
-def choose_tokens(logits: torch.Tensor, rows: Sequence[PlacedRow]) -> None:
+def choose_tokens(sampler: BatchSampler, logits: torch.Tensor, rows: Sequence[PlacedRow]) -> None:
     """Changes the logits, float32, shape (rows, vocabulary), of the given rows in place. Waits for the device only if
     one of them has a constraint, or if top_p or min_p leave more than a few hundred candidates.
     """
@@ -38,26 +39,28 @@ def choose_tokens(logits: torch.Tensor, rows: Sequence[PlacedRow]) -> None:
     if forced:
         emit_forced(logits, forced)
     if sampled:
-        emit_sampled(logits, sampled, steps)
+        emit_sampled(sampler, logits, sampled, steps)
 
 
 def emit_forced(logits: torch.Tensor, forced: Sequence[tuple[PlacedRow, int]]) -> None:
-    tokens = torch.tensor([token for _, token in forced], device=logits.device)
+    tokens = send_indices([token for _, token in forced], logits.device)
     keep_only(logits, [placed.index for placed, _ in forced], tokens)
     for placed, token in forced:
         placed.row.chose(partial(int, token))
 
 
-def emit_sampled(logits: torch.Tensor, sampled: Sequence[PlacedRow], steps: Sequence[PlacedStep]) -> None:
-    chosen = choose(logits, steps)
+def emit_sampled(
+    sampler: BatchSampler, logits: torch.Tensor, sampled: Sequence[PlacedRow], steps: Sequence[PlacedStep]
+) -> None:
+    chosen = sampler.choose(logits, steps)
     constrained = [place for place, placed in enumerate(sampled) if placed.row.constrained]
     if constrained:
         values = chosen.tolist()
         for place in constrained:
             if values[place] != BROKEN:
                 values[place] = sampled[place].row.enforce(values[place])
-        chosen = torch.tensor(values, device=logits.device)
-    marks = torch.tensor([placed.row.mark for placed in sampled], device=logits.device)
+        chosen = send_indices(values, logits.device)
+    marks = send_indices([placed.row.mark for placed in sampled], logits.device)
     keep_only(logits, [placed.index for placed in sampled], torch.where(chosen == BROKEN, marks, chosen))
     copied = ChosenTokens(chosen)
     for place, placed in enumerate(sampled):

@@ -2,30 +2,22 @@
 
 import torch
 
-from oruel_vllm.draw import BLOCK, below, draw
+from oruel_vllm.draw import below, draw
 from oruel_vllm.row_tensors import RowTensors
 
 
 def choose_among_all(rows: torch.Tensor, tensors: RowTensors, *, filters: bool) -> torch.Tensor:
     """The drawn tokens, shape (rows, 1). `filters`: whether any row has top_p or min_p; none has top_k.
 
-    `rows`, shape (rows, vocabulary + 1), float32: the last column, −∞, pads the changed tokens.
+    `rows`, shape (rows, width), float32: the last column, −∞, pads the changed tokens.
     """
-    logits = padded(rows)
+    logits = rows.double()
     if tensors.changed is not None:
         logits.scatter_(1, tensors.changed, tensors.change(rows.gather(1, tensors.changed)))
     weights = logits.sub_(logits.amax(dim=1, keepdim=True)).div_(tensors.temperature).exp_()
     if filters:
         weights = torch.where(is_in_nucleus(weights, tensors) & (weights >= tensors.min_p), weights, 0.0)
     return draw(weights, tensors.u)
-
-
-def padded(rows: torch.Tensor) -> torch.Tensor:
-    """The rows as float64, with −∞ up to a multiple of BLOCK."""
-    count, width = rows.shape
-    logits = torch.full((count, -(-width // BLOCK) * BLOCK), -torch.inf, dtype=torch.float64, device=rows.device)
-    logits[:, :width] = rows
-    return logits
 
 
 def is_in_nucleus(weights: torch.Tensor, tensors: RowTensors) -> torch.Tensor:

@@ -31,7 +31,7 @@ class ParameterSupport:
 @dataclass(frozen=True, slots=True)
 class SupportLimit:
     """A limit of a parameter's support. `applies` decides whether it affects a request. `how` describes it in
-    docs/scaling.md; empty if the parameter is never supported.
+    docs/catalog.md; empty if the parameter is never supported.
     """
 
     applies: Applies

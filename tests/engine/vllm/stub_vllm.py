@@ -56,7 +56,7 @@ class StubVLLM:
     script: Script = lambda row: [65, 66, 256]
     raw: bytes | None = None
     refuse: tuple[int, str] | None = None
-    cached: int | None = 16
+    cached: int | None = 1
     pace: float = 0.0
     bodies: list[dict[str, Any]] = field(default_factory=list)
     left: int = 0

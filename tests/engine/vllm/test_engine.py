@@ -163,13 +163,45 @@ def test_logprobs_are_the_best_ones_even_if_the_sampled_token_is_not_among_them(
     assert (first.logprob, first.alternatives) == (-9.5, [(90, -1.0), (91, -2.0)])
 
 
+def test_more_alternatives_than_vllm_reports_are_refused_and_leave_it_trusted() -> None:
+    async def scenario() -> None:
+        stub = StubVLLM(reply=msgspec.structs.replace(REPLY, max_logprobs=20))
+        async with serve_stub(stub), engine_of(stub) as engine:
+            await ask(engine, sampling=SamplingParams(logprobs=19))
+            asked = len(stub.bodies)
+            with pytest.raises(UnsupportedParameter, match="at most 19") as caught:
+                await ask(engine, sampling=SamplingParams(logprobs=20))
+            assert caught.value.param == "top_logprobs"
+            assert len(stub.bodies) == asked
+            await ask(engine)
+            assert len(stub.bodies) == asked + 1, "one client's parameter makes no other wait for a handshake"
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(("most", "logprobs"), [(-1, 20), (0, 0), (0, None), (21, 20)])
+def test_alternatives_that_vllm_reports_are_not_refused(most: int, logprobs: int | None) -> None:
+    stub = StubVLLM(reply=msgspec.structs.replace(REPLY, max_logprobs=most))
+    assert ids(run(stub, sampling=SamplingParams(logprobs=logprobs))) == [65, 66, END]
+
+
+def test_no_more_of_a_prompt_is_cached_than_it_has() -> None:
+    async def scenario() -> None:
+        async with serve_stub(StubVLLM(cached=10**9)) as stub, engine_of(stub) as engine:
+            with engine.generate([1, 2], SamplingParams(), choices=1, max_tokens=5) as generation:
+                await collect(generation)
+                assert generation.cached == 2
+
+    asyncio.run(scenario())
+
+
 def test_choices_are_rows_that_differ_in_their_choice_only() -> None:
     async def scenario() -> None:
         stub = StubVLLM(script=lambda row: [70 + row.choice, END])
         async with serve_stub(stub), engine_of(stub) as engine:
             with engine.generate([1], SamplingParams(), choices=3, max_tokens=5) as generation:
                 answers = await collect(generation, 3)
-                assert generation.cached == 16
+                assert generation.cached == 1
         assert [ids(answer) for answer in answers] == [[70, END], [71, END], [72, END]]
 
     asyncio.run(scenario())
@@ -183,7 +215,7 @@ def test_a_cancelled_choice_ends_within_a_step_and_still_reports_what_was_cached
                 await generation.outputs()
                 generation.cancel(0)
                 await generation.settled()
-                assert generation.cached == 16
+                assert generation.cached == 1
             assert all(event.is_set() for name, event in stub.aborted.items() if stub.rows[0]["request_id"] in name)
 
     asyncio.run(scenario())

@@ -26,6 +26,7 @@ from oruel.engine.vllm.wire import (
     HelloReply,
     HelloRequest,
     RowRequest,
+    SilentTokens,
     WireError,
     check_tokens,
     choose_mark,
@@ -140,8 +141,23 @@ def test_a_check_is_answered_by_tokens_of_the_vocabulary_that_depend_on_engine_a
 
 def test_a_mark_is_a_token_without_text_that_the_request_does_not_use() -> None:
     vocabulary = ByteVocabulary()  # 256 bytes, and the end token 256
-    assert choose_mark(vocabulary, 260, used=[259]) == 258
-    assert choose_mark(vocabulary, 257, used=[]) is None
+    silent = SilentTokens.of(vocabulary)
+    assert choose_mark(silent, 260, used=[259]) == 258
+    assert choose_mark(silent, 257, used=[]) is None
+
+
+def test_a_mark_is_found_without_a_search_of_the_vocabulary() -> None:
+    """It is chosen for every choice, on the event loop that all clients share."""
+
+    class OnlyFirstIsSilent(ByteVocabulary):
+        size = 2**18
+
+        def piece(self, token: int) -> bytes:
+            return b"x" if token else b""
+
+    silent = SilentTokens.of(OnlyFirstIsSilent())
+    assert silent.known == (0,)
+    assert choose_mark(silent, 2**18, used=[]) == 0
 
 
 def test_an_ending_is_marks_a_failure_if_there_is_one_and_an_end_token() -> None:

@@ -12,7 +12,7 @@ from oruel.engine.vllm.handshake import Expected
 from oruel.engine.vllm.plugin_watch import PluginWatch
 from oruel.engine.vllm.row import Row, RowOrder, TokenSource
 from oruel.engine.vllm.token_server import TokenServer
-from oruel.engine.vllm.wire import HelloReply, PieceVocabulary, vocabulary_digest
+from oruel.engine.vllm.wire import HelloReply, PieceVocabulary, SilentTokens, vocabulary_digest
 from oruel.errors import EngineFailed, OruelError, UnsupportedParameter
 from oruel.types import SamplingParams, Tier
 
@@ -35,7 +35,7 @@ class VLLMEngine:
         expected = Expected(model, vocabulary_digest(vocabulary), vocabulary.size, window)
         self._watch = PluginWatch(server, expected, has_tiers=has_tiers)
         end_tokens = [token for token in range(vocabulary.size) if vocabulary.is_end(token)]
-        self._source = TokenSource(server, self._watch, model, vocabulary, end_tokens)
+        self._source = TokenSource(server, self._watch, model, end_tokens, SilentTokens.of(vocabulary))
         self._live = LiveSequences(max_waiting)
         self._rows: dict[int, Row] = {}
 

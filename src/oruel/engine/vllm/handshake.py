@@ -78,7 +78,7 @@ def cautions(hello: HelloReply, *, reports_cached: bool, has_tiers: bool) -> Ite
         yield "every prompt is computed whole: start vLLM with --enable-prefix-caching"
     elif not reports_cached:
         yield "usage reports no cached tokens: start vLLM with --enable-prompt-tokens-details"
-    if hello.max_logprobs < ALL_LOGPROBS:
+    if 0 <= hello.max_logprobs < ALL_LOGPROBS:
         yield f"top_logprobs is refused above {hello.max_logprobs - 1}: start vLLM with --max-logprobs {ALL_LOGPROBS}"
     if not hello.batch_invariant:
         yield "seeded text may change with what else runs: set VLLM_BATCH_INVARIANT=1 where the GPU supports it"

@@ -10,7 +10,16 @@ import structlog
 from oruel.engine.vllm.handshake import Expected, cautions, check_hello, check_served, check_version, missing_plugin
 from oruel.engine.vllm.row_body import check_body, hello_body
 from oruel.engine.vllm.token_server import TokenServer
-from oruel.engine.vllm.wire import CheckRequest, HelloReply, WireError, check_tokens, is_hello, read_hello
+from oruel.engine.vllm.wire import (
+    CHECK_TOKENS,
+    MAX_HELLO_TOKENS,
+    CheckRequest,
+    HelloReply,
+    WireError,
+    check_tokens,
+    is_hello,
+    read_hello,
+)
 from oruel.errors import OruelError, VLLMUnusable
 
 log = structlog.get_logger("oruel.engine")
@@ -86,7 +95,7 @@ class PluginWatch:
         async with aclosing(self._server.generate(hello_body(self._expected.model, uuid.uuid4().hex))) as chunks:
             async for chunk in chunks:
                 tokens += [token for piece in chunk.choices for token in piece.token_ids or []]
-                if not is_hello(tokens):
+                if not is_hello(tokens) or len(tokens) > MAX_HELLO_TOKENS:
                     raise missing_plugin()
                 if chunk.usage:
                     reports_cached = chunk.usage.prompt_tokens_details is not None
@@ -103,4 +112,6 @@ class PluginWatch:
         async with aclosing(self._server.generate(body)) as chunks:
             async for chunk in chunks:
                 tokens += [token for piece in chunk.choices for token in piece.token_ids or []]
+                if len(tokens) > CHECK_TOKENS:
+                    return False
         return tokens == check_tokens(hello.fingerprint, check.nonce, hello.vocabulary_size)

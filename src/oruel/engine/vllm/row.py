@@ -18,7 +18,7 @@ from oruel.engine.vllm.plugin_watch import PluginWatch
 from oruel.engine.vllm.row_body import row_body
 from oruel.engine.vllm.row_reader import RowReader
 from oruel.engine.vllm.token_server import TokenServer
-from oruel.engine.vllm.wire import HelloReply, PieceVocabulary, RowRequest, choose_mark
+from oruel.engine.vllm.wire import HelloReply, RowRequest, SilentTokens, choose_mark
 from oruel.errors import OruelError, RequestError, UnsupportedParameter, UpstreamFailed
 from oruel.http.exchange import unreadable_as_failure
 from oruel.types import SamplingParams, Tier
@@ -33,13 +33,13 @@ log = structlog.get_logger("oruel.engine")
 
 @dataclass(frozen=True, slots=True)
 class TokenSource:
-    """The vLLM that answers, and what its rows have in common: `end_tokens` are all of `vocabulary`."""
+    """The vLLM that answers, and what its rows have in common: all `end_tokens`, and the `silent` tokens."""
 
     server: TokenServer
     watch: PluginWatch
     model: str
-    vocabulary: PieceVocabulary
     end_tokens: list[int]
+    silent: SilentTokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,9 @@ class Row:
                 self.generation.start()
                 if not (self._is_aborted or reader.has_ended):
                     self._deliver(reader, chunk)
-                self.cached = chunk.cached if self.cached is None else self.cached
+                if self.cached is None and chunk.cached is not None:
+                    # It is paid for as cached, so never more than there is.
+                    self.cached = min(chunk.cached, len(self._order.prompt))
         if not (self._is_aborted or reader.has_ended):
             raise UpstreamFailed("The vLLM behind this model ended the answer without a reason.")
 
@@ -134,15 +136,17 @@ class Row:
     def _request(self, hello: HelloReply) -> RowRequest:
         """Raises UnsupportedParameter."""
         order = self._order
+        check_logprobs(order.sampling, hello.max_logprobs)
         return RowRequest(
             engine=hello.fingerprint,
             choice=self._choice,
             sampling=order.sampling,
             constraint=order.constraint,
             end_tokens=self._source.end_tokens,
-            mark=mark_of(order, self._source.vocabulary, hello.vocabulary_size),
+            mark=mark_of(order, self._source.silent, hello.vocabulary_size),
             max_tokens=order.max_tokens,
             prompt_tokens=len(order.prompt),
+            cache_salt=order.cache_salt,
         )
 
     def _end_soon(self) -> None:
@@ -157,10 +161,22 @@ class Row:
             self.task.cancel()
 
 
-def mark_of(order: RowOrder, vocabulary: PieceVocabulary, vocabulary_size: int) -> int:
+def check_logprobs(sampling: SamplingParams, most: int) -> None:
+    """vLLM would refuse the request with a message that names none of the contract's parameters. `most` is its
+    max_logprobs, negative for no limit. Raises UnsupportedParameter.
+    """
+    wanted = sampling.logprobs or 0
+    if wanted and 0 <= most < wanted + 1:
+        raise UnsupportedParameter(
+            f"top_logprobs is {wanted}, but this deployment reports at most {max(0, most - 1)}. Request fewer.",
+            param="top_logprobs",
+        )
+
+
+def mark_of(order: RowOrder, silent: SilentTokens, vocabulary_size: int) -> int:
     """Raises UnsupportedParameter if the request names all tokens that could be the mark."""
     named = set(named_tokens(order.constraint)) if order.constraint else set()
-    mark = choose_mark(vocabulary, vocabulary_size, named | order.sampling.logit_bias.keys())
+    mark = choose_mark(silent, vocabulary_size, named | order.sampling.logit_bias.keys())
     if mark is None:
         raise UnsupportedParameter(
             "logit_bias names every token that has no text, but one must stay free for this deployment. Leave one out.",
