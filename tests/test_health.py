@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from oruel.app import health
 from oruel.bookkeeping import NO_BOOKS
-from oruel.fleet import RunningModel
+from oruel.fleet.running import RunningModel
 from oruel.router.catalog import ModelCard
 from oruel.router.circuit_breaker import TOLERATED
 from oruel.router.deployment import Deployment, UpstreamSource

@@ -29,7 +29,9 @@ from oruel.backends.preparation import prepare_in_job
 from oruel.bookkeeping import NO_BOOKS, Books, open_books
 from oruel.config import engine_environment
 from oruel.errors import ConfigError
-from oruel.fleet import Fleet, RunningEngine, RunningModel, fingerprint, run_concurrently
+from oruel.fleet.embedded import EmbeddedEngine
+from oruel.fleet.fleet import Fleet, run_concurrently
+from oruel.fleet.running import RunningEngine, RunningModel
 from oruel.jobs.base import Jobs
 from oruel.jobs.client import JobClient
 from oruel.jobs.messages import Limits
@@ -55,16 +57,6 @@ ROUTE_GAUGES = {
     "running": "Requests in progress.",
     "asked": "Requests sent to the deployment since the server started.",
     "failed": "Requests that the deployment failed since the server started.",
-}
-ENGINE_GAUGES = {
-    "running": "Sequences in progress.",
-    "waiting": "Sequences in the queue.",
-    "kv_used": "Tokens in the KV cache.",
-    "preemptions": "Sequences preempted by turbo sequences since the engine started.",
-    "steps": "Steps since the engine started.",
-    "computed": "Prompt tokens computed since the engine started.",
-    "cached": "Prompt tokens reused from the KV cache since the engine started.",
-    "threads": "Compute threads; fewer while other processes use the cores.",
 }
 
 
@@ -134,14 +126,14 @@ async def run_endpoint(
 
 async def close_engines(models: Sequence[RunningModel], jobs: JobClient) -> None:
     """Stops all engines and jobs, and so fails the requests that they are working on."""
-    engines = [engine.client.close() for model in models for engine in model.engines.values()]
+    engines = [engine.close() for model in models for engine in model.engines.values()]
     await asyncio.gather(*engines, jobs.close())
 
 
 def build_services(settings: Settings, models: Sequence[RunningModel], jobs: Jobs, books: Books) -> Services:
     """Builds what the API needs, with a router over the deployments of each model."""
     catalog = Catalog(tuple(model.card for model in models))
-    engines = {name: engine for model in models for name, engine in model.engines.items()}
+    engines = engines_of(models)
     return Services(
         backend=Router(catalog, {model.card.name: model.routes for model in models}),
         catalog=catalog,
@@ -151,7 +143,7 @@ def build_services(settings: Settings, models: Sequence[RunningModel], jobs: Job
         administration=books.administration,
         tokenizers={model.card.name: model.tokenizer for model in models if model.tokenizer},
         health=partial(health, models, books),
-        fingerprint={name: fingerprint(engine) for name, engine in engines.items()}.get,
+        fingerprint=lambda deployment: engines[deployment].fingerprint if deployment in engines else None,
         registry=build_gauges(models, engines),
         deadlines=Deadlines(settings.queue_seconds, settings.first_token_seconds, settings.total_seconds),
         max_body_bytes=settings.max_body_bytes,
@@ -170,23 +162,28 @@ def health(models: Sequence[RunningModel], books: Books = NO_BOOKS) -> Health:
     the models that have none.
     """
     now = time.monotonic()
-    engines = {name: engine.client.process for model in models for name, engine in model.engines.items()}
-    available = {route.deployment.name: route.breaker.allows(now) for model in models for route in model.routes}
-    available |= {name: available[name] and process.status == "ok" for name, process in engines.items()}
-    restarts = sum(process.restarts for process in engines.values())
+    engines = engines_of(models)
+    available = {route.deployment.name: route.is_available(now) for model in models for route in model.routes}
+    available |= {name: available[name] and engine.status == "ok" for name, engine in engines.items()}
+    restarts = sum(engine.restarts for engine in engines.values())
     down = [model for model in models if not any(available[route.deployment.name] for route in model.routes)]
     detail = " ".join(describe_outage(model) for model in down)
     if not books.is_available():
         return Health("failed", restarts, "The ledger is not available, so that requests are refused.", available)
     if len(down) < len(models):
         return Health("ok", restarts, detail, available)
-    unhealthy = [process.status for process in engines.values() if process.status != "ok"]
+    unhealthy = [engine.status for engine in engines.values() if engine.status != "ok"]
     return Health(unhealthy[0] if unhealthy else "failed", restarts, detail, available)
 
 
 def describe_outage(model: RunningModel) -> str:
-    details = [engine.client.process.detail for engine in model.engines.values() if engine.client.process.detail]
+    details = [engine.detail for engine in model.engines.values() if engine.detail]
     return " ".join(details) or f"No deployment of {model.card.name} is available."
+
+
+def engines_of(models: Sequence[RunningModel]) -> dict[str, RunningEngine]:
+    """The engines by the names of their deployments."""
+    return {name: engine for model in models for name, engine in model.engines.items()}
 
 
 def edge_limits(settings: Settings) -> EdgeLimits:
@@ -248,24 +245,17 @@ def build_gauges(models: Sequence[RunningModel], engines: Mapping[str, RunningEn
             partial(expected_first_token, route),
         )
     for name, engine in engines.items():
-        for quantity, summary in ENGINE_GAUGES.items():
-            gauge(f"engine_{quantity}", summary, name, partial(read_engine_load, engine, quantity))
-        restarts = partial(getattr, engine.client.process, "restarts")
-        gauge("engine_restarts", "Restarts of the engine process.", name, restarts)
+        for quantity, (summary, read) in engine.gauges.items():
+            gauge(f"engine_{quantity}", summary, name, read)
     return registry
 
 
 def is_up(route: Route) -> float:
-    return route.breaker.allows(time.monotonic())
+    return route.is_available(time.monotonic())
 
 
 def expected_first_token(route: Route) -> float:
     return route.latency.expected(time.monotonic()) or 0.0
-
-
-def read_engine_load(engine: RunningEngine, quantity: str) -> float:
-    value: float = getattr(engine.client.load, quantity)
-    return value
 
 
 def open_listener(host: str, port: int) -> socket.socket:
@@ -289,7 +279,7 @@ def build_announcement(
     settings: Settings, listener: socket.socket, models: Sequence[RunningModel], books: Books
 ) -> Announcement:
     first, *others = (model.card for model in models)
-    engines = [engine.ready for model in models for engine in model.engines.values()]
+    engines = [engine.ready for engine in engines_of(models).values() if isinstance(engine, EmbeddedEngine)]
     return Announcement(
         url=server_url(settings.host, listener.getsockname()[1]),
         model=first.name,

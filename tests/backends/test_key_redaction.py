@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oruel.backends.key_redaction import KeyRedaction, redact_key
+from oruel.backends.key_redaction import KeyRedaction
 from oruel.contract.kinds import abbreviate
 from oruel.errors import InvalidParameter, OruelError, UpstreamFailed
+from oruel.http.redaction import redact_key
 from oruel.types import ChatRequest, Delta, Message, SamplingParams
 from tests.fakes import FakeBackend, doing, saying
 

@@ -14,7 +14,7 @@ from sqlalchemy import select
 from oruel.api.routes import create_api
 from oruel.app import build_services
 from oruel.bookkeeping import Books, open_books
-from oruel.fleet import Fleet, run_concurrently
+from oruel.fleet.fleet import Fleet, run_concurrently
 from oruel.ledger.administration import Administration
 from oruel.ledger.database import Database
 from oruel.ledger.key_terms import KeyTerms

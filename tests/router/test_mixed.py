@@ -6,14 +6,12 @@ from collections.abc import AsyncIterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import httpx2
 import pytest
 
-from oruel.engine.protocol import EngineReady
-from oruel.fleet import fingerprint
+from oruel.fleet.embedded import fingerprint
 from tests.gguf_models import llama_model, tool_model
 from tests.server import RunningServer, oruel_serve
 from tests.stub_server import Stub, saying, status, stub_server
@@ -157,12 +155,9 @@ async def test_the_fingerprint_belongs_to_the_engine_that_answered(mixed: Mixed)
     ("kernels", "same"), [("llama.cpp x batch-invariant", True), ("llama.cpp x batch-dependent", False)]
 )
 def test_the_fingerprint_depends_on_the_determinism_mode(tmp_path: Path, kernels: str, same: bool) -> None:
-    def engine(kernels: str) -> Any:
-        return SimpleNamespace(path=path, ready=EngineReady(64, 64, 1, kernels))
-
     path = tmp_path / "model.gguf"
     path.write_bytes(b"GGUF")
-    assert (fingerprint(engine(kernels)) == fingerprint(engine("llama.cpp x batch-invariant"))) is same
+    assert (fingerprint(path, kernels) == fingerprint(path, "llama.cpp x batch-invariant")) is same
 
 
 async def test_the_engine_uses_the_context_from_the_catalog(mixed: Mixed) -> None:

@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -11,8 +12,9 @@ from oruel import config
 from oruel.cli import banner, logs, model_source
 from oruel.cli.catalog import load_catalog
 from oruel.cli.options import given_options, option, with_options
+from oruel.cli.tokenizer_source import locate_tokenizer
 from oruel.config import read_secret
-from oruel.router.deployment import CatalogModel, Deployment, EmbeddedSource
+from oruel.router.deployment import CatalogModel, Deployment, EmbeddedSource, Source, VLLMSource
 from oruel.settings import SETTINGS, Setting, Settings
 
 
@@ -42,18 +44,26 @@ def serve(
     settings = config.load_process_settings({**given_options(flags), "config": config_file})
     logs.configure(settings.log_format)
     models = catalog_models(settings.catalog) if settings.catalog else single_model(settings)
-    sources = [one.source for model in models for one in model.deployments]
-    files = {
-        source.model: model_source.locate_model(source.model)
-        for source in sources
-        if isinstance(source, EmbeddedSource)
-    }
+    files = locate_files([one.source for model in models for one in model.deployments])
     if not settings.catalog:
         models = [replace(models[0], name=files[settings.model].stem)]
 
     from oruel import app
 
     app.serve(settings, models, files, banner.print_banner)
+
+
+def locate_files(sources: Sequence[Source]) -> dict[str, Path]:
+    """Where each model file and each tokenizer is that the sources name, downloaded if necessary. Raises
+    ModelLoadError.
+    """
+    found: dict[str, Path] = {}
+    for source in sources:
+        if isinstance(source, EmbeddedSource):
+            found[source.model] = model_source.locate_model(source.model)
+        elif isinstance(source, VLLMSource):
+            found[source.tokenizer] = locate_tokenizer(source.tokenizer)
+    return found
 
 
 def catalog_models(path: str) -> Sequence[CatalogModel]:

@@ -24,6 +24,15 @@ class LiveSequences:
     def capacity(self) -> int:
         return self.parallel + self._max_waiting
 
+    @property
+    def count(self) -> int:
+        return len(self._generations)
+
+    @property
+    def admitted(self) -> int:
+        """How many are of requests that have left the queue."""
+        return sum(generation.admission is not None for generation in self._generations.values())
+
     def numbers(self, count: int) -> list[int]:
         """Numbers for new sequences, never used before."""
         return list(itertools.islice(self._ids, count))

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from oruel.backends.abilities import ParameterSupport, verdict
 from oruel.backends.base import Backend
+from oruel.errors import OruelError
 from oruel.router.circuit_breaker import CircuitBreaker, InFlight
 from oruel.router.deployment import Deployment, EmbeddedSource, UpstreamSource
 from oruel.router.latency import FirstTokenLatency
@@ -27,6 +28,14 @@ class Route:
     asked: int = 0
     failed: int = 0
 
+    @property
+    def problem(self) -> OruelError | None:
+        """Why the deployment can't be used now; None if no reason is known."""
+        return None
+
+    def is_available(self, now: float) -> bool:
+        return self.problem is None and self.breaker.allows(now)
+
     def verdict(self, request: ChatRequest) -> ParameterSupport:
         """Empty for an embedded engine, which honours everything that the model's card allows."""
         source = self.deployment.source
@@ -35,7 +44,7 @@ class Route:
     def candidate(self, request: ChatRequest, now: float) -> Candidate:
         return Candidate(
             self.deployment,
-            is_healthy=self.breaker.allows(now),
+            is_healthy=self.is_available(now),
             running=self.running,
             first_token=self.latency.expected(now),
             differs=self.verdict(request).differs,

@@ -15,6 +15,8 @@ from oruel.errors import (
     UnsupportedParameter,
     UpstreamFailed,
     UpstreamUnavailable,
+    VLLMReplaced,
+    VLLMUnusable,
 )
 from oruel.router.attempt import Attempt
 from oruel.router.catalog import Catalog
@@ -28,7 +30,7 @@ PREFIX_CHARACTERS = 1024
 # Errors that depend on the deployment: its context may be too short, or it may differ in a parameter.
 BETTER_ELSEWHERE = (ContextLengthExceeded, UnsupportedParameter)
 # Nothing was computed, so a retry elsewhere costs the fleet nothing extra.
-FREE_TO_RETRY = (*BETTER_ELSEWHERE, UpstreamUnavailable, Overloaded)
+FREE_TO_RETRY = (*BETTER_ELSEWHERE, UpstreamUnavailable, VLLMUnusable, VLLMReplaced, Overloaded)
 TO_RETRY = (*FREE_TO_RETRY, UpstreamFailed)
 
 log = structlog.get_logger("oruel.router")
@@ -68,7 +70,7 @@ class Router:
                 if attempt.has_begun:
                     raise
                 failure = error
-        raise failure or self._all_paused([route for route, _ in able])
+        raise failure or self._outage([route for route, _ in able])
 
     def _able_routes(self, request: ChatRequest, routes: Sequence[Route]) -> list[tuple[Route, Candidate]]:
         """The deployments that support the request, healthy or not. Raises UnsupportedParameter if there are none."""
@@ -82,12 +84,18 @@ class Router:
     def _ranked_routes(
         self, request: ChatRequest, able: list[tuple[Route, Candidate]]
     ) -> Iterator[tuple[Route, Candidate]]:
-        """Best first. Checks each circuit breaker again before yielding its deployment."""
+        """Best first. Checks each deployment again before yielding it."""
         by_name = {route.deployment.name: route for route, _ in able}
         for one in rank([candidate for _, candidate in able], request.tier, prefix_key(request)):
             route = by_name[one.deployment.name]
-            if route.breaker.allows(self._clock()):
+            if route.is_available(self._clock()):
                 yield route, one
+
+    def _outage(self, routes: Sequence[Route]) -> OruelError:
+        """Why none of the deployments can be used now: a problem that is known, or else that all are paused."""
+        problem = next((route.problem for route in routes if route.problem), None)
+        # The same error is raised for many requests, whose frames it must not keep.
+        return problem.with_traceback(None) if problem else self._all_paused(routes)
 
     def _all_paused(self, routes: Sequence[Route]) -> Overloaded:
         soonest = min(route.breaker.opened + route.breaker.pause for route in routes) - self._clock()

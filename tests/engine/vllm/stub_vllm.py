@@ -59,6 +59,7 @@ class StubVLLM:
     cached: int | None = 1
     pace: float = 0.0
     bodies: list[dict[str, Any]] = field(default_factory=list)
+    keys: set[str | None] = field(default_factory=set)
     left: int = 0
     port: int = 0
     aborted: dict[str, asyncio.Event] = field(default_factory=dict)
@@ -87,6 +88,7 @@ class StubVLLM:
     async def generate(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
         self.bodies.append(body)
+        self.keys.add(request.headers.get("authorization"))
         if self.refuse:
             return web.Response(status=self.refuse[0], text=self.refuse[1], content_type="application/json")
         if body["model"] not in self.names:

@@ -342,6 +342,22 @@ def test_after_a_silence_vllm_is_checked_and_a_changed_one_introduces_itself(mon
     asyncio.run(scenario())
 
 
+def test_an_answer_that_has_ended_is_not_aborted() -> None:
+    async def scenario() -> None:
+        stub = StubVLLM()
+        async with serve_stub(stub), engine_of(stub) as engine:
+            with engine.generate([1], SamplingParams(), choices=1, max_tokens=50) as generation:
+                while not any(output.finish for _, output in await generation.outputs()):
+                    pass
+                generation.cancel(0)
+                await generation.settled()
+            assert generation.cached == 1
+            await asyncio.sleep(0.05)
+        assert not any(event.is_set() for event in stub.aborted.values())
+
+    asyncio.run(scenario())
+
+
 def test_a_vllm_that_is_not_there_is_unavailable() -> None:
     async def scenario() -> None:
         async with serve_stub(StubVLLM()) as stub:

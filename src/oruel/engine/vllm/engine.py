@@ -49,8 +49,22 @@ class VLLMEngine:
         """Why vLLM can't be used now; None while it can."""
         return self._watch.problem
 
+    @property
+    def is_trusted(self) -> bool:
+        """Whether vLLM has introduced itself since the last failure."""
+        return self._watch.is_trusted
+
+    @property
+    def running(self) -> int:
+        """The number of sequences that vLLM has accepted."""
+        return self._live.admitted
+
+    @property
+    def waiting(self) -> int:
+        return self._live.count - self._live.admitted
+
     async def start(self) -> HelloReply:
-        """Raises VLLMUnusable, UpstreamFailed."""
+        """What the vLLM says of itself that answers requests now. Raises VLLMUnusable, UpstreamFailed, Overloaded."""
         hello = await self._watch.ensure()
         self._note(hello)
         return hello

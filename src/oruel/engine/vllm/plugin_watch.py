@@ -20,7 +20,7 @@ from oruel.engine.vllm.wire import (
     is_hello,
     read_hello,
 )
-from oruel.errors import OruelError, VLLMUnusable
+from oruel.errors import OruelError, UpstreamFailed, VLLMUnusable
 
 log = structlog.get_logger("oruel.engine")
 
@@ -42,6 +42,11 @@ class PluginWatch:
         self._is_doubtful = True
         self._heard_at = 0.0
         self._meeting: asyncio.Task[HelloReply] | None = None
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether vLLM has introduced itself since the last failure."""
+        return not self._is_doubtful
 
     def heard(self) -> None:
         """vLLM sent something."""
@@ -72,11 +77,20 @@ class PluginWatch:
             if not self.hello or self._is_doubtful or not await self._is_same(self.hello):
                 self.hello = await self._introduce()
         except OruelError as error:
-            self.problem, self._is_doubtful = error, True
-            raise
+            self._server.hide_key(error)
+            self._note_problem(error)
+            raise error from None
+        if self.problem:
+            log.info("vLLM can be used again", at=self._server.root)
         self.problem, self._is_doubtful = None, False
         self.heard()
         return self.hello
+
+    def _note_problem(self, error: OruelError) -> None:
+        if self.problem is None or self.problem.message != error.message:
+            detail = error.detail if isinstance(error, UpstreamFailed) else ""
+            log.warning("vLLM can't be used", at=self._server.root, reason=error.message, detail=detail)
+        self.problem, self._is_doubtful = error, True
 
     async def _introduce(self) -> HelloReply:
         check_version(await self._server.version())

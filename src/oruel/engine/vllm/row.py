@@ -77,12 +77,14 @@ class Row:
         self._choice = choice
         self._introduced = introduced
         self._id = uuid.uuid4().hex
-        self._is_sent = self._is_aborted = False
+        self._is_sent = self._is_aborted = self._has_ended = False
         self._abortion: asyncio.Task[None] | None = None
         self.task = asyncio.create_task(self._run(), name="row of vLLM")
 
     def abort(self) -> None:
         """Lets vLLM stop within a step, but waits for its usage. What still arrives is ignored."""
+        if self._has_ended:
+            return
         self._is_aborted = True
         if not self._is_sent:
             self.task.cancel()
@@ -119,18 +121,19 @@ class Row:
             async for chunk in chunks:
                 self._source.watch.heard()
                 self.generation.start()
-                if not (self._is_aborted or reader.has_ended):
+                if not (self._is_aborted or self._has_ended):
                     self._deliver(reader, chunk)
                 if self.cached is None and chunk.cached is not None:
                     # It is paid for as cached, so never more than there is.
                     self.cached = min(chunk.cached, len(self._order.prompt))
-        if not (self._is_aborted or reader.has_ended):
+        if not (self._is_aborted or self._has_ended):
             raise UpstreamFailed("The vLLM behind this model ended the answer without a reason.")
 
     def _deliver(self, reader: RowReader, chunk: TokenChunk) -> None:
         for output in reader.feed(chunk):
             self.generation.receive(output)
-        if reader.has_ended:
+        self._has_ended = reader.has_ended
+        if self._has_ended:
             self._end_soon()
 
     def _request(self, hello: HelloReply) -> RowRequest:

@@ -18,8 +18,11 @@ from oruel.http.exchange import (
     unreadable_as_failure,
 )
 from oruel.http.failure import one_line, parse_error, parse_retry_after
+from oruel.http.redaction import redact_error
 
 MAX_EVENT = 2**20
+# How long vLLM may take to tell something about itself.
+TELL_SECONDS = 10.0
 # How long an aborted request may take to report its usage.
 ABORT_SECONDS = 1.0
 
@@ -46,8 +49,14 @@ class TokenServer:
 
     def __init__(self, session: aiohttp.ClientSession, root: str, key: str | None, timeouts: UpstreamTimeouts) -> None:
         self.root = root
+        self._key = key
         self._timeouts = timeouts
         self._server = OtherServer(session, timeouts, {"authorization": f"Bearer {key}"} if key else {})
+
+    def hide_key(self, error: OruelError) -> None:
+        """Removes the key from the error, which vLLM may have quoted."""
+        if self._key:
+            redact_error(error, self._key)
 
     async def version(self) -> str:
         """Raises UpstreamFailed."""
@@ -88,14 +97,23 @@ class TokenServer:
             raise refusal_of(status, "", answer)
 
     async def _get(self, path: str, kind: type[Told]) -> Told:
-        wait = EventTimeout(self._timeouts.first_token)
-        status, body = await self._server.fetch("GET", f"{self.root}{path}", None, wait)
+        wait = EventTimeout(min(TELL_SECONDS, self._timeouts.first_token))
+        try:
+            status, body = await self._server.fetch("GET", f"{self.root}{path}", None, wait)
+        except UpstreamUnavailable as error:
+            raise UpstreamUnavailable(
+                "The vLLM behind this model can't be reached. Start it, or correct base_url in the catalog.",
+                detail=error.detail,
+            ) from error
         if status != 200:
             raise refusal_of(status, "", body)
         try:
             return msgspec.json.decode(body, type=kind)
         except msgspec.MsgspecError as error:
-            raise VLLMUnusable(f"{self.root} is no vLLM: its answer to GET {path} can't be read.") from error
+            raise VLLMUnusable(
+                f"The server behind this model is no vLLM: its answer to GET {path} can't be read. Check base_url.",
+                detail=str(error),
+            ) from error
 
 
 async def next_bytes(response: aiohttp.ClientResponse, wait: EventTimeout) -> bytes:

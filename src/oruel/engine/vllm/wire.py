@@ -143,6 +143,11 @@ class HelloReply(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     batch_invariant: bool = False
 
     @property
+    def usable_window(self) -> int:
+        """The number of tokens that a prompt and its answer may have together."""
+        return self.window - WINDOW_RESERVE
+
+    @property
     def fingerprint(self) -> str:
         """Identifies what a seeded text depends on: the model, both versions, and how vLLM computes."""
         return hashlib.sha256(msgspec.msgpack.encode(self)).hexdigest()[:16]

@@ -1,0 +1,1 @@
+"""Starts the catalog's deployments: engine processes, vLLM as an engine, and other servers."""
