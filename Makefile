@@ -28,6 +28,8 @@ serve: $(VENV)/serve.done ## serve the demo model on http://127.0.0.1:8000 (PORT
 
 # Without Node, the tests that need it are skipped.
 test: $(VENV)/dev.done $(if $(shell command -v npm),node_modules/.done) ## run all tests but the slow ones, 13 minutes (ARGS="-k …" selects some)
+	@# The tests start some 200 processes; with PYTHONDONTWRITEBYTECODE each would compile the package.
+	@$(BIN)/python -m compileall -q src
 	@$(BIN)/pytest -m "not slow" $(ARGS)
 
 slow-test: $(VENV)/dev.done $(if $(shell command -v npm),node_modules/.done) ## run the playground in a browser, outages and 40 kills, and oruel verify 20 times, 9 minutes
@@ -49,7 +51,7 @@ openapi: $(VENV)/dev.done ## check the server against its OpenAPI document, 1 mi
 	@$(BIN)/python -m tests.openapi $(ARGS)
 
 bench: $(VENV)/dev.done ## benchmark against llama.cpp's own server, 20 minutes (ARGS="--only sampling", "--model …")
-	@$(BIN)/python -m bench $(ARGS)
+	@TEST_VLLM=$(VLLM) $(BIN)/python -m bench $(ARGS)
 
 gpu-check: $(VENV)/dev.done ## check and benchmark a GPU build of libllama, 5 minutes (LIBLLAMA=…, ARGS="--gpu-layers 0")
 	@$(BIN)/python -m bench.gpu_check $(ARGS)

@@ -27,6 +27,7 @@ from bench import (
     seeded,
     throughput,
     turbo,
+    vllm,
 )
 from bench.row import Row
 from bench.throughput import Workload
@@ -104,6 +105,7 @@ def groups(options: argparse.Namespace) -> dict[str, Rows]:
         ),
         "large-tokens": lambda: documents.token_rows("0.5B", models.half_billion_model(), threads, rounds=5),
         "large-prefix": lambda: prefix.rows("0.5B", models.half_billion_model(), threads, rounds=2),
+        "vllm*": lambda: vllm.rows(rounds),
         "busy-large": lambda: busy.rows(
             "0.5B", models.half_billion_model(), answer=48, requests=2, rounds=min(rounds, 5), goal=0.45
         ),

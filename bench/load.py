@@ -34,9 +34,14 @@ class Reply:
 
 async def chat(port: int, body: dict[str, Any], key: str | None = None) -> Reply:
     """Sends a streamed chat. Raises RuntimeError, which quotes the answer, if it isn't a complete stream."""
+    return await exchange(port, encode_request(body, key=key))
+
+
+async def exchange(port: int, request: bytes) -> Reply:
+    """Sends a request whose answer is a stream. Raises RuntimeError like `chat`."""
     start = time.perf_counter()
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(encode_request(body, key=key))
+    writer.write(request)
     stamps: list[float] = []
     reads: list[bytes] = []
     while data := await reader.read(READ_BYTES):
@@ -46,9 +51,11 @@ async def chat(port: int, body: dict[str, Any], key: str | None = None) -> Reply
     return parse_reply(stamps, reads)
 
 
-def encode_request(body: dict[str, Any], *, keep: bool = False, key: str | None = None) -> bytes:
+def encode_request(
+    body: dict[str, Any], *, path: str = "/v1/chat/completions", keep: bool = False, key: str | None = None
+) -> bytes:
     data = json.dumps(body).encode()
-    head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(data)}\r\n"
+    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(data)}\r\n"
     if key:
         head += f"Authorization: Bearer {key}\r\n"
     connection = b"keep-alive" if keep else b"close"

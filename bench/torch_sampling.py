@@ -12,8 +12,9 @@ from functools import partial
 
 import numpy as np
 import torch
-from oruel_vllm.batch_sampler import BatchSampler, PlacedStep, keep_only
+from oruel_vllm.batch_sampler import PlacedStep, keep_only
 from oruel_vllm.row_step import ChangedTokens, RowStep
+from oruel_vllm.step import TokenSampler, sampler_for
 
 from oruel.types import SamplingParams
 
@@ -43,7 +44,7 @@ def main() -> None:
     device = torch.device(given.device)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
     print(f"{ROWS} rows of {VOCABULARY} logits, {GENERATED} generated tokens, on {name}, torch {torch.__version__}")
-    sampler = BatchSampler()
+    sampler = sampler_for(device)
     for shape, logits in logits_of(device):
         masked = logits.clone()
         for setting, params in SETTINGS.items():
@@ -83,7 +84,7 @@ def steps_of(params: SamplingParams, *, masked: bool = False) -> list[PlacedStep
     return steps
 
 
-def step(sampler: BatchSampler, logits: torch.Tensor, masked: torch.Tensor, steps: list[PlacedStep]) -> None:
+def step(sampler: TokenSampler, logits: torch.Tensor, masked: torch.Tensor, steps: list[PlacedStep]) -> None:
     """`masked` takes what vLLM would choose from, so that the logits stay as they are for the next step."""
     keep_only(masked, [placed.index for placed in steps], sampler.choose(logits, steps))
 

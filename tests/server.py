@@ -6,7 +6,8 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 START_SECONDS = 60
@@ -53,6 +54,15 @@ def oruel_serve(*flags: str, environment: Mapping[str, str] | None = None) -> It
         process.kill()
         process.wait(30)
         process.stdout.close()
+
+
+@contextmanager
+def together(*starting: AbstractContextManager[RunningServer]) -> Iterator[list[RunningServer]]:
+    """Starts servers at the same time."""
+    with ExitStack() as started:
+        with ThreadPoolExecutor(len(starting)) as pool:
+            servers = list(pool.map(started.enter_context, starting))
+        yield servers
 
 
 def wait_for_url(process: subprocess.Popen[str], lines: list[str]) -> str:

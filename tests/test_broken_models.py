@@ -6,7 +6,8 @@ import re
 import subprocess
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ import pytest
 from tests.cli.command_line import COMMAND, CommandLine, Completed
 from tests.gguf_models import Shape, byte_level, llama_model, write_model
 from tests.llama.mutations import Damage
-from tests.server import oruel_serve
+from tests.server import RunningServer, oruel_serve
 from tests.soak.processes import PROC, engine_of, is_visible, job_server_of
 
 pytestmark = pytest.mark.model
@@ -111,22 +112,42 @@ def test_an_abort_that_no_check_foresees_ends_only_the_engine(oruel: CommandLine
     assert len(done.stderr.splitlines()) == 2, "a debugger's dump"
 
 
+@pytest.fixture(scope="module")
+def damaged(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Completed]:
+    """What came of each copy. Two servers run at a time."""
+    folder = tmp_path_factory.mktemp("damaged")
+    damage = Damage(llama_model(folder).read_bytes(), SEED)
+
+    def serve_copy(number: int) -> Completed:
+        path = folder / f"{number}.gguf"
+        path.write_bytes(damage.copy(number))
+        return serve_model(CommandLine(folder), path)
+
+    with ThreadPoolExecutor(2) as pool:
+        return dict(zip(COPIES, pool.map(serve_copy, COPIES), strict=True))
+
+
 @pytest.mark.parametrize("number", COPIES)
-def test_a_damaged_model_never_ends_the_server_by_a_signal(oruel: CommandLine, tmp_path: Path, number: int) -> None:
-    path = tmp_path / "damaged.gguf"
-    path.write_bytes(Damage(llama_model(tmp_path).read_bytes(), SEED).copy(number))
-    done = serve_model(oruel, path)
+def test_a_damaged_model_never_ends_the_server_by_a_signal(damaged: dict[int, Completed], number: int) -> None:
+    done = damaged[number]
     assert done.returncode in (0, 2), f"seed {SEED}: {done.stderr.decode()}"
     assert b"Traceback" not in done.stderr
 
 
+@pytest.fixture(scope="module")
+def server() -> Iterator[RunningServer]:
+    with oruel_serve(environment=SECRETS | NEEDED) as running:
+        yield running
+
+
 @pytest.mark.skipif(not is_visible(), reason="needs /proc to read the environment")
 @pytest.mark.parametrize("process_of", [engine_of, job_server_of])
-def test_child_processes_get_the_variables_of_libraries_but_no_keys(process_of: Callable[[int], int | None]) -> None:
-    with oruel_serve(environment=SECRETS | NEEDED) as server:
-        process = process_of(server.process.pid)
-        assert process
-        given = (PROC / str(process) / "environ").read_bytes()
+def test_child_processes_get_the_variables_of_libraries_but_no_keys(
+    process_of: Callable[[int], int | None], server: RunningServer
+) -> None:
+    process = process_of(server.process.pid)
+    assert process
+    given = (PROC / str(process) / "environ").read_bytes()
     variables = dict(line.partition("=")[::2] for line in given.decode().split("\0") if line)
     assert variables.keys() >= NEEDED.keys() | {"PATH"}
     assert not variables.keys() & SECRETS.keys()

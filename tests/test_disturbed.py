@@ -30,7 +30,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(model: Path) -> Iterator[RunningServer]:
-    with impatient_server(model, watchdog=3) as running:
+    with impatient_server(model, watchdog=2) as running:
         yield running
 
 
@@ -132,7 +132,7 @@ def test_a_request_without_text_gets_a_503_when_the_engine_dies(server: RunningS
 def test_an_idle_engine_does_not_count_as_hung(server: RunningServer) -> None:
     ask(server, chat(max_tokens=1))
     engine = engine_of(server)
-    asyncio.run(asyncio.sleep(5))
+    asyncio.run(asyncio.sleep(3))
     assert engine_of(server) == engine
 
 

@@ -22,6 +22,7 @@ from tests.soak import processes
 pytestmark = pytest.mark.model
 
 TIMEOUT_SECONDS = 30
+FAMILIES = (llama_model, qwen2_model, mistral_model, gemma_model)
 END_TOKENS = {"376": -100, "378": -100}
 
 
@@ -157,11 +158,24 @@ def test_a_killed_engine_ends_its_streams_with_an_error_and_restarts(server: Run
     assert ask(server, chat(max_tokens=3))["usage"]["completion_tokens"] <= 3
 
 
-@pytest.mark.parametrize("build", [llama_model, qwen2_model, mistral_model, gemma_model])
-def test_models_of_every_family_are_served(build: Callable[[Path], Path], folder: Path) -> None:
-    path = build(folder)
-    with oruel_serve("--model", str(path), "--threads", "1") as running:
-        answer = ask(running, chat(max_tokens=8, seed=1, logprobs=True, top_logprobs=2) | {"model": path.stem})
+@pytest.fixture(scope="module")
+def families(folder: Path) -> Iterator[RunningServer]:
+    """A server with a model of each family, named as the function that writes it."""
+    engines = {build.__name__: build(folder) for build in FAMILIES}
+    catalog = folder / "catalog.toml"
+    catalog.write_text(
+        "".join(
+            f'[[models]]\nname = "{name}"\n[[models.deployments]]\nname = "{name}"\nengine = "{path}"\n'
+            for name, path in engines.items()
+        )
+    )
+    with oruel_serve("--catalog", str(catalog), "--threads", "1") as running:
+        yield running
+
+
+@pytest.mark.parametrize("family", [build.__name__ for build in FAMILIES])
+def test_models_of_every_family_are_served(family: str, families: RunningServer) -> None:
+    answer = ask(families, chat(max_tokens=8, seed=1, logprobs=True, top_logprobs=2) | {"model": family})
     entries = answer["choices"][0]["logprobs"]["content"]
     assert 1 <= len(entries) <= 8
     assert all(len(entry["top_logprobs"]) == 2 for entry in entries)

@@ -61,7 +61,12 @@ async def open_books(settings: Settings, models: Sequence[CatalogModel], resourc
         raise StoreError(f"The store {parse_location(location)} can't be read or written.") from error
 
     writer = StoreWriter(database, instance)
-    committer = Committer(writer.write, writer.write_at_once if database.is_quick else None)
+    resources.push_async_callback(writer.close)
+    committer = Committer(
+        writer.write,
+        writer.write_at_once if database.is_quick else None,
+        writer.write_soon if database.has_pipeline else None,
+    )
     resources.push_async_callback(committer.close)
     run_until_closed(keyring.poll(), resources)
     run_until_closed(instance.keep_alive(), resources)

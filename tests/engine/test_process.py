@@ -19,7 +19,7 @@ from oruel.engine.protocol import Start
 from oruel.errors import EngineFailed, ModelLoadError
 from tests.gguf_models import llama_model
 
-WATCHDOG = 2.0
+WATCHDOG = 1.0
 
 
 @given(crashes=st.integers(0, 100_000), unhealthy_seconds=st.floats(0, HEALTHY_SECONDS, exclude_max=True))

@@ -9,17 +9,22 @@ from oruel.errors import InsufficientFunds
 from oruel.ledger.committer import Committer
 from oruel.ledger.database import Database
 from oruel.ledger.entries import Opening, Settlement
-from oruel.ledger.group import GroupWriter
+from oruel.ledger.instances import Instance
+from oruel.ledger.store_writer import StoreWriter
 
 
 async def main(location: str, key: str, count: int, seed: int) -> None:
     random.seed(seed)
     store = Database.open(location)
-    committer = Committer(GroupWriter(store, f"instance-{seed}").write)
+    instance = Instance(store)
+    instance.register()
+    writer = StoreWriter(store, instance)
+    committer = Committer(writer.write, write_soon=writer.write_soon if store.has_pipeline else None)
     print("ready", flush=True)
     sys.stdin.readline()
     started = await asyncio.gather(*(spend(committer, f"{seed}-{index}", key) for index in range(count)))
     await committer.close()
+    await writer.close()
     store.close()
     print(sum(started), flush=True)
 

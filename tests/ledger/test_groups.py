@@ -1,10 +1,13 @@
 """Openings and settlements on both stores: nothing is overspent, and everything adds up."""
 
+import asyncio
 import random
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -13,10 +16,13 @@ from sqlalchemy import func, select, update
 
 from oruel.ledger import tables
 from oruel.ledger.database import Database
-from oruel.ledger.entries import Opening, Settlement
+from oruel.ledger.entries import Opened, Opening, Settlement
 from oruel.ledger.group import GroupWriter
+from oruel.ledger.kept_connection import StoreBusy
+from oruel.ledger.pipelined_group import PipelinedWriter
 from oruel.ledger.tables import accounts, keys, requests, spending
 from tests.ledger.books import add_account, add_key
+from tests.postgres import PostgresServer
 
 USD = 10**12
 
@@ -25,6 +31,55 @@ def opening(id: str, *, key: str = "key_1", price: int = 100, tokens: int = 10, 
     account = "acc_1" if key != "key_3" else "acc_2"
     now = time.time_ns() // 1000
     return Opening(id, f"req-{id}", account, key, "demo", "standard", now, price, tokens, **fields)
+
+
+@dataclass
+class LoopWriter:
+    """Writes on an event loop, and with a GroupWriter what that doesn't accept; as the Committer."""
+
+    runner: asyncio.Runner
+    pipelined: PipelinedWriter
+    patient: GroupWriter
+    refused: int = 0
+
+    def write(
+        self, openings: Sequence[Opening], settlements: Sequence[Settlement], *, again: bool = False
+    ) -> list[Opened]:
+        try:
+            if not again:
+                return self.runner.run(self.pipelined.write(openings, settlements))
+        except StoreBusy:
+            self.refused += 1
+            self.runner.run(self.pipelined.connect())
+        return self.patient.write(openings, settlements, again=again)
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "postgresql, pipelined"])
+def store_location(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return str(tmp_path / "ledger.db")
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.create_database()
+
+
+@pytest.fixture
+def store(store_location: str, request: pytest.FixtureRequest) -> Iterator[Database]:
+    """With a writer, which is the same for the whole test, because it keeps what it has read."""
+    database = Database.open(store_location)
+    WRITERS[database] = patient = GroupWriter(database, "here")
+    if "pipelined" not in request.node.callspec.params["store_location"]:
+        yield database
+    else:
+        with asyncio.Runner() as runner:
+            pipelined = PipelinedWriter(database, "here")
+            runner.run(pipelined.connect())
+            WRITERS[database] = LoopWriter(runner, pipelined, patient)
+            yield database
+            runner.run(pipelined.close())
+    database.close()
+
+
+WRITERS: WeakKeyDictionary[Database, GroupWriter | LoopWriter] = WeakKeyDictionary()
 
 
 @pytest.fixture
@@ -39,11 +94,11 @@ def books(store: Database) -> Database:
 
 
 def started(store: Database, *openings: Opening) -> list[bool]:
-    return [outcome.refusal is None for outcome in writer_of(store).write(openings, [])]
+    return [outcome.refusal is None for outcome in WRITERS[store].write(openings, [])]
 
 
 def settle(store: Database, *settlements: Settlement) -> None:
-    writer_of(store).write([], settlements)
+    WRITERS[store].write([], settlements)
 
 
 def test_requests_of_one_group_count_one_another(books: Database) -> None:
@@ -67,7 +122,7 @@ def test_spending_limits_count_what_was_spent_and_what_is_reserved(books: Databa
 
 def test_a_settlement_in_the_same_group_makes_room_first(books: Database) -> None:
     assert started(books, opening("a", price=1000)) == [True]
-    outcomes = writer_of(books).write(
+    outcomes = WRITERS[books].write(
         [opening("b", price=900)], [Settlement(opening("a", price=1000), "finished", price=100)]
     )
     assert [outcome.refusal for outcome in outcomes] == [None]
@@ -86,7 +141,7 @@ def test_tokens_that_were_not_used_count_no_more(books: Database) -> None:
     settle(
         books, Settlement(opening("a", key="key_2", tokens=1000), "finished", prompt_tokens=100, completion_tokens=50)
     )
-    (outcome,) = writer_of(books).write([opening("c", key="key_2", tokens=500)], [])
+    (outcome,) = WRITERS[books].write([opening("c", key="key_2", tokens=500)], [])
     assert outcome.refusal is None
     assert outcome.tokens is not None
     assert 350 <= outcome.tokens.remaining <= 400
@@ -97,7 +152,7 @@ def test_a_request_that_another_deployment_takes_over_counts_once(books: Databas
         connection.execute(update(keys).where(keys.c.id == "key_2").values(requests_per_minute=2))
     assert started(books, opening("a", key="key_2", tokens=600, price=300)) == [True]
     taken_over = opening("a", key="key_2", tokens=700, price=400, replaces=True)
-    (outcome,) = writer_of(books).write([taken_over], [])
+    (outcome,) = WRITERS[books].write([taken_over], [])
     assert outcome.refusal is None
     assert outcome.requests is not None
     assert outcome.tokens is not None
@@ -109,7 +164,7 @@ def test_a_request_that_another_deployment_takes_over_counts_once(books: Databas
 def test_repeating_a_group_changes_nothing(books: Database) -> None:
     """As after a commit whose confirmation was lost."""
     for again in (False, True, True):
-        outcomes = writer_of(books).write([opening("a", price=1000)], [], again=again)
+        outcomes = WRITERS[books].write([opening("a", price=1000)], [], again=again)
         assert [outcome.refusal for outcome in outcomes] == [None]
     for _ in range(3):
         settle(books, Settlement(opening("a", price=900), "finished", price=300))
@@ -207,7 +262,7 @@ def test_random_groups_add_up(books: Database) -> None:
             for id, running_price in [(id, one.price) for id, one in running.items()]
             if rng.random() < 0.4
         ]
-        outcomes = writer_of(books).write(new, ended)
+        outcomes = WRITERS[books].write(new, ended)
         for one in ended:
             charged[one.opening.account] += one.price
         running |= {one.id: one for one, outcome in zip(new, outcomes, strict=True) if outcome.refusal is None}
@@ -225,13 +280,5 @@ def test_random_groups_add_up(books: Database) -> None:
         assert paid == 1000
         assert {key: int(total) for key, total in by_key.items() if total} == months
         assert set(by_key) <= set(connection.execute(select(keys.c.id)).scalars())
-
-
-def writer_of(store: Database) -> GroupWriter:
-    """One writer for each store, as in a server: it keeps what it has read."""
-    if store not in WRITERS:
-        WRITERS[store] = GroupWriter(store, "here")
-    return WRITERS[store]
-
-
-WRITERS: WeakKeyDictionary[Database, GroupWriter] = WeakKeyDictionary()
+    writer = WRITERS[books]
+    assert not isinstance(writer, LoopWriter) or writer.refused == 0

@@ -272,6 +272,14 @@ def test_the_example_in_the_documentation_is_a_valid_catalog() -> None:
     assert [one.name for one in maverick.deployments] == ["own", "gpus"]
 
 
+def test_the_vllm_in_the_documentation_is_a_valid_deployment() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "scaling.md").read_text()
+    (example,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    (model,) = read_catalog(example.encode()).models
+    name = "meta-llama/Llama-4-Maverick"
+    assert model.deployments[0].source == VLLMSource("http://10.0.0.5:8000", name, f"hf:{name}", "GPUS_KEY")
+
+
 VLLM_ENTRY = """
 [[models]]
 name = "m"

@@ -17,7 +17,7 @@ import pytest
 
 from bench.servers import Setting, llama_server
 from tests.gguf_models import llama_model
-from tests.server import RunningServer, oruel_serve
+from tests.server import RunningServer, oruel_serve, together
 from tests.stub_server import HEAD, chunk, stub_server, usage
 
 pytestmark = [pytest.mark.model, pytest.mark.anyio]
@@ -57,7 +57,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     model = llama_model(folder)
     with ExitStack() as up:
         flags = ("--model", str(model), "--threads", "1", "--parallel", "4", "--ctx", "512")
-        others = [up.enter_context(oruel_serve(*flags)) for _ in range(3)]
+        others = up.enter_context(together(*(oruel_serve(*flags) for _ in range(3))))
         llama = up.enter_context(llama_server(Setting(model, threads=1, parallel=4, context=512)))
         file = folder / "catalog.toml"
         file.write_text(catalog([one.base_url for one in others], f"http://127.0.0.1:{llama.port}/v1"))

@@ -1,5 +1,5 @@
-"""The implementations of the order: for one row in NumPy, and for all rows of a step in torch. The same tests hold both
-to the slow reference. Without torch, the tests of its implementation are skipped.
+"""The implementations of the order: for one row in NumPy, and the plugin's for all rows of a step. The same tests hold
+all to the slow reference. Without torch, the tests of the plugin's are skipped.
 """
 
 import importlib.util
@@ -35,9 +35,12 @@ BuildSampler = Callable[..., RowSampler]
 
 
 class TorchSampler:
-    """One sequence among others in a batch, whose rows have other parameters and logits."""
+    """One sequence among others in a batch, whose rows have other parameters and logits. `sampler` names one of the
+    plugin's.
+    """
 
     device = "cpu"
+    sampler = "BatchSampler"
 
     def __init__(
         self, params: SamplingParams, choice: int, vocabulary_size: int, constraint: Constraint | None = None
@@ -70,7 +73,7 @@ class TorchSampler:
         rows = np.stack([*[logits[::-1]] * len(others), *[logits] * len(steps), logits])
         batch = torch.from_numpy(rows.copy()).to(self.device)
         placed = [PlacedStep(index, step) for index, step in enumerate([*others, *steps])]
-        chosen = batch_sampler().choose(batch, placed)
+        chosen = plugin_sampler(self.sampler).choose(batch, placed)
         assert np.array_equal(batch.cpu().numpy(), rows, equal_nan=True), "the logits are not modified"
         tokens: list[int] = chosen.tolist()[len(others) :]
         if BROKEN in tokens:
@@ -90,12 +93,17 @@ class CudaSampler(TorchSampler):
     device = "cuda"
 
 
+class PluginRowSampler(TorchSampler):
+    sampler = "RowSampler"
+
+
 @cache
-def batch_sampler() -> Any:
+def plugin_sampler(name: str) -> Any:
     """One for all tests, as one serves all steps of a server."""
     from oruel_vllm.batch_sampler import BatchSampler
+    from oruel_vllm.row_sampler import RowSampler
 
-    return BatchSampler()
+    return {"BatchSampler": BatchSampler, "RowSampler": RowSampler}[name]()
 
 
 def after(sampler: Built, output: Sequence[int]) -> Built:
@@ -128,5 +136,11 @@ needs_torch = pytest.mark.skipif(
 )
 needs_cuda = pytest.mark.skipif(not has_cuda(), reason="torch finds no GPU")
 every_path = pytest.mark.parametrize(
-    "build", [Sampler, pytest.param(TorchSampler, marks=needs_torch), pytest.param(CudaSampler, marks=needs_cuda)]
+    "build",
+    [
+        Sampler,
+        pytest.param(TorchSampler, marks=needs_torch),
+        pytest.param(PluginRowSampler, marks=needs_torch),
+        pytest.param(CudaSampler, marks=needs_cuda),
+    ],
 )

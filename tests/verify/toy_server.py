@@ -43,6 +43,7 @@ class ToyServer(ToyChoices):
         self.salt = salt
         self.entropy = Random(entropy)
         self.places = asyncio.Semaphore(PLACES)
+        self.tokens = 0
         self.streams = self.in_streams(entropy, salt) if self.in_streams else self
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -86,6 +87,10 @@ class ToyServer(ToyChoices):
         finally:
             gone.cancel()
 
+    def seconds(self) -> float:
+        """The toy's own time: each token takes a second, and nothing else takes any."""
+        return self.tokens + (self.streams.tokens if self.streams is not self else 0)
+
     def check_room(self, request: ChatRequest, prompt: Prompt) -> None:
         """Raises ContextLengthExceeded."""
         if len(prompt.ids) >= CONTEXT:
@@ -116,6 +121,7 @@ class ToyServer(ToyChoices):
         while running and self.goes_on(gone):
             for index, pieces in list(running.items()):
                 piece = next(pieces)
+                self.tokens += 1
                 if piece.finish:
                     del running[index]
                 yield index, piece

@@ -17,7 +17,7 @@ import msgspec
 from oruel.constraints.spec import ConstraintSpec, JsonObjectSpec, SchemaSpec
 from oruel.engine.vllm.row_body import hello_body, row_body
 from oruel.engine.vllm.token_server import TokenServer
-from oruel.engine.vllm.wire import HelloReply, RowRequest, choose_mark, read_hello
+from oruel.engine.vllm.wire import HelloReply, RowRequest, SilentTokens, choose_mark, read_hello
 from oruel.http.exchange import DEFAULT_TIMEOUTS, upstream_client
 from oruel.hugging_face.folder import ModelFolder
 from oruel.text.tokenizer import Tokenizer
@@ -49,7 +49,7 @@ class Recorder:
         """The body of a row, as Oru'el sends it."""
         prompt = self.tokenizer.encode_messages([Message("user", question)], {})
         vocabulary = self.vocabulary
-        mark = choose_mark(vocabulary, self.hello.vocabulary_size, ())
+        mark = choose_mark(SilentTokens.of(vocabulary), self.hello.vocabulary_size, ())
         assert mark is not None
         row = RowRequest(
             engine=self.hello.fingerprint,

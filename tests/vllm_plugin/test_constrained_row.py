@@ -6,13 +6,15 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from oruel_vllm.constrained_row import ConstrainedRow
+from oruel_vllm.constrained_row import BUG_MESSAGE, ConstrainedRow
 from oruel_vllm.constraint_threads import ConstraintThreads
 from oruel_vllm.row_step import RowStep
 
+from oruel.constraints.grammar import GrammarConstraint
 from oruel.constraints.json_object import JsonObjectConstraint
 from oruel.constraints.spec import ConstraintSpec, JsonObjectSpec, RulesSpec, schema_spec
-from oruel.engine.vllm.wire import CLOSED_MARKS, COMPLETE_MARKS, FAILED_MARKS, Failure, ending_tokens
+from oruel.engine.vllm.wire import CLOSED_MARKS, COMPLETE_MARKS, FAILED_MARKS, Failure, FailureKind, ending_tokens
+from oruel.errors import SchemaRefused
 from tests.vllm_plugin.rows import END, MARK, TOKENS, VOCABULARY, row_request
 
 PERSON = schema_spec(
@@ -130,3 +132,29 @@ def test_a_row_that_leaves_while_it_compiles_is_forgotten(threads: ConstraintThr
     for row in rows:
         row.close()
     assert JsonObjectConstraint(TOKENS, 9).mask().any()
+
+
+@pytest.mark.parametrize(
+    ("error", "failure"),
+    [
+        (SchemaRefused("it is too complex"), Failure(FailureKind.CONSTRAINT, "it is too complex")),
+        (RuntimeError("a bug"), Failure(FailureKind.ENGINE, BUG_MESSAGE)),
+    ],
+    ids=str,
+)
+def test_a_constraint_that_fails_while_it_is_enforced_fails_its_row_and_no_step(
+    threads: ConstraintThreads, monkeypatch: pytest.MonkeyPatch, error: Exception, failure: Failure
+) -> None:
+    request = row_request(PERSON)
+    row = ConstrainedRow(request, [], threads)
+    chooser = random.Random(3)
+    output = [emit(row, position, chooser) for position in range(3)]
+
+    def fail(*_: object) -> int:
+        raise error
+
+    monkeypatch.setattr(GrammarConstraint, "enforce_limits", fail)
+    told = ending_tokens(request, FAILED_MARKS, failure)
+    while END not in output:
+        output.append(emit(row, len(output), chooser))
+    assert output[-len(told) :] == told

@@ -105,7 +105,17 @@ class ConstrainedRow(SampledRow):
 
     def enforce(self, token: int) -> int:
         assert self._constraint
-        return enforce_limits(self._constraint, token)
+        position = len(self._output)
+        try:
+            return enforce_limits(self._constraint, token)
+        except SchemaRefused as error:
+            self._fail(position, FailureKind.CONSTRAINT, error.message)
+        except Exception:
+            # An error in a step would end vLLM.
+            log.exception("a constraint could not be enforced")
+            self._fail(position, FailureKind.ENGINE, BUG_MESSAGE)
+        assert self._ending
+        return self._ending.next(0)
 
     def chose(self, token: Callable[[], int]) -> None:
         """Prepares the step after the token, before it is known whether vLLM keeps it."""
@@ -145,6 +155,7 @@ def replay(constraint: Constraint, output: Sequence[int], closing_from: int | No
         accept(constraint, token, ends)
 
 
+@panics_refused()
 def enforce_limits(constraint: Constraint, token: int) -> int:
     """With as much work as it takes: vLLM can't skip a row's step."""
     enforced = UNDECIDED

@@ -60,6 +60,10 @@ class Plugin:
         return self._sampled(message, output)
 
     def _sampled(self, request: RowRequest, output: Sequence[int]) -> Row:
+        if highest_token(request) >= self.reply.vocabulary_size:
+            # A logit that isn't there would end vLLM. Such a request isn't for this model, and neither is any ending.
+            log.warning("Oru'el's request names tokens that this model doesn't have; its answer makes no sense.")
+            return ScriptedRow(())
         if request.engine != self._fingerprint:
             return failed(request, Failure(FailureKind.CHANGED, CHANGED_MESSAGE))
         if request.constraint is None:
@@ -67,6 +71,10 @@ class Plugin:
         if self._threads is None:
             return failed(request, Failure(FailureKind.ENGINE, NO_TOKENIZER_MESSAGE))
         return ConstrainedRow(request, output, self._threads)
+
+
+def highest_token(request: RowRequest) -> int:
+    return max(request.mark, *request.end_tokens, *request.seal, *request.sampling.logit_bias)
 
 
 def failed(request: RowRequest, failure: Failure) -> ScriptedRow:

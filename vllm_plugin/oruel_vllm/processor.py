@@ -11,19 +11,19 @@ from vllm.v1.sample.logits_processor.interface import BatchUpdate, LogitsProcess
 from vllm.v1.worker.gpu.sample.logits_processor.interface import LogitsProcessor as LogitsProcessorV2
 
 from oruel_vllm.batch_rows import BatchEntry, BatchRows, Move
-from oruel_vllm.batch_sampler import BatchSampler
 from oruel_vllm.describe import describe_engine
 from oruel_vllm.params_check import check_params
 from oruel_vllm.plugin import Plugin
 from oruel_vllm.row import Row
-from oruel_vllm.step import PlacedRow, choose_tokens
+from oruel_vllm.step import PlacedRow, choose_tokens, sampler_for
+from oruel_vllm.tokenizer_folder import tokenizer_folder
 
 
 class V1Processor(LogitsProcessor):  # type: ignore[misc]  # vLLM has no types here
     def __init__(self, vllm_config: Any, device: torch.device, is_pin_memory: bool) -> None:
         self._plugin = start_plugin(vllm_config, "v1")
         self._rows = BatchRows()
-        self._sampler = BatchSampler()
+        self._sampler = sampler_for(device)
 
     @classmethod
     def validate_params(cls, sampling_params: Any) -> None:
@@ -66,7 +66,7 @@ class OruelProcessor(LogitsProcessorV2):  # type: ignore[misc]  # vLLM has no ty
         self._states = states
         self._params: dict[int, Any] = {}
         self._rows: dict[int, Row] = {}
-        self._sampler = BatchSampler()
+        self._sampler = sampler_for(states.device)
 
     @classmethod
     def validate_params(cls, sampling_params: Any) -> None:
@@ -103,4 +103,5 @@ class OruelProcessor(LogitsProcessorV2):  # type: ignore[misc]  # vLLM has no ty
 
 
 def start_plugin(config: Any, runner: str) -> Plugin:
-    return Plugin(describe_engine(config, runner), str(config.model_config.tokenizer))
+    model = config.model_config
+    return Plugin(describe_engine(config, runner), tokenizer_folder(str(model.tokenizer), model.tokenizer_revision))

@@ -1,9 +1,11 @@
-"""Writes entries to the store, in groups of those that arrive together: at once where that is quick, or in a thread."""
+"""Writes entries to the store, in groups of those that arrive together: on the event loop where that is quick, or in a
+thread.
+"""
 
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -44,6 +46,12 @@ class WriteAtOnce(Protocol):
     def __call__(self, openings: Sequence[Opening], settlements: Sequence[Settlement]) -> list[Opened]: ...
 
 
+class WriteSoon(Protocol):
+    """The same for a store that answers later; only one group is written at a time."""
+
+    async def __call__(self, openings: Sequence[Opening], settlements: Sequence[Settlement]) -> list[Opened]: ...
+
+
 @dataclass(eq=False)
 class Job(Generic[Work, Result]):
     """`done`, `outcome` and `ending` belong to the event loop. An opening that was cancelled before it was taken is not
@@ -58,10 +66,19 @@ class Job(Generic[Work, Result]):
     ending: Settlement | None = None
 
 
+Group = tuple[list[Job[Opening, Opened]], list[Job[Settlement, None]]]
+
+
 class Committer:
-    def __init__(self, write: WriteGroup, write_at_once: WriteAtOnce | None = None) -> None:
+    """Writes with `write_at_once` or `write_soon`, if given, and what they don't accept with `write` in the thread."""
+
+    def __init__(
+        self, write: WriteGroup, write_at_once: WriteAtOnce | None = None, write_soon: WriteSoon | None = None
+    ) -> None:
         self._write = write
         self._write_at_once = write_at_once
+        self._write_soon = write_soon
+        self._writing: asyncio.Task[None] | None = None
         self._new_openings: list[Job[Opening, Opened]] = []
         self._new_settlements: list[Job[Settlement, None]] = []
         self._loop = asyncio.get_running_loop()
@@ -99,15 +116,19 @@ class Committer:
     @property
     def backlog(self) -> int:
         """How many settlements wait."""
-        return len(self._settlements)
+        return len(self._settlements) + len(self._new_settlements)
 
     async def close(self) -> None:
         """Writes what waits, for at most CLOSING_SECONDS."""
+        if self._writing:
+            await self._writing
         self._write_new()
         with self._arrived:
             self._closing_until = time.monotonic() + CLOSING_SECONDS
             self._arrived.notify()
         await asyncio.to_thread(self._thread.join)
+        if self._writing:
+            await self._writing
         if self._settlements and time.monotonic() < self._closing_until:
             # Those of openings that were abandoned while they were written.
             await asyncio.to_thread(self._run)
@@ -119,6 +140,11 @@ class Committer:
         settlements: Sequence[Job[Settlement, None]] = (),
         alone: bool = False,
     ) -> None:
+        if self._write_soon is not None:
+            self._new_openings += openings
+            self._new_settlements += settlements
+            self._writing = self._writing or self._loop.create_task(self._write_while_new(self._write_soon))
+            return
         if self._write_at_once is None:
             self._hand_over(openings, settlements)
             return
@@ -131,10 +157,29 @@ class Committer:
 
     def _write_new(self) -> None:
         """What arrived in one round of the event loop is one group."""
-        openings = [job for job in self._new_openings if not job.done.cancelled()]
-        settlements, self._new_openings, self._new_settlements = self._new_settlements, [], []
+        openings, settlements = self._take_new()
         if (openings or settlements) and not self._try_at_once(openings, settlements):
             self._hand_over(openings, settlements)
+
+    def _take_new(self) -> Group:
+        openings = [job for job in self._new_openings if not job.done.cancelled()]
+        settlements, self._new_openings, self._new_settlements = self._new_settlements, [], []
+        return openings, settlements
+
+    async def _write_while_new(self, write_soon: WriteSoon) -> None:
+        """What arrives while one group is written is the next."""
+        while self._new_openings or self._new_settlements:
+            openings, settlements = self._take_new()
+            try:
+                outcomes = await write_soon([job.work for job in openings], [job.work for job in settlements])
+            except StoreBusy:
+                self._hand_over(openings, settlements)
+            except Exception:  # noqa: BLE001 - the thread tries again, and finds the job at fault
+                mark_tried(openings)
+                self._hand_over(openings, settlements)
+            else:
+                self._resolve([*zip(openings, outcomes, strict=True), *((job, None) for job in settlements)])
+        self._writing = None
 
     def _try_at_once(self, openings: list[Job[Opening, Opened]], settlements: list[Job[Settlement, None]]) -> bool:
         """Whether the jobs are done."""
@@ -144,8 +189,7 @@ class Committer:
         except StoreBusy:
             return False
         except Exception:  # noqa: BLE001 - the thread tries again, and finds the job at fault
-            for job in openings:
-                job.was_tried = True
+            mark_tried(openings)
             return False
         self._resolve([*zip(openings, outcomes, strict=True), *((job, None) for job in settlements)])
         return True
@@ -172,7 +216,7 @@ class Committer:
             time.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
 
-    def _take(self) -> tuple[list[Job[Opening, Opened]], list[Job[Settlement, None]]] | None:
+    def _take(self) -> Group | None:
         """Waits for work. None once the committer is closing and nothing is left."""
         with self._arrived:
             while True:
@@ -188,8 +232,7 @@ class Committer:
     def _commit(self, openings: list[Job[Opening, Opened]], settlements: list[Job[Settlement, None]]) -> bool:
         """Whether the jobs are done, written or not. False if they should be tried again."""
         again = any(job.was_tried for job in openings)
-        for job in openings:
-            job.was_tried = True
+        mark_tried(openings)
         try:
             outcomes = self._write([job.work for job in openings], [job.work for job in settlements], again=again)
         except StoreUnavailable:
@@ -253,3 +296,8 @@ class Committer:
     def _call_loop(self, resolve: Callable[[], None]) -> None:
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(resolve)
+
+
+def mark_tried(openings: Iterable[Job[Opening, Opened]]) -> None:
+    for job in openings:
+        job.was_tried = True

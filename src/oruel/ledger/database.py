@@ -71,7 +71,7 @@ class Database:
 
         Raises StoreUnavailable; an error of the statement itself, such as an IntegrityError, passes through.
         """
-        with self._translated_errors(), self._engines.writer.begin() as connection:
+        with self.translated_errors(), self._engines.writer.begin() as connection:
             yield connection
 
     @property
@@ -90,20 +90,30 @@ class Database:
     @contextmanager
     def transaction_of(self, kept: KeptConnection) -> Iterator[Connection]:
         """A transaction like those of `transaction`."""
-        with self._translated_errors(), kept.transaction() as connection:
+        with self.translated_errors(), kept.transaction() as connection:
             yield connection
+
+    @property
+    def has_pipeline(self) -> bool:
+        """Whether statements can be sent together (pipeline.py)."""
+        return self._engines.connect_driver is not None
+
+    def connect_driver(self) -> Any:
+        """A connection of PostgreSQL's driver, which the caller has to close. Raises the driver's errors."""
+        assert self._engines.connect_driver
+        return self._engines.connect_driver()
 
     def checkpoint(self, kept: KeptConnection) -> None:
         """Copies SQLite's write-ahead log into the database file, so that the log starts again from its beginning.
         Otherwise it would grow for as long as there is always a writer. Raises StoreUnavailable.
         """
-        with self._translated_errors():
+        with self.translated_errors():
             kept.run(CHECKPOINT)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A snapshot. Neither waits for transactions that write nor holds them up. Raises StoreUnavailable."""
-        with self._translated_errors(), self._engines.reader.begin() as connection:
+        with self.translated_errors(), self._engines.reader.begin() as connection:
             yield connection
 
     def now(self, connection: Connection) -> int:
@@ -121,8 +131,10 @@ class Database:
         return int(connection.connection.cursor().execute("PRAGMA data_version").fetchone()[0])
 
     @contextmanager
-    def _translated_errors(self) -> Iterator[None]:
-        """What the driver says may name paths, hosts and SQL, so it goes to the log alone."""
+    def translated_errors(self) -> Iterator[None]:
+        """Raises StoreUnavailable instead of the driver's errors, except those of a statement itself. What the driver
+        says may name paths, hosts and SQL, so it goes to the log alone.
+        """
         driver = self._engines.writer.dialect.loaded_dbapi
         try:
             yield

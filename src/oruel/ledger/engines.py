@@ -1,6 +1,8 @@
 """What both kinds of stores have in common: the engines that write, and one that reads."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, Engine, event
 
@@ -12,7 +14,8 @@ WAIT_SECONDS = 5
 class Engines:
     """`plain` begins no transactions by itself; `begin` is the statement that begins one. `has_clock`: the store is a
     server whose clock all instances share. `quick`: the statements after which a connection of `plain` never waits for
-    long; None if a commit waits for a disk or a server.
+    long; None if a commit waits for a disk or a server. `connect_driver` opens a connection of PostgreSQL's driver that
+    commits every statement by itself; None for other stores.
     """
 
     writer: Engine
@@ -21,6 +24,7 @@ class Engines:
     begin: str
     has_clock: bool
     quick: tuple[str, ...] | None = None
+    connect_driver: Callable[[], Any] | None = None
 
     def close(self) -> None:
         for engine in (self.writer, self.reader, self.plain):

@@ -25,10 +25,11 @@ CONNECTION_OPTIONS = {
 
 def open_postgresql(url: URL) -> Engines:
     """Connects only when first used. Options in the URL take precedence over ours. Raises StoreError."""
+    options = {name: value for name, value in CONNECTION_OPTIONS.items() if name not in url.query}
     try:
         engine = create_engine(
             url,
-            connect_args={name: value for name, value in CONNECTION_OPTIONS.items() if name not in url.query},
+            connect_args=options,
             pool_size=CONNECTIONS,
             max_overflow=0,
             pool_timeout=WAIT_SECONDS,
@@ -42,7 +43,12 @@ def open_postgresql(url: URL) -> Engines:
         ) from error
     reader = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     plain = engine.execution_options(isolation_level="AUTOCOMMIT")
-    return Engines(engine, reader, plain, "BEGIN", has_clock=True)
+
+    def connect_driver() -> Any:
+        arguments, from_url = engine.dialect.create_connect_args(url)
+        return engine.dialect.loaded_dbapi.connect(*arguments, **from_url, **options, autocommit=True)
+
+    return Engines(engine, reader, plain, "BEGIN", has_clock=True, connect_driver=connect_driver)
 
 
 def give_up_on_hanging_servers(engine: Engine) -> None:

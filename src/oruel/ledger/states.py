@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, select, update
+from sqlalchemy import Connection, bindparam, func, select, update
 
 from oruel.ledger.database import Database
 from oruel.ledger.entries import Opening
@@ -118,7 +118,8 @@ def read_states(connection: Connection, database: Database, ids: list[str], stat
             states.keys[row.key].month_spent = row.spent
 
 
-def key_state(row: Row[Any]) -> KeyState:
+def key_state(row: Any) -> KeyState:
+    """`row` has the columns of a key."""
     return KeyState(
         invalid_from=min((moment for moment in (row.revoked, row.expires) if moment is not None), default=None),
         requests=Bucket(row.requests_per_minute, row.requests_due) if row.requests_per_minute else None,
@@ -131,13 +132,17 @@ def key_state(row: Row[Any]) -> KeyState:
 
 def write_dues(connection: Connection, states: States, ids: Iterable[str]) -> None:
     """Writes the buckets of these keys that have changed."""
+    rows = changed_dues(states, ids)
+    if rows:
+        WRITE_DUES.run(connection, rows)
+        states.dues |= {row["id_"]: (row["requests_"], row["tokens_"]) for row in rows}
+
+
+def changed_dues(states: States, ids: Iterable[str]) -> list[dict[str, Any]]:
+    """The buckets of these keys that have changed, as parameters of WRITE_DUES."""
     known = sorted(states.dues.keys() & set(ids))
     now = {id: current_dues(states.keys[id], states.dues[id]) for id in known}
-    changed = {id: dues for id, dues in now.items() if dues != states.dues[id]}
-    if changed:
-        rows = [{"id_": id, "requests_": due[0], "tokens_": due[1]} for id, due in changed.items()]
-        WRITE_DUES.run(connection, rows)
-        states.dues |= changed
+    return [{"id_": id, "requests_": due[0], "tokens_": due[1]} for id, due in now.items() if due != states.dues[id]]
 
 
 def current_dues(key: KeyState, before: Dues) -> Dues:

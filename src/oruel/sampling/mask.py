@@ -17,15 +17,20 @@ class Mask:
         self._constraint = constraint
 
     def __call__(self, candidates: Candidates, /) -> Candidates:
-        row, bits = candidates.values, self._constraint.mask()
-        if SPARSE * np.count_nonzero(bits) < len(bits):
-            left = candidates.at(allowed_tokens(bits, len(row)))
-        else:
-            left = Candidates(None, row + GATES.take(bits, axis=0).ravel()[: len(row)])
-        if peak(left.values) > -np.inf:
-            return left
-        # The model excludes everything that the constraint allows, but some token has to follow.
-        return Candidates(allowed_tokens(bits, len(row))[:1], np.zeros(1))
+        return keep_allowed(candidates, self._constraint.mask())
+
+
+def keep_allowed(candidates: Candidates, bits: NDArray[np.uint8]) -> Candidates:
+    """The candidates, which are the whole vocabulary, without those that the mask excludes."""
+    row = candidates.values
+    if SPARSE * np.count_nonzero(bits) < len(bits):
+        left = candidates.at(allowed_tokens(bits, len(row)))
+    else:
+        left = Candidates(None, row + GATES.take(bits, axis=0).ravel()[: len(row)])
+    if peak(left.values) > -np.inf:
+        return left
+    # The model excludes everything that the constraint allows, but some token has to follow.
+    return Candidates(allowed_tokens(bits, len(row))[:1], np.zeros(1))
 
 
 def allowed_tokens(bits: NDArray[np.uint8], size: int) -> Indices:

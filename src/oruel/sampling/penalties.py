@@ -41,9 +41,7 @@ class Penalties:
     """
 
     def __init__(self, params: SamplingParams) -> None:
-        self._repetition = params.repetition_penalty
-        self._frequency = params.frequency_penalty
-        self._presence = params.presence_penalty
+        self._params = params
         self._places: dict[int, int] = {}
         self._ids = np.zeros(64, np.intp)
         self._counts = np.zeros(64, np.float64)
@@ -70,8 +68,12 @@ class Penalties:
             return candidates
         row = float64_row(candidates)
         places, found = candidates.places(self.touched)
-        counts = self._counts[: len(self._places)][found]
-        logits = row[places]
-        logits = np.where(logits > 0, logits / self._repetition, logits * self._repetition)
-        row[places] = logits - (self._frequency * counts + self._presence)
+        row[places] = penalise(row[places], self._counts[: len(self._places)][found], self._params)
         return Candidates(candidates.ids, row)
+
+
+def penalise(logits: NDArray[np.float64], counts: NDArray[np.float64], params: SamplingParams) -> NDArray[np.float64]:
+    """The logits of tokens that the output contains `counts` times, none of which is 0."""
+    repetition = params.repetition_penalty
+    scaled = np.where(logits > 0, logits / repetition, logits * repetition)
+    return scaled - (params.frequency_penalty * counts + params.presence_penalty)

@@ -14,7 +14,8 @@ softmax: dividing by a temperature keeps the order, and then at most 200 exponen
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,9 +26,13 @@ from oruel.sampling.constraint import UNDECIDED, Constraint, WorkBudget
 from oruel.sampling.draw import Uniforms, draw
 from oruel.sampling.filters import MinP, Softmax, TopK, TopP
 from oruel.sampling.mask import Mask
-from oruel.sampling.narrow import TopCandidates
+from oruel.sampling.narrow import LocalStep, TopCandidates
 from oruel.sampling.penalties import Bias, Penalties
 from oruel.types import SamplingParams
+
+
+class ChangingStep(SamplingStep, LocalStep, Protocol):
+    """One of steps 1 to 3."""
 
 
 class Sampler:
@@ -46,16 +51,13 @@ class Sampler:
         self.constraint = constraint
         self._greedy = params.is_greedy
         self._penalties = Penalties(params) if Penalties.are_active(params) else None
-        touching: list[Bias | Penalties] = [
+        local: list[Bias | Penalties] = [
             *([Bias(params.logit_bias)] if params.logit_bias else []),
             *([self._penalties] if self._penalties else []),
         ]
-        wanted = 1 if self._greedy else params.top_k
         self.steps: tuple[SamplingStep, ...] = (
             *([Mask(constraint)] if constraint else []),
-            *([TopCandidates(wanted, touching)] if touching and wanted else []),
-            *touching,
-            *([] if self._greedy else probability_steps(params, vocabulary_size)),
+            *steps_after_mask(params, vocabulary_size, local),
         )
 
     def sample(self, logits: NDArray[np.float32], work: WorkBudget | None = None) -> int:
@@ -84,9 +86,7 @@ class Sampler:
         return self._select(self.candidates(logits))
 
     def _select(self, candidates: Candidates) -> int:
-        if self._greedy:
-            return candidates.id(int(candidates.values.argmax()))
-        return draw(candidates, self.uniform)
+        return select(candidates, None if self._greedy else self.uniform)
 
     @property
     def uniform(self) -> float:
@@ -96,13 +96,7 @@ class Sampler:
     def candidates(self, logits: NDArray[np.float32]) -> Candidates:
         """The candidates that the steps leave. Same arguments and errors as `sample`."""
         assert logits.shape == (self._vocabulary_size,)
-        assert logits.dtype == np.float32
-        check_logits(logits)
-        candidates = Candidates(None, logits)
-        with np.errstate(over="ignore"):
-            for step in self.steps:
-                candidates = step(candidates)
-        return candidates
+        return apply_steps(self.steps, logits)
 
     def accept(self, token: int) -> None:
         """Appends `token` to the output: the next draw is at the next position, and penalties count it."""
@@ -111,6 +105,34 @@ class Sampler:
             self._penalties.accept(token)
         if self.constraint:
             self.constraint.accept(token)
+
+
+def steps_after_mask(
+    params: SamplingParams, vocabulary_size: int, local: Sequence[ChangingStep]
+) -> Iterator[SamplingStep]:
+    """`local` are steps 1 to 3 as far as they are active."""
+    wanted = 1 if params.is_greedy else params.top_k
+    if local and wanted:
+        yield TopCandidates(wanted, local)
+    yield from local
+    if not params.is_greedy:
+        yield from probability_steps(params, vocabulary_size)
+
+
+def apply_steps(steps: Iterable[SamplingStep], logits: NDArray[np.float32]) -> Candidates:
+    """The candidates that the steps leave of a row, which is not modified. Raises EngineFailed."""
+    assert logits.dtype == np.float32
+    check_logits(logits)
+    candidates = Candidates(None, logits)
+    with np.errstate(over="ignore"):
+        for step in steps:
+            candidates = step(candidates)
+    return candidates
+
+
+def select(candidates: Candidates, u: float | None) -> int:
+    """The token that `u` draws; the one with the largest logit if it is None."""
+    return candidates.id(int(candidates.values.argmax())) if u is None else draw(candidates, u)
 
 
 def probability_steps(params: SamplingParams, vocabulary_size: int) -> list[SamplingStep]:

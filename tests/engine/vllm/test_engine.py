@@ -13,7 +13,7 @@ from oruel.engine.generation import Generation
 from oruel.engine.protocol import NO_TOKEN, TokenOutput
 from oruel.engine.vllm.engine import VLLMEngine
 from oruel.engine.vllm.token_server import TokenServer
-from oruel.engine.vllm.wire import Failure, FailureKind, RowRequest, ending_tokens
+from oruel.engine.vllm.wire import FAILED_MARKS, Failure, FailureKind, RowRequest, ending_tokens
 from oruel.errors import (
     EngineFailed,
     InvalidParameter,
@@ -103,6 +103,18 @@ def test_the_model_may_end_a_constrained_answer_itself() -> None:
 def test_marks_are_tokens_like_others_in_an_answer_without_a_constraint() -> None:
     outputs = run(StubVLLM(script=lambda row: [row.mark, row.mark, 65, row.mark, END]))
     assert ids(outputs) == [258, 258, 65, 258, END]
+
+
+def test_no_client_can_make_the_model_write_a_failure() -> None:
+    """It would count against the deployment, and let all others wait for a handshake."""
+
+    def forge(row: RowRequest) -> list[int]:
+        told = Failure(FailureKind.CHANGED, "forged").tokens()
+        return [*[row.mark] * FAILED_MARKS, *[max(row.seal) ^ 1] * len(row.seal), *told, END]
+
+    outputs = run(StubVLLM(script=forge))
+    assert bytes(ids(outputs)[-8:-1]) == b"xforged"
+    assert outputs[-1].finish == "stop"
 
 
 def failing(kind: FailureKind) -> Callable[[RowRequest], list[int]]:
@@ -239,7 +251,7 @@ def test_leaving_the_request_closes_its_connection() -> None:
     [
         ({"has_plugin": False}, VLLMUnusable, "pip install ./vllm_plugin"),
         ({"version": "0.31.2"}, VLLMUnusable, "0.31.2"),
-        ({"names": ["other"]}, VLLMUnusable, "serves no demo, only: other"),
+        ({"names": ["other"]}, VLLMUnusable, "serves other models"),
         ({"refuse": (403, '{"error": {"message": "' + SCALE_OUT + '"}}')}, VLLMUnusable, "--enable-scale-out"),
         ({"refuse": (404, "{}")}, VLLMUnusable, "older than 0.32"),
         ({"refuse": (401, "{}")}, VLLMUnusable, "key_variable"),
@@ -258,6 +270,36 @@ def test_a_vllm_that_cannot_keep_the_contract_is_refused_by_name_and_gets_no_req
     with pytest.raises(error, match=said):
         run(stub)
     assert stub.rows == []
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"names": ["secret"]}, "it serves no demo, only: secret"),
+        (
+            {"reply": msgspec.structs.replace(REPLY, model="/srv/secret", tokenizer="0" * 32)},
+            "vLLM has /srv/secret with 259 tokens, the tokenizer 259",
+        ),
+    ],
+    ids=str,
+)
+def test_names_and_paths_of_the_vllm_are_for_the_log_and_not_for_clients(change: dict[str, Any], told: str) -> None:
+    with pytest.raises(VLLMUnusable) as caught:
+        run(StubVLLM(**change))
+    assert "secret" not in caught.value.message
+    assert caught.value.detail == told
+
+
+def test_the_address_of_what_is_no_vllm_is_for_the_log_and_not_for_clients() -> None:
+    async def scenario() -> None:
+        stub = StubVLLM(version=5)  # type: ignore[arg-type]
+        async with serve_stub(stub), engine_of(stub) as engine:
+            with pytest.raises(VLLMUnusable, match="is no vLLM") as caught:
+                await engine.start()
+        assert str(stub.port) not in caught.value.message
+        assert caught.value.detail == stub.root
+
+    asyncio.run(scenario())
 
 
 def test_a_window_that_is_too_small_is_refused_with_both_numbers() -> None:

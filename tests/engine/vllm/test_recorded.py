@@ -32,6 +32,12 @@ def vocabulary(tmp_path_factory: pytest.TempPathFactory) -> Vocabulary:
     return ModelFolder(write_demo(tmp_path_factory.mktemp("model") / "demo")).vocabulary
 
 
+@pytest.fixture(autouse=True)
+def no_seal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A recording can't have the seal of a request that is yet to come."""
+    monkeypatch.setattr("oruel.engine.vllm.row.new_seal", lambda taken: [])
+
+
 @asynccontextmanager
 async def engine_of(vllm: RecordedVLLM, vocabulary: Vocabulary) -> AsyncIterator[VLLMEngine]:
     async with serve_recordings(vllm) as root, upstream_client() as session:

@@ -19,6 +19,7 @@ from oruel.engine.vllm.wire import (
     CLOSED_MARKS,
     COMPLETE_MARKS,
     FAILED_MARKS,
+    SEAL_TOKENS,
     CheckRequest,
     Failure,
     FailureKind,
@@ -34,6 +35,7 @@ from oruel.engine.vllm.wire import (
     from_extra_args,
     hello_tokens,
     is_hello,
+    new_seal,
     read_hello,
     to_extra_args,
     vocabulary_digest,
@@ -158,6 +160,20 @@ def test_a_mark_is_found_without_a_search_of_the_vocabulary() -> None:
     silent = SilentTokens.of(OnlyFirstIsSilent())
     assert silent.known == (0,)
     assert choose_mark(silent, 2**18, used=[]) == 0
+
+
+def test_a_seal_is_bytes_that_are_neither_the_mark_nor_where_vllm_stops() -> None:
+    taken = set(range(3, 250))
+    seals = [new_seal(taken) for _ in range(100)]
+    assert all(len(seal) == SEAL_TOKENS and not taken & set(seal) and max(seal) < 256 for seal in seals)
+    assert len({tuple(new_seal(())) for _ in range(100)}) == 100
+
+
+def test_a_failure_is_sealed_between_its_marks_and_its_reason() -> None:
+    sealed = msgspec.structs.replace(row(None), seal=[7, 8, 9, 7])
+    failure = Failure(FailureKind.ENGINE, "no")
+    assert ending_tokens(sealed, FAILED_MARKS, failure) == [1, 1, 1, 7, 8, 9, 7, ord("e"), *b"no", 0]
+    assert ending_tokens(sealed, CLOSED_MARKS) == [1, 1, 0]
 
 
 def test_an_ending_is_marks_a_failure_if_there_is_one_and_an_end_token() -> None:

@@ -40,7 +40,8 @@ def check_served(names: Sequence[str], model: str) -> None:
     if model not in names:
         shown = ", ".join(abbreviate(name) for name in names[:8]) or "none"
         raise VLLMUnusable(
-            f"The vLLM behind this model serves no {model}, only: {shown}. Correct model in the catalog."
+            "The vLLM behind this model serves other models. Correct model in the catalog.",
+            detail=f"it serves no {model}, only: {shown}",
         )
 
 
@@ -48,9 +49,10 @@ def check_hello(hello: HelloReply, expected: Expected) -> None:
     """Raises VLLMUnusable."""
     if hello.tokenizer and hello.tokenizer != expected.digest:
         raise VLLMUnusable(
-            f"The vLLM behind this model has another vocabulary than the deployment's tokenizer: {hello.model} with "
-            f"{hello.vocabulary_size} tokens, not {expected.vocabulary_size} of the same. Let tokenizer name the files "
-            "of the model that vLLM serves."
+            "The vLLM behind this model has another vocabulary than the deployment's tokenizer. Let tokenizer name the "
+            "files of the model that vLLM serves.",
+            detail=f"vLLM has {abbreviate(hello.model)} with {hello.vocabulary_size} tokens, the tokenizer "
+            f"{expected.vocabulary_size}",
         )
     if hello.vocabulary_size < expected.vocabulary_size:
         raise VLLMUnusable(

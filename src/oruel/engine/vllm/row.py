@@ -18,7 +18,7 @@ from oruel.engine.vllm.plugin_watch import PluginWatch
 from oruel.engine.vllm.row_body import row_body
 from oruel.engine.vllm.row_reader import RowReader
 from oruel.engine.vllm.token_server import TokenServer
-from oruel.engine.vllm.wire import HelloReply, RowRequest, SilentTokens, choose_mark
+from oruel.engine.vllm.wire import HelloReply, RowRequest, SilentTokens, choose_mark, new_seal
 from oruel.errors import OruelError, RequestError, UnsupportedParameter, UpstreamFailed
 from oruel.http.exchange import unreadable_as_failure
 from oruel.types import SamplingParams, Tier
@@ -140,16 +140,18 @@ class Row:
         """Raises UnsupportedParameter."""
         order = self._order
         check_logprobs(order.sampling, hello.max_logprobs)
+        ends, mark = self._source.end_tokens, mark_of(order, self._source.silent, hello.vocabulary_size)
         return RowRequest(
             engine=hello.fingerprint,
             choice=self._choice,
             sampling=order.sampling,
             constraint=order.constraint,
-            end_tokens=self._source.end_tokens,
-            mark=mark_of(order, self._source.silent, hello.vocabulary_size),
+            end_tokens=ends,
+            mark=mark,
             max_tokens=order.max_tokens,
             prompt_tokens=len(order.prompt),
             cache_salt=order.cache_salt,
+            seal=new_seal({*ends, mark}),
         )
 
     def _end_soon(self) -> None:

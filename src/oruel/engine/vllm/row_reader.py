@@ -35,6 +35,8 @@ class RowReader:
         self._ends = frozenset(row.end_tokens)
         self._count = 0
         self._marks = 0
+        # What may be the beginning of a failure: the last of FAILED_MARKS marks, and the tokens of the seal.
+        self._held: list[tuple[int, SampledToken | None]] = []
         self._failure: list[int] = []
 
     def feed(self, chunk: TokenChunk) -> list[TokenOutput | SequenceFailed]:
@@ -75,8 +77,10 @@ class RowReader:
         return content
 
     def _take(self, token: int, sampled: SampledToken | None, finish: str | None) -> list[TokenOutput | SequenceFailed]:
-        if self._marks == FAILED_MARKS:
+        if self._is_failing:
             return self._take_failure(token, finish)
+        if self._held:
+            return self._take_sealed(token, sampled, finish)
         if token == self._row.mark:
             return self._take_mark(token, sampled, finish)
         if self._row.constraint is None:
@@ -90,10 +94,42 @@ class RowReader:
     ) -> list[TokenOutput | SequenceFailed]:
         self._marks += 1
         if self._marks == FAILED_MARKS:
-            return [self._failed()] if finish else []
+            self._held = [(token, sampled)]
+            return self._end_held(finish) if finish else []
         if self._row.constraint is None:
             return [self._output(token, sampled, finish)]
         return self._end(self._marks) if finish else []
+
+    @property
+    def _is_failing(self) -> bool:
+        return len(self._held) == 1 + len(self._row.seal)
+
+    def _take_sealed(
+        self, token: int, sampled: SampledToken | None, finish: str | None
+    ) -> list[TokenOutput | SequenceFailed]:
+        """A token after FAILED_MARKS marks. Without the whole seal, they are the model's own."""
+        if token == self._row.seal[len(self._held) - 1]:
+            self._held.append((token, sampled))
+            return self._end_held(finish) if finish else []
+        if self._row.constraint is not None:
+            return [self._failed()]
+        follows_mark = len(self._held) == 1
+        released = self._release_held()
+        self._marks = FAILED_MARKS - 1 if follows_mark else 0
+        return released + self._take(token, sampled, finish)
+
+    def _release_held(self, finish: str | None = None) -> list[TokenOutput | SequenceFailed]:
+        held, self._held = self._held, []
+        last = len(held) - 1
+        return [
+            self._output(token, sampled, finish if place == last else None)
+            for place, (token, sampled) in enumerate(held)
+        ]
+
+    def _end_held(self, finish: str | None) -> list[TokenOutput | SequenceFailed]:
+        """vLLM stops here, perhaps within the seal. A constraint never allows a mark."""
+        is_failure = self._is_failing or len(self._held) > 1 or self._row.constraint is not None
+        return [self._failed()] if is_failure else self._release_held(finish)
 
     def _take_failure(self, token: int, finish: str | None) -> list[TokenOutput | SequenceFailed]:
         # The first token is the kind of the failure, which may be the same number as an end token.
@@ -132,7 +168,10 @@ class RowReader:
         return [TokenOutput(self._sequence, NO_TOKEN, endings[marks])]
 
     def _end_without_token(self) -> list[TokenOutput | SequenceFailed]:
-        return [self._failed()] if self._marks == FAILED_MARKS else self._end(self._marks)
+        if not self._held:
+            return self._end(self._marks)
+        ended = self._end_held(None)
+        return ended if self.has_ended else ended + self._end(0)
 
     def _failed(self) -> SequenceFailed:
         """Raises EngineFailed, VLLMReplaced, unless the request's constraint is at fault."""

@@ -7,6 +7,7 @@ forces, after the last token of the answer, an ending that says how the answer e
 
 import hashlib
 import itertools
+import secrets
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
@@ -33,8 +34,9 @@ CHECK_TOKENS = 2
 # The number of marks that begin an ending (Ending). One or two mean that a constraint ended the answer.
 COMPLETE_MARKS, CLOSED_MARKS, FAILED_MARKS = 1, 2, 3
 MAX_FAILURE_BYTES = 512
+SEAL_TOKENS = 4
 # How many tokens vLLM's max_tokens allows a row with a constraint beyond the answer's.
-ENDING_ROOM = FAILED_MARKS + 1 + MAX_FAILURE_BYTES + 1
+ENDING_ROOM = FAILED_MARKS + SEAL_TOKENS + 1 + MAX_FAILURE_BYTES + 1
 # How many tokens at the end of vLLM's window no answer takes, so that one that fills the window has room for its marks.
 WINDOW_RESERVE = 2
 
@@ -84,7 +86,8 @@ class RowRequest(msgspec.Struct, frozen=True, kw_only=True, tag="row"):
 
     vLLM ends the row at an `end_token`, as the contract wants. Where the answer ends otherwise, the plugin forces
     `ending_tokens`, which begin with `mark`: a token without text, which ends nothing and which the constraint never
-    allows. Rows without a constraint may contain it, but hardly FAILED_MARKS times in a row.
+    allows. Rows without a constraint may contain it, also FAILED_MARKS times in a row: a client can search for a seed
+    with which the model repeats it. So `seal`, which no client knows, follows in a failure (`new_seal`).
     """
 
     version: int = WIRE_VERSION
@@ -97,6 +100,7 @@ class RowRequest(msgspec.Struct, frozen=True, kw_only=True, tag="row"):
     max_tokens: int
     prompt_tokens: int
     cache_salt: str = ""
+    seal: list[int] = []
 
 
 class HelloRequest(msgspec.Struct, frozen=True, tag="hello"):
@@ -245,11 +249,17 @@ def ending_tokens(row: RowRequest, marks: int, failure: Failure | None = None) -
     stops at the last one.
 
     COMPLETE_MARKS: the constraint allows nothing more. CLOSED_MARKS: the same, but since the token budget closed the
-    document. FAILED_MARKS, with `failure`: the row can't be continued. 0: the constraint allows more, but the answer
-    has max_tokens tokens.
+    document. FAILED_MARKS and the seal, with `failure`: the row can't be continued. 0: the constraint allows more, but
+    the answer has max_tokens tokens.
     """
     assert (failure is not None) == (marks == FAILED_MARKS)
-    return [row.mark] * marks + (failure.tokens() if failure else []) + row.end_tokens[:1]
+    return [row.mark] * marks + ([*row.seal, *failure.tokens()] if failure else []) + row.end_tokens[:1]
+
+
+def new_seal(row_tokens: Collection[int]) -> list[int]:
+    """SEAL_TOKENS random tokens below BYTE_VALUES, none of them in `row_tokens`: the mark, and where vLLM stops."""
+    choices = [token for token in range(BYTE_VALUES) if token not in row_tokens]
+    return [secrets.choice(choices) for _ in range(SEAL_TOKENS)]
 
 
 @dataclass(frozen=True, slots=True)
