@@ -2,13 +2,12 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import httpx2
+from urllib.request import urlopen
 
 from oruel.engine.client import EngineClient
 from oruel.engine.protocol import Start, TokenOutput
@@ -22,6 +21,7 @@ from tests.engine.vllm.test_engine import collect
 from tests.vllm.vllm_process import MODEL, RunningVLLM
 
 CONTEXT = 4096
+WAIT_SECONDS = 120
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,14 @@ class Question:
     prompt: list[int]
     sampling: SamplingParams
     max_tokens: int
+
+
+@dataclass(frozen=True)
+class Reply:
+    """The outputs of each choice, and how many tokens of the prompt were cached."""
+
+    choices: list[list[TokenOutput]]
+    cached: int
 
 
 @asynccontextmanager
@@ -54,21 +62,28 @@ async def embedded_engine(path: Path) -> AsyncIterator[EngineClient]:
         await engine.close()
 
 
-async def ask(engine: TokenEngine, question: Question, *, choices: int = 1, **more: Any) -> list[list[TokenOutput]]:
-    """The outputs of each choice."""
+async def ask(engine: TokenEngine, question: Question, *, choices: int = 1, **more: Any) -> Reply:
     with engine.generate(
         question.prompt, question.sampling, choices=choices, max_tokens=question.max_tokens, **more
     ) as generation:
-        return await collect(generation, choices)
+        return Reply(await collect(generation, choices), generation.cached)
 
 
-async def ask_together(engine: TokenEngine, questions: Sequence[Question], at_once: int) -> list[list[TokenOutput]]:
-    """The outputs of each question."""
+async def tokens_for(engine: TokenEngine, question: Question, **more: Any) -> list[int]:
+    """The tokens of the only choice."""
+    (outputs,) = (await ask(engine, question, **more)).choices
+    return tokens_of(outputs)
+
+
+async def ask_together(
+    engine: TokenEngine, questions: Sequence[Question], at_once: int, **more: Any
+) -> list[list[int]]:
+    """The tokens of each question's only choice."""
     turn = asyncio.Semaphore(at_once)
 
-    async def one(question: Question) -> list[TokenOutput]:
+    async def one(question: Question) -> list[int]:
         async with turn:
-            return (await ask(engine, question))[0]
+            return await tokens_for(engine, question, **more)
 
     return await asyncio.gather(*map(one, questions))
 
@@ -84,7 +99,14 @@ def bias_against_ending(vocabulary: Vocabulary) -> dict[int, float]:
 
 def read_metric(vllm: RunningVLLM, name: str) -> float:
     """The value of vllm:NAME."""
-    text = httpx2.get(f"{vllm.root}/metrics", timeout=30).text
+    with urlopen(f"{vllm.root}/metrics", timeout=30) as response:
+        text: str = response.read().decode()
     found = re.search(rf"^vllm:{name}\{{.*\}} (\S+)$", text, re.MULTILINE)
     assert found, name
     return float(found[1])
+
+
+async def wait_for_metric(vllm: RunningVLLM, name: str, holds: Callable[[float], bool]) -> None:
+    async with asyncio.timeout(WAIT_SECONDS):
+        while not holds(await asyncio.to_thread(read_metric, vllm, name)):
+            await asyncio.sleep(0.02)

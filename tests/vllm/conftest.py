@@ -1,6 +1,7 @@
 """A real vLLM with the plugin, and servers in front of it."""
 
 import os
+import random
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,3 +50,24 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def vllm(environment: Path, demo: Path, logs: Path) -> Iterator[RunningVLLM]:
     with vllm_serve(environment, demo, logs / "vllm.log") as running:
         yield running
+
+
+# A window, a KV cache and a batch so small that four long answers don't fit at once, nor a long prompt into a step.
+SMALL = (
+    "--max-model-len=1024", "--max-num-seqs=4", "--max-num-batched-tokens=64", "--block-size=32",
+    "--num-gpu-blocks-override=40",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def small_vllm(environment: Path, demo: Path, logs: Path) -> Iterator[RunningVLLM]:
+    with vllm_serve(environment, demo, logs / "small.log", SMALL) as running:
+        yield running
+
+
+@pytest.fixture
+def seed() -> int:
+    """Printed, so that a failed test can be repeated."""
+    drawn = random.randrange(10**9)
+    print(f"seed {drawn}")
+    return drawn

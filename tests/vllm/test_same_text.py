@@ -1,16 +1,13 @@
 """A seeded request has the text that the embedded engine gives it, whatever else vLLM computes."""
 
 import asyncio
-import random
-
-import pytest
 
 from oruel.cli.model_source import bundled_model
 from oruel.engine.token_engine import TokenEngine
 from oruel.text.tokenizer import Tokenizer
 from oruel.types import SamplingParams
 from oruel.vocabulary.base import Vocabulary
-from tests.vllm.asking import Question, ask, ask_together, embedded_engine, tokens_of, vllm_engine
+from tests.vllm.asking import Question, ask, ask_together, embedded_engine, tokens_for, vllm_engine
 from tests.vllm.questions import random_questions
 from tests.vllm.vllm_process import RunningVLLM
 
@@ -20,17 +17,10 @@ LEAST_SHARE = 0.95
 ROUNDING = 0.2
 
 
-@pytest.fixture(scope="module")
-def seed() -> int:
-    drawn = random.randrange(10**9)
-    print(f"seed {drawn}")
-    return drawn
-
-
 async def logprob_of(engine: TokenEngine, prompt: list[int], token: int) -> float:
     """What the model itself says of the token, to which a bias leads here."""
     sampling = SamplingParams(temperature=0, logit_bias={token: 100.0}, logprobs=0)
-    (output,) = (await ask(engine, Question(prompt, sampling, 1)))[0]
+    ((output,),) = (await ask(engine, Question(prompt, sampling, 1))).choices
     assert output.token == token
     assert output.logprob is not None
     return output.logprob
@@ -60,8 +50,8 @@ def test_200_seeded_requests_have_the_text_of_the_embedded_engine_but_for_roundi
     async def scenario() -> None:
         questions = random_questions(tokenizer, REQUESTS, MAX_TOKENS, seed)
         async with vllm_engine(vllm, vocabulary) as engine, embedded_engine(bundled_model()) as embedded:
-            ours = list(map(tokens_of, await ask_together(engine, questions, AT_ONCE)))
-            theirs = list(map(tokens_of, await ask_together(embedded, questions, AT_ONCE)))
+            ours = await ask_together(engine, questions, AT_ONCE)
+            theirs = await ask_together(embedded, questions, AT_ONCE)
             same = sum(one == other for one, other in zip(ours, theirs, strict=True))
             print(f"{same} of {REQUESTS} texts are the same, {sum(map(len, ours))} tokens")
             for question, one, other in zip(questions, ours, theirs, strict=True):
@@ -80,8 +70,8 @@ def test_a_request_has_the_same_text_alone_and_among_31_others(
         others = random_questions(tokenizer, 31, MAX_TOKENS, seed + 2)
         async with vllm_engine(vllm, vocabulary) as engine:
             for target in targets:
-                alone = (await ask(engine, target))[0]
-                among = (await ask_together(engine, [*others, target], 32))[-1]
-                assert tokens_of(alone) == tokens_of(among)
+                alone = await tokens_for(engine, target)
+                *_, among = await ask_together(engine, [*others, target], 32)
+                assert alone == among
 
     asyncio.run(scenario())
