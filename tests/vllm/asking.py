@@ -18,7 +18,7 @@ from oruel.http.exchange import UpstreamTimeouts, upstream_client
 from oruel.types import SamplingParams
 from oruel.vocabulary.base import Vocabulary
 from tests.engine.vllm.test_engine import collect
-from tests.vllm.vllm_process import MODEL, RunningVLLM
+from tests.vllm.vllm_process import MODEL, VLLMProcess
 
 CONTEXT = 4096
 WAIT_SECONDS = 120
@@ -40,7 +40,7 @@ class Reply:
 
 
 @asynccontextmanager
-async def vllm_engine(vllm: RunningVLLM, vocabulary: Vocabulary, **settings: Any) -> AsyncIterator[VLLMEngine]:
+async def vllm_engine(vllm: VLLMProcess, vocabulary: Vocabulary, **settings: Any) -> AsyncIterator[VLLMEngine]:
     timeouts = UpstreamTimeouts(connect=5.0, first_token=120.0, idle=120.0)
     async with upstream_client() as session:
         server = TokenServer(session, vllm.root, None, timeouts)
@@ -97,7 +97,7 @@ def bias_against_ending(vocabulary: Vocabulary) -> dict[int, float]:
     return {token: -100.0 for token in range(vocabulary.size) if vocabulary.is_end(token)}
 
 
-def read_metric(vllm: RunningVLLM, name: str) -> float:
+def read_metric(vllm: VLLMProcess, name: str) -> float:
     """The value of vllm:NAME."""
     with urlopen(f"{vllm.root}/metrics", timeout=30) as response:
         text: str = response.read().decode()
@@ -106,7 +106,7 @@ def read_metric(vllm: RunningVLLM, name: str) -> float:
     return float(found[1])
 
 
-async def wait_for_metric(vllm: RunningVLLM, name: str, holds: Callable[[float], bool]) -> None:
+async def wait_for_metric(vllm: VLLMProcess, name: str, holds: Callable[[float], bool]) -> None:
     async with asyncio.timeout(WAIT_SECONDS):
         while not holds(await asyncio.to_thread(read_metric, vllm, name)):
             await asyncio.sleep(0.02)

@@ -7,7 +7,7 @@ import uuid
 from oruel.types import SamplingParams
 from oruel.vocabulary.base import Vocabulary
 from tests.vllm.asking import Question, Reply, ask, read_metric, tokens_of, vllm_engine
-from tests.vllm.vllm_process import RunningVLLM
+from tests.vllm.vllm_process import VLLMProcess
 
 # vLLM caches whole blocks.
 BLOCK = 128
@@ -20,7 +20,7 @@ def long_question(seed: int) -> Question:
     return Question([chance.randrange(300, 3000) for _ in range(PROMPT_TOKENS)], SamplingParams(seed=seed), 8)
 
 
-def replies(vllm: RunningVLLM, vocabulary: Vocabulary, seed: int, *salts: str) -> list[Reply]:
+def replies(vllm: VLLMProcess, vocabulary: Vocabulary, seed: int, *salts: str) -> list[Reply]:
     """The same question again and again."""
 
     async def scenario() -> list[Reply]:
@@ -31,7 +31,7 @@ def replies(vllm: RunningVLLM, vocabulary: Vocabulary, seed: int, *salts: str) -
 
 
 def test_a_repeated_prompt_comes_from_the_cache_and_gets_the_same_answer(
-    vllm: RunningVLLM, vocabulary: Vocabulary, seed: int
+    vllm: VLLMProcess, vocabulary: Vocabulary, seed: int
 ) -> None:
     first, second = replies(vllm, vocabulary, seed, "", "")
     assert (first.cached, second.cached) == (0, WHOLE_BLOCKS)
@@ -39,14 +39,14 @@ def test_a_repeated_prompt_comes_from_the_cache_and_gets_the_same_answer(
 
 
 def test_accounts_with_other_salts_do_not_share_their_prefixes(
-    vllm: RunningVLLM, vocabulary: Vocabulary, seed: int
+    vllm: VLLMProcess, vocabulary: Vocabulary, seed: int
 ) -> None:
     one, other = uuid.uuid4().hex, uuid.uuid4().hex
     assert [reply.cached for reply in replies(vllm, vocabulary, seed, one, other, one)] == [0, 0, WHOLE_BLOCKS]
 
 
 def test_the_choices_of_a_request_share_its_prompt_and_differ(
-    vllm: RunningVLLM, vocabulary: Vocabulary, seed: int
+    vllm: VLLMProcess, vocabulary: Vocabulary, seed: int
 ) -> None:
     async def scenario() -> None:
         async with vllm_engine(vllm, vocabulary) as engine:

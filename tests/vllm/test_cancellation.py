@@ -8,7 +8,7 @@ from oruel.engine.generation import Generation
 from oruel.types import SamplingParams
 from oruel.vocabulary.base import Vocabulary
 from tests.vllm.asking import Question, ask, bias_against_ending, read_metric, tokens_of, vllm_engine, wait_for_metric
-from tests.vllm.vllm_process import RunningVLLM
+from tests.vllm.vllm_process import VLLMProcess
 
 MAX_TOKENS = 2000
 # A step is under way when the cancellation arrives, and another may have been scheduled. The rest is for busy machines.
@@ -23,7 +23,7 @@ async def read(generation: Generation, count: int) -> int:
     return found
 
 
-async def computed_when_idle(vllm: RunningVLLM) -> float:
+async def computed_when_idle(vllm: VLLMProcess) -> float:
     """How many tokens vLLM has ever generated, once it has nothing to do."""
     await wait_for_metric(vllm, "num_requests_running", lambda running: running == 0)
     return await asyncio.to_thread(read_metric, vllm, "generation_tokens_total")
@@ -31,7 +31,7 @@ async def computed_when_idle(vllm: RunningVLLM) -> float:
 
 @pytest.mark.parametrize("leaves", [False, True], ids=["cancels the choice", "leaves the request"])
 def test_after_a_cancellation_vllm_generates_no_more_than_a_few_tokens(
-    vllm: RunningVLLM, vocabulary: Vocabulary, leaves: bool
+    vllm: VLLMProcess, vocabulary: Vocabulary, leaves: bool
 ) -> None:
     async def scenario() -> None:
         sampling = SamplingParams(seed=1, logit_bias=bias_against_ending(vocabulary))
@@ -49,7 +49,7 @@ def test_after_a_cancellation_vllm_generates_no_more_than_a_few_tokens(
     asyncio.run(scenario())
 
 
-def test_a_cancelled_choice_leaves_the_others_their_text(vllm: RunningVLLM, vocabulary: Vocabulary) -> None:
+def test_a_cancelled_choice_leaves_the_others_their_text(vllm: VLLMProcess, vocabulary: Vocabulary) -> None:
     async def scenario() -> None:
         sampling = SamplingParams(seed=2, logit_bias=bias_against_ending(vocabulary))
         question = Question([1, 300], sampling, 100)

@@ -9,7 +9,7 @@ from oruel.types import SamplingParams
 from oruel.vocabulary.base import Vocabulary
 from tests.vllm.asking import Question, ask, ask_together, embedded_engine, tokens_for, vllm_engine
 from tests.vllm.questions import random_questions
-from tests.vllm.vllm_process import RunningVLLM
+from tests.vllm.vllm_process import VLLMProcess
 
 REQUESTS, MAX_TOKENS, AT_ONCE = 200, 100, 32
 LEAST_SHARE = 0.95
@@ -45,7 +45,7 @@ def first_difference(one: list[int], other: list[int]) -> int:
 
 
 def test_200_seeded_requests_have_the_text_of_the_embedded_engine_but_for_rounding(
-    vllm: RunningVLLM, vocabulary: Vocabulary, tokenizer: Tokenizer, seed: int
+    vllm: VLLMProcess, vocabulary: Vocabulary, tokenizer: Tokenizer, seed: int
 ) -> None:
     async def scenario() -> None:
         questions = random_questions(tokenizer, REQUESTS, MAX_TOKENS, seed)
@@ -63,7 +63,7 @@ def test_200_seeded_requests_have_the_text_of_the_embedded_engine_but_for_roundi
 
 
 def test_a_request_has_the_same_text_alone_and_among_31_others(
-    vllm: RunningVLLM, vocabulary: Vocabulary, tokenizer: Tokenizer, seed: int
+    vllm: VLLMProcess, vocabulary: Vocabulary, tokenizer: Tokenizer, seed: int
 ) -> None:
     async def scenario() -> None:
         targets = random_questions(tokenizer, 8, MAX_TOKENS, seed + 1)

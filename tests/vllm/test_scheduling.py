@@ -24,7 +24,7 @@ from tests.vllm.asking import (
     wait_for_metric,
 )
 from tests.vllm.questions import random_questions
-from tests.vllm.vllm_process import RunningVLLM
+from tests.vllm.vllm_process import VLLMProcess
 
 PARALLEL = 4
 WAITING = 8
@@ -33,7 +33,7 @@ WORDS = {"type": "array", "items": WORD, "minItems": 40, "maxItems": 1000}
 
 
 async def same_in_both(
-    vllm: RunningVLLM, small_vllm: RunningVLLM, vocabulary: Vocabulary, questions: list[Question], **more: Any
+    vllm: VLLMProcess, small_vllm: VLLMProcess, vocabulary: Vocabulary, questions: list[Question], **more: Any
 ) -> list[list[int]]:
     """Asks both, the small one at once. Returns the tokens, which must be the same."""
     async with vllm_engine(vllm, vocabulary) as large, vllm_engine(small_vllm, vocabulary) as small:
@@ -43,7 +43,7 @@ async def same_in_both(
 
 
 def test_a_prompt_that_is_computed_in_parts_gets_the_same_answer(
-    vllm: RunningVLLM, small_vllm: RunningVLLM, vocabulary: Vocabulary, seed: int
+    vllm: VLLMProcess, small_vllm: VLLMProcess, vocabulary: Vocabulary, seed: int
 ) -> None:
     chance = random.Random(seed)
     prompts = [[chance.randrange(300, 3000) for _ in range(900)] for _ in range(3)]
@@ -52,7 +52,7 @@ def test_a_prompt_that_is_computed_in_parts_gets_the_same_answer(
 
 
 def test_a_preempted_answer_goes_on_with_the_same_text(
-    vllm: RunningVLLM, small_vllm: RunningVLLM, vocabulary: Vocabulary, tokenizer: Tokenizer, seed: int
+    vllm: VLLMProcess, small_vllm: VLLMProcess, vocabulary: Vocabulary, tokenizer: Tokenizer, seed: int
 ) -> None:
     endless = bias_against_ending(vocabulary)
     questions = [
@@ -65,7 +65,7 @@ def test_a_preempted_answer_goes_on_with_the_same_text(
 
 
 def test_preempted_documents_are_completed_within_their_budgets(
-    vllm: RunningVLLM, small_vllm: RunningVLLM, vocabulary: Vocabulary, tokenizer: Tokenizer, seed: int
+    vllm: VLLMProcess, small_vllm: VLLMProcess, vocabulary: Vocabulary, tokenizer: Tokenizer, seed: int
 ) -> None:
     prompt = tokenizer.encode_messages([Message("user", "Name words as JSON.")], {})
     # Without its budget, an answer would be longer.
@@ -81,7 +81,7 @@ def test_preempted_documents_are_completed_within_their_budgets(
 
 
 def test_turbo_is_served_before_standard_requests_that_wait_longer(
-    small_vllm: RunningVLLM, vocabulary: Vocabulary
+    small_vllm: VLLMProcess, vocabulary: Vocabulary
 ) -> None:
     endless = bias_against_ending(vocabulary)
     order: list[str] = []
