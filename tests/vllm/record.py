@@ -25,7 +25,7 @@ from oruel.types import Message, SamplingParams
 from oruel.vocabulary.base import Vocabulary
 from tests.engine.vllm.recording import Recording
 from tests.vllm.serve import demo_folder
-from tests.vllm.vllm_process import MODEL, RunningVLLM, vllm_serve
+from tests.vllm.vllm_process import MODEL, VLLMProcess, vllm_serve
 
 GENERATE = "/inference/v1/generate"
 SEED = 7
@@ -89,12 +89,12 @@ async def fetch(
 
 
 @asynccontextmanager
-async def client_of(vllm: RunningVLLM) -> AsyncIterator[httpx2.AsyncClient]:
+async def client_of(vllm: VLLMProcess) -> AsyncIterator[httpx2.AsyncClient]:
     async with httpx2.AsyncClient(base_url=vllm.root, timeout=60) as client:
         yield client
 
 
-async def record_served(vllm: RunningVLLM, model: Path) -> None:
+async def record_served(vllm: VLLMProcess, model: Path) -> None:
     async with client_of(vllm) as client:
         for name, path in (("version", "/version"), ("models", "/v1/models")):
             (await fetch(client, "GET", path)).write(name)
@@ -161,7 +161,7 @@ async def record_full(recorder: Recorder) -> None:
     await asyncio.sleep(1)
 
 
-async def record_death(recorder: Recorder, vllm: RunningVLLM) -> None:
+async def record_death(recorder: Recorder, vllm: VLLMProcess) -> None:
     """The engine's process is killed in the middle of an answer."""
     begun = asyncio.Event()
     running = asyncio.create_task(recorder.record("died", recorder.endless("died"), begun))
@@ -170,7 +170,7 @@ async def record_death(recorder: Recorder, vllm: RunningVLLM) -> None:
     await running
 
 
-async def record_closed(vllm: RunningVLLM) -> None:
+async def record_closed(vllm: VLLMProcess) -> None:
     async with client_of(vllm) as client:
         (await fetch(client, "POST", GENERATE, hello_body(MODEL, "hello"))).write("forbidden")
 

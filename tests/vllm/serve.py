@@ -5,22 +5,14 @@ import os
 from pathlib import Path
 
 from oruel.cli.model_source import bundled_model
+from tests.vllm.catalog import catalog_of
 from tests.vllm.vllm_process import MODEL, command, settings
 from training.hugging_face import convert
 
-CATALOG = """\
-vLLM starts on http://127.0.0.1:{port}, half a minute. To put Oru'el in front of it, write into a file
+HINT = """\
+vLLM starts on {root}, half a minute. To put Oru'el in front of it, write into a file
 
-[[models]]
-name = "{model}"
-
-[[models.deployments]]
-name = "vllm"
-engine = "vllm"
-base_url = "http://127.0.0.1:{port}"
-model = "{model}"
-tokenizer = "{tokenizer}"
-
+{catalog}
 and start `oruel serve --catalog FILE`.
 """
 
@@ -40,7 +32,8 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     arguments, flags = parser.parse_known_args()
     model = demo_folder(arguments.environment.absolute())
-    print(CATALOG.format(port=arguments.port, model=MODEL, tokenizer=model), flush=True)
+    root = f"http://127.0.0.1:{arguments.port}"
+    print(HINT.format(root=root, catalog=catalog_of(MODEL, model, root)), flush=True)
     run = command(arguments.environment, model, arguments.port, *flags)
     os.execve(run[0], run, settings())
 

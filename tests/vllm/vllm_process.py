@@ -32,7 +32,7 @@ SETTINGS = {
 
 
 @dataclass
-class RunningVLLM:
+class VLLMProcess:
     process: "subprocess.Popen[bytes]"
     root: str
     log: Path
@@ -68,7 +68,7 @@ def settings() -> dict[str, str]:
 @contextmanager
 def vllm_serve(
     environment: Path, model: Path, log: Path, flags: Sequence[str] = (), port: int = 0
-) -> Iterator[RunningVLLM]:
+) -> Iterator[VLLMProcess]:
     """Waits until it listens. Ends all of its processes at the end. Port 0 is any free one."""
     port = port or free_port()
     with log.open("ab") as output:
@@ -80,7 +80,7 @@ def vllm_serve(
             env=settings(),
             start_new_session=True,
         )
-    running = RunningVLLM(process, f"http://127.0.0.1:{port}", log)
+    running = VLLMProcess(process, f"http://127.0.0.1:{port}", log)
     try:
         wait_until_listening(running)
         yield running
@@ -92,7 +92,7 @@ def vllm_serve(
         running.kill()
 
 
-def wait_until_listening(running: RunningVLLM) -> None:
+def wait_until_listening(running: VLLMProcess) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and running.process.poll() is None:
         with contextlib.suppress(httpx2.TransportError):

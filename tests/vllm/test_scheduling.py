@@ -1,0 +1,106 @@
+"""vLLM's scheduler, with a window, a KV cache and a batch so small that it has to cut and to preempt."""
+
+import asyncio
+import json
+import random
+from dataclasses import replace
+from typing import Any
+
+import jsonschema
+
+from oruel.constraints.spec import SchemaSpec
+from oruel.engine.protocol import NO_TOKEN
+from oruel.engine.token_engine import TokenEngine
+from oruel.text.tokenizer import Tokenizer
+from oruel.types import Message, SamplingParams, Tier
+from oruel.vocabulary.base import Vocabulary
+from tests.vllm.asking import (
+    Question,
+    ask_together,
+    bias_against_ending,
+    read_metric,
+    tokens_for,
+    vllm_engine,
+    wait_for_metric,
+)
+from tests.vllm.questions import random_questions
+from tests.vllm.vllm_process import VLLMProcess
+
+PARALLEL = 4
+WAITING = 8
+WORD = {"type": "string", "minLength": 3, "maxLength": 12}
+WORDS = {"type": "array", "items": WORD, "minItems": 40, "maxItems": 1000}
+
+
+async def same_in_both(
+    vllm: VLLMProcess, small_vllm: VLLMProcess, vocabulary: Vocabulary, questions: list[Question], **more: Any
+) -> list[list[int]]:
+    """Asks both, the small one at once. Returns the tokens, which must be the same."""
+    async with vllm_engine(vllm, vocabulary) as large, vllm_engine(small_vllm, vocabulary) as small:
+        tokens = await ask_together(large, questions, PARALLEL, **more)
+        assert await ask_together(small, questions, 2 * PARALLEL, **more) == tokens
+        return tokens
+
+
+def test_a_prompt_that_is_computed_in_parts_gets_the_same_answer(
+    vllm: VLLMProcess, small_vllm: VLLMProcess, vocabulary: Vocabulary, seed: int
+) -> None:
+    chance = random.Random(seed)
+    prompts = [[chance.randrange(300, 3000) for _ in range(900)] for _ in range(3)]
+    questions = [Question(prompt, SamplingParams(seed=seed, presence_penalty=1.0), 40) for prompt in prompts]
+    asyncio.run(same_in_both(vllm, small_vllm, vocabulary, questions))
+
+
+def test_a_preempted_answer_goes_on_with_the_same_text(
+    vllm: VLLMProcess, small_vllm: VLLMProcess, vocabulary: Vocabulary, tokenizer: Tokenizer, seed: int
+) -> None:
+    endless = bias_against_ending(vocabulary)
+    questions = [
+        replace(one, sampling=replace(one.sampling, logit_bias=endless))
+        for one in random_questions(tokenizer, 6, 400, seed)
+    ]
+    before = read_metric(small_vllm, "num_preemptions_total")
+    asyncio.run(same_in_both(vllm, small_vllm, vocabulary, questions))
+    assert read_metric(small_vllm, "num_preemptions_total") > before
+
+
+def test_preempted_documents_are_completed_within_their_budgets(
+    vllm: VLLMProcess, small_vllm: VLLMProcess, vocabulary: Vocabulary, tokenizer: Tokenizer, seed: int
+) -> None:
+    prompt = tokenizer.encode_messages([Message("user", "Name words as JSON.")], {})
+    # Without its budget, an answer would be longer.
+    questions = [Question(prompt, SamplingParams(seed=seed + number, temperature=1.5), 380) for number in range(6)]
+    before = read_metric(small_vllm, "num_preemptions_total")
+    answers = asyncio.run(
+        same_in_both(vllm, small_vllm, vocabulary, questions, constraint=SchemaSpec(json.dumps(WORDS)))
+    )
+    assert read_metric(small_vllm, "num_preemptions_total") > before
+    for tokens in answers:
+        document = json.loads(b"".join(vocabulary.piece(token) for token in tokens if token != NO_TOKEN))
+        jsonschema.validate(document, WORDS)
+
+
+def test_turbo_is_served_before_standard_requests_that_wait_longer(
+    small_vllm: VLLMProcess, vocabulary: Vocabulary
+) -> None:
+    endless = bias_against_ending(vocabulary)
+    order: list[str] = []
+
+    async def one(engine: TokenEngine, name: str, tier: Tier, max_tokens: int) -> None:
+        sampling = SamplingParams(seed=len(name), logit_bias=endless)
+        await tokens_for(engine, Question([1, 300], sampling, max_tokens), tier=tier)
+        order.append(name)
+
+    async def scenario() -> None:
+        async with vllm_engine(small_vllm, vocabulary) as engine, asyncio.TaskGroup() as group:
+            for number in range(PARALLEL):
+                group.create_task(one(engine, f"running {number}", "standard", 300))
+            await wait_for_metric(small_vllm, "num_requests_running", lambda running: running == PARALLEL)
+            for number in range(WAITING):
+                group.create_task(one(engine, f"waiting {number}", "standard", 60))
+            await wait_for_metric(small_vllm, "num_requests_waiting", lambda waiting: waiting == WAITING)
+            group.create_task(one(engine, "turbo", "turbo", 20))
+
+    asyncio.run(scenario())
+    print(", ".join(order))
+    assert next(name for name in order if not name.startswith("running")) == "turbo"
