@@ -53,7 +53,7 @@ name = "bench"
 [[models.deployments]]
 name = "vllm"
 engine = "vllm"
-base_url = "http://127.0.0.1:{port}"
+base_url = "http://127.0.0.1:{port}/v1"
 model = "{model}"
 tokenizer = "{tokenizer}"
 """
