@@ -17,6 +17,7 @@ from bench.load import Reply, chat, encode_request, exchange
 from bench.rounds import measure_all_in_turn
 from bench.row import Row
 from bench.servers import ServerProcess
+from bench.usage import read_usage
 from oruel.engine.vllm.row_body import hello_body, row_body
 from oruel.engine.vllm.token_server import TokenServer
 from oruel.engine.vllm.wire import HelloReply, RowRequest, SilentTokens, choose_mark, read_hello
@@ -52,7 +53,7 @@ name = "bench"
 [[models.deployments]]
 name = "vllm"
 engine = "vllm"
-base_url = "http://127.0.0.1:{port}"
+base_url = "http://127.0.0.1:{port}/v1"
 model = "{model}"
 tokenizer = "{tokenizer}"
 """
@@ -68,7 +69,7 @@ def rows(rounds: int) -> Iterator[Row]:
         load = asyncio.run(prepare(vllm.port, model))
         for streams in STREAMS:
             for setting, params in SETTINGS.items():
-                yield compare_sampling(vllm, load, streams, setting, params, rounds)
+                yield from compare_sampling(vllm, load, streams, setting, params, rounds)
         yield compare_front(vllm, load, model, rounds)
     command = [f"{environment}/bin/python", "-m", "bench.torch_sampling"]
     subprocess.run(command, check=True, cwd=ROOT, env={**os.environ, "PYTHONPATH": f"{ROOT}/src:{ROOT}/vllm_plugin"})
@@ -130,19 +131,23 @@ class TokenLoad:
 
 def compare_sampling(
     vllm: ServerProcess, load: TokenLoad, streams: int, setting: str, params: dict[str, Any], rounds: int
-) -> Row:
-    """Both kinds of requests go to the same vLLM, in turn."""
+) -> Iterator[Row]:
+    """Both kinds of requests go to the same vLLM, in turn. Its CPU time depends less on what else runs here."""
 
-    def measure(side: ServerProcess, round_: int) -> float:
+    def measure(side: ServerProcess, round_: int) -> tuple[float, float]:
         make = load.ours if side.name == "ours" else load.theirs
         prompts = enumerate(load.prompt(1000 * round_ + stream) for stream in range(streams))
         bodies = [make(prompt, f"{side.name}-{round_}-{stream}", params) for stream, prompt in prompts]
-        return asyncio.run(speed(generate(vllm.port, body) for body in bodies))
+        before = read_usage(vllm.pid).cpu_seconds
+        reached = asyncio.run(speed(generate(vllm.port, body) for body in bodies))
+        return reached, 1000 * (read_usage(vllm.pid).cpu_seconds - before) / (streams * ANSWER)
 
     sides = [ServerProcess(name, vllm.port, vllm.pid) for name in ("ours", "theirs")]
     measured = measure_all_in_turn(sides, rounds, measure)
+    (speeds, costs), (their_speeds, their_costs) = (zip(*measured[name], strict=True) for name in ("ours", "theirs"))
     name = f"vLLM, {streams} streams, {setting}: our sampling against its own"
-    return Row(name, "tokens/s", measured["ours"], measured["theirs"], True, TARGET)
+    yield Row(name, "tokens/s", speeds, their_speeds, True, TARGET)
+    yield Row(f"{name}, CPU per 1,000 tokens", "s", costs, their_costs)
 
 
 def compare_front(vllm: ServerProcess, load: TokenLoad, model: Path, rounds: int) -> Row:
