@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from oruel.errors import StoreUnavailable
-from oruel.ledger import pipeline
+from oruel.ledger import pipeline, pipelined_group
 from oruel.ledger.database import Database
 from oruel.ledger.entries import Opening, Settlement
 from oruel.ledger.kept_connection import StoreBusy
@@ -132,3 +132,25 @@ async def test_a_writer_whose_connection_ended_connects_again(postgres: Postgres
                 break
     await writer.close()
     store.close()
+
+
+async def test_a_driver_without_pipelines_leaves_everything_to_the_thread(
+    location: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempts = 0
+
+    def fail(database: Database) -> Pipeline:
+        nonlocal attempts
+        attempts += 1
+        raise psycopg.NotSupportedError("this libpq has no pipelines")
+
+    monkeypatch.setattr(pipelined_group, "open_pipeline", fail)
+    store = Database.open(location)
+    writer = PipelinedWriter(store, "here")
+    for _ in range(3):
+        with pytest.raises(StoreBusy):
+            await writer.write([opening("a")], [])
+        await asyncio.sleep(0.05)
+    await writer.close()
+    store.close()
+    assert attempts == 1

@@ -5,6 +5,7 @@ small one. Rarer work, such as that of an Idempotency-Key, is left to group.py.
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
@@ -13,6 +14,7 @@ from typing import NamedTuple
 import msgspec
 import structlog
 
+from oruel.errors import StoreUnavailable
 from oruel.ledger.database import Database
 from oruel.ledger.entries import Opened, Opening, Settlement
 from oruel.ledger.kept_connection import StoreBusy
@@ -90,12 +92,14 @@ class PipelinedWriter:
             raise
 
     async def connect(self) -> None:
-        """Unless it is connected. If this fails, the next group tries again after PAUSE_SECONDS."""
+        """Unless it is connected. If the store is unavailable, the next group tries again after PAUSE_SECONDS."""
         try:
             self._pipeline = self._pipeline or await asyncio.to_thread(open_pipeline, self._database)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the thread can go on
-            log.warning("the store is written to by a thread, which is slower", error=type(error).__name__)
+        except StoreUnavailable:
             self._paused_until = time.monotonic() + PAUSE_SECONDS
+        except Exception as error:  # noqa: BLE001 - whatever it is, the thread can go on
+            log.warning("PostgreSQL is written to by a thread, which is slower", error=repr(error))
+            self._paused_until = math.inf
         finally:
             self._connecting = None
 

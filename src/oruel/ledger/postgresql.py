@@ -1,5 +1,6 @@
 """A store in a PostgreSQL database, which several instances may share."""
 
+import sys
 from typing import Any, cast
 
 from sqlalchemy import URL, Dialect, Engine, create_engine, event
@@ -48,7 +49,9 @@ def open_postgresql(url: URL) -> Engines:
         arguments, from_url = engine.dialect.create_connect_args(url)
         return engine.dialect.loaded_dbapi.connect(*arguments, **from_url, **options, autocommit=True)
 
-    return Engines(engine, reader, plain, "BEGIN", has_clock=True, connect_driver=connect_driver)
+    # The event loop of Windows can't wait for sockets of libpq.
+    driver = connect_driver if sys.platform != "win32" else None
+    return Engines(engine, reader, plain, "BEGIN", has_clock=True, connect_driver=driver)
 
 
 def give_up_on_hanging_servers(engine: Engine) -> None:
