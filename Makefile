@@ -82,6 +82,8 @@ vllm: $(VENV)/dev.done $(VLLM)/plugin.done ## serve the demo model with vLLM and
 	@$(BIN)/python -m tests.vllm.serve --environment $(VLLM) --port $(PORT) $(ARGS)
 
 test-vllm: $(VENV)/dev.done $(VLLM)/plugin.done ## run the tests that need a real vLLM, 10 minutes (ARGS="-k …" selects some)
+	@# With vLLM's torch and its own types, and everything else from the contributors' environment.
+	@PYTHONPATH=src:$(wildcard $(VENV)/lib/python*/site-packages) $(VLLM)/bin/python -m pytest tests/vllm_plugin tests/sampling $(ARGS)
 	@TEST_VLLM=$(VLLM) $(BIN)/pytest tests/vllm $(ARGS)
 
 screenshots: $(VENV)/dev.done ## photograph the playground in light, dark and phone width, into build/screenshots/

@@ -235,6 +235,11 @@ def test_an_unsupported_method_is_405_with_the_supported_ones(server: RunningSer
     assert (refused.status_code, refused.headers["allow"]) == (405, "POST")
 
 
+def exhaust_files(owned: ExitStack, port: int) -> None:
+    for _ in range(200):
+        owned.enter_context(socket.create_connection(("127.0.0.1", port), PATIENCE_SECONDS))
+
+
 def test_running_out_of_file_descriptors_logs_one_line_and_passes() -> None:
     command = f"ulimit -n 64; exec {sys.executable} -m oruel serve --port 0 --store none"
     process = subprocess.Popen(["bash", "-c", command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -245,13 +250,17 @@ def test_running_out_of_file_descriptors_logs_one_line_and_passes() -> None:
             lines.append(process.stdout.readline())
             assert lines[-1], "".join(lines)
         with ExitStack() as owned:
-            for _ in range(200):
-                owned.enter_context(socket.create_connection(("127.0.0.1", int(found[2])), PATIENCE_SECONDS))
+            exhaust_files(owned, int(found[2]))
             time.sleep(1.5)
         eventually_healthy(found[1])
+        with ExitStack() as owned:
+            exhaust_files(owned, int(found[2]))
+            # Stops within the second after which asyncio accepts connections again.
+            process.terminate()
+            rest = process.communicate(timeout=PATIENCE_SECONDS)[0]
     finally:
-        process.terminate()
-        rest = process.communicate(timeout=PATIENCE_SECONDS)[0]
+        process.kill()
+        process.communicate()
     assert "Traceback" not in rest
     assert rest.count("no file descriptors are left") <= 1
     assert len(rest.splitlines()) < 20, rest

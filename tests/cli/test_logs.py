@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from oruel.cli.logs import LogHandler, escape_values, render_json, write_escaped_traceback
+from oruel.cli.logs import LineWriter, LogHandler, escape_values, render_json, write_escaped_traceback
 
 
 @pytest.mark.parametrize("value", ["\ud800", "a\nb", "\x00é", 2**80, float("nan"), {"path": b"/x"}, ValueError("no")])
@@ -61,9 +61,8 @@ def test_lines_that_cannot_be_written_are_counted() -> None:
                 raise OSError(28, "No space left on device")
             return super().write(text)
 
-    handler = LogHandler()
     disk = Disk()
-    handler.setStream(disk)
+    handler = LogHandler(LineWriter(disk))
     for number in range(5):
         disk.is_full = number in (1, 2, 3)
         handler.emit(logging.LogRecord("x", logging.INFO, "", 0, f"line {number}", None, None))

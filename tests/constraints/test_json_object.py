@@ -36,7 +36,10 @@ def preferring(letters: bytes) -> Chooser:
     def choose(chance: random.Random, allowed: list[int], pieces: list[bytes]) -> int:
         if chance.random() < 0.2:
             return chance.choice(allowed)
-        return max(allowed, key=lambda token: (sum(byte in letters for byte in pieces[token]), chance.random()))
+        return max(allowed, key=lambda token: (count(pieces[token]), chance.random()))
+
+    def count(piece: bytes) -> int:
+        return len(piece) - len(piece.translate(None, letters))
 
     return choose
 
@@ -72,7 +75,7 @@ def write(
             token = constraint.forced[0]
         else:
             bits = np.unpackbits(constraint.mask(), count=tokens.size, bitorder="little")
-            token = constraint.enforce_limits(choose(chance, [int(one) for one in np.flatnonzero(bits)], tokens.pieces))
+            token = constraint.enforce_limits(choose(chance, np.flatnonzero(bits).tolist(), tokens.pieces))
         constraint.accept(token)
         written.append(token)
     return written, constraint

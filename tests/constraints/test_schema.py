@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from oruel.constraints.schema import json_grammar, unenforceable_keywords
+from oruel.constraints.schema import embed_schema, json_grammar, unenforceable_keywords
 from oruel.constraints.tokens import TokenTable
 from oruel.errors import SchemaRefused
 from tests.text.vocabularies import ByteVocabulary
@@ -187,3 +187,11 @@ def test_a_schema_on_which_the_library_panics_is_refused() -> None:
     schema = {"anyOf": [{"anyOf": [least_and_most, {"type": "integer", **least_and_most}]}]}
     with pytest.raises(SchemaRefused, match="fails on it"):
         unenforceable_keywords({"type": "object", "properties": {"a": schema}})
+
+
+def test_texts_about_a_schema_do_not_travel_with_it() -> None:
+    about = {"title": "t" * 10**6, "description": "d" * 10**6, "$comment": "c" * 10**6}
+    names = {"title": {"type": "string"}, "description": {"const": "d"}}
+    schema = {**about, "type": "object", "properties": {**names, "n": {**about, "type": "integer"}}}
+    plain = {"type": "object", "properties": {**names, "n": {"type": "integer"}}}
+    assert embed_schema(schema) == embed_schema(plain)

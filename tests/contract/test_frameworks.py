@@ -2,7 +2,6 @@
 
 import asyncio
 import warnings
-from collections.abc import Iterator
 from datetime import date, datetime
 from typing import Any, Literal
 
@@ -10,8 +9,7 @@ import pytest
 from openai import AsyncOpenAI, OpenAI
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from tests.gguf_models import tool_model
-from tests.server import oruel_serve
+from tests.server import RunningServer
 
 pytestmark = [pytest.mark.model, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 
@@ -27,9 +25,8 @@ class Person(BaseModel):
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with oruel_serve("--model", str(tool_model(tmp_path_factory.mktemp("model")))) as running:
-        yield running.base_url
+def url(tools_server: RunningServer) -> str:
+    return tools_server.base_url
 
 
 @pytest.mark.parametrize("method", ["json_schema", "function_calling"])

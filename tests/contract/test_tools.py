@@ -13,7 +13,7 @@ from openai.types.chat import ChatCompletion
 from pydantic import BaseModel, ConfigDict, Field
 
 from tests.gguf_models import llama_model, tool_model
-from tests.server import oruel_serve
+from tests.server import RunningServer, oruel_serve, together
 
 pytestmark = pytest.mark.model
 
@@ -41,14 +41,19 @@ HOT = {"temperature": 2.0, "frequency_penalty": 1.0, "extra_body": {"repetition_
 def server(folder: Any, *flags: str, **more: Any) -> Iterator[OpenAI]:
     with (
         oruel_serve("--model", str(folder), *flags) as running,
-        OpenAI(base_url=running.base_url, api_key="x", max_retries=0) as client,
+        client_of(running) as client,
     ):
         yield client
 
 
+def client_of(running: RunningServer) -> OpenAI:
+    return OpenAI(base_url=running.base_url, api_key="x", max_retries=0)
+
+
 @pytest.fixture(scope="module")
-def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenAI]:
-    yield from server(tool_model(tmp_path_factory.mktemp("model")))
+def client(tools_server: RunningServer) -> Iterator[OpenAI]:
+    with client_of(tools_server) as client:
+        yield client
 
 
 @pytest.fixture(scope="module")
@@ -254,12 +259,16 @@ def test_unenforced_keywords_are_named_in_a_header(client: OpenAI) -> None:
 
 def test_tools_are_refused_without_template_support_unless_generic(tmp_path: Any) -> None:
     path = llama_model(tmp_path)
-    for client in server(path):
+    flags = ("--model", str(path))
+    with (
+        together(oruel_serve(*flags), oruel_serve(*flags, "--tool-prompt", "generic")) as (unsupported, generic),
+        client_of(unsupported) as refusing,
+        client_of(generic) as calling,
+    ):
         with pytest.raises(openai.BadRequestError, match="tool_prompt") as refused:
-            ask(client, model="llama-f16", tools=TOOLS)
+            ask(refusing, model="llama-f16", tools=TOOLS)
         assert refused.value.param == "tools"
-    for client in server(path, "--tool-prompt", "generic"):
-        answer = ask(client, model="llama-f16", tools=TOOLS, tool_choice="required", parallel_tool_calls=False)
+        answer = ask(calling, model="llama-f16", tools=TOOLS, tool_choice="required", parallel_tool_calls=False)
         assert len(called(answer)) == 1
 
 

@@ -1,7 +1,7 @@
 """Everything of `oruel serve` but its processes and its socket, in front of stubs of vLLM."""
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ import httpx2
 from oruel.api.routes import create_api
 from oruel.app import build_services, health
 from oruel.bookkeeping import open_books
+from oruel.engine.vllm.wire import RowRequest
 from oruel.fleet.fleet import Fleet
 from oruel.fleet.running import RunningModel
 from oruel.jobs.messages import HuggingFaceTokenizer
@@ -19,12 +20,14 @@ from oruel.jobs.server import load_tokenizer
 from oruel.ledger.administration import Administration
 from oruel.ledger.key_terms import KeyTerms
 from oruel.router.catalog_file import read_catalog
-from oruel.settings import HiddenText, Settings
+from oruel.settings import Settings
 from tests.asgi import InProcess
 from tests.engine.vllm.behind_oruel import catalog_text, deployment
 from tests.engine.vllm.stub_vllm import StubVLLM
 from tests.fakes import InProcessJobs, until
 
+Script = Callable[[RowRequest], Sequence[int]]
+Says = Callable[[str], Script]
 HELLO: list[Any] = [{"role": "user", "content": "Hello"}]
 
 
@@ -59,8 +62,12 @@ class Front:
     async def metrics(self) -> str:
         return (await self.client.get("/metrics")).text
 
-    async def until_up(self, name: str, is_up: bool = True) -> None:
-        await until(lambda: health([self.model]).deployments[name] is is_up)
+    async def until_up(self, name: str) -> None:
+        await until(lambda: health([self.model]).deployments[name])
+
+    async def until_down(self, name: str) -> None:
+        """Until it is known why it can't be used."""
+        await until(lambda: self.model.engines[name].status == "failed")
 
     def add_key(self, account: str) -> str:
         assert self.administration
@@ -80,13 +87,14 @@ async def front(
     """One model "m" with a deployment vllm0, vllm1, … for each stub, each with the `lines`, and further `deployments`.
     `model` are lines of the model.
     """
-    given = Settings(catalog="catalog.toml", **{"store": HiddenText("none"), **settings})
+    given = Settings(catalog="catalog.toml", **{"store": None, **settings})
     named = [deployment(f"vllm{number}", stub.root, folder, *lines) for number, stub in enumerate(stubs)]
     (catalog,) = read_catalog(catalog_text(*named, *deployments, settings=model).encode()).models
-    jobs = InProcessJobs({str(folder): load_tokenizer(HuggingFaceTokenizer(str(folder), False))})
+    jobs = InProcessJobs()
     async with AsyncExitStack() as resources:
         books = await open_books(given, [catalog], resources)
         started = await Fleet(given, {str(folder): folder}, jobs, resources).start(catalog)
+        jobs.tokenizers = {str(folder): load_tokenizer(HuggingFaceTokenizer(str(folder), False))}
         transport = InProcess(create_api(build_services(given, [started], jobs, books)))
         client = httpx2.AsyncClient(transport=transport, base_url="http://localhost", timeout=20)
         yield Front(await resources.enter_async_context(client), started, books.administration)

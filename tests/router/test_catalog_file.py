@@ -269,7 +269,7 @@ def test_the_example_in_the_documentation_is_a_valid_catalog() -> None:
     (example,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
     (maverick,) = models_of(example)
     assert maverick.tiers == tuple(maverick.prices) == ("standard", "turbo")
-    assert [one.name for one in maverick.deployments] == ["own", "gpus"]
+    assert [one.name for one in maverick.deployments] == ["own", "nodes", "gpus"]
 
 
 def test_the_vllm_in_the_documentation_is_a_valid_deployment() -> None:

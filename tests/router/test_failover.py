@@ -15,6 +15,8 @@ from oruel.errors import (
     UnsupportedParameter,
     UpstreamFailed,
     UpstreamUnavailable,
+    VLLMReplaced,
+    VLLMUnusable,
 )
 from oruel.router.catalog import Catalog, ModelCard
 from oruel.router.circuit_breaker import PAUSE_SECONDS, TOLERATED
@@ -130,8 +132,9 @@ def test_the_retry_budget_limits_the_load_of_a_failing_fleet() -> None:
     assert sum(len(one.requests) for one in asked) <= requests * 1.2 + 10
 
 
-def test_an_unreachable_deployment_uses_no_retry_budget() -> None:
-    gone, good = FakeBackend(doing(0.01, UpstreamUnavailable("It is gone."))), FakeBackend(saying("fine"))
+@pytest.mark.parametrize("error", [UpstreamUnavailable, VLLMUnusable, VLLMReplaced])
+def test_a_deployment_that_computed_nothing_uses_no_retry_budget(error: type[UpstreamFailed]) -> None:
+    gone, good = FakeBackend(doing(0.01, error("It is gone."))), FakeBackend(saying("fine"))
     under_test = router(route("gone", gone, "0.1"), route("good", good))
 
     async def herd() -> list[str]:

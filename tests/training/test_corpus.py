@@ -30,6 +30,11 @@ def sample() -> list[Conversation]:
     return [corpus.draw_conversation(random, mix)[1] for mix, count in counts for _ in range(count)]
 
 
+@pytest.fixture(scope="module")
+def rendered(sample: list[Conversation]) -> str:
+    return "".join(map(render, sample))
+
+
 @pytest.mark.parametrize("finishing", [False, True])
 def test_the_corpus_is_deterministic(finishing: bool, tmp_path: Path) -> None:
     for folder in ("one", "other"):
@@ -47,11 +52,10 @@ def test_different_seeds_write_different_corpora(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
-def test_no_evaluation_prompt_is_in_the_corpus(family: Family, sample: list[Conversation]) -> None:
+def test_no_evaluation_prompt_is_in_the_corpus(family: Family, rendered: str) -> None:
     prompts = [render(conversation[:-1]) for conversation in family.questions()]
     assert prompts
-    text = "".join(map(render, sample))
-    assert not [prompt for prompt in prompts if prompt in text]
+    assert not [prompt for prompt in prompts if prompt in rendered]
 
 
 def test_held_out_sums_and_differences_are_not_in_the_corpus(sample: list[Conversation]) -> None:

@@ -1,4 +1,4 @@
-"""Models that think before they answer are told apart, and honest ones are accused of nothing."""
+"""Models that think before they answer are told apart, and judged by their answers."""
 
 from pathlib import Path
 
@@ -6,14 +6,11 @@ import pytest
 
 from oruel.api.chat.body import ChatCall
 from oruel.errors import InvalidParameter
-from oruel.verify.checks import CHECKS
 from oruel.verify.checks.logprobs import fault_after_thoughts
 from oruel.verify.checks.streaming import judge_equal
-from oruel.verify.profile import OPENAI, ORUEL
+from oruel.verify.profile import OPENAI
 from oruel.verify.reply import Chunk, Facts, Json, Reply, StreamReply
-from oruel.verify.runner import run_checks
 from oruel.verify.survey import survey
-from oruel.verify.verdict import Outcome
 from tests.cli.command_line import CommandLine
 from tests.verify.asking import verdict_of
 from tests.verify.in_process import endpoint_of
@@ -22,10 +19,6 @@ from tests.verify.toy_server import ToyServer
 from tests.verify.toy_thinking import Thinking, ThinkingAside, ThinkingInSecret, ThinkingUntold
 
 pytestmark = pytest.mark.anyio
-
-THINKERS = (Thinking, ThinkingAside, ThinkingInSecret, ThinkingUntold)
-# Enough for the thoughts of the toy, which fills what is left with text.
-ROOM = 100
 
 
 async def facts_of(server: ToyServer) -> Facts:
@@ -46,19 +39,6 @@ async def facts_of(server: ToyServer) -> Facts:
 async def test_thinkers_are_told_apart(server: type[ToyServer], reasons: bool, hides: bool) -> None:
     facts = await facts_of(server())
     assert (facts.reasons, facts.hides_thoughts) == (reasons, hides)
-
-
-@pytest.mark.parametrize("server", THINKERS)
-async def test_an_honest_thinker_is_accused_of_nothing(server: type[Thinking], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("oruel.verify.probe.THINKING", ROOM)
-    async with endpoint_of(server(1)) as endpoint:
-        report = await run_checks(endpoint, CHECKS, ORUEL, seed=1)
-    verdicts = {result.check.name: result.verdict for result in report.results}
-    assert len(verdicts) == len(CHECKS), report.ended
-    accusing = {name: one.how for name, one in verdicts.items() if one.outcome.is_fault or one.outcome == "refused"}
-    assert accusing == {}
-    needing_text = {"stop", "stop.across_tokens", "stream", "response_format.json_schema", "tools.stream", "seed"}
-    assert {name for name in needing_text if verdicts[name].outcome is not Outcome.HONOURED} == set()
 
 
 class OneNameForTheLength(ThinkingInSecret):

@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -15,6 +15,7 @@ from oruel.constraints.json_object import JsonObjectConstraint
 from oruel.constraints.spec import ConstraintSpec, JsonObjectSpec, RulesSpec, schema_spec
 from oruel.engine.vllm.wire import CLOSED_MARKS, COMPLETE_MARKS, FAILED_MARKS, Failure, FailureKind, ending_tokens
 from oruel.errors import SchemaRefused
+from oruel.sampling.constraint import UNDECIDED
 from tests.vllm_plugin.rows import END, MARK, TOKENS, VOCABULARY, row_request
 
 PERSON = schema_spec(
@@ -132,6 +133,41 @@ def test_a_row_that_leaves_while_it_compiles_is_forgotten(threads: ConstraintThr
     for row in rows:
         row.close()
     assert JsonObjectConstraint(TOKENS, 9).mask().any()
+
+
+def panic(*_: object) -> int:
+    raise PanicException("as the library's, which is no Exception")
+
+
+class PanicException(BaseException): ...
+
+
+@pytest.mark.parametrize("enforce", [lambda *_: UNDECIDED, panic], ids=["endless", "panic"])
+def test_a_row_whose_limits_cant_be_enforced_ends_with_the_reason(
+    threads: ConstraintThreads, enforce: Callable[..., int]
+) -> None:
+    request, chooser = row_request(JsonObjectSpec()), random.Random(2)
+    row = ConstrainedRow(request, [], threads)
+    output = [emit(row, position, chooser) for position in range(3)]
+    assert row._constraint
+    row._constraint.enforce_limits = enforce  # type: ignore[method-assign]
+    while END not in output:
+        output.append(emit(row, len(output), chooser))
+    start = output.index(MARK)
+    assert output[start:] == ending_tokens(request, FAILED_MARKS, Failure.read(output[start + FAILED_MARKS : -1]))
+
+
+@pytest.mark.parametrize("shown", [1, 2, 3])
+def test_a_row_that_is_preempted_in_its_ending_goes_on_with_it(threads: ConstraintThreads, shown: int) -> None:
+    for seed in range(6):
+        request = row_request(JsonObjectSpec(), 24)
+        whole = write(ConstrainedRow(request, [], threads), seed)
+        output = whole[: whole.index(MARK) + shown]
+        if END not in output:
+            row = ConstrainedRow(request, output, threads)
+            while END not in output:
+                output.append(emit(row, len(output), random.Random(0)))
+            assert output == whole, f"seed {seed}"
 
 
 @pytest.mark.parametrize(

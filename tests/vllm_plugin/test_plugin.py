@@ -2,7 +2,7 @@
 
 import msgspec
 import pytest
-from oruel_vllm.plugin import CHANGED_MESSAGE, Plugin
+from oruel_vllm.plugin import BUG_MESSAGE, CHANGED_MESSAGE, Plugin
 from oruel_vllm.row import Row, SampledRow, ScriptedRow
 
 from oruel.engine.vllm.wire import (
@@ -68,3 +68,18 @@ def test_a_request_with_tokens_that_the_model_does_not_have_touches_no_logit_tha
     row = row_of(plugin, msgspec.structs.replace(FOR_US, **change))
     assert isinstance(row, ScriptedRow)
     assert all(0 <= int(row.next(position)) < SIZE for position in range(50))
+
+
+def test_a_row_that_names_no_token_but_its_mark_is_sampled(plugin: Plugin) -> None:
+    assert isinstance(row_of(plugin, msgspec.structs.replace(FOR_US, end_tokens=[], seal=[])), SampledRow)
+
+
+def test_a_fault_in_making_a_row_fails_the_row_and_not_vllm(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("oruel_vllm.plugin.SampledRow", fail)
+    row = row_of(Plugin(REPLY, "/no/such/folder"), FOR_US)
+    told = ending_tokens(FOR_US, FAILED_MARKS, Failure(FailureKind.ENGINE, BUG_MESSAGE))
+    assert row
+    assert [row.next(position) for position in range(len(told))] == told

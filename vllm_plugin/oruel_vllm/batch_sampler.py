@@ -51,8 +51,11 @@ class BatchSampler:
             enough = decision.is_enough.tolist()
             missing = [place for place in range(len(steps)) if not enough[place]]
             if missing:
+                # The next decision overwrites the result of this one.
+                tokens = decision.tokens.clone()
                 again = self._decide(WHOLE, logits, [steps[place] for place in missing])
-                decision.tokens[send_indices(missing, logits.device)] = again.tokens
+                tokens[send_indices(missing, logits.device)] = again.tokens
+                return tokens
         return decision.tokens
 
     def _decide(self, plan: Plan, logits: torch.Tensor, steps: Sequence[PlacedStep]) -> Decision:
@@ -68,8 +71,8 @@ def step_inputs(logits: torch.Tensor, indices: Sequence[int], steps: Sequence[Ro
     height, size = len(steps), logits.shape[1]
     rows = logits.new_full((height, padded_width(size)), -torch.inf)
     copy_rows(rows, logits, indices)
-    parameters = np.zeros(row_tensors.packed_shape(height, row_tensors.changed_width(steps)))
-    row_tensors.pack(steps, parameters, rows.shape[1] - 1)
+    parameters = np.zeros(row_tensors.packed_size(height, row_tensors.changed_width(steps)))
+    row_tensors.pack(steps, height, parameters)
     allowed = None
     if masks.has_masks(steps):
         packed = np.empty(masks.packed_shape(height, size), np.uint8)

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +17,14 @@ from oruel_vllm.constraint_threads import ConstraintThreads
 from oruel_vllm.row import SampledRow
 from oruel_vllm.row_step import BROKEN, RowStep
 
-# All rows of a step wait for the slowest, so one that isn't ready after this time fails.
-PATIENCE_SECONDS = 5.0
+# How often the work of one search may be spent on one token before its row fails: a second or two.
+MOST_SEARCHES = 4
 IMPATIENT_MESSAGE = "it takes too long to enforce: make it simpler"
 BUG_MESSAGE = "The constraint can't be enforced, because of a fault in the plugin. vLLM's log has the details."
 
 log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,7 @@ class ConstrainedRow(SampledRow):
         self._constraint: Constraint | None = None
         self._prepared: Future[PreparedStep] = Future()
         self._ahead = False
+        self._known_ending: int | None = None
         self._closing_from = threads.closings.find(request, output)
         super().__init__(request, output)
 
@@ -51,7 +55,9 @@ class ConstrainedRow(SampledRow):
         self._ahead = False
         if self._closing_from is not None and self._closing_from >= len(output):
             self._closing_from = None
-        output, closing_from = list(output), self._closing_from
+        # A preempted row may have a part of its ending already: the mark is in no document.
+        self._known_ending = self._output.index(self.mark) if self.mark in self._output else None
+        output, closing_from = self._output[: self._known_ending], self._closing_from
 
         def resume(constraint: Constraint) -> PreparedStep:
             replay(constraint, output, closing_from, self._request.end_tokens)
@@ -68,10 +74,7 @@ class ConstrainedRow(SampledRow):
             return self._after_budget(ends[0], position)
         prepared = self._wait(position)
         if prepared is None or prepared.marks:
-            if prepared:
-                self._end(position, prepared.marks)
-            assert self._ending
-            return self._ending.next(0)
+            return self._begin_ending(position, prepared)
         if prepared.forced is not None:
             return prepared.forced
         step = super()._step(position)
@@ -81,16 +84,31 @@ class ConstrainedRow(SampledRow):
     def _after_budget(self, end: int, position: int) -> int:
         """The tokens after max_tokens only say whether the output is complete."""
         prepared = self._wait(position)
-        if prepared and prepared.marks:
-            self._end(position, prepared.marks)
-            assert self._ending
-            return self._ending.next(0)
-        return end
+        return self._begin_ending(position, prepared) if prepared is None or prepared.marks else end
+
+    def _begin_ending(self, position: int, prepared: PreparedStep | None) -> int:
+        """The token at `position`. None if the row has failed."""
+        if prepared:
+            self._end(self._ending_begins(position), prepared.marks)
+        assert self._ending
+        return self._ending.next(position - self._ending_start)
+
+    def _ending_begins(self, position: int) -> int:
+        return position if self._known_ending is None else self._known_ending
 
     def _wait(self, position: int) -> PreparedStep | None:
         """None if the row has failed."""
+        prepared = self._attempt(position, lambda: self._prepared.result(self._threads.patience))
+        if prepared and not prepared.marks and self._known_ending is not None:
+            # It took too long before vLLM preempted the row, and doesn't now.
+            self._fail(position, FailureKind.CONSTRAINT, IMPATIENT_MESSAGE)
+            return None
+        return prepared
+
+    def _attempt(self, position: int, work: Callable[[], Result]) -> Result | None:
+        """None if the row has failed: nothing that one row does may harm the others."""
         try:
-            return self._prepared.result(PATIENCE_SECONDS)
+            return work()
         except SchemaRefused as error:
             self._fail(position, FailureKind.CONSTRAINT, error.message)
         except TimeoutError:
@@ -101,21 +119,14 @@ class ConstrainedRow(SampledRow):
         return None
 
     def _fail(self, position: int, kind: FailureKind, message: str) -> None:
-        self._end(position, FAILED_MARKS, Failure(kind, message))
+        self._end(self._ending_begins(position), FAILED_MARKS, Failure(kind, message))
 
     def enforce(self, token: int) -> int:
-        assert self._constraint
-        position = len(self._output)
-        try:
-            return enforce_limits(self._constraint, token)
-        except SchemaRefused as error:
-            self._fail(position, FailureKind.CONSTRAINT, error.message)
-        except Exception:
-            # An error in a step would end vLLM.
-            log.exception("a constraint could not be enforced")
-            self._fail(position, FailureKind.ENGINE, BUG_MESSAGE)
-        assert self._ending
-        return self._ending.next(0)
+        constraint = self._constraint
+        assert constraint
+        enforced = self._attempt(len(self._output), lambda: enforce_limits(constraint, token))
+        # The ending begins with the mark.
+        return self.mark if enforced is None else enforced
 
     def chose(self, token: Callable[[], int]) -> None:
         """Prepares the step after the token, before it is known whether vLLM keeps it."""
@@ -157,11 +168,14 @@ def replay(constraint: Constraint, output: Sequence[int], closing_from: int | No
 
 @panics_refused()
 def enforce_limits(constraint: Constraint, token: int) -> int:
-    """With as much work as it takes: vLLM can't skip a row's step."""
-    enforced = UNDECIDED
-    while enforced == UNDECIDED:
+    """With far more work than usual, since vLLM can't skip a row's step. Counted in work and not in time, so that every
+    rank decides alike. Raises SchemaRefused.
+    """
+    for _ in range(MOST_SEARCHES):
         enforced = constraint.enforce_limits(token, WorkBudget())
-    return enforced
+        if enforced != UNDECIDED:
+            return enforced
+    raise SchemaRefused(IMPATIENT_MESSAGE)
 
 
 @panics_refused()

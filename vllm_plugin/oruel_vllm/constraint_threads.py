@@ -21,9 +21,12 @@ Result = TypeVar("Result")
 
 
 class ConstraintThreads:
-    """`window`: the maximum length of a sequence in tokens."""
+    """`window`: the maximum length of a sequence in tokens. `patience`: how many seconds a step waits for a constraint;
+    None for as long as it takes.
+    """
 
-    def __init__(self, tokens: TokenTable, window: int) -> None:
+    def __init__(self, tokens: TokenTable, window: int, patience: float | None = None) -> None:
+        self.patience = patience
         self.closings = ClosingMemory()
         self._numbers = itertools.count()
         self._lock = threading.Lock()

@@ -52,7 +52,7 @@ def decide(plan: Plan, inputs: StepInputs) -> Decision:
     is_broken = ~rows.amax(dim=1).isfinite()
     if inputs.masks is not None:
         apply_masks(rows, inputs.masks)
-    tensors = RowTensors(inputs.parameters)
+    tensors = RowTensors(inputs.parameters, len(rows), rows.shape[1] - 1)
     is_enough = torch.ones_like(tensors.u, dtype=torch.bool)
     if plan.leading == 0:
         tokens = choose_among_all(rows, tensors, filters=plan.filters)

@@ -27,8 +27,12 @@ from oruel_vllm.constrained_row import ConstrainedRow
 from oruel_vllm.constraint_threads import ConstraintThreads
 from oruel_vllm.row import Row, SampledRow, ScriptedRow
 
+BUG_MESSAGE = "The plugin couldn't begin this row, because of a fault of its own. vLLM's log has the details."
 NO_TOKENIZER_MESSAGE = "The plugin couldn't load the model's tokenizer, so it can't compute constraints."
 CHANGED_MESSAGE = "vLLM has been restarted with another model or other settings."
+
+# All rows of a step wait for the slowest, so one that isn't ready after this time fails.
+PATIENCE_SECONDS = 5.0
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +48,9 @@ class Plugin:
         if tokens := load_tokens(tokenizer):
             digest, table = tokens
             table.prepare()
-            self._threads = ConstraintThreads(table, reply.window)
+            # Each of several ranks chooses for itself, so nothing may depend on how long it takes.
+            patience = None if reply.ranks > 1 else PATIENCE_SECONDS
+            self._threads = ConstraintThreads(table, reply.window, patience)
             self.reply = msgspec.structs.replace(reply, tokenizer=digest)
         self._fingerprint = self.reply.fingerprint
 
@@ -57,7 +63,12 @@ class Plugin:
             return ScriptedRow(hello_tokens(self.reply))
         if isinstance(message, CheckRequest):
             return ScriptedRow(check_tokens(self._fingerprint, message.nonce, self.reply.vocabulary_size))
-        return self._sampled(message, output)
+        try:
+            return self._sampled(message, output)
+        except Exception:
+            # An error here would end vLLM, and with it the rows of all others.
+            log.exception("a row could not be made")
+            return failed(message, Failure(FailureKind.ENGINE, BUG_MESSAGE))
 
     def _sampled(self, request: RowRequest, output: Sequence[int]) -> Row:
         if highest_token(request) >= self.reply.vocabulary_size:
@@ -74,7 +85,7 @@ class Plugin:
 
 
 def highest_token(request: RowRequest) -> int:
-    return max(request.mark, *request.end_tokens, *request.seal, *request.sampling.logit_bias)
+    return max([request.mark, *request.end_tokens, *request.seal, *request.sampling.logit_bias])
 
 
 def failed(request: RowRequest, failure: Failure) -> ScriptedRow:

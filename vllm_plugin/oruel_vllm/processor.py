@@ -10,6 +10,7 @@ import torch
 from vllm.v1.sample.logits_processor.interface import BatchUpdate, LogitsProcessor, MoveDirectionality
 from vllm.v1.worker.gpu.sample.logits_processor.interface import LogitsProcessor as LogitsProcessorV2
 
+from oruel.engine.vllm.wire import EXTRA_ARG
 from oruel_vllm.batch_rows import BatchEntry, BatchRows, Move
 from oruel_vllm.describe import describe_engine
 from oruel_vllm.params_check import check_params
@@ -76,8 +77,18 @@ class OruelProcessor(LogitsProcessorV2):  # type: ignore[misc]  # vLLM has no ty
         """Returns whether the request is Oru'el's. A preempted one comes back like this, too."""
         if before := self._rows.pop(req_idx, None):
             before.close()
-        self._params[req_idx] = sampling_params
-        return bool((sampling_params.extra_args or {}).get("oruel"))
+        self._params.pop(req_idx, None)
+        is_ours = bool((sampling_params.extra_args or {}).get(EXTRA_ARG))
+        if is_ours:
+            self._params[req_idx] = sampling_params
+        return is_ours
+
+    def apply_staged_writes(self) -> None:
+        """Called before the model computes, once vLLM knows the tokens that a new request had before a preemption."""
+        for slot, params in self._params.items():
+            if row := self._plugin.row(params.extra_args, self._output(slot)):
+                self._rows[slot] = row
+        self._params.clear()
 
     def apply(self, logits: torch.Tensor, ctx: Any) -> torch.Tensor:
         placed: list[PlacedRow] = []
@@ -85,21 +96,16 @@ class OruelProcessor(LogitsProcessorV2):  # type: ignore[misc]  # vLLM has no ty
             # The logits of a part of a prompt choose nothing.
             if length >= self._states.prefill_len.np[slot]:
                 position = int(length - self._states.prompt_len.np[slot])
-                if row := self._row(int(slot), position):
+                if row := self._rows.get(int(slot)):
                     placed.append(PlacedRow(index, row, position))
         if placed:
             choose_tokens(self._sampler, logits, placed)
         return logits
 
-    def _row(self, slot: int, position: int) -> Row | None:
-        """The row in the slot, made at its first step, when vLLM knows the tokens that it had before a preemption."""
-        if (params := self._params.pop(slot, None)) is not None:
-            start = int(self._states.prompt_len.np[slot])
-            output = self._states.all_token_ids.gpu[slot, start : start + position].tolist() if position else []
-            row = self._plugin.row(params.extra_args, output)
-            if row:
-                self._rows[slot] = row
-        return self._rows.get(slot)
+    def _output(self, slot: int) -> list[int]:
+        start, end = int(self._states.prompt_len.np[slot]), int(self._states.prefill_len.np[slot])
+        output: list[int] = self._states.all_token_ids.gpu[slot, start:end].tolist() if end > start else []
+        return output
 
 
 def start_plugin(config: Any, runner: str) -> Plugin:

@@ -112,6 +112,8 @@ class SampledRow:
                 token = self.mark
             self._accept(token)
         elif position < len(self._output):
+            if position <= self._ending_start:
+                self._ending = None
             self._restart(self._output[:position])
         elif position > len(self._output) and not self._ending:
             self._end(position, FAILED_MARKS, Failure(FailureKind.ENGINE, LOST_MESSAGE))

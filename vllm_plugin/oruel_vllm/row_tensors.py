@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from oruel_vllm.row_step import RowStep
 
-# A row without a step has these: temperature, top_k, top_p, min_p, the penalties, u.
-INACTIVE = [1.0, 0.0, 1.0, 0.0, 1.0, 0.0, 0.0, 0.0]
+# A row without a step has these: temperature, top_k, top_p, min_p, the penalties, u, and how many tokens are changed.
+INACTIVE = [1.0, 0.0, 1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0]
 PARAMETERS = len(INACTIVE)
 
 
@@ -18,42 +18,42 @@ def changed_width(steps: Sequence[RowStep]) -> int:
     return max((len(step.changed) for step in steps if step.changed), default=0)
 
 
-def packed_shape(height: int, width: int) -> tuple[int, int]:
-    return height, PARAMETERS + 3 * width
+def packed_size(height: int, width: int) -> int:
+    return height * (PARAMETERS + 3 * width)
 
 
-def pack(steps: Sequence[RowStep], packed: NDArray[np.float64], padding: int) -> None:
-    """Fills `packed` with what RowTensors unpacks: its shape has room for at least these steps and for the changed
-    tokens of each; those that are missing are at `padding`, and keep any finite bias and count.
+def pack(steps: Sequence[RowStep], height: int, packed: NDArray[np.float64]) -> None:
+    """Fills `packed`, of one dimension, with what RowTensors unpacks: the parameters of `height` rows, which may be
+    more than there are steps, then the columns of the changed tokens of all rows, one row after another.
     """
-    packed[: len(steps), :PARAMETERS] = [parameters(step) for step in steps]
-    packed[len(steps) :, :PARAMETERS] = INACTIVE
-    if packed.shape[1] > PARAMETERS:
-        changed = packed[:, PARAMETERS:].reshape(len(packed), 3, -1)
-        changed[len(steps) :, 0] = padding
-        for row, step in zip(changed, steps, strict=False):
-            count = len(step.changed) if step.changed else 0
-            row[0, count:] = padding
-            if step.changed:
-                row[:, :count] = step.changed.columns
+    rows = packed[: height * PARAMETERS].reshape(height, PARAMETERS)
+    rows[: len(steps)] = [parameters(step) for step in steps]
+    rows[len(steps) :] = INACTIVE
+    if columns := [step.changed.columns for step in steps if step.changed]:
+        changed = packed[height * PARAMETERS :].reshape(3, -1)
+        np.concatenate(columns, axis=1, out=changed[:, : sum(part.shape[1] for part in columns)])
 
 
 class RowTensors:
     """Columns of shape (rows, 1), float64: `temperature`, `top_k` (0 is no limit), `top_p`, `min_p`, `repetition`,
     `frequency`, `presence`, `u`.
 
-    `changed` are the tokens that steps 1 to 3 change, shape (rows, width), int64, padded with the place of a logit that
-    is −∞; None if no row has any. `biases` and `counts` belong to them.
+    `changed` are the tokens that steps 1 to 3 change, shape (rows, width), int64, padded with `padding`, the place of a
+    logit that is −∞; None if no row has any. `biases` and `counts` belong to them.
     """
 
-    def __init__(self, packed: torch.Tensor) -> None:
-        columns = packed[:, :PARAMETERS].split(1, dim=1)
+    def __init__(self, packed: torch.Tensor, height: int, padding: int) -> None:
+        columns = packed[: height * PARAMETERS].view(height, PARAMETERS).split(1, dim=1)
         self.temperature, self.top_k, self.top_p, self.min_p = columns[:4]
-        self.repetition, self.frequency, self.presence, self.u = columns[4:]
+        self.repetition, self.frequency, self.presence, self.u, lengths = columns[4:]
         self.changed: torch.Tensor | None = None
-        if width := (packed.shape[1] - PARAMETERS) // 3:
-            changed, self.biases, self.counts = packed[:, PARAMETERS:].split(width, dim=1)
-            self.changed = changed.long()
+        room = len(packed) // height - PARAMETERS
+        if width := room // 3:
+            ranks = torch.arange(width, device=packed.device)
+            places = (lengths.cumsum(dim=0) - lengths).long() + ranks
+            changed = packed[height * PARAMETERS :].view(3, -1)[:, places.clamp_(max=height * width - 1)]
+            self.changed = torch.where(ranks < lengths, changed[0], padding).long()
+            self.biases, self.counts = changed[1], changed[2]
 
     def change(self, logits: torch.Tensor) -> torch.Tensor:
         """Steps 1 to 3, but for the mask: the new logits of the changed tokens, given their old ones, as float64."""
@@ -74,4 +74,5 @@ def parameters(step: RowStep) -> list[float]:
         params.frequency_penalty,
         params.presence_penalty,
         step.u,
+        len(step.changed) if step.changed else 0,
     ]

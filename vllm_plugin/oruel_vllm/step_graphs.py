@@ -30,10 +30,12 @@ class StepShape:
 
 
 class StepGraph:
-    """One decision with inputs and outputs at fixed places. The next decision overwrites its result."""
+    """One decision with inputs and outputs at fixed places. Their memory is shared: the next decision, of whatever
+    graph, overwrites the result.
+    """
 
     def __init__(self, shape: StepShape, rows: torch.Tensor, pool: tuple[int, int]) -> None:
-        parameters = row_tensors.packed_shape(shape.height, shape.width)
+        parameters = row_tensors.packed_size(shape.height, shape.width)
         self._inputs = StepInputs(
             rows,
             torch.zeros(parameters, dtype=torch.float64, device=rows.device),
@@ -55,7 +57,7 @@ class StepGraph:
             self._decision = decide(shape.plan, self._inputs)
 
     def decide(self, logits: torch.Tensor, indices: Sequence[int], steps: Sequence[RowStep]) -> Decision:
-        row_tensors.pack(steps, self._parameters.array(), self._inputs.rows.shape[1] - 1)
+        row_tensors.pack(steps, len(self._inputs.rows), self._parameters.array())
         self._parameters.send()
         if self._masks is not None:
             masks.pack_masks(steps, self._masks.array())
@@ -74,7 +76,7 @@ class StepGraphs:
         self._pool: tuple[int, int] = torch.cuda.graph_pool_handle()
 
     def decide(self, plan: Plan, logits: torch.Tensor, indices: Sequence[int], steps: Sequence[RowStep]) -> Decision:
-        """For the rows `indices` of the logits. The next decision of the same shape overwrites the result."""
+        """For the rows `indices` of the logits. The next decision overwrites the result."""
         shape = StepShape(
             plan,
             graph_height(len(steps)),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from starlette.datastructures import Headers
 
+from oruel.api.alarm import Alarm, Rang
 from oruel.contract.kinds import abbreviate
 from oruel.errors import DeadlineExceeded, InvalidParameter
 from oruel.types import Accepted, Answer, Delta, Prepared
@@ -77,14 +78,18 @@ async def enforce_deadlines(answer: Answer, deadlines: Deadlines, arrival: float
     now, arrived = asyncio.get_running_loop().time(), on_loop(arrival)
     whole, first_token = deadlines.of_whole(arrived), deadlines.of_first_token(arrived)
     ahead = [whole, first_token, deadlines.of_queue(now)]
-    async with aclosing(answer):
-        while (item := await next_before(answer, min(ahead, key=lambda deadline: deadline.due))) is not None:
-            match item:
-                case Accepted():
-                    ahead = [whole, first_token]
-                case Delta():
-                    ahead = [whole]
-            yield item
+    alarm = Alarm()
+    try:
+        async with aclosing(answer):
+            while (item := await next_before(answer, min(ahead, key=lambda deadline: deadline.due), alarm)) is not None:
+                match item:
+                    case Accepted():
+                        ahead = [whole, first_token]
+                    case Delta():
+                        ahead = [whole]
+                yield item
+    finally:
+        alarm.close()
 
 
 def on_loop(moment: float) -> float:
@@ -92,14 +97,11 @@ def on_loop(moment: float) -> float:
     return asyncio.get_running_loop().time() - (time.perf_counter() - moment)
 
 
-async def next_before(answer: Answer, deadline: Deadline) -> Prepared | Accepted | Delta | None:
+async def next_before(answer: Answer, deadline: Deadline, alarm: Alarm) -> Prepared | Accepted | Delta | None:
     """The next item, None after the last. Raises DeadlineExceeded."""
-    # Only around the wait: a timeout that spans a yield would cancel the caller.
-    limit = asyncio.timeout_at(deadline.due if math.isfinite(deadline.due) else None)
+    # Only around the wait: a limit that spans a yield would cancel the caller.
+    alarm.due = deadline.due
     try:
-        async with limit:
-            return await anext(answer, None)
-    except TimeoutError:
-        if not limit.expired():
-            raise
+        return await alarm.limit(anext(answer, None))
+    except Rang:
         raise DeadlineExceeded(deadline.missed) from None

@@ -13,6 +13,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from oruel.api.failures import error_headers, error_json
+from oruel.api.head_joiner import HeadJoiner
 from oruel.errors import AnswerUnread, HeadTimedOut, HeadTooLarge, InvalidRequestHead, OruelError, TooManyConnections
 
 MAX_HEAD_BYTES = 2**16
@@ -100,7 +101,7 @@ class EdgeProtocol(HttpToolsProtocol):
     config: EdgeConfig
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
-        super().connection_made(transport)
+        super().connection_made(HeadJoiner(transport, self.loop))  # type: ignore[arg-type]  # it delegates
         limits = self.config.limits
         self._address = self.client[0] if self.client else ""
         limits.open_by_address[self._address] += 1

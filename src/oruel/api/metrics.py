@@ -1,6 +1,8 @@
 """The metrics of requests and answers, and GET /metrics, which returns them in Prometheus' text format."""
 
 import time
+from functools import lru_cache
+from typing import TypeVar
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
 from starlette.requests import Request
@@ -11,6 +13,8 @@ from oruel.api.services import Endpoint
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 TOKEN_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.04, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2.5)
+
+M = TypeVar("M", Counter, Histogram)
 
 
 class Metrics:
@@ -38,20 +42,26 @@ class Metrics:
 
     def observe(self, record: RequestRecord) -> None:
         labels = (record.model or "", record.tier or "")
-        self._requests.labels(str(record.status), *labels).inc()
-        self._seconds.labels(*labels).observe(time.perf_counter() - record.started)
+        series(self._requests, str(record.status), *labels).inc()
+        series(self._seconds, *labels).observe(time.perf_counter() - record.started)
         for histogram, seconds in (
             (self._queue, record.queued),
             (self._first, record.to_first_token),
             (self._per_token, record.per_token),
         ):
             if seconds is not None:
-                histogram.labels(*labels).observe(seconds)
+                series(histogram, *labels).observe(seconds)
         if record.usage is not None:
-            self._prompt.labels(*labels).inc(record.usage.prompt_tokens)
-            self._cached.labels(*labels).inc(record.usage.cached_tokens)
-            self._completion.labels(*labels).inc(record.usage.completion_tokens)
-            self._price.labels(*labels).inc(float(record.usage.cost or 0))
+            series(self._prompt, *labels).inc(record.usage.prompt_tokens)
+            series(self._cached, *labels).inc(record.usage.cached_tokens)
+            series(self._completion, *labels).inc(record.usage.completion_tokens)
+            series(self._price, *labels).inc(float(record.usage.cost or 0))
+
+
+@lru_cache(maxsize=4096)
+def series(metric: M, *labels: str) -> M:
+    """The part of `metric` with these labels. Prometheus' own look-up takes a lock."""
+    return metric.labels(*labels)
 
 
 def metrics_endpoint(registry: CollectorRegistry) -> Endpoint:

@@ -7,7 +7,7 @@ import secrets
 import time
 
 import structlog
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -45,12 +45,7 @@ class RecordRequests:
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
                 record.status = message["status"]
-                headers = MutableHeaders(scope=message)
-                headers["x-request-id"] = record.id
-                if record.deployment:
-                    headers["x-oruel-deployment"] = header_text(record.deployment)
-                if record.entry:
-                    headers.update(rate_limit_headers(record.entry.opened))
+                message["headers"] = [*message.get("headers", ()), *own_headers(record)]
             await send(message)
 
         try:
@@ -58,6 +53,15 @@ class RecordRequests:
         finally:
             self.metrics.observe(record)
             log_request(scope, record)
+
+
+def own_headers(record: RequestRecord) -> list[tuple[bytes, bytes]]:
+    headers = {"x-request-id": record.id}
+    if record.deployment:
+        headers["x-oruel-deployment"] = header_text(record.deployment)
+    if record.entry:
+        headers |= rate_limit_headers(record.entry.opened)
+    return [(name.encode(), value.encode()) for name, value in headers.items()]
 
 
 def request_id(sent: str) -> str:

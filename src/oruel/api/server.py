@@ -22,6 +22,8 @@ log = structlog.get_logger("oruel.server")
 # How long aborted requests have to send their error to the client.
 LAST_WORDS_SECONDS = 2.0
 QUIET_SECONDS = 60.0
+# What `selectors` says of a socket that is closed.
+CLOSED_SOCKET = "Invalid file descriptor: -1"
 OUT_OF_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
@@ -86,7 +88,8 @@ class Server(uvicorn.Server):
 
 class LoopFailures:
     """The event loop's exception handler. When file descriptors run out, asyncio reports an error for every waiting
-    connection; this logs at most one line every QUIET_SECONDS. asyncio resumes accepting once descriptors are free.
+    connection; this logs at most one line every QUIET_SECONDS. asyncio resumes accepting a second later, and reports an
+    error if the server has stopped by then.
     """
 
     def __init__(self) -> None:
@@ -94,6 +97,8 @@ class LoopFailures:
 
     def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
+        if isinstance(error, ValueError) and str(error) == CLOSED_SOCKET:
+            return
         if not (isinstance(error, OSError) and error.errno in OUT_OF_FILES):
             loop.default_exception_handler(context)
         elif loop.time() - self._last >= QUIET_SECONDS:

@@ -61,15 +61,14 @@ class EventStream(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         outlet = EventWriter(send, self._headers_with(self._early_headers))
-        beating = asyncio.create_task(outlet.beat(self._heartbeat_seconds))
+        outlet.start_beating(self._heartbeat_seconds)
         try:
             async with self._while_read(scope):
                 await while_connected(receive, self._send_events(scope, outlet))
                 # Outside while_connected, because a completed response counts as a disconnect.
                 await outlet.write(DONE, last=True)
         finally:
-            beating.cancel()
-            await asyncio.gather(beating, return_exceptions=True)
+            await outlet.stop_beating()
 
     @asynccontextmanager
     async def _while_read(self, scope: Scope) -> AsyncIterator[None]:
@@ -115,6 +114,7 @@ class EventWriter:
         self._send = send
         self._lock = asyncio.Lock()
         self._written = 0
+        self._beating: asyncio.Future[None] | None = None
 
     async def write(self, data: bytes, *, last: bool = False) -> None:
         async with self._lock:
@@ -124,10 +124,18 @@ class EventWriter:
             self._written += 1
             await self._send({"type": "http.response.body", "body": data, "more_body": not last})
 
-    async def beat(self, seconds: float) -> None:
+    def start_beating(self, seconds: float) -> None:
         """Writes a comment line whenever nothing has been written for between `seconds` and twice that."""
-        while True:
-            before = self._written
-            await asyncio.sleep(seconds)
-            if self._written == before:
-                await self.write(HEARTBEAT)
+        self._next = asyncio.get_running_loop().call_later(seconds, self._beat, seconds, self._written)
+
+    async def stop_beating(self) -> None:
+        self._next.cancel()
+        if self._beating:
+            self._beating.cancel()
+            await asyncio.gather(self._beating, return_exceptions=True)
+
+    def _beat(self, seconds: float, before: int) -> None:
+        """`before`: how much had been written `seconds` ago."""
+        if self._written == before and not (self._beating and not self._beating.done()):
+            self._beating = asyncio.ensure_future(self.write(HEARTBEAT))
+        self.start_beating(seconds)

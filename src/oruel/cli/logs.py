@@ -4,6 +4,7 @@ import io
 import json
 import logging
 import sys
+import threading
 from contextlib import suppress
 from typing import TextIO
 
@@ -57,26 +58,60 @@ def write_escaped_traceback(output: TextIO, exc_info: ExcInfo) -> None:
     output.write(escape_text(plain.getvalue(), kept="\n"))
 
 
-class LogHandler(logging.StreamHandler[TextIO]):
-    """Continues if a line can't be written, as on a full disk, and later reports how many lines were lost."""
+class LineWriter:
+    """Threads may share it. Continues if a line can't be written, as on a full disk, and later reports how many lines
+    were lost.
+    """
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._lock = threading.Lock()
         self._lost = 0
 
-    def emit(self, record: logging.LogRecord) -> None:
-        lost, self._lost = self._lost, 0
-        super().emit(record)
-        if lost and not self._lost:
-            with suppress(OSError, ValueError):
-                self.stream.write(f"oruel: {lost} log lines could not be written\n")
-        self._lost += lost if self._lost else 0
+    def write(self, line: str) -> None:
+        with self._lock:
+            try:
+                self._stream.write(line + "\n")
+                self._stream.flush()
+            except (OSError, ValueError):
+                self._lost += 1
+                return
+            if self._lost:
+                self._report_lost()
 
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  (logging's naming)
-        if isinstance(sys.exc_info()[1], (OSError, ValueError)):
-            self._lost += 1
+    def _report_lost(self) -> None:
+        lost, self._lost = self._lost, 0
+        with suppress(OSError, ValueError):
+            self._stream.write(f"oruel: {lost} log lines could not be written\n")
+
+
+class LineLogger:
+    """Where structlog's rendered lines end: they need no records of the standard logging module."""
+
+    def __init__(self, name: str, lines: LineWriter) -> None:
+        self.name = name
+        self._lines = lines
+
+    def msg(self, line: str) -> None:
+        self._lines.write(line)
+
+    debug = info = warning = error = critical = exception = msg
+
+
+class LogHandler(logging.Handler):
+    """Writes the records of libraries."""
+
+    def __init__(self, lines: LineWriter) -> None:
+        super().__init__()
+        self._lines = lines
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            line = self.format(record)
+        except Exception:  # noqa: BLE001 - as the standard handlers
+            self.handleError(record)
         else:
-            super().handleError(record)
+            self._lines.write(line)
 
 
 def configure(log_format: str) -> None:
@@ -93,14 +128,15 @@ def configure(log_format: str) -> None:
         if console
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(render_json)]
     )
-    # One handler for our own lines and for those of libraries, which use the standard logging module.
+    lines = LineWriter(sys.stderr)
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
+        processors=[*shared, *rendered],
+        logger_factory=lambda name="oruel": LineLogger(name, lines),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         cache_logger_on_first_use=True,
     )
-    handler = LogHandler()
+    # Libraries use the standard logging module.
+    handler = LogHandler(lines)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,

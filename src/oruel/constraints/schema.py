@@ -18,7 +18,7 @@ from oruel.constraints.keywords import (
 from oruel.constraints.tokens import ByteVocabulary, TokenTable, panics_refused, plain_message
 from oruel.constraints.weight import check_weight
 from oruel.errors import SchemaRefused
-from oruel.json_schema.keywords import subschemas
+from oruel.json_schema.keywords import TEXTS, subschemas
 from oruel.json_schema.references import plain_references
 
 # Separators as in json.dumps, and no other whitespace, so that most of a document is forced or known.
@@ -103,8 +103,17 @@ def json_grammar(schema: Mapping[str, Any]) -> str:
     return grammar
 
 
+def remove_texts(schema: dict[str, Any]) -> None:
+    for one in subschemas(schema):
+        assert isinstance(one, dict)
+        for key in TEXTS & one.keys():
+            if isinstance(one[key], str):
+                del one[key]
+
+
 def embed_schema(schema: Mapping[str, Any]) -> str:
-    """The schema with llguidance's options, as JSON."""
+    """The schema with llguidance's options, as JSON. Texts about it are left out: they may have megabytes."""
     escapes = SIMPLE_ESCAPES if any(map(mixes_keys, subschemas(schema))) else {}
     plainer = with_whole_counts(plain_references(schema))
+    remove_texts(plainer)
     return json.dumps({**plainer, "x-guidance": OPTIONS | LENIENT | escapes})

@@ -8,13 +8,13 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, TypeVar
 
-from oruel.errors import StartupError
+from oruel.errors import StartupError, UpstreamFailed
 from oruel.fleet.embedded import embedded_route, start_embedded
 from oruel.fleet.model_card import build_card
 from oruel.fleet.running import RunningEngine, RunningModel
 from oruel.fleet.tokenizer_folders import TokenizerFolders
 from oruel.fleet.upstream import build_upstream
-from oruel.fleet.vllm import start_vllm, vllm_route
+from oruel.fleet.vllm import probe_until_closed, start_vllm, vllm_route
 from oruel.http.exchange import upstream_client
 from oruel.jobs.base import Jobs
 from oruel.router.deployment import CatalogModel, Deployment, EmbeddedSource, UpstreamSource, VLLMSource
@@ -88,7 +88,9 @@ class Fleet:
         engine = await start_vllm(
             self._client, folder, model, deployment, self._resources, max_waiting=self._settings.max_waiting
         )
-        return vllm_route(engine, model, deployment, self._jobs, shares_with_all=self._shares_with_all), engine
+        route = vllm_route(engine, model, deployment, self._jobs, shares_with_all=self._shares_with_all)
+        probe_until_closed(engine, route, self._resources)
+        return route, engine
 
     @property
     def _shares_with_all(self) -> bool:
@@ -98,8 +100,10 @@ class Fleet:
 def require_one(model: CatalogModel, routes: Sequence[Route]) -> None:
     """Raises StartupError if every deployment of the model has a problem."""
     problems = [route.problem for route in routes]
-    if problems[0] and all(problems):
-        raise unable(model, routes[0].deployment, problems[0].message)
+    first = problems[0]
+    if first and all(problems):
+        detail = f" ({first.detail})" if isinstance(first, UpstreamFailed) and first.detail else ""
+        raise unable(model, routes[0].deployment, f"{first.message}{detail}")
 
 
 def unable(model: CatalogModel, deployment: Deployment, reason: str) -> StartupError:

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import Mapping
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import aiohttp
@@ -37,7 +37,7 @@ class RunningVLLM:
     client: VLLMEngine
     folder: TokenizerFolder
     window: int | None
-    key: str | None
+    key: str | None = field(repr=False)
 
     @property
     def tokenizer(self) -> Tokenizer:
@@ -105,7 +105,7 @@ async def start_vllm(
     *,
     max_waiting: int,
 ) -> RunningVLLM:
-    """A vLLM that can't be used now is probed until it can. Raises ConfigError."""
+    """The vLLM's `problem` says whether it can be used now. Raises ConfigError."""
     source = deployment.source
     assert isinstance(source, VLLMSource)
     key = read_deployment_key(deployment.name, source.key_variable)
@@ -119,12 +119,15 @@ async def start_vllm(
     )
     resources.push_async_callback(engine.close)
     warn_without_template(folder.tokenizer, model, folder.path)
-    # The engine's `problem` says why it can't.
     with suppress(OruelError):
         await engine.start()
-    probing = asyncio.create_task(keep_probing(engine), name=f"probing of {deployment.name}")
-    resources.callback(probing.cancel)
     return RunningVLLM(deployment.name, engine, folder, model.context, key)
+
+
+def probe_until_closed(engine: RunningVLLM, route: VLLMRoute, resources: AsyncExitStack) -> None:
+    """Its failures no longer count once vLLM has introduced itself again."""
+    probing = asyncio.create_task(keep_probing(engine.client, route.breaker.reset), name=f"probing of {engine.name}")
+    resources.callback(probing.cancel)
 
 
 def vllm_route(

@@ -14,7 +14,8 @@ NAMED = {"properties", "patternProperties", "dependentSchemas"} | DEFINITIONS
 # Names that references may use.
 NAMES = {"$id", "id", "$anchor"}
 # These describe a value, or the schema itself, and restrict no value.
-ANNOTATIONS = {"title", "description", "default", "example", "examples", "$comment", "deprecated", "readOnly"}
+TEXTS = {"title", "description", "$comment"}
+ANNOTATIONS = TEXTS | {"default", "example", "examples", "deprecated", "readOnly"}
 ANNOTATIONS |= {"writeOnly", "$schema", "$dynamicAnchor", "$recursiveAnchor", "$vocabulary"} | NAMES
 
 

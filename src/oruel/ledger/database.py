@@ -1,7 +1,7 @@
 """The store: opens it, runs transactions, and translates the errors of its drivers."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -31,9 +31,29 @@ FAULTS_OF_STATEMENTS = (IntegrityError, DataError, ProgrammingError, NotSupporte
 
 SERVER_TIME = Statement(select(cast(extract("epoch", func.clock_timestamp()) * 1_000_000, BigInteger)))
 
+Result = TypeVar("Result")
 S = TypeVar("S", bound=Select[*tuple[Any, ...]])
 
 log = structlog.get_logger("oruel.ledger")
+
+
+class TranslatedErrors:
+    """A context that raises StoreUnavailable instead of the driver's errors, except those of a statement itself. What
+    the driver says may name paths, hosts and SQL, so it goes to the log alone.
+    """
+
+    def __init__(self, driver: Any) -> None:
+        self._failures = (DBAPIError, PoolExhausted, driver.Error)
+        faults = (driver.IntegrityError, driver.DataError, driver.ProgrammingError, driver.NotSupportedError)
+        self._faults = (*FAULTS_OF_STATEMENTS, *faults)
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, self._failures) and not isinstance(error, self._faults):
+            log.error("the store is unavailable", error=type(error).__name__, detail=reason_of(error))
+            raise StoreUnavailable("The server can't record requests at the moment. Try again.") from error
 
 
 class Database:
@@ -41,6 +61,7 @@ class Database:
 
     def __init__(self, engines: Engines) -> None:
         self._engines = engines
+        self.translated_errors = TranslatedErrors(engines.writer.dialect.loaded_dbapi)
         self._kept: list[KeptConnection] = []
 
     @classmethod
@@ -71,7 +92,7 @@ class Database:
 
         Raises StoreUnavailable; an error of the statement itself, such as an IntegrityError, passes through.
         """
-        with self.translated_errors(), self._engines.writer.begin() as connection:
+        with self.translated_errors, self._engines.writer.begin() as connection:
             yield connection
 
     @property
@@ -87,11 +108,10 @@ class Database:
         self._kept.append(KeptConnection(self._engines.plain, self._engines.begin, settings, waits=waits))
         return self._kept[-1]
 
-    @contextmanager
-    def transaction_of(self, kept: KeptConnection) -> Iterator[Connection]:
-        """A transaction like those of `transaction`."""
-        with self.translated_errors(), kept.transaction() as connection:
-            yield connection
+    def run(self, work: Callable[[Connection], Result], kept: KeptConnection) -> Result:
+        """The result of `work` in a transaction like those of `transaction`."""
+        with self.translated_errors:
+            return kept.transaction(work)
 
     @property
     def has_pipeline(self) -> bool:
@@ -107,13 +127,13 @@ class Database:
         """Copies SQLite's write-ahead log into the database file, so that the log starts again from its beginning.
         Otherwise it would grow for as long as there is always a writer. Raises StoreUnavailable.
         """
-        with self.translated_errors():
+        with self.translated_errors:
             kept.run(CHECKPOINT)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A snapshot. Neither waits for transactions that write nor holds them up. Raises StoreUnavailable."""
-        with self.translated_errors(), self._engines.reader.begin() as connection:
+        with self.translated_errors, self._engines.reader.begin() as connection:
             yield connection
 
     def now(self, connection: Connection) -> int:
@@ -129,22 +149,6 @@ class Database:
         if self._engines.has_clock:
             return None
         return int(connection.connection.cursor().execute("PRAGMA data_version").fetchone()[0])
-
-    @contextmanager
-    def translated_errors(self) -> Iterator[None]:
-        """Raises StoreUnavailable instead of the driver's errors, except those of a statement itself. What the driver
-        says may name paths, hosts and SQL, so it goes to the log alone.
-        """
-        driver = self._engines.writer.dialect.loaded_dbapi
-        try:
-            yield
-        except FAULTS_OF_STATEMENTS:
-            raise
-        except (driver.IntegrityError, driver.DataError, driver.ProgrammingError, driver.NotSupportedError):
-            raise
-        except (DBAPIError, PoolExhausted, driver.Error) as error:
-            log.error("the store is unavailable", error=type(error).__name__, detail=reason_of(error))
-            raise StoreUnavailable("The server can't record requests at the moment. Try again.") from error
 
     @staticmethod
     def locking(rows: S) -> S:

@@ -1,15 +1,18 @@
-"""What the store is asked to record of one request, and what it answers. Money is in units of 10⁻¹² USD."""
+"""What the store is asked to record of one request, and what it answers. Money is in units of 10⁻¹² USD.
 
-from dataclasses import dataclass
+Structs, because a frozen dataclass of this size takes ten times as long to make.
+"""
+
 from typing import Literal
+
+import msgspec
 
 from oruel.errors import OruelError
 
 Status = Literal["finished", "error", "disconnect", "crashed"]
 
 
-@dataclass(frozen=True, slots=True)
-class Opening:
+class Opening(msgspec.Struct, frozen=True):
     """Opens an entry: reserves the highest possible price and the tokens before anything is computed. `created` is in
     microseconds since the epoch. `idempotency_key` and `fingerprint` (a digest of path and body) are "" without the
     header. `replaces`: an earlier opening of the same entry, for a deployment that failed.
@@ -34,8 +37,7 @@ class Opening:
         return self.tokens > 0
 
 
-@dataclass(frozen=True, slots=True)
-class Settlement:
+class Settlement(msgspec.Struct, frozen=True):
     """Settles the entry of `opening`, or records one that never reserved anything."""
 
     opening: Opening
@@ -60,8 +62,7 @@ class Settlement:
         return self.prompt_tokens + self.completion_tokens
 
 
-@dataclass(frozen=True, slots=True)
-class Allowance:
+class Allowance(msgspec.Struct, frozen=True):
     """What one limit per minute allows now. `reset`: microseconds until it is unused again."""
 
     limit: int
@@ -69,8 +70,7 @@ class Allowance:
     reset: int
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(msgspec.Struct, frozen=True):
     """The outcome of an Opening. With `refusal`, nothing was recorded. `replay` is the stored answer of an earlier
     request with the same Idempotency-Key, and its media type.
     """

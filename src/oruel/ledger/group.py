@@ -1,7 +1,8 @@
 """Writes everything that waits in one transaction."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+
+from sqlalchemy import Connection
 
 from oruel.ledger.database import Database
 from oruel.ledger.entries import Opened, Opening, Settlement
@@ -44,22 +45,22 @@ class GroupWriter:
         opened = [] if one_by_one else [one for one in settlements if one.opening.reserves]
         others = settlements if one_by_one else [one for one in settlements if not one.opening.reserves]
         replaced = [opening for opening in openings if again or opening.replaces]
-        with self._forgetting_failures(), self._database.transaction_of(self._connection) as connection:
+
+        def write(connection: Connection) -> list[Opened]:
             states = self._states.read(connection, keys, to_decide=bool(openings))
             if opened:
                 settle_open(connection, states, opened)
-            settle_each(connection, states, others, self._instance)
+            if others:
+                settle_each(connection, states, others, self._instance)
             if replaced:
                 remove_open(connection, states, replaced)
             outcomes = open_entries(connection, states, openings, self._instance) if openings else []
             write_dues(connection, states, keys)
-        return outcomes
+            return outcomes
 
-    @contextmanager
-    def _forgetting_failures(self) -> Iterator[None]:
-        """What a transaction has changed in the states counts only if it is committed."""
         try:
-            yield
+            return self._database.run(write, self._connection)
         except BaseException:
+            # What the transaction has changed in the states counts only if it was committed.
             self._states.forget()
             raise

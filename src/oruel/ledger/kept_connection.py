@@ -2,12 +2,15 @@
 through SQLAlchemy takes longer than a commit of SQLite.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import TypeVar
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.exc import SQLAlchemyError
+
+Result = TypeVar("Result")
 
 
 class StoreBusy(Exception):
@@ -26,22 +29,22 @@ class KeptConnection:
         self._waits = waits
         self._connection: Connection | None = None
 
-    @contextmanager
-    def transaction(self) -> Iterator[Connection]:
-        """Commits at the end. If anything fails, closes the connection, so that the transaction is rolled back, and the
-        next one has a new connection. Raises StoreBusy.
+    def transaction(self, work: Callable[[Connection], Result]) -> Result:
+        """Runs `work` in a transaction. If anything fails, closes the connection, so that the transaction is rolled
+        back, and the next one has a new connection. Raises StoreBusy.
         """
         connection = self._connection = self._connection or self._connect()
         cursor = connection.connection.cursor()
         try:
             self._begin_with(cursor)
-            yield connection
+            result = work(connection)
             cursor.execute("COMMIT")
         except StoreBusy:
             raise
         except BaseException:
             self.close()
             raise
+        return result
 
     def run(self, statements: Sequence[str]) -> None:
         """Outside a transaction."""

@@ -1,6 +1,5 @@
 """API keys, and the secret with which the store keeps their digests instead of them."""
 
-import hashlib
 import hmac
 import os
 import re
@@ -48,7 +47,7 @@ class KeySecret:
 
     def digest(self, text: str) -> str:
         """HMAC-SHA256, in hexadecimal. `text` may be any, also with lone surrogates."""
-        return hmac.new(self._secret, text.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
+        return hmac.digest(self._secret, text.encode("utf-8", "surrogatepass"), "sha256").hex()
 
     def bind(self, connection: Connection) -> None:
         """Records the secret's check value with the store's first key. Raises StoreError like `require`."""

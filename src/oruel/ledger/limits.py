@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 
+import msgspec
+
 from oruel.errors import AuthenticationError, InsufficientFunds, OruelError, RateLimited, SpendingLimitReached
 from oruel.ledger.entries import Allowance, Opened, Opening
 from oruel.ledger.money import usd_text
@@ -21,8 +23,7 @@ MICROSECONDS_PER_DAY = 86400 * 10**6
 FIRST_DAY = date(1970, 1, 1)
 
 
-@dataclass(frozen=True, slots=True)
-class Bucket:
+class Bucket(msgspec.Struct, frozen=True):
     """`limit`: units per minute, which may also be taken at once. `due` is in nanoseconds since the epoch."""
 
     limit: int
@@ -30,7 +31,7 @@ class Bucket:
 
     def as_of(self, now: int) -> "Bucket":
         """A clock that was set back doesn't keep the bucket full for longer than a minute."""
-        return Bucket(self.limit, min(self.due, now + MINUTE))
+        return self if self.due <= now + MINUTE else Bucket(self.limit, now + MINUTE)
 
     def used(self, now: int) -> int:
         """How much is used, as nanoseconds until it is free again: 0 to MINUTE."""
@@ -167,17 +168,16 @@ def rate_refusals(opening: Opening, key: KeyState, now: int) -> Iterator[RateLim
 
 
 def spending_refusals(opening: Opening, key: KeyState, now: int) -> Iterator[SpendingLimitReached]:
-    moment = datetime.fromtimestamp(now / NANOSECONDS, UTC)
-    for limit, spent, period, rest in (
-        (key.day_limit, key.day_spent, "day", left_of_day(moment)),
-        (key.month_limit, key.month_spent, "month", left_of_month(moment)),
+    for limit, spent, period, left_of in (
+        (key.day_limit, key.day_spent, "day", left_of_day),
+        (key.month_limit, key.month_spent, "month", left_of_month),
     ):
         if limit is not None and 0 < opening.price > limit - spent - key.reserved:
             yield SpendingLimitReached(
                 f"The request may cost up to {usd_text(opening.price)} USD, but this API key may spend "
                 f"{usd_text(limit)} USD per {period} (UTC): it has spent {usd_text(spent)} USD, and running requests "
                 f"have reserved {usd_text(key.reserved)} USD. Lower max_tokens, or wait for the next {period}.",
-                retry_after=rest if opening.price <= limit else None,
+                retry_after=left_of(datetime.fromtimestamp(now / NANOSECONDS, UTC)) if opening.price <= limit else None,
             )
 
 

@@ -1,9 +1,9 @@
 """Opens entries: decides which requests may start, and reserves their prices."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
+from msgspec import structs
 from sqlalchemy import Connection, and_, bindparam, delete, insert, select
 
 from oruel.ledger.entries import Opened, Opening
@@ -50,7 +50,7 @@ def remove_open(connection: Connection, states: States, openings: Sequence[Openi
     forget(connection, ids)
     for opening in openings:
         if row := reserved.get(opening.id):
-            uncount(replace(opening, price=row.reserved, tokens=row.reserved_tokens), *states.of(opening))
+            uncount(structs.replace(opening, price=row.reserved, tokens=row.reserved_tokens), *states.of(opening))
 
 
 def open_row(opening: Opening, instance: str) -> Mapping[str, Any]:

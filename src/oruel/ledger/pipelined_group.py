@@ -83,7 +83,7 @@ class PipelinedWriter:
         if any(map(is_rare, openings)) or any(not one.opening.reserves or is_rare(one.opening) for one in settlements):
             raise StoreBusy
         try:
-            with self._database.translated_errors():
+            with self._database.translated_errors:
                 return await self._write(self._pipeline, openings, settlements)
         except BaseException:
             self._disconnect()
@@ -141,7 +141,7 @@ class PipelinedWriter:
 
 def open_pipeline(database: Database) -> Pipeline:
     """Raises StoreUnavailable."""
-    with database.translated_errors():
+    with database.translated_errors:
         connection = database.connect_driver()
         try:
             for setting in SETTINGS:

@@ -2,9 +2,10 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from operator import attrgetter
 from typing import Any
 
+from msgspec import structs
 from sqlalchemy import ClauseElement, Connection, bindparam, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -17,10 +18,13 @@ from oruel.ledger.statement import Statement
 from oruel.ledger.states import States
 from oruel.ledger.tables import accounts, requests, spending
 
-SETTLED_COLUMNS = (
-    *("status", "finish", "error", "deployment", "reserved", "reserved_tokens", "prompt_tokens", "cached_tokens"),
-    *("completion_tokens", "estimated", "price", "cost", "queued_ms", "first_token_ms", "total_ms"),
+# Named as the fields of a Settlement.
+OWN_COLUMNS = (
+    *("status", "finish", "error", "deployment", "prompt_tokens", "cached_tokens", "completion_tokens", "estimated"),
+    *("price", "cost", "queued_ms", "first_token_ms", "total_ms"),
 )
+own_values = attrgetter(*OWN_COLUMNS)
+SETTLED_COLUMNS = (*OWN_COLUMNS, "reserved", "reserved_tokens")
 SETTLED = update(requests).where(requests.c.id == bindparam("id_")).values({n: bindparam(n) for n in SETTLED_COLUMNS})
 SETTLE = Statement(SETTLED)
 SETTLE_OPEN = Statement(
@@ -89,7 +93,7 @@ def settle(connection: Connection, states: States, settlement: Settlement, insta
         return False
     key, account = states.of(settlement.opening)
     if recorded is not None and recorded.status is None:
-        opening = replace(settlement.opening, price=recorded.reserved, tokens=recorded.reserved_tokens)
+        opening = structs.replace(settlement.opening, price=recorded.reserved, tokens=recorded.reserved_tokens)
         release(opening, settlement.price, settlement.tokens, key, account)
     else:
         spend(settlement.price, key, account)
@@ -118,5 +122,4 @@ def parameters(settlement: Settlement) -> Mapping[str, Any]:
 
 
 def settled_values(settlement: Settlement) -> dict[str, Any]:
-    own = {name: getattr(settlement, name) for name in SETTLED_COLUMNS if not name.startswith("reserved")}
-    return {**own, "reserved": 0, "reserved_tokens": 0}
+    return {**dict(zip(OWN_COLUMNS, own_values(settlement), strict=True)), "reserved": 0, "reserved_tokens": 0}

@@ -17,10 +17,12 @@ class Statement:
         """Runs once for each row of parameters, and returns how many rows of the table that concerned."""
         text, constants = self._compiled.get(connection.dialect.name) or self._compile(connection)
         cursor = connection.connection.cursor()
+        if constants:
+            rows = [{**constants, **row} for row in rows]
         if len(rows) == 1:
-            cursor.execute(text, {**constants, **rows[0]})
+            cursor.execute(text, rows[0])
         else:
-            cursor.executemany(text, [{**constants, **row} for row in rows])
+            cursor.executemany(text, rows)
         return cursor.rowcount
 
     def first(self, connection: Connection) -> Sequence[Any]:

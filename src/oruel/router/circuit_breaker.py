@@ -54,6 +54,10 @@ class CircuitBreaker:
         if not self.is_open:
             self.failures = 0
 
+    def reset(self) -> None:
+        """The deployment has shown in another way that it can answer."""
+        self.failures, self.is_open, self.probe = 0, False, None
+
     def fail(self, sent: InFlight, now: float) -> None:
         """A request that began before the breaker opened reports the same outage, which has been counted."""
         self.leave(sent)

@@ -17,6 +17,13 @@ def stub_of(folder: Path, **more: Any) -> StubVLLM:
     return StubVLLM(reply=reply, **more)
 
 
+def changed_stub(folder: Path, reply: dict[str, Any], **more: Any) -> StubVLLM:
+    """Like `stub_of`, but its plugin says `reply` of itself."""
+    stub = stub_of(folder, **more)
+    stub.reply = msgspec.structs.replace(stub.reply, **reply)
+    return stub
+
+
 def deployment(name: str, root: str, folder: Path, *more: str) -> str:
     """A deployment of a catalog."""
     lines = (

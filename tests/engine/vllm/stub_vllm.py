@@ -112,7 +112,7 @@ class StubVLLM:
         tokens, finish = limited(self._tokens(body), body["sampling_params"])
         for place, token in enumerate(tokens):
             last = place == len(tokens) - 1
-            await response.write(event(self._piece(body, [token], finish if last else None)))
+            await response.write(event(self._piece(body, [token], finish if last else None, place)))
             await asyncio.sleep(self.pace)
             if self.aborted[name].is_set():
                 await response.write(event(self._piece(body, [], "abort")))
@@ -132,11 +132,18 @@ class StubVLLM:
                 return self.script(message)
         return [66] * 2000
 
-    def _piece(self, body: dict[str, Any], tokens: list[int], finish: str | None) -> dict[str, Any]:
+    def _piece(self, body: dict[str, Any], tokens: list[int], finish: str | None, place: int = 0) -> dict[str, Any]:
         wanted = body["sampling_params"].get("logprobs")
-        logprobs = None if wanted is None else {"content": [sampled(token, wanted) for token in tokens]}
+        logprobs = None if wanted is None else {"content": [self.sampled(body, place, token) for token in tokens]}
         choice = {"index": 0, "finish_reason": finish, "stop_reason": None, "token_ids": tokens, "logprobs": logprobs}
         return {"request_id": body["request_id"], "usage": None, "output_mode": "tokens", "choices": [choice]}
+
+    def sampled(self, body: dict[str, Any], place: int, token: int) -> dict[str, Any]:
+        """The sampled token, then the most probable ones, cut to as many as were asked for, as vLLM does it."""
+        wanted = body["sampling_params"]["logprobs"]
+        best = [{"token_id": 90 + rank, "logprob": -1.0 - rank, "rank": rank + 1} for rank in range(wanted)]
+        own = {"token_id": token, "logprob": -9.5, "rank": 40}
+        return {**own, "top_logprobs": [own, *best][: max(wanted, 1)]}
 
 
 def message_of(body: dict[str, Any]) -> Any:
@@ -153,13 +160,6 @@ def limited(tokens: Sequence[int], sampling: dict[str, Any]) -> tuple[list[int],
         if len(given) == sampling["max_tokens"]:
             break
     return given, "length"
-
-
-def sampled(token: int, wanted: int) -> dict[str, Any]:
-    """The sampled token, then the most probable ones, cut to `wanted`, as vLLM does it."""
-    best = [{"token_id": 90 + rank, "logprob": -1.0 - rank, "rank": rank + 1} for rank in range(wanted)]
-    own = {"token_id": token, "logprob": -9.5, "rank": 40}
-    return {**own, "top_logprobs": [own, *best][: max(wanted, 1)]}
 
 
 def event(value: Any) -> bytes:

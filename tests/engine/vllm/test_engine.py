@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from oruel.constraints.spec import JsonObjectSpec
+from oruel.constraints.spec import JsonObjectSpec, schema_spec
 from oruel.engine.generation import Generation
 from oruel.engine.protocol import NO_TOKEN, TokenOutput
 from oruel.engine.vllm.engine import VLLMEngine
@@ -290,14 +290,14 @@ def test_names_and_paths_of_the_vllm_are_for_the_log_and_not_for_clients(change:
     assert caught.value.detail == told
 
 
-def test_the_address_of_what_is_no_vllm_is_for_the_log_and_not_for_clients() -> None:
+def test_the_address_of_what_is_no_vllm_is_for_the_log_and_not_for_clients(capsys: pytest.CaptureFixture[str]) -> None:
     async def scenario() -> None:
         stub = StubVLLM(version=5)  # type: ignore[arg-type]
         async with serve_stub(stub), engine_of(stub) as engine:
             with pytest.raises(VLLMUnusable, match="is no vLLM") as caught:
                 await engine.start()
         assert str(stub.port) not in caught.value.message
-        assert caught.value.detail == stub.root
+        assert stub.root in capsys.readouterr().out
 
     asyncio.run(scenario())
 
@@ -384,6 +384,21 @@ def test_after_a_silence_vllm_is_checked_and_a_changed_one_introduces_itself(mon
     asyncio.run(scenario())
 
 
+def test_a_vllm_that_is_full_need_not_introduce_itself_again() -> None:
+    async def scenario() -> None:
+        stub = StubVLLM()
+        async with serve_stub(stub), engine_of(stub) as engine:
+            await ask(engine)
+            asked, stub.refuse = len(stub.bodies), (429, "full")
+            for _ in range(3):
+                with pytest.raises(Overloaded):
+                    await ask(engine)
+            assert engine.is_trusted
+            assert len(stub.bodies) == asked + 3
+
+    asyncio.run(scenario())
+
+
 def test_an_answer_that_has_ended_is_not_aborted() -> None:
     async def scenario() -> None:
         stub = StubVLLM()
@@ -407,6 +422,21 @@ def test_a_vllm_that_is_not_there_is_unavailable() -> None:
         async with engine_of(stub) as engine:
             with pytest.raises(UpstreamUnavailable, match="can't be reached"):
                 await ask(engine)
+
+    asyncio.run(scenario())
+
+
+def test_a_vllm_that_hangs_at_the_handshake_is_a_timeout_that_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def hang(stub: StubVLLM, request: Any) -> Any:
+        await asyncio.sleep(30)
+
+    monkeypatch.setattr(StubVLLM, "tell_version", hang)
+    monkeypatch.setattr("oruel.engine.vllm.token_server.TELL_SECONDS", 0.2)
+
+    async def scenario() -> None:
+        async with serve_stub(StubVLLM()) as stub, engine_of(stub) as engine:
+            with pytest.raises(UpstreamTimedOut, match=r"nothing for 0\.2 seconds\. Restart the vLLM there"):
+                await engine.start()
 
     asyncio.run(scenario())
 
@@ -440,6 +470,15 @@ def test_a_full_queue_and_traces_are_refused_before_anything_is_sent() -> None:
                 pass
 
     asyncio.run(scenario())
+
+
+def test_a_schema_of_megabytes_is_refused_before_anything_is_sent() -> None:
+    stub = StubVLLM()
+    schema = {"type": "object", "x-notes": "n" * 2**19}
+    with pytest.raises(InvalidParameter, match="takes 524,288") as caught:
+        run(stub, constraint=schema_spec(schema))
+    assert caught.value.param == "response_format.json_schema.schema"
+    assert stub.rows == []
 
 
 def test_a_logit_bias_that_leaves_no_mark_is_refused() -> None:

@@ -1,5 +1,6 @@
 """POST /v1/chat/completions: a body to a ChatRequest, the backend's deltas to an answer, whole or streamed."""
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
@@ -15,7 +16,7 @@ from oruel.api.chat.body import ChatCall, Terms, parse_chat_aside, parse_raw_cha
 from oruel.api.chat.chunks import Chunks
 from oruel.api.chat.completion import ChatCompletion, answer_choice, usage_body
 from oruel.api.connection import while_connected
-from oruel.api.deadline import enforce_deadlines, on_loop, requested_timeout
+from oruel.api.deadline import Deadlines, enforce_deadlines, on_loop, requested_timeout
 from oruel.api.examiner import Examiner, has_schemas
 from oruel.api.idempotency import REPLAYED, AnswerKeeper, entry_context, replay_response, replayed_answer
 from oruel.api.record import RequestRecord, header_text, record_of
@@ -50,7 +51,7 @@ def chat_endpoint(services: Services) -> Endpoint:
         record.note_request(call.request, call.recorded)
         if services.log_prompts:
             log.info("prompt", request_id=record.id, messages=[[m.role, m.content] for m in call.request.messages])
-        deadlines = replace(services.deadlines, timeout=requested_timeout(request.headers))
+        deadlines = deadlines_of(request, services)
         answer = answer_of(call.request, services.backend, examiner)
         answer = enforce_deadlines(answer, deadlines, record.started)
         metered = record_items(services.ledger.meter(call.request, record.caller, answer, context), record)
@@ -61,6 +62,12 @@ def chat_endpoint(services: Services) -> Endpoint:
         return await while_connected(request.receive, whole_answer(call, metered, services.fingerprint, context))
 
     return create_chat_completion
+
+
+def deadlines_of(request: Request, services: Services) -> Deadlines:
+    """Raises InvalidParameter."""
+    timeout = requested_timeout(request.headers)
+    return services.deadlines if math.isinf(timeout) else replace(services.deadlines, timeout=timeout)
 
 
 async def read_call(request: Request, raw: bytes, services: Services) -> ChatCall:

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 
+import msgspec
+
 from oruel.constraints.spec import ConstraintSpec
 from oruel.engine.generation import Generation
 from oruel.engine.live_sequences import LiveSequences
@@ -13,8 +15,11 @@ from oruel.engine.vllm.plugin_watch import PluginWatch
 from oruel.engine.vllm.row import Row, RowOrder, TokenSource
 from oruel.engine.vllm.token_server import TokenServer
 from oruel.engine.vllm.wire import HelloReply, PieceVocabulary, SilentTokens, vocabulary_digest
-from oruel.errors import EngineFailed, OruelError, UnsupportedParameter
+from oruel.errors import EngineFailed, InvalidParameter, OruelError, UnsupportedParameter
 from oruel.types import SamplingParams, Tier
+
+# vLLM's one API process parses the constraint of every choice, while the streams of all accounts wait.
+MAX_CONSTRAINT_BYTES = 2**19
 
 
 class VLLMEngine:
@@ -93,9 +98,13 @@ class VLLMEngine:
         constraint: ConstraintSpec | None = None,
         prefix: tuple[int, ...] = (),
     ) -> Iterator[Generation]:
-        """Raises what `require_room` raises, and UnsupportedParameter for traces, whose logits vLLM doesn't give."""
+        """Raises what `require_room` raises, UnsupportedParameter for traces, whose logits vLLM doesn't give, and
+        InvalidParameter for schemas of more than MAX_CONSTRAINT_BYTES.
+        """
         if sampling.trace is not None or prefix:
             raise UnsupportedParameter("trace is not supported with vLLM. Leave it out.", param="trace")
+        if constraint:
+            check_size(constraint)
         self.require_room(choices)
         order = RowOrder(prompt, sampling, max_tokens, tier, cache_salt, constraint)
         sequences = self._live.numbers(choices)
@@ -131,3 +140,13 @@ class VLLMEngine:
             raise error
         if all(one.task.done() for one in rows):
             row.generation.settle(min((one.cached for one in rows if one.cached is not None), default=0))
+
+
+def check_size(constraint: ConstraintSpec) -> None:
+    """Raises InvalidParameter."""
+    size = len(msgspec.msgpack.encode(constraint))
+    if size > MAX_CONSTRAINT_BYTES:
+        raise InvalidParameter(
+            f"{constraint.param} has {size:,} bytes, but this deployment takes {MAX_CONSTRAINT_BYTES:,}. Shorten it.",
+            param=constraint.param,
+        )

@@ -21,6 +21,7 @@ from oruel.engine.vllm.wire import (
     read_hello,
 )
 from oruel.errors import OruelError, UpstreamFailed, VLLMUnusable
+from oruel.http.exchange import unreadable_as_failure
 
 log = structlog.get_logger("oruel.engine")
 
@@ -74,8 +75,9 @@ class PluginWatch:
 
     async def _meet(self) -> HelloReply:
         try:
-            if not self.hello or self._is_doubtful or not await self._is_same(self.hello):
-                self.hello = await self._introduce()
+            with unreadable_as_failure():
+                if not self.hello or self._is_doubtful or not await self._is_same(self.hello):
+                    self.hello = await self._introduce()
         except OruelError as error:
             self._server.hide_key(error)
             self._note_problem(error)

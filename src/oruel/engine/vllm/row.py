@@ -19,7 +19,7 @@ from oruel.engine.vllm.row_body import row_body
 from oruel.engine.vllm.row_reader import RowReader
 from oruel.engine.vllm.token_server import TokenServer
 from oruel.engine.vllm.wire import HelloReply, RowRequest, SilentTokens, choose_mark, new_seal
-from oruel.errors import OruelError, RequestError, UnsupportedParameter, UpstreamFailed
+from oruel.errors import OruelError, Overloaded, RequestError, UnsupportedParameter, UpstreamFailed
 from oruel.http.exchange import unreadable_as_failure
 from oruel.types import SamplingParams, Tier
 
@@ -97,7 +97,7 @@ class Row:
             with unreadable_as_failure():
                 await self._answer()
         except OruelError as error:
-            if not isinstance(error, RequestError):
+            if casts_doubt(error):
                 self._source.watch.doubt()
             if not self._is_aborted:
                 self.generation.receive(error)
@@ -164,6 +164,11 @@ class Row:
             # Closing the connection aborts the request, too.
             log.info("vLLM did not take an abort", error=error.message)
             self.task.cancel()
+
+
+def casts_doubt(error: OruelError) -> bool:
+    """Whether vLLM may have been restarted. It has not if it refused the request for what that asks, or is full."""
+    return not isinstance(error, RequestError) and type(error) is not Overloaded
 
 
 def check_logprobs(sampling: SamplingParams, most: int) -> None:

@@ -7,7 +7,7 @@ import aiohttp
 import msgspec
 
 from oruel.engine.vllm.chunks import TokenChunk, read_chunk
-from oruel.errors import OruelError, Overloaded, UpstreamFailed, UpstreamUnavailable, VLLMUnusable
+from oruel.errors import OruelError, Overloaded, UpstreamFailed, UpstreamTimedOut, UpstreamUnavailable, VLLMUnusable
 from oruel.http.events import EventReader
 from oruel.http.exchange import (
     EventTimeout,
@@ -105,14 +105,17 @@ class TokenServer:
                 "The vLLM behind this model can't be reached. Start it, or correct base_url in the catalog.",
                 detail=error.detail,
             ) from error
+        except UpstreamTimedOut as error:
+            raise UpstreamTimedOut(f"{error.message} Restart the vLLM there, or correct base_url.") from error
         if status != 200:
             raise refusal_of(status, "", body)
         try:
             return msgspec.json.decode(body, type=kind)
         except msgspec.MsgspecError as error:
             raise VLLMUnusable(
-                f"The server behind this model is no vLLM: its answer to GET {path} can't be read. Check base_url.",
-                detail=str(error),
+                f"What answers for this model is no vLLM: its answer to GET {path} can't be read. Correct base_url in "
+                "the catalog.",
+                detail=self.root,
             ) from error
 
 
