@@ -13,6 +13,7 @@ from oruel.text.tokenizer import Tokenizer
 from oruel.vocabulary.base import Vocabulary
 from tests.server import RunningServer
 from tests.vllm.catalog import catalog_of, serve_catalog
+from tests.vllm.random_model import write_random
 from tests.vllm.serve import demo_folder
 from tests.vllm.vllm_process import MODEL, VLLMProcess, vllm_serve
 
@@ -67,6 +68,17 @@ def server(vllm: VLLMProcess, demo: Path, tmp_path_factory: pytest.TempPathFacto
 def client(server: RunningServer) -> Iterator[OpenAI]:
     with OpenAI(base_url=server.base_url, api_key="none", max_retries=0) as openai:
         yield openai
+
+
+@pytest.fixture(scope="session")
+def random_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_random(tmp_path_factory.mktemp("random") / "model")
+
+
+@pytest.fixture(scope="session")
+def random_vllm(environment: Path, random_model: Path, logs: Path) -> Iterator[VLLMProcess]:
+    with vllm_serve(environment, random_model, logs / "random.log") as running:
+        yield running
 
 
 # A window, a KV cache and a batch so small that four long answers don't fit at once, nor a long prompt into a step.

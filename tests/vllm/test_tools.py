@@ -11,25 +11,14 @@ from openai import OpenAI
 from tests.contract import test_families, test_frameworks, test_tagged_tools, test_tools
 from tests.gguf_models import REASONING, TAGGED, TOOLS
 from tests.vllm.catalog import catalog_of, serve_catalog
-from tests.vllm.random_model import with_template, write_random
+from tests.vllm.random_model import with_template
 from tests.vllm.suites import suite_of
-from tests.vllm.vllm_process import VLLMProcess, vllm_serve
+from tests.vllm.vllm_process import VLLMProcess
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:Pydantic serializer warnings:UserWarning")
 globals().update(
     suite_of(test_tools) | suite_of(test_tagged_tools) | suite_of(test_families) | suite_of(test_frameworks)
 )
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_random(tmp_path_factory.mktemp("random") / "model")
-
-
-@pytest.fixture(scope="module")
-def random_vllm(environment: Path, model: Path, logs: Path) -> Iterator[VLLMProcess]:
-    with vllm_serve(environment, model, logs / "random.log") as running:
-        yield running
 
 
 def serve(vllm: VLLMProcess, model: Path, folder: Path, template: str, *flags: str) -> Iterator[OpenAI]:
@@ -44,29 +33,31 @@ def serve(vllm: VLLMProcess, model: Path, folder: Path, template: str, *flags: s
 
 
 @pytest.fixture(scope="module")
-def client(random_vllm: VLLMProcess, model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenAI]:
-    yield from serve(random_vllm, model, tmp_path_factory.mktemp("tools"), TOOLS)
+def client(random_vllm: VLLMProcess, random_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenAI]:
+    yield from serve(random_vllm, random_model, tmp_path_factory.mktemp("tools"), TOOLS)
 
 
 @pytest.fixture(scope="module")
-def reasoner(random_vllm: VLLMProcess, model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenAI]:
+def reasoner(
+    random_vllm: VLLMProcess, random_model: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[OpenAI]:
     folder = tmp_path_factory.mktemp("reasoner")
-    yield from serve(random_vllm, model, folder, REASONING, "--template-kwargs", "thinks")
+    yield from serve(random_vllm, random_model, folder, REASONING, "--template-kwargs", "thinks")
 
 
 @pytest.fixture(scope="module")
-def tagged(random_vllm: VLLMProcess, model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenAI]:
-    yield from serve(random_vllm, model, tmp_path_factory.mktemp("tagged"), TAGGED)
+def tagged(random_vllm: VLLMProcess, random_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenAI]:
+    yield from serve(random_vllm, random_model, tmp_path_factory.mktemp("tagged"), TAGGED)
 
 
 @pytest.fixture(scope="module")
-def harmony(random_vllm: VLLMProcess, model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenAI]:
-    yield from serve(random_vllm, model, tmp_path_factory.mktemp("harmony"), test_families.HARMONY)
+def harmony(random_vllm: VLLMProcess, random_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenAI]:
+    yield from serve(random_vllm, random_model, tmp_path_factory.mktemp("harmony"), test_families.HARMONY)
 
 
 @pytest.fixture(scope="module")
-def python(random_vllm: VLLMProcess, model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenAI]:
-    yield from serve(random_vllm, model, tmp_path_factory.mktemp("python"), test_families.PYTHON)
+def python(random_vllm: VLLMProcess, random_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenAI]:
+    yield from serve(random_vllm, random_model, tmp_path_factory.mktemp("python"), test_families.PYTHON)
 
 
 @pytest.fixture(scope="module")

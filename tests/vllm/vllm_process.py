@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,14 +60,19 @@ def command(environment: Path, model: Path, port: int, *flags: str) -> list[str]
     ]  # fmt: skip
 
 
-def settings() -> dict[str, str]:
-    """The environment variables of vLLM, which the caller's own override."""
-    return {**SETTINGS, **os.environ}
+def settings(variables: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment variables of vLLM: our own, which the caller's override, and `variables`."""
+    return {**SETTINGS, **os.environ, **(variables or {})}
 
 
 @contextmanager
 def vllm_serve(
-    environment: Path, model: Path, log: Path, flags: Sequence[str] = (), port: int = 0
+    environment: Path,
+    model: Path,
+    log: Path,
+    flags: Sequence[str] = (),
+    port: int = 0,
+    variables: Mapping[str, str] | None = None,
 ) -> Iterator[VLLMProcess]:
     """Waits until it listens. Ends all of its processes at the end. Port 0 is any free one."""
     port = port or free_port()
@@ -77,7 +82,7 @@ def vllm_serve(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env=settings(),
+            env=settings(variables),
             start_new_session=True,
         )
     running = VLLMProcess(process, f"http://127.0.0.1:{port}", log)
