@@ -26,6 +26,8 @@ WAIT_SECONDS = 120
 
 @dataclass(frozen=True)
 class Question:
+    """What a token engine is asked."""
+
     prompt: list[int]
     sampling: SamplingParams
     max_tokens: int

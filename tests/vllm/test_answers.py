@@ -14,8 +14,8 @@ from tests.vllm.gateway import LONG, Gateway, gateway_of
 from tests.vllm.vllm_process import MODEL, VLLMProcess
 
 STORY: list[Any] = [{"role": "user", "content": "Write a story."}]
-# Tokens that vLLM generates until it hears that nobody wants them; most of these are for busy machines.
-LATE_TOKENS = 24
+# On an idle machine vLLM generates none after the end; a busy one hears of the end later.
+LATE_TOKENS = 300
 SMALL_WINDOW = 1024
 # The last tokens of vLLM's window are kept for marks.
 RESERVE = 2
@@ -125,7 +125,7 @@ def test_a_client_that_leaves_ends_its_answers_in_vllm(server: RunningServer, vl
         async with gateway_of(server) as gateway:
             generated = await generated_for(vllm, lambda: leave(gateway))
             print(f"{generated:.0f} tokens generated")
-            assert generated < 200
+            assert generated < 2 * LATE_TOKENS
 
     asyncio.run(scenario())
 

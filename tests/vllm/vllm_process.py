@@ -33,6 +33,8 @@ SETTINGS = {
 
 @dataclass
 class VLLMProcess:
+    """`process` leads the group of all its processes. `root` is the address, without /v1."""
+
     process: "subprocess.Popen[bytes]"
     root: str
     log: Path
