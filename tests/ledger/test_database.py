@@ -6,10 +6,11 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
-from sqlalchemy import insert, inspect, select, update
+from sqlalchemy import insert, inspect, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from oruel.errors import StoreUnavailable
@@ -65,6 +66,15 @@ def test_what_was_committed_is_there_after_opening_the_store_again(store: Databa
     again = Database.open(store_location)
     assert names(again) == ["ada"]
     again.close()
+
+
+def test_a_connection_that_is_used_while_the_store_closes_is_closed_after_that(store: Database) -> None:
+    with store.reading() as used:
+        driver: Any = used.connection.dbapi_connection
+        store.close()
+        assert used.scalar(text("SELECT 1")) == 1
+    with pytest.raises(Exception, match="closed"):
+        driver.execute("SELECT 1")
 
 
 def test_a_reader_sees_one_moment_and_waits_for_no_writer(store: Database) -> None:

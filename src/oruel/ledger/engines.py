@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Engine, event
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.pool import ConnectionPoolEntry
 
 WAIT_SECONDS = 5
 """How long a statement waits for others before the store counts as unavailable."""
@@ -27,8 +29,15 @@ class Engines:
     connect_driver: Callable[[], Any] | None = None
 
     def close(self) -> None:
+        """Closes the connections that are used no more now, and the others as soon as their threads give them back."""
         for engine in (self.writer, self.reader, self.plain):
+            event.listen(engine.pool, "checkin", close_late)
             engine.dispose()
+
+
+def close_late(connection: DBAPIConnection | None, _: ConnectionPoolEntry) -> None:
+    if connection is not None:
+        connection.close()
 
 
 def begin_with(engine: Engine, statement: str) -> None:
