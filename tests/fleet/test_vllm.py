@@ -54,7 +54,9 @@ async def test_a_tokenizer_that_is_not_there_stops_the_start_and_names_its_folde
                 pass
 
 
-async def test_the_fingerprint_tells_models_versions_and_batch_invariance_apart(demo_folder: Path, says: Says) -> None:
+async def test_the_fingerprint_names_versions_and_batch_invariance_and_tells_models_apart(
+    demo_folder: Path, says: Says
+) -> None:
     async def fingerprint(**change: Any) -> str:
         stub = changed_stub(demo_folder, change, script=says("Hello."))
         async with serve_stub(stub), front(demo_folder, stub) as oruel:
@@ -67,7 +69,12 @@ async def test_the_fingerprint_tells_models_versions_and_batch_invariance_apart(
     found = [await fingerprint(**change) for change in changes]
     assert found[0] == found[-1]
     assert len(set(found)) == len(changes) - 1
-    assert all(re.fullmatch("fp_[0-9a-f]{16}", one) for one in found)
+    assert re.fullmatch(r"fp_[0-9a-f]{16}_vllm-0\.32\.0_plugin-0\.1\.0_batch-variant", found[0])
+    assert [found[2][19:], found[3][19:], found[4][19:]] == [
+        "_vllm-0.33.0_plugin-0.1.0_batch-variant",
+        "_vllm-0.32.0_plugin-0.2.0_batch-variant",
+        "_vllm-0.32.0_plugin-0.1.0_batch-invariant",
+    ]
 
 
 async def test_the_model_s_card_has_vllm_s_window_and_the_tokenizer_s_vocabulary(demo_folder: Path) -> None:

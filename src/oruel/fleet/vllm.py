@@ -80,10 +80,16 @@ class RunningVLLM:
 
     @property
     def fingerprint(self) -> str:
-        """Identifies the tokenizer's files, and of vLLM its model, its version, the plugin's, and how it computes."""
+        """Names vLLM's version, the plugin's, and whether batches are invariant. A hash identifies the model, which
+        may have a private name, the chat template, and how vLLM computes.
+        """
         hello = self.client.hello
         identity = f"{hello.fingerprint if hello else ''} {self.folder.template}".encode()
-        return f"fp_{hashlib.sha256(identity).hexdigest()[:16]}"
+        hashed = hashlib.sha256(identity).hexdigest()[:16]
+        if hello is None:
+            return f"fp_{hashed}"
+        batches = "invariant" if hello.batch_invariant else "variant"
+        return f"fp_{hashed}_vllm-{hello.vllm}_plugin-{hello.plugin}_batch-{batches}"
 
     @property
     def gauges(self) -> Mapping[str, EngineGauge]:
