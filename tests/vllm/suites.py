@@ -8,6 +8,7 @@ from typing import Any
 NOT_FOR_VLLM: Mapping[str, str] = {
     "test_tools_are_refused_without_template_support_unless_generic": "starts a server with a GGUF file of its own",
     "test_with_a_format_and_tools_the_last_part_is_a_document_or_a_call": "expects what its own random weights write",
+    "test_instructor_gets_its_response_model": "has no seed, and these random weights may call again up to max_tokens",
 }
 
 

@@ -14,14 +14,13 @@ from oruel.engine.token_engine import TokenEngine
 from oruel.text.tokenizer import Tokenizer
 from oruel.types import Message, SamplingParams, Tier
 from oruel.vocabulary.base import Vocabulary
+from tests.engine.vllm.test_engine import collect
 from tests.vllm.asking import (
     Question,
     ask_together,
     bias_against_ending,
     read_metric,
-    tokens_for,
     vllm_engine,
-    wait_for_metric,
 )
 from tests.vllm.questions import random_questions
 from tests.vllm.vllm_process import VLLMProcess
@@ -86,21 +85,24 @@ def test_turbo_is_served_before_standard_requests_that_wait_longer(
     endless = bias_against_ending(vocabulary)
     order: list[str] = []
 
-    async def one(engine: TokenEngine, name: str, tier: Tier, max_tokens: int) -> None:
+    async def one(engine: TokenEngine, name: str, tier: Tier, max_tokens: int, begun: asyncio.Event) -> None:
         sampling = SamplingParams(seed=len(name), logit_bias=endless)
-        await tokens_for(engine, Question([1, 300], sampling, max_tokens), tier=tier)
-        order.append(name)
+        with engine.generate([1, 300], sampling, choices=1, max_tokens=max_tokens, tier=tier) as generation:
+            await generation.outputs()
+            order.append(name)
+            begun.set()
+            await collect(generation, 1)
 
     async def scenario() -> None:
         async with vllm_engine(small_vllm, vocabulary) as engine, asyncio.TaskGroup() as group:
-            for number in range(PARALLEL):
-                group.create_task(one(engine, f"running {number}", "standard", 300))
-            await wait_for_metric(small_vllm, "num_requests_running", lambda running: running == PARALLEL)
+            begun = [asyncio.Event() for _ in range(PARALLEL)]
+            for number, event in enumerate(begun):
+                group.create_task(one(engine, f"running {number}", "standard", 300, event))
+            await asyncio.gather(*(event.wait() for event in begun))
             for number in range(WAITING):
-                group.create_task(one(engine, f"waiting {number}", "standard", 60))
-            await wait_for_metric(small_vllm, "num_requests_waiting", lambda waiting: waiting == WAITING)
-            group.create_task(one(engine, "turbo", "turbo", 20))
+                group.create_task(one(engine, f"waiting {number}", "standard", 60, asyncio.Event()))
+            group.create_task(one(engine, "turbo", "turbo", 20, asyncio.Event()))
 
     asyncio.run(scenario())
     print(", ".join(order))
-    assert next(name for name in order if not name.startswith("running")) == "turbo"
+    assert order[PARALLEL] == "turbo"
