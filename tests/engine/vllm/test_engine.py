@@ -7,10 +7,12 @@ from typing import Any
 
 import msgspec
 import pytest
+import structlog
 
 from oruel.constraints.spec import JsonObjectSpec, schema_spec
 from oruel.engine.generation import Generation
 from oruel.engine.protocol import NO_TOKEN, TokenOutput
+from oruel.engine.vllm import plugin_watch
 from oruel.engine.vllm.engine import VLLMEngine
 from oruel.engine.vllm.token_server import TokenServer
 from oruel.engine.vllm.wire import FAILED_MARKS, Failure, FailureKind, RowRequest, ending_tokens
@@ -290,14 +292,17 @@ def test_names_and_paths_of_the_vllm_are_for_the_log_and_not_for_clients(change:
     assert caught.value.detail == told
 
 
-def test_the_address_of_what_is_no_vllm_is_for_the_log_and_not_for_clients(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_address_of_what_is_no_vllm_is_for_the_log_and_not_for_clients(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = structlog.testing.CapturingLogger()
+    monkeypatch.setattr(plugin_watch, "log", log)
+
     async def scenario() -> None:
         stub = StubVLLM(version=5)  # type: ignore[arg-type]
         async with serve_stub(stub), engine_of(stub) as engine:
             with pytest.raises(VLLMUnusable, match="is no vLLM") as caught:
                 await engine.start()
         assert str(stub.port) not in caught.value.message
-        assert stub.root in capsys.readouterr().out
+        assert any(call.kwargs["at"] == stub.root for call in log.calls)
 
     asyncio.run(scenario())
 
