@@ -27,7 +27,7 @@ serve: $(VENV)/serve.done ## serve the demo model on http://127.0.0.1:8000 (PORT
 	@$(BIN)/oruel serve --port $(PORT) $(ARGS)
 
 # Without Node, the tests that need it are skipped.
-test: $(VENV)/dev.done $(if $(shell command -v npm),node_modules/.done) ## run all tests but the slow ones, 13 minutes (ARGS="-k …" selects some)
+test: $(VENV)/dev.done $(if $(shell command -v npm),node_modules/.done) ## run all tests but the slow ones, 12 minutes (ARGS="-k …" selects some)
 	@# The tests start some 200 processes; with PYTHONDONTWRITEBYTECODE each would compile the package.
 	@$(BIN)/python -m compileall -q src
 	@$(BIN)/pytest -m "not slow" $(ARGS)
