@@ -141,7 +141,7 @@ def stub_row(stub: StubVLLM) -> RowRequest:
 
 
 async def test_a_stop_string_ends_the_answer_in_vllm_at_once(demo_folder: Path, says: Says) -> None:
-    tokens = says("one two three stop")(None)[:-1]  # type: ignore[arg-type]
+    tokens = says("one two three stop")(None)[:-1]  # type: ignore[arg-type]  # the script ignores the row
     async with (
         serve_stub(stub_of(demo_folder, script=lambda row: [*tokens, *[65] * 5000], pace=0.002)) as stub,
         front(demo_folder, stub) as oruel,

@@ -1,4 +1,4 @@
-"""Tokenizers of several families, each held to the `tokenizers` package that it is loaded with."""
+"""Tokenizers of several families agree with the `tokenizers` package."""
 
 import random
 import unicodedata
@@ -11,29 +11,10 @@ from tokenizers import Tokenizer
 
 from oruel.hugging_face.folder import ModelFolder
 from oruel.hugging_face.vocabulary import MAX_CHARACTERS, HuggingFaceVocabulary
+from tests.hugging_face.texts import PLAIN, WORDS
 from tests.hugging_face_models import FAMILIES
 
 NAMES = ["<|im_end|>", "<|im_start|>", "<s>", "</s>", "<unk>", "[INST]", "<think>", "<tag>", "<0x41>", "<|fim_middle|>"]
-WORDS = [
-    "the fox",
-    " says hello",
-    "What is",
-    "\n",
-    "\n\n",
-    "  ",
-    "é",
-    "e\u0301",
-    "日本",
-    "😀",
-    "a_b",
-    "1234",
-    "<",
-    "|>",
-]
-PLAIN = st.one_of(
-    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="▁<[")),
-    st.lists(st.sampled_from(WORDS), max_size=8).map("".join),
-)
 SAID = st.lists(st.sampled_from([*WORDS, *NAMES]), max_size=8).map("".join)
 HARD_TEXTS = ["", "\0", " ", "   \n\n\t ", "\ufeff\u200b\u2028\x7f\x1b", "👩‍👩‍👧‍👦🇫🇷", "\U0010ffff\ufffd\ud7ff"]
 

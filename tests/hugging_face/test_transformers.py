@@ -1,4 +1,4 @@
-"""Tokenizers of each family, held to the transformers package, where it is installed. It is no dependency."""
+"""Tokenizers of each family agree with the transformers package where it is installed. It is no dependency."""
 
 import importlib
 import importlib.util
@@ -13,31 +13,11 @@ from hypothesis import strategies as st
 from oruel.hugging_face.folder import ModelFolder
 from oruel.text.tokenizer import Tokenizer
 from oruel.types import Message
+from tests.hugging_face.texts import PLAIN
 from tests.hugging_face_models import FAMILIES
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("transformers") is None, reason="the transformers package is not installed"
-)
-
-WORDS = [
-    "the fox",
-    " says hello",
-    "What is",
-    "\n",
-    "\n\n",
-    "  ",
-    "é",
-    "e\u0301",
-    "日本",
-    "😀",
-    "a_b",
-    "1234",
-    "<",
-    "|>",
-]
-TEXTS = st.one_of(
-    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="▁<[")),
-    st.lists(st.sampled_from(WORDS), max_size=8).map("".join),
 )
 
 
@@ -56,7 +36,7 @@ def both(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 @settings(deadline=None)
-@given(TEXTS)
+@given(PLAIN)
 def test_the_tokens_of_a_text_after_a_control_token_are_the_same(both: Both, text: str) -> None:
     eos = both.model.vocabulary.eos
     assert eos is not None
@@ -65,7 +45,7 @@ def test_the_tokens_of_a_text_after_a_control_token_are_the_same(both: Both, tex
 
 
 @settings(deadline=None)
-@given(st.lists(TEXTS, min_size=1, max_size=3))
+@given(st.lists(PLAIN, min_size=1, max_size=3))
 def test_chat_prompts_are_the_same(both: Both, texts: list[str]) -> None:
     if both.model.chat_template is None:
         return

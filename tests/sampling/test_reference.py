@@ -110,7 +110,7 @@ def check_distribution(candidates: Candidates, probability: dict[int, float], si
 
 
 def check_draws(sampler: TorchSampler, row: Row, probability: dict[int, float]) -> None:
-    """Numbers spread over [0, 1), and those beside a bound of the distribution, draw what the reference draws."""
+    """Numbers across [0, 1), and those next to a bound of the distribution, draw what the reference draws."""
     bounds = list(accumulate(probability.values()))
     beside = [bound + side * 2 * TOLERANCE for bound in bounds[:: len(bounds) // 10 + 1] for side in (-1, 1)]
     uniforms = [u for u in [*(np.arange(10) / 10).tolist(), *beside, 1 - 2.0**-53] if 0 <= u < 1]

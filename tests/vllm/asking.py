@@ -17,7 +17,7 @@ from oruel.engine.vllm.token_server import TokenServer
 from oruel.http.exchange import UpstreamTimeouts, upstream_client
 from oruel.types import SamplingParams
 from oruel.vocabulary.base import Vocabulary
-from tests.engine.vllm.test_engine import collect
+from tests.engine.vllm.asking import collect
 from tests.vllm.vllm_process import MODEL, VLLMProcess
 
 CONTEXT = 4096

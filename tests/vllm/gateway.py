@@ -1,4 +1,4 @@
-"""Asks a server that has a real vLLM behind it."""
+"""Sends requests to an Oru'el server whose engine is a real vLLM."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

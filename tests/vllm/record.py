@@ -96,8 +96,10 @@ async def client_of(vllm: VLLMProcess) -> AsyncIterator[httpx2.AsyncClient]:
 
 async def record_served(vllm: VLLMProcess, model: Path) -> None:
     async with client_of(vllm) as client:
-        for name, path in (("version", "/version"), ("models", "/v1/models")):
-            (await fetch(client, "GET", path)).write(name)
+        (await fetch(client, "GET", "/version")).write("version")
+        models = await fetch(client, "GET", "/v1/models")
+        # Without the path of the machine that recorded it.
+        replace(models, body=models.body.replace(str(model).encode(), model.name.encode())).write("models")
         answer = await fetch(client, "POST", GENERATE, hello_body(MODEL, "hello"))
         answer.write("hello")
         folder = ModelFolder(model)

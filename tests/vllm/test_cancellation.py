@@ -1,4 +1,4 @@
-"""What nobody reads any more, vLLM doesn't compute: it stops where the reader stopped."""
+"""vLLM stops computing an answer when its reader stops."""
 
 import asyncio
 
@@ -11,7 +11,7 @@ from tests.vllm.asking import Question, ask, bias_against_ending, read_metric, t
 from tests.vllm.vllm_process import VLLMProcess
 
 MAX_TOKENS = 2000
-# A step is under way when the cancellation arrives. On an idle machine there is no other; a busy one is told later.
+# A step is in progress when the cancellation arrives. On a busy machine, it arrives a few steps later.
 LATE_TOKENS = 300
 
 

@@ -14,7 +14,7 @@ from oruel.engine.token_engine import TokenEngine
 from oruel.text.tokenizer import Tokenizer
 from oruel.types import Message, SamplingParams, Tier
 from oruel.vocabulary.base import Vocabulary
-from tests.engine.vllm.test_engine import collect
+from tests.engine.vllm.asking import collect
 from tests.vllm.asking import (
     Question,
     ask_together,

@@ -1,4 +1,4 @@
-"""What the server knows of a model that it serves, and of the engines behind it."""
+"""A model that the server serves, and the engines that run it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field

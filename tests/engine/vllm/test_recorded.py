@@ -19,9 +19,9 @@ from oruel.http.exchange import DEFAULT_TIMEOUTS, upstream_client
 from oruel.hugging_face.folder import ModelFolder
 from oruel.types import SamplingParams
 from oruel.vocabulary.base import Vocabulary
+from tests.engine.vllm.asking import ask, ids
 from tests.engine.vllm.recorded_vllm import RecordedVLLM, serve_recordings
 from tests.engine.vllm.recording import Recording
-from tests.engine.vllm.test_engine import ask, ids
 from tests.hugging_face_models import write_demo
 
 MODEL = "oruel-demo"
