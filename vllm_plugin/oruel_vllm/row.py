@@ -100,6 +100,8 @@ class SampledRow:
         return self._step(position)
 
     def _step(self, position: int) -> RowStep | int:
+        if position >= self._request.max_tokens and (ends := self._request.end_tokens):
+            return ends[0]
         changed = self._changed if len(self._changed) else None
         return RowStep(self._request.sampling, self._uniforms.at(position), changed)
 
