@@ -3,6 +3,7 @@
 import os
 import sqlite3
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from sqlalchemy import URL, Engine, create_engine, event
@@ -16,9 +17,14 @@ APPLICATION_ID = 0x4F72754C
 """The mark of our files: "OruL"."""
 
 BEGIN = "BEGIN IMMEDIATE"
-# Another writer holds it up only shortly, and is held up only shortly itself.
-CHECKPOINT = ("PRAGMA busy_timeout = 50", "PRAGMA wal_checkpoint(FULL)", f"PRAGMA busy_timeout = {1000 * WAIT_SECONDS}")
-QUICK = ("PRAGMA busy_timeout = 0", "PRAGMA wal_autocheckpoint = 0")
+# The first part takes long, and others write meanwhile. The second has only their pages to copy. Another writer holds
+# it up only shortly, and is held up only shortly itself.
+CHECKPOINT = (
+    *("PRAGMA wal_checkpoint(PASSIVE)", "PRAGMA busy_timeout = 50", "PRAGMA wal_checkpoint(FULL)"),
+    f"PRAGMA busy_timeout = {1000 * WAIT_SECONDS}",
+)
+NO_CHECKPOINTS = "PRAGMA wal_autocheckpoint = 0"
+NO_WAITING = "PRAGMA busy_timeout = 0"
 READERS = 4
 PRIVATE = 0o600
 
@@ -38,7 +44,8 @@ def open_sqlite(path: Path, synchronous: str) -> Engines:
     reader = create_sqlite_engine(path, connections=READERS, pragmas=["query_only = ON"])
     begin_with(reader, "BEGIN")
     plain = create_sqlite_engine(path, connections=2, pragmas=pragmas)
-    return Engines(writer, reader, plain, BEGIN, has_clock=False, quick=QUICK if synchronous == "normal" else None)
+    engines = Engines(writer, reader, plain, BEGIN, has_clock=False)
+    return replace(engines, kept=(NO_CHECKPOINTS,), quick=(NO_WAITING,)) if synchronous == "normal" else engines
 
 
 def create_file(path: Path) -> None:
