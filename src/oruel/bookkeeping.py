@@ -66,7 +66,6 @@ async def open_books(settings: Settings, models: Sequence[CatalogModel], resourc
         writer.write,
         writer.write_at_once if database.is_quick else None,
         writer.write_soon if database.has_pipeline else None,
-        writer.rest,
     )
     resources.push_async_callback(committer.close)
     run_until_closed(keyring.poll(), resources)

@@ -2,7 +2,6 @@
 
 import asyncio
 import sys
-import threading
 from collections.abc import Iterator, Sequence
 
 import pytest
@@ -22,27 +21,6 @@ def eager_threads() -> Iterator[None]:
 
 def opening(id: str) -> Opening:
     return Opening(id, f"req-{id}", "acc_1", "key_1", "demo", "standard", 0, 100, 10)
-
-
-def test_an_entry_does_not_wait_for_what_the_thread_does_after_its_group() -> None:
-    may_rest, rested = threading.Event(), threading.Event()
-
-    def write(openings: Sequence[Opening], settlements: Sequence[Settlement], *, again: bool) -> list[Opened]:
-        return [NOT_LIMITED] * len(openings)
-
-    def rest() -> None:
-        may_rest.wait(30)
-        rested.set()
-
-    async def main() -> None:
-        committer = Committer(write, rest=rest)
-        await committer.open(opening("a"))
-        assert not rested.is_set()
-        may_rest.set()
-        await committer.close()
-        assert rested.is_set()
-
-    asyncio.run(main())
 
 
 def test_nothing_is_lost_between_two_groups(eager_threads: None) -> None:

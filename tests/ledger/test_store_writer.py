@@ -130,7 +130,6 @@ def test_the_write_ahead_log_begins_anew_while_writers_leave_no_gap(
             writer.write_at_once([entry], [])
         except StoreBusy:
             writer.write([entry], [])
-            writer.rest()
         sizes.append(log.stat().st_size)
     assert max(sizes) < 2 * sizes[20], "it never holds the groups of two checkpoints"
     assert statuses(books) == {None: 200}

@@ -70,19 +70,12 @@ Group = tuple[list[Job[Opening, Opened]], list[Job[Settlement, None]]]
 
 
 class Committer:
-    """Writes with `write_at_once` or `write_soon`, if given, and what they don't accept with `write` in the thread.
-    After each group there, the thread calls `rest`.
-    """
+    """Writes with `write_at_once` or `write_soon`, if given, and what they don't accept with `write` in the thread."""
 
     def __init__(
-        self,
-        write: WriteGroup,
-        write_at_once: WriteAtOnce | None = None,
-        write_soon: WriteSoon | None = None,
-        rest: Callable[[], None] = lambda: None,
+        self, write: WriteGroup, write_at_once: WriteAtOnce | None = None, write_soon: WriteSoon | None = None
     ) -> None:
         self._write = write
-        self._rest = rest
         self._write_at_once = write_at_once
         self._write_soon = write_soon
         self._writing: asyncio.Task[None] | None = None
@@ -215,7 +208,6 @@ class Committer:
             openings, settlements = group
             if self._commit(openings, settlements):
                 pause = FIRST_PAUSE
-                self._rest()
                 continue
             self._put_back(openings, settlements)
             if self._closing_until is not None and time.monotonic() > self._closing_until:

@@ -104,7 +104,7 @@ class Database:
         """A connection for the transactions of one thread, until `close`. Without `waits`, which needs a quick store,
         they raise StoreBusy rather than wait for another writer.
         """
-        settings = self._engines.kept + (() if waits else self._engines.quick or ())
+        settings = () if waits else self._engines.quick or ()
         self._kept.append(KeptConnection(self._engines.plain, self._engines.begin, settings, waits=waits))
         return self._kept[-1]
 

@@ -15,9 +15,9 @@ WAIT_SECONDS = 5
 @dataclass(frozen=True, slots=True)
 class Engines:
     """`plain` begins no transactions by itself; `begin` is the statement that begins one. `has_clock`: the store is a
-    server whose clock all instances share. `kept`: the first statements of a kept connection of `plain`. `quick`: the
-    statements after which it never waits for long; None if a commit waits for a disk or a server. `connect_driver`
-    opens a connection of PostgreSQL's driver that commits every statement by itself; None for other stores.
+    server whose clock all instances share. `quick`: the statements after which a connection of `plain` never waits for
+    long; None if a commit waits for a disk or a server. `connect_driver` opens a connection of PostgreSQL's driver that
+    commits every statement by itself; None for other stores.
     """
 
     writer: Engine
@@ -25,7 +25,6 @@ class Engines:
     plain: Engine
     begin: str
     has_clock: bool
-    kept: tuple[str, ...] = ()
     quick: tuple[str, ...] | None = None
     connect_driver: Callable[[], Any] | None = None
 

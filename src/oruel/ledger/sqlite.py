@@ -3,7 +3,6 @@
 import os
 import sqlite3
 import time
-from dataclasses import replace
 from pathlib import Path
 
 from sqlalchemy import URL, Engine, create_engine, event
@@ -17,14 +16,9 @@ APPLICATION_ID = 0x4F72754C
 """The mark of our files: "OruL"."""
 
 BEGIN = "BEGIN IMMEDIATE"
-# The first part takes long, and others write meanwhile. The second has only their pages to copy. Another writer holds
-# it up only shortly, and is held up only shortly itself.
-CHECKPOINT = (
-    *("PRAGMA wal_checkpoint(PASSIVE)", "PRAGMA busy_timeout = 50", "PRAGMA wal_checkpoint(FULL)"),
-    f"PRAGMA busy_timeout = {1000 * WAIT_SECONDS}",
-)
-NO_CHECKPOINTS = "PRAGMA wal_autocheckpoint = 0"
-NO_WAITING = "PRAGMA busy_timeout = 0"
+# Another writer holds it up only shortly, and is held up only shortly itself.
+CHECKPOINT = ("PRAGMA busy_timeout = 50", "PRAGMA wal_checkpoint(FULL)", f"PRAGMA busy_timeout = {1000 * WAIT_SECONDS}")
+QUICK = ("PRAGMA busy_timeout = 0", "PRAGMA wal_autocheckpoint = 0")
 READERS = 4
 PRIVATE = 0o600
 
@@ -44,8 +38,7 @@ def open_sqlite(path: Path, synchronous: str) -> Engines:
     reader = create_sqlite_engine(path, connections=READERS, pragmas=["query_only = ON"])
     begin_with(reader, "BEGIN")
     plain = create_sqlite_engine(path, connections=2, pragmas=pragmas)
-    engines = Engines(writer, reader, plain, BEGIN, has_clock=False)
-    return replace(engines, kept=(NO_CHECKPOINTS,), quick=(NO_WAITING,)) if synchronous == "normal" else engines
+    return Engines(writer, reader, plain, BEGIN, has_clock=False, quick=QUICK if synchronous == "normal" else None)
 
 
 def create_file(path: Path) -> None:

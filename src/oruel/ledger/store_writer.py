@@ -7,7 +7,6 @@ the statements of a group together, while the event loop goes on.
 
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from oruel.errors import StoreUnavailable
@@ -44,16 +43,11 @@ class StoreWriter:
         """For one thread. Raises StoreUnavailable."""
         if openings:
             self._instance.renew_if_due()
-        self._groups += 1
-        return self._patient.write(openings, settlements, again=again)
-
-    def rest(self) -> None:
-        """After `write`, in the same thread: makes a checkpoint if it is time. Groups are written at once meanwhile."""
-        if self._groups < GROUPS_PER_CHECKPOINT:
-            return
-        self._groups = 0
-        with suppress(StoreUnavailable):
+        outcomes = self._patient.write(openings, settlements, again=again)
+        if self._groups >= GROUPS_PER_CHECKPOINT:
             self._patient.checkpoint()
+            self._groups = 0
+        return outcomes
 
     async def write_soon(self, openings: Sequence[Opening], settlements: Sequence[Settlement]) -> list[Opened]:
         """For one task. Raises StoreBusy if `write` should write the group instead, and StoreUnavailable."""
