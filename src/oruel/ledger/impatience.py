@@ -14,8 +14,6 @@ from oruel.ledger.engines import WAIT_SECONDS
 PATIENCE_SECONDS = WAIT_SECONDS + 1.0
 """More than the server's own timeout of a statement, which says more about the cause."""
 
-HANGS = "the server has sent nothing for too long"
-
 R = TypeVar("R")
 
 
@@ -34,7 +32,7 @@ class ImpatientConnection(psycopg.Connection[Any]):
                 ready = yield wanted
                 if not ready and time.monotonic() > deadline:
                     self.close()
-                    raise psycopg.OperationalError(HANGS)
+                    raise psycopg.OperationalError("the server has sent nothing for too long")
                 wanted = gen.send(ready)
         except StopIteration as end:
             result: R = end.value
