@@ -15,6 +15,7 @@ from oruel.constraints.document_position import DocumentPosition
 from oruel.constraints.hints import hints
 from oruel.constraints.keywords import COUNTS, KNOWN, STRINGS
 from oruel.constraints.open_brackets import OpenBrackets
+from oruel.constraints.rewriting.rewrite import rewritten
 from oruel.constraints.schema import BYTES
 from oruel.constraints.spec import GrammarSpec, schema_spec
 from oruel.constraints.string_ends import NO_HINTS
@@ -22,7 +23,6 @@ from oruel.constraints.tokens import TokenTable, panics_refused, refusal_of
 from oruel.constraints.weight import check_weight
 from oruel.errors import SchemaRefused
 from oruel.json_schema.keywords import Schema, subschemas
-from oruel.json_schema.references import plain_references
 from oruel.sampling.constraint import UNDECIDED, WorkBudget
 
 # More than any budget.
@@ -156,8 +156,7 @@ def unclosable_keywords(schema: Schema) -> tuple[str, ...]:
     """Keywords that may prevent a document from being closed within its budget; empty if it can be closed. Takes some
     tenths of a second for an adversarial schema. Raises SchemaRefused for a schema that turns out to be too complex.
     """
-    schema = plain_references(schema)
-    check_weight(schema)
+    check_weight(rewritten(schema))
     if first_end_search(BYTES, schema_spec(schema)).find() is not None:
         return ()
     present = {keyword for one in subschemas(schema) for keyword in one}
