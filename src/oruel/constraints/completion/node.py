@@ -87,13 +87,15 @@ class Node:
 
     def variants_of(self, written: Any) -> Iterator["Variant"]:
         """Those that a value doesn't contradict which may still get more entries."""
+        if self.is_simple:
+            return iter(self.variants)
         return islice(self._choose(self.schemas, written), MAX_VARIANTS)
 
     @cached_property
     def is_simple(self) -> bool:
         """Whether there is only one variant."""
         flat = flatten(self.nodes, self.schemas, set())
-        return flat is not None and not flat[1]
+        return flat is None or not flat[1]
 
     def _choose(self, schemas: list[Any], written: Any) -> Iterator["Variant"]:
         flat = flatten(self.nodes, schemas, set())
@@ -158,6 +160,7 @@ class Variant:
     def __init__(self, nodes: Nodes, facets: list[Schema]) -> None:
         self.nodes = nodes
         self.facets = facets
+        self._children: dict[str, Node] = {}
 
     def given(self, keyword: str) -> Iterator[Any]:
         return (facet[keyword] for facet in self.facets if keyword in facet)
@@ -192,15 +195,22 @@ class Variant:
         found = [key for given in self.given("required") if isinstance(given, list) for key in given]
         return [key for key in dict.fromkeys(found) if isinstance(key, str)]
 
+    @cached_property
+    def _needs(self) -> list[Mapping[str, Any]]:
+        keywords = ("dependentRequired", "dependencies")
+        return [given for keyword in keywords for given in self.given(keyword) if isinstance(given, Mapping)]
+
     def needed_with(self, key: str) -> Iterator[str]:
         """The keys that must accompany `key`."""
-        for keyword in ("dependentRequired", "dependencies"):
-            for given in self.given(keyword):
-                if isinstance(given, Mapping) and isinstance(given.get(key), list):
-                    yield from given[key]
+        for given in self._needs:
+            if isinstance(given.get(key), list):
+                yield from given[key]
 
     def child(self, key: str) -> "Node":
-        return self.nodes.node([schema for facet in self.facets for schema in schemas_of_key(facet, key)])
+        if key not in self._children:
+            schemas = [schema for facet in self.facets for schema in schemas_of_key(facet, key)]
+            self._children[key] = self.nodes.node(schemas)
+        return self._children[key]
 
     def item(self, place: int) -> "Node":
         return self.nodes.node([schema for facet in self.facets for schema in schemas_of_item(facet, place)])
@@ -252,10 +262,11 @@ def contradicts(nodes: Nodes, schema: Any, written: Any, depth: int = 0) -> bool
 def own_contradiction(schema: Schema, written: Any) -> bool:
     if "type" in schema and not has_type(written, schema["type"]):
         return True
-    if isinstance(written, dict):
-        return len(written) > count(schema, "maxProperties")
-    if isinstance(written, list):
-        return len(written) > count(schema, "maxItems")
+    if isinstance(written, (dict, list)):
+        listed = [schema["const"]] if "const" in schema else schema.get("enum")
+        if isinstance(listed, list) and not any(type(one) is type(written) for one in listed):
+            return True
+        return len(written) > count(schema, "maxProperties" if isinstance(written, dict) else "maxItems")
     if "const" in schema and not is_same(schema["const"], written):
         return True
     if isinstance(schema.get("enum"), list) and not any(is_same(one, written) for one in schema["enum"]):

@@ -148,8 +148,9 @@ class _Reader:
         return found
 
     @property
-    def _rest(self) -> str:
-        return self._text[self._place :]
+    def _next(self) -> str:
+        """The next character; empty at the end."""
+        return self._text[self._place : self._place + 1]
 
     def _opening(self, following: Next, **given: Any) -> Opening:
         root = self._containers[0] if self._containers else (self._holder[0] if self._holder else None)
@@ -163,7 +164,7 @@ class _Reader:
 
     def _value(self) -> Opening | None:
         """Reads a value or the beginning of one at `_keys`; stops at the text's end."""
-        start = self._rest[:1]
+        start = self._next
         if not start:
             return self._opening(Next.VALUE, place=tuple(self._keys))
         if start == '"':
@@ -188,7 +189,7 @@ class _Reader:
 
     def _first(self) -> Opening | None:
         """At the beginning of a container that doesn't end in the text."""
-        if not self._rest and not self._tail:
+        if not self._next and not self._tail:
             return self._opening(Next.ENTRY_OR_END, comma=b"")
         return self._begin_entry()
 
@@ -197,9 +198,9 @@ class _Reader:
         if isinstance(container, list):
             self._keys.append(len(container))
             return self._value()
-        if not self._rest:
+        if not self._next:
             return self._opening(Next.KEY, lead=b'"', begun=None, comma=b"")
-        if not self._rest.startswith('"'):
+        if self._next != '"':
             raise ValueError("a key has to begin with a quote")
         try:
             key, end = DECODER.raw_decode(self._text, self._place)
@@ -223,7 +224,7 @@ class _Reader:
 
     def _entry(self) -> Opening | None:
         """After a value: reads what closes containers, up to the next entry."""
-        if not self._rest:
+        if not self._next:
             return self._opening(Next.ENTRY_OR_END if self._containers else Next.END)
         if not self._containers:
             raise ValueError("text after the document's end")

@@ -13,14 +13,19 @@ from oruel.constraints.completion.objects import Followers, in_order, optional_k
 from oruel.constraints.completion.opening import Next, Path
 from oruel.constraints.completion.planner import Planner, has_entry
 from oruel.constraints.completion.validator import Validator
+from oruel.constraints.completion.values import in_turn
 
 # How many other values are tried for one place, and how many keys are added.
 MAX_VALUES, MAX_KEYS, MAX_OTHERS = 8, 6, 3
 MAX_TRIED = 400
 # Containers in progress are changed at most this far inside.
 MAX_INSIDE = 12
-CONDITIONS = {"then": "if", "else": "if"}
-CONDITIONAL = {"then", "else", "dependentSchemas", "dependencies", "dependentRequired"}
+MAX_CONDITIONED = 16
+DEPENDENCIES = {"dependentSchemas", "dependencies"}
+CONDITIONAL = {"then", "else"} | DEPENDENCIES
+# Keywords whose schemas apply to entries of a value; those of BY_NAME are followed by a name or a number.
+BY_NAME = {"properties", "patternProperties", "prefixItems"}
+OF_ENTRIES = BY_NAME | {"additionalProperties", "unevaluatedProperties", "items", "additionalItems", "unevaluatedItems"}
 
 Candidates = Iterator[Candidate]
 Fix = Callable[[Candidate, Path, ValidationError], Candidates]
@@ -44,7 +49,7 @@ class Repair:
             "minItems": self._fix_few_items,
             "maxItems": self._fix_many_items,
             "additionalItems": self._fix_many_items,
-            "unevaluatedItems": self._fix_many_items,
+            "unevaluatedItems": self._fix_unevaluated,
         }
         self._of_all: dict[str, Fix] = {
             "falseSchema": self._fix_false,
@@ -280,15 +285,17 @@ class Repair:
     def _fix_contains(self, candidate: Candidate, path: Path, error: ValidationError) -> Candidates:
         parent = self._parent(error)
         wanted = parent.get("contains", True) if isinstance(parent, Mapping) else True
-        free = range(max(0, candidate.fixed_count(path) - 1), len(candidate.at(path)))
+        sources = [self._with_item(candidate, path, wanted), self._replaced(candidate, path, wanted)]
         if error.schema_path[-1] == "maxContains":
-            for place in reversed(free):
-                yield from self._other_values(candidate, (*path, place))
-                yield from self._dropped(candidate, path, place)
-            return
-        yield from self._with_item(candidate, path, wanted)
+            # The library says so, too, if no item fits.
+            sources += [self._replaced(candidate, path), self._fix_many_items(candidate, path, error)]
+        yield from in_turn(sources)
+
+    def _replaced(self, candidate: Candidate, path: Path, *wanted: Any) -> Candidates:
+        """With another value of each item that isn't written, the last first."""
+        free = range(max(0, candidate.fixed_count(path) - 1), len(candidate.at(path)))
         for place in reversed(free):
-            yield from islice(self._other_values(candidate, (*path, place), wanted), 3)
+            yield from islice(self._other_values(candidate, (*path, place), *wanted), MAX_OTHERS)
 
     def _fix_few_items(self, candidate: Candidate, path: Path, error: ValidationError) -> Candidates:
         changed = candidate
@@ -299,6 +306,16 @@ class Repair:
             changed = more
         if changed is not candidate:
             yield changed
+
+    def _fix_unevaluated(self, candidate: Candidate, path: Path, error: ValidationError) -> Candidates:
+        """With items that `contains` evaluates; then with fewer."""
+        parent = self._parent(error)
+        if isinstance(parent, Mapping) and "contains" in parent:
+            changed = candidate
+            for place in range(max(0, candidate.fixed_count(path) - 1), len(candidate.at(path))):
+                changed = next(self._other_values(changed, (*path, place), parent["contains"]), changed)
+                yield changed
+        yield from self._fix_many_items(candidate, path, error)
 
     def _fix_many_items(self, candidate: Candidate, path: Path, error: ValidationError) -> Candidates:
         items = candidate.at(path)
@@ -336,15 +353,22 @@ class Repair:
             yield from self._other_values(candidate, path, branch)
 
     def _other_conditions(self, candidate: Candidate, path: Path, error: ValidationError) -> Candidates:
-        """Changes what a condition looks at, if the error depends on one."""
-        for place, part in enumerate(error.schema_path):
-            if part not in CONDITIONAL:
+        """Changes what the conditions look at under which the error is one, the innermost first."""
+        way = list(error.evaluation_path)
+        for place in reversed(range(len(way))):
+            if way[place] not in CONDITIONAL:
                 continue
-            holder = self._validator.schema_at(list(error.schema_path)[:place])
-            about = holder.get("if") if part in CONDITIONS and isinstance(holder, Mapping) else None
-            for depth in reversed(range(len(path) + 1)):
-                if exists(candidate, path[:depth]):
-                    yield from islice(self.changes(candidate, path[:depth], about), MAX_VALUES)
+            outer = path[: len(path) - instance_depth(way[place + 1 :])]
+            if exists(candidate, outer):
+                about = self._condition(way[: place + 2])
+                yield from islice(self.changes(candidate, outer, about), MAX_CONDITIONED)
+
+    def _condition(self, way: list[str | int]) -> Any:
+        """What the way ends with: the schema of a condition, or one that says that the key of a dependency is there."""
+        if way[-2] in ("then", "else"):
+            holder = self._validator.schema_at(way[:-2])
+            return holder.get("if") if isinstance(holder, Mapping) else None
+        return {"required": [way[-1]]}
 
     def _target(self, schema: Any) -> Any:
         """What a reference refers to."""
@@ -365,6 +389,20 @@ def exists(candidate: Candidate, path: Path) -> bool:
             return False
         value = value[key]
     return True
+
+
+def instance_depth(way: list[str | int]) -> int:
+    """How many entries deep a way through subschemas leads."""
+    depth, is_name = 0, False
+    for part in way:
+        if is_name:
+            is_name = False
+        elif part in OF_ENTRIES:
+            depth += 1
+            is_name = part in BY_NAME
+        else:
+            is_name = part in DEPENDENCIES
+    return depth
 
 
 def mentioned_keys(schema: Any) -> Iterator[str]:

@@ -9,6 +9,7 @@ from jsonschema_rs import ValidationError
 
 from oruel.errors import SchemaRefused
 from oruel.json_schema.keywords import Schema
+from oruel.json_schema.references import resolve_pointer
 
 Path = tuple[str | int, ...]
 
@@ -54,11 +55,12 @@ class Validator:
         return iter(self._compiled.iter_errors(value))
 
     def schema_at(self, path: list[str | int]) -> Any:
-        """What stands at a place in the schema; None if nothing does."""
+        """What stands at a place in the schema, or on a way that follows references; None if nothing does."""
         found: Any = self.schema
         for part in path:
             try:
                 found = found[int(part)] if isinstance(found, list) else found[part]
+                found = resolve_pointer(self.schema, found) if part == "$ref" and isinstance(found, str) else found
             except (LookupError, TypeError, ValueError):
                 return None
         return found
