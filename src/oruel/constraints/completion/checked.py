@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from oruel.constraints.completion.lookaround import plain_patterns
+from oruel.constraints.completion.lookaround import has_lookaround
 from oruel.json_schema.keywords import Schema, subschemas
 
 # The grammar library leaves these out, or holds them only in part.
@@ -18,8 +18,8 @@ def checked_keywords(schema: Schema) -> set[str]:
 
 def checked_in(schema: Schema) -> Iterator[str]:
     yield from CHECKED & schema.keys()
-    if any(plain_patterns(pattern) != (pattern,) for pattern in [schema.get("pattern")] if isinstance(pattern, str)):
+    if has_lookaround(str(schema.get("pattern", ""))):
         yield "pattern"
     patterns = schema.get("patternProperties")
-    if isinstance(patterns, dict) and any(plain_patterns(pattern) != (pattern,) for pattern in patterns):
+    if isinstance(patterns, dict) and any(map(has_lookaround, patterns)):
         yield "patternProperties"

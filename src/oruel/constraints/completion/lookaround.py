@@ -1,27 +1,58 @@
-"""Patterns without lookarounds and word boundaries, which the grammar library doesn't read."""
+"""Patterns without lookarounds and word boundaries, which neither automata nor the grammar library read."""
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 
 LOOKAROUND = re.compile(r"\(\?(?P<kind>=|!|<=|<!)")
 TOKEN = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|[()]|.", re.DOTALL)
+BOUNDARIES = (r"\b", r"\B")
+
+
+@dataclass(frozen=True)
+class PlainPatterns:
+    """What to match all of, and what to match none of. If `is_exact`, a string matches the original pattern if and only
+    if it does so; otherwise some that do don't match the original.
+    """
+
+    wanted: tuple[str, ...]
+    unwanted: tuple[str, ...] = ()
+    is_exact: bool = True
+
+
+def has_lookaround(pattern: str) -> bool:
+    return bool(LOOKAROUND.search(pattern)) or any(one in pattern for one in BOUNDARIES)
 
 
 @lru_cache(1024)
-def plain_patterns(pattern: str) -> tuple[str, ...]:
-    """Patterns that a string should match instead. Lookaheads at the beginning become patterns of their own, others are
-    left out; so not all strings that match these match `pattern`. Only `pattern` itself if it has none of these.
-    """
-    if not LOOKAROUND.search(pattern) and r"\b" not in pattern and r"\B" not in pattern:
-        return (pattern,)
-    kept, ahead = "", []
+def plain_patterns(pattern: str) -> PlainPatterns:
+    """Lookaheads directly after a ^ at the beginning become patterns of their own, others are left out."""
+    if not has_lookaround(pattern):
+        return PlainPatterns((pattern,))
+    kept, is_exact = "", True
+    wanted: list[str] = []
+    unwanted: list[str] = []
     for part, kind, is_first in parts(pattern):
-        if not kind:
-            kept += "" if part in (r"\b", r"\B") else part
-        elif kind == "=" and is_first:
-            ahead.append("^" + "".join(plain_patterns(part)[:1]))
-    return (kept, *ahead)
+        inner = f"^(?:{part})"
+        if not kind and part not in BOUNDARIES:
+            kept += part
+        elif is_first and kind in ("=", "!") and not has_lookaround(part):
+            (wanted if kind == "=" else unwanted).append(inner)
+        else:
+            is_exact = False
+    is_exact = is_exact and not has_alternatives(kept)
+    return PlainPatterns((kept, *wanted), tuple(unwanted), is_exact)
+
+
+def has_alternatives(pattern: str) -> bool:
+    """Whether a | stands outside of groups, so that a lookahead at the beginning doesn't hold for all of it."""
+    depth = 0
+    for token in TOKEN.finditer(pattern):
+        depth += (token[0] == "(") - (token[0] == ")")
+        if token[0] == "|" and depth == 0:
+            return True
+    return False
 
 
 def parts(pattern: str) -> Iterator[tuple[str, str, bool]]:

@@ -12,6 +12,7 @@ from oruel.constraints.completion.candidate import Candidate
 from oruel.constraints.completion.opening import Next, Opening
 from oruel.constraints.completion.repair import Repair
 from oruel.constraints.completion.validator import Validator
+from oruel.constraints.completion.values import in_turn
 
 # How many documents are judged for one opening, and how many without getting nearer to a first one.
 MAX_JUDGED, MAX_IN_VAIN = 400, 120
@@ -104,9 +105,10 @@ class Search:
             yield from islice(self._repair.fixes(candidate, error), MAX_CHANGES)
 
     def _variations(self, candidate: Candidate) -> Iterator[Candidate]:
+        """Other values in all places that are open, in turn."""
         places = [self._opening.place] if self._opening.next is Next.VALUE else []
-        for place in [*places, *(frame.path for frame in reversed(self._opening.frames))]:
-            yield from islice(self._repair.changes(candidate, place), MAX_CHANGES)
+        places += [frame.path for frame in reversed(self._opening.frames)]
+        return in_turn([islice(self._repair.changes(candidate, place), MAX_CHANGES) for place in places])
 
 
 def cost(errors: list[ValidationError]) -> float:

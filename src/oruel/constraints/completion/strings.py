@@ -9,20 +9,20 @@ from typing import Any
 import llguidance
 import numpy as np
 
+from oruel.constraints.completion.formats import FORMATS
 from oruel.constraints.completion.lookaround import plain_patterns
 from oruel.constraints.completion.node import Variant, matcher_of
+from oruel.constraints.completion.words import Words, words
 from oruel.constraints.hints import bounded_matcher
 from oruel.constraints.json_text import JsonTracker
 
 # The lengths to try for strings of patterns and formats.
 LENGTHS = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 128)
 # How many strings one variant has at most, and how many of them are searched for.
-MAX_STRINGS, MAX_WALKS = 1_000, 48
+MAX_STRINGS, MAX_WALKS = 1_000, 24
 TURNS_PER_LENGTH = 12
 MAX_LENGTH = 4_096
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
-# Tried before a search.
-USUAL = ("", "a", "0", "A", "aA0!aA0!", "a@b.co", "2000-01-01")
 
 
 def strings(variant: Variant) -> Iterator[str]:
@@ -33,26 +33,14 @@ def strings(variant: Variant) -> Iterator[str]:
 def string_ends(variant: Variant, written: bytes) -> Iterator[bytes]:
     """What may follow `written`, the text after an opening quote, up to the closing one."""
     least, most = variant.least("minLength"), variant.most("maxLength", MAX_LENGTH)
-    shape = shape_of(variant, least, most)
-    if shape is None:
-        yield from free_ends(written, least, most)
+    if any(texts(variant, keyword) for keyword in ("pattern", "format")):
+        yield from shaped_ends(variant, written, least, most)
     else:
-        yield from shaped_ends(variant, shape, written)
-
-
-def shape_of(variant: Variant, least: int, most: int) -> str | None:
-    """The patterns and formats, as the text of a schema; None if there are none."""
-    patterns = [part for one in texts(variant, "pattern") for part in plain_patterns(one)]
-    parts = [{"pattern": one} for one in dict.fromkeys(patterns)]
-    parts += [{"format": one} for one in dict.fromkeys(texts(variant, "format"))]
-    if not parts:
-        return None
-    bounds = ({"minLength": least} if least else {}) | ({"maxLength": most} if most < MAX_LENGTH else {})
-    return json.dumps({"type": "string", **(parts[0] if len(parts) == 1 else {"allOf": parts}), **bounds})
+        yield from free_ends(written, least, most)
 
 
 def texts(variant: Variant, keyword: str) -> list[str]:
-    return [one for one in variant.given(keyword) if isinstance(one, str)]
+    return list(dict.fromkeys(one for one in variant.given(keyword) if isinstance(one, str)))
 
 
 def free_ends(written: bytes, least: int, most: int) -> Iterator[bytes]:
@@ -85,18 +73,48 @@ def whole_characters(written: bytes) -> bytes:
     return tracker.closing[:-2]
 
 
-def shaped_ends(variant: Variant, shape: str, written: bytes) -> Iterator[bytes]:
-    seen = set[bytes]()
-    if not texts(variant, "format"):
-        for usual in USUAL:
-            end = usual.encode() + b'"'
-            if fits(variant, written + end):
-                seen.add(end)
+def shaped_ends(variant: Variant, written: bytes, least: int, most: int) -> Iterator[bytes]:
+    """By automata, or if there are none or they find nothing, by the grammar library."""
+    plain = [plain_patterns(one) for one in texts(variant, "pattern")]
+    is_exact = all(one.is_exact for one in plain)
+    formats = texts(variant, "format")
+    wanted = [part for one in plain for part in one.wanted]
+    unwanted = tuple(part for one in plain for part in one.unwanted)
+    known = words((*wanted, *(FORMATS[one] for one in formats if one in FORMATS)), unwanted, least, most)
+    is_found = False
+    if known is not None and all(one in FORMATS for one in formats):
+        for end in islice(word_ends(known, written), MAX_STRINGS):
+            if is_exact or fits(variant, written + end):
+                is_found = True
                 yield end
-    has_more = any(plain_patterns(one) != (one,) for one in texts(variant, "pattern"))
+    if not is_found:
+        for end in walked_ends(wanted, formats, written, least, most):
+            if (is_exact and not unwanted) or fits(variant, written + end):
+                yield end
+
+
+def word_ends(known: Words, written: bytes) -> Iterator[bytes]:
+    """After each way to complete an escape in progress."""
+    for start in starts(written):
+        for word in known.after(json.loads(b'"' + written + start + b'"')):
+            yield start + json.dumps(word, ensure_ascii=False).encode()[1:]
+
+
+def starts(written: bytes) -> Iterator[bytes]:
+    first = whole_characters(written)
+    yield first
+    if first == b"n":
+        yield from (b'"', b"\\", b"t", b"/", b"r", b"b", b"f")
+
+
+def walked_ends(patterns: list[str], formats: list[str], written: bytes, least: int, most: int) -> Iterator[bytes]:
+    parts = [*({"pattern": one} for one in patterns), *({"format": one} for one in formats)]
+    bounds = ({"minLength": least} if least else {}) | ({"maxLength": most} if most < MAX_LENGTH else {})
+    shape = json.dumps({"type": "string", **(parts[0] if len(parts) == 1 else {"allOf": parts}), **bounds})
+    seen = {b""}
     for turn in range(MAX_WALKS):
         end = walk(shape, written, turn)
-        if end and end not in seen and (not has_more or fits(variant, written + end)):
+        if end not in seen:
             seen.add(end)
             yield end
 
