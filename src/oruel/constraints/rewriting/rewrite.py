@@ -4,6 +4,7 @@ from typing import Any
 
 from oruel.constraints.rewriting.choices import with_any_of
 from oruel.constraints.rewriting.conditions import without_conditions
+from oruel.constraints.rewriting.cycles import without_merged_cycles
 from oruel.constraints.rewriting.disjoint import Disjointness
 from oruel.constraints.rewriting.drafts import declared, in_newest_draft
 from oruel.constraints.rewriting.formats import format_as_pattern
@@ -36,7 +37,7 @@ def rewritten(schema: Schema) -> dict[str, Any]:
 
 def with_plain_choices(schema: Schema) -> dict[str, Any]:
     disjointness = Disjointness(schema)
-    return dict(map_schema(schema, lambda one: format_as_pattern(with_any_of(one, disjointness))))
+    return without_merged_cycles(map_schema(schema, lambda one: format_as_pattern(with_any_of(one, disjointness))))
 
 
 def is_light(schema: Schema) -> bool:
