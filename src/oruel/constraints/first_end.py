@@ -14,7 +14,7 @@ from oruel.constraints.endless import is_endless
 from oruel.constraints.hints import hints
 from oruel.constraints.keywords import COUNTS, KNOWN, STRINGS, unknown_words
 from oruel.constraints.rewriting.rewrite import rewritten
-from oruel.constraints.schema import BYTES, LeftOut, left_out, some_of
+from oruel.constraints.schema import BYTES, LeftOut, left_out_if_checked, some_of
 from oruel.constraints.spec import GrammarSpec, schema_spec
 from oruel.constraints.tokens import TokenTable, panics_refused, refusal_of
 from oruel.constraints.weight import check_weight
@@ -36,7 +36,7 @@ def left_out_of_document(schema: Schema) -> LeftOut:
     Raises SchemaRefused for an invalid schema, one that is too costly, and one for which no document is found.
     """
     try:
-        keywords, words = left_out(schema)
+        keywords, words = left_out_if_checked(schema)
     except SchemaRefused as refused:
         if not has_document(schema):
             raise SchemaRefused(refused.message) from refused

@@ -60,27 +60,36 @@ def unenforceable_keywords(schema: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def left_out(schema: Mapping[str, Any]) -> LeftOut:
-    """What can't be enforced. Takes some time for an adversarial schema, the first time.
+    """What a grammar can't enforce. Takes some time for an adversarial schema, the first time.
 
     Raises SchemaRefused for an invalid schema, one that is too costly, and one that no document fits.
     """
-    found = _left_out(json.dumps(schema))
+    return _remembered(json.dumps(schema), is_checked=False)
+
+
+def left_out_if_checked(schema: Mapping[str, Any]) -> LeftOut:
+    """What can't be enforced on documents that are checked as well. Otherwise the same as `left_out`."""
+    return _remembered(json.dumps(schema), is_checked=True)
+
+
+def _remembered(written: str, is_checked: bool) -> LeftOut:
+    found = _left_out(written, is_checked)
     if isinstance(found, SchemaRefused):
         raise SchemaRefused(found.message)
     return found
 
 
 @lru_cache(REMEMBERED_SCHEMAS)
-def _left_out(written: str) -> LeftOut | SchemaRefused:
+def _left_out(written: str, is_checked: bool) -> LeftOut | SchemaRefused:
     try:
-        return examine(json.loads(written))
+        return examine(json.loads(written), is_checked=is_checked)
     except SchemaRefused as error:
         return error
 
 
 @panics_refused()
-def examine(schema: Mapping[str, Any]) -> LeftOut:
-    """Returns and raises the same as `left_out`, without a cache."""
+def examine(schema: Mapping[str, Any], *, is_checked: bool = False) -> LeftOut:
+    """Returns and raises the same as `left_out` and `left_out_if_checked`, without a cache."""
     enforced = rewritten(schema)
     check_weight(enforced)
     if is_endless(enforced):
@@ -90,10 +99,12 @@ def examine(schema: Mapping[str, Any]) -> LeftOut:
             "it contains control characters, and allows other keys besides the named ones, which can't both be "
             "enforced: set additionalProperties to false"
         )
-    matcher = BYTES.matcher(json_grammar(schema))
+    matcher = BYTES.matcher(json_grammar(schema, is_checked=is_checked))
     present = {keyword for one in subschemas(enforced) for keyword in one}
     named = {keyword for complaint in matcher.get_grammar_warnings() for keyword in keywords(complaint, present)}
-    left = (named | unenforced_keywords(schema)) - checked_keywords(enforced)
+    left = named | unenforced_keywords(schema)
+    if is_checked:
+        left -= checked_keywords(enforced)
     return LeftOut(some_of(left), some_of(unknown_words(schema)))
 
 
@@ -114,17 +125,18 @@ def keywords(complaint: str, present: set[str]) -> list[str]:
     return [keyword for keyword in about if keyword in present] or [plain_message(complaint)]
 
 
-def json_grammar(schema: Mapping[str, Any]) -> str:
+def json_grammar(schema: Mapping[str, Any], *, is_checked: bool = False) -> str:
     """A grammar, in llguidance's format, of the documents that fit the enforceable part of `schema`."""
-    grammar: str = LLMatcher.grammar_from_json_schema(embed_schema(schema))
+    grammar: str = LLMatcher.grammar_from_json_schema(embed_schema(schema, is_checked=is_checked))
     return grammar
 
 
-def embed_schema(schema: Mapping[str, Any]) -> str:
-    """The schema as llguidance enforces it, with options, as JSON. Texts about it are left out: they may have
-    megabytes.
+def embed_schema(schema: Mapping[str, Any], *, is_checked: bool = False) -> str:
+    """The schema as llguidance enforces it, with options, as JSON; with all that it can read if the documents are
+    checked as well. Texts about it are left out: they may have megabytes.
     """
-    return write_options(with_whole_counts(widened(rewritten(schema))))
+    enforced = rewritten(schema)
+    return write_options(with_whole_counts(widened(enforced) if is_checked else enforced))
 
 
 def write_options(schema: Schema) -> str:

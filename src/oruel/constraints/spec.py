@@ -70,7 +70,7 @@ class SchemaSpec(Spec, frozen=True):
 class RulesSpec(Spec, frozen=True):
     """A grammar in llguidance's Lark. `parts` are its text; those at odd indices are JSON Schemas. `reasoning_end`: the
     tokens that end the free text before a document. `param`: the request parameter that this spec implements.
-    `checked` is as in SchemaSpec.
+    `checked` and `whole` are as in SchemaSpec.
     """
 
     parts: tuple[str, ...]
@@ -78,14 +78,14 @@ class RulesSpec(Spec, frozen=True):
     must_close: bool = False
     reasoning_end: tuple[int, ...] = ()
     checked: str = ""
-
-    @property
-    def whole(self) -> str:
-        return ""
+    whole: str = ""
 
     @property
     def wider(self) -> "RulesSpec":
-        return self
+        """As of a SchemaSpec."""
+        before, _, after = self.parts
+        parts = before, write_options(skeleton(json.loads(self.whole))), after
+        return msgspec.structs.replace(self, parts=parts, checked=self.whole, whole="")
 
     @property
     def grammar(self) -> str:
@@ -120,12 +120,13 @@ def schema_spec(schema: Schema, *, must_close: bool = True) -> SchemaSpec:
     """Raises SchemaRefused for a reference to nothing in the schema."""
     if not must_close:
         return SchemaSpec(embed_schema(schema), must_close=False)
-    return SchemaSpec(embed_schema(schema), checked=checked_schema(schema), whole=json.dumps(rewritten(schema)))
+    grammar, whole = embed_schema(schema, is_checked=True), json.dumps(rewritten(schema))
+    return SchemaSpec(grammar, checked=checked_schema(schema), whole=whole)
 
 
-def schema_expression(schema: Schema) -> str:
+def schema_expression(schema: Schema, *, is_checked: bool = False) -> str:
     """The schema as an expression in the text of rules."""
-    return f"%json {MARK}{embed_schema(schema)}{MARK}"
+    return f"%json {MARK}{embed_schema(schema, is_checked=is_checked)}{MARK}"
 
 
 def rules_spec(
@@ -139,5 +140,7 @@ def rules_spec(
     """From Lark text in which `schema_expression` wrote the schemas, of which `document` is the only one, if given."""
     parts = tuple(rules.split(MARK))
     assert len(parts) % 2 == 1
-    checked = checked_schema(document) if document is not None else ""
-    return RulesSpec(parts, param=param, must_close=must_close, reasoning_end=reasoning_end, checked=checked)
+    spec = RulesSpec(parts, param=param, must_close=must_close, reasoning_end=reasoning_end)
+    if document is None:
+        return spec
+    return msgspec.structs.replace(spec, checked=checked_schema(document), whole=json.dumps(rewritten(document)))

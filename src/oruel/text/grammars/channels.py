@@ -39,7 +39,7 @@ class ChannelGrammars:
     def document(self, wanted: ResponseFormat, state: State) -> RulesSpec:
         """For an answer that begins in `state`. `wanted` is not text. A model that reasons does so once."""
         schema, param = wanted.schema if wanted.type == "json_schema" else {"type": "object"}, format_param(wanted)
-        document = f"{schema_expression(schema)} {self._lark.literal(self._channels.final.close)}"
+        document = f"{schema_expression(schema, is_checked=True)} {self._lark.literal(self._channels.final.close)}"
         if state is State.TEXT:
             return rules_spec(self._grammar(document), param, must_close=True, document=schema)
         document = f"{self._lark.literal(self._channels.final.open)} {document}"
