@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import Any
@@ -288,7 +287,3 @@ class _Reader:
         self._put(value)
         if self._keys:
             self._keys.pop()
-
-
-def entries_of(container: Any) -> Iterator[tuple[str | int, Any]]:
-    return iter(container.items()) if isinstance(container, dict) else enumerate(container)

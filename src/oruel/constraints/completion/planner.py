@@ -12,7 +12,8 @@ from oruel.constraints.completion.numbers import number_ends
 from oruel.constraints.completion.objects import Followers, free_keys, objects
 from oruel.constraints.completion.opening import LITERALS, Next, Opening, Path, value_at, with_value
 from oruel.constraints.completion.strings import string_ends
-from oruel.constraints.completion.values import in_turn, listed_values
+from oruel.constraints.completion.turns import in_turn
+from oruel.constraints.completion.values import listed_values
 
 # How many ends of a key or value in progress, and how many variants of each open container, are tried.
 MAX_KEYS, MAX_ENDS, MAX_TURNS = 12, 24, 4

@@ -1,19 +1,19 @@
 """Changes of a candidate that may mend an error of its document."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
 from jsonschema_rs import ValidationError
 
 from oruel.constraints.completion.candidate import Candidate
-from oruel.constraints.completion.lists import text_of
+from oruel.constraints.completion.lists import filled, identity
 from oruel.constraints.completion.node import Node, Variant, is_same
 from oruel.constraints.completion.objects import Followers, in_order, optional_keys
 from oruel.constraints.completion.opening import Next, Path
 from oruel.constraints.completion.planner import Planner, has_entry
+from oruel.constraints.completion.turns import in_turn
 from oruel.constraints.completion.validator import Validator
-from oruel.constraints.completion.values import in_turn
 
 # How many other values are tried for one place, and how many keys are added.
 MAX_VALUES, MAX_KEYS, MAX_OTHERS = 8, 6, 3
@@ -250,24 +250,24 @@ class Repair:
         if candidate.opening.is_fixed(path):
             return
         items = candidate.at(path)
-        known = {text_of(item) for item in items}
+        known = {identity(item) for item in items}
         node = self._variant(candidate, path).item(len(items)).also(*also)
-        values = (value for value in islice(node.samples, MAX_TRIED) if text_of(value) not in known)
+        values = (value for value in islice(node.samples, MAX_TRIED) if identity(value) not in known)
         found = list(islice(values, MAX_VALUES)) or list(islice(node.samples, 1))
         yield from (candidate.with_value(path, [*items, value]) for value in found)
 
     def _fix_repeated(self, candidate: Candidate, path: Path, error: ValidationError) -> Candidates:
         items = candidate.at(path)
-        first: dict[str, int] = {}
+        first: dict[Hashable, int] = {}
         for place, item in enumerate(items):
-            text = text_of(item)
-            if text not in first:
-                first[text] = place
+            key = identity(item)
+            if key not in first:
+                first[key] = place
                 continue
-            yield from islice(self._distinct(candidate, (*path, place), {text_of(one) for one in items}), MAX_VALUES)
+            yield from islice(self._distinct(candidate, (*path, place), {identity(one) for one in items}), MAX_VALUES)
             yield from self._dropped(candidate, path, place)
 
-    def _distinct(self, candidate: Candidate, path: Path, known: set[str]) -> Candidates:
+    def _distinct(self, candidate: Candidate, path: Path, known: set[Hashable]) -> Candidates:
         """With other values at `path` that aren't among `known`."""
         opening = candidate.opening
         if opening.is_fixed(path):
@@ -280,7 +280,7 @@ class Repair:
         else:
             values = islice(self._node(candidate, path).samples, MAX_TRIED)
             found = (candidate.with_value(path, value) for value in values)
-        yield from (changed for changed in found if text_of(changed.at(path)) not in known)
+        yield from (changed for changed in found if identity(changed.at(path)) not in known)
 
     def _fix_contains(self, candidate: Candidate, path: Path, error: ValidationError) -> Candidates:
         parent = self._parent(error)
@@ -298,14 +298,11 @@ class Repair:
             yield from islice(self._other_values(candidate, (*path, place), *wanted), MAX_OTHERS)
 
     def _fix_few_items(self, candidate: Candidate, path: Path, error: ValidationError) -> Candidates:
-        changed = candidate
-        while len(changed.at(path)) < detail(error, "limit"):
-            more = next(self._with_item(changed, path), None)
-            if more is None:
-                break
-            changed = more
-        if changed is not candidate:
-            yield changed
+        if candidate.opening.is_fixed(path):
+            return
+        items = filled(self._variant(candidate, path), candidate.at(path), detail(error, "limit"))
+        if items is not None:
+            yield candidate.with_value(path, items)
 
     def _fix_unevaluated(self, candidate: Candidate, path: Path, error: ValidationError) -> Candidates:
         """With items that `contains` evaluates; then with fewer."""
