@@ -75,6 +75,11 @@ class Opening:
         """Whether the value at `path` is in progress, a container or a scalar, or comes next."""
         return any(path == frame.path for frame in self.frames) or (self.next is Next.VALUE and path == self.place)
 
+    def open_inside(self, path: Path) -> list[Path]:
+        """Of an open container, the entry that is in progress or comes next, if it is known."""
+        inner = [frame.path for frame in self.frames] + ([self.place] if self.next is Next.VALUE else [])
+        return [one for one in inner if len(one) == len(path) + 1 and one[: len(path)] == path]
+
     def frame_at(self, path: Path) -> Frame | None:
         return next((frame for frame in self.frames if frame.path == path), None)
 

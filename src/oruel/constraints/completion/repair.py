@@ -10,8 +10,8 @@ from oruel.constraints.completion.candidate import Candidate
 from oruel.constraints.completion.lists import filled, identity
 from oruel.constraints.completion.node import Node, Variant, is_same
 from oruel.constraints.completion.objects import Followers, in_order, optional_keys
-from oruel.constraints.completion.opening import Next, Path
-from oruel.constraints.completion.planner import Planner, has_entry
+from oruel.constraints.completion.opening import Next, Path, value_at
+from oruel.constraints.completion.planner import Planner, child_of, filled_up, has_entry
 from oruel.constraints.completion.turns import in_turn
 from oruel.constraints.completion.validator import Validator
 
@@ -71,13 +71,14 @@ class Repair:
             fix = self._fix_for(error.kind.name, candidate.at(path))
             if fix is not None:
                 yield from fix(candidate, path, error)
-            yield from self._other_values(candidate, path, self._parent(error))
+            yield from self._toward(candidate, path, self._parent(error))
         yield from self._other_conditions(candidate, path, error)
-        while path:
-            # An outer container may take another form.
-            path = path[:-1]
-            if not candidate.opening.is_fixed(path) and exists(candidate, path):
-                yield from islice(self.changes(candidate, path), MAX_VALUES)
+        for depth in reversed(range(len(path))):
+            # An outer container may do without the entry, or take another form.
+            if exists(candidate, path[: depth + 1]):
+                yield from self._dropped(candidate, path[:depth], path[depth])
+            if exists(candidate, path[:depth]):
+                yield from islice(self.changes(candidate, path[:depth]), MAX_VALUES)
 
     def _fix_for(self, keyword: str, value: Any) -> Fix | None:
         if isinstance(value, dict) and keyword in self._of_objects:
@@ -129,6 +130,19 @@ class Repair:
         for value in islice(node.samples, MAX_VALUES):
             if not is_same(value, current):
                 yield candidate.with_value(path, value)
+
+    def _toward(self, candidate: Candidate, path: Path, *also: Any) -> Candidates:
+        """With values that fit other schemas as well, also where a container is open."""
+        if candidate.opening.frame_at(path) is None:
+            yield from self._other_values(candidate, path, *also)
+            return
+        node = self._node(candidate, path).also(*also)
+        for variant in islice(node.variants_of(value_at(candidate.opening.written, path)), MAX_OTHERS):
+            changed = candidate
+            for inner in candidate.opening.open_inside(path):
+                schemas = child_of(variant, inner[-1]).schemas
+                changed = next(self._toward(changed, inner, *schemas), changed)
+            yield changed.with_value(path, filled_up(variant, changed.head(path)))
 
     # Objects
 
@@ -295,7 +309,7 @@ class Repair:
         """With another value of each item that isn't written, the last first."""
         free = range(max(0, candidate.fixed_count(path) - 1), len(candidate.at(path)))
         for place in reversed(free):
-            yield from islice(self._other_values(candidate, (*path, place), *wanted), MAX_OTHERS)
+            yield from islice(self._toward(candidate, (*path, place), *wanted), MAX_OTHERS)
 
     def _fix_few_items(self, candidate: Candidate, path: Path, error: ValidationError) -> Candidates:
         if candidate.opening.is_fixed(path):
@@ -310,7 +324,7 @@ class Repair:
         if isinstance(parent, Mapping) and "contains" in parent:
             changed = candidate
             for place in range(max(0, candidate.fixed_count(path) - 1), len(candidate.at(path))):
-                changed = next(self._other_values(changed, (*path, place), parent["contains"]), changed)
+                changed = next(self._toward(changed, (*path, place), parent["contains"]), changed)
                 yield changed
         yield from self._fix_many_items(candidate, path, error)
 
@@ -334,7 +348,7 @@ class Repair:
             if changed is not candidate:
                 yield changed
         for errors, branch in ranked:
-            yield from islice(self._other_values(candidate, path, branch), 3)
+            yield from islice(self._toward(candidate, path, branch), MAX_OTHERS)
             for one in errors:
                 yield from islice(self.fixes(candidate, one), 3)
 
