@@ -121,7 +121,7 @@ class Search:
         """Other values in all places that are open, in turn."""
         places = [self._opening.place] if self._opening.next is Next.VALUE else []
         places += [frame.path for frame in reversed(self._opening.frames)]
-        return in_turn([islice(self._repair.changes(candidate, place), MAX_CHANGES) for place in places])
+        return in_turn([islice(self._repair.change.any_at(candidate, place), MAX_CHANGES) for place in places])
 
 
 def cost(errors: list[ValidationError]) -> float:
