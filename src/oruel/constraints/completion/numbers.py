@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from fractions import Fraction
+from functools import partial
 from itertools import chain, count, islice, product
 from math import ceil, floor, lcm
 from typing import Any
@@ -33,7 +34,8 @@ class Range:
             for facet in variant.facets
             if facet.get(flag) is True and key in facet
         }
-        divisors = [exact(one) for one in variant.numbers("multipleOf") if one > 0]
+        self._divisors = [one for one in variant.numbers("multipleOf") if one > 0]
+        divisors = list(map(exact, self._divisors))
         self.is_whole = is_whole
         self.is_stepped = bool(divisors) or is_whole
         self.step = common_multiple([*divisors, *([Fraction(1)] if is_whole else [])])
@@ -44,6 +46,7 @@ class Range:
             and (self.high is None or number <= self.high)
             and number not in self.excluded
             and (not self.is_stepped or number % self.step == 0)
+            and all(map(partial(is_multiple, number), self._divisors))
         )
 
     def small(self) -> Iterator[Fraction]:
@@ -82,6 +85,11 @@ class Range:
             places = ((floor(low * parts) + one, parts) for one in range(1, parts))
             yield from (Fraction(*place) for place in places if Fraction(*place) in self)
         yield from (number for number in ((low + high) / 2, low, high) if number in self)
+
+
+def is_multiple(number: Fraction, divisor: int | float) -> bool:
+    """Whether validators that divide in floating point find it a multiple as well."""
+    return not isinstance(divisor, float) or (float(number) / divisor).is_integer()
 
 
 def lower_bounds(variant: Variant) -> list[Any]:

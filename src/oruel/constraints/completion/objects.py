@@ -11,6 +11,7 @@ from oruel.constraints.completion.turns import in_turn
 MAX_OPTIONAL = 8
 # How many keys are added for minProperties.
 MAX_ADDED = 300
+STRING = {"type": "string"}
 NOTHING: Any = object()
 
 Entries = dict[str, Any]
@@ -102,7 +103,7 @@ def free_keys(variant: Variant) -> Iterator[str]:
     """Short keys that aren't named and that the variant doesn't exclude; endless if it excludes few."""
     rules = variant.nodes.node(list(variant.given("propertyNames")))
     patterns = [pattern for given in variant.given("patternProperties") for pattern in given]
-    keys = rules.also({"type": "string"})
+    keys = rules.also(STRING)
     for pattern in patterns:
         shape = variant.nodes.pattern_schema(pattern)
         yield from (key for key in islice(rules.also(shape).samples, MAX_ADDED) if may_add(variant, key))
