@@ -9,6 +9,7 @@ from oruel.constraints.completion.lists import identity
 from oruel.constraints.completion.node import Node, Variant, is_same
 from oruel.constraints.completion.objects import Followers, in_order, optional_keys
 from oruel.constraints.completion.opening import Next, Path, value_at
+from oruel.constraints.completion.opposites import Opposites
 from oruel.constraints.completion.planner import Planner, child_of, filled_up, has_entry
 
 # How many other values are tried for one place, how many keys are added, and how many values less likely to help.
@@ -24,11 +25,14 @@ Candidates = Iterator[Candidate]
 class Changes:
     def __init__(self, planner: Planner) -> None:
         self._planner = planner
+        self._opposites = Opposites()
 
     def any_at(self, candidate: Candidate, path: Path, about: Any = None) -> Candidates:
         """Any other values at `path`; with a schema `about`, first those of the keys that it mentions."""
         if candidate.opening.is_fixed(path) or not exists(candidate, path):
             return
+        for opposite in self._opposites.of(about):
+            yield from islice(self.toward(candidate, path, opposite), MAX_OTHERS)
         value = candidate.at(path)
         if isinstance(value, dict):
             yield from self._changed_keys(candidate, path, about)
@@ -122,6 +126,8 @@ class Changes:
         items = candidate.at(path)
         fixed = candidate.fixed_count(path)
         inner = about.get("contains", about.get("items")) if isinstance(about, Mapping) else None
+        if items and isinstance(about, Mapping) and about.get("uniqueItems") is True:
+            yield candidate.with_value(path, [*items, items[-1]])
         yield from self.with_item(candidate, path)
         for place in reversed(range(max(0, fixed - 1), len(items))):
             yield from islice(self.any_at(candidate, (*path, place), inner), 3)

@@ -2,14 +2,14 @@
 
 import json
 from collections.abc import Hashable, Iterator, Sequence
-from itertools import islice
+from itertools import islice, repeat
 from typing import Any
 
 from oruel.constraints.completion.node import Node, Variant
 
 # How many items are added, and how many values are tried for one.
 MAX_ITEMS, MAX_TRIED = 1_000, 1_000
-MAX_LONGER = 3
+MAX_LONGER, MAX_BEFORE = 3, 8
 
 
 def lists(variant: Variant, head: Sequence[Any]) -> Iterator[list[Any]]:
@@ -34,8 +34,8 @@ def filled(variant: Variant, head: Sequence[Any], least: int) -> list[Any] | Non
     """With the items that `contains` asks for, and up to `least` items; None if one has no value."""
     items = list(head)
     fresh = Fresh(items) if is_unique(variant) else None
-    for node in wanted_items(variant, items):
-        if not add_item(items, node, fresh):
+    for schema in contained(variant) if not items else ():
+        if not add_containing(items, variant, schema, fresh):
             return None
     while len(items) < min(least, MAX_ITEMS):
         if not add_item(items, variant.item(len(items)), fresh):
@@ -43,18 +43,22 @@ def filled(variant: Variant, head: Sequence[Any], least: int) -> list[Any] | Non
     return items
 
 
-def wanted_items(variant: Variant, items: list[Any]) -> Iterator[Node]:
-    """What is to be added for `contains`. Doesn't see whether an item fits already, unless it is clear."""
+def contained(variant: Variant) -> Iterator[Any]:
+    """The schema of each item that `contains` asks for."""
     for facet in variant.facets:
-        if "contains" not in facet:
-            continue
-        least = facet.get("minContains", 1)
-        wanted = least if isinstance(least, int) else 1
-        # Positions with a schema of their own are left to it.
-        first = len(facet["prefixItems"]) if isinstance(facet.get("prefixItems"), list) else 0
-        for _ in range(min(wanted, MAX_ITEMS) if not items else 0):
-            if len(items) >= first:
-                yield variant.item(len(items)).also(facet["contains"])
+        if "contains" in facet:
+            least = facet.get("minContains", 1)
+            yield from repeat(facet["contains"], min(least, MAX_ITEMS) if isinstance(least, int) else 1)
+
+
+def add_containing(items: list[Any], variant: Variant, schema: Any, fresh: "Fresh | None") -> bool:
+    """Adds an item that fits `schema`; others before it, if the next positions don't allow it."""
+    for _ in range(MAX_BEFORE):
+        if add_item(items, variant.item(len(items)).also(schema), fresh):
+            return True
+        if not add_item(items, variant.item(len(items)), fresh):
+            return False
+    return False
 
 
 class Fresh:

@@ -206,7 +206,7 @@ class Repair:
             yield from self.change.dropped(candidate, path, place)
 
     def _fix_not(self, candidate: Candidate, path: Path, error: ValidationError) -> Candidates:
-        yield from self.change.any_at(candidate, path, detail(error, "schema"))
+        yield from self.change.any_at(candidate, path, self._validator.schema_at(list(error.schema_path)))
 
     def _fix_no_branch(self, candidate: Candidate, path: Path, error: ValidationError) -> Candidates:
         """Mends all errors of one branch together, then each alone."""
