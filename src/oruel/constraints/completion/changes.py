@@ -7,7 +7,7 @@ from typing import Any
 from oruel.constraints.completion.candidate import Candidate
 from oruel.constraints.completion.lists import identity
 from oruel.constraints.completion.node import Node, Variant, is_same
-from oruel.constraints.completion.objects import Followers, in_order, optional_keys
+from oruel.constraints.completion.objects import NOTHING, Followers, first_value, in_order, optional_keys
 from oruel.constraints.completion.opening import Next, Path, value_at
 from oruel.constraints.completion.opposites import Opposites
 from oruel.constraints.completion.planner import Planner, child_of, filled_up, has_entry
@@ -75,7 +75,8 @@ class Changes:
             for inner in candidate.opening.open_inside(path):
                 schemas = child_of(variant, inner[-1]).schemas
                 changed = next(self.toward(changed, inner, *schemas), changed)
-            yield changed.with_value(path, filled_up(variant, changed.head(path)))
+            whole = filled_up(variant, changed.head(path))
+            yield changed.with_value(path, kept_keys(variant, whole, changed.at(path)))
 
     def _changed_keys(self, candidate: Candidate, path: Path, about: Any) -> Candidates:
         value = candidate.at(path)
@@ -165,6 +166,14 @@ class Changes:
         free = range(max(0, candidate.fixed_count(path) - 1), len(candidate.at(path)))
         for place in reversed(free):
             yield from islice(self.toward(candidate, (*path, place), *wanted), MAX_OTHERS)
+
+
+def kept_keys(variant: Variant, value: Any, before: Any) -> Any:
+    """With the other keys that an object had before, and first values of the variant for them."""
+    if not isinstance(value, dict) or not isinstance(before, dict):
+        return value
+    missing = {key: first_value(variant, key) for key in before if key not in value}
+    return value | in_order(variant, {key: one for key, one in missing.items() if one is not NOTHING})
 
 
 def exists(candidate: Candidate, path: Path) -> bool:

@@ -22,6 +22,8 @@ from oruel.constraints.completion.planner import Planner
 from oruel.constraints.completion.turns import in_turn
 from oruel.constraints.completion.validator import Validator
 
+# How many changes are tried before those outside of the value that an error is about.
+MAX_LIKELY = 6
 # How many changes of what a condition looks at are tried, and how many items are added before one that is asked for.
 MAX_CONDITIONED, MAX_BEFORE = 16, 4
 DEPENDENCIES = {"dependentSchemas", "dependencies"}
@@ -70,14 +72,21 @@ class Repair:
     def fixes(self, candidate: Candidate, error: ValidationError) -> Candidates:
         """Changes for one error, the likely ones first."""
         path = tuple(error.instance_path)
+        likely = self._likely(candidate, path, error)
+        yield from islice(likely, MAX_LIKELY)
+        yield from in_turn([likely, self._outside(candidate, path)])
+
+    def _likely(self, candidate: Candidate, path: Path, error: ValidationError) -> Candidates:
         if exists(candidate, path):
             fix = self._fix_for(error.kind.name, candidate.at(path))
             if fix is not None:
                 yield from fix(candidate, path, error)
             yield from self.change.toward(candidate, path, self._parent(error))
         yield from self._other_conditions(candidate, path, error)
+
+    def _outside(self, candidate: Candidate, path: Path) -> Candidates:
+        """An outer container may do without the entry, or take another form."""
         for depth in reversed(range(len(path))):
-            # An outer container may do without the entry, or take another form.
             if exists(candidate, path[: depth + 1]):
                 yield from self.change.dropped(candidate, path[:depth], path[depth])
             if exists(candidate, path[:depth]):
@@ -241,15 +250,17 @@ class Repair:
                 continue
             outer = path[: len(path) - instance_depth(way[place + 1 :])]
             if exists(candidate, outer):
-                about = self._condition(way[: place + 2])
+                about = self._condition(way, place)
+                if way[place] == "else" and about is not None:
+                    yield from islice(self.change.toward(candidate, outer, about), MAX_OTHERS)
                 yield from islice(self.change.any_at(candidate, outer, about), MAX_CONDITIONED)
 
-    def _condition(self, way: list[str | int]) -> Any:
-        """What the way ends with: the schema of a condition, or one that says that the key of a dependency is there."""
-        if way[-2] in ("then", "else"):
-            holder = self._validator.schema_at(way[:-2])
+    def _condition(self, way: list[str | int], place: int) -> Any:
+        """The schema of a condition, or one that says that the key of a dependency is there; None if it isn't known."""
+        if way[place] in ("then", "else"):
+            holder = self._validator.schema_at(way[:place])
             return holder.get("if") if isinstance(holder, Mapping) else None
-        return {"required": [way[-1]]}
+        return {"required": [way[place + 1]]} if place + 1 < len(way) else None
 
     def _target(self, schema: Any) -> Any:
         """What a reference refers to."""
