@@ -103,12 +103,12 @@ def free_keys(variant: Variant) -> Iterator[str]:
     """Short keys that aren't named and that the variant doesn't exclude; endless if it excludes few."""
     rules = variant.nodes.node(list(variant.given("propertyNames")))
     patterns = [pattern for given in variant.given("patternProperties") for pattern in given]
-    keys = rules.also(STRING)
-    for pattern in patterns:
-        shape = variant.nodes.pattern_schema(pattern)
-        yield from (key for key in islice(rules.also(shape).samples, MAX_ADDED) if may_add(variant, key))
-    for key in islice(keys.samples, MAX_ADDED + 8):
-        if isinstance(key, str) and key and may_add(variant, key):
+    shapes = [STRING, *map(variant.nodes.pattern_schema, patterns)]
+    keys = in_turn([islice(rules.also(shape).samples, MAX_ADDED + 8) for shape in shapes])
+    seen = set[str]()
+    for key in keys:
+        if isinstance(key, str) and key and key not in seen and may_add(variant, key):
+            seen.add(key)
             yield key
 
 
