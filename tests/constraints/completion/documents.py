@@ -5,19 +5,34 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
-from jsonschema import Draft202012Validator
+from jsonschema import Draft7Validator, Draft202012Validator
 
 KEYS = ("a", "b", "c", "kind", "x1", "x2")
 CONSTANTS: tuple[Any, ...] = ("a", "ab", "é", 0, 1, 2.5, True, None, [1], {"a": 1})
 PATTERNS = ("^a", "b$", "^[a-z]{1,4}$", "^(?!a)", "^(?=.*[0-9])", "x", "^x[0-9]$")
 
 
+DRAFT7 = "http://json-schema.org/draft-07/schema#"
+# Keywords that draft 7 doesn't have.
+LATER = {"prefixItems", "dependentRequired", "dependentSchemas", "unevaluatedItems", "unevaluatedProperties"}
+LATER |= {"minContains", "maxContains"}
+
+
 class RandomSchemas:
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
+        self._names: list[str] = []
 
-    def schema(self, depth: int = 3) -> Any:
+    def whole(self) -> dict[str, Any]:
+        """A schema with definitions, which may refer to each other."""
+        self._names = ["d0", "d1"]
+        definitions = {name: self.schema(2) for name in self._names}
+        return self.schema() | {"$defs": definitions}
+
+    def schema(self, depth: int = 3) -> dict[str, Any]:
         pick = self.random.random()
+        if self._names and self.random.random() < 0.12:
+            return {"$ref": f"#/$defs/{self.random.choice(self._names)}"}
         if depth <= 0 or pick < 0.25:
             return self._scalar()
         if pick < 0.65:
@@ -99,7 +114,7 @@ class RandomDocuments:
         self.random = random.Random(seed)
 
     def valid(self, tries: int) -> Iterator[Any]:
-        oracle = Draft202012Validator(self.schema)
+        oracle = validator_of(self.schema)
         for _ in range(tries):
             document = self.value(self.schema, 4)
             if oracle.is_valid(document):
@@ -108,6 +123,8 @@ class RandomDocuments:
     def value(self, schema: Any, depth: int) -> Any:
         if not isinstance(schema, dict):
             return self._any()
+        if "$ref" in schema:
+            return self.value(self.schema["$defs"][schema["$ref"].rpartition("/")[2]], depth - 1)
         for keyword in ("allOf", "anyOf", "oneOf"):
             if keyword in schema and ("type" not in schema or self.random.random() < 0.5):
                 return self.value(self.random.choice(schema[keyword]), depth)
@@ -153,12 +170,31 @@ class RandomDocuments:
         return found
 
     def _array(self, schema: dict[str, Any], depth: int) -> list[Any]:
-        prefix = schema.get("prefixItems", [])
+        prefix, others = schema.get("prefixItems", []), schema.get("items", {})
+        if isinstance(others, list):
+            prefix, others = others, schema.get("additionalItems", {})
         count = self.random.randrange(5) if depth > 0 else schema.get("minItems", 0)
-        return [
-            self.value(prefix[place] if place < len(prefix) else schema.get("items", {}), depth - 1)
-            for place in range(count)
-        ]
+        return [self.value(prefix[place] if place < len(prefix) else others, depth - 1) for place in range(count)]
+
+
+def validator_of(schema: Any) -> Any:
+    return (Draft7Validator if schema.get("$schema") == DRAFT7 else Draft202012Validator)(schema)
+
+
+def as_draft7(schema: Any) -> Any:
+    """The same in the keywords of draft 7, as far as it has them."""
+    if isinstance(schema, list):
+        return list(map(as_draft7, schema))
+    if not isinstance(schema, dict):
+        return schema
+    kept = {key: as_draft7(value) for key, value in schema.items() if key not in LATER | {"enum", "const", "required"}}
+    kept |= {key: schema[key] for key in ("enum", "const", "required") if key in schema}
+    if "prefixItems" in schema:
+        kept["items"] = as_draft7(schema["prefixItems"])
+        kept |= {"additionalItems": as_draft7(schema["items"])} if "items" in schema else {}
+    schemas = {key: as_draft7(one) for key, one in schema.get("dependentSchemas", {}).items()}
+    dependencies = schema.get("dependentRequired", {}) | schemas
+    return kept | ({"dependencies": dependencies} if dependencies else {})
 
 
 def text_of(document: Any) -> bytes:

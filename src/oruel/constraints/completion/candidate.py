@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
-from oruel.constraints.completion.opening import Next, Opening, Path, entries_of, value_at, with_value
+from oruel.constraints.completion.opening import Next, Opening, Path, value_at, with_value
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,9 @@ class Candidate:
             separator = b", "
         for frame in reversed(opening.frames):
             container = value_at(self.root, frame.path)
-            is_object = isinstance(container, dict)
-            for key, value in islice(entries_of(container), frame.count, None):
-                parts += [separator, written(key) + b": " if is_object else b"", written(value)]
-                separator = b", "
-            parts.append(b"}" if is_object else b"]")
+            missing = rest_of(container, frame.count)
+            parts += [separator, written(missing)[1:-1]] if missing else []
+            parts.append(b"}" if isinstance(container, dict) else b"]")
             separator = b", "
         return b"".join(parts)
 
@@ -57,6 +55,11 @@ class Candidate:
         if isinstance(container, dict):
             return dict(islice(container.items(), count))
         return container[:count]
+
+
+def rest_of(container: Any, count: int) -> Any:
+    """Its entries after the first `count`."""
+    return dict(islice(container.items(), count, None)) if isinstance(container, dict) else container[count:]
 
 
 def written(value: Any) -> bytes:

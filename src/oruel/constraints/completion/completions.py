@@ -50,7 +50,7 @@ class DocumentCompletions:
         if opening.next is Next.END:
             yield b"" if self.is_valid(prefix) else None
             return
-        for found in Search(opening, self._planner.candidates(opening), self._repair, self._validator):
+        for found in Search(opening, len(prefix), self._planner.candidates(opening), self._repair, self._validator):
             yield self._checked(prefix, found) if found is not None else None
 
     def _checked(self, prefix: bytes, found: Candidate) -> bytes | None:

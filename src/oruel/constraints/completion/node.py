@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from oruel.constraints.completion.lazy_list import LazyList
-from oruel.json_schema.keywords import Schema
+from oruel.json_schema.keywords import Schema, subschemas
 from oruel.json_schema.references import resolve_pointer
 
 TYPES = ("integer", "number", "string", "boolean", "null", "array", "object")
@@ -18,6 +18,8 @@ MAX_CHOICES = 24
 MAX_DEPTH = 8
 # How many nodes are expanded for one request.
 MAX_EXPANSIONS = 4_000
+# How many nodes are kept, and how many of the keys of each.
+MAX_KNOWN = 10_000
 ABSENT: Any = object()
 
 
@@ -47,12 +49,19 @@ class Nodes:
         self._patterns: dict[str, Schema] = {}
         self._exact: dict[int, tuple[Any, Schema]] = {}
 
+    @cached_property
+    def _anchors(self) -> dict[Any, Schema]:
+        return {f"#{one['$dynamicAnchor']}": one for one in subschemas(self.root) if "$dynamicAnchor" in one}
+
     def node(self, schemas: Sequence[Any]) -> "Node":
         unique = {id(schema): schema for schema in schemas if schema is not True}
         key = tuple(unique)
-        if key not in self._known:
-            self._known[key] = Node(self, list(unique.values()))
-        return self._known[key]
+        found = self._known.get(key)
+        if found is None:
+            if len(self._known) >= MAX_KNOWN:
+                self._known.clear()
+            found = self._known[key] = Node(self, list(unique.values()))
+        return found
 
     def pattern_schema(self, pattern: str) -> Schema:
         """The schema of strings that match; the same one each time."""
@@ -68,7 +77,8 @@ class Nodes:
         """What applies together with `schema`: its reference and its allOf."""
         for keyword in ("$ref", "$dynamicRef", "$recursiveRef"):
             if keyword in schema:
-                target = resolve_pointer(self.root, schema[keyword])
+                target = self._anchors.get(schema[keyword])
+                target = resolve_pointer(self.root, schema[keyword]) if target is None else target
                 if target is not None:
                     yield target
         if isinstance(schema.get("allOf"), list):
@@ -208,6 +218,8 @@ class Variant:
 
     def child(self, key: str) -> "Node":
         if key not in self._children:
+            if len(self._children) >= MAX_KNOWN:
+                self._children.clear()
             schemas = [schema for facet in self.facets for schema in schemas_of_key(facet, key)]
             self._children[key] = self.nodes.node(schemas)
         return self._children[key]

@@ -1,8 +1,10 @@
 """Small numbers that fit the bounds and divisors of a variant, and the ends of numbers in progress."""
 
 import json
+import re
 from collections.abc import Iterator
 from fractions import Fraction
+from functools import partial
 from itertools import chain, count, islice, product
 from math import ceil, floor, lcm
 from typing import Any
@@ -13,8 +15,9 @@ from oruel.constraints.completion.node import Variant
 MAX_NUMBERS = 1_000
 # Up to how many digits are added to a number in progress.
 MAX_DIGITS = 2
-# How many small numbers are compared with a number in progress.
-MAX_KNOWN = 100
+# Up to how many digits are added to get between its bounds, and how many numbers of each length are tried.
+MAX_LONG_DIGITS, MAX_PER_LENGTH = 18, 3
+BEGINNING = re.compile(r"-?(0|[1-9][0-9]*)?(\.[0-9]*)?")
 DIGITS = "0123456789"
 
 
@@ -31,7 +34,8 @@ class Range:
             for facet in variant.facets
             if facet.get(flag) is True and key in facet
         }
-        divisors = [exact(one) for one in variant.numbers("multipleOf") if one > 0]
+        self._divisors = [one for one in variant.numbers("multipleOf") if one > 0]
+        divisors = list(map(exact, self._divisors))
         self.is_whole = is_whole
         self.is_stepped = bool(divisors) or is_whole
         self.step = common_multiple([*divisors, *([Fraction(1)] if is_whole else [])])
@@ -42,6 +46,7 @@ class Range:
             and (self.high is None or number <= self.high)
             and number not in self.excluded
             and (not self.is_stepped or number % self.step == 0)
+            and all(map(partial(is_multiple, number), self._divisors))
         )
 
     def small(self) -> Iterator[Fraction]:
@@ -61,6 +66,15 @@ class Range:
             if number in self:
                 yield number
 
+    def within(self, low: Fraction, high: Fraction, scale: Fraction) -> Iterator[Fraction]:
+        """The multiples of `scale` between other bounds, too."""
+        low = low if self.low is None else max(low, self.low)
+        high = high if self.high is None else min(high, self.high)
+        step = common_multiple([scale, self.step]) if self.is_stepped else scale
+        first = ceil(low / step)
+        places = range(first, first + MAX_PER_LENGTH + 2)
+        yield from (place * step for place in places if place * step <= high and place * step in self)
+
     def between(self) -> Iterator[Fraction]:
         """Some of those between the bounds that aren't whole."""
         if self.is_stepped:
@@ -71,6 +85,11 @@ class Range:
             places = ((floor(low * parts) + one, parts) for one in range(1, parts))
             yield from (Fraction(*place) for place in places if Fraction(*place) in self)
         yield from (number for number in ((low + high) / 2, low, high) if number in self)
+
+
+def is_multiple(number: Fraction, divisor: int | float) -> bool:
+    """Whether validators that divide in floating point find it a multiple as well."""
+    return not isinstance(divisor, float) or (float(number) / divisor).is_integer()
 
 
 def lower_bounds(variant: Variant) -> list[Any]:
@@ -97,7 +116,7 @@ def number_ends(variant: Variant, written: str) -> Iterator[str]:
         return
     allowed = Range(variant, is_whole="number" not in variant.types)
     seen = set[str]()
-    for end in chain(short_ends(written), known_ends(allowed, written)):
+    for end in chain(short_ends(written), longer_ends(allowed, written)):
         number = read_number(written + end) if end not in seen else None
         seen.add(end)
         if number is not None and number in allowed:
@@ -112,10 +131,31 @@ def short_ends(written: str) -> Iterator[str]:
         yield from map("".join, product(DIGITS, repeat=length))
 
 
-def known_ends(allowed: Range, written: str) -> Iterator[str]:
-    """The ends of small numbers that begin in this way."""
-    texts = (json.dumps(plain(one)) for one in islice(allowed.small(), MAX_KNOWN))
-    yield from (text[len(written) :] for text in texts if text.startswith(written))
+def longer_ends(allowed: Range, written: str) -> Iterator[str]:
+    """For each number of further digits, before or after the point, those that lead to the smallest numbers between the
+    bounds.
+    """
+    if not BEGINNING.fullmatch(written):
+        return
+    sign, whole, fraction = written.startswith("-"), *written.lstrip("-").partition(".")[::2]
+    digits = whole + fraction
+    for added in range(1, MAX_LONG_DIGITS + 1):
+        for point in [len(whole)] if "." in written else [len(whole) + added, len(whole)]:
+            scale = Fraction(1, 10 ** (len(digits) + added - point))
+            low = int(digits or "0") * 10**added * scale
+            high = low + (10**added - 1) * scale
+            low, high = (-high, -low) if sign else (low, high)
+            for number in islice(allowed.within(low, high, scale), MAX_PER_LENGTH):
+                text = decimal_text(number, len(digits) + added - point)
+                if text.startswith(written):
+                    yield text[len(written) :]
+
+
+def decimal_text(number: Fraction, places: int) -> str:
+    """With exactly so many digits after the point, which has to be enough."""
+    digits = str(abs(int(number * 10**places))).rjust(places + 1, "0")
+    point = len(digits) - places
+    return ("-" if number < 0 else "") + digits[:point] + ("." + digits[point:] if places else "")
 
 
 def read_number(text: str) -> Fraction | None:

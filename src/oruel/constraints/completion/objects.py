@@ -5,11 +5,13 @@ from itertools import islice
 from typing import Any
 
 from oruel.constraints.completion.node import Variant
+from oruel.constraints.completion.turns import in_turn
 
-# How many optional keys, and how many other values of a key, are tried.
-MAX_OPTIONAL, MAX_OTHERS = 8, 3
+# How many optional keys are tried.
+MAX_OPTIONAL = 8
 # How many keys are added for minProperties.
-MAX_ADDED = 64
+MAX_ADDED = 300
+STRING = {"type": "string"}
 NOTHING: Any = object()
 
 Entries = dict[str, Any]
@@ -22,13 +24,22 @@ def objects(variant: Variant, head: Entries) -> Iterator[Entries]:
         return
     smallest = with_least_count(variant, head, smallest)
     yield smallest
-    for key in islice(optional_keys(variant, head, smallest), MAX_OPTIONAL):
-        more = filled(variant, head, [*smallest, key])
-        if more is not None and len(more) > len(smallest):
+    added = [key for key in smallest if key not in head]
+    others = [with_others(variant, smallest, key) for key in added]
+    yield from in_turn([with_more(variant, head, smallest), *others])
+
+
+def with_others(variant: Variant, entries: Entries, key: str) -> Iterator[Entries]:
+    """With other values of one key."""
+    yield from (entries | {key: value} for value in islice(variant.child(key).samples, 1, None))
+
+
+def with_more(variant: Variant, head: Entries, entries: Entries) -> Iterator[Entries]:
+    """With one more key each."""
+    for key in islice(optional_keys(variant, head, entries), MAX_OPTIONAL):
+        more = filled(variant, head, [*entries, key])
+        if more is not None and len(more) > len(entries):
             yield more
-    for key in [key for key in smallest if key not in head]:
-        for value in islice(variant.child(key).samples, 1, 1 + MAX_OTHERS):
-            yield smallest | {key: value}
 
 
 def filled(variant: Variant, head: Entries, wanted: list[str]) -> Entries | None:
@@ -71,13 +82,13 @@ class Followers:
 def with_least_count(variant: Variant, head: Entries, entries: Entries) -> Entries:
     """With optional keys up to minProperties."""
     least = min(variant.least("minProperties"), len(entries) + MAX_ADDED)
-    if len(entries) >= least:
-        return entries
-    for key in optional_keys(variant, head, entries):
-        more = filled(variant, head, [*entries, key])
-        entries = more if more is not None and len(more) > len(entries) else entries
-        if len(entries) >= least:
+    keys = (key for key in optional_keys(variant, head, entries) if first_value(variant, key) is not NOTHING)
+    while len(entries) < least:
+        more = list(islice(keys, least - len(entries)))
+        added = filled(variant, head, [*entries, *more])
+        if not more or added is None:
             break
+        entries = added
     return entries
 
 
@@ -92,12 +103,12 @@ def free_keys(variant: Variant) -> Iterator[str]:
     """Short keys that aren't named and that the variant doesn't exclude; endless if it excludes few."""
     rules = variant.nodes.node(list(variant.given("propertyNames")))
     patterns = [pattern for given in variant.given("patternProperties") for pattern in given]
-    keys = rules.also({"type": "string"})
-    for pattern in patterns:
-        shape = variant.nodes.pattern_schema(pattern)
-        yield from (key for key in islice(rules.also(shape).samples, MAX_ADDED) if may_add(variant, key))
-    for key in islice(keys.samples, MAX_ADDED + 8):
-        if isinstance(key, str) and key and may_add(variant, key):
+    shapes = [STRING, *map(variant.nodes.pattern_schema, patterns)]
+    keys = in_turn([islice(rules.also(shape).samples, MAX_ADDED + 8) for shape in shapes])
+    seen = set[str]()
+    for key in keys:
+        if isinstance(key, str) and key and key not in seen and may_add(variant, key):
+            seen.add(key)
             yield key
 
 

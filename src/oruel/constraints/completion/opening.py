@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import Any
@@ -75,6 +74,11 @@ class Opening:
     def is_open(self, path: Path) -> bool:
         """Whether the value at `path` is in progress, a container or a scalar, or comes next."""
         return any(path == frame.path for frame in self.frames) or (self.next is Next.VALUE and path == self.place)
+
+    def open_inside(self, path: Path) -> list[Path]:
+        """Of an open container, the entry that is in progress or comes next, if it is known."""
+        inner = [frame.path for frame in self.frames] + ([self.place] if self.next is Next.VALUE else [])
+        return [one for one in inner if len(one) == len(path) + 1 and one[: len(path)] == path]
 
     def frame_at(self, path: Path) -> Frame | None:
         return next((frame for frame in self.frames if frame.path == path), None)
@@ -288,7 +292,3 @@ class _Reader:
         self._put(value)
         if self._keys:
             self._keys.pop()
-
-
-def entries_of(container: Any) -> Iterator[tuple[str | int, Any]]:
-    return iter(container.items()) if isinstance(container, dict) else enumerate(container)

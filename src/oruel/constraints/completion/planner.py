@@ -12,7 +12,8 @@ from oruel.constraints.completion.numbers import number_ends
 from oruel.constraints.completion.objects import Followers, free_keys, objects
 from oruel.constraints.completion.opening import LITERALS, Next, Opening, Path, value_at, with_value
 from oruel.constraints.completion.strings import string_ends
-from oruel.constraints.completion.values import in_turn, listed_values
+from oruel.constraints.completion.turns import in_turn
+from oruel.constraints.completion.values import listed_values
 
 # How many ends of a key or value in progress, and how many variants of each open container, are tried.
 MAX_KEYS, MAX_ENDS, MAX_TURNS = 12, 24, 4
@@ -81,7 +82,7 @@ class Planner:
         for candidate in self._begun(opening, variants):
             root = candidate.root
             for frame, variant in zip(reversed(opening.frames), reversed(variants), strict=True):
-                root = filled(root, frame.path, variant)
+                root = with_value(root, frame.path, filled_up(variant, value_at(root, frame.path)))
             yield Candidate(opening, root, candidate.end)
 
     def _begun(self, opening: Opening, variants: list[Variant]) -> Iterator[Candidate]:
@@ -189,11 +190,10 @@ def unique(texts: Iterator[bytes]) -> Iterator[bytes]:
             yield text
 
 
-def filled(root: Any, path: Path, variant: Variant) -> Any:
-    """With the missing entries of one container, if they are known."""
-    head = value_at(root, path)
+def filled_up(variant: Variant, head: Any) -> Any:
+    """A container with its missing entries, if they are known."""
     found: Iterator[Any] = objects(variant, head) if isinstance(head, dict) else lists(variant, head)
-    return with_value(root, path, next(found, head))
+    return next(found, head)
 
 
 def child_of(variant: Variant, key: str | int) -> Node:

@@ -1,39 +1,44 @@
 """Changes of a candidate that may mend an error of its document."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from itertools import islice
 from typing import Any
 
 from jsonschema_rs import ValidationError
 
 from oruel.constraints.completion.candidate import Candidate
-from oruel.constraints.completion.lists import text_of
-from oruel.constraints.completion.node import Node, Variant, is_same
-from oruel.constraints.completion.objects import Followers, in_order, optional_keys
-from oruel.constraints.completion.opening import Next, Path
-from oruel.constraints.completion.planner import Planner, has_entry
+from oruel.constraints.completion.changes import (
+    MAX_KEYS,
+    MAX_OTHERS,
+    MAX_VALUES,
+    Candidates,
+    Changes,
+    exists,
+)
+from oruel.constraints.completion.lists import filled, identity
+from oruel.constraints.completion.objects import optional_keys
+from oruel.constraints.completion.opening import Path
+from oruel.constraints.completion.planner import Planner
+from oruel.constraints.completion.turns import in_turn
 from oruel.constraints.completion.validator import Validator
-from oruel.constraints.completion.values import in_turn
 
-# How many other values are tried for one place, and how many keys are added.
-MAX_VALUES, MAX_KEYS, MAX_OTHERS = 8, 6, 3
-MAX_TRIED = 400
-# Containers in progress are changed at most this far inside.
-MAX_INSIDE = 12
-MAX_CONDITIONED = 16
+# How many changes are tried before those outside of the value that an error is about.
+MAX_LIKELY = 6
+# How many changes of what a condition looks at are tried, and how many items are added before one that is asked for.
+MAX_CONDITIONED, MAX_BEFORE = 16, 4
 DEPENDENCIES = {"dependentSchemas", "dependencies"}
 CONDITIONAL = {"then", "else"} | DEPENDENCIES
 # Keywords whose schemas apply to entries of a value; those of BY_NAME are followed by a name or a number.
 BY_NAME = {"properties", "patternProperties", "prefixItems"}
 OF_ENTRIES = BY_NAME | {"additionalProperties", "unevaluatedProperties", "items", "additionalItems", "unevaluatedItems"}
 
-Candidates = Iterator[Candidate]
 Fix = Callable[[Candidate, Path, ValidationError], Candidates]
 
 
 class Repair:
     def __init__(self, planner: Planner, validator: Validator) -> None:
         self._planner = planner
+        self.change = Changes(planner)
         self._validator = validator
         self._of_objects: dict[str, Fix] = {
             "required": self._fix_required,
@@ -67,17 +72,25 @@ class Repair:
     def fixes(self, candidate: Candidate, error: ValidationError) -> Candidates:
         """Changes for one error, the likely ones first."""
         path = tuple(error.instance_path)
+        likely = self._likely(candidate, path, error)
+        yield from islice(likely, MAX_LIKELY)
+        yield from in_turn([likely, self._outside(candidate, path)])
+
+    def _likely(self, candidate: Candidate, path: Path, error: ValidationError) -> Candidates:
         if exists(candidate, path):
             fix = self._fix_for(error.kind.name, candidate.at(path))
             if fix is not None:
                 yield from fix(candidate, path, error)
-            yield from self._other_values(candidate, path, self._parent(error))
+            yield from self.change.toward(candidate, path, self._parent(error))
         yield from self._other_conditions(candidate, path, error)
-        while path:
-            # An outer container may take another form.
-            path = path[:-1]
-            if not candidate.opening.is_fixed(path) and exists(candidate, path):
-                yield from islice(self.changes(candidate, path), MAX_VALUES)
+
+    def _outside(self, candidate: Candidate, path: Path) -> Candidates:
+        """An outer container may do without the entry, or take another form."""
+        for depth in reversed(range(len(path))):
+            if exists(candidate, path[: depth + 1]):
+                yield from self.change.dropped(candidate, path[:depth], path[depth])
+            if exists(candidate, path[:depth]):
+                yield from islice(self.change.any_at(candidate, path[:depth]), MAX_VALUES)
 
     def _fix_for(self, keyword: str, value: Any) -> Fix | None:
         if isinstance(value, dict) and keyword in self._of_objects:
@@ -86,17 +99,6 @@ class Repair:
             return self._of_arrays[keyword]
         return self._of_all.get(keyword)
 
-    def changes(self, candidate: Candidate, path: Path, about: Any = None) -> Candidates:
-        """Any other values at `path`; with a schema `about`, first those of the keys that it mentions."""
-        if candidate.opening.is_fixed(path) or not exists(candidate, path):
-            return
-        value = candidate.at(path)
-        if isinstance(value, dict):
-            yield from self._changed_keys(candidate, path, about)
-        elif isinstance(value, list):
-            yield from self._changed_items(candidate, path, about)
-        yield from self._other_values(candidate, path)
-
     def _parent(self, error: ValidationError) -> Any:
         """The schema whose keyword has failed."""
         found = self._validator.schema_at(list(error.schema_path)[:-1])
@@ -104,208 +106,98 @@ class Repair:
             return True
         return found
 
-    def _node(self, candidate: Candidate, path: Path) -> Node:
-        return self._planner.node_at(candidate.root, path)
-
-    def _variant(self, candidate: Candidate, path: Path, *also: Any) -> Variant:
-        node = self._node(candidate, path).also(*also)
-        found = self._planner.variant_of(node, candidate.head(path)) or next(iter(node.variants), None)
-        return found or Variant(self._planner.nodes, [])
-
-    # Values
-
-    def _other_values(self, candidate: Candidate, path: Path, *also: Any) -> Candidates:
-        """Other values at a place that is free or in progress; none for an open container."""
-        opening = candidate.opening
-        if opening.is_fixed(path) or opening.frame_at(path) is not None or not exists(candidate, path):
-            return
-        node = self._node(candidate, path).also(*also)
-        current = candidate.at(path)
-        if opening.next is Next.VALUE and path == opening.place and opening.begun is not None:
-            for end, value in islice(self._planner.ends(opening, node), MAX_VALUES):
-                if end != candidate.end:
-                    yield candidate.with_end(end, value)
-            return
-        for value in islice(node.samples, MAX_VALUES):
-            if not is_same(value, current):
-                yield candidate.with_value(path, value)
-
-    # Objects
-
-    def _changed_keys(self, candidate: Candidate, path: Path, about: Any) -> Candidates:
-        value = candidate.at(path)
-        mentioned = list(mentioned_keys(about))
-        for key in mentioned:
-            inner = sub_schema(about, key)
-            if key not in value:
-                yield from islice(self._with_key(candidate, path, key), MAX_OTHERS)
-            elif inner is None:
-                yield from self._without_key(candidate, path, key)
-            else:
-                yield from islice(self.changes(candidate, (*path, key), inner), MAX_VALUES)
-                yield from self._without_key(candidate, path, key)
-        variant = self._variant(candidate, path)
-        for key in islice(optional_keys(variant, candidate.head(path), value), MAX_KEYS):
-            yield from islice(self._with_key(candidate, path, key), 1)
-        for key in reversed(list(value)):
-            if key not in mentioned:
-                yield from self._without_key(candidate, path, key)
-        for key in islice([key for key in value if key not in mentioned], MAX_INSIDE):
-            yield from islice(self.changes(candidate, (*path, key)), 3)
-
-    def _with_key(self, candidate: Candidate, path: Path, key: str, *also: Any) -> Candidates:
-        """With a key that may follow what is written, with some values in turn."""
-        value = candidate.at(path)
-        variant = self._variant(candidate, path)
-        head = candidate.head(path)
-        if key in value or key not in Followers(variant, head):
-            return
-        more = [schema for one in also for schema in self._variant(candidate, path, one).child(key).schemas]
-        added = {known: one for known, one in value.items() if known not in head}
-        for found in islice(variant.child(key).also(*more).samples, MAX_VALUES):
-            yield candidate.with_value(path, head | in_order(variant, added | {key: found}))
-
-    def _without_key(self, candidate: Candidate, path: Path, key: str) -> Candidates:
-        value = candidate.at(path)
-        place = list(value).index(key)
-        if place >= candidate.fixed_count(path) and not candidate.opening.is_fixed(path):
-            yield candidate.with_value(path, {known: one for known, one in value.items() if known != key})
-
     def _fix_required(self, candidate: Candidate, path: Path, error: ValidationError) -> Candidates:
         if candidate.opening.is_fixed(path):
             return
         key = detail(error, "property")
-        yield from self._with_key(candidate, path, key, self._parent(error))
+        yield from self.change.with_key(candidate, path, key, self._parent(error))
         for keyword in ("dependentRequired", "dependencies"):
             if keyword in error.schema_path:
                 for known in list(candidate.at(path)):
-                    yield from self._without_key(candidate, path, known)
+                    yield from self.change.without_key(candidate, path, known)
 
     def _fix_few_keys(self, candidate: Candidate, path: Path, error: ValidationError) -> Candidates:
         if candidate.opening.is_fixed(path):
             return
-        variant = self._variant(candidate, path)
+        variant = self.change.variant(candidate, path)
         missing = detail(error, "limit") - len(candidate.at(path))
         found = list(islice(optional_keys(variant, candidate.head(path), candidate.at(path)), missing + MAX_KEYS))
         for first in range(max(1, len(found) - missing + 1)):
             changed = candidate
             for key in found[first : first + missing]:
-                changed = next(self._with_key(changed, path, key), changed)
+                changed = next(self.change.with_key(changed, path, key), changed)
             yield changed
 
     def _fix_many_keys(self, candidate: Candidate, path: Path, error: ValidationError) -> Candidates:
-        required = self._variant(candidate, path).required
+        required = self.change.variant(candidate, path).required
         for key in reversed(list(candidate.at(path))):
             if key not in required:
-                yield from self._without_key(candidate, path, key)
+                yield from self.change.without_key(candidate, path, key)
 
     def _fix_unexpected(self, candidate: Candidate, path: Path, error: ValidationError) -> Candidates:
         changed = candidate
         for key in detail(error, "unexpected"):
             if key in changed.at(path):
-                changed = next(self._without_key(changed, path, key), changed)
+                changed = next(self.change.without_key(changed, path, key), changed)
         if changed is not candidate:
             yield changed
         parent = self._parent(error)
         if not isinstance(parent, Mapping):
             return
         for key in detail(error, "unexpected"):
-            yield from self._other_values(candidate, (*path, key), parent.get("unevaluatedProperties", True))
+            yield from self.change.values(candidate, (*path, key), parent.get("unevaluatedProperties", True))
 
     def _fix_names(self, candidate: Candidate, path: Path, error: ValidationError) -> Candidates:
         name = detail(error, "error").instance
         if name in candidate.at(path):
-            for changed in self._without_key(candidate, path, name):
-                variant = self._variant(changed, path)
+            for changed in self.change.without_key(candidate, path, name):
+                variant = self.change.variant(changed, path)
                 for key in islice(optional_keys(variant, changed.head(path), changed.at(path)), MAX_KEYS):
                     if key != name:
-                        yield from islice(self._with_key(changed, path, key), 1)
+                        yield from islice(self.change.with_key(changed, path, key), 1)
                 yield changed
 
     def _fix_false(self, candidate: Candidate, path: Path, error: ValidationError) -> Candidates:
         """Drops the entry, or what follows it as well if it is an item."""
         if path:
-            yield from self._dropped(candidate, path[:-1], path[-1])
-
-    def _dropped(self, candidate: Candidate, path: Path, key: str | int) -> Candidates:
-        if isinstance(key, str):
-            yield from self._without_key(candidate, path, key)
-        elif key >= candidate.fixed_count(path) and not candidate.opening.is_fixed(path):
-            yield candidate.with_value(path, candidate.at(path)[:key])
-
-    # Arrays
-
-    def _changed_items(self, candidate: Candidate, path: Path, about: Any) -> Candidates:
-        items = candidate.at(path)
-        fixed = candidate.fixed_count(path)
-        inner = about.get("contains", about.get("items")) if isinstance(about, Mapping) else None
-        yield from self._with_item(candidate, path)
-        for place in reversed(range(max(0, fixed - 1), len(items))):
-            yield from islice(self.changes(candidate, (*path, place), inner), 3)
-        if len(items) > fixed:
-            yield candidate.with_value(path, items[:-1])
-
-    def _with_item(self, candidate: Candidate, path: Path, *also: Any) -> Candidates:
-        """With one more item, with some values in turn that aren't there yet."""
-        if candidate.opening.is_fixed(path):
-            return
-        items = candidate.at(path)
-        known = {text_of(item) for item in items}
-        node = self._variant(candidate, path).item(len(items)).also(*also)
-        values = (value for value in islice(node.samples, MAX_TRIED) if text_of(value) not in known)
-        found = list(islice(values, MAX_VALUES)) or list(islice(node.samples, 1))
-        yield from (candidate.with_value(path, [*items, value]) for value in found)
+            yield from self.change.dropped(candidate, path[:-1], path[-1])
 
     def _fix_repeated(self, candidate: Candidate, path: Path, error: ValidationError) -> Candidates:
         items = candidate.at(path)
-        first: dict[str, int] = {}
+        first: dict[Hashable, int] = {}
         for place, item in enumerate(items):
-            text = text_of(item)
-            if text not in first:
-                first[text] = place
+            key = identity(item)
+            if key not in first:
+                first[key] = place
                 continue
-            yield from islice(self._distinct(candidate, (*path, place), {text_of(one) for one in items}), MAX_VALUES)
-            yield from self._dropped(candidate, path, place)
-
-    def _distinct(self, candidate: Candidate, path: Path, known: set[str]) -> Candidates:
-        """With other values at `path` that aren't among `known`."""
-        opening = candidate.opening
-        if opening.is_fixed(path):
-            return
-        if opening.frame_at(path) is not None:
-            found = self.changes(candidate, path)
-        elif opening.next is Next.VALUE and path == opening.place and opening.begun is not None:
-            ends = islice(self._planner.ends(opening, self._node(candidate, path)), MAX_TRIED)
-            found = (candidate.with_end(end, value) for end, value in ends)
-        else:
-            values = islice(self._node(candidate, path).samples, MAX_TRIED)
-            found = (candidate.with_value(path, value) for value in values)
-        yield from (changed for changed in found if text_of(changed.at(path)) not in known)
+            yield from islice(
+                self.change.distinct(candidate, (*path, place), {identity(one) for one in items}), MAX_VALUES
+            )
+            yield from self.change.dropped(candidate, path, place)
 
     def _fix_contains(self, candidate: Candidate, path: Path, error: ValidationError) -> Candidates:
         parent = self._parent(error)
         wanted = parent.get("contains", True) if isinstance(parent, Mapping) else True
-        sources = [self._with_item(candidate, path, wanted), self._replaced(candidate, path, wanted)]
+        sources = [self._more(candidate, path, wanted), self.change.replaced(candidate, path, wanted)]
         if error.schema_path[-1] == "maxContains":
             # The library says so, too, if no item fits.
-            sources += [self._replaced(candidate, path), self._fix_many_items(candidate, path, error)]
+            sources += [self.change.replaced(candidate, path), self._fix_many_items(candidate, path, error)]
         yield from in_turn(sources)
 
-    def _replaced(self, candidate: Candidate, path: Path, *wanted: Any) -> Candidates:
-        """With another value of each item that isn't written, the last first."""
-        free = range(max(0, candidate.fixed_count(path) - 1), len(candidate.at(path)))
-        for place in reversed(free):
-            yield from islice(self._other_values(candidate, (*path, place), *wanted), MAX_OTHERS)
+    def _more(self, candidate: Candidate, path: Path, wanted: Any) -> Candidates:
+        """With an item that fits `wanted`; if need be, with others before it."""
+        longer: Candidate | None = candidate
+        for _ in range(MAX_BEFORE):
+            if longer is not None:
+                yield from self.change.with_item(longer, path, wanted)
+                longer = next(self.change.with_item(longer, path), None)
 
     def _fix_few_items(self, candidate: Candidate, path: Path, error: ValidationError) -> Candidates:
-        changed = candidate
-        while len(changed.at(path)) < detail(error, "limit"):
-            more = next(self._with_item(changed, path), None)
-            if more is None:
-                break
-            changed = more
-        if changed is not candidate:
-            yield changed
+        if candidate.opening.is_fixed(path):
+            return
+        items = filled(self.change.variant(candidate, path), candidate.at(path), detail(error, "limit"))
+        if items is not None:
+            yield candidate.with_value(path, items)
 
     def _fix_unevaluated(self, candidate: Candidate, path: Path, error: ValidationError) -> Candidates:
         """With items that `contains` evaluates; then with fewer."""
@@ -313,19 +205,17 @@ class Repair:
         if isinstance(parent, Mapping) and "contains" in parent:
             changed = candidate
             for place in range(max(0, candidate.fixed_count(path) - 1), len(candidate.at(path))):
-                changed = next(self._other_values(changed, (*path, place), parent["contains"]), changed)
+                changed = next(self.change.toward(changed, (*path, place), parent["contains"]), changed)
                 yield changed
         yield from self._fix_many_items(candidate, path, error)
 
     def _fix_many_items(self, candidate: Candidate, path: Path, error: ValidationError) -> Candidates:
         items = candidate.at(path)
         for place in reversed(range(len(items))):
-            yield from self._dropped(candidate, path, place)
-
-    # Combinations
+            yield from self.change.dropped(candidate, path, place)
 
     def _fix_not(self, candidate: Candidate, path: Path, error: ValidationError) -> Candidates:
-        yield from self.changes(candidate, path, detail(error, "schema"))
+        yield from self.change.any_at(candidate, path, self._validator.schema_at(list(error.schema_path)))
 
     def _fix_no_branch(self, candidate: Candidate, path: Path, error: ValidationError) -> Candidates:
         """Mends all errors of one branch together, then each alone."""
@@ -337,7 +227,7 @@ class Repair:
             if changed is not candidate:
                 yield changed
         for errors, branch in ranked:
-            yield from islice(self._other_values(candidate, path, branch), 3)
+            yield from islice(self.change.toward(candidate, path, branch), MAX_OTHERS)
             for one in errors:
                 yield from islice(self.fixes(candidate, one), 3)
 
@@ -349,8 +239,8 @@ class Repair:
         branches = parent.get("oneOf", []) if isinstance(parent, Mapping) else []
         fitting = [branch for errors, branch in zip(detail(error, "context"), branches, strict=False) if not errors]
         for branch in fitting:
-            yield from self.changes(candidate, path, self._target(branch))
-            yield from self._other_values(candidate, path, branch)
+            yield from self.change.any_at(candidate, path, self._target(branch))
+            yield from self.change.values(candidate, path, branch)
 
     def _other_conditions(self, candidate: Candidate, path: Path, error: ValidationError) -> Candidates:
         """Changes what the conditions look at under which the error is one, the innermost first."""
@@ -360,15 +250,17 @@ class Repair:
                 continue
             outer = path[: len(path) - instance_depth(way[place + 1 :])]
             if exists(candidate, outer):
-                about = self._condition(way[: place + 2])
-                yield from islice(self.changes(candidate, outer, about), MAX_CONDITIONED)
+                about = self._condition(way, place)
+                if way[place] == "else" and about is not None:
+                    yield from islice(self.change.toward(candidate, outer, about), MAX_OTHERS)
+                yield from islice(self.change.any_at(candidate, outer, about), MAX_CONDITIONED)
 
-    def _condition(self, way: list[str | int]) -> Any:
-        """What the way ends with: the schema of a condition, or one that says that the key of a dependency is there."""
-        if way[-2] in ("then", "else"):
-            holder = self._validator.schema_at(way[:-2])
+    def _condition(self, way: list[str | int], place: int) -> Any:
+        """The schema of a condition, or one that says that the key of a dependency is there; None if it isn't known."""
+        if way[place] in ("then", "else"):
+            holder = self._validator.schema_at(way[:place])
             return holder.get("if") if isinstance(holder, Mapping) else None
-        return {"required": [way[-1]]}
+        return {"required": [way[place + 1]]} if place + 1 < len(way) else None
 
     def _target(self, schema: Any) -> Any:
         """What a reference refers to."""
@@ -380,15 +272,6 @@ class Repair:
 def detail(error: ValidationError, name: str) -> Any:
     """What the library says of an error, besides its keyword."""
     return getattr(error.kind, name)
-
-
-def exists(candidate: Candidate, path: Path) -> bool:
-    value = candidate.root
-    for key in path:
-        if not has_entry(value, key):
-            return False
-        value = value[key]
-    return True
 
 
 def instance_depth(way: list[str | int]) -> int:
@@ -403,22 +286,3 @@ def instance_depth(way: list[str | int]) -> int:
         else:
             is_name = part in DEPENDENCIES
     return depth
-
-
-def mentioned_keys(schema: Any) -> Iterator[str]:
-    """The keys of an object that a schema is about."""
-    if not isinstance(schema, Mapping):
-        return
-    found = [*(schema.get("properties") or ()), *(schema.get("required") or ())]
-    for keyword in ("allOf", "anyOf", "oneOf"):
-        for one in schema.get(keyword) or ():
-            found += mentioned_keys(one)
-    for keyword in ("not", "if"):
-        found += mentioned_keys(schema.get(keyword))
-    yield from dict.fromkeys(found)
-
-
-def sub_schema(schema: Any, key: str) -> Any:
-    """What a schema says of a key."""
-    named = schema.get("properties") if isinstance(schema, Mapping) else None
-    return named.get(key) if isinstance(named, Mapping) else None

@@ -11,19 +11,22 @@ from jsonschema_rs import ValidationError
 from oruel.constraints.completion.candidate import Candidate
 from oruel.constraints.completion.opening import Next, Opening
 from oruel.constraints.completion.repair import Repair
+from oruel.constraints.completion.turns import in_turn
 from oruel.constraints.completion.validator import Validator
-from oruel.constraints.completion.values import in_turn
 
 # How many documents are judged for one opening, and how many without getting nearer to a first one.
 MAX_JUDGED, MAX_IN_VAIN = 400, 120
+# How many bytes they have together.
+MAX_BYTES = 1_000_000
 # How many candidates are looked at for each that is judged; the others were judged before.
 MAX_REPEATED = 4
 # How many of a document's errors are looked at, and how many changes are tried for each.
 MAX_ERRORS, MAX_CHANGES = 64, 40
 # Every so many steps, a first candidate is taken instead of a changed one.
-FIRST_EVERY = 3
-# What an error, a change without effect, and each further change of the same document cost, in bytes of text.
-ERROR, VAIN, AGAIN = 100, 30, 5
+FIRST_EVERY = 4
+# What an error, a change without effect, each further change of the same document, and each further first candidate
+# cost, in bytes of text.
+ERROR, VAIN, AGAIN, FIRST = 100, 30, 5, 10
 
 
 @dataclass(order=True)
@@ -41,18 +44,24 @@ class Judged:
 class Search:
     """Iterates over valid candidates. None after each candidate that isn't."""
 
-    def __init__(self, opening: Opening, firsts: Iterator[Candidate], repair: Repair, validator: Validator) -> None:
+    def __init__(
+        self, opening: Opening, size: int, firsts: Iterator[Candidate], repair: Repair, validator: Validator
+    ) -> None:
+        """`size`: of the opening, in bytes."""
         self._opening = opening
+        self._size = size
         self._firsts = firsts
         self._repair = repair
         self._validator = validator
         self._waiting: list[Judged] = []
         self._seen: set[bytes] = set()
+        self._bytes = self._firsts_judged = 0
+        self._best = float("inf")
+        self._last_better = 0
 
     def __iter__(self) -> Iterator[Candidate | None]:
-        best, last_better, is_found = float("inf"), 0, False
         for step in range(MAX_REPEATED * MAX_JUDGED):
-            following = self._next(step)
+            following = None if self._is_exhausted else self._next(step)
             if following is None:
                 return
             candidate, parent = following
@@ -61,13 +70,16 @@ class Search:
                 yield None
                 continue
             self._seen.add(text)
+            self._bytes += self._size + len(text)
             of_this = self._judge(candidate, parent, len(text))
-            if of_this < best:
-                best, last_better = of_this, len(self._seen)
-            is_found = is_found or of_this == 0
+            if of_this < self._best:
+                self._best, self._last_better = of_this, len(self._seen)
             yield candidate if of_this == 0 else None
-            if len(self._seen) >= MAX_JUDGED or (not is_found and len(self._seen) > last_better + MAX_IN_VAIN):
-                return
+
+    @property
+    def _is_exhausted(self) -> bool:
+        is_in_vain = self._best > 0 and len(self._seen) > self._last_better + MAX_IN_VAIN
+        return is_in_vain or len(self._seen) >= MAX_JUDGED or self._bytes > MAX_BYTES
 
     def _judge(self, candidate: Candidate, parent: Judged | None, length: int) -> float:
         """Returns its cost, 0 for a valid document, and puts its changes with the others."""
@@ -78,7 +90,8 @@ class Search:
         of_this = cost(errors)
         vain = parent.vain + 1 if parent and parent.cost <= of_this else 0
         changes = self._repairs(candidate, errors) if errors else self._variations(candidate)
-        rank = ERROR * of_this + VAIN * vain + length
+        self._firsts_judged += parent is None
+        rank = ERROR * of_this + (VAIN * vain if parent else FIRST * self._firsts_judged) + length
         heappush(self._waiting, Judged(rank, len(self._seen), of_this, vain, changes))
         return of_this
 
@@ -108,7 +121,7 @@ class Search:
         """Other values in all places that are open, in turn."""
         places = [self._opening.place] if self._opening.next is Next.VALUE else []
         places += [frame.path for frame in reversed(self._opening.frames)]
-        return in_turn([islice(self._repair.changes(candidate, place), MAX_CHANGES) for place in places])
+        return in_turn([islice(self._repair.change.any_at(candidate, place), MAX_CHANGES) for place in places])
 
 
 def cost(errors: list[ValidationError]) -> float:

@@ -1,7 +1,7 @@
 """Strings that fit the lengths, patterns and formats of a variant, written after what is written already."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from itertools import count, islice
 from typing import Any
@@ -33,7 +33,7 @@ def strings(variant: Variant) -> Iterator[str]:
 def string_ends(variant: Variant, written: bytes) -> Iterator[bytes]:
     """What may follow `written`, the text after an opening quote, up to the closing one."""
     least, most = variant.least("minLength"), variant.most("maxLength", MAX_LENGTH)
-    if any(texts(variant, keyword) for keyword in ("pattern", "format")):
+    if any(texts(variant, keyword) for keyword in ("pattern", "format")) or unwanted_patterns(variant):
         yield from shaped_ends(variant, written, least, most)
     else:
         yield from free_ends(written, least, most)
@@ -41,6 +41,14 @@ def string_ends(variant: Variant, written: bytes) -> Iterator[bytes]:
 
 def texts(variant: Variant, keyword: str) -> list[str]:
     return list(dict.fromkeys(one for one in variant.given(keyword) if isinstance(one, str)))
+
+
+def unwanted_patterns(variant: Variant) -> list[str]:
+    """Of schemas that are nothing but the opposite of a pattern."""
+    given = [one for one in variant.given("not") if isinstance(one, Mapping) and one.keys() <= {"pattern", "type"}]
+    return [
+        one["pattern"] for one in given if isinstance(one.get("pattern"), str) and one.get("type") in (None, "string")
+    ]
 
 
 def free_ends(written: bytes, least: int, most: int) -> Iterator[bytes]:
@@ -79,7 +87,7 @@ def shaped_ends(variant: Variant, written: bytes, least: int, most: int) -> Iter
     is_exact = all(one.is_exact for one in plain)
     formats = texts(variant, "format")
     wanted = [part for one in plain for part in one.wanted]
-    unwanted = tuple(part for one in plain for part in one.unwanted)
+    unwanted = (*(part for one in plain for part in one.unwanted), *unwanted_patterns(variant))
     known = words((*wanted, *(FORMATS[one] for one in formats if one in FORMATS)), unwanted, least, most)
     is_found = False
     if known is not None and all(one in FORMATS for one in formats):
@@ -110,7 +118,9 @@ def starts(written: bytes) -> Iterator[bytes]:
 def walked_ends(patterns: list[str], formats: list[str], written: bytes, least: int, most: int) -> Iterator[bytes]:
     parts = [*({"pattern": one} for one in patterns), *({"format": one} for one in formats)]
     bounds = ({"minLength": least} if least else {}) | ({"maxLength": most} if most < MAX_LENGTH else {})
-    shape = json.dumps({"type": "string", **(parts[0] if len(parts) == 1 else {"allOf": parts}), **bounds})
+    shape = json.dumps(
+        {"type": "string", **(parts[0] if len(parts) == 1 else {"allOf": parts} if parts else {}), **bounds}
+    )
     seen = {b""}
     for turn in range(MAX_WALKS):
         end = walk(shape, written, turn)
@@ -127,8 +137,11 @@ def fits(variant: Variant, text: bytes) -> bool:
         return False
     if not variant.least("minLength") <= len(value) <= variant.most("maxLength", MAX_LENGTH):
         return False
-    patterns = map(matcher_of, texts(variant, "pattern"))
-    return all(pattern is None or pattern.search(value) for pattern in patterns)
+    wanted = map(matcher_of, texts(variant, "pattern"))
+    unwanted = map(matcher_of, unwanted_patterns(variant))
+    return all(one is None or one.search(value) for one in wanted) and not any(
+        one is not None and one.search(value) for one in unwanted
+    )
 
 
 def walk(shape: str, written: bytes, turn: int) -> bytes:

@@ -1,17 +1,16 @@
 """Small values that fit a node, the shortest first."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 
 from oruel.constraints.completion.lists import lists
 from oruel.constraints.completion.node import Variant, contradicts, type_of
 from oruel.constraints.completion.numbers import numbers
 from oruel.constraints.completion.objects import objects
 from oruel.constraints.completion.strings import strings
-
-T = TypeVar("T")
+from oruel.constraints.completion.turns import in_turn
 
 # The values of each type, in the order in which they are tried if several types are allowed.
 SCALARS = ("integer", "null", "string", "boolean", "number")
@@ -31,18 +30,6 @@ def values(variants: Iterator[Variant]) -> Iterator[Any]:
     yield from (first for _, first, _ in started)
     yield from in_turn([found for _, _, found in started])
     yield from in_turn([values_of(variant) for variant in variants])
-
-
-def in_turn(sources: Sequence[Iterator[T]]) -> Iterator[T]:
-    """One of each, until all have ended."""
-    running = list(sources)
-    while running:
-        still = []
-        for source in running:
-            for one in islice(source, 1):
-                yield one
-                still.append(source)
-        running = still
 
 
 def values_of(variant: Variant) -> Iterator[Any]:

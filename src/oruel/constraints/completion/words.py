@@ -9,6 +9,8 @@ from oruel.constraints.completion.automaton import Automaton, State, automaton
 
 # How many states of all automata together are looked at, and how many characters stand for a range.
 MAX_VISITED, MAX_MEMBERS = 2_000, 12
+# How many steps are kept.
+MAX_STEPS = 50_000
 # Up to how many characters more than the shortest ones strings may have.
 MAX_LONGER = 8
 # Of each range, those come first.
@@ -50,6 +52,8 @@ class Words:
             code = self._members[self._class_of[code]][0]
         key = place, code
         if key not in self._steps:
+            if len(self._steps) >= MAX_STEPS:
+                self._steps.clear()
             states = tuple(one.step(state, code) for one, state in zip(self._automata, place[0], strict=True))
             self._steps[key] = states, min(place[1] + 1, self._least)
         return self._steps[key]
