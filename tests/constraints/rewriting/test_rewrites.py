@@ -2,6 +2,7 @@
 don't mean what the rewrite needs, they stay.
 """
 
+import json
 from itertools import product
 from typing import Any
 
@@ -10,7 +11,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.validators import validator_for
 
 from oruel.constraints.rewriting.rewrite import rewritten
-from oruel.constraints.schema import left_out
+from oruel.constraints.schema import BYTES, json_grammar, left_out
 from oruel.json_schema.keywords import subschemas
 
 Schema = dict[str, Any]
@@ -184,6 +185,18 @@ def test_a_keyword_that_can_be_said_otherwise_is_gone(name: str) -> None:
         assert left_out(schema).keywords == ()
     assert not {key for one in subschemas(rewritten(schema)) for key in REWRITTEN & one.keys()}
     assert_equivalent(schema)
+
+
+@pytest.mark.parametrize("name", sorted(SAID_OTHERWISE.keys() - UNFITTING))
+def test_only_documents_that_fit_can_be_written(name: str) -> None:
+    schema = SAID_OTHERWISE[name]
+    validator, matcher = validator_for(schema)(schema), BYTES.matcher(json_grammar(schema))
+    for document in [*VALUES, *OBJECTS]:
+        data = list(json.dumps(document).encode())
+        writing = matcher.deep_copy()
+        is_written = writing.try_consume_tokens(data) == len(data) and writing.is_accepting()
+        # Members are written in the schema's order, and integers without a point.
+        assert validator.is_valid(document) or not is_written, document
 
 
 @pytest.mark.parametrize("name", STAYING)
