@@ -1,12 +1,14 @@
 """Schemas that no document fits, or only endless ones, and broken ones, are refused with the reason."""
 
 import json
+import random
 import re
 from typing import Any
 
 import pytest
 
 from oruel.api.examiner import Written, examine_schema
+from oruel.json_schema.keywords import RESTRICTING
 
 Schema = dict[str, Any]
 
@@ -97,6 +99,10 @@ LEFT_OUT: list[Schema] = [
     {"type": "object", "if": {"properties": {"a": {"const": 1}}, "required": 5}, "then": {}},
     {"type": "object", "dependentRequired": 5},
 ]
+WORDS = sorted(RESTRICTING | {"$defs", "definitions", "$id", "$schema", "id", "title", "x-order"})
+SCALARS: list[Any] = [None, True, False, 0, 1, -1, 1.5, "", "a", "string", "object", "array", "date", "^a", "[^a]", "#"]
+SCALARS += ["#/$defs/a", "#/properties/a", "#/definitions/0", "#/x-order", "#/items/0"]
+SCALARS += ["http://json-schema.org/draft-07/schema#", "http://json-schema.org/draft-03/schema#", [], {}, [{}], [[]]]
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -117,3 +123,29 @@ def test_a_broken_keyword_that_is_not_enforced_anyway_is_named(schema: Schema) -
     assert not found.fault
     assert set(found.keywords) <= schema.keys()
     assert found.keywords
+
+
+def test_no_schema_makes_the_examination_fail() -> None:
+    seed = random.randrange(10**9)
+    print(f"seed {seed}")
+    chance = random.Random(seed)
+    for _ in range(500):
+        schema = {"type": "object"} | random_schema(chance, 5)
+        assert isinstance(examine_schema(Written(json.dumps(schema), closes=False)).fault, str), schema
+
+
+def random_schema(chance: random.Random, levels: int) -> Schema:
+    return {chance.choice(WORDS): random_value(chance, levels - 1) for _ in range(chance.randint(1, 4))}
+
+
+def random_value(chance: random.Random, levels: int) -> Any:
+    """Whatever may stand in a schema, at its place or at another."""
+    match chance.randrange(5) if levels > 0 else 0:
+        case 0:
+            return chance.choice(SCALARS)
+        case 1:
+            return [random_value(chance, levels - 1) for _ in range(chance.randint(0, 3))]
+        case 2:
+            return {chance.choice(["a", "b"]): random_value(chance, levels - 1) for _ in range(2)}
+        case _:
+            return random_schema(chance, levels)
