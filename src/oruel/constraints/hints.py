@@ -38,8 +38,8 @@ def hints(tokens: TokenTable, spec: GrammarSpec) -> StringEnds:
 
 def required_keys(schema: Schema) -> Iterator[bytes]:
     for one in subschemas(schema):
-        if isinstance(one.get("required"), list):
-            yield from (json.dumps(key, ensure_ascii=False)[1:].encode() + b":" for key in one["required"])
+        names = one["required"] if isinstance(one.get("required"), list) else []
+        yield from (json.dumps(key, ensure_ascii=False)[1:].encode() + b":" for key in names if isinstance(key, str))
 
 
 def string_shapes(schema: Schema) -> Iterator[str]:

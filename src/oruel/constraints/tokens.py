@@ -23,6 +23,7 @@ LIMITS = llguidance.LLParserLimits(
 )
 # Parts of the messages with which the library reports that a limit was reached.
 TOO_WIDE = re.compile(r"row has \d+ items")
+POINTS_NOWHERE = re.compile("Pointer '(.*)' does not exist")
 LIMIT_SIGNS = ("TooComplex", "limit", "too many", "too big", "too large", "fuel")
 PANIC_MESSAGE = "the library that enforces schemas fails on it: make it simpler"
 # Parts of unclear messages of the library, with the text to show instead.
@@ -30,6 +31,9 @@ MESSAGES = {
     "Unable to determine if regex is empty": "its patterns, formats and lengths are too complex together",
     "panic:": PANIC_MESSAGE,
     "egex is empty": "no string fits its patterns, formats, lengths and values together",
+    "anyOf is empty": "its type, enum, anyOf, oneOf or not leaves no value",
+    "invalid multiple of": "its multipleOf has to be greater than 0",
+    "number out of range": "one of its numbers is too large",
 }
 # The most forced text to tokenise at once, since the library asks for all of it at every step.
 MAX_FORCED_BYTES = 2048
@@ -37,9 +41,13 @@ MAX_FORCED_BYTES = 2048
 
 @contextmanager
 def panics_refused() -> Iterator[None]:
-    """Raises SchemaRefused for a panic of the library, which isn't an Exception and whose class can't be imported."""
+    """Raises SchemaRefused for a panic of the library, which isn't an Exception and whose class can't be imported; and
+    for a schema that is too deep for recursion.
+    """
     try:
         yield
+    except RecursionError as error:
+        raise SchemaRefused("its subschemas nest too deep: nest less") from error
     except BaseException as error:
         if type(error).__name__ != "PanicException":
             raise
@@ -144,6 +152,8 @@ def plain_message(complaint: str) -> str:
     for part, message in MESSAGES.items():
         if part in complaint:
             return message
+    if pointer := POINTS_NOWHERE.search(complaint):
+        return f"its $ref #{pointer[1][:200]} refers to nothing in it"
     return limit_reached(complaint) or " ".join(complaint.split())
 
 

@@ -1,11 +1,12 @@
 """`oneOf` as `anyOf`, where at most one option can fit."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
 from oruel.constraints.rewriting.disjoint import Disjointness
-from oruel.constraints.rewriting.negations import together, typed
+from oruel.constraints.rewriting.negations import NOTHING, canonical, together
 from oruel.json_schema.keywords import Schema
 
 MOST_OPTIONS = 64
@@ -17,7 +18,10 @@ def with_any_of(schema: Schema, disjointness: Disjointness) -> Schema:
     if not isinstance(options, list) or not 0 < len(options) <= MOST_OPTIONS:
         return schema
     kept = {key: value for key, value in schema.items() if key != "oneOf"}
-    if all(disjointness.proves(one, other) for one, other in combinations(options, 2)):
+    if len(options) > 1 and all(times > 1 for times in Counter(map(canonical, options)).values()):
+        # Whatever fits one fits another.
+        return NOTHING
+    if all(disjointness.proves(one, other, beside=kept) for one, other in combinations(options, 2)):
         return with_choice(kept, options)
     return one_of_members(kept, options) or schema
 
@@ -43,7 +47,7 @@ def one_of_members(schema: Schema, options: Sequence[Any]) -> Schema | None:
             forbidden = sorted(name for other in others for name in other)
             exclusive.append({"type": "object", "required": sorted(one), "properties": dict.fromkeys(forbidden, False)})
     # All options fit what isn't an object.
-    return with_choice(typed(schema, "object"), exclusive) if exclusive else None
+    return with_choice(schema, exclusive) if exclusive else None
 
 
 def required_only(option: Any) -> frozenset[str]:

@@ -25,14 +25,25 @@ def without_merged_cycles(schema: Schema) -> dict[str, Any]:
 
 def cyclic_references(schema: Schema) -> set[str]:
     """The references on ways that lead from a cycle of references to a cycle."""
-    left = {reference: references_within(resolve_pointer(schema, reference)) for reference in references_in(schema)}
-    while True:
-        reached = {reference for targets in left.values() for reference in targets}
-        kept = {reference: targets & left.keys() for reference, targets in left.items() if reference in reached}
-        kept = {reference: targets for reference, targets in kept.items() if targets}
-        if kept == left:
-            return set(kept)
-        left = kept
+    references = set(references_in(schema))
+    targets = {each: references_within(resolve_pointer(schema, each)) & references for each in references}
+    sources: dict[str, set[str]] = {each: set() for each in references}
+    for source, found in targets.items():
+        for target in found:
+            sources[target].add(source)
+    return leading_to_cycles(targets, sources) & leading_to_cycles(sources, targets)
+
+
+def leading_to_cycles(targets: Mapping[str, set[str]], sources: Mapping[str, set[str]]) -> set[str]:
+    """What is left after each that leads nowhere, or only to such, is taken away."""
+    left = {source: len(found) for source, found in targets.items()}
+    leading_nowhere = [source for source, count in left.items() if not count]
+    for target in leading_nowhere:
+        for source in sources[target]:
+            left[source] -= 1
+            if not left[source]:
+                leading_nowhere.append(source)
+    return set(left) - set(leading_nowhere)
 
 
 def references_within(schema: Any) -> set[str]:

@@ -29,8 +29,9 @@ class Disjointness:
         self._root = root
         self._left = MOST_COMPARISONS
 
-    def proves(self, schema: Any, other: Any) -> bool:
-        return self._are_disjoint([schema], [other], MOST_LEVELS)
+    def proves(self, schema: Any, other: Any, *, beside: Schema) -> bool:
+        """Whether no value fits both, and what stands beside them."""
+        return self._are_disjoint([schema, beside], [other, beside], MOST_LEVELS)
 
     def _are_disjoint(self, some: Sequence[Any], others: Sequence[Any], levels: int) -> bool:
         """`some` apply together, and so do `others`."""

@@ -3,6 +3,7 @@
 from typing import Any
 
 from oruel.constraints.rewriting.choices import with_any_of
+from oruel.constraints.rewriting.classes import with_quotable_classes
 from oruel.constraints.rewriting.conditions import without_conditions
 from oruel.constraints.rewriting.cycles import without_merged_cycles
 from oruel.constraints.rewriting.disjoint import Disjointness
@@ -37,7 +38,11 @@ def rewritten(schema: Schema) -> dict[str, Any]:
 
 def with_plain_choices(schema: Schema) -> dict[str, Any]:
     disjointness = Disjointness(schema)
-    return without_merged_cycles(map_schema(schema, lambda one: format_as_pattern(with_any_of(one, disjointness))))
+
+    def rewrite(one: Schema) -> Schema:
+        return format_as_pattern(with_quotable_classes(with_any_of(one, disjointness)))
+
+    return without_merged_cycles(map_schema(schema, rewrite))
 
 
 def is_light(schema: Schema) -> bool:
