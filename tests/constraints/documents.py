@@ -1,7 +1,7 @@
 """Documents of random schemas, written as the engine writes them, and what is wrong with them."""
 
 import bisect
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,10 @@ WORK_A_STEP = 2_000
 MOST_WORK_A_TOKEN = 2 * MAX_WORK + 10_000
 # Budgets to try in search of the shortest document.
 LARGEST_BUDGET, UNKNOWN_BUDGET = 4_096, 100
+
+
+class Undecided(Exception):
+    """A token took more work than any may."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,7 @@ def document_plans() -> st.SearchStrategy[DocumentPlan]:
 @dataclass(frozen=True)
 class Examined:
     """What a server says of a schema: `reason` if it refuses it; otherwise the keywords that aren't held, and those
-    that may keep a document from being closed. `shortest`: the smallest budget in which a document can be closed.
+    that may not be, lest a document isn't closed. `shortest`: the smallest budget in which a document can be closed.
     """
 
     reason: str = ""
@@ -105,7 +109,9 @@ def write(tokens: TokenTable, schema: Any, spec: SchemaSpec, budget: int, plan: 
                 text += tokens.pieces[token]
                 length, most_work = length + 1, max(most_work, work)
     except SchemaRefused as error:
-        return WrittenDocument(bytes(text), budget, length, most_work, could_close, reason=error.message)
+        return WrittenDocument(bytes(text), budget, length, most_work, could_close, error.message)
+    except Undecided as error:
+        return WrittenDocument(bytes(text), budget, length, MOST_WORK_A_TOKEN, could_close, str(error))
     return WrittenDocument(bytes(text), budget, length, most_work, could_close)
 
 
@@ -132,14 +138,15 @@ def chosen_tokens(
 
 
 def decided(sampler: Sampler, row: Any) -> tuple[int, int]:
+    """The next token, and the work that it took. Raises Undecided if it takes too much."""
     spent = 0
-    while True:
+    while spent <= MOST_WORK_A_TOKEN:
         work = WorkBudget(WORK_A_STEP)
         token = sampler.sample(row, work)
         spent += WORK_A_STEP - work.left
-        if token != UNDECIDED or spent > MOST_WORK_A_TOKEN:
-            assert token != UNDECIDED, f"a token isn't decided after {spent} units of work"
+        if token != UNDECIDED:
             return token, spent
+    raise Undecided(f"a token isn't decided after {spent} units of work")
 
 
 def verdict(schema: dict[str, Any], examined: Examined, written: WrittenDocument) -> str:
@@ -156,10 +163,10 @@ def verdict(schema: dict[str, Any], examined: Examined, written: WrittenDocument
         return "infinite number"
     if written.length > written.budget:
         return "beyond its budget"
-    return validity(schema, examined.named, document)
+    return validity(schema, {*examined.named, *examined.unclosable}, document)
 
 
-def validity(schema: dict[str, Any], named: tuple[str, ...], document: Any) -> str:
+def validity(schema: dict[str, Any], named: Collection[str], document: Any) -> str:
     held = oracle.without(schema, named)
     try:
         if not oracle.is_valid(held, document):

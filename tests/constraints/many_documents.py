@@ -8,6 +8,7 @@ import json
 import secrets
 import sys
 import time
+import traceback
 from collections import Counter
 from typing import Any
 
@@ -51,6 +52,13 @@ class Tally:
         self._seen.add(schema)
         self.schemas += 1
         self.drawn.update(keywords_of(case.schema))
+        try:
+            self._judge(case, plans)
+        except Exception:  # noqa: BLE001 - shown in the end; whatever it is, the other schemas can go on
+            self.verdicts["crashed"] += 1
+            self._note("crashed", case.schema, traceback.format_exc(limit=-4), plans)
+
+    def _judge(self, case: SchemaCase, plans: list[DocumentPlan]) -> None:
         examined = examine(TOKENS, case.schema)
         if examined.spec is None:
             self.refused += 1

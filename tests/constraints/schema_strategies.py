@@ -84,8 +84,6 @@ class SchemaDrawer(ValueDrawer):
             return {"type": self._types(values)} if values else {}
         if self.chance(16):
             return True if depth and self.chance(2) else {}
-        if not values and depth and self.chance(10):
-            return {"$ref": f"{self._base}#"}
         values = values or [self.value(min(depth + 1, 3)) for _ in range(1 + self.upto(2))]
         shapes = [self._typed] * 7 + [self._enumerated, self._typed_too, self._one_of]
         shapes += [self._any_of, self._all_of, self._but_not, self._conditional, self._reference, self._recursive]
@@ -158,7 +156,7 @@ class SchemaDrawer(ValueDrawer):
             schema["minItems"] = max(0, min(counts) - self.upto(2))
         if self.chance(3):
             schema["maxItems"] = max(counts) + self.upto(3)
-        if self.chance(3) and all(is_unique(value) for value in values):
+        if all(is_unique(value) for value in values) and self.chance(2):
             schema["uniqueItems"] = True
         schema |= self._items(values, depth)
         if min(counts) and self.chance(4):
@@ -197,6 +195,8 @@ class SchemaDrawer(ValueDrawer):
             schema["properties"] = {
                 key: self.schema([value[key] for value in values if key in value], depth + 1) for key in named
             }
+            if named[-1] not in keys and self.chance(6):
+                schema["properties"][named[-1]] = {"$ref": f"{self._base}#"}
         required = [key for key in common if not self.chance(3)]
         if required or self.chance(8):
             schema["required"] = required
@@ -336,13 +336,16 @@ class SchemaDrawer(ValueDrawer):
     def _reference(self, values: Sequence[Any], depth: int) -> dict[str, Any]:
         if self._definitions and self.chance(3):
             return {"$ref": self._pointer(self.one(sorted(self._definitions)))}
-        name = self.one(["item", "thing", "a/b", "t~x", "größe", "x y"])
-        if name in self._definitions:
-            name += str(len(self._definitions))
-        self._definitions[name] = {}
+        name = self._new_name(["item", "thing", "a/b", "t~x", "größe", "x y"])
         schema = self._definitions[name] = self.schema(values, depth + 1)
         beside = self._typed(values, depth + 1) if self.chance(6) else {}
         return {"$ref": self._named(schema) or self._pointer(name), **beside}
+
+    def _new_name(self, options: list[str]) -> str:
+        """A definition has its name before it is there, so that no schema refers to itself without a value between."""
+        name: str = self.one(options)
+        self._names += 1
+        return f"{name}{self._names}" if self._names > 1 else name
 
     def _named(self, schema: JsonSchema) -> str:
         """Seldom gives the schema a name, and returns what refers to it."""
@@ -363,8 +366,7 @@ class SchemaDrawer(ValueDrawer):
 
     def _recursive(self, values: Sequence[Any], depth: int) -> dict[str, Any]:
         """The values, or a list or tree of them."""
-        name = f"node{len(self._definitions)}"
-        self._definitions[name] = {}
+        name = self._new_name(["node"])
         is_dynamic = not self._is_draft_7 and self.chance(6)
         reference = {"$dynamicRef": f"#{name}"} if is_dynamic else {"$ref": self._pointer(name)}
         node: dict[str, Any] = {"type": "object", "properties": {"value": self.schema(values, depth + 1)}}

@@ -1,13 +1,16 @@
 """Documents of random schemas over all keywords are closed in their budget, and valid but for what is named."""
 
+import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator, Draft202012Validator
 
+from oruel.types import SamplingParams
 from tests.constraints import oracle
 from tests.constraints.documents import DocumentPlan, document_plans, examine, verdict, write
 from tests.constraints.schema_strategies import SchemaCase, schema_cases
 from tests.constraints.test_grammar import TOKENS
+from tests.constraints.writers import WRITERS
 
 # `python -m tests.constraints.many_documents` writes as many as one likes.
 SCHEMAS, DOCUMENTS_A_SCHEMA = 300, 2
@@ -33,7 +36,19 @@ def test_every_document_is_closed_and_valid_but_for_what_is_named(case: SchemaCa
         assert found in SOUND, f"{found}: {written}, {examined.named} named"
 
 
-@unhurried
+@pytest.mark.parametrize("writer", WRITERS)
+@pytest.mark.parametrize("where", ["additionalProperties", "items"])
+def test_a_document_leaves_out_what_nothing_fits(where: str, writer: str) -> None:
+    schema = {where: {"$ref": "#/$defs/a"}, "$defs": {"a": {"$ref": "#/$defs/a"}}}
+    examined = examine(TOKENS, schema)
+    assert examined.spec
+    for seed in range(20):
+        plan = DocumentPlan(seed, writer, SamplingParams(seed=seed))
+        written = write(TOKENS, schema, examined.spec, examined.budget(plan), plan)
+        assert verdict(schema, examined, written) in SOUND, written
+
+
+@settings(unhurried, max_examples=100)
 @given(schema_cases())
 def test_the_schemas_are_schemas(case: SchemaCase) -> None:
     kind = Draft7Validator if "draft-07" in case.schema.get("$schema", "") else Draft202012Validator
