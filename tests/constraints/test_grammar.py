@@ -143,3 +143,11 @@ def test_a_top_level_number_is_valid_at_every_budget() -> None:
             text, constraint = write(schema, chance.randint(1, 6), "digits", chance)
             assert constraint.can_close
             assert Draft202012Validator(schema).is_valid(json.loads(text)), text
+
+
+@given(st.integers(0, 2**32), st.integers(5, 60))
+def test_every_number_is_finite(seed: int, budget: int) -> None:
+    for schema in ({"type": "number"}, {"type": "array", "items": {"type": "number"}}, {"type": "object"}):
+        text, constraint = write(schema, budget, "digits", random.Random(seed))
+        assert constraint.can_close
+        assert "Infinity" not in json.dumps(json.loads(text)), text

@@ -10,16 +10,19 @@ from numpy.typing import NDArray
 
 from oruel.constraints.bounds import ParserBounds
 from oruel.constraints.closing_plan import ClosingPlan
-from oruel.constraints.closing_search import ClosingSearch, DocumentPosition
+from oruel.constraints.closing_search import ClosingSearch
+from oruel.constraints.document_position import DocumentPosition
 from oruel.constraints.hints import hints
 from oruel.constraints.keywords import COUNTS, KNOWN, STRINGS
+from oruel.constraints.open_brackets import OpenBrackets
+from oruel.constraints.rewriting.rewrite import rewritten
 from oruel.constraints.schema import BYTES
 from oruel.constraints.spec import GrammarSpec, schema_spec
+from oruel.constraints.string_ends import NO_HINTS
 from oruel.constraints.tokens import TokenTable, panics_refused, refusal_of
 from oruel.constraints.weight import check_weight
 from oruel.errors import SchemaRefused
 from oruel.json_schema.keywords import Schema, subschemas
-from oruel.json_schema.references import plain_references
 from oruel.sampling.constraint import UNDECIDED, WorkBudget
 
 # More than any budget.
@@ -50,11 +53,12 @@ class GrammarConstraint:
         self._left = budget
         self._place = DocumentPosition(tokens, spec.reasoning_end)
         self._bounds = ParserBounds()
-        self._hints = hints(tokens, spec) if spec.must_close else ()
+        self._hints = hints(tokens, spec) if spec.must_close else NO_HINTS
         first = (search or first_end_search(tokens, spec)).find() if spec.must_close else None
         self.can_close = first is not None and len(first) <= budget
         self._matcher = tokens.matcher(spec.grammar)
-        self._plan = ClosingPlan(tokens, first or ())
+        self._plan = ClosingPlan(tokens, first or (), self._place)
+        self._brackets = OpenBrackets(spec.schemas[0]) if spec.must_close and len(spec.schemas) == 1 else None
         self._search: ClosingSearch | None = None
         self.is_closing = False
 
@@ -89,7 +93,7 @@ class GrammarConstraint:
         """
         if not self.can_close or token in self._tokens.ends or self._follows_plan([token]):
             return token
-        if not self._place.is_free and not self._bounds.allow(self._tokens.pieces[token]):
+        if not self._is_readable([token]):
             return self._close()
         if self._search is None:
             self._search = ClosingSearch(
@@ -98,16 +102,25 @@ class GrammarConstraint:
                 self._place,
                 self._left - 1,
                 taken=[token],
-                known=self._plan.rest,
+                plan=self._plan,
+                uncertain_from=self._uncertain_from,
                 hints=self._hints,
             )
         if not self._search.proceed(work or WorkBudget()):
             return UNDECIDED
-        end, self._search = self._search.found, None
-        if end is not None:
-            self._plan = ClosingPlan(self._tokens, [token, *end])
-            return token
-        return self._close()
+        search, self._search = self._search, None
+        way = [token, *(search.found or ())]
+        if search.found is None or not self._is_readable(way):
+            return self._close()
+        if search.seam:
+            self._plan.splice(way, self._place, search.seam)
+        else:
+            self._plan = ClosingPlan(self._tokens, way, self._place)
+        return token
+
+    def _is_readable(self, way: Sequence[int]) -> bool:
+        """Whether common parsers can read the document after these tokens."""
+        return self._place.is_free or self._bounds.allow(b"".join(self._tokens.pieces[token] for token in way))
 
     def _close(self) -> int:
         self.is_closing = True
@@ -123,8 +136,14 @@ class GrammarConstraint:
         if not self._matcher.consume_token(token):
             raise refusal_of(self._matcher)
         if self.can_close:
-            self._bounds.feed(self._place.feed(token))
+            data = self._place.feed(token)
+            self._bounds.feed(data)
+            if self._brackets:
+                self._brackets.feed(data)
             self.can_close = self._plan.follow([token])
+
+    def _uncertain_from(self, depth: int) -> int | None:
+        return self._brackets.uncertain_from(depth) if self._brackets else 1
 
     def _follows_plan(self, taken: Sequence[int]) -> bool:
         """Whether the known completion starts with `taken`, and still fits the budget."""
@@ -137,8 +156,7 @@ def unclosable_keywords(schema: Schema) -> tuple[str, ...]:
     """Keywords that may prevent a document from being closed within its budget; empty if it can be closed. Takes some
     tenths of a second for an adversarial schema. Raises SchemaRefused for a schema that turns out to be too complex.
     """
-    schema = plain_references(schema)
-    check_weight(schema)
+    check_weight(rewritten(schema))
     if first_end_search(BYTES, schema_spec(schema)).find() is not None:
         return ()
     present = {keyword for one in subschemas(schema) for keyword in one}

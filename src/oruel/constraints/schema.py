@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from llguidance import LLMatcher
 
@@ -13,13 +13,14 @@ from oruel.constraints.keywords import (
     mixes_keys,
     spells_control_characters,
     unenforced_keywords,
+    unknown_words,
     with_whole_counts,
 )
+from oruel.constraints.rewriting.rewrite import rewritten
 from oruel.constraints.tokens import ByteVocabulary, TokenTable, panics_refused, plain_message
 from oruel.constraints.weight import check_weight
 from oruel.errors import SchemaRefused
-from oruel.json_schema.keywords import TEXTS, subschemas
-from oruel.json_schema.references import plain_references
+from oruel.json_schema.keywords import subschemas
 
 # Separators as in json.dumps, and no other whitespace, so that most of a document is forced or known.
 OPTIONS = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
@@ -29,23 +30,35 @@ LENIENT = {"lenient": True, "coerce_one_of": True}
 SIMPLE_ESCAPES = {"json_allowed_escapes": 'nrbtf\\"'}
 
 REMEMBERED_SCHEMAS = 32
-# Their names go into a response header.
-MAX_UNENFORCED = 100
+# Of each kind; they go into a response header.
+MAX_NAMES = 100
 BYTES = TokenTable(ByteVocabulary())
 
 UNIMPLEMENTED = re.compile(r"Unimplemented keys: (\[.*\])")
 # Other complaints of llguidance, with the keywords that they are about.
 COMPLAINTS = {
     "oneOf": ["oneOf"],
-    "Unknown format": ["format"],
     "look-around": ["pattern"],
     "regex": ["pattern"],
     "min/maxProperties": ["minProperties", "maxProperties"],
 }
 
 
+class LeftOut(NamedTuple):
+    """What of a schema isn't enforced, sorted. `keywords` restrict values in some draft. `words` mean nothing in any,
+    so that leaving them out follows the standard; but one of them may be misspelt.
+    """
+
+    keywords: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+
+
 def unenforceable_keywords(schema: Mapping[str, Any]) -> tuple[str, ...]:
-    """The keywords that can't be enforced, sorted. Takes some time for an adversarial schema, the first time.
+    return left_out(schema).keywords
+
+
+def left_out(schema: Mapping[str, Any]) -> LeftOut:
+    """What can't be enforced. Takes some time for an adversarial schema, the first time.
 
     Raises SchemaRefused for an invalid schema, one that is too costly, and one that no document fits.
     """
@@ -56,7 +69,7 @@ def unenforceable_keywords(schema: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 @lru_cache(REMEMBERED_SCHEMAS)
-def _left_out(written: str) -> tuple[str, ...] | SchemaRefused:
+def _left_out(written: str) -> LeftOut | SchemaRefused:
     try:
         return examine(json.loads(written))
     except SchemaRefused as error:
@@ -64,24 +77,25 @@ def _left_out(written: str) -> tuple[str, ...] | SchemaRefused:
 
 
 @panics_refused()
-def examine(schema: Mapping[str, Any]) -> tuple[str, ...]:
-    """Returns and raises the same as `unenforceable_keywords`, without a cache."""
-    schema = plain_references(schema)
-    check_weight(schema)
-    if is_endless(schema):
+def examine(schema: Mapping[str, Any]) -> LeftOut:
+    """Returns and raises the same as `left_out`, without a cache."""
+    enforced = rewritten(schema)
+    check_weight(enforced)
+    if is_endless(enforced):
         raise SchemaRefused("it refers to itself without an end: no finite document fits it")
-    if not_both(schema):
+    if not_both(enforced):
         raise SchemaRefused(
             "it contains control characters, and allows other keys besides the named ones, which can't both be "
             "enforced: set additionalProperties to false"
         )
     matcher = BYTES.matcher(json_grammar(schema))
-    present = {keyword for one in subschemas(schema) for keyword in one}
+    present = {keyword for one in subschemas(enforced) for keyword in one}
     named = {keyword for complaint in matcher.get_grammar_warnings() for keyword in keywords(complaint, present)}
-    found = named | unenforced_keywords(schema)
-    if len(found) > MAX_UNENFORCED:
-        raise SchemaRefused(f"{len(found):,} of its keywords are none, or can't be enforced: leave them out")
-    return tuple(sorted(found))
+    return LeftOut(some_of(named | unenforced_keywords(schema)), some_of(unknown_words(schema)))
+
+
+def some_of(names: set[str]) -> tuple[str, ...]:
+    return tuple(sorted(names)[:MAX_NAMES])
 
 
 def not_both(schema: Mapping[str, Any]) -> bool:
@@ -103,17 +117,10 @@ def json_grammar(schema: Mapping[str, Any]) -> str:
     return grammar
 
 
-def remove_texts(schema: dict[str, Any]) -> None:
-    for one in subschemas(schema):
-        assert isinstance(one, dict)
-        for key in TEXTS & one.keys():
-            if isinstance(one[key], str):
-                del one[key]
-
-
 def embed_schema(schema: Mapping[str, Any]) -> str:
-    """The schema with llguidance's options, as JSON. Texts about it are left out: they may have megabytes."""
-    escapes = SIMPLE_ESCAPES if any(map(mixes_keys, subschemas(schema))) else {}
-    plainer = with_whole_counts(plain_references(schema))
-    remove_texts(plainer)
+    """The schema as llguidance enforces it, with options, as JSON. Texts about it are left out: they may have
+    megabytes.
+    """
+    plainer = with_whole_counts(rewritten(schema))
+    escapes = SIMPLE_ESCAPES if any(map(mixes_keys, subschemas(plainer))) else {}
     return json.dumps({**plainer, "x-guidance": OPTIONS | LENIENT | escapes})
