@@ -19,6 +19,7 @@ DRAFT_2020 = "https://json-schema.org/draft/2020-12/schema"
 DIVISORS = [1, 2, 3, 5, 7, 10, 0.5, 0.25, 0.1, 0.01, 2.5]
 MOST_SUBSCHEMAS = 24
 MAX_DEPTH = 4
+REFERENCE = re.compile(r'"\$(ref|dynamicRef)"')
 ANNOTATIONS: dict[str, list[Any]] = {
     "title": ["A thing"],
     "description": ["What it is."],
@@ -350,7 +351,7 @@ class SchemaDrawer(ValueDrawer):
     def _named(self, schema: JsonSchema) -> str:
         """Seldom gives the schema a name, and returns what refers to it."""
         # References in an embedded resource start there, and a draft 7 schema with a reference has no name.
-        if not isinstance(schema, dict) or "$ref" in json.dumps(schema) or not self.chance(4):
+        if not isinstance(schema, dict) or not self.chance(4) or REFERENCE.search(json.dumps(schema)):
             return ""
         self._names += 1
         if self.chance(3):
@@ -378,4 +379,4 @@ class SchemaDrawer(ValueDrawer):
         if self.chance(2):
             node["additionalProperties"] = False
         self._definitions[name] = {"$dynamicAnchor": name, **node} if is_dynamic else node
-        return {"anyOf": [reference, self.schema(values, depth + 1)]} if not self.chance(3) else reference
+        return {"anyOf": [{**reference}, self.schema(values, depth + 1)]} if not self.chance(3) else {**reference}
