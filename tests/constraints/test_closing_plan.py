@@ -13,7 +13,8 @@ from jsonschema import Draft202012Validator
 from oruel.constraints.closing_plan import ClosingPlan
 from oruel.constraints.closing_search import TOKENS_AT_ONCE
 from oruel.constraints.document_position import DocumentPosition
-from oruel.constraints.grammar import GrammarConstraint, first_end_search, unclosable_keywords
+from oruel.constraints.first_end import first_end_search, unclosable_keywords
+from oruel.constraints.grammar import GrammarConstraint
 from oruel.constraints.spec import schema_spec
 from oruel.constraints.tokens import TokenTable
 from oruel.sampling.constraint import UNDECIDED, WorkBudget

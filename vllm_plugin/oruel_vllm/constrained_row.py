@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from oruel.constraints.tokens import panics_refused
 from oruel.engine.vllm.wire import CLOSED_MARKS, COMPLETE_MARKS, FAILED_MARKS, Failure, FailureKind, RowRequest
 from oruel.errors import SchemaRefused
-from oruel.sampling.constraint import UNDECIDED, Constraint, WorkBudget
+from oruel.sampling.constraint import REFUSED, UNDECIDED, Constraint, WorkBudget
 from oruel_vllm.constraint_threads import ConstraintThreads
 from oruel_vllm.row import SampledRow
 from oruel_vllm.row_step import BROKEN, RowStep
@@ -173,6 +173,8 @@ def enforce_limits(constraint: Constraint, token: int) -> int:
     """
     for _ in range(MOST_SEARCHES):
         enforced = constraint.enforce_limits(token, WorkBudget())
+        if enforced == REFUSED:
+            enforced = constraint.enforce_limits(token, WorkBudget())
         if enforced != UNDECIDED:
             return enforced
     raise SchemaRefused(IMPATIENT_MESSAGE)

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from oruel.constraints.grammar import unclosable_keywords
+from oruel.constraints.first_end import unclosable_keywords
 from oruel.constraints.rewriting.rewrite import rewritten
 from oruel.constraints.schema import left_out
 from oruel.constraints.weight import weights_of

@@ -6,16 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from oruel.constraints.rewriting.formats import FORMATS
-from oruel.json_schema.keywords import ANNOTATIONS, DEFINITIONS, NAMED, ONE, SEVERAL, Schema, subschemas
+from oruel.json_schema.keywords import ABOLISHED, ANNOTATIONS, DEFINITIONS, RESTRICTING, Schema, subschemas
 
-# llguidance complains itself if it can't enforce one of these.
-RESTRICTING = ONE | SEVERAL | NAMED - DEFINITIONS | {"$ref", "$dynamicRef", "$recursiveRef", "type", "enum", "const"}
-RESTRICTING |= {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"}
-RESTRICTING |= {"minLength", "maxLength", "pattern", "format"}
-RESTRICTING |= {"minItems", "maxItems", "minContains", "maxContains", "uniqueItems"}
-RESTRICTING |= {"minProperties", "maxProperties", "required", "dependentRequired", "dependencies"}
-# These restrict values in draft 3, but in no later one.
-ABOLISHED = {"disallow", "divisibleBy", "extends"}
+# llguidance complains itself if it can't enforce one of RESTRICTING.
 KNOWN = frozenset(RESTRICTING | DEFINITIONS | ANNOTATIONS | ABOLISHED)
 COUNTS = {"minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"}
 STRINGS = {"pattern", "format", "patternProperties"}

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from llguidance import LLMatcher
 
+from oruel.constraints.completion.checked import checked_keywords
 from oruel.constraints.endless import is_endless
 from oruel.constraints.keywords import (
     mixes_keys,
@@ -17,6 +18,7 @@ from oruel.constraints.keywords import (
     with_whole_counts,
 )
 from oruel.constraints.rewriting.rewrite import rewritten
+from oruel.constraints.rewriting.widening import widened
 from oruel.constraints.tokens import ByteVocabulary, TokenTable, panics_refused, plain_message
 from oruel.constraints.weight import check_weight
 from oruel.errors import SchemaRefused
@@ -91,7 +93,8 @@ def examine(schema: Mapping[str, Any]) -> LeftOut:
     matcher = BYTES.matcher(json_grammar(schema))
     present = {keyword for one in subschemas(enforced) for keyword in one}
     named = {keyword for complaint in matcher.get_grammar_warnings() for keyword in keywords(complaint, present)}
-    return LeftOut(some_of(named | unenforced_keywords(schema)), some_of(unknown_words(schema)))
+    left = (named | unenforced_keywords(schema)) - checked_keywords(enforced)
+    return LeftOut(some_of(left), some_of(unknown_words(schema)))
 
 
 def some_of(names: set[str]) -> tuple[str, ...]:
@@ -121,6 +124,6 @@ def embed_schema(schema: Mapping[str, Any]) -> str:
     """The schema as llguidance enforces it, with options, as JSON. Texts about it are left out: they may have
     megabytes.
     """
-    plainer = with_whole_counts(rewritten(schema))
+    plainer = with_whole_counts(widened(rewritten(schema)))
     escapes = SIMPLE_ESCAPES if any(map(mixes_keys, subschemas(plainer))) else {}
     return json.dumps({**plainer, "x-guidance": OPTIONS | LENIENT | escapes})

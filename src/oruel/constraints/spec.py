@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 from llguidance import LLMatcher
 
+from oruel.constraints.checked_schema import checked_schema
 from oruel.constraints.schema import embed_schema
 from oruel.json_schema.keywords import Schema
 
@@ -31,11 +32,12 @@ class JsonObjectSpec(Spec, frozen=True):
 
 class SchemaSpec(Spec, frozen=True):
     """A document that fits `schema`, a JSON Schema as text. If `must_close` is set, it is completed before the
-    budget ends.
+    budget ends. `checked` is the whole schema if there is more to it than a grammar can hold; otherwise empty.
     """
 
     schema: str
     must_close: bool = True
+    checked: str = ""
 
     @property
     def param(self) -> str:
@@ -59,12 +61,14 @@ class SchemaSpec(Spec, frozen=True):
 class RulesSpec(Spec, frozen=True):
     """A grammar in llguidance's Lark. `parts` are its text; those at odd indices are JSON Schemas. `reasoning_end`: the
     tokens that end the free text before a document. `param`: the request parameter that this spec implements.
+    `checked` is as in SchemaSpec.
     """
 
     parts: tuple[str, ...]
     param: str
     must_close: bool = False
     reasoning_end: tuple[int, ...] = ()
+    checked: str = ""
 
     @property
     def grammar(self) -> str:
@@ -97,7 +101,7 @@ ConstraintSpec = DocumentSpec | DocumentOrCallsSpec
 
 def schema_spec(schema: Schema, *, must_close: bool = True) -> SchemaSpec:
     """Raises SchemaRefused for a reference to nothing in the schema."""
-    return SchemaSpec(embed_schema(schema), must_close)
+    return SchemaSpec(embed_schema(schema), must_close, checked_schema(schema) if must_close else "")
 
 
 def schema_expression(schema: Schema) -> str:
@@ -105,8 +109,16 @@ def schema_expression(schema: Schema) -> str:
     return f"%json {MARK}{embed_schema(schema)}{MARK}"
 
 
-def rules_spec(rules: str, param: str, *, must_close: bool = False, reasoning_end: tuple[int, ...] = ()) -> RulesSpec:
-    """From Lark text in which `embedded` wrote the schemas."""
+def rules_spec(
+    rules: str,
+    param: str,
+    *,
+    must_close: bool = False,
+    reasoning_end: tuple[int, ...] = (),
+    document: Schema | None = None,
+) -> RulesSpec:
+    """From Lark text in which `schema_expression` wrote the schemas, of which `document` is the only one, if given."""
     parts = tuple(rules.split(MARK))
     assert len(parts) % 2 == 1
-    return RulesSpec(parts, param=param, must_close=must_close, reasoning_end=reasoning_end)
+    checked = checked_schema(document) if document is not None else ""
+    return RulesSpec(parts, param=param, must_close=must_close, reasoning_end=reasoning_end, checked=checked)

@@ -60,9 +60,12 @@ class TokenTable:
 
     @cached_property
     def tokenizer(self) -> llguidance.LLTokenizer:
-        ends = sorted(self.ends)
-        wrapped = llguidance.TokenizerWrapper(_TokenizerAdapter(self, self._vocabulary, ends[0]))
-        return llguidance.LLTokenizer(wrapped, n_vocab=self.size, eos_token=ends)
+        wrapped = llguidance.TokenizerWrapper(self._adapter)
+        return llguidance.LLTokenizer(wrapped, n_vocab=self.size, eos_token=sorted(self.ends))
+
+    @cached_property
+    def _adapter(self) -> "_TokenizerAdapter":
+        return _TokenizerAdapter(self, self._vocabulary, min(self.ends))
 
     def prepare(self) -> None:
         """Builds everything that depends only on the vocabulary, so that no request has to wait for it."""
@@ -85,6 +88,14 @@ class TokenTable:
         """One token per byte; None if a byte has no token of its own."""
         found = [self.single.get(byte, -1) for byte in data]
         return None if -1 in found else found
+
+    def write(self, data: bytes) -> list[int] | None:
+        """The model's own tokens of these bytes, or one token per byte if they begin or end within a character."""
+        try:
+            data.decode()
+        except UnicodeDecodeError:
+            return self.spell(data)
+        return self._adapter.tokenize_exactly(data)
 
     @cached_property
     def single_first(self) -> NDArray[np.intp]:
@@ -165,11 +176,11 @@ class _TokenizerAdapter:
     def __call__(self, text: bytes) -> list[int]:
         """Tokens of exactly these bytes, or of the beginning of a long text."""
         if len(text) <= MAX_FORCED_BYTES:
-            return self._tokenize_exactly(text)
+            return self.tokenize_exactly(text)
         # The last token might continue after the cut.
-        return self._tokenize_exactly(text[:MAX_FORCED_BYTES].decode(errors="ignore").encode())[:-1]
+        return self.tokenize_exactly(text[:MAX_FORCED_BYTES].decode(errors="ignore").encode())[:-1]
 
-    def _tokenize_exactly(self, text: bytes) -> list[int]:
+    def tokenize_exactly(self, text: bytes) -> list[int]:
         """Falls back to one token per byte, since some tokenizers put a space before every text."""
         found = self._vocabulary.tokenize(text.decode())
         if b"".join(self.tokens[token] for token in found) == text:

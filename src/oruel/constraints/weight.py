@@ -32,7 +32,7 @@ TEXT, ITEM, MEMBER = 1 / 8, 1 / 2, 1.3
 LENGTHS = {"minLength", "maxLength"}
 # Keywords whose schemas are merged with the schema around them, or count only where they are referenced.
 APART = {"anyOf", "oneOf", "allOf"} | DEFINITIONS
-FORMAT_PATTERNS, FORMAT_CHARACTERS = frozenset(FORMATS.values()), 80
+FORMAT_PATTERNS, FORMAT_CHARACTERS = frozenset(FORMATS.values()), 110
 RANGES = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
 
 # The number of alternatives after merging, and the weights by keyword.
@@ -241,7 +241,7 @@ def text_weight(schema: Schema) -> float:
 
 def known_weight(pattern: str) -> float:
     """Formats may occur often, and the library remembers patterns."""
-    return 2 + len(pattern) / FORMAT_CHARACTERS if pattern in FORMAT_PATTERNS else pattern_weight(pattern)
+    return 1 + len(pattern) / FORMAT_CHARACTERS if pattern in FORMAT_PATTERNS else pattern_weight(pattern)
 
 
 def digits(number: Any) -> int:

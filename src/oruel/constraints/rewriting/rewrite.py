@@ -1,37 +1,48 @@
 """The rewrites, in their order."""
 
-from collections.abc import Callable
 from typing import Any
 
-from oruel.constraints.keywords import RESTRICTING
+from oruel.constraints.rewriting.choices import with_any_of
+from oruel.constraints.rewriting.conditions import without_conditions
+from oruel.constraints.rewriting.cycles import without_merged_cycles
+from oruel.constraints.rewriting.disjoint import Disjointness
+from oruel.constraints.rewriting.drafts import declared, in_newest_draft
 from oruel.constraints.rewriting.formats import format_as_pattern
+from oruel.constraints.rewriting.negations import without_negation
 from oruel.constraints.rewriting.targets import with_defined_targets
-from oruel.constraints.weight import check_nesting
-from oruel.json_schema.keywords import DEFINITIONS, Schema, map_schema
+from oruel.constraints.weight import check_nesting, check_weight
+from oruel.errors import SchemaRefused
+from oruel.json_schema.keywords import Schema, map_schema, restricting
 from oruel.json_schema.references import plain_references
-
-# Each takes one schema, without those inside.
-REWRITES: tuple[Callable[[Schema], Schema], ...] = (format_as_pattern,)
 
 
 def rewritten(schema: Schema) -> dict[str, Any]:
-    """A schema for the same documents that the grammar library enforces as far as possible. It has no words that
-    restrict nothing. Each of its references points to itself or to one of its definitions.
+    """A schema for the same documents, or for those of them whose strings are as formats.py says, that the grammar
+    library enforces as far as possible. It has no words that restrict nothing. Each of its references points to itself
+    or to one of its definitions.
 
     Raises SchemaRefused for a reference to nothing in the schema, and for one that has too many subschemas or nests too
     deep.
     """
+    draft = declared(schema)
     schema = plain_references(schema)
     check_nesting(schema)
-    return dict(map_schema(with_defined_targets(schema), rewrite_one))
+    schema = with_defined_targets(schema)
+    schema = map_schema(schema, lambda one: in_newest_draft(restricting(one), draft))
+    positive = map_schema(schema, lambda one: without_conditions(without_negation(one, schema), schema))
+    found = with_plain_choices(positive)
+    # What `not` and `if` say takes copies, too many for some schemas.
+    return found if positive == schema or is_light(found) else with_plain_choices(schema)
 
 
-def rewrite_one(schema: Schema) -> Schema:
-    schema = only_restricting(schema)
-    for rewrite in REWRITES:
-        schema = rewrite(schema)
-    return schema
+def with_plain_choices(schema: Schema) -> dict[str, Any]:
+    disjointness = Disjointness(schema)
+    return without_merged_cycles(map_schema(schema, lambda one: format_as_pattern(with_any_of(one, disjointness))))
 
 
-def only_restricting(schema: Schema) -> Schema:
-    return {key: value for key, value in schema.items() if key in RESTRICTING or key in DEFINITIONS}
+def is_light(schema: Schema) -> bool:
+    try:
+        check_weight(schema)
+    except SchemaRefused:
+        return False
+    return True

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from types import NoneType
 from typing import Any
 
-from oruel.constraints.keywords import ABOLISHED, RESTRICTING
 from oruel.constraints.schema import unenforceable_keywords
 from oruel.constraints.spec import schema_expression
 from oruel.errors import SchemaRefused
 from oruel.json_schema.extract import self_contained
+from oruel.json_schema.keywords import ABOLISHED, RESTRICTING
 from oruel.json_schema.references import plain_references, resolve_pointer
 from oruel.text.arguments.schema_checks import ENFORCED, LENGTHS, TAGGED_KEY, check_keywords, refuse_schema
 from oruel.text.arguments.syntax import ArgumentGrammar, ArgumentSyntax

@@ -30,7 +30,9 @@ class PlainGrammars:
         if state is State.REASONING:
             schema = wanted.schema if wanted.type == "json_schema" else {"type": "object"}
             rules = self._after_reasoning(state, schema_expression(schema))
-            return rules_spec(rules, format_param(wanted), must_close=True, reasoning_end=self._reasoning_end)
+            return rules_spec(
+                rules, format_param(wanted), must_close=True, reasoning_end=self._reasoning_end, document=schema
+            )
         # If reasoning is optional, the answer begins with the document.
         return JsonObjectSpec() if wanted.type == "json_object" else schema_spec(wanted.schema)
 
