@@ -7,7 +7,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from oruel.constraints.grammar import GrammarConstraint, unclosable_keywords
+from oruel.constraints.first_end import unclosable_keywords
+from oruel.constraints.grammar import GrammarConstraint
 from oruel.constraints.schema import unenforceable_keywords
 from oruel.constraints.spec import SchemaSpec, schema_spec
 from oruel.constraints.tokens import TokenTable, panics_refused
