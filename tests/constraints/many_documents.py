@@ -37,7 +37,7 @@ MOST_SHOWN = 40
 class Tally:
     def __init__(self) -> None:
         self.schemas = self.documents = self.refused = self.refused_though_fitting = self.most_work = 0
-        self.repeated_keys = self.longer_than_known = 0
+        self.repeated_keys = self.longer_than_known = self.not_held = 0
         self.verdicts: Counter[str] = Counter()
         self.named: Counter[str] = Counter()
         self.unclosable: Counter[str] = Counter()
@@ -71,6 +71,10 @@ class Tally:
         self.unclosable.update(examined.unclosable)
         if fits(case) and (examined.shortest or LARGEST_BUDGET) > len(json.dumps(case.document)):
             self.longer_than_known += 1
+        if names := {*examined.named, *examined.unclosable}:
+            self.not_held += 1
+            if fits(case):
+                self._note("not held though a document fits", case.schema, " ".join(sorted(names)), case.document)
         for plan in plans:
             written = write(TOKENS, case.schema, examined.spec, examined.budget(plan), plan)
             found = verdict(case.schema, examined, written)
