@@ -18,6 +18,7 @@ from oruel.constraints.grammar import GrammarConstraint
 from oruel.constraints.spec import schema_spec
 from oruel.constraints.tokens import TokenTable
 from oruel.sampling.constraint import UNDECIDED, WorkBudget
+from tests.constraints.choosing import next_token
 from tests.text.vocabularies import ByteVocabulary
 
 TOKENS = TokenTable(ByteVocabulary(merges=[b"ab", b"bc", b"abc", b'"}', b"aa", b"aaaa", b'", "']))
@@ -192,12 +193,9 @@ def test_a_budget_that_fits_a_document_yields_a_valid_document(schema: dict[str,
     for _ in range(10):
         constraint, written = GrammarConstraint(TOKENS, schema_spec(schema), budget + room), list[int]()
         while not constraint.is_complete and len(written) < budget + room:
-            if forced := constraint.forced:
-                token = forced[0]
-            else:
-                allowed = np.flatnonzero(np.unpackbits(constraint.mask(), count=TOKENS.size, bitorder="little"))
-                letters = [one for one in allowed.tolist() if one in LETTERS]
-                token = constraint.enforce_limits(chance.choice(letters or allowed.tolist()))
+            token = next_token(
+                constraint, TOKENS, lambda allowed: chance.choice([one for one in allowed if one in LETTERS] or allowed)
+            )
             if token in TOKENS.ends:
                 break
             constraint.accept(token)

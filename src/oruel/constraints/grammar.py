@@ -45,21 +45,27 @@ class GrammarConstraint:
         self._left = budget
         self._place = DocumentPosition(tokens, spec.reasoning_end)
         self._bounds = ParserBounds()
-        self._hints = hints(tokens, spec) if spec.must_close else NO_HINTS
         first_end = (search or first_end_search(tokens, spec)) if spec.must_close else None
+        spec = first_end.spec if first_end else spec
+        self._hints = hints(tokens, spec) if spec.must_close else NO_HINTS
         first = first_end.find() if first_end else None
         self.can_close = first is not None and len(first) <= budget
-        self._matcher = tokens.matcher(spec.grammar)
+        self._grammar = spec.grammar
+        self._matcher = tokens.matcher(self._grammar)
         self._plan = ClosingPlan(tokens, first or (), self._place)
         self._brackets = OpenBrackets(spec.schemas[0]) if spec.must_close and len(spec.schemas) == 1 else None
         is_checked = spec.checked and self.can_close and first_end and first_end.is_valid
         self._check = DocumentCheck(spec.checked, tokens, self._place) if is_checked else None
         self._search: ClosingSearch | CheckedSearch | None = None
         self._refused: list[int] = []
+        # Whether the plan is followed without the matcher.
+        self._is_blind = False
         self.is_closing = False
 
     @property
     def is_complete(self) -> bool:
+        if self._is_blind:
+            return not len(self._plan)
         return self._matcher.is_stopped() and not self._matcher.is_error()
 
     @property
@@ -67,14 +73,21 @@ class GrammarConstraint:
         if self.is_closing:
             return self._plan.rest
         tokens: list[int] = self._matcher.compute_ff_tokens()
+        if self._has_failed():
+            return self._plan.rest
         return tokens if not self.can_close or self._follows_plan(tokens) else []
 
     def mask(self) -> NDArray[np.uint8]:
         """A bit for each token, the lowest bit of a byte first: whether the token may come next."""
         bits = np.frombuffer(self._matcher.compute_bitmask(), np.uint8)
-        if self._matcher.is_error():
-            raise refusal_of(self._matcher)
+        if self._has_failed():
+            return self._only(self._plan[0])
         return self._without_refused(bits) if self._refused else bits
+
+    def _only(self, token: int) -> NDArray[np.uint8]:
+        bits = np.zeros((self._tokens.size + 7) // 8, np.uint8)
+        bits[token >> 3] = 1 << (token & 7)
+        return bits
 
     def allows(self, token: int) -> bool:
         """Whether the token's text may come next. The mask can be narrower: for forced text it has only the usual
@@ -136,9 +149,7 @@ class GrammarConstraint:
         left = bits.copy()
         for token in self._refused:
             left[token >> 3] &= ~np.uint8(1 << (token & 7))
-        if not left.any():
-            left[self._plan[0] >> 3] |= np.uint8(1 << (self._plan[0] & 7))
-        return left
+        return left if left.any() else self._only(self._plan[0])
 
     def _is_readable(self, way: Sequence[int]) -> bool:
         """Whether common parsers can read the document after these tokens."""
@@ -156,7 +167,7 @@ class GrammarConstraint:
         self._refused.clear()
         if token in self._tokens.ends:
             return
-        if not self._matcher.consume_token(token):
+        if not self._has_failed() and not self._matcher.consume_token(token):
             raise refusal_of(self._matcher)
         if self.can_close:
             if self._check:
@@ -166,6 +177,17 @@ class GrammarConstraint:
             if self._brackets:
                 self._brackets.feed(data)
             self.can_close = self._plan.follow([token])
+
+    def _has_failed(self) -> bool:
+        """Whether the library has failed, as it does in some states from which only one way leads on. Then the known
+        completion is followed. Raises SchemaRefused if there is none.
+        """
+        if not self._is_blind and self._matcher.is_error():
+            if not self.can_close or not len(self._plan):
+                raise refusal_of(self._matcher)
+            self._tokens.forget(self._grammar)
+            self._is_blind = self.is_closing = True
+        return self._is_blind
 
     def _uncertain_from(self, depth: int) -> int | None:
         return self._brackets.uncertain_from(depth) if self._brackets else 1

@@ -22,7 +22,7 @@ from oruel.constraints.rewriting.widening import widened
 from oruel.constraints.tokens import ByteVocabulary, TokenTable, panics_refused, plain_message
 from oruel.constraints.weight import check_weight
 from oruel.errors import SchemaRefused
-from oruel.json_schema.keywords import subschemas
+from oruel.json_schema.keywords import Schema, subschemas
 
 # Separators as in json.dumps, and no other whitespace, so that most of a document is forced or known.
 OPTIONS = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
@@ -124,6 +124,10 @@ def embed_schema(schema: Mapping[str, Any]) -> str:
     """The schema as llguidance enforces it, with options, as JSON. Texts about it are left out: they may have
     megabytes.
     """
-    plainer = with_whole_counts(widened(rewritten(schema)))
-    escapes = SIMPLE_ESCAPES if any(map(mixes_keys, subschemas(plainer))) else {}
-    return json.dumps({**plainer, "x-guidance": OPTIONS | LENIENT | escapes})
+    return write_options(with_whole_counts(widened(rewritten(schema))))
+
+
+def write_options(schema: Schema) -> str:
+    """The schema with llguidance's options, as JSON."""
+    escapes = SIMPLE_ESCAPES if any(map(mixes_keys, subschemas(schema))) else {}
+    return json.dumps({**schema, "x-guidance": OPTIONS | LENIENT | escapes})

@@ -7,7 +7,9 @@ import msgspec
 from llguidance import LLMatcher
 
 from oruel.constraints.checked_schema import checked_schema
-from oruel.constraints.schema import embed_schema
+from oruel.constraints.rewriting.rewrite import rewritten
+from oruel.constraints.schema import embed_schema, write_options
+from oruel.constraints.skeleton import skeleton
 from oruel.json_schema.keywords import Schema
 
 # Encloses each schema in the text of rules. Neither JSON nor a Lark string contains it unescaped.
@@ -33,11 +35,13 @@ class JsonObjectSpec(Spec, frozen=True):
 class SchemaSpec(Spec, frozen=True):
     """A document that fits `schema`, a JSON Schema as text. If `must_close` is set, it is completed before the
     budget ends. `checked` is the whole schema if there is more to it than a grammar can hold; otherwise empty.
+    `whole` is the whole schema in any case, unless it is empty.
     """
 
     schema: str
     must_close: bool = True
     checked: str = ""
+    whole: str = ""
 
     @property
     def param(self) -> str:
@@ -52,6 +56,11 @@ class SchemaSpec(Spec, frozen=True):
         """In llguidance's format."""
         grammar: str = LLMatcher.grammar_from_json_schema(self.schema)
         return grammar
+
+    @property
+    def wider(self) -> "SchemaSpec":
+        """A spec with a grammar that only holds the skeleton of the schema; all of it is checked."""
+        return SchemaSpec(write_options(skeleton(json.loads(self.whole))), self.must_close, self.whole)
 
     @property
     def schemas(self) -> tuple[Any, ...]:
@@ -69,6 +78,14 @@ class RulesSpec(Spec, frozen=True):
     must_close: bool = False
     reasoning_end: tuple[int, ...] = ()
     checked: str = ""
+
+    @property
+    def whole(self) -> str:
+        return ""
+
+    @property
+    def wider(self) -> "RulesSpec":
+        return self
 
     @property
     def grammar(self) -> str:
@@ -101,7 +118,9 @@ ConstraintSpec = DocumentSpec | DocumentOrCallsSpec
 
 def schema_spec(schema: Schema, *, must_close: bool = True) -> SchemaSpec:
     """Raises SchemaRefused for a reference to nothing in the schema."""
-    return SchemaSpec(embed_schema(schema), must_close, checked_schema(schema) if must_close else "")
+    if not must_close:
+        return SchemaSpec(embed_schema(schema), must_close=False)
+    return SchemaSpec(embed_schema(schema), checked=checked_schema(schema), whole=json.dumps(rewritten(schema)))
 
 
 def schema_expression(schema: Schema) -> str:

@@ -1,5 +1,9 @@
-"""Leaves out what the grammar library refuses to read. A check of the whole document holds it."""
+"""Leaves out what the grammar library can't read, and says what it can of it in other words. A check of the whole
+document holds it.
+"""
 
+import re
+from collections.abc import Mapping
 from typing import Any
 
 from oruel.constraints.completion.lookaround import has_lookaround, plain_patterns
@@ -15,7 +19,9 @@ def widened(schema: Schema) -> dict[str, Any]:
 
 
 def widen(schema: Schema) -> Schema:
-    return without_lookarounds({key: value for key, value in schema.items() if key not in UNREAD})
+    return without_lookarounds(
+        with_patterns_of_names({key: value for key, value in schema.items() if key not in UNREAD})
+    )
 
 
 def without_lookarounds(schema: Schema) -> Schema:
@@ -30,6 +36,26 @@ def without_lookarounds(schema: Schema) -> Schema:
         kept = {name: inner for name, inner in named.items() if not has_lookaround(name)}
         schema = {**schema, "patternProperties": kept, "additionalProperties": True}
     return schema
+
+
+def with_patterns_of_names(schema: Schema) -> Schema:
+    """Without the keys that `propertyNames` excludes, unless they are named in the schema."""
+    pattern, others = pattern_of_names(schema.get("propertyNames")), schema.get("additionalProperties", True)
+    if pattern is None or "patternProperties" in schema or (others not in (True, {}) and "properties" in schema):
+        return schema
+    return {**schema, "patternProperties": {pattern: others}, "additionalProperties": False}
+
+
+def pattern_of_names(names: Any) -> str | None:
+    """A pattern that all names match which fit the schema; None if it says something else about them."""
+    if not isinstance(names, Mapping):
+        return None
+    if isinstance(names.get("pattern"), str):
+        return str(names["pattern"])
+    values = names.get("enum")
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        return None
+    return f"^({'|'.join(re.escape(value) for value in values)})$"
 
 
 def all_of(schema: Schema) -> list[Any]:
