@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft7Validator, Draft202012Validator
 
-from oruel.constraints.first_end import unclosable_keywords
+from oruel.constraints.first_end import left_out_of_document
 from oruel.constraints.grammar import MAX_REFUSED, GrammarConstraint
-from oruel.constraints.schema import unenforceable_keywords
 from oruel.constraints.spec import schema_spec
 from oruel.sampling.constraint import REFUSED, UNDECIDED, WorkBudget
 from tests.constraints.choosing import next_token
@@ -89,14 +88,13 @@ HELD: dict[str, dict[str, Any]] = {
 def test_a_keyword_is_held_however_tokens_are_chosen(name: str) -> None:
     schema = HELD[name]
     validator = (Draft7Validator if "$schema" in schema else Draft202012Validator)(schema)
-    assert unenforceable_keywords(schema) == unclosable_keywords(schema) == ()
+    assert left_out_of_document(schema) == ((), ())
     spec = schema_spec(schema)
     for chooser in CHOOSERS:
-        for number in range(2):
-            chance = random.Random(f"{SEED} {name} {chooser} {number}")
-            budget = chance.randint(30, 120)
-            text = write(GrammarConstraint(TOKENS, spec, budget), chooser, chance, budget)
-            assert validator.is_valid(json.loads(text)), f"seed {SEED}: {text!r}"
+        chance = random.Random(f"{SEED} {name} {chooser}")
+        budget = chance.randint(30, 80)
+        text = write(GrammarConstraint(TOKENS, spec, budget), chooser, chance, budget)
+        assert validator.is_valid(json.loads(text)), f"seed {SEED}: {text!r}"
 
 
 def write(constraint: GrammarConstraint, chooser: str, chance: random.Random, budget: int) -> bytes:

@@ -15,8 +15,8 @@ from oruel.sampling.constraint import WorkBudget
 # completions are offered to the grammar. Counted, since the same request has to have the same answer on every machine.
 MAX_STEPS, MAX_FIRST_STEPS = 60, 2_000
 MAX_OFFERED = 60
-# In units of a WorkBudget: a validation, and what a search for completions does before it pauses.
-VALIDATION_WORK, SEARCH_WORK = 10, 60
+# In units of a WorkBudget: a validation, and a step of the search for completions.
+VALIDATION_WORK, SEARCH_WORK = 50, 400
 
 
 class CheckedSearch:
