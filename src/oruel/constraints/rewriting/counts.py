@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from oruel.constraints.rewriting.formats import FORMATS
 from oruel.constraints.rewriting.negations import canonical, listed_values, names_in
 from oruel.json_schema.keywords import Schema
 
@@ -59,9 +60,20 @@ def with_listed_names(schema: Schema) -> Schema:
         allowed = {name: properties.get(name, others) for name in [*properties, *names] if name in names}
         forbidden = {name: False for name in properties if name not in names}
         return {**kept, "properties": allowed | forbidden, "additionalProperties": False}
-    if named.keys() <= {"pattern", "type"} and isinstance(named.get("pattern"), str) and not properties:
-        return {**kept, "patternProperties": {named["pattern"]: others}, "additionalProperties": False}
-    return schema
+    pattern = pattern_of(named)
+    if pattern is None or properties:
+        return schema
+    return {**kept, "patternProperties": {pattern: others}, "additionalProperties": False}
+
+
+def pattern_of(schema: Schema) -> str | None:
+    """The pattern of a schema that says nothing else about strings."""
+    match sorted(schema.keys() - {"type"}):
+        case ["pattern"] if isinstance(schema["pattern"], str):
+            return schema["pattern"]
+        case ["format"] if isinstance(schema["format"], str):
+            return FORMATS.get(schema["format"])
+    return None
 
 
 def are_counts(schema: Schema) -> bool:
