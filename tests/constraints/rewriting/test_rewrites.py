@@ -120,6 +120,14 @@ SAID_OTHERWISE: dict[str, Schema] = {
             {**when("a", "y"), "then": {"properties": {"b": {"const": 1}}}},
         ],
     },
+    "if present": {**OBJECT, "if": {"required": ["a"]}, "then": B, "else": {"required": ["c"]}},
+    "if present, or of a value": {
+        **OBJECT,
+        "allOf": [
+            {**when("a", "x"), "then": B},
+            {"if": {"type": "object", "required": ["a"]}, "then": {"required": ["c"]}},
+        ],
+    },
     "if true": {"if": True, "then": {"type": "string"}},
     "if false": {"if": False, "then": {"type": "string"}, "else": {"type": "object"}},
     "then without if": {"then": False, "else": False, "type": "string"},
@@ -210,6 +218,10 @@ STAYING: dict[str, tuple[Schema, set[str]]] = {
         {"contains", "unevaluatedItems"},
     ),
     "names of a length": ({"propertyNames": {"maxLength": 1}}, {"propertyNames"}),
+    "a condition on two members": (
+        {**OBJECT, "if": {"required": ["a", "b"]}, "then": {"required": ["c"]}},
+        {"if", "then"},
+    ),
     "a condition on any number": ({"type": "object", **when("c", 1), "then": B}, {"if", "then"}),
 }
 REWRITTEN = {"not", "oneOf", "if", "then", "else", "additionalItems", "contains", "minContains", "maxContains"}
