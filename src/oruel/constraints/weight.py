@@ -221,7 +221,7 @@ def counted_weight(schema: Schema) -> float:
 def patterns_weight(schema: Schema) -> float:
     """Each pattern is compared with every other."""
     patterns = schema.get("patternProperties")
-    return len(patterns) ** 2 + sum(map(pattern_weight, patterns)) if isinstance(patterns, Mapping) else 0
+    return len(patterns) ** 2 + sum(map(known_weight, patterns)) if isinstance(patterns, Mapping) else 0
 
 
 def text_weight(schema: Schema) -> float:

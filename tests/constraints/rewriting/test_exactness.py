@@ -27,6 +27,7 @@ OBJECTS = [
     for values in product(MEMBERS, [True, "x", None], [None, 1])
 ]
 EXAMPLES = 100
+NAMED_SO: list[Any] = [{"enum": ["a", "x"]}, {"pattern": "[ab]"}, {"const": 1}]
 TYPES = ["null", "boolean", "object", "array", "number", "integer", "string"]
 
 REFERENCES = st.sampled_from(["#/definitions/n", "#/definitions/n/not", "#/x-word/m"]).map(lambda to: {"$ref": to})
@@ -55,6 +56,7 @@ def leaves(draft: int) -> st.SearchStrategy[Any]:
         "maximum": bounds,
         "minLength": st.integers(0, 2),
         "maxItems": st.integers(0, 2),
+        "uniqueItems": st.booleans(),
         "title": st.just("t"),
         "x-word": st.just(1),
     }
@@ -112,6 +114,9 @@ def nested(draft: int, inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     keywords |= {"prefixItems": several} if draft == 2020 else {"additionalItems": inner}
     if draft > 4:
         keywords |= {"if": conditions | inner, "then": inner, "else": inner}
+        keywords |= {"contains": inner, "propertyNames": st.sampled_from(NAMED_SO) | inner}
+    if draft > 7:
+        keywords |= {"unevaluatedProperties": inner, "unevaluatedItems": inner, "minContains": st.integers(0, 2)}
     plain = leaves(draft)
     return shapes(draft, inner) | st.tuples(some_of(keywords, most=4), plain).map(
         lambda pair: {**(pair[1] if isinstance(pair[1], dict) else {}), **pair[0]}

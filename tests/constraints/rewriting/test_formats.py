@@ -141,3 +141,11 @@ def test_hundreds_of_strings_with_formats_are_light_enough() -> None:
     schema = {"type": "object", "properties": properties}
     assert left_out(schema) == ((), ())
     assert check_weight(schema) < 5_000
+
+
+def test_names_of_a_format_are_enforced() -> None:
+    schema = {"type": "object", "propertyNames": {"format": "date"}, "additionalProperties": {"type": "integer"}}
+    assert left_out(schema) == ((), ())
+    matcher = BYTES.matcher(json_grammar(schema))
+    for text, fits in (('{"2024-02-29": 1}', True), ('{"2023-02-29": 1}', False), ('{"2024-02-29": "a"}', False)):
+        assert (matcher.deep_copy().try_consume_tokens(list(text.encode())) == len(text)) == fits

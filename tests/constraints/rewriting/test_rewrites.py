@@ -12,6 +12,7 @@ from jsonschema.validators import validator_for
 
 from oruel.constraints.rewriting.rewrite import rewritten
 from oruel.constraints.schema import BYTES, json_grammar, left_out
+from oruel.errors import SchemaRefused
 from oruel.json_schema.keywords import subschemas
 
 Schema = dict[str, Any]
@@ -119,6 +120,14 @@ SAID_OTHERWISE: dict[str, Schema] = {
             {**when("a", "y"), "then": {"properties": {"b": {"const": 1}}}},
         ],
     },
+    "if present": {**OBJECT, "if": {"required": ["a"]}, "then": B, "else": {"required": ["c"]}},
+    "if present, or of a value": {
+        **OBJECT,
+        "allOf": [
+            {**when("a", "x"), "then": B},
+            {"if": {"type": "object", "required": ["a"]}, "then": {"required": ["c"]}},
+        ],
+    },
     "if true": {"if": True, "then": {"type": "string"}},
     "if false": {"if": False, "then": {"type": "string"}, "else": {"type": "object"}},
     "then without if": {"then": False, "else": False, "type": "string"},
@@ -151,6 +160,39 @@ SAID_OTHERWISE: dict[str, Schema] = {
         "definitions": {"n": {"type": "string"}},
     },
 }
+PARTS: Schema = {
+    "$defs": {"p": {"properties": {"a": {"type": "string"}}, "allOf": [{"patternProperties": {"^b": True}}]}}
+}
+PART = {"$ref": "#/$defs/p", **PARTS}
+SAID_OTHERWISE |= {
+    "no other members": {**OBJECT, "unevaluatedProperties": False},
+    "no other members than those of parts": {
+        **PART,
+        "properties": {"c": True},
+        "unevaluatedProperties": {"const": "x"},
+    },
+    "no unevaluated members beside others": {**OBJECT, "additionalProperties": True, "unevaluatedProperties": False},
+    "no unevaluated members, all of them in a part": {
+        "allOf": [{"properties": {"a": True}, "additionalProperties": {"const": "x"}}],
+        "unevaluatedProperties": False,
+    },
+    "no other items": {"prefixItems": [True], "unevaluatedItems": False},
+    "no other items than those of parts": {"allOf": [{"prefixItems": [True, True]}], "unevaluatedItems": {"const": 2}},
+    "no unevaluated items": {"type": "array", "items": {"type": "string"}, "unevaluatedItems": False},
+    "some item": {"type": "array", "contains": {}},
+    "several items": {"contains": True, "minContains": 2, "maxContains": 2},
+    "contains nothing": {"type": "array", "contains": {"const": 1}, "minContains": 0},
+    "some item, in draft 7": {"$schema": DRAFT_7, "type": "array", "contains": True, "minContains": 0},
+    "counts of what isn't contained": {"type": "array", "minContains": 5},
+    "no names": {"propertyNames": False},
+    "any names": {"type": "object", "propertyNames": True},
+    "listed names": {**OBJECT, "propertyNames": {"enum": ["a", "c"]}},
+    "listed names of members": {"propertyNames": {"const": "a"}, "additionalProperties": {"type": "integer"}},
+    "names of a pattern": {
+        "propertyNames": {"pattern": "[ab]"},
+        "additionalProperties": {"type": ["string", "boolean"]},
+    },
+}
 UNFITTING = {"no type left", "not a constant beside one", "not a member, of no object", "one of two equal ones"}
 STAYING: dict[str, tuple[Schema, set[str]]] = {
     "fractions": ({"type": "number", "not": {"type": "integer"}}, {"not"}),
@@ -167,9 +209,23 @@ STAYING: dict[str, tuple[Schema, set[str]]] = {
     ),
     "a condition on a length": ({**OBJECT, "if": {"properties": {"a": {"maxLength": 1}}}, "then": B}, {"if", "then"}),
     "a condition of what may be no object": ({**UNTYPED, **when("a", "x"), "then": B}, {"if", "then"}),
+    "members of a choice": (
+        {"anyOf": [{"properties": {"a": True}}, {}], "unevaluatedProperties": False},
+        {"unevaluatedProperties"},
+    ),
+    "items that are contained": (
+        {"contains": {"const": 1}, "unevaluatedItems": False},
+        {"contains", "unevaluatedItems"},
+    ),
+    "names of a length": ({"propertyNames": {"maxLength": 1}}, {"propertyNames"}),
+    "a condition on two members": (
+        {**OBJECT, "if": {"required": ["a", "b"]}, "then": {"required": ["c"]}},
+        {"if", "then"},
+    ),
     "a condition on any number": ({"type": "object", **when("c", 1), "then": B}, {"if", "then"}),
 }
-REWRITTEN = {"not", "oneOf", "if", "then", "else", "additionalItems"}
+REWRITTEN = {"not", "oneOf", "if", "then", "else", "additionalItems", "contains", "minContains", "maxContains"}
+REWRITTEN |= {"propertyNames", "unevaluatedProperties", "unevaluatedItems"}
 
 
 def assert_equivalent(schema: Schema) -> None:
@@ -213,6 +269,14 @@ def test_a_member_that_says_itself_that_it_is_required_is_required() -> None:
         "properties": {"a": {"type": "string"}, "b": {}},
         "required": ["a"],
     }
+
+
+def test_unique_items_of_few_values_are_few() -> None:
+    schema = {"type": "array", "uniqueItems": True, "items": {"enum": ["x", 1, 1.0, True]}}
+    assert rewritten(schema)["maxItems"] == 3
+    assert_equivalent(schema)
+    with pytest.raises(SchemaRefused, match=r"minItems .* maxItems"):
+        left_out({"type": "array", "uniqueItems": True, "items": {"type": "boolean"}, "minItems": 3})
 
 
 def test_conditions_that_would_take_too_many_copies_are_left_out() -> None:

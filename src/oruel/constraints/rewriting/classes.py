@@ -16,7 +16,7 @@ ALREADY_RIGHT = frozenset(FORMATS.values())
 def with_quotable_classes(schema: Schema) -> Schema:
     """One schema, without those inside. NUL is hardly ever meant, and the only character that is lost."""
     found: dict[str, Any] = dict(schema)
-    if isinstance(found.get("pattern"), str) and found["pattern"] not in ALREADY_RIGHT:
+    if isinstance(found.get("pattern"), str):
         found["pattern"] = without_nul(found["pattern"])
     if isinstance(found.get("patternProperties"), Mapping):
         found["patternProperties"] = {without_nul(key): one for key, one in found["patternProperties"].items()}
@@ -24,7 +24,7 @@ def with_quotable_classes(schema: Schema) -> Schema:
 
 
 def without_nul(pattern: str) -> str:
-    return NEGATED.sub(excluding_nul, pattern)
+    return pattern if pattern in ALREADY_RIGHT else NEGATED.sub(excluding_nul, pattern)
 
 
 def excluding_nul(part: re.Match[str]) -> str:

@@ -1,4 +1,4 @@
-"""`if`, `then` and `else` as `anyOf`, where the condition is the value of one member."""
+"""`if`, `then` and `else` as `anyOf`, where the condition is the value or the presence of one member."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -13,25 +13,31 @@ MOST_CASES = 16
 
 
 class Condition(NamedTuple):
-    """Whether the member `name` has one of `values`, and what follows. `if_absent`: whether it holds without one."""
+    """Whether the member `name` has one of `values`, any if they are None; and what follows. `if_absent`: whether it
+    holds without a member.
+    """
 
     name: str
-    values: tuple[Any, ...]
+    values: tuple[Any, ...] | None
     if_absent: bool
     then: Any
     otherwise: Any
 
     def follows(self, value: str | None) -> Any:
         """For the canonical text of a value; None for no member."""
-        holds = self.if_absent if value is None else value in set(map(canonical, self.values))
-        return self.then if holds else self.otherwise
+        return self.then if self.holds(value) else self.otherwise
+
+    def holds(self, value: str | None) -> bool:
+        if value is None:
+            return self.if_absent
+        return self.values is None or value in set(map(canonical, self.values))
 
 
 def without_conditions(schema: Schema, root: Schema) -> Schema:
     """Conditions on the same member, of the schema and of its allOf, become one choice between its values."""
     schema = without_idle_parts(schema)
-    # The choice is between objects; and what is evaluated depends on whether a condition holds.
-    if schema.get("type") != "object" or any(key.startswith("unevaluated") for key in schema):
+    # The choice is between objects.
+    if schema.get("type") != "object" or evaluates(schema):
         return schema
     left = MOST_CASES
     for name, conditions in by_member(schema).items():
@@ -41,6 +47,11 @@ def without_conditions(schema: Schema, root: Schema) -> Schema:
             kept = without_conditions_on(schema, name)
             schema = together(kept, {"anyOf": choice}) if "anyOf" in kept else {**kept, "anyOf": choice}
     return schema
+
+
+def evaluates(schema: Schema) -> bool:
+    """Whether it depends on what is evaluated, and so on which conditions hold."""
+    return any(key.startswith("unevaluated") for key in schema)
 
 
 def by_member(schema: Schema) -> dict[str, list[Condition]]:
@@ -72,20 +83,23 @@ def conditions_in(schema: Schema) -> Iterator[Condition]:
 
 
 def condition_of(schema: Any) -> Condition | None:
-    """The condition of a schema; of those in allOf, the schema must say nothing else."""
-    if not isinstance(schema, Mapping) or not isinstance(schema.get("if"), Mapping):
+    """The condition of a schema, whatever else it says."""
+    if not isinstance(schema, Mapping) or not isinstance(schema.get("if"), Mapping) or evaluates(schema):
         return None
     test = schema["if"]
     properties, required = test.get("properties"), names_in(test.get("required", []))
+    follows = schema.get("then", True), schema.get("else", True)
     if not test.keys() <= {"properties", "required", "type"} or test.get("type", "object") != "object":
         return None
+    if "properties" not in test and len(required) == 1:
+        return Condition(required[0], None, False, *follows)
     if not isinstance(properties, Mapping) or len(properties) != 1 or not set(required) <= properties.keys():
         return None
     ((name, described),) = properties.items()
     values = values_of(described)
     if values is None:
         return None
-    return Condition(name, tuple(values), not required, schema.get("then", True), schema.get("else", True))
+    return Condition(name, tuple(values), not required, *follows)
 
 
 def values_of(schema: Any) -> list[Any] | None:
@@ -117,7 +131,7 @@ def without_conditions_on(schema: Schema, name: str) -> Schema:
 
 def cases(schema: Schema, conditions: Sequence[Condition], name: str, root: Schema) -> list[Schema] | None:
     """One schema for each combination of what follows; None if the other values can't be said."""
-    mentioned = {canonical(value): value for one in conditions for value in one.values}
+    mentioned = {canonical(value): value for one in conditions for value in one.values or ()}
     groups: dict[str, tuple[list[Any], list[Any]]] = {}
     for text, value in mentioned.items():
         follows = [one.follows(text) for one in conditions]
@@ -126,7 +140,8 @@ def cases(schema: Schema, conditions: Sequence[Condition], name: str, root: Sche
         case({"properties": {name: {"enum": values}}, "required": [name]}, follows)
         for follows, values in groups.values()
     ]
-    rest = negated(member(schema, name), {"enum": [*mentioned.values()]}, root)
+    described = member(schema, name)
+    rest = negated(described, {"enum": [*mentioned.values()]}, root) if mentioned else described
     if rest is None:
         return None
     found.append(case({"properties": {name: rest}, "required": [name]}, [one.follows("") for one in conditions]))

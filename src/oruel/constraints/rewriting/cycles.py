@@ -65,7 +65,7 @@ class _MergedDefinitions:
         self._free = (name for number in count() if (name := f"m{number}") not in taken)
         self._names: dict[str, str] = {}
         self._waiting: list[tuple[str, Schema]] = []
-        definitions = {key: self._each(root[key]) for key in DEFINITIONS & root.keys()}
+        definitions = {key: self._each(root[key]) for key in sorted(DEFINITIONS & root.keys())}
         kept = self._apart(without_definitions(root))
         merged: dict[str, Any] = {}
         left = MOST_SUBSCHEMAS
@@ -79,7 +79,7 @@ class _MergedDefinitions:
         self.schema = {**kept, **definitions, "$defs": {**definitions.get("$defs", {}), **merged}}
 
     def _each(self, named: Any) -> Any:
-        return {name: self._apart(one) for name, one in named.items()} if isinstance(named, Mapping) else named
+        return {name: self._apart(one) for name, one in named.items()} if isinstance(named, Mapping) else {}
 
     def _apart(self, schema: Any) -> Any:
         """A schema that applies to a value alone."""
@@ -118,7 +118,7 @@ class _MergedDefinitions:
             return [self._inlined(one, above) for one in value] if isinstance(value, list) else value
         if isinstance(value, list):
             return list(map(self._apart, value)) if key == "prefixItems" else value
-        if key in NAMED:
+        if key in NAMED and isinstance(value, Mapping):
             return self._each(value)
         return self._apart(value) if key in ONE else value
 

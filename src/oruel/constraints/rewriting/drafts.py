@@ -5,10 +5,10 @@ from typing import Any
 
 from oruel.json_schema.keywords import DEFINITIONS, Schema
 
-# The drafts in which $ref stands alone: what stands beside it restricts nothing.
-REF_ALONE = re.compile(r"https?://json-schema\.org/draft-0[34567]/")
-# The drafts without prefixItems.
-OLDER = re.compile(r"https?://json-schema\.org/(draft-0\d|draft/2019-09)/")
+# The drafts up to 7. In these, what stands beside $ref restricts nothing.
+UNTIL_7 = re.compile(r"https?://json-schema\.org/draft-0[34567]/")
+# Those and the next, which have no prefixItems.
+UNTIL_2019 = re.compile(r"https?://json-schema\.org/(draft-0\d|draft/2019-09)/")
 
 
 def declared(schema: Schema) -> str:
@@ -18,10 +18,12 @@ def declared(schema: Schema) -> str:
 
 def in_newest_draft(schema: Schema, draft: str) -> Schema:
     """One schema, without those inside, of `draft`. Other old forms are recognised by themselves."""
-    if isinstance(schema.get("$ref"), str) and REF_ALONE.match(draft):
+    if isinstance(schema.get("$ref"), str) and UNTIL_7.match(draft):
         return {key: value for key, value in schema.items() if key == "$ref" or key in DEFINITIONS}
-    if OLDER.match(draft) and "prefixItems" in schema:
+    if UNTIL_2019.match(draft) and "prefixItems" in schema:
         schema = without(schema, "prefixItems")
+    if UNTIL_7.match(draft) and "contains" in schema:
+        schema = without(schema, "minContains", "maxContains")
     return with_listed_required(with_numeric_bounds(with_prefix_items(schema)))
 
 

@@ -5,12 +5,14 @@ from typing import Any
 from oruel.constraints.rewriting.choices import with_any_of
 from oruel.constraints.rewriting.classes import with_quotable_classes
 from oruel.constraints.rewriting.conditions import without_conditions
+from oruel.constraints.rewriting.counts import with_plain_counts
 from oruel.constraints.rewriting.cycles import without_merged_cycles
 from oruel.constraints.rewriting.disjoint import Disjointness
 from oruel.constraints.rewriting.drafts import declared, in_newest_draft
 from oruel.constraints.rewriting.formats import format_as_pattern
 from oruel.constraints.rewriting.negations import without_negation
 from oruel.constraints.rewriting.targets import with_defined_targets
+from oruel.constraints.rewriting.unevaluated import without_unevaluated
 from oruel.constraints.weight import check_nesting, check_weight
 from oruel.errors import SchemaRefused
 from oruel.json_schema.keywords import Schema, map_schema, restricting
@@ -30,6 +32,7 @@ def rewritten(schema: Schema) -> dict[str, Any]:
     check_nesting(schema)
     schema = with_defined_targets(schema)
     schema = map_schema(schema, lambda one: in_newest_draft(restricting(one), draft))
+    schema = map_schema(schema, lambda one: with_plain_counts(without_unevaluated(one, schema)))
     positive = map_schema(schema, lambda one: without_conditions(without_negation(one, schema), schema))
     found = with_plain_choices(positive)
     # What `not` and `if` say takes copies, too many for some schemas.

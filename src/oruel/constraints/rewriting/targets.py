@@ -36,9 +36,8 @@ class _TargetCopies:
         copies: dict[str, Any] = {}
         while missing := self._names.keys() - copies.keys():
             copies |= {reference: self._copy(resolve_pointer(root, reference)) for reference in sorted(missing)}
-        self.schema: Schema = copy | {
-            "$defs": copy.get("$defs", {}) | {self._names[each]: copies[each] for each in copies}
-        }
+        present = copy["$defs"] if taken else {}
+        self.schema: Schema = copy | {"$defs": present | {self._names[each]: copies[each] for each in copies}}
 
     def _copy(self, schema: Any) -> Any:
         self._left -= sum(1 for _ in subschemas(schema))
