@@ -13,7 +13,7 @@ from tests.constraints.test_grammar import TOKENS
 from tests.constraints.writers import WRITERS
 
 # `python -m tests.constraints.many_documents` writes as many as one likes.
-SCHEMAS, DOCUMENTS_A_SCHEMA = 300, 2
+SCHEMAS, DOCUMENTS_A_SCHEMA = 150, 2
 SOUND = {"valid", "valid but for what is named", "unclosed, named", "undecided"}
 
 unhurried = settings(
