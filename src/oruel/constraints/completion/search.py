@@ -18,6 +18,8 @@ from oruel.constraints.completion.validator import Validator
 MAX_JUDGED, MAX_IN_VAIN = 400, 120
 # How many bytes they have together.
 MAX_BYTES = 1_000_000
+# As many bytes as an error costs as much time to list.
+ERROR_BYTES = 50
 # How many candidates are looked at for each that is judged; the others were judged before.
 MAX_REPEATED = 4
 # How many of a document's errors are looked at, and how many changes are tried for each.
@@ -88,6 +90,7 @@ class Search:
         except ValueError:
             return float("inf")
         of_this = cost(errors)
+        self._bytes += ERROR_BYTES * sum(map(count_errors, errors))
         vain = parent.vain + 1 if parent and parent.cost <= of_this else 0
         changes = self._repairs(candidate, errors) if errors else self._variations(candidate)
         self._firsts_judged += parent is None
@@ -132,3 +135,9 @@ def cost(errors: list[ValidationError]) -> float:
 def branches_of(error: ValidationError) -> list[list[ValidationError]]:
     branches: Any = getattr(error.kind, "context", [])
     return list(branches) if all(branches) else []
+
+
+def count_errors(error: ValidationError) -> int:
+    """With those of all its alternatives."""
+    branches: Any = getattr(error.kind, "context", [])
+    return 1 + sum(count_errors(one) for branch in branches for one in branch)

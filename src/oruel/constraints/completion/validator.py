@@ -1,12 +1,14 @@
 """Judges documents by a JSON Schema, in the draft that it names."""
 
 import json
+import math
 from collections.abc import Iterator
 from typing import Any
 
 import jsonschema_rs
 from jsonschema_rs import ValidationError
 
+from oruel.constraints.completion.branching import depth_of, listable_depth
 from oruel.errors import SchemaRefused
 from oruel.json_schema.keywords import Schema
 from oruel.json_schema.references import resolve_pointer
@@ -43,6 +45,7 @@ class Validator:
         self.schema: dict[str, Any] = {key: value for key, value in schema.items() if key != "$schema"}
         self.left_out: set[str] = set()
         self._compiled = self._compile()
+        self._listable_depth = listable_depth(self.schema)
 
     def is_valid(self, value: Any) -> bool:
         try:
@@ -51,7 +54,11 @@ class Validator:
             return False
 
     def errors(self, value: Any) -> Iterator[ValidationError]:
-        """Raises ValueError for a number or a character that the library can't represent."""
+        """Raises ValueError for a number or a character that the library can't represent, and for a document with
+        more errors than can be listed.
+        """
+        if self._listable_depth < math.inf and not self.is_valid(value) and depth_of(value) > self._listable_depth:
+            raise ValueError("too many errors")
         return iter(self._compiled.iter_errors(value))
 
     def schema_at(self, path: list[str | int]) -> Any:
