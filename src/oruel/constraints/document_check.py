@@ -1,6 +1,7 @@
 """Checks a document as it is written against those keywords of its schema that no grammar holds."""
 
 import json
+import logging
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from threading import get_ident
@@ -10,6 +11,7 @@ from oruel.constraints.document_position import DocumentPosition
 from oruel.constraints.tokens import TokenTable
 
 CACHED_SCHEMAS = 32
+log = logging.getLogger(__name__)
 DECODER = json.JSONDecoder()
 
 
@@ -34,7 +36,11 @@ class DocumentCheck:
 
     def completions_after(self, tokens: Sequence[int]) -> Iterator[bytes | None]:
         """Texts that complete the document after the tokens. None after each piece of work without one."""
-        return self._completions.after(self._text_after(tokens))
+        try:
+            yield from self._completions.after(self._text_after(tokens))
+        except Exception:
+            # A fault in the search for one document must not end all: the known completion remains.
+            log.exception("the completions of a document could not be computed")
 
     def _text_after(self, tokens: Sequence[int]) -> bytes:
         place, parts = self._place.copy(), [self._document]
