@@ -31,7 +31,7 @@ from oruel.config import engine_environment
 from oruel.errors import ConfigError
 from oruel.fleet.embedded import EmbeddedEngine
 from oruel.fleet.fleet import Fleet, run_concurrently
-from oruel.fleet.running import RunningEngine, RunningModel
+from oruel.fleet.running import RunningEngine, RunningModel, smallest_window
 from oruel.jobs.base import Jobs
 from oruel.jobs.client import JobClient
 from oruel.jobs.messages import Limits
@@ -130,6 +130,11 @@ async def close_engines(models: Sequence[RunningModel], jobs: JobClient) -> None
     await asyncio.gather(*engines, jobs.close())
 
 
+def current_window(model: RunningModel) -> int | None:
+    """A vLLM tells its own only once it is reached."""
+    return smallest_window(model.engines.values()) or model.card.context
+
+
 def build_services(settings: Settings, models: Sequence[RunningModel], jobs: Jobs, books: Books) -> Services:
     """Builds what the API needs, with a router over the deployments of each model."""
     catalog = Catalog(tuple(model.card for model in models))
@@ -142,6 +147,7 @@ def build_services(settings: Settings, models: Sequence[RunningModel], jobs: Job
         keys=books.keys,
         administration=books.administration,
         tokenizers={model.card.name: model.tokenizer for model in models if model.tokenizer},
+        windows={model.card.name: partial(current_window, model) for model in models},
         health=partial(health, models, books),
         fingerprint=lambda deployment: engines[deployment].fingerprint if deployment in engines else None,
         registry=build_gauges(models, engines),

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from oruel.backends.upstream import UpstreamBackend
+from oruel.errors import UpstreamUnavailable
 from oruel.http.exchange import upstream_client
 from oruel.types import Accepted, ChatRequest, Delta, Prepared, SamplingParams, Tool, ToolChoice, Usage
 from tests.backends.upstream import REQUEST, answer, text
@@ -175,8 +176,12 @@ async def test_a_request_carries_its_number_of_hops(stub: Stub) -> None:
     assert b"x-oruel-hops: 4\r\n" in stub.heads[0].lower()
 
 
-@pytest.mark.parametrize(("answers", "connections"), [(None, [5]), (2, [2, 2, 1])])
-async def test_a_connection_is_reused_until_the_server_closes_it(answers: int | None, connections: list[int]) -> None:
+@pytest.mark.parametrize(
+    ("answers", "takes_one_more", "connections"), [(None, False, [5]), (2, False, [2, 2, 1]), (2, True, [2, 2, 1])]
+)
+async def test_a_connection_is_reused_until_the_server_closes_it_even_if_that_takes_long(
+    answers: int | None, takes_one_more: bool, connections: list[int]
+) -> None:
     body = b"".join(part for part in saying("a")[1:] if isinstance(part, bytes))
     head = f"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: {len(body)}\r\n\r\n"
     served: list[int] = []
@@ -186,6 +191,9 @@ async def test_a_connection_is_reused_until_the_server_closes_it(answers: int | 
         while served[-1] != answers and (request := await reader.read(2**16)):
             served[-1] += request.startswith(b"POST")
             writer.write(head.encode() + body)
+        if takes_one_more:
+            await reader.read(2**16)
+            await asyncio.sleep(0.2)
         writer.close()
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server, upstream_client() as client:
@@ -194,6 +202,13 @@ async def test_a_connection_is_reused_until_the_server_closes_it(answers: int | 
         for _ in range(5):
             assert text(await deltas_of(backend.stream(REQUEST))) == "a"
         assert served == connections
+
+
+async def test_a_request_on_a_new_connection_is_sent_once_even_if_the_server_closes_it(stub: Stub) -> None:
+    stub.script = [None]
+    with pytest.raises(UpstreamUnavailable):
+        await answer(stub)
+    assert len(stub.heads) == 1
 
 
 async def test_closing_the_stream_aborts_the_upstream_request(stub: Stub) -> None:

@@ -89,6 +89,18 @@ async def test_the_model_s_card_has_vllm_s_window_and_the_tokenizer_s_vocabulary
             assert card["context_length"] == 500
 
 
+async def test_the_card_follows_the_window_of_a_vllm_that_comes_late(demo_folder: Path) -> None:
+    async with serve_stub(changed_stub(demo_folder, {"window": 1000})) as late:
+        pass
+    async with serve_stub(changed_stub(demo_folder, {"window": 1500})) as here, front(demo_folder, late, here) as oruel:
+        (card,) = (await oruel.client.get("/v1/models")).json()["data"]
+        assert card["context_length"] == 1498
+        async with serve_stub(late):
+            await oruel.until_up("vllm0")
+            (card,) = (await oruel.client.get("/v1/models")).json()["data"]
+            assert card["context_length"] == 998
+
+
 async def test_what_vllm_cannot_do_is_refused_by_name(demo_folder: Path) -> None:
     async with serve_stub(changed_stub(demo_folder, {"max_logprobs": 5})) as stub, front(demo_folder, stub) as oruel:
         for fields, param in (

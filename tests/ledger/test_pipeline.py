@@ -134,6 +134,20 @@ async def test_a_writer_whose_connection_ended_connects_again(postgres: Postgres
     store.close()
 
 
+async def test_settling_reads_no_entries_that_are_settled_already(location: str) -> None:
+    """The partial index of open entries holds them until the next VACUUM. The plan is made while there are no rows."""
+    store = Database.open(location)
+    connection = store.connect_driver()
+    for setting in pipelined_group.SETTINGS:
+        connection.execute(setting)
+    connection.pgconn.prepare(b"settle", pipelined_group.STATEMENTS["settle"].encode())
+    plan = "\n".join(line for (line,) in connection.execute("EXPLAIN EXECUTE settle ('[]')"))
+    connection.close()
+    store.close()
+    assert "requests_pkey" in plan
+    assert "requests_open" not in plan
+
+
 async def test_a_driver_without_pipelines_leaves_everything_to_the_thread(
     location: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

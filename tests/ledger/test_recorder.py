@@ -163,6 +163,16 @@ async def test_nothing_is_computed_before_the_highest_price_is_reserved(world: A
 
 
 @pytest.mark.anyio
+async def test_the_settlement_is_written_while_the_last_delta_goes_to_the_client(world: Any) -> None:
+    async with world() as here:
+        answer = here.meter(ScriptedAnswer(PREPARED, accepted(), delta(USED)).stream())
+        assert [type(await anext(answer)) for _ in range(2)] == [Accepted, Delta]
+        (row,) = await here.rows()
+        assert (row.status, row.price) == ("finished", PRICE)
+        await answer.aclose()
+
+
+@pytest.mark.anyio
 async def test_a_request_that_the_balance_does_not_cover_computes_nothing_and_leaves_no_row(world: Any) -> None:
     async with world() as here:
         script = ScriptedAnswer(Prepared(100, 600_000), accepted(), delta(USED))

@@ -56,7 +56,7 @@ async def vllm_engine(vllm: VLLMProcess, vocabulary: Vocabulary, **settings: Any
 
 @asynccontextmanager
 async def embedded_engine(path: Path) -> AsyncIterator[EngineClient]:
-    engine = EngineClient(Start(model=str(path), context=CONTEXT, parallel=16, threads=2))
+    engine = EngineClient(Start(model=str(path), context=CONTEXT, parallel=16, threads=1))
     try:
         await engine.start()
         yield engine

@@ -12,6 +12,7 @@ from oruel.hugging_face.folder import ModelFolder
 from oruel.text.tokenizer import Tokenizer
 from oruel.vocabulary.base import Vocabulary
 from tests.server import RunningServer
+from tests.vllm.always_async import install
 from tests.vllm.catalog import catalog_of, serve_catalog
 from tests.vllm.random_model import write_random
 from tests.vllm.serve import demo_folder
@@ -91,6 +92,16 @@ SMALL = (
 @pytest.fixture(scope="session")
 def small_vllm(environment: Path, demo: Path, logs: Path) -> Iterator[VLLMProcess]:
     with vllm_serve(environment, demo, logs / "small.log", SMALL) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def async_vllm(
+    environment: Path, demo: Path, logs: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[VLLMProcess]:
+    """Like `small_vllm`, but it schedules a step before it knows the tokens of the last."""
+    variables = {"PYTHONPATH": f"{install(tmp_path_factory.mktemp('async'))}:{os.environ.get('PYTHONPATH', '')}"}
+    with vllm_serve(environment, demo, logs / "async.log", SMALL, variables=variables) as running:
         yield running
 
 

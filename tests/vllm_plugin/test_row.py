@@ -59,6 +59,22 @@ def test_a_row_goes_back_if_vllm_drops_its_last_tokens() -> None:
     assert counts(step_of(row, 1)) == {3: 1}
 
 
+def test_after_max_tokens_a_row_only_ends() -> None:
+    row = SampledRow(row_request(max_tokens=2))
+    chosen(row, 0, 5)
+    chosen(row, 1, 6)
+    assert row.next(2) == END
+
+
+def test_a_row_whose_last_logits_are_broken_ends_with_the_reason() -> None:
+    request = row_request(max_tokens=2)
+    row = SampledRow(request)
+    chosen(row, 0, 5)
+    chosen(row, 1, BROKEN)
+    told = ending_tokens(request, FAILED_MARKS, Failure(FailureKind.ENGINE, BROKEN_MESSAGE))
+    assert [row.next(1 + place) for place in range(1, len(told))] == told[1:]
+
+
 def test_a_bias_alone_counts_nothing() -> None:
     row = SampledRow(row_request(logit_bias={2: 1.5}))
     chosen(row, 0, 2)

@@ -105,6 +105,8 @@ class SampledRow:
         return self._step(position)
 
     def _step(self, position: int) -> RowStep | int:
+        if position >= self._request.max_tokens and (ends := self._request.end_tokens):
+            return ends[0]
         return self._drawn_step(position)
 
     def _drawn_step(self, position: int, mask: NDArray[np.uint8] | None = None, refusals: int = 0) -> RowStep:

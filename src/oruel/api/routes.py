@@ -97,8 +97,8 @@ def create_api(services: Services) -> FastAPI:
 def add_inference_routes(api: FastAPI, services: Services) -> None:
     for prefix in ("/v1", "/v1/inference"):
         post(api, f"{prefix}/chat/completions", chat_endpoint(services), chat_operation())
-        get(api, f"{prefix}/models", models_endpoint(services.catalog), json_operation("ModelList"))
-        get(api, f"{prefix}/models/{{model:path}}", model_endpoint(services.catalog), model_operation())
+        get(api, f"{prefix}/models", models_endpoint(services), json_operation("ModelList"))
+        get(api, f"{prefix}/models/{{model:path}}", model_endpoint(services), model_operation())
         get(api, f"{prefix}/parameters", list_parameters, json_operation("ParameterList"))
 
 

@@ -33,6 +33,7 @@ class Health:
 @dataclass(frozen=True)
 class Services:
     """`tokenizers`: for each model, the name of its tokenizer in the jobs.
+    `windows`: for each model of which it may change, what its window is now, in tokens.
     `fingerprint`: returns the system_fingerprint of a deployment's answers; None for upstream servers.
     `administration`: accounts, keys and usage in the store; None without a store.
     `keys`: the keys of the store. `api_key_hashes`: the SHA-256 of each further key, which has no account.
@@ -50,6 +51,7 @@ class Services:
     tokenizers: Mapping[str, str]
     health: Callable[[], Health]
     fingerprint: Callable[[str], str | None]
+    windows: Mapping[str, Callable[[], int | None]] = field(default_factory=dict)
     administration: Administration | None = None
     ledger: Ledger = field(default_factory=Unrecorded)
     keys: Keys = field(default_factory=NoKeys)

@@ -3,14 +3,11 @@
 import json
 import logging
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
-from threading import get_ident
 
 from oruel.constraints.completion.completions import DocumentCompletions
 from oruel.constraints.document_position import DocumentPosition
 from oruel.constraints.tokens import TokenTable
 
-CACHED_SCHEMAS = 32
 log = logging.getLogger(__name__)
 DECODER = json.JSONDecoder()
 
@@ -21,7 +18,8 @@ class DocumentCheck:
     """
 
     def __init__(self, schema: str, tokens: TokenTable, place: DocumentPosition) -> None:
-        self._completions = completions_of(schema, get_ident())
+        # Not shared with other documents: what it has found out may change what it finds first.
+        self._completions = DocumentCompletions(json.loads(schema))
         self._pieces = tokens.pieces
         self._place = place
         self._document = b""
@@ -60,9 +58,3 @@ def document_length(text: bytes) -> int:
     except (ValueError, RecursionError):
         return 0
     return len(text) if end == len(written) else len(written[:end].encode())
-
-
-@lru_cache(CACHED_SCHEMAS)
-def completions_of(schema: str, thread: int) -> DocumentCompletions:
-    """Each thread has its own, since they keep what they have found out."""
-    return DocumentCompletions(json.loads(schema))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal
 
-from oruel.fleet.running import RunningEngine
+from oruel.fleet.running import RunningEngine, smallest_window
 from oruel.router.catalog import ModelCard
 from oruel.router.deployment import CatalogModel
 
@@ -13,10 +13,9 @@ def build_card(model: CatalogModel, engines: Sequence[RunningEngine], template_k
     Of upstream servers, only what the catalog says is known.
     """
     has_upstreams = len(engines) < len(model.deployments)
-    windows = [engine.context for engine in engines if engine.context is not None]
     return ModelCard(
         name=model.name,
-        context=model.context or min(windows, default=None),
+        context=model.context or smallest_window(engines),
         vocabulary_size=max((engine.tokenizer.vocabulary_size for engine in engines), default=None),
         created=max((engine.created for engine in engines), default=0),
         aliases=model.aliases,

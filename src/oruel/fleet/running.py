@@ -1,6 +1,6 @@
 """A model that the server serves, and the engines that run it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol
 
@@ -60,6 +60,11 @@ class RunningEngine(Protocol):
 
     async def close(self) -> None:
         """Fails the requests in progress."""
+
+
+def smallest_window(engines: Iterable[RunningEngine]) -> int | None:
+    """In tokens, of those that are known; None if none is."""
+    return min((engine.context for engine in engines if engine.context is not None), default=None)
 
 
 @dataclass(frozen=True, slots=True)

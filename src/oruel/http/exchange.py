@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import TypeVar
 
 import aiohttp
@@ -16,7 +17,8 @@ T = TypeVar("T")
 MAX_ERROR_BYTES = 2**16
 # Most servers close a connection after five idle seconds; stop reusing it before that.
 KEPT_SECONDS = 4.0
-RESENDS, STALE_SECONDS = 2, 0.05
+# A busy server may take so long to close a connection on which a request has just arrived.
+RESENDS, STALE_SECONDS = 2, 5.0
 # After its last event, a server has this long to end the response.
 END_SECONDS = 0.005
 HEADERS = {"content-type": "application/json", "accept": "text/event-stream", "accept-encoding": "identity"}
@@ -25,9 +27,23 @@ Refusal = Callable[[int, str, bytes], OruelError]
 """Makes an error from a status other than 200, its retry-after header, and the beginning of the body."""
 
 
+@dataclass(slots=True)
+class Attempt:
+    """Whether a request was sent on a connection that had been used before."""
+
+    reuses: bool = False
+
+
+async def note_reuse(session: aiohttp.ClientSession, context: SimpleNamespace, params: object) -> None:
+    context.trace_request_ctx.reuses = True
+
+
 def upstream_client() -> aiohttp.ClientSession:
     """Has no limit on connections and no timeouts; each request sets its own."""
+    trace = aiohttp.TraceConfig()
+    trace.on_connection_reuseconn.append(note_reuse)
     return aiohttp.ClientSession(
+        trace_configs=[trace],
         connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEPT_SECONDS),
         timeout=aiohttp.ClientTimeout(total=None),
         cookie_jar=aiohttp.DummyCookieJar(),
@@ -120,21 +136,19 @@ class OtherServer:
     async def _send(
         self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]
     ) -> aiohttp.ClientResponse:
-        """Retries if a reused connection turns out to be closed, which fails immediately."""
+        """Retries if the server had closed a reused connection, or closes it in place of an answer."""
         loop = asyncio.get_running_loop()
         for _ in range(RESENDS):
-            begun = loop.time()
+            begun, attempt = loop.time(), Attempt()
             try:
-                return await self._request(method, url, body, headers)
-            except aiohttp.ClientConnectorError:
-                raise
+                return await self._request(method, url, body, headers, attempt)
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
-                if loop.time() - begun > STALE_SECONDS:
+                if not attempt.reuses or loop.time() - begun > STALE_SECONDS:
                     raise
-        return await self._request(method, url, body, headers)
+        return await self._request(method, url, body, headers, Attempt())
 
     async def _request(
-        self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]
+        self, method: str, url: str, body: bytes | None, headers: Mapping[str, str], attempt: Attempt
     ) -> aiohttp.ClientResponse:
         return await self.session.request(
             method,
@@ -143,6 +157,7 @@ class OtherServer:
             headers={**HEADERS, **self.headers, **headers},
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=self.timeouts.connect),
             allow_redirects=False,
+            trace_request_ctx=attempt,
         )
 
 

@@ -14,6 +14,8 @@ from oruel.ledger.engines import WAIT_SECONDS
 PATIENCE_SECONDS = WAIT_SECONDS + 1.0
 """More than the server's own timeout of a statement, which says more about the cause."""
 
+HANGS = "the server has sent nothing for too long"
+
 R = TypeVar("R")
 
 
@@ -32,7 +34,7 @@ class ImpatientConnection(psycopg.Connection[Any]):
                 ready = yield wanted
                 if not ready and time.monotonic() > deadline:
                     self.close()
-                    raise psycopg.OperationalError("the server has sent nothing for too long")
+                    raise psycopg.OperationalError(HANGS)
                 wanted = gen.send(ready)
         except StopIteration as end:
             result: R = end.value

@@ -11,7 +11,7 @@ from psycopg.errors import error_from_result
 from psycopg.pq import ExecStatus
 from psycopg.pq.abc import PGresult
 
-from oruel.ledger.impatience import PATIENCE_SECONDS
+from oruel.ledger.impatience import HANGS, PATIENCE_SECONDS
 
 SUCCEEDED = (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK, ExecStatus.PIPELINE_SYNC)
 
@@ -64,12 +64,13 @@ class Pipeline:
             self._loop = asyncio.get_running_loop()
             self._loop.add_reader(self._socket, self._read)
         self._arrived = self._loop.create_future()
+        # Takes half as long as asyncio.timeout.
+        patience = self._loop.call_later(PATIENCE_SECONDS, self._fail, OperationalError(HANGS))
         self._flush()
         try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                await self._arrived
-        except TimeoutError:
-            raise OperationalError("the server has sent nothing for too long") from None
+            await self._arrived
+        finally:
+            patience.cancel()
         received = {name: rows_of(check(result)) for name, result in zip(self._sent, self._results, strict=True)}
         self._sent, self._results = [], []
         return received

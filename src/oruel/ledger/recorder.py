@@ -31,6 +31,7 @@ class Recorder:
 
     async def meter(self, request: ChatRequest, caller: Caller, answer: Answer, context: EntryContext) -> MeteredAnswer:
         entry = Entry(request, caller, context, self._catalog.resolve(request.model).name, self._prices)
+        settled: asyncio.Future[None] | None = None
         self._running += 1
         try:
             async with aclosing(answer):
@@ -39,10 +40,16 @@ class Recorder:
                         await self._open(entry, item, context)
                         if entry.is_closed:
                             return
-                    else:
-                        yield entry.note(item)
-            await self._finish(entry)
+                        continue
+                    noted = entry.note(item)
+                    if entry.is_complete and not context.idempotency_key:
+                        # While the store writes, the last delta goes to the client.
+                        settled = settled or self._settle(entry)
+                    yield noted
+            await self._recorded(settled or self._settle(entry))
         except BaseException as error:
+            if settled:
+                forget(settled)
             self._end_early(entry, error)
             raise
         finally:
@@ -60,10 +67,13 @@ class Recorder:
             raise context.opened.refusal
         entry.opening = opening
 
-    async def _finish(self, entry: Entry) -> None:
+    def _settle(self, entry: Entry) -> "asyncio.Future[None]":
+        """The settlement is written even if the client leaves now."""
         entry.is_closed = True
-        settled = self._committer.settle(entry.settlement("finished"), alone=self._running == 1)
-        # The settlement is written even if the client leaves now.
+        return self._committer.settle(entry.settlement("finished"), alone=self._running == 1)
+
+    async def _recorded(self, settled: "asyncio.Future[None]") -> None:
+        """Raises StoreUnavailable if the settlement isn't committed in time."""
         try:
             if not settled.done():
                 await asyncio.wait([settled], timeout=SETTLING_SECONDS)

@@ -9,7 +9,7 @@ import pytest
 
 from oruel.constraints.spec import JsonObjectSpec, schema_spec
 from oruel.engine.protocol import NO_TOKEN
-from oruel.engine.vllm.wire import FAILED_MARKS, Failure, FailureKind, RowRequest, ending_tokens
+from oruel.engine.vllm.wire import ENDING_ROOM, FAILED_MARKS, Failure, FailureKind, RowRequest, ending_tokens
 from oruel.errors import (
     EngineFailed,
     InvalidParameter,
@@ -90,6 +90,13 @@ def test_a_row_that_the_plugin_gives_up_is_a_typed_error(
         assert "too complex: ü" in str(caught.value)
 
 
+@pytest.mark.parametrize("max_tokens", [1, 2, 3, 4])
+def test_a_row_that_the_plugin_gives_up_at_its_last_tokens_is_no_answer(max_tokens: int) -> None:
+    failure = Failure(FailureKind.CHANGED, "another model")
+    with pytest.raises(VLLMReplaced):
+        run(StubVLLM(script=lambda row: ending_tokens(row, FAILED_MARKS, failure)), max_tokens=max_tokens)
+
+
 def test_a_request_carries_all_that_the_contract_needs_and_nothing_that_vllm_would_apply() -> None:
     stub = StubVLLM()
     sampling = SamplingParams(0.5, top_p=0.9, seed=-(2**63), repetition_penalty=2, logit_bias={5: -1.5}, logprobs=3)
@@ -97,8 +104,8 @@ def test_a_request_carries_all_that_the_contract_needs_and_nothing_that_vllm_wou
     (body,) = stub.rows
     row = body["sampling_params"].pop("extra_args")["oruel"]
     assert body["sampling_params"] == {
-        "temperature": 0, "detokenize": False, "ignore_eos": True, "max_tokens": 50, "stop_token_ids": [END],
-        "logprobs": 4,
+        "temperature": 0, "detokenize": False, "ignore_eos": True, "max_tokens": 50 + ENDING_ROOM,
+        "stop_token_ids": [END], "logprobs": 4,
     }  # fmt: skip
     assert (body["cache_salt"], body["token_ids"], body["model"]) == ("salt", [1, 2], "demo")
     assert row["engine"] == REPLY.fingerprint

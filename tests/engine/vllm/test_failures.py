@@ -109,7 +109,6 @@ def test_a_window_that_is_too_small_is_refused_with_both_numbers() -> None:
             b'data: {"choices": [{"index": 0, "token_ids": [1], "finish_reason": "abort"}]}\n\n',
             "ended this answer early",
         ),
-        (b'data: {"choices": [{"index": 0, "token_ids": [65, 65, 65]}]}\n\n', "more than the 2 tokens"),
         (b'data: {"error": {"message": "kaputt", "code": 500}}\n\n', "status 500"),
         (b'data: {"error": {"message": "no", "code": 400}}\n\n', "status 400"),
         (b'data: {"error": 1}\n\n', "status 500"),

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oruel.constraints.spec import JsonObjectSpec
-from oruel.engine.protocol import SequenceFailed, TokenOutput
+from oruel.engine.protocol import NO_TOKEN, SequenceFailed, TokenOutput
 from oruel.engine.vllm.chunks import RowPiece, TokenChunk
 from oruel.engine.vllm.row_reader import RowReader
-from oruel.engine.vllm.wire import FAILED_MARKS, Failure, FailureKind, RowRequest, ending_tokens
+from oruel.engine.vllm.wire import FAILED_MARKS, WINDOW_RESERVE, Failure, FailureKind, RowRequest, ending_tokens
 from oruel.errors import EngineFailed
 from oruel.types import SamplingParams
 
@@ -50,9 +50,8 @@ def read(row: RowRequest, pieces: Sequence[Sequence[int]], finish: str = "length
 
 
 def contains_failure(tokens: list[int]) -> bool:
-    """Whether the plugin's sign of a failure is in the tokens, or its beginning up to a part of the seal at the end."""
-    windows = (tokens[start : start + len(SEALED)] for start in range(len(tokens)))
-    return any(window == SEALED[: len(window)] and len(window) > FAILED_MARKS for window in windows)
+    """Whether the plugin's sign of a failure is in the tokens."""
+    return any(tokens[start : start + len(SEALED)] == SEALED for start in range(len(tokens)))
 
 
 @given(tokens=answers, cuts=st.sets(st.integers(1, 39)), stops=st.booleans())
@@ -60,11 +59,13 @@ def test_whatever_is_no_whole_failure_is_the_answer(tokens: list[int], cuts: set
     answer = [*tokens, END] if stops else tokens
     if contains_failure(answer):
         return
-    edges = sorted({0, len(answer), *(cut for cut in cuts if cut < len(answer))})
-    pieces = [answer[start:end] for start, end in itertools.pairwise(edges)]
-    outputs = read(request(len(answer)), pieces, "stop" if stops else "length")
-    assert [output.token for output in outputs] == answer
-    assert [output.finish for output in outputs] == [*[None] * (len(answer) - 1), "stop" if stops else "length"]
+    # Where max_tokens ends the answer, an end token of the plugin's follows.
+    sent = [*tokens, END]
+    edges = sorted({0, len(sent), *(cut for cut in cuts if cut < len(sent))})
+    pieces = [sent[start:end] for start, end in itertools.pairwise(edges)]
+    outputs = read(request(len(answer)), pieces, "stop")
+    assert [output.token for output in outputs if output.token != NO_TOKEN] == answer
+    assert [output.finish for output in outputs] == [*[None] * (len(outputs) - 1), "stop" if stops else "length"]
 
 
 @pytest.mark.parametrize("constrained", [False, True])
@@ -82,8 +83,18 @@ def test_marks_of_the_model_before_a_failure_do_not_hide_it() -> None:
         read(row, [[MARK, MARK, *ending_tokens(row, FAILED_MARKS, FAILURE)]], "stop")
 
 
-@pytest.mark.parametrize("cut", range(FAILED_MARKS + 1, len(SEALED) + 3))
-def test_a_failure_that_max_tokens_cuts_is_still_one(cut: int) -> None:
-    row = request(cut)
+@pytest.mark.parametrize("left", range(1, len(SEALED) + 3))
+@pytest.mark.parametrize("before", [[], [65], [65, MARK], [MARK, MARK]], ids=str)
+def test_a_failure_is_read_however_few_tokens_are_left(before: list[int], left: int) -> None:
+    row = request(len(before) + left)
+    tokens = [*before, *ending_tokens(row, FAILED_MARKS, FAILURE)]
+    with pytest.raises(EngineFailed, match="broken"):
+        read(row, [[token] for token in tokens], "stop")
+
+
+@pytest.mark.parametrize("left", range(1, len(SEALED)))
+def test_a_failure_that_the_window_cuts_is_still_one(left: int) -> None:
+    row = request(left)
+    tokens = ending_tokens(row, FAILED_MARKS, FAILURE)[: left + WINDOW_RESERVE]
     with pytest.raises(EngineFailed):
-        read(row, [ending_tokens(row, FAILED_MARKS, FAILURE)[:cut]])
+        read(row, [[token] for token in tokens])

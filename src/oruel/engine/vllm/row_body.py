@@ -25,7 +25,7 @@ def row_body(
     """`priority` is None for a vLLM that serves in the order of arrival, which refuses any."""
     wanted = row.sampling.logprobs
     sampling = {
-        "max_tokens": row.max_tokens + (ENDING_ROOM if row.constraint else 0),
+        "max_tokens": row.max_tokens + (ENDING_ROOM if row.constraint or row.end_tokens else 0),
         "stop_token_ids": row.end_tokens,
         # vLLM counts the sampled token among the alternatives, even if it is not one of the most probable.
         **({} if wanted is None else {"logprobs": wanted + 1 if wanted else 0}),

@@ -35,6 +35,7 @@ class RowReader:
         self._ends = frozenset(row.end_tokens)
         self._count = 0
         self._marks = 0
+        self._has_marks_beyond = False
         # What may be the beginning of a failure: the last of FAILED_MARKS marks, and the tokens of the seal.
         self._held: list[tuple[int, SampledToken | None]] = []
         self._failure: list[int] = []
@@ -87,7 +88,7 @@ class RowReader:
             self._marks = 0
         elif self._marks or self._count == self._row.max_tokens:
             return self._end(self._marks)
-        return [self._output(token, sampled, finish)]
+        return self._emit(token, sampled, finish)
 
     def _take_mark(
         self, token: int, sampled: SampledToken | None, finish: str | None
@@ -97,7 +98,7 @@ class RowReader:
             self._held = [(token, sampled)]
             return self._end_held(finish) if finish else []
         if self._row.constraint is None:
-            return [self._output(token, sampled, finish)]
+            return self._emit(token, sampled, finish)
         return self._end(self._marks) if finish else []
 
     @property
@@ -116,14 +117,15 @@ class RowReader:
         follows_mark = len(self._held) == 1
         released = self._release_held()
         self._marks = FAILED_MARKS - 1 if follows_mark else 0
-        return released + self._take(token, sampled, finish)
+        return released if self.has_ended else released + self._take(token, sampled, finish)
 
     def _release_held(self, finish: str | None = None) -> list[TokenOutput | SequenceFailed]:
         held, self._held = self._held, []
         last = len(held) - 1
         return [
-            self._output(token, sampled, finish if place == last else None)
+            output
             for place, (token, sampled) in enumerate(held)
+            for output in self._emit(token, sampled, finish if place == last else None)
         ]
 
     def _end_held(self, finish: str | None) -> list[TokenOutput | SequenceFailed]:
@@ -138,19 +140,38 @@ class RowReader:
         self._failure.append(token)
         return [self._failed()] if finish else []
 
+    def _emit(self, token: int, sampled: SampledToken | None, finish: str | None) -> list[TokenOutput | SequenceFailed]:
+        if self._row.constraint is None and self._count == self._row.max_tokens:
+            return self._take_beyond(token, finish)
+        return [self._output(token, sampled, finish)]
+
+    def _take_beyond(self, token: int, finish: str | None) -> list[TokenOutput | SequenceFailed]:
+        """A token after the last that a row without a constraint may have, which the plugin chose: an end token, or a
+        part of a failure that began before.
+        """
+        if token in self._ends and not self._has_marks_beyond:
+            return self._end(0)
+        if token == self._row.mark and finish is None:
+            self._has_marks_beyond = True
+            return []
+        return [self._failed()]
+
     def _output(self, token: int, sampled: SampledToken | None, finish: str | None) -> TokenOutput:
         self._count += 1
-        if self._count > self._row.max_tokens:
-            raise UpstreamFailed(f"vLLM sent more than the {self._row.max_tokens} tokens that the request allows.")
         if token in self._ends:
             self.has_ended = True
             return TokenOutput(self._sequence, token, "stop")
         ending: Ending | None = None
-        if finish is not None:
+        if finish is not None or self._is_cut_by(token):
             self.has_ended, ending = True, "length"
         if sampled is None:
             return TokenOutput(self._sequence, token, ending)
         return TokenOutput(self._sequence, token, ending, *self._logprobs(token, sampled))
+
+    def _is_cut_by(self, token: int) -> bool:
+        """Whether the answer ends with this token. After a mark, the next token says whether a failure began."""
+        is_last = self._count == self._row.max_tokens
+        return is_last and self._row.constraint is None and token != self._row.mark
 
     def _logprobs(self, token: int, sampled: SampledToken) -> tuple[float, list[tuple[int, float]]]:
         """Best first, ties to the lower id, without tokens of probability 0."""

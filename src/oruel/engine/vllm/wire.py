@@ -35,7 +35,7 @@ CHECK_TOKENS = 2
 COMPLETE_MARKS, CLOSED_MARKS, FAILED_MARKS = 1, 2, 3
 MAX_FAILURE_BYTES = 512
 SEAL_TOKENS = 4
-# How many tokens vLLM's max_tokens allows a row with a constraint beyond the answer's.
+# How many tokens vLLM's max_tokens allows a row beyond the answer's.
 ENDING_ROOM = FAILED_MARKS + SEAL_TOKENS + 1 + MAX_FAILURE_BYTES + 1
 # How many tokens at the end of vLLM's window no answer takes, so that one that fills the window has room for its marks.
 WINDOW_RESERVE = 2
@@ -80,7 +80,8 @@ class RowRequest(msgspec.Struct, frozen=True, kw_only=True, tag="row"):
     """One choice of a request: how the plugin chooses the tokens of one row.
 
     `engine` is the fingerprint that the plugin reported (HelloReply.fingerprint): a plugin with another one fails the
-    row. `max_tokens` limits the tokens of the answer; with a constraint, vLLM's own limit is ENDING_ROOM higher.
+    row. `max_tokens` limits the tokens of the answer; vLLM's own limit is ENDING_ROOM higher, so that the plugin can
+    always say how the answer ended. Only a row with neither a constraint nor an end token has no such room.
     `prompt_tokens` is the length of the prompt, of which penalties and positions count nothing. The constraints of
     different `cache_salt`s (accounts) are compiled in turn.
 
@@ -249,8 +250,8 @@ def ending_tokens(row: RowRequest, marks: int, failure: Failure | None = None) -
     stops at the last one.
 
     COMPLETE_MARKS: the constraint allows nothing more. CLOSED_MARKS: the same, but since the token budget closed the
-    document. FAILED_MARKS and the seal, with `failure`: the row can't be continued. 0: the constraint allows more, but
-    the answer has max_tokens tokens.
+    document. FAILED_MARKS and the seal, with `failure`: the row can't be continued. 0: the answer would
+    go on, but has max_tokens tokens.
     """
     assert (failure is not None) == (marks == FAILED_MARKS)
     return [row.mark] * marks + ([*row.seal, *failure.tokens()] if failure else []) + row.end_tokens[:1]
