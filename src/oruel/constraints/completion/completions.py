@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from oruel.constraints.completion.candidate import Candidate
 from oruel.constraints.completion.in_place import check_in_place
-from oruel.constraints.completion.node import MAX_EXPANSIONS, Nodes
+from oruel.constraints.completion.node import Nodes, contradicts
 from oruel.constraints.completion.opening import Next, read_opening
 from oruel.constraints.completion.planner import Planner
 from oruel.constraints.completion.repair import Repair
@@ -14,6 +14,9 @@ from oruel.constraints.completion.validator import Validator
 from oruel.constraints.completion.values import values
 from oruel.json_schema.keywords import Schema, subschemas
 from oruel.json_schema.references import plain_references
+
+# After how many steps it is looked at whether what is written can be completed at all.
+DOUBTFUL = 8
 
 
 class DocumentCompletions:
@@ -46,12 +49,15 @@ class DocumentCompletions:
             opening = read_opening(prefix)
         except (ValueError, RecursionError):
             return
-        self._nodes.expansions_left = MAX_EXPANSIONS
+        self._nodes.renew_budget()
         if opening.next is Next.END:
             yield b"" if self.is_valid(prefix) else None
             return
-        for found in Search(opening, len(prefix), self._planner.candidates(opening), self._repair, self._validator):
+        search = Search(opening, len(prefix), self._planner.candidates(opening), self._repair, self._validator)
+        for number, found in enumerate(search):
             yield self._checked(prefix, found) if found is not None else None
+            if number == DOUBTFUL and contradicts(self._nodes, self._nodes.root, opening.written) and opening.frames:
+                return
 
     def _checked(self, prefix: bytes, found: Candidate) -> bytes | None:
         """The candidate's text, if what is read back from it is valid as well."""

@@ -15,9 +15,11 @@ MAX_VARIANTS = 32
 # How many alternatives one variant may choose.
 MAX_CHOICES = 24
 # How deep contradictions are looked for.
-MAX_DEPTH = 8
+MAX_DEPTH = 100
 # How many nodes are expanded for one request.
 MAX_EXPANSIONS = 4_000
+# How many schemas are compared with values for one request.
+MAX_CHECKS = 20_000
 # How many nodes are kept, and how many of the keys of each.
 MAX_KNOWN = 10_000
 ABSENT: Any = object()
@@ -27,7 +29,7 @@ ABSENT: Any = object()
 def matcher_of(pattern: str) -> re.Pattern[str] | None:
     """None for a pattern that Python doesn't read."""
     try:
-        return re.compile(pattern)
+        return re.compile(pattern, re.ASCII)
     except (re.error, OverflowError, RecursionError):
         return None
 
@@ -43,7 +45,7 @@ class Nodes:
     def __init__(self, root: Schema, values: Callable[["Iterator[Variant]"], Iterator[Any]]) -> None:
         self.root = root
         self.values = values
-        self.expansions_left = MAX_EXPANSIONS
+        self.renew_budget()
         self.cuts = [0]
         self._known: dict[tuple[int, ...], Node] = {}
         self._patterns: dict[str, Schema] = {}
@@ -62,6 +64,11 @@ class Nodes:
                 self._known.clear()
             found = self._known[key] = Node(self, list(unique.values()))
         return found
+
+    def renew_budget(self) -> None:
+        """For another request."""
+        self.expansions_left = MAX_EXPANSIONS
+        self.checks_left = MAX_CHECKS
 
     def pattern_schema(self, pattern: str) -> Schema:
         """The schema of strings that match; the same one each time."""
@@ -252,7 +259,8 @@ def contradicts(nodes: Nodes, schema: Any, written: Any, depth: int = 0) -> bool
     """Whether a value that may get more entries can't fit `schema` any more. Looks only at what is quickly seen."""
     if schema is False:
         return True
-    if not isinstance(schema, Mapping) or depth > MAX_DEPTH:
+    nodes.checks_left -= 1
+    if not isinstance(schema, Mapping) or depth > MAX_DEPTH or nodes.checks_left < 0:
         return False
     if own_contradiction(schema, written):
         return True
