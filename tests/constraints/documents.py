@@ -7,9 +7,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from oruel.constraints.first_end import unclosable_keywords
-from oruel.constraints.grammar import GrammarConstraint
-from oruel.constraints.schema import unenforceable_keywords
+from oruel.constraints.first_end import left_out_of_document
+from oruel.constraints.grammar import MAX_REFUSED, GrammarConstraint
 from oruel.constraints.spec import SchemaSpec, schema_spec
 from oruel.constraints.tokens import TokenTable, panics_refused
 from oruel.errors import SchemaRefused
@@ -20,9 +19,9 @@ from tests.constraints import oracle
 from tests.constraints.schema_strategies import SchemaCase
 from tests.constraints.writers import WRITERS
 
-# The engine's budget a step, and the most that one token may need in all: two searches, and what they overrun.
+# The engine's budget a step, and the most that one token may need in all: a search for each that is refused.
 WORK_A_STEP = 2_000
-MOST_WORK_A_TOKEN = 2 * MAX_WORK + 10_000
+MOST_WORK_A_TOKEN = (MAX_REFUSED + 2) * MAX_WORK
 # Budgets to try in search of the shortest document.
 LARGEST_BUDGET, UNKNOWN_BUDGET = 4_096, 100
 
@@ -56,13 +55,12 @@ def document_plans() -> st.SearchStrategy[DocumentPlan]:
 
 @dataclass(frozen=True)
 class Examined:
-    """What a server says of a schema: `reason` if it refuses it; otherwise the keywords that aren't held, and those
-    that may not be, lest a document isn't closed. `shortest`: the smallest budget in which a document can be closed.
+    """What a server says of a schema: `reason` if it refuses it; otherwise the keywords that aren't held, or may keep a
+    document from being closed. `shortest`: the smallest budget in which a document can be closed.
     """
 
     reason: str = ""
     named: tuple[str, ...] = ()
-    unclosable: tuple[str, ...] = ()
     spec: SchemaSpec | None = None
     shortest: int | None = None
 
@@ -85,9 +83,8 @@ class WrittenDocument:
 def examine(tokens: TokenTable, schema: dict[str, Any]) -> Examined:
     try:
         with panics_refused():
-            named, unclosable = unenforceable_keywords(schema), unclosable_keywords(schema)
-            spec = schema_spec(schema)
-            return Examined("", named, unclosable, spec, shortest_budget(tokens, spec))
+            named, spec = left_out_of_document(schema).keywords, schema_spec(schema)
+            return Examined("", named, spec, shortest_budget(tokens, spec))
     except SchemaRefused as error:
         return Examined(reason=error.message)
 
@@ -155,7 +152,7 @@ def verdict(schema: dict[str, Any], examined: Examined, written: WrittenDocument
     if written.reason:
         return "broken off"
     if not written.could_close:
-        return "unclosed, named" if examined.unclosable else "unclosed"
+        return "unclosed, named" if examined.named else "unclosed"
     try:
         document = oracle.read(written.text)
     except ValueError:
@@ -164,7 +161,7 @@ def verdict(schema: dict[str, Any], examined: Examined, written: WrittenDocument
         return "infinite number"
     if written.length > written.budget:
         return "beyond its budget"
-    return validity(schema, {*examined.named, *examined.unclosable}, document)
+    return validity(schema, examined.named, document)
 
 
 def validity(schema: dict[str, Any], named: Collection[str], document: Any) -> str:

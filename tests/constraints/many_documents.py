@@ -40,7 +40,6 @@ class Tally:
         self.repeated_keys = self.longer_than_known = self.not_held = 0
         self.verdicts: Counter[str] = Counter()
         self.named: Counter[str] = Counter()
-        self.unclosable: Counter[str] = Counter()
         self.reasons: Counter[str] = Counter()
         self.drawn: Counter[str] = Counter()
         self.faults: dict[str, dict[str, str]] = {}
@@ -68,13 +67,12 @@ class Tally:
                 self._note("refused though a document fits", case.schema, examined.reason, case.document)
             return
         self.named.update(examined.named)
-        self.unclosable.update(examined.unclosable)
         if fits(case) and (examined.shortest or LARGEST_BUDGET) > len(json.dumps(case.document)):
             self.longer_than_known += 1
-        if names := {*examined.named, *examined.unclosable}:
+        if examined.named:
             self.not_held += 1
             if fits(case):
-                self._note("not held though a document fits", case.schema, " ".join(sorted(names)), case.document)
+                self._note("not held though a document fits", case.schema, " ".join(examined.named), case.document)
         for plan in plans:
             written = write(TOKENS, case.schema, examined.spec, examined.budget(plan), plan)
             found = verdict(case.schema, examined, written)
