@@ -152,3 +152,23 @@ def test_too_many_subschemas_are_refused_before_they_are_resolved() -> None:
     members = {f"p{number}": {"$id": f"http://x/{number}", **INTEGER} for number in range(MOST_SUBSCHEMAS + 1)}
     with pytest.raises(SchemaRefused, match="subschemas"):
         plain_references({"$ref": "http://x/1", "$defs": members})
+
+
+@pytest.mark.parametrize(
+    ("dynamic", "static"),
+    [
+        (
+            {"$dynamicAnchor": "node", "items": {"$dynamicRef": "#node"}},
+            {"items": {"$ref": "#"}},
+        ),
+        (
+            {"$defs": {"a": {"$dynamicAnchor": "x", "type": "null"}}, "$dynamicRef": "#x", "$ref": "#/$defs/a"},
+            {"$defs": {"a": {"type": "null"}}, "$ref": "#/$defs/a", "allOf": [{"$ref": "#/$defs/a"}]},
+        ),
+        ({"items": {"$recursiveRef": "#"}}, {"items": {"$ref": "#"}}),
+    ],
+)
+def test_dynamic_references_of_a_schema_without_others_inside_are_static(
+    dynamic: dict[str, Any], static: dict[str, Any]
+) -> None:
+    assert plain_references(dynamic) == static

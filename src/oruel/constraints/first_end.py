@@ -1,5 +1,7 @@
 """The shortest documents of grammars, as far as a search finds them, and the keywords that prevent one."""
 
+import json
+import re
 import time
 from functools import lru_cache
 
@@ -8,9 +10,10 @@ import llguidance
 from oruel.constraints.checked_search import CheckedSearch
 from oruel.constraints.closing_search import ClosingSearch
 from oruel.constraints.completion.checked import checked_keywords
+from oruel.constraints.completion.completions import DocumentCompletions
+from oruel.constraints.completion.validator import is_valid_schema
 from oruel.constraints.document_check import DocumentCheck
 from oruel.constraints.document_position import DocumentPosition
-from oruel.constraints.endless import is_endless
 from oruel.constraints.hints import hints
 from oruel.constraints.keywords import COUNTS, KNOWN, STRINGS, unknown_words
 from oruel.constraints.rewriting.rewrite import rewritten
@@ -24,6 +27,10 @@ from oruel.sampling.constraint import WorkBudget
 
 # More than any budget.
 MAX_TOKENS = 2**18
+# What the grammar library says of schemas that it can't read, although documents may fit them.
+LIMITATIONS = re.compile(
+    "not disjoint|circular references|stack level|control characters|incompatible types|item is unsatisfiable"
+)
 CACHED_SEARCHES = 32
 # The work of one piece of a search, some milliseconds, and the pause after it for other threads.
 WORK_AT_ONCE, PAUSE_SECONDS = 200, 0.0002
@@ -38,20 +45,22 @@ def left_out_of_document(schema: Schema) -> LeftOut:
     try:
         keywords, words = left_out_if_checked(schema)
     except SchemaRefused as refused:
-        if not has_document(schema):
+        if not (LIMITATIONS.search(refused.message) and is_valid_schema(schema) and has_document(schema)):
             raise SchemaRefused(refused.message) from refused
         return LeftOut((), some_of(unknown_words(schema)))
-    return LeftOut(tuple(sorted({*keywords, *unclosable_keywords(schema)})), words)
+    return LeftOut(tuple(sorted({*keywords, *unread_keywords(schema), *unclosable_keywords(schema)})), words)
 
 
 def has_document(schema: Schema) -> bool:
     """Whether a document is found for a schema that the grammar library refuses."""
-    enforced = rewritten(schema)
-    check_weight(enforced)
-    if is_endless(enforced):
-        return False
     search = first_end_search(BYTES, schema_spec(schema).wider)
     return search.find() is not None and search.is_valid
+
+
+def unread_keywords(schema: Schema) -> set[str]:
+    """Keywords whose values can't be read, so that they can't be checked."""
+    checked = schema_spec(schema).checked
+    return DocumentCompletions(json.loads(checked)).left_out if checked else set()
 
 
 @panics_refused()

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from llguidance import LLMatcher
 
 from oruel.constraints.completion.checked import checked_keywords
+from oruel.constraints.counts import contradiction_of_counts
 from oruel.constraints.endless import is_endless
 from oruel.constraints.keywords import (
     mixes_keys,
@@ -99,6 +100,8 @@ def examine(schema: Mapping[str, Any], *, is_checked: bool = False) -> LeftOut:
             "it contains control characters, and allows other keys besides the named ones, which can't both be "
             "enforced: set additionalProperties to false"
         )
+    if contradiction := contradiction_of_counts(enforced):
+        raise SchemaRefused(f"no document fits it: {contradiction}")
     matcher = BYTES.matcher(json_grammar(schema, is_checked=is_checked))
     present = {keyword for one in subschemas(enforced) for keyword in one}
     named = {keyword for complaint in matcher.get_grammar_warnings() for keyword in keywords(complaint, present)}

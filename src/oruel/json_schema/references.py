@@ -16,6 +16,9 @@ from oruel.json_schema.keywords import NAMES, Schema, inner_schemas, map_schema,
 MOST_SUBSCHEMAS = 8_000
 # The characters of a URI reference (RFC 3986).
 URI = re.compile(r"([A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*")
+DYNAMIC_REFERENCES = ("$dynamicRef", "$recursiveRef")
+DYNAMIC_NAMES = {"$dynamicAnchor": "$anchor"}
+DYNAMIC = {*DYNAMIC_REFERENCES, *DYNAMIC_NAMES}
 # Those of them that a fragment may contain unencoded.
 SAFE = "~!$&'()*+,;=:@?"
 
@@ -25,6 +28,7 @@ def plain_references(schema: Schema) -> Schema:
 
     Raises SchemaRefused for a reference to nothing in the schema, and for more than MOST_SUBSCHEMAS.
     """
+    schema = with_static_references(schema)
     references = list(references_in(schema))
     is_named = any(NAMES & one.keys() for one in subschemas(schema))
     if all(map(is_plain, references)) and not is_named:
@@ -34,6 +38,27 @@ def plain_references(schema: Schema) -> Schema:
     if references:
         schema = resolve_names(schema)
     return dict(map_schema(schema, without_names))
+
+
+def with_static_references(schema: Schema) -> Schema:
+    """With $ref and $anchor in place of $dynamicRef, $recursiveRef and $dynamicAnchor, which mean the same unless
+    schemas with an $id of their own lie inside.
+    """
+    present = {keyword for one in subschemas(schema) for keyword in DYNAMIC & one.keys()}
+    if not present or any("$id" in one for one in subschemas(schema) if one is not schema):
+        return schema
+    return dict(map_schema(schema, with_static_reference))
+
+
+def with_static_reference(schema: Schema) -> Schema:
+    renamed = {DYNAMIC_NAMES.get(key, key): value for key, value in schema.items() if key not in DYNAMIC_REFERENCES}
+    targets = [schema[key] for key in DYNAMIC_REFERENCES if key in schema]
+    if not targets:
+        return renamed
+    if len(targets) == 1 and "$ref" not in schema:
+        return {**renamed, "$ref": targets[0]}
+    every = schema["allOf"] if isinstance(schema.get("allOf"), list) else []
+    return {**renamed, "allOf": [*every, *({"$ref": target} for target in targets)]}
 
 
 def resolve_names(schema: Schema) -> Schema:

@@ -33,6 +33,15 @@ def validator_class(schema: Schema) -> Any:
     return next((draft for part, draft in DRAFTS.items() if part in named), jsonschema_rs.Draft202012Validator)
 
 
+def is_valid_schema(schema: Schema) -> bool:
+    """Whether each keyword has a value as its draft says."""
+    try:
+        return bool(jsonschema_rs.meta.is_valid(dict(schema)))
+    except (ValueError, jsonschema_rs.ReferencingError):
+        # The schema names another metaschema, or numbers that the library can't represent.
+        return False
+
+
 class Validator:
     """Formats are not asserted. Keywords whose value the validator can't read, such as a broken pattern, restrict
     nothing; `left_out` has their names.
