@@ -4,9 +4,10 @@ They are generated from a seed: none is copied from there.
 
 import json
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from bench.schema_keywords import keywords_of
 from bench.schema_objects import ObjectMaker
 from bench.schema_parts import Part, Schema, Style, names, sentence
 
@@ -139,26 +140,6 @@ def keyword_counts(samples: list[Sample]) -> dict[str, int]:
         for keyword in set(keywords_of(one.schema)):
             counts[keyword] = counts.get(keyword, 0) + 1
     return dict(sorted(counts.items(), key=lambda item: -item[1]))
-
-
-NAMED = {"properties", "patternProperties", "definitions", "$defs"}
-ALTERNATIVES = {"anyOf", "oneOf", "allOf", "prefixItems"}
-SINGLE = {"items", "additionalProperties", "additionalItems", "not", "if", "then", "else", "propertyNames"}
-
-
-def keywords_of(schema: object) -> Iterator[str]:
-    if not isinstance(schema, dict):
-        return
-    for keyword, value in schema.items():
-        yield keyword
-        if keyword in NAMED:
-            inner = list(value.values())
-        elif keyword in ALTERNATIVES or (keyword == "items" and isinstance(value, list)):
-            inner = value
-        else:
-            inner = [value] if keyword in SINGLE else []
-        for one in inner:
-            yield from keywords_of(one)
 
 
 if __name__ == "__main__":

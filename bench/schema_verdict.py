@@ -3,7 +3,7 @@
 import calendar
 import json
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -11,8 +11,8 @@ from typing import Any
 from jsonschema import FormatChecker
 from jsonschema.validators import validator_for
 
-NAMED_SCHEMAS = ("properties", "patternProperties", "definitions", "$defs", "dependentSchemas")
-LISTED_SCHEMAS = ("anyOf", "oneOf", "allOf", "prefixItems")
+from bench.schema_keywords import keywords_on
+
 # RFC 3986's characters, and RFC 3339's forms: formats that the package checks only with further packages.
 URI_TEXT = r"(?:[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})*"
 DATE = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -50,15 +50,6 @@ def judge(schema: dict[str, Any], text: str) -> Verdict:
         return Verdict(False)
     errors = validator_for(schema)(schema, format_checker=format_checker()).iter_errors(document)
     return Verdict(True, tuple(sorted({"/".join(keywords_on(error.absolute_schema_path)) for error in errors})))
-
-
-def keywords_on(path: Iterable[str | int]) -> Iterator[str]:
-    """The keywords of a path in a schema, without the names of members and the numbers of alternatives."""
-    steps = iter(path)
-    for step in steps:
-        yield str(step)
-        if step in (*NAMED_SCHEMAS, *LISTED_SCHEMAS):
-            next(steps, None)
 
 
 @lru_cache(1)
