@@ -96,7 +96,7 @@ def groups(options: argparse.Namespace) -> dict[str, Rows]:
         "documents-1": lambda: documents.document_rows("demo", DEMO, threads, streams=1, rounds=rounds),
         "documents-8": lambda: documents.document_rows("demo", DEMO, threads, streams=8, rounds=rounds),
         "mask": lambda: documents.mask_rows(models.wide_model(), rounds),
-        "schemas*": lambda: schemas.rows(DEMO, threads),
+        "schemas*": lambda: schemas.rows(DEMO),
         "choices*": lambda: choices.rows(rounds),
         "overhead*": lambda: overhead.rows(min(rounds, 5)),
         "overhead-ledger*": lambda: overhead.ledger_rows(rounds),

@@ -47,13 +47,27 @@ class Members:
         return [name for name in self.parts if name not in self.example]
 
 
+# Takes the number of members, how many levels may nest, and the characters of the example.
+Nested = Callable[[int, int, int], Part]
+
+
 class ObjectMaker:
     """Makes the objects of one schema. `definitions` are those that some of them refer to, by name."""
 
     def __init__(self, chance: random.Random, style: Style, *, shared: float = 0.0, circular: bool = False) -> None:
         self._chance, self._style = chance, style
         self._shared, self._circular = shared, circular
-        self._leaves, self._rules = some_of(chance, LEAVES, 0.4), some_of(chance, RULES, 0.5)
+        self._leaves = some_of(chance, LEAVES, 0.3, common=7)
+        self._rules = some_of(chance, RULES, 0.4)
+        kinds: dict[Nested, float] = {
+            self.object_of: 5,
+            self.list_of_objects: 2,
+            self.map_of_objects: 0.7,
+            self.map_by_patterns: 0.5,
+            self.tagged_alternatives: 0.5,
+            self.object_or_text: 0.4,
+        }
+        self._kinds = some_of(chance, kinds, 0.35, common=2)
         self.definitions: dict[str, Part] = {}
         self._unfinished: set[str] = set()
 
@@ -89,15 +103,7 @@ class ObjectMaker:
         """A value that has members somewhere: an object, a list of them, a map, alternatives, or a reference."""
         if self._chance.random() < self._shared:
             return self.reference(count, depth, room)
-        kinds: dict[Callable[[int, int, int], Part], float] = {
-            self.object_of: 5.0,
-            self.list_of_objects: 2.0,
-            self.map_of_objects: 0.7,
-            self.map_by_patterns: 0.5,
-            self.tagged_alternatives: 0.5,
-            self.object_or_text: 0.4,
-        }
-        return annotated(self._chance, self._style, weighted(self._chance, kinds)(count, depth, room))
+        return annotated(self._chance, self._style, weighted(self._chance, self._kinds)(count, depth, room))
 
     def finished(self, parts: dict[str, Part], room: int) -> Part:
         members = Members(parts, [], {}, closed=self._chance.random() < self._style.closed)
@@ -105,7 +111,7 @@ class ObjectMaker:
             fits = len(json.dumps({**members.example, name: parts[name].example})) < room
             if fits and self._chance.random() < self._style.required:
                 members.require(name)
-        if self._chance.random() < self._style.ruled:
+        if self._rules and self._chance.random() < self._style.ruled:
             weighted(self._chance, self._rules)(self._chance, self._style, members)
         schema: Schema = {"type": "object", "properties": {name: part.schema for name, part in members.parts.items()}}
         if members.required:
@@ -189,7 +195,7 @@ class ObjectMaker:
             return Part({**schema, "minProperties": 1}, {"x": value.example})
         if self._chance.random() < 0.1:
             schema["maxProperties"] = self._chance.choice([5, 10, 50])
-        if self._chance.random() < 0.1:
+        if self._chance.random() < 0.3:
             schema["propertyNames"] = {"pattern": "^[A-Za-z_]+$"}
         return Part(schema, {})
 

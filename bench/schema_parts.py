@@ -1,5 +1,6 @@
 """The parts of generated schemas: values without members of their own, each with an example that fits it."""
 
+import math
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -55,10 +56,11 @@ def weighted(chance: random.Random, weights: Mapping[T, float]) -> T:
     return chance.choices(list(weights), list(weights.values()))[0]
 
 
-def some_of(chance: random.Random, weights: Mapping[T, float], share: float) -> dict[T, float]:
-    """Those that one author uses: a share of the rarer half, and all of the others."""
-    usual = sorted(weights.values())[len(weights) // 2]
-    return {one: weight for one, weight in weights.items() if weight > usual or chance.random() < share}
+def some_of(
+    chance: random.Random, weights: Mapping[T, float], share: float, common: float = math.inf
+) -> dict[T, float]:
+    """What one author uses: all of the weight `common` or more, and a share of the others."""
+    return {one: weight for one, weight in weights.items() if weight >= common or chance.random() < share}
 
 
 def names(chance: random.Random, count: int, style: Style) -> list[str]:

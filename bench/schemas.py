@@ -62,9 +62,9 @@ class Served:
             self._restart()
 
 
-def rows(model: Path, threads: int) -> Iterator[Row]:
+def rows(model: Path) -> Iterator[Row]:
     samples = schema_set(EACH)
-    setting = Setting(model, threads, parallel=1, context=CONTEXT)
+    setting = Setting(model, threads=None, parallel=1, context=CONTEXT)
     with ExitStack() as stack:
         servers = [stack.enter_context(served) for served in all_servers(setting)]
         for place, sample in enumerate(samples):
