@@ -4,6 +4,7 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -13,7 +14,7 @@ import numpy as np
 from bench import vllm
 from bench.load import Reply
 from bench.row import Row
-from bench.schema_answers import Answer, Outcome, ask, ask_for_text
+from bench.schema_answers import MAX_TOKENS, Answer, Outcome, ask, ask_for_text
 from bench.schema_keywords import members_of
 from bench.schema_kinds import Sample, schema_set
 from bench.schema_steps import step_meter
@@ -24,26 +25,44 @@ from tests.vllm.vllm_process import MODEL
 
 EACH = 6
 CONTEXT = 1024
-FREE_TEXTS = 6
+TEXTS = 6
 # A large schema has as many members.
 MANY = 40
 # Answers of fewer tokens say little about what a token takes.
 ENOUGH = 50
 
 
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What a server answered: to requests without a schema, and to each schema."""
+
+    name: str
+    free: list[Reply] = field(default_factory=list)
+    answers: list[Answer] = field(default_factory=list)
+
+    @property
+    def free_first(self) -> float:
+        """Seconds to the first token."""
+        return median(reply.first for reply in self.free)
+
+    @property
+    def free_token(self) -> float:
+        """Seconds of a further token."""
+        return median(map(token_seconds, self.free))
+
+    @property
+    def documents(self) -> list[Reply]:
+        return [answer.reply for answer in self.answers if answer.reply and answer.reply.chunks]
+
+
 class Served:
-    """A server and what it answered. It is started again after a request that it doesn't survive."""
+    """A server, which is started again after a request that it doesn't survive."""
 
     def __init__(self, name: str, start: Callable[[], AbstractContextManager[ServerProcess]], model: str) -> None:
-        self.name, self.model = name, model
-        self.answers: list[Answer] = []
-        self._start, self._stack = start, ExitStack()
-        self._restart()
-        replies = [
-            ask_for_text(self._server.port, f"Write an essay, part {part}.", model) for part in range(FREE_TEXTS)
-        ]
-        self.free_first = median(reply.first for reply in replies[1:])
-        self.free_token = median(token_seconds(reply) for reply in replies[1:])
+        self.record = Record(name)
+        self._model, self._start = model, start
+        self._stack = ExitStack()
+        self._server = self._stack.enter_context(start())
 
     def __enter__(self) -> "Served":
         return self
@@ -51,15 +70,17 @@ class Served:
     def __exit__(self, *error: object) -> None:
         self._stack.close()
 
-    def _restart(self) -> None:
-        self._stack.close()
-        self._server = self._stack.enter_context(self._start())
+    def ask_for_texts(self) -> None:
+        asked = [ask_for_text(self._server.port, f"Write an essay, part {part}.", self._model) for part in range(TEXTS)]
+        # The first warms the server up.
+        self.record.free.extend(asked[1:])
 
     def ask(self, sample: Sample) -> None:
-        answer = ask(self._server.port, sample, self.model)
-        self.answers.append(answer)
+        answer = ask(self._server.port, sample, self._model)
+        self.record.answers.append(answer)
         if not answer.is_alive:
-            self._restart()
+            self._stack.close()
+            self._server = self._stack.enter_context(self._start())
 
 
 def rows(model: Path) -> Iterator[Row]:
@@ -67,14 +88,17 @@ def rows(model: Path) -> Iterator[Row]:
     setting = Setting(model, threads=None, parallel=1, context=CONTEXT)
     with ExitStack() as stack:
         servers = [stack.enter_context(served) for served in all_servers(setting)]
+        for served in servers:
+            served.ask_for_texts()
         for place, sample in enumerate(samples):
             for served in servers if place % 2 else reversed(servers):
                 served.ask(sample)
-    print(f"{len(samples)} schemas, documents of at most 700 tokens:")
-    for served in servers:
-        print("\n".join(described(served, samples)), flush=True)
+    records = [served.record for served in servers]
+    print(f"{len(samples)} schemas, documents of at most {MAX_TOKENS} tokens:")
+    for record in records:
+        print("\n".join(described(record, samples)), flush=True)
     print(engine_costs(model, samples), flush=True)
-    yield from compared(*servers[:2])
+    yield from compared(*records[:2])
 
 
 def all_servers(setting: Setting) -> Iterator[Served]:
@@ -85,22 +109,19 @@ def all_servers(setting: Setting) -> Iterator[Served]:
         yield Served("vLLM", partial(vllm.vllm_server, environment, demo_folder(environment)), MODEL)
 
 
-def described(served: Served, samples: Sequence[Sample]) -> Iterator[str]:
+def described(record: Record, samples: Sequence[Sample]) -> Iterator[str]:
     """How the answers ended, what they took, and each that isn't a valid document."""
     by_outcome: dict[Outcome, list[str]] = defaultdict(list)
-    for sample, answer in zip(samples, served.answers, strict=True):
+    for sample, answer in zip(samples, record.answers, strict=True):
         by_outcome[answer.outcome].append(f"    {sample.name}: {answer.detail[:200]}")
-    yield f"  {served.name}: {', '.join(f'{len(by_outcome[outcome])} {outcome}' for outcome in Outcome)}"
-    firsts = [1000 * (reply.first - served.free_first) for reply in replies(served)]
-    tokens = [1000 * (token_seconds(reply) - served.free_token) for reply in replies(served) if reply.tokens >= ENOUGH]
+    yield f"  {record.name}: {', '.join(f'{len(by_outcome[outcome])} {outcome}' for outcome in Outcome)}"
+    documents = record.documents
+    firsts = [1000 * (reply.first - record.free_first) for reply in documents]
+    tokens = [1000 * (token_seconds(reply) - record.free_token) for reply in documents if reply.tokens >= ENOUGH]
     yield f"    the first token of a schema takes {spread(firsts, 1)} ms longer than that of free text"
-    yield f"    a further token {spread(tokens, 2)} ms longer than the {1000 * served.free_token:.2f} ms of free text"
+    yield f"    a further token {spread(tokens, 2)} ms longer than the {1000 * record.free_token:.2f} ms of free text"
     for outcome in list(Outcome)[1:]:
         yield from [f"    {outcome}:", *by_outcome[outcome]] if by_outcome[outcome] else ()
-
-
-def replies(served: Served) -> list[Reply]:
-    return [answer.reply for answer in served.answers if answer.reply and answer.reply.chunks]
 
 
 def token_seconds(reply: Reply) -> float:
@@ -137,9 +158,9 @@ def quantiles(seconds: Sequence[float]) -> str:
     return f"{middle:,.0f} µs (median), {high:,.0f} µs (99%), of {len(seconds):,}"
 
 
-def compared(ours: Served, theirs: Served) -> Iterator[Row]:
+def compared(ours: Record, theirs: Record) -> Iterator[Row]:
     """One value for each schema of which both wrote enough."""
-    valid = [sum(one.outcome is Outcome.VALID for one in served.answers) for served in (ours, theirs)]
+    valid = [sum(one.outcome is Outcome.VALID for one in record.answers) for record in (ours, theirs)]
     name = f"{len(ours.answers)} schemas"
     if all(valid):
         yield Row(f"{name}: valid documents", "", valid[:1], valid[1:], larger_is_better=True, target=1.0)

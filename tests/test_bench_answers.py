@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from bench.load import Reply
 from bench.schema_answers import Answer, Outcome, RawAnswer, ask
 from bench.schema_kinds import Sample
+from bench.schemas import Record, compared, described
 from bench.servers import free_port
 
 SCHEMA = {
@@ -114,3 +116,26 @@ def test_headers_are_read_in_any_case() -> None:
         b"HTTP/1.1 200 OK\r\nX-Oruel-Differs: a\r\nTRANSFER-ENCODING: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
     )
     assert (raw.status, raw.headers["x-oruel-differs"], raw.body) == (200, "a", b"abc")
+
+
+def reply(tokens: int, first: float, token: float) -> Reply:
+    return Reply(tokens, [first + place * token for place in range(tokens)], 0.0)
+
+
+def test_a_record_says_what_a_schema_costs_beyond_free_text() -> None:
+    answers = [Answer(Outcome.VALID, "", reply(101, 0.5, 0.003)), Answer(Outcome.REFUSED, "400 pattern")]
+    lines = list(described(Record("server", [reply(9, 0.2, 0.001)], answers), [SAMPLE, SAMPLE]))
+    assert lines[0].startswith("  server: 1 valid, 0 wrong in silence, ")
+    assert "300.0 (median; most 300.0) ms longer" in lines[1]
+    assert "2.00 (median; most 2.00) ms longer than the 1.00 ms" in lines[2]
+    assert lines[3:] == ["    refused by name:", "    sample: 400 pattern"]
+
+
+def test_only_schemas_of_which_both_wrote_enough_are_compared() -> None:
+    long, short = Answer(Outcome.VALID, "", reply(100, 0.1, 0.002)), Answer(Outcome.VALID, "", reply(5, 0.1, 0.1))
+    refused = Answer(Outcome.REFUSED)
+    ours, theirs = [long, long, long], [refused, short, Answer(Outcome.UNCLOSED, "", reply(700, 0.2, 0.006))]
+    valid, first, token = compared(Record("ours", [], ours), Record("theirs", [], theirs))
+    assert (valid.ours, valid.theirs) == ([3], [1])
+    assert first.times_better.median == pytest.approx(2)
+    assert token.times_better.median == pytest.approx(3)
