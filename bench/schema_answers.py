@@ -3,7 +3,7 @@
 import asyncio
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -136,10 +136,15 @@ def document(events: list[dict[str, Any]]) -> str:
 
 
 def judged(sample: Sample, text: str, differs: str, reply: Reply) -> Answer:
+    outcome, detail = outcome_of(sample, text, re.findall(r"[$\w-]+", differs))
+    return Answer(outcome, detail, reply)
+
+
+def outcome_of(sample: Sample, text: str, named: Collection[str]) -> tuple[Outcome, str]:
+    """What a document is worth, and why. `named`: the keywords that the server said it doesn't hold."""
     verdict = judge(sample.schema, text)
     if verdict.is_valid:
-        return Answer(Outcome.VALID, differs, reply)
+        return Outcome.VALID, ""
     if not verdict.is_json:
-        return Answer(Outcome.UNCLOSED, text[-60:], reply)
-    is_named = verdict.is_covered_by(re.findall(r"[$\w-]+", differs))
-    return Answer(Outcome.NAMED if is_named else Outcome.SILENT, ", ".join(verdict.broken), reply)
+        return Outcome.UNCLOSED, f"… {text[-60:]!r}"
+    return Outcome.NAMED if verdict.is_covered_by(named) else Outcome.SILENT, ", ".join(verdict.broken)

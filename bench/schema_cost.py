@@ -17,8 +17,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.schema_answers import Outcome, outcome_of
 from bench.schema_kinds import SEED, Sample, schema_set
-from bench.schema_verdict import judge
 from oruel.constraints.grammar import GrammarConstraint, unclosable_keywords
 from oruel.constraints.schema import unenforceable_keywords
 from oruel.constraints.spec import schema_spec
@@ -39,8 +39,7 @@ T = TypeVar("T")
 @dataclass
 class Cost:
     """CPU seconds. `steps` is what all calls between two steps of the model take; `calls` has each of them by name.
-    `ending` is "valid", "not JSON", "refused: " and why, or "wrong in silence: " or "wrong as named: " and the
-    keywords that the document breaks.
+    `named`: the keywords that Oru'el says it doesn't hold.
     """
 
     examined: float = 0.0
@@ -50,8 +49,8 @@ class Cost:
     tokens: int = 0
     is_closing: bool = False
     named: tuple[str, ...] = ()
-    ending: str = ""
-    text: str = ""
+    outcome: Outcome = Outcome.ERROR
+    detail: str = ""
 
 
 class Writer:
@@ -97,19 +96,17 @@ class Run:
             cost.compiled, constraint = timed(
                 lambda: GrammarConstraint(self._tokens, schema_spec(sample.schema), self._budget)
             )
+        except SchemaRefused as error:
+            cost.outcome, cost.detail = Outcome.REFUSED, error.message
+            return cost
+        try:
             self._write(constraint)
         except SchemaRefused as error:
-            cost.ending = f"refused: {error.message}"
+            cost.outcome, cost.detail = Outcome.ERROR, error.message
             return cost
-        cost.tokens = len(self._written)
-        cost.is_closing = constraint.is_closing
-        cost.text = b"".join(self._tokens.pieces[token] for token in self._written).decode(errors="replace")
-        verdict = judge(sample.schema, cost.text)
-        if verdict.broken:
-            sort = "wrong as named" if verdict.is_covered_by(cost.named) else "wrong in silence"
-            cost.ending = f"{sort}: {', '.join(verdict.broken)}"
-        else:
-            cost.ending = "valid" if verdict.is_json else "not JSON"
+        cost.tokens, cost.is_closing = len(self._written), constraint.is_closing
+        text = b"".join(self._tokens.pieces[token] for token in self._written).decode(errors="replace")
+        cost.outcome, cost.detail = outcome_of(sample, text, cost.named)
         return cost
 
     def _write(self, constraint: GrammarConstraint) -> None:
@@ -192,7 +189,7 @@ HEADER = (
 def line(name: str, characters: int, cost: Cost) -> str:
     calls = "".join(f"{spread(cost.calls[call]):>12}" for call in CALLS)
     most = 1e6 * max(cost.steps, default=0)
-    ending = f"{cost.ending}{' (closed by the budget)' if cost.is_closing else ''}"
+    ending = f"{cost.outcome}{': ' if cost.detail else ''}{cost.detail}{' (closed)' if cost.is_closing else ''}"
     named = f"; left out: {', '.join(cost.named)}" if cost.named else ""
     return (
         f"{name:14}{characters:7,}{cost.tokens:7}{len(cost.steps):6}  "
@@ -216,7 +213,8 @@ def report(costs: Sequence[Cost]) -> None:
         print(f"  {call}: {spread([one for cost in costs for one in cost.calls[call]])} µs")
     compiled = sorted(1000 * (cost.examined + cost.compiled) for cost in costs)
     print(f"compiled in {compiled[len(compiled) // 2]:,.0f} ms (median), at most {compiled[-1]:,.0f} ms")
-    print(dict(Counter(cost.ending.partition(":")[0] for cost in costs)))
+    counts = Counter(cost.outcome for cost in costs)
+    print(", ".join(f"{counts[outcome]} {outcome}" for outcome in Outcome))
 
 
 if __name__ == "__main__":
