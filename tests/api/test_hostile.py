@@ -26,6 +26,16 @@ HOSTILE: dict[str, tuple[str, str]] = {
         "tools",
         json.dumps({"tools": [tool("f", {"properties": {"a": {"enum": [*range(20_000)]}}})]}),
     ),
+    "10,000 properties": (
+        "response_format",
+        json.dumps(schema({"properties": {f"name{number}": {"type": "string"} for number in range(10_000)}})),
+    ),
+    "a tool with only endless calls": (
+        "tools",
+        json.dumps(
+            {"tools": [tool("f", {"type": "object", "minProperties": 1, "additionalProperties": {"$ref": "#"}})]}
+        ),
+    ),
 }
 DEEP = '"properties": {"a": {' * 1000 + "}}" * 1000
 

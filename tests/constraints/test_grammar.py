@@ -4,7 +4,6 @@ import json
 import random
 from typing import Any
 
-import numpy as np
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
@@ -13,6 +12,7 @@ from oruel.constraints.grammar import GrammarConstraint
 from oruel.constraints.schema import not_both
 from oruel.constraints.spec import schema_spec
 from oruel.constraints.tokens import TokenTable
+from tests.constraints.choosing import next_token
 from tests.constraints.test_json_object import CHOOSERS
 from tests.text.vocabularies import ByteVocabulary
 
@@ -91,13 +91,7 @@ TOKENS = TokenTable(
 def write(schema: dict[str, Any], budget: int, chooser: str, chance: random.Random) -> tuple[bytes, GrammarConstraint]:
     constraint, written = GrammarConstraint(TOKENS, schema_spec(schema), budget), list[int]()
     while not constraint.is_complete and len(written) < budget:
-        if constraint.forced:
-            token = constraint.forced[0]
-        else:
-            bits = np.unpackbits(constraint.mask(), count=TOKENS.size, bitorder="little")
-            token = constraint.enforce_limits(
-                CHOOSERS[chooser](chance, [int(one) for one in np.flatnonzero(bits)], TOKENS.pieces)
-            )
+        token = next_token(constraint, TOKENS, lambda allowed: CHOOSERS[chooser](chance, allowed, TOKENS.pieces))
         if token in TOKENS.ends:
             break
         constraint.accept(token)
@@ -143,3 +137,11 @@ def test_a_top_level_number_is_valid_at_every_budget() -> None:
             text, constraint = write(schema, chance.randint(1, 6), "digits", chance)
             assert constraint.can_close
             assert Draft202012Validator(schema).is_valid(json.loads(text)), text
+
+
+@given(st.integers(0, 2**32), st.integers(5, 60))
+def test_every_number_is_finite(seed: int, budget: int) -> None:
+    for schema in ({"type": "number"}, {"type": "array", "items": {"type": "number"}}, {"type": "object"}):
+        text, constraint = write(schema, budget, "digits", random.Random(seed))
+        assert constraint.can_close
+        assert "Infinity" not in json.dumps(json.loads(text)), text

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from oruel.constraints.schema import embed_schema, json_grammar, unenforceable_keywords
+from oruel.constraints.schema import MAX_NAMES, embed_schema, json_grammar, left_out, unenforceable_keywords
 from oruel.constraints.tokens import TokenTable
 from oruel.errors import SchemaRefused
 from tests.text.vocabularies import ByteVocabulary
@@ -68,15 +68,12 @@ def test_a_schema_whose_escapes_would_bypass_it_is_refused() -> None:
     ("schema", "named"),
     [
         (
-            {"type": "array", "uniqueItems": True, "contains": {}, "items": {"not": {}}},
+            {"type": "array", "uniqueItems": True, "contains": {"const": 1}, "items": {"not": {"minLength": 5}}},
             ("contains", "not", "uniqueItems"),
         ),
-        ({"oneOf": [{"type": "object"}, {"type": "object", "title": "x"}]}, ("oneOf",)),
-        ({"type": "string", "format": "colour"}, ("format",)),
-        ({"type": "string", "contentEncoding": "base64"}, ("contentEncoding",)),
+        ({"oneOf": [{"type": "object"}, {"type": "object", "minProperties": 1}]}, ("oneOf",)),
         ({"type": "integer", "divisibleBy": 2}, ("divisibleBy",)),
         ({"extends": {"type": "integer"}, "disallow": "string"}, ("disallow", "extends")),
-        ({"type": "object", "properties": {"a": {"anyOf": [{"type": "string", "minimal": 5}]}}}, ("minimal",)),
         # The same key may be written several times.
         ({"type": "object", "minProperties": 3}, ("minProperties",)),
         (BY_PATTERN | {"additionalProperties": False, "minProperties": 2}, ("minProperties",)),
@@ -98,7 +95,6 @@ def test_keywords_that_are_not_enforced_are_reported(schema: dict[str, Any], nam
             "default": {},
             "examples": [1],
             "$comment": "",
-            "x-order": 1,
         },
         {"type": "object", "deprecated": True, "readOnly": True, "writeOnly": False},
         {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": "https://example.com/x", "type": "integer"},
@@ -108,7 +104,38 @@ def test_keywords_that_are_not_enforced_are_reported(schema: dict[str, Any], nam
     ],
 )
 def test_keywords_without_effect_on_validity_are_not_reported(schema: dict[str, Any]) -> None:
-    assert unenforceable_keywords(schema) == ()
+    assert left_out(schema) == ((), ())
+
+
+@pytest.mark.parametrize(
+    ("schema", "words"),
+    [
+        ({"type": "object", "properties": {"a": {"anyOf": [{"type": "string", "minimal": 5}]}}}, ("minimal",)),
+        ({"x-order": 1, "self": {"a": 1}, "type": "integer"}, ("self", "x-order")),
+        ({"type": "string", "format": "colour", "nullable": True}, ("format=colour", "nullable")),
+        ({"type": "string", "contentEncoding": "base64", "contentSchema": {}}, ("contentEncoding", "contentSchema")),
+        ({"type": "string", "format": "unknown"}, ("format=unknown",)),
+    ],
+)
+def test_words_that_no_draft_gives_a_meaning_restrict_nothing_and_are_named(
+    schema: dict[str, Any], words: tuple[str, ...]
+) -> None:
+    assert left_out(schema) == ((), words)
+
+
+def test_what_an_unknown_word_contains_can_be_referred_to() -> None:
+    schema = {
+        "components": {"schemas": {"n": {"type": "integer", "self": 1}}},
+        "type": "array",
+        "items": {"$ref": "#/components/schemas/n"},
+    }
+    assert left_out(schema) == ((), ("components",))
+    assert can_be_written(schema, "[1, 2]")
+    assert not can_be_written(schema, '["a"]')
+
+
+def test_the_number_of_unknown_words_is_bounded() -> None:
+    assert len(left_out({f"key{number}": 1 for number in range(15_000)}).words) == MAX_NAMES
 
 
 NODE = {"type": "object", "properties": {"next": {"$ref": "#/$defs/node"}, "more": {"$ref": "#"}}}

@@ -1,6 +1,7 @@
 """Tools, schemas and reasoning over HTTP, from a model of random weights: what holds for it holds for any."""
 
 import json
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -255,6 +256,17 @@ def test_unenforced_keywords_are_named_in_a_header(client: OpenAI) -> None:
     with pytest.raises(openai.BadRequestError, match="uniqueItems") as refused:
         ask(client, response_format=wanted)
     assert refused.value.param == "response_format.json_schema.schema"
+
+
+def test_words_without_a_meaning_are_accepted_when_strict_and_named_in_a_header(client: OpenAI) -> None:
+    schema = {**ADD, "x-order\r\n": 1, "properties": {"numbers": {**NUMBERS, "minItem": 5}}}
+    wanted: Any = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema, "strict": True}}
+    answer = client.chat.completions.with_raw_response.create(
+        model="tools", messages=ASK, response_format=wanted, max_tokens=60
+    )
+    said = answer.headers["x-oruel-differs"]
+    assert re.fullmatch(r"response_format\.json_schema\.schema: unknown minItem x-order\S*", said)
+    jsonschema.validate(json.loads(answer.parse().choices[0].message.content or ""), ADD)
 
 
 def test_tools_are_refused_without_template_support_unless_generic(tmp_path: Any) -> None:

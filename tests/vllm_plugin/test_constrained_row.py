@@ -27,6 +27,9 @@ PERSON = schema_spec(
     }
 )
 
+# A token of the array is refused if the item is there already.
+DISTINCT = schema_spec({"type": "array", "items": {"enum": ["ab", "a", "b"]}, "uniqueItems": True, "minItems": 2})
+
 
 @pytest.fixture(scope="module")
 def threads() -> Iterator[ConstraintThreads]:
@@ -43,7 +46,9 @@ def allowed_tokens(step: RowStep) -> list[int]:
 def emit(row: ConstrainedRow, position: int, chooser: random.Random) -> int:
     """One step of vLLM's: the token that it emits."""
     step = row.next(position)
-    token = row.enforce(chooser.choice(allowed_tokens(step))) if isinstance(step, RowStep) else step
+    while isinstance(step, RowStep):
+        step = row.enforce(chooser.choice(allowed_tokens(step)))
+    token = step
     row.chose(lambda: token)
     return token
 
@@ -89,6 +94,12 @@ def test_tokens_that_vllm_discards_change_nothing(threads: ConstraintThreads, sp
         assert plain == repeated, f"seed {seed}"
 
 
+def test_a_row_whose_token_is_refused_gets_another_draw(threads: ConstraintThreads) -> None:
+    for seed in range(10):
+        items = json.loads(text(write(ConstrainedRow(row_request(DISTINCT), [], threads), seed, repeat=True)))
+        assert len(items) == len(set(items)) >= 2
+
+
 def test_a_preempted_row_is_replayed(threads: ConstraintThreads) -> None:
     chooser = random.Random(4)
     row = ConstrainedRow(row_request(PERSON), [], threads)
@@ -101,6 +112,7 @@ def test_a_preempted_row_is_replayed(threads: ConstraintThreads) -> None:
             allowed = allowed_tokens(step)
             assert allowed_tokens(same) == allowed
             token = row.enforce(allowed[0])
+            assert isinstance(token, int)
             assert again.enforce(allowed[0]) == token
         else:
             assert same == step

@@ -13,7 +13,7 @@ import pytest
 
 from oruel.constraints.grammar import GrammarConstraint
 from oruel.constraints.json_object import JsonObjectConstraint
-from oruel.constraints.spec import ConstraintSpec, JsonObjectSpec, schema_spec
+from oruel.constraints.spec import ConstraintSpec, DocumentOrCallsSpec, JsonObjectSpec, schema_spec
 from oruel.engine.vllm.wire import CLOSED_MARKS, COMPLETE_MARKS, FAILED_MARKS, RowRequest
 from oruel.sampling import Sampler
 from oruel.sampling.constraint import UNDECIDED
@@ -41,6 +41,8 @@ PERSON = schema_spec(
         "additionalProperties": False,
     }
 )
+# Some of its tokens are refused and drawn again.
+DISTINCT = schema_spec({"type": "array", "items": {"enum": ["ab", "a", "b"]}, "uniqueItems": True, "minItems": 2})
 SETTINGS: list[tuple[ConstraintSpec | None, dict[str, Any]]] = [
     (None, {"temperature": 0.7}),
     (None, {"temperature": 0.0, "repetition_penalty": 1.3}),
@@ -48,6 +50,7 @@ SETTINGS: list[tuple[ConstraintSpec | None, dict[str, Any]]] = [
     (None, {"min_p": 0.05, "logit_bias": {3: 2.0}}),
     (JsonObjectSpec(), {"temperature": 0.7}),
     (PERSON, {"top_p": 0.9, "presence_penalty": 0.2}),
+    (DISTINCT, {"temperature": 1.5}),
 ]
 
 
@@ -112,8 +115,8 @@ def build_constraint(row: RowRequest) -> JsonObjectConstraint | GrammarConstrain
         return None
     if isinstance(row.constraint, JsonObjectSpec):
         return JsonObjectConstraint(TOKENS, row.max_tokens)
-    assert row.constraint is PERSON
-    return GrammarConstraint(TOKENS, PERSON, row.max_tokens)
+    assert not isinstance(row.constraint, DocumentOrCallsSpec)
+    return GrammarConstraint(TOKENS, row.constraint, row.max_tokens)
 
 
 def test_each_request_gets_what_it_would_get_alone_in_a_batch_that_vllm_changes_at_will(

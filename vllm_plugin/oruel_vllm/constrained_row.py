@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from oruel.constraints.tokens import panics_refused
 from oruel.engine.vllm.wire import CLOSED_MARKS, COMPLETE_MARKS, FAILED_MARKS, Failure, FailureKind, RowRequest
 from oruel.errors import SchemaRefused
-from oruel.sampling.constraint import UNDECIDED, Constraint, WorkBudget
+from oruel.sampling.constraint import REFUSED, UNDECIDED, Constraint, WorkBudget
 from oruel_vllm.constraint_threads import ConstraintThreads
 from oruel_vllm.row import SampledRow
 from oruel_vllm.row_step import BROKEN, RowStep
@@ -46,6 +46,7 @@ class ConstrainedRow(SampledRow):
         self._constraint: Constraint | None = None
         self._prepared: Future[PreparedStep] = Future()
         self._ahead = False
+        self._refusals = 0
         self._known_ending: int | None = None
         self._closing_from = threads.closings.find(request, output)
         super().__init__(request, output)
@@ -77,9 +78,8 @@ class ConstrainedRow(SampledRow):
             return self._begin_ending(position, prepared)
         if prepared.forced is not None:
             return prepared.forced
-        step = super()._step(position)
-        assert isinstance(step, RowStep)
-        return RowStep(step.params, step.u, step.changed, prepared.mask)
+        self._refusals = 0
+        return self._drawn_step(position, prepared.mask)
 
     def _after_budget(self, end: int, position: int) -> int:
         """The tokens after max_tokens only say whether the output is complete."""
@@ -121,10 +121,14 @@ class ConstrainedRow(SampledRow):
     def _fail(self, position: int, kind: FailureKind, message: str) -> None:
         self._end(self._ending_begins(position), FAILED_MARKS, Failure(kind, message))
 
-    def enforce(self, token: int) -> int:
-        constraint = self._constraint
+    def enforce(self, token: int) -> int | RowStep:
+        constraint, position = self._constraint, len(self._output)
         assert constraint
-        enforced = self._attempt(len(self._output), lambda: enforce_limits(constraint, token))
+        enforced = self._attempt(position, lambda: enforce_limits(constraint, token))
+        if enforced == REFUSED:
+            mask = self._attempt(position, lambda: mask_of(constraint))
+            self._refusals += 1
+            return self.mark if mask is None else self._drawn_step(position, mask, self._refusals)
         # The ending begins with the mark.
         return self.mark if enforced is None else enforced
 
@@ -176,6 +180,12 @@ def enforce_limits(constraint: Constraint, token: int) -> int:
         if enforced != UNDECIDED:
             return enforced
     raise SchemaRefused(IMPATIENT_MESSAGE)
+
+
+@panics_refused()
+def mask_of(constraint: Constraint) -> NDArray[np.uint8]:
+    """Raises SchemaRefused."""
+    return constraint.mask()
 
 
 @panics_refused()

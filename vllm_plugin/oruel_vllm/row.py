@@ -7,6 +7,9 @@ prompt, and ask again: a token counts as accepted once vLLM asks for the next po
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from oruel.engine.vllm.wire import FAILED_MARKS, Failure, FailureKind, RowRequest, ending_tokens
 from oruel.sampling.draw import Uniforms
 from oruel.sampling.penalties import Penalties
@@ -29,8 +32,10 @@ class Row(Protocol):
         that the row has been given or has chosen.
         """
 
-    def enforce(self, token: int) -> int:
-        """The token to emit in place of the one that the step chose. Called for rows that are `constrained`."""
+    def enforce(self, token: int) -> int | RowStep:
+        """The token to emit in place of the one that the step chose, or another step if the token is refused. Called
+        for rows that are `constrained`.
+        """
 
     def chose(self, token: Callable[[], int]) -> None:
         """Tells the row which token was emitted at the position; BROKEN is possible. `token` may have to wait."""
@@ -55,7 +60,7 @@ class ScriptedRow:
     def next(self, position: int) -> int:
         return self._tokens[position] if position < len(self._tokens) else self._after
 
-    def enforce(self, token: int) -> int:
+    def enforce(self, token: int) -> int | RowStep:
         return token
 
     def chose(self, token: Callable[[], int]) -> None: ...
@@ -100,8 +105,11 @@ class SampledRow:
         return self._step(position)
 
     def _step(self, position: int) -> RowStep | int:
+        return self._drawn_step(position)
+
+    def _drawn_step(self, position: int, mask: NDArray[np.uint8] | None = None, refusals: int = 0) -> RowStep:
         changed = self._changed if len(self._changed) else None
-        return RowStep(self._request.sampling, self._uniforms.at(position), changed)
+        return RowStep(self._request.sampling, self._uniforms.at(position, refusals), changed, mask)
 
     def _move_to(self, position: int) -> None:
         if position == len(self._output) + 1 and self._chosen:
@@ -124,7 +132,7 @@ class SampledRow:
         self._ending = ScriptedRow(ending_tokens(self._request, marks, failure), ends[0] if ends else self.mark)
         self._ending_start = start
 
-    def enforce(self, token: int) -> int:
+    def enforce(self, token: int) -> int | RowStep:
         return token
 
     def chose(self, token: Callable[[], int]) -> None:

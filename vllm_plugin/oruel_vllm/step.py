@@ -67,15 +67,32 @@ def emit_sampled(
     sampler: TokenSampler, logits: torch.Tensor, sampled: Sequence[PlacedRow], steps: Sequence[PlacedStep]
 ) -> None:
     chosen = sampler.choose(logits, steps)
-    constrained = [place for place, placed in enumerate(sampled) if placed.row.constrained]
-    if constrained:
-        values = chosen.tolist()
-        for place in constrained:
-            if values[place] != BROKEN:
-                values[place] = sampled[place].row.enforce(values[place])
-        chosen = send_indices(values, logits.device)
+    if any(placed.row.constrained for placed in sampled):
+        chosen = send_indices(enforce(sampler, logits, sampled, chosen.tolist()), logits.device)
     marks = send_indices([placed.row.mark for placed in sampled], logits.device)
     keep_only(logits, [placed.index for placed in sampled], torch.where(chosen == BROKEN, marks, chosen))
     copied = ChosenTokens(chosen)
     for place, placed in enumerate(sampled):
         placed.row.chose(partial(copied.token, place))
+
+
+def enforce(sampler: TokenSampler, logits: torch.Tensor, sampled: Sequence[PlacedRow], values: list[int]) -> list[int]:
+    """The tokens after each constrained row has enforced its limits. Refused ones are chosen again."""
+    waiting = [place for place, placed in enumerate(sampled) if placed.row.constrained]
+    while waiting:
+        again: list[PlacedStep] = []
+        refused: list[int] = []
+        for place in waiting:
+            if values[place] == BROKEN:
+                continue
+            enforced = sampled[place].row.enforce(values[place])
+            if isinstance(enforced, RowStep):
+                again.append(PlacedStep(sampled[place].index, enforced))
+                refused.append(place)
+            else:
+                values[place] = enforced
+        if again:
+            for place, token in zip(refused, sampler.choose(logits, again).tolist(), strict=True):
+                values[place] = token
+        waiting = refused
+    return values

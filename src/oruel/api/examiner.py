@@ -7,14 +7,14 @@ from typing import Any
 
 import msgspec
 
-from oruel.constraints.grammar import unclosable_keywords
-from oruel.constraints.schema import unenforceable_keywords
+from oruel.constraints.first_end import left_out_of_document
+from oruel.constraints.rewriting.rewrite import rewritten
+from oruel.constraints.schema import left_out
 from oruel.constraints.weight import weights_of
 from oruel.contract.kinds import abbreviate
 from oruel.errors import InvalidParameter, SchemaRefused, UnsupportedParameter
 from oruel.jobs.answer_cache import AnswerCache
 from oruel.jobs.base import Jobs, Tokenizers
-from oruel.json_schema.references import plain_references
 from oruel.types import ChatRequest
 
 MAX_SCHEMA_CHARACTERS = 2**18
@@ -33,9 +33,12 @@ EXAMPLE = Written('{"type": "object", "properties": {"a": {"type": "string"}, "b
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """The keywords that can't be enforced. `fault`: why the schema as a whole can't be enforced, if so."""
+    """The keywords that can't be enforced, and the words that mean nothing in any draft. `fault`: why the schema as a
+    whole can't be enforced, if so.
+    """
 
     keywords: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
     fault: str = ""
 
 
@@ -53,14 +56,14 @@ class Examiner:
         self._found: AnswerCache[Finding] = AnswerCache()
 
     async def examine(self, request: ChatRequest) -> tuple[str, ...]:
-        """Returns the keywords that are not enforced, each as "parameter: keywords".
+        """Returns what of each schema is not enforced, as "parameter: keywords" and "parameter: unknown words".
 
         Raises InvalidParameter for an invalid schema, UnsupportedParameter for a strict schema that can't be enforced,
         and what Jobs.run raises.
         """
         places = list(places_in(request))
         findings = await self._findings(places, request.account)
-        return tuple(note for place in places if (note := note_on(place, findings[place.written])))
+        return tuple(note for place in places for note in notes_on(place, findings[place.written]))
 
     async def _findings(self, places: Sequence[Place], account: str) -> Mapping[Written, Finding]:
         found = {place.written: self._found.get(cache_key(place.written)) for place in places}
@@ -118,10 +121,7 @@ def are_light(schemas: Sequence[Written]) -> bool:
     if any(LARGE_NUMBER.search(written.schema) for written in schemas):
         return False
     try:
-        return (
-            sum(weights_of(*(plain_references(json.loads(written.schema)) for written in schemas)).values())
-            <= LIGHT_UNITS
-        )
+        return sum(weights_of(*(rewritten(json.loads(written.schema)) for written in schemas)).values()) <= LIGHT_UNITS
     except SchemaRefused:
         return False
 
@@ -130,7 +130,7 @@ def cache_key(written: Written) -> str:
     return f"{written.closes:d}{written.schema}"
 
 
-def note_on(place: Place, finding: Finding) -> str:
+def notes_on(place: Place, finding: Finding) -> Iterator[str]:
     """Raises InvalidParameter, UnsupportedParameter."""
     if finding.fault:
         raise InvalidParameter(f"{place.param} can't be enforced: {finding.fault}.", param=place.param)
@@ -141,7 +141,10 @@ def note_on(place: Place, finding: Finding) -> str:
             "enforce only the others.",
             param=place.param,
         )
-    return f"{place.param}: {' '.join(finding.keywords)}" if finding.keywords else ""
+    if finding.keywords:
+        yield f"{place.param}: {' '.join(finding.keywords)}"
+    if finding.words:
+        yield f"{place.param}: unknown {' '.join(finding.words)}"
 
 
 def examine_schemas(tokenizers: Tokenizers, schemas: list[Written]) -> list[Finding]:
@@ -151,9 +154,7 @@ def examine_schemas(tokenizers: Tokenizers, schemas: list[Written]) -> list[Find
 def examine_schema(written: Written) -> Finding:
     schema: Mapping[str, Any] = json.loads(written.schema)
     try:
-        keywords = unenforceable_keywords(schema)
-        if written.closes:
-            keywords = tuple(sorted({*keywords, *unclosable_keywords(schema)}))
+        keywords, words = left_out_of_document(schema) if written.closes else left_out(schema)
     except SchemaRefused as error:
         return Finding(fault=abbreviate(error.message, 400))
-    return Finding(keywords)
+    return Finding(keywords, words)

@@ -2,12 +2,15 @@
 in pieces, so that no caller waits for a whole search.
 """
 
-from collections.abc import Generator, Iterator, Sequence
-from copy import copy
+from collections.abc import Callable, Generator, Iterator, Sequence
 
 import llguidance
 import numpy as np
+from numpy.typing import NDArray
 
+from oruel.constraints.closing_plan import ClosingPlan, Seam, seams
+from oruel.constraints.document_position import DocumentPosition
+from oruel.constraints.string_ends import NO_HINTS, StringEnds
 from oruel.constraints.tokens import TokenTable
 from oruel.sampling.constraint import MAX_WORK, WorkBudget
 
@@ -27,59 +30,15 @@ EARLY_FAILURE_TOKENS = 100
 MAX_HINTED_POSITIONS = 8
 
 
-# Tokens, and how many of them precede or are the quote that ends the string.
-Hint = tuple[Sequence[int], int]
-
-
-class DocumentPosition:
-    """The position of a sequence in its text: in the free text before the tokens `reasoning_end`, in the document, or
-    in one of its strings.
-    """
-
-    def __init__(self, tokens: TokenTable, reasoning_end: Sequence[int] = ()) -> None:
-        self.reasoning_end = reasoning_end
-        self.is_free = bool(reasoning_end)
-        self.is_in_string = False
-        self._is_escaped = False
-        self._pieces = tokens.pieces
-        self._marker = b"".join(tokens.pieces[token] for token in reasoning_end)
-        self._tail = b""
-
-    def copy(self) -> "DocumentPosition":
-        return copy(self)
-
-    def feed(self, token: int) -> bytes:
-        """Returns those bytes of the token that belong to the document."""
-        data = self._pieces[token]
-        if self.is_free:
-            data = self._document_part(token, data)
-        for byte in data:
-            if self._is_escaped:
-                self._is_escaped = False
-            elif byte == ord('"'):
-                self.is_in_string = not self.is_in_string
-            elif byte == ord("\\"):
-                self._is_escaped = self.is_in_string
-        return data
-
-    def _document_part(self, token: int, data: bytes) -> bytes:
-        """The part of `data` that belongs to the document."""
-        if not self._pieces[self.reasoning_end[0]]:
-            # `reasoning_end` begins with a control token, which can't be part of the free text.
-            self.is_free = token != self.reasoning_end[0]
-            return b""
-        text = self._tail + data
-        _, found, after = text.partition(self._marker)
-        self.is_free = not found
-        self._tail = text[-len(self._marker) :]
-        return after
-
-
 class ClosingSearch:
-    """Searches for at most `most` tokens that lead to the grammar's end after `taken`. `known` is an earlier result,
-    which the search follows first, as far as possible; each hint ends some strings. The search owns the matcher until
-    it has ended, and then restores its state. `found` is None if it finds no such tokens. `is_refused` is set if the
-    library fails within the first few tokens.
+    """Searches for at most `most` tokens that lead to the grammar's end after `taken`. `plan` is the plan before
+    `taken`: the search follows the rest of its value as far as possible, and ends where it can return to the plan.
+    `uncertain_from` returns the outermost of so many open brackets up to whose end the plan has to be checked then; by
+    default all of it is.
+
+    The search owns the matcher until it has ended, and then restores its state. `found` is None if it finds no tokens;
+    otherwise they lead to `seam` of the plan, or if that is None, to the end. `is_refused` is set if the library fails
+    within the first few tokens.
     """
 
     def __init__(
@@ -90,20 +49,24 @@ class ClosingSearch:
         most: int,
         *,
         taken: Sequence[int] = (),
-        known: Sequence[int] = (),
-        hints: Sequence[Hint] = (),
+        plan: ClosingPlan | None = None,
+        uncertain_from: Callable[[int], int | None] = lambda depth: 1,
+        hints: StringEnds = NO_HINTS,
     ) -> None:
         self.found: list[int] | None = None
+        self.seam: Seam | None = None
         self.is_refused = False
         self._matcher = matcher
         self._tokens = tokens
         self._start = place.copy()
         self._most = most
         self._hints = hints
+        self._plan = plan
+        self._uncertain_from = uncertain_from
         self._taken: list[int] = []
         self._forced: list[int] = []
         self._spent = 0
-        self._pieces = self._run(taken, known)
+        self._pieces = self._run(taken)
 
     def proceed(self, work: WorkBudget) -> bool:
         """Returns whether the search has ended."""
@@ -114,30 +77,99 @@ class ClosingSearch:
             work.left -= max(1, self._spent - before)
         return False
 
-    def _run(self, taken: Sequence[int], known: Sequence[int]) -> Generator[bool, None, None]:
-        for attempt in (known, ()) if known else ((),):
+    def _run(self, taken: Sequence[int]) -> Generator[bool, None, None]:
+        for attempt, whole in self._attempts(taken):
             self._place, self._taken, self._hinted_positions, self._last = self._start.copy(), [], 0, -1
             self._forced = []
             is_possible = self._take(taken)
             yield True
-            for start in range(0, len(attempt) if is_possible else 0, TOKENS_AT_ONCE):
-                part = attempt[start : start + TOKENS_AT_ONCE]
-                if not self._take(part, whole=False) or len(self._taken) % TOKENS_AT_ONCE != len(taken):
-                    break
-                yield True
-            while is_possible and not self._is_at_end and self._advance():
-                yield True
+            if is_possible:
+                yield from self._walk(attempt, whole)
             if self._matcher.is_error():
                 # Further on, only this particular way may be too much for the library.
                 self.is_refused = len(self._taken) <= EARLY_FAILURE_TOKENS
                 return
-            has_arrived = is_possible and self._is_at_end and len(self._taken) - len(taken) <= self._most
+            way = self._taken[len(taken) :]
+            has_arrived = self.seam or (is_possible and self._is_at_end and len(way) <= self._most)
             if has_arrived:
-                self.found = self._taken[len(taken) :]
+                self.found = way
             if self._taken:
                 self._matcher.rollback(len(self._taken))
             if has_arrived or not is_possible:
                 return
+
+    def _attempts(self, taken: Sequence[int]) -> Iterator[tuple[Sequence[int], bool]]:
+        """Tokens to follow first, and whether only all of them count: the rest of the plan's value, as if `taken` had
+        been inserted before it, or as if it had replaced as many bytes; as much as possible of the rest; none.
+        """
+        known = self._plan.value_rest if self._plan else []
+        if known:
+            length = sum(len(self._tokens.pieces[token]) for token in taken)
+            written = b"".join(self._tokens.pieces[token] for token in known)
+            yield known, True
+            yield self._tokens.spell(written[length:]) or (), True
+            yield known, False
+        yield (), False
+
+    def _walk(self, attempt: Sequence[int], whole: bool) -> Generator[bool, None, None]:
+        """Goes from after `taken` to a seam of the plan, to the end, or as far as possible."""
+        before = len(self._taken)
+        if whole:
+            if not (yield from self._return_to_plan(before)) and self._take(attempt[:TOKENS_AT_ONCE]):
+                yield from self._return_to_plan(before)
+            return
+        followed = 0
+        while not self._is_at_end:
+            if (yield from self._return_to_plan(before)):
+                return
+            part = attempt[followed : followed + TOKENS_AT_ONCE]
+            if part and self._take(part, whole=False):
+                followed = len(self._taken) - before
+                attempt = attempt if followed % TOKENS_AT_ONCE == 0 else ()
+            elif not self._advance():
+                return
+            else:
+                attempt = ()
+            yield True
+
+    def _return_to_plan(self, before: int) -> Generator[bool, None, bool]:
+        """Returns whether the plan can be followed again from here on, within the limit. `before`: how many of the
+        tokens don't count.
+        """
+        place = self._place
+        if not self._plan or place.is_free or place.is_in_string or place.depth > place.floor:
+            return False
+        seam = self._plan.seam(place.depth)
+        if seam is None or len(self._taken) - before + self._plan.length_from(seam) > self._most:
+            return False
+        if (yield from self._can_follow(self._plan.after(seam), self._tokens_to_check(seam))):
+            self.seam = seam
+        return self.seam is not None
+
+    def _can_follow(self, rest: Sequence[int], checked: int) -> Generator[bool, None, bool]:
+        """Whether the grammar accepts the first `checked` tokens; if these are all, also whether it ends there."""
+        count, accepted = 0, TOKENS_AT_ONCE
+        while accepted == TOKENS_AT_ONCE and count < checked:
+            if count:
+                yield True
+            accepted = self._matcher.try_consume_tokens(list(rest[count : min(checked, count + TOKENS_AT_ONCE)]))
+            self._spent += 1 + accepted
+            count += accepted
+        can_follow = count >= min(checked, len(rest)) and (count < len(rest) or self._is_at_end)
+        if count:
+            self._matcher.rollback(count)
+        return can_follow
+
+    def _tokens_to_check(self, seam: Seam) -> int:
+        """How many tokens after the seam show that the plan can be followed to its end: those of the next key or value,
+        and of the brackets in which what follows depends on more than the next key.
+        """
+        assert self._plan
+        end = self._plan.next_seam(seam)
+        uncertain = self._uncertain_from(seam.depth)
+        if uncertain is not None:
+            end = self._plan.seam(uncertain - 1)
+        return seam.behind - end.behind + 1 if end else self._plan.length_from(seam)
 
     @property
     def _is_at_end(self) -> bool:
@@ -153,12 +185,22 @@ class ClosingSearch:
         """Takes some of the forced tokens, which are computed once and taken in parts."""
         if not self._forced:
             self._forced = self._matcher.compute_ff_tokens()
+        part = self._forced[:TOKENS_AT_ONCE]
+        if self._plan:
+            part = self._up_to_seam(part)
         before = len(self._taken)
-        is_forced = self._take(self._forced[:TOKENS_AT_ONCE], whole=False)
+        is_forced = self._take(part, whole=False)
         count = len(self._taken) - before
         self._spent -= count - count // FORCED_PER_WORK
-        self._forced = self._forced[count:] if is_forced else []
+        self._forced = self._forced[count:] if is_forced and part == self._forced[:count] else []
         return is_forced
+
+    def _up_to_seam(self, forced: list[int]) -> list[int]:
+        """The part before the next place where the plan may be followed again. It has been tried at the beginning."""
+        for _, at, offset in seams(self._tokens, forced, self._place):
+            if at or offset:
+                return forced[:at] + (self._tokens.spell(self._tokens.pieces[forced[at]][:offset]) or [])
+        return forced
 
     def _continuations(self) -> Iterator[tuple[Sequence[int], bool]]:
         """Candidate continuations, each with whether only the whole of it counts."""
@@ -166,21 +208,16 @@ class ClosingSearch:
             yield self._place.reasoning_end, False
         likely = INSIDE if self._place.is_in_string else OUTSIDE
         yield from (([self._tokens.single[byte]], True) for byte in likely if byte in self._tokens.single)
-        if self._place.is_in_string:
-            yield from self._string_ends()
+        if self._last >= 0 and self._hinted_positions >= MAX_HINTED_POSITIONS:
+            yield [self._last], True
         self._spent += MASK_WORK + self._tokens.size // TOKENS_PER_WORK
-        short = shortest_token(self._matcher, self._tokens)
+        mask = np.frombuffer(self._matcher.compute_bitmask(), np.uint8)
+        if self._place.is_in_string and self._hinted_positions < MAX_HINTED_POSITIONS:
+            self._hinted_positions += 1
+            yield from ((end, True) for end in self._hints.allowed(mask))
+        short = shortest_token(mask, self._tokens)
         self._last = short[0] if short and self._place.is_in_string else -1
         yield short, True
-
-    def _string_ends(self) -> Iterator[tuple[Sequence[int], bool]]:
-        """Every hint that ends a string, from each of its positions on; then the last token once more."""
-        if self._hinted_positions < MAX_HINTED_POSITIONS:
-            self._hinted_positions += 1
-            for hint, end in self._hints:
-                yield from ((hint[start:], True) for start in range(end))
-        if self._last >= 0:
-            yield [self._last], True
 
     def _take(self, wanted: Sequence[int], *, whole: bool = True) -> bool:
         """Takes `wanted`, or unless `whole`, as many of them as the grammar allows. Returns whether it took any."""
@@ -197,9 +234,8 @@ class ClosingSearch:
         return count > 0 or (not wanted and whole)
 
 
-def shortest_token(matcher: llguidance.LLMatcher, tokens: TokenTable) -> list[int]:
-    """The shortest token that may follow; a control token if no text may; empty if the grammar has failed."""
-    bits = np.frombuffer(matcher.compute_bitmask(), np.uint8)
+def shortest_token(bits: NDArray[np.uint8], tokens: TokenTable) -> list[int]:
+    """The shortest token that a mask allows; a control token if it allows no text; empty if the grammar has failed."""
     single = tokens.single_first
     # Nearly always a token of a single byte may follow, which spares a search of the whole vocabulary.
     found: list[int] = single[(bits[single >> 3] >> (single & 7)) & 1 > 0][:1].tolist()

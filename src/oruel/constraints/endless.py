@@ -30,9 +30,9 @@ def ends(schema: Any, ending: set[str]) -> bool:
         return True
     if "enum" in schema or "const" in schema:
         return True
-    if "$ref" in schema and schema["$ref"] not in ending:
+    if isinstance(schema.get("$ref"), str) and schema["$ref"] not in ending:
         return False
-    some = [schema[key] for key in ("anyOf", "oneOf") if isinstance(schema.get(key), list)]
+    some = [schema[key] for key in ("anyOf", "oneOf") if isinstance(schema.get(key), list) and schema[key]]
     every = schema["allOf"] if isinstance(schema.get("allOf"), list) else []
     return (
         all(any(ends(one, ending) for one in choices) for choices in some)
@@ -45,11 +45,37 @@ def members_end(schema: Schema, ending: set[str]) -> bool:
     """Whether the required content of an object or array ends. A schema that allows other types always has an end."""
     kinds = schema.get("type")
     if kinds in ("object", ["object"]):
-        required, properties = schema.get("required"), schema.get("properties")
-        if not isinstance(required, list) or not isinstance(properties, Mapping):
-            return True
-        return all(ends(properties.get(name), ending) for name in required if isinstance(name, str))
-    least = schema.get("minItems", 0)
-    if kinds in ("array", ["array"]) and isinstance(least, (int, float)) and least > 0 and "prefixItems" not in schema:
-        return ends(schema.get("items"), ending)
-    return True
+        return object_ends(schema, ending)
+    return array_ends(schema, ending) if kinds in ("array", ["array"]) else True
+
+
+def object_ends(schema: Schema, ending: set[str]) -> bool:
+    properties = schema["properties"] if isinstance(schema.get("properties"), Mapping) else {}
+    others = [schema.get("additionalProperties", True)]
+    others += schema["patternProperties"].values() if isinstance(schema.get("patternProperties"), Mapping) else []
+    may_have_others = any(ends(one, ending) for one in others)
+    required = schema["required"] if isinstance(schema.get("required"), list) else []
+    if not all(
+        ends(properties[name], ending) if name in properties else may_have_others
+        for name in required
+        if isinstance(name, str)
+    ):
+        return False
+    return (
+        not at_least(schema, "minProperties", 1)
+        or may_have_others
+        or any(ends(one, ending) for one in properties.values())
+    )
+
+
+def array_ends(schema: Schema, ending: set[str]) -> bool:
+    first = schema["prefixItems"] if isinstance(schema.get("prefixItems"), list) else []
+    needed = [one for place, one in enumerate(first, 1) if at_least(schema, "minItems", place)]
+    needed += [schema.get("items")] if at_least(schema, "minItems", len(first) + 1) else []
+    needed += [schema["contains"]] if "contains" in schema and schema.get("minContains") != 0 else []
+    return all(ends(one, ending) for one in needed)
+
+
+def at_least(schema: Schema, keyword: str, least: int) -> bool:
+    value = schema.get(keyword, 0)
+    return isinstance(value, (int, float)) and value >= least

@@ -1,39 +1,34 @@
 """Constrains text by a grammar, and completes documents before the budget ends."""
 
-import time
 from collections.abc import Sequence
-from functools import lru_cache
 
-import llguidance
 import numpy as np
 from numpy.typing import NDArray
 
 from oruel.constraints.bounds import ParserBounds
+from oruel.constraints.checked_search import CheckedSearch
 from oruel.constraints.closing_plan import ClosingPlan
-from oruel.constraints.closing_search import ClosingSearch, DocumentPosition
+from oruel.constraints.closing_search import ClosingSearch
+from oruel.constraints.document_check import DocumentCheck
+from oruel.constraints.document_position import DocumentPosition
+from oruel.constraints.first_end import FirstEndSearch, first_end_search
 from oruel.constraints.hints import hints
-from oruel.constraints.keywords import COUNTS, KNOWN, STRINGS
-from oruel.constraints.schema import BYTES
-from oruel.constraints.spec import GrammarSpec, schema_spec
-from oruel.constraints.tokens import TokenTable, panics_refused, refusal_of
-from oruel.constraints.weight import check_weight
-from oruel.errors import SchemaRefused
-from oruel.json_schema.keywords import Schema, subschemas
-from oruel.json_schema.references import plain_references
-from oruel.sampling.constraint import UNDECIDED, WorkBudget
+from oruel.constraints.open_brackets import OpenBrackets
+from oruel.constraints.spec import GrammarSpec
+from oruel.constraints.string_ends import NO_HINTS
+from oruel.constraints.tokens import TokenTable, refusal_of
+from oruel.sampling.constraint import REFUSED, UNDECIDED, WorkBudget
 
-# More than any budget.
-MAX_TOKENS = 2**18
-CACHED_SEARCHES = 32
-# The work of one piece of a search, some milliseconds, and the pause after it for other threads.
-WORK_AT_ONCE, PAUSE_SECONDS = 200, 0.0002
+# How many tokens are refused at one position before the known completion is followed.
+MAX_REFUSED = 16
 
 
 class GrammarConstraint:
     """Constrains one sequence of at most `budget` tokens. If its spec must close, a completion of the document that
     fits the budget is known at each token: a token after which none would fit, or that exceeds what parsers can read,
-    is replaced by the known completion. `can_close` is False if the budget is too small for the first completion.
-    `search`, if given, finds the first completion; otherwise the constructor searches for it.
+    is replaced by the known completion. A token after which no completion is valid under the checked schema is refused.
+    `can_close` is False if the budget is too small for the first completion. `search`, if given, finds the first
+    completion; otherwise the constructor searches for it.
 
     Raises SchemaRefused for a grammar that can't be compiled.
     """
@@ -44,22 +39,33 @@ class GrammarConstraint:
         spec: GrammarSpec,
         budget: int,
         *,
-        search: "FirstEndSearch | None" = None,
+        search: FirstEndSearch | None = None,
     ) -> None:
         self._tokens = tokens
         self._left = budget
         self._place = DocumentPosition(tokens, spec.reasoning_end)
         self._bounds = ParserBounds()
-        self._hints = hints(tokens, spec) if spec.must_close else ()
-        first = (search or first_end_search(tokens, spec)).find() if spec.must_close else None
+        first_end = (search or first_end_search(tokens, spec)) if spec.must_close else None
+        spec = first_end.spec if first_end else spec
+        self._hints = hints(tokens, spec) if spec.must_close else NO_HINTS
+        first = first_end.find() if first_end else None
         self.can_close = first is not None and len(first) <= budget
-        self._matcher = tokens.matcher(spec.grammar)
-        self._plan = ClosingPlan(tokens, first or ())
-        self._search: ClosingSearch | None = None
+        self._grammar = spec.grammar
+        self._matcher = tokens.matcher(self._grammar)
+        self._plan = ClosingPlan(tokens, first or (), self._place)
+        self._brackets = OpenBrackets(spec.schemas[0]) if spec.must_close and len(spec.schemas) == 1 else None
+        is_checked = spec.checked and self.can_close and first_end and first_end.is_valid
+        self._check = DocumentCheck(spec.checked, tokens, self._place) if is_checked else None
+        self._search: ClosingSearch | CheckedSearch | None = None
+        self._refused: list[int] = []
+        # Whether the plan is followed without the matcher.
+        self._is_blind = False
         self.is_closing = False
 
     @property
     def is_complete(self) -> bool:
+        if self._is_blind:
+            return not len(self._plan)
         return self._matcher.is_stopped() and not self._matcher.is_error()
 
     @property
@@ -67,13 +73,20 @@ class GrammarConstraint:
         if self.is_closing:
             return self._plan.rest
         tokens: list[int] = self._matcher.compute_ff_tokens()
+        if self._has_failed():
+            return self._plan.rest
         return tokens if not self.can_close or self._follows_plan(tokens) else []
 
     def mask(self) -> NDArray[np.uint8]:
         """A bit for each token, the lowest bit of a byte first: whether the token may come next."""
         bits = np.frombuffer(self._matcher.compute_bitmask(), np.uint8)
-        if self._matcher.is_error():
-            raise refusal_of(self._matcher)
+        if self._has_failed():
+            return self._only(self._plan[0])
+        return self._without_refused(bits) if self._refused else bits
+
+    def _only(self, token: int) -> NDArray[np.uint8]:
+        bits = np.zeros((self._tokens.size + 7) // 8, np.uint8)
+        bits[token >> 3] = 1 << (token & 7)
         return bits
 
     def allows(self, token: int) -> bool:
@@ -84,30 +97,63 @@ class GrammarConstraint:
 
     def enforce_limits(self, token: int, work: WorkBudget | None = None) -> int:
         """The token itself if a completion that fits the budget follows it; otherwise the first token of the known
-        completion, which is an end token if the text is complete. UNDECIDED if `work` doesn't suffice; then callers
-        have to repeat the call before any other.
+        completion, which is an end token if the text is complete. REFUSED if the document would become invalid.
+        UNDECIDED if `work` doesn't suffice; then callers have to repeat the call before any other.
         """
-        if not self.can_close or token in self._tokens.ends or self._follows_plan([token]):
+        if not self.can_close or self._follows_plan([token]):
             return token
-        if not self._place.is_free and not self._bounds.allow(self._tokens.pieces[token]):
+        if token in self._tokens.ends:
+            return token if not self._check or self._check.is_valid_after(()) else self._refuse(token)
+        if not self._is_readable([token]):
             return self._close()
         if self._search is None:
-            self._search = ClosingSearch(
-                self._matcher,
-                self._tokens,
-                self._place,
-                self._left - 1,
-                taken=[token],
-                known=self._plan.rest,
-                hints=self._hints,
-            )
+            self._search = self._search_after(token)
         if not self._search.proceed(work or WorkBudget()):
             return UNDECIDED
-        end, self._search = self._search.found, None
-        if end is not None:
-            self._plan = ClosingPlan(self._tokens, [token, *end])
-            return token
-        return self._close()
+        search, self._search = self._search, None
+        way = [token, *(search.found or ())]
+        if search.found is None and isinstance(search, CheckedSearch) and search.is_invalid:
+            return self._refuse(token)
+        if search.found is None or not self._is_readable(way):
+            return self._close()
+        if search.seam:
+            self._plan.splice(way, self._place, search.seam)
+        else:
+            self._plan = ClosingPlan(self._tokens, way, self._place)
+        return token
+
+    def _search_after(self, token: int) -> ClosingSearch | CheckedSearch:
+        matcher, tokens, most = self._matcher, self._tokens, self._left - 1
+        search = ClosingSearch(
+            matcher,
+            tokens,
+            self._place,
+            most,
+            taken=[token],
+            plan=self._plan,
+            uncertain_from=self._uncertain_from,
+            hints=self._hints,
+        )
+        if self._check is None:
+            return search
+        return CheckedSearch(search, self._check, matcher, tokens, self._place, most, taken=[token], plan=self._plan)
+
+    def _refuse(self, token: int) -> int:
+        """REFUSED, or after many refused tokens, the first token of the known completion."""
+        if token in self._refused or len(self._refused) == MAX_REFUSED:
+            return self._plan[0]
+        self._refused.append(token)
+        return REFUSED
+
+    def _without_refused(self, bits: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        left = bits.copy()
+        for token in self._refused:
+            left[token >> 3] &= ~np.uint8(1 << (token & 7))
+        return left if left.any() else self._only(self._plan[0])
+
+    def _is_readable(self, way: Sequence[int]) -> bool:
+        """Whether common parsers can read the document after these tokens."""
+        return self._place.is_free or self._bounds.allow(b"".join(self._tokens.pieces[token] for token in way))
 
     def _close(self) -> int:
         self.is_closing = True
@@ -118,74 +164,35 @@ class GrammarConstraint:
         much work.
         """
         self._left -= 1
+        self._refused.clear()
         if token in self._tokens.ends:
             return
-        if not self._matcher.consume_token(token):
+        if not self._has_failed() and not self._matcher.consume_token(token):
             raise refusal_of(self._matcher)
         if self.can_close:
-            self._bounds.feed(self._place.feed(token))
+            if self._check:
+                self._check.feed(token)
+            data = self._place.feed(token)
+            self._bounds.feed(data)
+            if self._brackets:
+                self._brackets.feed(data)
             self.can_close = self._plan.follow([token])
+
+    def _has_failed(self) -> bool:
+        """Whether the library has failed, as it does in some states from which only one way leads on. Then the known
+        completion is followed. Raises SchemaRefused if there is none.
+        """
+        if not self._is_blind and self._matcher.is_error():
+            if not self.can_close or not len(self._plan):
+                raise refusal_of(self._matcher)
+            self._tokens.forget(self._grammar)
+            self._is_blind = self.is_closing = True
+        return self._is_blind
+
+    def _uncertain_from(self, depth: int) -> int | None:
+        return self._brackets.uncertain_from(depth) if self._brackets else 1
 
     def _follows_plan(self, taken: Sequence[int]) -> bool:
         """Whether the known completion starts with `taken`, and still fits the budget."""
         after = self._plan.length_after(taken)
         return after is not None and after <= self._left - len(taken)
-
-
-@panics_refused()
-def unclosable_keywords(schema: Schema) -> tuple[str, ...]:
-    """Keywords that may prevent a document from being closed within its budget; empty if it can be closed. Takes some
-    tenths of a second for an adversarial schema. Raises SchemaRefused for a schema that turns out to be too complex.
-    """
-    schema = plain_references(schema)
-    check_weight(schema)
-    if first_end_search(BYTES, schema_spec(schema)).find() is not None:
-        return ()
-    present = {keyword for one in subschemas(schema) for keyword in one}
-    return tuple(sorted(present & STRINGS or present & COUNTS or present & KNOWN))
-
-
-class FirstEndSearch:
-    """The search for tokens that lead from a grammar's beginning to its end, at most `most` of them. It can be run in
-    pieces; what it finds is kept.
-    """
-
-    def __init__(self, tokens: TokenTable, spec: GrammarSpec, most: int) -> None:
-        self._tokens, self._grammar = tokens, spec.grammar
-        matcher = tokens.matcher(spec.grammar)
-        search = ClosingSearch(
-            matcher, tokens, DocumentPosition(tokens, spec.reasoning_end), most, hints=hints(tokens, spec)
-        )
-        self._running: tuple[ClosingSearch, llguidance.LLMatcher] | None = search, matcher
-        self._found: list[int] | None = None
-        self._refused: SchemaRefused | None = None
-
-    def proceed(self) -> bool:
-        """Searches for some milliseconds. Returns whether the search has ended."""
-        if self._running:
-            search, matcher = self._running
-            if not search.proceed(WorkBudget(WORK_AT_ONCE)):
-                return False
-            if matcher.is_error():
-                self._tokens.forget(self._grammar)
-            self._found = search.found
-            self._refused = refusal_of(matcher) if search.is_refused else None
-            self._running = None
-        return True
-
-    def find(self) -> list[int] | None:
-        """The tokens; None if there are none. Raises SchemaRefused for a grammar that the library can't process."""
-        while not self.proceed():
-            # The matcher releases and takes the interpreter lock too quickly for another thread to wake up in between.
-            time.sleep(PAUSE_SECONDS)
-        if self._refused:
-            raise SchemaRefused(self._refused.message)
-        return self._found
-
-
-@lru_cache(CACHED_SEARCHES)
-def first_end_search(tokens: TokenTable, spec: GrammarSpec, most: int = MAX_TOKENS) -> FirstEndSearch:
-    """A search that all requests with the same constraint share. Raises SchemaRefused for a grammar that can't be
-    compiled.
-    """
-    return FirstEndSearch(tokens, spec, most)

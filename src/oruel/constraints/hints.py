@@ -2,16 +2,16 @@
 
 import bisect
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
 import llguidance
 import numpy as np
 
-from oruel.constraints.closing_search import Hint
 from oruel.constraints.schema import BYTES, json_grammar
 from oruel.constraints.spec import GrammarSpec
+from oruel.constraints.string_ends import StringEnds
 from oruel.constraints.tokens import LIMITS, TokenTable
 from oruel.json_schema.keywords import Schema, subschemas
 
@@ -25,7 +25,7 @@ SHORTEST = (b'a"', b'0"')
 
 
 @lru_cache(32)
-def hints(tokens: TokenTable, spec: GrammarSpec) -> Sequence[Hint]:
+def hints(tokens: TokenTable, spec: GrammarSpec) -> StringEnds:
     """Byte by byte, as tokens: required keys, up to the colon; the shortest strings, up to their closing quote; and a
     sample string for each pattern or format in the schemas, if one is found.
     """
@@ -33,13 +33,13 @@ def hints(tokens: TokenTable, spec: GrammarSpec) -> Sequence[Hint]:
     keys = dict.fromkeys(key for schema in schemas for key in required_keys(schema))
     shapes = dict.fromkeys(shape for schema in schemas for shape in string_shapes(schema))
     texts = [*list(keys)[:MAX_HINTS], *SHORTEST, *map(sample_string, list(shapes)[:MAX_SAMPLES])]
-    return tuple([(spelled, text.rindex(b'"') + 1) for text in texts if text and (spelled := tokens.spell(text))])
+    return StringEnds((spelled, text.rindex(b'"') + 1) for text in texts if text and (spelled := tokens.spell(text)))
 
 
 def required_keys(schema: Schema) -> Iterator[bytes]:
     for one in subschemas(schema):
-        if isinstance(one.get("required"), list):
-            yield from (json.dumps(key, ensure_ascii=False)[1:].encode() + b":" for key in one["required"])
+        names = one["required"] if isinstance(one.get("required"), list) else []
+        yield from (json.dumps(key, ensure_ascii=False)[1:].encode() + b":" for key in names if isinstance(key, str))
 
 
 def string_shapes(schema: Schema) -> Iterator[str]:

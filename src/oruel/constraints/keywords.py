@@ -5,26 +5,32 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from oruel.json_schema.keywords import ANNOTATIONS, NAMED, ONE, SEVERAL, Schema, subschemas
+from oruel.constraints.rewriting.formats import FORMATS
+from oruel.json_schema.keywords import ABOLISHED, ANNOTATIONS, DEFINITIONS, RESTRICTING, Schema, subschemas
 
-# llguidance complains itself if it can't enforce one of these.
-UNDERSTOOD = ONE | SEVERAL | NAMED | {"$ref", "$dynamicRef", "$recursiveRef", "type", "enum", "const"}
-UNDERSTOOD |= {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"}
-UNDERSTOOD |= {"minLength", "maxLength", "pattern", "format"}
-UNDERSTOOD |= {"minItems", "maxItems", "minContains", "maxContains", "uniqueItems"}
-UNDERSTOOD |= {"minProperties", "maxProperties", "required", "dependentRequired", "dependencies"}
-KNOWN = frozenset(UNDERSTOOD | ANNOTATIONS)
+# llguidance complains itself if it can't enforce one of RESTRICTING.
+KNOWN = frozenset(RESTRICTING | DEFINITIONS | ANNOTATIONS | ABOLISHED)
 COUNTS = {"minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"}
 STRINGS = {"pattern", "format", "patternProperties"}
 
 
 def unenforced_keywords(schema: Schema) -> set[str]:
     """Keywords that llguidance ignores silently, and those that it enforces only in part."""
-    found = {key for one in subschemas(schema) for key in one if key not in KNOWN and not key.startswith("x-")}
+    found = {key for one in subschemas(schema) for key in ABOLISHED & one.keys()}
     if any(map(counts_free_keys, subschemas(schema))):
         # The same key could be written twice, but counts once.
         found.add("minProperties")
     return found
+
+
+def unknown_words(schema: Schema) -> set[str]:
+    """Words that restrict no value in any draft, but don't only describe the schema, and formats of no draft, each as
+    format=name. One of them may be misspelt.
+    """
+    formats = (one["format"] for one in subschemas(schema) if isinstance(one.get("format"), str))
+    return {key for one in subschemas(schema) for key in one if key not in KNOWN} | {
+        f"format={name}" for name in formats if name not in FORMATS
+    }
 
 
 def counts_free_keys(schema: Schema) -> bool:

@@ -4,22 +4,25 @@ import json
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from llguidance import LLMatcher
 
+from oruel.constraints.completion.checked import checked_keywords
 from oruel.constraints.endless import is_endless
 from oruel.constraints.keywords import (
     mixes_keys,
     spells_control_characters,
     unenforced_keywords,
+    unknown_words,
     with_whole_counts,
 )
+from oruel.constraints.rewriting.rewrite import rewritten
+from oruel.constraints.rewriting.widening import widened
 from oruel.constraints.tokens import ByteVocabulary, TokenTable, panics_refused, plain_message
 from oruel.constraints.weight import check_weight
 from oruel.errors import SchemaRefused
-from oruel.json_schema.keywords import TEXTS, subschemas
-from oruel.json_schema.references import plain_references
+from oruel.json_schema.keywords import Schema, subschemas
 
 # Separators as in json.dumps, and no other whitespace, so that most of a document is forced or known.
 OPTIONS = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
@@ -29,59 +32,84 @@ LENIENT = {"lenient": True, "coerce_one_of": True}
 SIMPLE_ESCAPES = {"json_allowed_escapes": 'nrbtf\\"'}
 
 REMEMBERED_SCHEMAS = 32
-# Their names go into a response header.
-MAX_UNENFORCED = 100
+# Of each kind; they go into a response header.
+MAX_NAMES = 100
 BYTES = TokenTable(ByteVocabulary())
 
 UNIMPLEMENTED = re.compile(r"Unimplemented keys: (\[.*\])")
 # Other complaints of llguidance, with the keywords that they are about.
 COMPLAINTS = {
     "oneOf": ["oneOf"],
-    "Unknown format": ["format"],
     "look-around": ["pattern"],
     "regex": ["pattern"],
     "min/maxProperties": ["minProperties", "maxProperties"],
 }
 
 
+class LeftOut(NamedTuple):
+    """What of a schema isn't enforced, sorted. `keywords` restrict values in some draft. `words` mean nothing in any,
+    so that leaving them out follows the standard; but one of them may be misspelt.
+    """
+
+    keywords: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+
+
 def unenforceable_keywords(schema: Mapping[str, Any]) -> tuple[str, ...]:
-    """The keywords that can't be enforced, sorted. Takes some time for an adversarial schema, the first time.
+    return left_out(schema).keywords
+
+
+def left_out(schema: Mapping[str, Any]) -> LeftOut:
+    """What a grammar can't enforce. Takes some time for an adversarial schema, the first time.
 
     Raises SchemaRefused for an invalid schema, one that is too costly, and one that no document fits.
     """
-    found = _left_out(json.dumps(schema))
+    return _remembered(json.dumps(schema), is_checked=False)
+
+
+def left_out_if_checked(schema: Mapping[str, Any]) -> LeftOut:
+    """What can't be enforced on documents that are checked as well. Otherwise the same as `left_out`."""
+    return _remembered(json.dumps(schema), is_checked=True)
+
+
+def _remembered(written: str, is_checked: bool) -> LeftOut:
+    found = _left_out(written, is_checked)
     if isinstance(found, SchemaRefused):
         raise SchemaRefused(found.message)
     return found
 
 
 @lru_cache(REMEMBERED_SCHEMAS)
-def _left_out(written: str) -> tuple[str, ...] | SchemaRefused:
+def _left_out(written: str, is_checked: bool) -> LeftOut | SchemaRefused:
     try:
-        return examine(json.loads(written))
+        return examine(json.loads(written), is_checked=is_checked)
     except SchemaRefused as error:
         return error
 
 
 @panics_refused()
-def examine(schema: Mapping[str, Any]) -> tuple[str, ...]:
-    """Returns and raises the same as `unenforceable_keywords`, without a cache."""
-    schema = plain_references(schema)
-    check_weight(schema)
-    if is_endless(schema):
+def examine(schema: Mapping[str, Any], *, is_checked: bool = False) -> LeftOut:
+    """Returns and raises the same as `left_out` and `left_out_if_checked`, without a cache."""
+    enforced = rewritten(schema)
+    check_weight(enforced)
+    if is_endless(enforced):
         raise SchemaRefused("it refers to itself without an end: no finite document fits it")
-    if not_both(schema):
+    if not_both(enforced):
         raise SchemaRefused(
             "it contains control characters, and allows other keys besides the named ones, which can't both be "
             "enforced: set additionalProperties to false"
         )
-    matcher = BYTES.matcher(json_grammar(schema))
-    present = {keyword for one in subschemas(schema) for keyword in one}
+    matcher = BYTES.matcher(json_grammar(schema, is_checked=is_checked))
+    present = {keyword for one in subschemas(enforced) for keyword in one}
     named = {keyword for complaint in matcher.get_grammar_warnings() for keyword in keywords(complaint, present)}
-    found = named | unenforced_keywords(schema)
-    if len(found) > MAX_UNENFORCED:
-        raise SchemaRefused(f"{len(found):,} of its keywords are none, or can't be enforced: leave them out")
-    return tuple(sorted(found))
+    left = named | unenforced_keywords(schema)
+    if is_checked:
+        left -= checked_keywords(enforced)
+    return LeftOut(some_of(left), some_of(unknown_words(schema)))
+
+
+def some_of(names: set[str]) -> tuple[str, ...]:
+    return tuple(sorted(names)[:MAX_NAMES])
 
 
 def not_both(schema: Mapping[str, Any]) -> bool:
@@ -97,23 +125,21 @@ def keywords(complaint: str, present: set[str]) -> list[str]:
     return [keyword for keyword in about if keyword in present] or [plain_message(complaint)]
 
 
-def json_grammar(schema: Mapping[str, Any]) -> str:
+def json_grammar(schema: Mapping[str, Any], *, is_checked: bool = False) -> str:
     """A grammar, in llguidance's format, of the documents that fit the enforceable part of `schema`."""
-    grammar: str = LLMatcher.grammar_from_json_schema(embed_schema(schema))
+    grammar: str = LLMatcher.grammar_from_json_schema(embed_schema(schema, is_checked=is_checked))
     return grammar
 
 
-def remove_texts(schema: dict[str, Any]) -> None:
-    for one in subschemas(schema):
-        assert isinstance(one, dict)
-        for key in TEXTS & one.keys():
-            if isinstance(one[key], str):
-                del one[key]
+def embed_schema(schema: Mapping[str, Any], *, is_checked: bool = False) -> str:
+    """The schema as llguidance enforces it, with options, as JSON; with all that it can read if the documents are
+    checked as well. Texts about it are left out: they may have megabytes.
+    """
+    enforced = rewritten(schema)
+    return write_options(with_whole_counts(widened(enforced) if is_checked else enforced))
 
 
-def embed_schema(schema: Mapping[str, Any]) -> str:
-    """The schema with llguidance's options, as JSON. Texts about it are left out: they may have megabytes."""
+def write_options(schema: Schema) -> str:
+    """The schema with llguidance's options, as JSON."""
     escapes = SIMPLE_ESCAPES if any(map(mixes_keys, subschemas(schema))) else {}
-    plainer = with_whole_counts(plain_references(schema))
-    remove_texts(plainer)
-    return json.dumps({**plainer, "x-guidance": OPTIONS | LENIENT | escapes})
+    return json.dumps({**schema, "x-guidance": OPTIONS | LENIENT | escapes})

@@ -6,7 +6,10 @@ from typing import Any
 import msgspec
 from llguidance import LLMatcher
 
-from oruel.constraints.schema import embed_schema
+from oruel.constraints.checked_schema import checked_schema
+from oruel.constraints.rewriting.rewrite import rewritten
+from oruel.constraints.schema import embed_schema, write_options
+from oruel.constraints.skeleton import skeleton
 from oruel.json_schema.keywords import Schema
 
 # Encloses each schema in the text of rules. Neither JSON nor a Lark string contains it unescaped.
@@ -31,11 +34,14 @@ class JsonObjectSpec(Spec, frozen=True):
 
 class SchemaSpec(Spec, frozen=True):
     """A document that fits `schema`, a JSON Schema as text. If `must_close` is set, it is completed before the
-    budget ends.
+    budget ends. `checked` is the whole schema if there is more to it than a grammar can hold; otherwise empty.
+    `whole` is the whole schema in any case, unless it is empty.
     """
 
     schema: str
     must_close: bool = True
+    checked: str = ""
+    whole: str = ""
 
     @property
     def param(self) -> str:
@@ -52,6 +58,11 @@ class SchemaSpec(Spec, frozen=True):
         return grammar
 
     @property
+    def wider(self) -> "SchemaSpec":
+        """A spec with a grammar that only holds the skeleton of the schema; all of it is checked."""
+        return SchemaSpec(write_options(skeleton(json.loads(self.whole))), self.must_close, self.whole)
+
+    @property
     def schemas(self) -> tuple[Any, ...]:
         return (json.loads(self.schema),)
 
@@ -59,12 +70,22 @@ class SchemaSpec(Spec, frozen=True):
 class RulesSpec(Spec, frozen=True):
     """A grammar in llguidance's Lark. `parts` are its text; those at odd indices are JSON Schemas. `reasoning_end`: the
     tokens that end the free text before a document. `param`: the request parameter that this spec implements.
+    `checked` and `whole` are as in SchemaSpec.
     """
 
     parts: tuple[str, ...]
     param: str
     must_close: bool = False
     reasoning_end: tuple[int, ...] = ()
+    checked: str = ""
+    whole: str = ""
+
+    @property
+    def wider(self) -> "RulesSpec":
+        """As of a SchemaSpec."""
+        before, _, after = self.parts
+        parts = before, write_options(skeleton(json.loads(self.whole))), after
+        return msgspec.structs.replace(self, parts=parts, checked=self.whole, whole="")
 
     @property
     def grammar(self) -> str:
@@ -97,16 +118,29 @@ ConstraintSpec = DocumentSpec | DocumentOrCallsSpec
 
 def schema_spec(schema: Schema, *, must_close: bool = True) -> SchemaSpec:
     """Raises SchemaRefused for a reference to nothing in the schema."""
-    return SchemaSpec(embed_schema(schema), must_close)
+    if not must_close:
+        return SchemaSpec(embed_schema(schema), must_close=False)
+    grammar, whole = embed_schema(schema, is_checked=True), json.dumps(rewritten(schema))
+    return SchemaSpec(grammar, checked=checked_schema(schema), whole=whole)
 
 
-def schema_expression(schema: Schema) -> str:
+def schema_expression(schema: Schema, *, is_checked: bool = False) -> str:
     """The schema as an expression in the text of rules."""
-    return f"%json {MARK}{embed_schema(schema)}{MARK}"
+    return f"%json {MARK}{embed_schema(schema, is_checked=is_checked)}{MARK}"
 
 
-def rules_spec(rules: str, param: str, *, must_close: bool = False, reasoning_end: tuple[int, ...] = ()) -> RulesSpec:
-    """From Lark text in which `embedded` wrote the schemas."""
+def rules_spec(
+    rules: str,
+    param: str,
+    *,
+    must_close: bool = False,
+    reasoning_end: tuple[int, ...] = (),
+    document: Schema | None = None,
+) -> RulesSpec:
+    """From Lark text in which `schema_expression` wrote the schemas, of which `document` is the only one, if given."""
     parts = tuple(rules.split(MARK))
     assert len(parts) % 2 == 1
-    return RulesSpec(parts, param=param, must_close=must_close, reasoning_end=reasoning_end)
+    spec = RulesSpec(parts, param=param, must_close=must_close, reasoning_end=reasoning_end)
+    if document is None:
+        return spec
+    return msgspec.structs.replace(spec, checked=checked_schema(document), whole=json.dumps(rewritten(document)))

@@ -23,6 +23,7 @@ LIMITS = llguidance.LLParserLimits(
 )
 # Parts of the messages with which the library reports that a limit was reached.
 TOO_WIDE = re.compile(r"row has \d+ items")
+POINTS_NOWHERE = re.compile("Pointer '(.*)' does not exist")
 LIMIT_SIGNS = ("TooComplex", "limit", "too many", "too big", "too large", "fuel")
 PANIC_MESSAGE = "the library that enforces schemas fails on it: make it simpler"
 # Parts of unclear messages of the library, with the text to show instead.
@@ -30,6 +31,9 @@ MESSAGES = {
     "Unable to determine if regex is empty": "its patterns, formats and lengths are too complex together",
     "panic:": PANIC_MESSAGE,
     "egex is empty": "no string fits its patterns, formats, lengths and values together",
+    "anyOf is empty": "its type, enum, anyOf, oneOf or not leaves no value",
+    "invalid multiple of": "its multipleOf has to be greater than 0",
+    "number out of range": "one of its numbers is too large",
 }
 # The most forced text to tokenise at once, since the library asks for all of it at every step.
 MAX_FORCED_BYTES = 2048
@@ -37,9 +41,13 @@ MAX_FORCED_BYTES = 2048
 
 @contextmanager
 def panics_refused() -> Iterator[None]:
-    """Raises SchemaRefused for a panic of the library, which isn't an Exception and whose class can't be imported."""
+    """Raises SchemaRefused for a panic of the library, which isn't an Exception and whose class can't be imported; and
+    for a schema that is too deep for recursion.
+    """
     try:
         yield
+    except RecursionError as error:
+        raise SchemaRefused("its subschemas nest too deep: nest less") from error
     except BaseException as error:
         if type(error).__name__ != "PanicException":
             raise
@@ -60,9 +68,12 @@ class TokenTable:
 
     @cached_property
     def tokenizer(self) -> llguidance.LLTokenizer:
-        ends = sorted(self.ends)
-        wrapped = llguidance.TokenizerWrapper(_TokenizerAdapter(self, self._vocabulary, ends[0]))
-        return llguidance.LLTokenizer(wrapped, n_vocab=self.size, eos_token=ends)
+        wrapped = llguidance.TokenizerWrapper(self._adapter)
+        return llguidance.LLTokenizer(wrapped, n_vocab=self.size, eos_token=sorted(self.ends))
+
+    @cached_property
+    def _adapter(self) -> "_TokenizerAdapter":
+        return _TokenizerAdapter(self, self._vocabulary, min(self.ends))
 
     def prepare(self) -> None:
         """Builds everything that depends only on the vocabulary, so that no request has to wait for it."""
@@ -85,6 +96,14 @@ class TokenTable:
         """One token per byte; None if a byte has no token of its own."""
         found = [self.single.get(byte, -1) for byte in data]
         return None if -1 in found else found
+
+    def write(self, data: bytes) -> list[int] | None:
+        """The model's own tokens of these bytes, or one token per byte if they begin or end within a character."""
+        try:
+            data.decode()
+        except UnicodeDecodeError:
+            return self.spell(data)
+        return self._adapter.tokenize_exactly(data)
 
     @cached_property
     def single_first(self) -> NDArray[np.intp]:
@@ -133,6 +152,8 @@ def plain_message(complaint: str) -> str:
     for part, message in MESSAGES.items():
         if part in complaint:
             return message
+    if pointer := POINTS_NOWHERE.search(complaint):
+        return f"its $ref #{pointer[1][:200]} refers to nothing in it"
     return limit_reached(complaint) or " ".join(complaint.split())
 
 
@@ -165,11 +186,11 @@ class _TokenizerAdapter:
     def __call__(self, text: bytes) -> list[int]:
         """Tokens of exactly these bytes, or of the beginning of a long text."""
         if len(text) <= MAX_FORCED_BYTES:
-            return self._tokenize_exactly(text)
+            return self.tokenize_exactly(text)
         # The last token might continue after the cut.
-        return self._tokenize_exactly(text[:MAX_FORCED_BYTES].decode(errors="ignore").encode())[:-1]
+        return self.tokenize_exactly(text[:MAX_FORCED_BYTES].decode(errors="ignore").encode())[:-1]
 
-    def _tokenize_exactly(self, text: bytes) -> list[int]:
+    def tokenize_exactly(self, text: bytes) -> list[int]:
         """Falls back to one token per byte, since some tokenizers put a space before every text."""
         found = self._vocabulary.tokenize(text.decode())
         if b"".join(self.tokens[token] for token in found) == text:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from oruel.constraints.pattern import pattern_weight
+from oruel.constraints.rewriting.formats import FORMATS
 from oruel.errors import SchemaRefused
 from oruel.json_schema.depth import depth_bound
 from oruel.json_schema.keywords import ANNOTATIONS, DEFINITIONS, Schema, inner_schemas
@@ -31,6 +32,7 @@ TEXT, ITEM, MEMBER = 1 / 8, 1 / 2, 1.3
 LENGTHS = {"minLength", "maxLength"}
 # Keywords whose schemas are merged with the schema around them, or count only where they are referenced.
 APART = {"anyOf", "oneOf", "allOf"} | DEFINITIONS
+FORMAT_PATTERNS, FORMAT_CHARACTERS = frozenset(FORMATS.values()), 110
 RANGES = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
 
 # The number of alternatives after merging, and the weights by keyword.
@@ -219,7 +221,7 @@ def counted_weight(schema: Schema) -> float:
 def patterns_weight(schema: Schema) -> float:
     """Each pattern is compared with every other."""
     patterns = schema.get("patternProperties")
-    return len(patterns) ** 2 + sum(map(pattern_weight, patterns)) if isinstance(patterns, Mapping) else 0
+    return len(patterns) ** 2 + sum(map(known_weight, patterns)) if isinstance(patterns, Mapping) else 0
 
 
 def text_weight(schema: Schema) -> float:
@@ -227,16 +229,19 @@ def text_weight(schema: Schema) -> float:
     is_counted = bool(LENGTHS & schema.keys())
     weight = float(is_counted)
     if isinstance(schema.get("pattern"), str):
-        weight += pattern_weight(schema["pattern"]) + 2 * is_counted
-    if "format" in schema:
-        weight += 25 if is_counted or "pattern" in schema else 7
+        weight += known_weight(schema["pattern"]) + 2 * is_counted
     every = schema["allOf"] if isinstance(schema.get("allOf"), list) else []
-    count = sum(1 for one in every if isinstance(one, Mapping) and ("pattern" in one or "format" in one))
+    count = sum(1 for one in every if isinstance(one, Mapping) and "pattern" in one)
     if count > MAX_PATTERNS_PER_STRING:
         raise SchemaRefused(
             f"one of its strings has {count} patterns, of which {MAX_PATTERNS_PER_STRING} are allowed: use fewer"
         )
     return weight
+
+
+def known_weight(pattern: str) -> float:
+    """Formats may occur often, and the library remembers patterns."""
+    return 1 + len(pattern) / FORMAT_CHARACTERS if pattern in FORMAT_PATTERNS else pattern_weight(pattern)
 
 
 def digits(number: Any) -> int:

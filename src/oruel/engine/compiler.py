@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from oruel.constraints.document_or_calls import DocumentOrCalls
-from oruel.constraints.grammar import GrammarConstraint, first_end_search
+from oruel.constraints.first_end import first_end_search
+from oruel.constraints.grammar import GrammarConstraint
 from oruel.constraints.json_object import JsonObjectConstraint
 from oruel.constraints.spec import DocumentOrCallsSpec, DocumentSpec, JsonObjectSpec
 from oruel.constraints.tokens import TokenTable, panics_refused

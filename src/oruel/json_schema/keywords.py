@@ -18,6 +18,22 @@ TEXTS = {"title", "description", "$comment"}
 ANNOTATIONS = TEXTS | {"default", "example", "examples", "deprecated", "readOnly"}
 ANNOTATIONS |= {"writeOnly", "$schema", "$dynamicAnchor", "$recursiveAnchor", "$vocabulary"} | NAMES
 
+# The keywords that restrict values in drafts 4 to 2020-12.
+RESTRICTING = ONE | SEVERAL | (NAMED - DEFINITIONS) | {"$ref", "$dynamicRef", "$recursiveRef", "type", "enum", "const"}
+RESTRICTING |= {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"}
+RESTRICTING |= {"minLength", "maxLength", "pattern", "format"}
+RESTRICTING |= {"minItems", "maxItems", "minContains", "maxContains", "uniqueItems"}
+RESTRICTING |= {"minProperties", "maxProperties", "required", "dependentRequired", "dependencies"}
+# These restrict values in draft 3, but in no later one.
+ABOLISHED = {"disallow", "divisibleBy", "extends"}
+
+
+def restricting(schema: Any) -> Any:
+    """The schema without what restricts no value and holds no other schemas."""
+    if not isinstance(schema, Mapping):
+        return schema
+    return {key: value for key, value in schema.items() if key in RESTRICTING or key in DEFINITIONS}
+
 
 def subschemas(schema: Any) -> Iterator[Schema]:
     """The schema itself and all that lie in it, except those that are only true or false."""

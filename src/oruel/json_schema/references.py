@@ -106,6 +106,11 @@ class _Plainer:
     def _rewrite(self, schema: dict[str, Any], resolver: Any) -> None:
         try:
             target = resolver.lookup(schema["$ref"])
+            if isinstance(target.contents, bool):
+                # A value that stands in many places has no pointer of its own.
+                del schema["$ref"]
+                schema |= {} if target.contents else {"not": {}}
+                return
             schema["$ref"] = self._pointer_to(target.contents)
         except (Unresolvable, ValueError, LookupError) as error:
             raise SchemaRefused(f"its $ref {json.dumps(schema['$ref'][:200])} refers to nothing in it") from error

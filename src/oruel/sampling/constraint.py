@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 MAX_WORK = 60_000
 # Returned in place of a token if the work budget doesn't suffice to decide.
 UNDECIDED = -1
+# Returned in place of a token after which no output can be valid. The mask of this position excludes it from then on.
+REFUSED = -2
 
 
 class WorkBudget:
@@ -36,7 +38,8 @@ class Constraint(Protocol):
 
     def enforce_limits(self, token: int, work: WorkBudget | None = None) -> int:
         """Returns `token`, or the token that closes the document in its place if the budget requires that. Returns
-        UNDECIDED if `work` doesn't suffice; callers must then repeat the call before any other.
+        UNDECIDED if `work` doesn't suffice; callers must then repeat the call before any other. Returns REFUSED if
+        another token has to be chosen; repeated for the same token, it returns one that may come instead.
         """
 
     def accept(self, token: int) -> None:

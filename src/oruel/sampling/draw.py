@@ -14,6 +14,8 @@ class Uniforms:
     """A float64 in [0, 1) for each position: the top 53 bits of the first word of Philox4x64-10 at counter `position`,
     with the key (seed mod 2**64, choice). Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
 
+    A draw that is repeated because its token was refused has the counter `position` + 2**64 × the number of refusals.
+
     They are generated in blocks, since setting up NumPy's generator costs as much as generating dozens of them.
     """
 
@@ -24,17 +26,19 @@ class Uniforms:
         self._first = 0
         self._uniforms: list[float] = []
 
-    def at(self, position: int) -> float:
+    def at(self, position: int, repetition: int = 0) -> float:
         """`position` is not negative."""
+        if repetition:
+            return self._generate(position + (repetition << 64), 1)[0]
         if not 0 <= position - self._first < len(self._uniforms):
             self._first = position
-            self._uniforms = self._generate(position)
+            self._uniforms = self._generate(position, self.AHEAD)
         return self._uniforms[position - self._first]
 
-    def _generate(self, first: int) -> list[float]:
+    def _generate(self, first: int, count: int) -> list[float]:
         # NumPy increments the counter before it generates a block.
         generator = np.random.Philox(key=np.array(self._key, np.uint64), counter=(first - 1) & MASK256)
-        words = generator.random_raw(WORDS * self.AHEAD)[::WORDS]
+        words = generator.random_raw(WORDS * count)[::WORDS]
         uniforms: list[float] = ((words >> np.uint64(11)) * 2.0**-53).tolist()
         return uniforms
 

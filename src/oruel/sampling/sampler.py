@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from oruel.errors import EngineFailed
 from oruel.sampling.candidates import Candidates, SamplingStep, peak
-from oruel.sampling.constraint import UNDECIDED, Constraint, WorkBudget
+from oruel.sampling.constraint import REFUSED, UNDECIDED, Constraint, WorkBudget
 from oruel.sampling.draw import Uniforms, draw
 from oruel.sampling.filters import MinP, Softmax, TopK, TopP
 from oruel.sampling.mask import Mask
@@ -48,6 +48,7 @@ class Sampler:
         self._vocabulary_size = vocabulary_size
         self._position = 0
         self._undecided: int | None = None
+        self._refused = 0
         self.constraint = constraint
         self._greedy = params.is_greedy
         self._penalties = Penalties(params) if Penalties.are_active(params) else None
@@ -68,14 +69,18 @@ class Sampler:
         """
         if self.constraint is None:
             return self._choose(logits)
-        if self._undecided is None:
-            if forced := self.forced:
-                return forced[0]
-            self._undecided = self._choose(logits)
-        enforced = self.constraint.enforce_limits(self._undecided, work)
-        if enforced != UNDECIDED:
+        while True:
+            if self._undecided is None:
+                if forced := self.forced:
+                    return forced[0]
+                self._undecided = self._choose(logits)
+            enforced = self.constraint.enforce_limits(self._undecided, work)
+            if enforced == UNDECIDED:
+                return UNDECIDED
             self._undecided = None
-        return enforced
+            if enforced != REFUSED:
+                return enforced
+            self._refused += 1
 
     @property
     def forced(self) -> Sequence[int]:
@@ -90,8 +95,8 @@ class Sampler:
 
     @property
     def uniform(self) -> float:
-        """The number in [0, 1) that draws the next token."""
-        return self._uniforms.at(self._position)
+        """The number in [0, 1) that draws the next token; another one after each token that the constraint refused."""
+        return self._uniforms.at(self._position, self._refused)
 
     def candidates(self, logits: NDArray[np.float32]) -> Candidates:
         """The candidates that the steps leave. Same arguments and errors as `sample`."""
@@ -101,6 +106,7 @@ class Sampler:
     def accept(self, token: int) -> None:
         """Appends `token` to the output: the next draw is at the next position, and penalties count it."""
         self._position += 1
+        self._refused = 0
         if self._penalties:
             self._penalties.accept(token)
         if self.constraint:

@@ -11,7 +11,7 @@ from oruel.constraints.schema import unenforceable_keywords
 from oruel.constraints.spec import schema_expression
 from oruel.errors import SchemaRefused
 from oruel.json_schema.extract import self_contained
-from oruel.json_schema.keywords import ANNOTATIONS, DEFINITIONS
+from oruel.json_schema.keywords import ABOLISHED, RESTRICTING
 from oruel.json_schema.references import plain_references, resolve_pointer
 from oruel.text.arguments.schema_checks import ENFORCED, LENGTHS, TAGGED_KEY, check_keywords, refuse_schema
 from oruel.text.arguments.syntax import ArgumentGrammar, ArgumentSyntax
@@ -20,6 +20,7 @@ from oruel.text.placeholders import TYPE
 
 # Keywords that can be enforced on verbatim text.
 TEXTUAL = frozenset({"type", "enum", "const", "minLength", "maxLength"})
+UNTEXTUAL = (RESTRICTING | ABOLISHED) - TEXTUAL
 # Keywords that can't be enforced on tags, since each tag is independent.
 TOGETHER = frozenset(
     {"anyOf", "const", "dependencies", "dependentRequired", "dependentSchemas", "else", "enum", "if", "not", "oneOf",
@@ -217,7 +218,7 @@ class ToolArgument:
 
 def text_limits(schema: Mapping[str, Any], end: str) -> TextLimits | None:
     """The limits of verbatim text, up to the first `end`, for strings of this schema; None if it can't be enforced."""
-    if not schema.keys() <= ANNOTATIONS | DEFINITIONS | TEXTUAL or schema.get("type", "string") != "string":
+    if schema.keys() & UNTEXTUAL or schema.get("type", "string") != "string":
         return None
     most = schema.get("maxLength")
     text = TextLimits(None, int(schema.get("minLength", 0)), None if most is None else int(most))

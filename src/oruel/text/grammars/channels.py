@@ -39,16 +39,16 @@ class ChannelGrammars:
     def document(self, wanted: ResponseFormat, state: State) -> RulesSpec:
         """For an answer that begins in `state`. `wanted` is not text. A model that reasons does so once."""
         schema, param = wanted.schema if wanted.type == "json_schema" else {"type": "object"}, format_param(wanted)
-        document = f"{schema_expression(schema)} {self._lark.literal(self._channels.final.close)}"
+        document = f"{schema_expression(schema, is_checked=True)} {self._lark.literal(self._channels.final.close)}"
         if state is State.TEXT:
-            return rules_spec(self._grammar(document), param, must_close=True)
+            return rules_spec(self._grammar(document), param, must_close=True, document=schema)
         document = f"{self._lark.literal(self._channels.final.open)} {document}"
         if self._channels.reasoning is None:
-            return rules_spec(self._grammar(document), param, must_close=True)
+            return rules_spec(self._grammar(document), param, must_close=True, document=schema)
         opened = "" if state is State.REASONING else self._lark.literal(self._channels.reasoning.open)
         rules = self._up_to_close("reasoning", self._channels.reasoning)
         grammar = self._grammar(f"{opened} reasoning {document}", rules)
-        return rules_spec(grammar, param, must_close=True, reasoning_end=self._reasoning_end)
+        return rules_spec(grammar, param, must_close=True, reasoning_end=self._reasoning_end, document=schema)
 
     def calls(self, tools: Sequence[Tool], state: State, *, must: bool, several: bool) -> RulesSpec:
         """Calls of `tools`, at least one if `must` is set; otherwise any parts, the last of which may be calls. Raises

@@ -29,8 +29,10 @@ class PlainGrammars:
         """For an answer that begins in `state`. `wanted` is not text."""
         if state is State.REASONING:
             schema = wanted.schema if wanted.type == "json_schema" else {"type": "object"}
-            rules = self._after_reasoning(state, schema_expression(schema))
-            return rules_spec(rules, format_param(wanted), must_close=True, reasoning_end=self._reasoning_end)
+            rules = self._after_reasoning(state, schema_expression(schema, is_checked=True))
+            return rules_spec(
+                rules, format_param(wanted), must_close=True, reasoning_end=self._reasoning_end, document=schema
+            )
         # If reasoning is optional, the answer begins with the document.
         return JsonObjectSpec() if wanted.type == "json_object" else schema_spec(wanted.schema)
 

@@ -1,0 +1,130 @@
+"""Searches for tokens that complete a document and make it valid under its whole schema."""
+
+from collections.abc import Generator, Sequence
+
+import llguidance
+
+from oruel.constraints.closing_plan import ClosingPlan, Seam
+from oruel.constraints.closing_search import TOKENS_AT_ONCE, ClosingSearch
+from oruel.constraints.document_check import DocumentCheck
+from oruel.constraints.document_position import DocumentPosition
+from oruel.constraints.tokens import TokenTable
+from oruel.sampling.constraint import WorkBudget
+
+# How many steps the search for completions takes in the middle of a document and at its beginning, and how many
+# completions are offered to the grammar. Counted, since the same request has to have the same answer on every machine.
+MAX_STEPS, MAX_FIRST_STEPS = 60, 2_000
+MAX_OFFERED = 60
+# In units of a WorkBudget: a validation, and a step of the search for completions.
+VALIDATION_WORK, SEARCH_WORK = 50, 400
+
+
+class CheckedSearch:
+    """Takes what `search`, which has the same arguments, finds if that makes the document valid; otherwise the first
+    completion that the grammar accepts. `found` and `seam` are as there. `is_invalid` is set if only valid documents
+    are missing.
+    """
+
+    def __init__(
+        self,
+        search: ClosingSearch,
+        check: DocumentCheck,
+        matcher: llguidance.LLMatcher,
+        tokens: TokenTable,
+        place: DocumentPosition,
+        most: int,
+        *,
+        taken: Sequence[int] = (),
+        plan: ClosingPlan | None = None,
+    ) -> None:
+        self.found: list[int] | None = None
+        self.seam: Seam | None = None
+        self.is_invalid = False
+        self._search = search
+        self._has_searched = False
+        self._check = check
+        self._matcher = matcher
+        self._tokens = tokens
+        self._place = place
+        self._most = most
+        self._taken = list(taken)
+        self._plan = plan
+        self._spent = 0
+        self._pieces = self._run()
+
+    def proceed(self, work: WorkBudget) -> bool:
+        """Returns whether the search has ended."""
+        if not self._has_searched:
+            if not self._search.proceed(work):
+                return False
+            self._has_searched = True
+        while True:
+            before = self._spent
+            if next(self._pieces, None) is None:
+                return True
+            work.left -= max(1, self._spent - before)
+            if work.left <= 0:
+                return False
+
+    def _run(self) -> Generator[bool, None, None]:
+        if self._search.found is not None:
+            self._spent += VALIDATION_WORK
+            if self._check.is_valid_after([*self._taken, *self._search.found, *self._rest()]):
+                self.found, self.seam = self._search.found, self._search.seam
+                return
+            self.is_invalid = True
+        yield True
+        yield from self._offer_completions()
+
+    def _rest(self) -> list[int]:
+        return self._plan.after(self._search.seam) if self._plan and self._search.seam else []
+
+    def _offer_completions(self) -> Generator[bool, None, None]:
+        place = self._place.copy()
+        for token in self._taken:
+            place.feed(token)
+        before = place.reasoning_end if place.is_free else ()
+        offered = steps = 0
+        for text in self._check.completions_after(self._taken):
+            if text is None:
+                self._spent += SEARCH_WORK
+                steps += 1
+                if steps > (MAX_STEPS if self._taken else MAX_FIRST_STEPS):
+                    return
+                yield True
+                continue
+            offered += 1
+            written = self._tokens.write(text)
+            if written is not None and (yield from self._accept([*before, *written])):
+                return
+            if offered == MAX_OFFERED:
+                return
+
+    def _accept(self, way: list[int]) -> Generator[bool, None, bool]:
+        """Whether the grammar ends after `taken` and `way`, and what it forces after the document."""
+        if len(way) > self._most:
+            return False
+        offered = [*self._taken, *way]
+        count = 0
+        while count < len(offered):
+            part = offered[count : count + TOKENS_AT_ONCE]
+            accepted = self._matcher.try_consume_tokens(part)
+            self._spent += 1 + accepted
+            count += accepted
+            if accepted < len(part):
+                break
+            yield True
+        if count == len(offered):
+            way += self._forced()
+        has_arrived = count == len(offered) and bool(self._matcher.is_accepting()) and len(way) <= self._most
+        self._matcher.rollback(len(self._taken) + len(way) if count == len(offered) else count)
+        if has_arrived:
+            self.found = way
+        return has_arrived
+
+    def _forced(self) -> list[int]:
+        """Takes the tokens that the grammar forces after a document."""
+        if self._matcher.is_accepting():
+            return []
+        forced: list[int] = self._matcher.compute_ff_tokens()
+        return forced[: self._matcher.try_consume_tokens(forced)]

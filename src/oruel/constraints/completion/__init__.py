@@ -1,0 +1,1 @@
+"""Completions of a partial JSON document that satisfy its whole schema. Pure: no tokens."""

@@ -1,0 +1,68 @@
+"""Checks a document as it is written against those keywords of its schema that no grammar holds."""
+
+import json
+import logging
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from threading import get_ident
+
+from oruel.constraints.completion.completions import DocumentCompletions
+from oruel.constraints.document_position import DocumentPosition
+from oruel.constraints.tokens import TokenTable
+
+CACHED_SCHEMAS = 32
+log = logging.getLogger(__name__)
+DECODER = json.JSONDecoder()
+
+
+class DocumentCheck:
+    """`schema` is JSON Schema as text; `place` the current position, which the owner moves after each token that it
+    feeds.
+    """
+
+    def __init__(self, schema: str, tokens: TokenTable, place: DocumentPosition) -> None:
+        self._completions = completions_of(schema, get_ident())
+        self._pieces = tokens.pieces
+        self._place = place
+        self._document = b""
+
+    def feed(self, token: int) -> None:
+        self._document = self._text_after([token])
+
+    def is_valid_after(self, tokens: Sequence[int]) -> bool:
+        """Whether the tokens complete a valid document."""
+        text = self._text_after(tokens)
+        return self._completions.is_valid(text[: document_length(text)])
+
+    def completions_after(self, tokens: Sequence[int]) -> Iterator[bytes | None]:
+        """Texts that complete the document after the tokens. None after each piece of work without one."""
+        try:
+            yield from self._completions.after(self._text_after(tokens))
+        except Exception:
+            # A fault in the search for one document must not end all: the known completion remains.
+            log.exception("the completions of a document could not be computed")
+
+    def _text_after(self, tokens: Sequence[int]) -> bytes:
+        place, parts = self._place.copy(), [self._document]
+        for token in tokens:
+            parts.append(place.feed(token))
+            if not self._pieces[token] and not document_length(b"".join(parts)):
+                # Control tokens, and text between them, may precede a document.
+                parts.clear()
+        return b"".join(parts)
+
+
+def document_length(text: bytes) -> int:
+    """The length of the complete document with which `text` begins; 0 if there is none."""
+    try:
+        written = text.decode()
+        _, end = DECODER.raw_decode(written)
+    except (ValueError, RecursionError):
+        return 0
+    return len(text) if end == len(written) else len(written[:end].encode())
+
+
+@lru_cache(CACHED_SCHEMAS)
+def completions_of(schema: str, thread: int) -> DocumentCompletions:
+    """Each thread has its own, since they keep what they have found out."""
+    return DocumentCompletions(json.loads(schema))

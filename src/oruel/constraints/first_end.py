@@ -1,0 +1,140 @@
+"""The shortest documents of grammars, as far as a search finds them, and the keywords that prevent one."""
+
+import time
+from functools import lru_cache
+
+import llguidance
+
+from oruel.constraints.checked_search import CheckedSearch
+from oruel.constraints.closing_search import ClosingSearch
+from oruel.constraints.completion.checked import checked_keywords
+from oruel.constraints.document_check import DocumentCheck
+from oruel.constraints.document_position import DocumentPosition
+from oruel.constraints.endless import is_endless
+from oruel.constraints.hints import hints
+from oruel.constraints.keywords import COUNTS, KNOWN, STRINGS, unknown_words
+from oruel.constraints.rewriting.rewrite import rewritten
+from oruel.constraints.schema import BYTES, LeftOut, left_out_if_checked, some_of
+from oruel.constraints.spec import GrammarSpec, schema_spec
+from oruel.constraints.tokens import TokenTable, panics_refused, refusal_of
+from oruel.constraints.weight import check_weight
+from oruel.errors import SchemaRefused
+from oruel.json_schema.keywords import Schema, subschemas
+from oruel.sampling.constraint import WorkBudget
+
+# More than any budget.
+MAX_TOKENS = 2**18
+CACHED_SEARCHES = 32
+# The work of one piece of a search, some milliseconds, and the pause after it for other threads.
+WORK_AT_ONCE, PAUSE_SECONDS = 200, 0.0002
+
+
+def left_out_of_document(schema: Schema) -> LeftOut:
+    """What can't be enforced, or may prevent a document from being closed within its budget. Takes some tenths of a
+    second for an adversarial schema.
+
+    Raises SchemaRefused for an invalid schema, one that is too costly, and one for which no document is found.
+    """
+    try:
+        keywords, words = left_out_if_checked(schema)
+    except SchemaRefused as refused:
+        if not has_document(schema):
+            raise SchemaRefused(refused.message) from refused
+        return LeftOut((), some_of(unknown_words(schema)))
+    return LeftOut(tuple(sorted({*keywords, *unclosable_keywords(schema)})), words)
+
+
+def has_document(schema: Schema) -> bool:
+    """Whether a document is found for a schema that the grammar library refuses."""
+    enforced = rewritten(schema)
+    check_weight(enforced)
+    if is_endless(enforced):
+        return False
+    search = first_end_search(BYTES, schema_spec(schema).wider)
+    return search.find() is not None and search.is_valid
+
+
+@panics_refused()
+def unclosable_keywords(schema: Schema) -> tuple[str, ...]:
+    """Keywords that may prevent a document from being closed within its budget; empty if it can be closed. Takes some
+    tenths of a second for an adversarial schema. Raises SchemaRefused for a schema that turns out to be too complex.
+    """
+    check_weight(rewritten(schema))
+    search = first_end_search(BYTES, schema_spec(schema))
+    if search.find() is None:
+        present = {keyword for one in subschemas(schema) for keyword in one}
+        return tuple(sorted(present & STRINGS or present & COUNTS or present & KNOWN))
+    return () if search.is_valid else tuple(sorted(checked_keywords(schema)))
+
+
+class FirstEndSearch:
+    """The search for at most `most` tokens that lead from a grammar's beginning to its end, and make a document valid
+    if the spec has a schema to check; if there is none, a document that fits the grammar. It can be run in pieces; what
+    it finds is kept. `spec` is the one given, or a wider one if the library refuses its grammar.
+
+    Raises SchemaRefused if the library refuses both.
+    """
+
+    def __init__(self, tokens: TokenTable, spec: GrammarSpec, most: int) -> None:
+        self.is_valid = True
+        self._tokens = tokens
+        self._most = most
+        self.spec, self._matcher = compiled(tokens, spec)
+        self._place = DocumentPosition(tokens, spec.reasoning_end)
+        self._search = ClosingSearch(self._matcher, tokens, self._place, most, hints=hints(tokens, self.spec))
+        self._checked = self._check(self.spec.checked) if self.spec.checked else None
+        self._is_running = True
+        self._found: list[int] | None = None
+        self._refused: SchemaRefused | None = None
+
+    def _check(self, schema: str) -> CheckedSearch:
+        check = DocumentCheck(schema, self._tokens, self._place)
+        return CheckedSearch(self._search, check, self._matcher, self._tokens, self._place, self._most)
+
+    def proceed(self) -> bool:
+        """Searches for some milliseconds. Returns whether the search has ended."""
+        if self._is_running:
+            if not (self._checked or self._search).proceed(WorkBudget(WORK_AT_ONCE)):
+                return False
+            if self._search.found is None and not self._checked and self.spec.whole and not self._search.is_refused:
+                # The schema says more about its documents than the grammar.
+                self._checked = self._check(self.spec.whole)
+                return False
+            self._end()
+        return True
+
+    def _end(self) -> None:
+        if self._matcher.is_error():
+            self._tokens.forget(self.spec.grammar)
+        found = self._checked.found if self._checked else None
+        self.is_valid = not self.spec.checked or found is not None
+        self._found = self._search.found if found is None else found
+        self._refused = refusal_of(self._matcher) if self._search.is_refused else None
+        self._is_running = False
+
+    def find(self) -> list[int] | None:
+        """The tokens; None if there are none. Raises SchemaRefused for a grammar that the library can't process."""
+        while not self.proceed():
+            # The matcher releases and takes the interpreter lock too quickly for another thread to wake up in between.
+            time.sleep(PAUSE_SECONDS)
+        if self._refused:
+            raise SchemaRefused(self._refused.message)
+        return self._found
+
+
+def compiled(tokens: TokenTable, spec: GrammarSpec) -> tuple[GrammarSpec, llguidance.LLMatcher]:
+    """The spec, or a wider one, and a matcher of its grammar."""
+    try:
+        return spec, tokens.matcher(spec.grammar)
+    except SchemaRefused:
+        if not spec.whole:
+            raise
+    return spec.wider, tokens.matcher(spec.wider.grammar)
+
+
+@lru_cache(CACHED_SEARCHES)
+def first_end_search(tokens: TokenTable, spec: GrammarSpec, most: int = MAX_TOKENS) -> FirstEndSearch:
+    """A search that all requests with the same constraint share. Raises SchemaRefused for a grammar that can't be
+    compiled.
+    """
+    return FirstEndSearch(tokens, spec, most)

@@ -1,0 +1,1 @@
+"""Rewrites schemas, before the grammar library sees them, into equivalent ones that it can enforce."""
