@@ -19,12 +19,13 @@ from numpy.typing import NDArray
 
 from bench.schema_answers import Outcome, outcome_of
 from bench.schema_kinds import SEED, Sample, schema_set
-from oruel.constraints.grammar import GrammarConstraint, unclosable_keywords
-from oruel.constraints.schema import unenforceable_keywords
+from oruel.constraints.first_end import left_out_of_document
+from oruel.constraints.grammar import GrammarConstraint
 from oruel.constraints.spec import schema_spec
 from oruel.constraints.tokens import TokenTable
 from oruel.errors import SchemaRefused
 from oruel.llama.model import Model
+from oruel.sampling.constraint import REFUSED
 from oruel.vocabulary.base import Vocabulary
 
 ROOT = Path(__file__).parents[1]
@@ -91,8 +92,7 @@ class Run:
     def measure(self, sample: Sample) -> Cost:
         cost = self._cost
         try:
-            cost.examined, cost.named = timed(lambda: unenforceable_keywords(sample.schema))
-            cost.examined += timed(lambda: unclosable_keywords(sample.schema))[0]
+            cost.examined, (cost.named, _) = timed(lambda: left_out_of_document(sample.schema))
             cost.compiled, constraint = timed(
                 lambda: GrammarConstraint(self._tokens, schema_spec(sample.schema), self._budget)
             )
@@ -115,8 +115,10 @@ class Run:
             if forced := self._call("forced", lambda: constraint.forced):
                 token = forced[0]
             else:
-                choice = self._writer.choose(self._call("mask", constraint.mask))
-                token = self._call("enforce_limits", partial(constraint.enforce_limits, choice))
+                token = REFUSED
+                while token == REFUSED:
+                    choice = self._writer.choose(self._call("mask", constraint.mask))
+                    token = self._call("enforce_limits", partial(constraint.enforce_limits, choice))
             if not self._accept(constraint, token):
                 return
             for token in self._call("forced", lambda: constraint.forced)[: self._budget - len(self._written)]:
