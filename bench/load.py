@@ -39,6 +39,11 @@ async def chat(port: int, body: dict[str, Any], key: str | None = None) -> Reply
 
 async def exchange(port: int, request: bytes) -> Reply:
     """Sends a request whose answer is a stream. Raises RuntimeError like `chat`."""
+    return parse_reply(*await receive(port, request))
+
+
+async def receive(port: int, request: bytes) -> tuple[list[float], list[bytes]]:
+    """What arrives until the server closes the connection, and when each part of it did."""
     start = time.perf_counter()
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(request)
@@ -48,7 +53,7 @@ async def exchange(port: int, request: bytes) -> Reply:
         stamps.append(time.perf_counter() - start)
         reads.append(data)
     writer.close()
-    return parse_reply(stamps, reads)
+    return stamps, reads
 
 
 def encode_request(
