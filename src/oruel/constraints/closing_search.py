@@ -99,11 +99,14 @@ class ClosingSearch:
                 return
 
     def _attempts(self, taken: Sequence[int]) -> Iterator[tuple[Sequence[int], bool]]:
-        """Tokens to follow first, and whether only all of them count: the rest of the plan's value, as if `taken` had
-        been inserted before it, or as if it had replaced as many bytes; as much as possible of the rest; none.
+        """Tokens to follow first, and whether only all of them count: before a document, the whole plan; in it, the
+        rest of the plan's value, as if `taken` had been inserted before it, or as if it had replaced as many bytes; as
+        much as possible of the rest; none.
         """
         known = self._plan.value_rest if self._plan else []
-        if known:
+        if self._plan and self._start.is_free:
+            yield self._plan.rest, False
+        elif known:
             length = sum(len(self._tokens.pieces[token]) for token in taken)
             written = b"".join(self._tokens.pieces[token] for token in known)
             yield known, True

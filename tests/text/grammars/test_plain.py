@@ -4,10 +4,12 @@ import json
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from oruel.constraints.grammar import GrammarConstraint
 from oruel.constraints.spec import RulesSpec
 from oruel.constraints.tokens import TokenTable
+from oruel.sampling.constraint import WorkBudget
 from oruel.text.formats.calls import HERMES, ToolFormat
 from oruel.text.formats.reasoning import Markers, State
 from oruel.text.grammars.plain import PlainGrammars
@@ -138,6 +140,27 @@ def test_a_document_after_reasoning_is_complete_within_the_budget(wanted: Respon
     _, closed, document = written.decode().partition("</think>")
     assert closed
     assert json.loads(document) == {} or isinstance(json.loads(document), dict)
+
+
+DISTINCT = {"type": "array", "items": {"enum": ["a", "b", "c"]}, "uniqueItems": True, "minItems": 3}
+LONG = {"type": "object", "properties": {f"key{number}": {"type": "integer"} for number in range(50)}}
+LONG["required"] = [*LONG["properties"]]
+
+
+@pytest.mark.parametrize("schema", [DISTINCT, LONG])
+def test_a_token_of_reasoning_keeps_the_plan_of_the_document(schema: dict[str, Any]) -> None:
+    tokens = TokenTable(ByteVocabulary())
+    form = PlainGrammars({}, THINK, list(b"</think>")).document(ResponseFormat("json_schema", schema), State.REASONING)
+    assert isinstance(form, RulesSpec)
+    constraint = GrammarConstraint(tokens, form, 2_000)
+    for byte in b"a long thought":
+        work = WorkBudget(2_000)
+        assert constraint.enforce_limits(byte, work) == byte
+        assert work.left > 0
+        constraint.accept(byte)
+    constraint.is_closing = True
+    document = bytes(constraint.forced).partition(b"</think>")[2]
+    assert Draft202012Validator(schema).is_valid(json.loads(document))
 
 
 NOTHING = {"type": "object", "properties": {}}

@@ -83,7 +83,7 @@ class Nodes:
     def targets(self, schema: Schema) -> Iterator[Any]:
         """What applies together with `schema`: its reference and its allOf."""
         for keyword in ("$ref", "$dynamicRef", "$recursiveRef"):
-            if keyword in schema:
+            if isinstance(schema.get(keyword), str):
                 target = self._anchors.get(schema[keyword])
                 target = resolve_pointer(self.root, schema[keyword]) if target is None else target
                 if target is not None:
@@ -196,7 +196,7 @@ class Variant:
         """A number may be an integer."""
         found = list(TYPES)
         for given in self.given("type"):
-            allowed = set(given if isinstance(given, list) else [given])
+            allowed = {one for one in (given if isinstance(given, list) else [given]) if isinstance(one, str)}
             allowed |= {"integer"} if "number" in allowed else set()
             found = [one for one in found if one in allowed]
         return found

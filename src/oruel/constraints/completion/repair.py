@@ -21,9 +21,12 @@ from oruel.constraints.completion.opening import Path
 from oruel.constraints.completion.planner import Planner
 from oruel.constraints.completion.turns import in_turn
 from oruel.constraints.completion.validator import Validator
+from oruel.json_schema.keywords import NAMED
 
 # How many changes are tried before those outside of the value that an error is about.
 MAX_LIKELY = 6
+# Keywords that have their values by name.
+HOLDERS = {*NAMED, "dependencies", "dependentRequired"}
 # How many changes of what a condition looks at are tried, and how many items are added before one that is asked for.
 MAX_CONDITIONED, MAX_BEFORE = 16, 4
 DEPENDENCIES = {"dependentSchemas", "dependencies"}
@@ -101,8 +104,11 @@ class Repair:
 
     def _parent(self, error: ValidationError) -> Any:
         """The schema whose keyword has failed."""
-        found = self._validator.schema_at(list(error.schema_path)[:-1])
-        if error.kind.name == "falseSchema" or not isinstance(found, Mapping):
+        path = list(error.schema_path)
+        found = self._validator.schema_at(path[:-1])
+        # What a keyword has by name is no schema itself.
+        is_by_name = len(path) > 1 and path[-2] in HOLDERS
+        if error.kind.name == "falseSchema" or is_by_name or not isinstance(found, Mapping):
             return True
         return found
 
