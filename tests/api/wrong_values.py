@@ -90,7 +90,7 @@ OBJECTS: list[Row] = [
         "tools[1].function.parameters",
     ),
     (schema({"type": "string", "pattern": "^a$", "minLength": 3}), "response_format.json_schema.schema"),
-    (schema({"type": "object", "minProperties": 2}, strict=True), "response_format.json_schema.schema"),
+    (schema({"type": "object", "disallow": "string"}, strict=True), "response_format.json_schema.schema"),
     ({"stream_options": {"include_usage": True}}, "stream_options"),
     ({"stream_options": {"include_usage": True}, "stream": False}, "stream_options"),
     ({"stream_options": {"include_usage": 1}, "stream": True}, "stream_options.include_usage"),

@@ -245,17 +245,29 @@ def test_reasoning_is_free_and_the_answer_is_constrained(reasoner: OpenAI) -> No
 
 
 def test_unenforced_keywords_are_named_in_a_header(client: OpenAI) -> None:
-    schema = {**ADD, "properties": {"numbers": {**NUMBERS, "uniqueItems": True}}}
+    schema = {**ADD, "properties": {"numbers": {**NUMBERS, "disallow": "string"}}}
     wanted: Any = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
     answer = client.chat.completions.with_raw_response.create(
         model="tools", messages=ASK, response_format=wanted, max_tokens=60
     )
-    assert answer.headers["x-oruel-differs"] == "response_format.json_schema.schema: uniqueItems"
+    assert answer.headers["x-oruel-differs"] == "response_format.json_schema.schema: disallow"
     jsonschema.validate(json.loads(answer.parse().choices[0].message.content or ""), ADD)
     wanted["json_schema"]["strict"] = True
-    with pytest.raises(openai.BadRequestError, match="uniqueItems") as refused:
+    with pytest.raises(openai.BadRequestError, match="disallow") as refused:
         ask(client, response_format=wanted)
     assert refused.value.param == "response_format.json_schema.schema"
+
+
+def test_a_strict_schema_is_enforced_beyond_what_a_grammar_holds(client: OpenAI) -> None:
+    numbers = {"type": "array", "items": {"type": "integer", "minimum": 1, "maximum": 3}, "uniqueItems": True}
+    schema = {**ADD, "properties": {"numbers": {**numbers, "minItems": 3}}}
+    wanted: Any = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema, "strict": True}}
+    for seed in range(5):
+        answer = client.chat.completions.with_raw_response.create(
+            model="tools", messages=ASK, response_format=wanted, max_tokens=60, temperature=1.5, seed=seed
+        )
+        assert "x-oruel-differs" not in answer.headers
+        jsonschema.validate(json.loads(answer.parse().choices[0].message.content or ""), schema)
 
 
 def test_words_without_a_meaning_are_accepted_when_strict_and_named_in_a_header(client: OpenAI) -> None:

@@ -213,7 +213,7 @@ def test_a_search_stops_at_the_length_of_the_window() -> None:
     while not search.proceed():
         pieces += 1
     assert search.find() is None
-    assert pieces < 100
+    assert pieces < 500
 
 
 def test_tools_whose_schemas_are_too_costly_together_are_refused() -> None:

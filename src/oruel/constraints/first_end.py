@@ -135,8 +135,8 @@ def compiled(tokens: TokenTable, spec: GrammarSpec) -> tuple[GrammarSpec, llguid
     """The spec, or a wider one, and a matcher of its grammar."""
     try:
         return spec, tokens.matcher(spec.grammar)
-    except SchemaRefused:
-        if not spec.whole:
+    except SchemaRefused as error:
+        if not spec.whole or not LIMITATIONS.search(error.message):
             raise
     return spec.wider, tokens.matcher(spec.wider.grammar)
 

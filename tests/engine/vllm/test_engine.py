@@ -224,7 +224,7 @@ def test_a_full_queue_and_traces_are_refused_before_anything_is_sent() -> None:
 
 def test_a_schema_of_megabytes_is_refused_before_anything_is_sent() -> None:
     stub = StubVLLM()
-    schema = {"type": "object", "x-notes": "n" * 2**19}
+    schema = {"type": "object", "properties": {"a": {"const": "n" * 2**19}}}
     with pytest.raises(InvalidParameter, match="takes 524,288") as caught:
         run(stub, constraint=schema_spec(schema))
     assert caught.value.param == "response_format.json_schema.schema"
