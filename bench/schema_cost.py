@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from bench.schema_answers import Outcome, outcome_of
 from bench.schema_kinds import SEED, Sample, schema_set
-from oruel.constraints.first_end import left_out_of_document
+from oruel.constraints.closing.first_end import left_out_of_document
 from oruel.constraints.grammar import GrammarConstraint
 from oruel.constraints.spec import schema_spec
 from oruel.constraints.tokens import TokenTable

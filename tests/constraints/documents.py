@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from oruel.constraints.first_end import left_out_of_document
+from oruel.constraints.closing.first_end import left_out_of_document
 from oruel.constraints.grammar import MAX_REFUSED, GrammarConstraint
 from oruel.constraints.spec import SchemaSpec, schema_spec
 from oruel.constraints.tokens import TokenTable, panics_refused

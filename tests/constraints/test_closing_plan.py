@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from oruel.constraints.closing_plan import ClosingPlan
-from oruel.constraints.closing_search import TOKENS_AT_ONCE
-from oruel.constraints.document_position import DocumentPosition
-from oruel.constraints.first_end import first_end_search, unclosable_keywords
+from oruel.constraints.closing.first_end import first_end_search, unclosable_keywords
+from oruel.constraints.closing.plan import ClosingPlan
+from oruel.constraints.closing.position import DocumentPosition
+from oruel.constraints.closing.search import TOKENS_AT_ONCE
 from oruel.constraints.grammar import GrammarConstraint
 from oruel.constraints.spec import schema_spec
 from oruel.constraints.tokens import TokenTable

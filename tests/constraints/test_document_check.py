@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft7Validator, Draft202012Validator
 
-from oruel.constraints.checked_search import SEARCH_WORK
-from oruel.constraints.first_end import left_out_of_document
+from oruel.constraints.closing.checked_search import SEARCH_WORK
+from oruel.constraints.closing.first_end import left_out_of_document
 from oruel.constraints.grammar import MAX_REFUSED, GrammarConstraint
 from oruel.constraints.spec import schema_spec
 from oruel.sampling.constraint import REFUSED, UNDECIDED, WorkBudget

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from oruel.constraints.first_end import unclosable_keywords
+from oruel.constraints.closing.first_end import unclosable_keywords
 from oruel.constraints.grammar import GrammarConstraint
 from oruel.constraints.schema import BYTES, unenforceable_keywords
 from oruel.constraints.spec import schema_spec

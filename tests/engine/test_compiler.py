@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from oruel.constraints.closing_search import ClosingSearch
-from oruel.constraints.first_end import first_end_search, unclosable_keywords
+from oruel.constraints.closing.first_end import first_end_search, unclosable_keywords
+from oruel.constraints.closing.search import ClosingSearch
 from oruel.constraints.grammar import GrammarConstraint
 from oruel.constraints.json_object import JsonObjectConstraint
 from oruel.constraints.schema import json_grammar

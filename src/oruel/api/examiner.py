@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from oruel.constraints.first_end import left_out_of_document
+from oruel.constraints.closing.first_end import left_out_of_document
 from oruel.constraints.rewriting.rewrite import rewritten
 from oruel.constraints.schema import left_out
 from oruel.constraints.weight import weights_of

@@ -6,16 +6,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oruel.constraints.bounds import ParserBounds
-from oruel.constraints.checked_search import CheckedSearch
-from oruel.constraints.closing_plan import ClosingPlan
-from oruel.constraints.closing_search import ClosingSearch
-from oruel.constraints.document_check import DocumentCheck
-from oruel.constraints.document_position import DocumentPosition
-from oruel.constraints.first_end import FirstEndSearch, first_end_search
-from oruel.constraints.hints import hints
-from oruel.constraints.open_brackets import OpenBrackets
+from oruel.constraints.closing.brackets import OpenBrackets
+from oruel.constraints.closing.checked_search import CheckedSearch
+from oruel.constraints.closing.document_check import DocumentCheck
+from oruel.constraints.closing.first_end import FirstEndSearch, first_end_search
+from oruel.constraints.closing.hints import hints
+from oruel.constraints.closing.plan import ClosingPlan
+from oruel.constraints.closing.position import DocumentPosition
+from oruel.constraints.closing.search import ClosingSearch
+from oruel.constraints.closing.string_ends import NO_HINTS
 from oruel.constraints.spec import GrammarSpec
-from oruel.constraints.string_ends import NO_HINTS
 from oruel.constraints.tokens import TokenTable, refusal_of
 from oruel.sampling.constraint import REFUSED, UNDECIDED, WorkBudget
 

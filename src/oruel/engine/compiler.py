@@ -7,8 +7,8 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from oruel.constraints.closing.first_end import first_end_search
 from oruel.constraints.document_or_calls import DocumentOrCalls
-from oruel.constraints.first_end import first_end_search
 from oruel.constraints.grammar import GrammarConstraint
 from oruel.constraints.json_object import JsonObjectConstraint
 from oruel.constraints.spec import DocumentOrCallsSpec, DocumentSpec, JsonObjectSpec

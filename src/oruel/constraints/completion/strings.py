@@ -9,11 +9,11 @@ from typing import Any
 import llguidance
 import numpy as np
 
+from oruel.constraints.closing.hints import bounded_matcher
 from oruel.constraints.completion.formats import FORMATS
 from oruel.constraints.completion.lookaround import plain_patterns
 from oruel.constraints.completion.node import Variant, matcher_of
 from oruel.constraints.completion.words import Words, words
-from oruel.constraints.hints import bounded_matcher
 from oruel.constraints.json_text import JsonTracker
 
 # The lengths to try for strings of patterns and formats.

@@ -8,9 +8,9 @@ import llguidance
 import numpy as np
 from numpy.typing import NDArray
 
-from oruel.constraints.closing_plan import ClosingPlan, Seam, seams
-from oruel.constraints.document_position import DocumentPosition
-from oruel.constraints.string_ends import NO_HINTS, StringEnds
+from oruel.constraints.closing.plan import ClosingPlan, Seam, seams
+from oruel.constraints.closing.position import DocumentPosition
+from oruel.constraints.closing.string_ends import NO_HINTS, StringEnds
 from oruel.constraints.tokens import TokenTable
 from oruel.sampling.constraint import MAX_WORK, WorkBudget
 

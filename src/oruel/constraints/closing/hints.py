@@ -9,9 +9,9 @@ from typing import Any
 import llguidance
 import numpy as np
 
+from oruel.constraints.closing.string_ends import StringEnds
 from oruel.constraints.schema import BYTES, json_grammar
 from oruel.constraints.spec import GrammarSpec
-from oruel.constraints.string_ends import StringEnds
 from oruel.constraints.tokens import LIMITS, TokenTable
 from oruel.json_schema.keywords import Schema, subschemas
 

@@ -4,10 +4,10 @@ from collections.abc import Generator, Sequence
 
 import llguidance
 
-from oruel.constraints.closing_plan import ClosingPlan, Seam
-from oruel.constraints.closing_search import TOKENS_AT_ONCE, ClosingSearch
-from oruel.constraints.document_check import DocumentCheck
-from oruel.constraints.document_position import DocumentPosition
+from oruel.constraints.closing.document_check import DocumentCheck
+from oruel.constraints.closing.plan import ClosingPlan, Seam
+from oruel.constraints.closing.position import DocumentPosition
+from oruel.constraints.closing.search import TOKENS_AT_ONCE, ClosingSearch
 from oruel.constraints.tokens import TokenTable
 from oruel.sampling.constraint import WorkBudget
 

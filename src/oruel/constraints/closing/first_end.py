@@ -7,14 +7,14 @@ from functools import lru_cache
 
 import llguidance
 
-from oruel.constraints.checked_search import CheckedSearch
-from oruel.constraints.closing_search import ClosingSearch
+from oruel.constraints.closing.checked_search import CheckedSearch
+from oruel.constraints.closing.document_check import DocumentCheck
+from oruel.constraints.closing.hints import hints
+from oruel.constraints.closing.position import DocumentPosition
+from oruel.constraints.closing.search import ClosingSearch
 from oruel.constraints.completion.checked import checked_keywords
 from oruel.constraints.completion.completions import DocumentCompletions
 from oruel.constraints.completion.validator import is_valid_schema
-from oruel.constraints.document_check import DocumentCheck
-from oruel.constraints.document_position import DocumentPosition
-from oruel.constraints.hints import hints
 from oruel.constraints.keywords import COUNTS, KNOWN, STRINGS, unknown_words
 from oruel.constraints.rewriting.rewrite import rewritten
 from oruel.constraints.schema import BYTES, LeftOut, left_out_if_checked, some_of

@@ -4,8 +4,8 @@ import json
 import logging
 from collections.abc import Iterator, Sequence
 
+from oruel.constraints.closing.position import DocumentPosition
 from oruel.constraints.completion.completions import DocumentCompletions
-from oruel.constraints.document_position import DocumentPosition
 from oruel.constraints.tokens import TokenTable
 
 log = logging.getLogger(__name__)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from oruel.constraints.document_position import DocumentPosition
+from oruel.constraints.closing.position import DocumentPosition
 from oruel.constraints.tokens import TokenTable
 
 # Where a value may have ended: before these bytes, outside strings.
