@@ -77,6 +77,16 @@ HELD: dict[str, dict[str, Any]] = {
     },
     "contains": {"type": "array", "contains": {"type": "integer", "minimum": 5}, "minContains": 2, "maxContains": 3},
     "propertyNames": {"type": "object", "propertyNames": {"pattern": "^[a-z]+$"}, "minProperties": 1},
+    "patternProperties that overlap, which the library refuses": {
+        "type": "object",
+        "patternProperties": {"^[a-z]+$": {"type": "integer"}, "a": {"minimum": 5}},
+        "minProperties": 1,
+    },
+    "control characters beside free keys, which the library refuses": {
+        "type": "object",
+        "properties": {"a": {"const": "\u0006"}, "b": {"type": "integer"}},
+        "required": ["b"],
+    },
     "unevaluatedProperties": {
         "type": "object",
         "allOf": [{"properties": {"a": {"type": "integer"}}}],

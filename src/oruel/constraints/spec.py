@@ -35,7 +35,7 @@ class JsonObjectSpec(Spec, frozen=True):
 class SchemaSpec(Spec, frozen=True):
     """A document that fits `schema`, a JSON Schema as text. If `must_close` is set, it is completed before the
     budget ends. `checked` is the whole schema if there is more to it than a grammar can hold; otherwise empty.
-    `whole` is the whole schema in any case, unless it is empty.
+    Otherwise `whole` is it, in case the library refuses the grammar.
     """
 
     schema: str
@@ -60,7 +60,8 @@ class SchemaSpec(Spec, frozen=True):
     @property
     def wider(self) -> "SchemaSpec":
         """A spec with a grammar that only holds the skeleton of the schema; all of it is checked."""
-        return SchemaSpec(write_options(skeleton(json.loads(self.whole))), self.must_close, self.whole)
+        whole = self.checked or self.whole
+        return SchemaSpec(write_options(skeleton(json.loads(whole))), self.must_close, whole)
 
     @property
     def schemas(self) -> tuple[Any, ...]:
@@ -84,8 +85,9 @@ class RulesSpec(Spec, frozen=True):
     def wider(self) -> "RulesSpec":
         """As of a SchemaSpec."""
         before, _, after = self.parts
-        parts = before, write_options(skeleton(json.loads(self.whole))), after
-        return msgspec.structs.replace(self, parts=parts, checked=self.whole, whole="")
+        whole = self.checked or self.whole
+        parts = before, write_options(skeleton(json.loads(whole))), after
+        return msgspec.structs.replace(self, parts=parts, checked=whole, whole="")
 
     @property
     def grammar(self) -> str:
@@ -120,8 +122,14 @@ def schema_spec(schema: Schema, *, must_close: bool = True) -> SchemaSpec:
     """Raises SchemaRefused for a reference to nothing in the schema."""
     if not must_close:
         return SchemaSpec(embed_schema(schema), must_close=False)
-    grammar, whole = embed_schema(schema, is_checked=True), json.dumps(rewritten(schema))
-    return SchemaSpec(grammar, checked=checked_schema(schema), whole=whole)
+    checked, whole = checked_and_whole(schema)
+    return SchemaSpec(embed_schema(schema, is_checked=True), checked=checked, whole=whole)
+
+
+def checked_and_whole(schema: Schema) -> tuple[str, str]:
+    """As in SchemaSpec."""
+    checked = checked_schema(schema)
+    return checked, "" if checked else json.dumps(rewritten(schema))
 
 
 def schema_expression(schema: Schema, *, is_checked: bool = False) -> str:
@@ -143,4 +151,5 @@ def rules_spec(
     spec = RulesSpec(parts, param=param, must_close=must_close, reasoning_end=reasoning_end)
     if document is None:
         return spec
-    return msgspec.structs.replace(spec, checked=checked_schema(document), whole=json.dumps(rewritten(document)))
+    checked, whole = checked_and_whole(document)
+    return msgspec.structs.replace(spec, checked=checked, whole=whole)

@@ -47,7 +47,9 @@ def left_out_of_document(schema: Schema) -> LeftOut:
     except SchemaRefused as refused:
         if not (LIMITATIONS.search(refused.message) and is_valid_schema(schema) and has_document(schema)):
             raise SchemaRefused(refused.message) from refused
-        return LeftOut((), some_of(unknown_words(schema)))
+        # Formats are held by the grammar alone.
+        formats = ("format",) if any("format" in one for one in subschemas(schema)) else ()
+        return LeftOut(formats, some_of(unknown_words(schema)))
     return LeftOut(tuple(sorted({*keywords, *unread_keywords(schema), *unclosable_keywords(schema)})), words)
 
 
@@ -136,7 +138,7 @@ def compiled(tokens: TokenTable, spec: GrammarSpec) -> tuple[GrammarSpec, llguid
     try:
         return spec, tokens.matcher(spec.grammar)
     except SchemaRefused as error:
-        if not spec.whole or not LIMITATIONS.search(error.message):
+        if not (spec.checked or spec.whole) or not LIMITATIONS.search(error.message):
             raise
     return spec.wider, tokens.matcher(spec.wider.grammar)
 
