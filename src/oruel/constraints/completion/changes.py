@@ -80,7 +80,7 @@ class Changes:
 
     def _changed_keys(self, candidate: Candidate, path: Path, about: Any) -> Candidates:
         value = candidate.at(path)
-        mentioned = list(mentioned_keys(about))
+        mentioned = [key for key in mentioned_keys(about) if isinstance(key, str)]
         for key in mentioned:
             inner = sub_schema(about, key)
             if key not in value:
