@@ -172,3 +172,13 @@ def after(schema: dict[str, Any], text: bytes) -> GrammarConstraint:
 def allowed(constraint: GrammarConstraint) -> set[int]:
     mask = constraint.mask()
     return {byte for byte in range(128) if mask[byte >> 3] >> (byte & 7) & 1}
+
+
+def test_a_format_where_only_the_check_looks_is_held() -> None:
+    schema = {"type": "array", "contains": {"type": "string", "format": "date"}, "minContains": 2}
+    assert left_out_of_document(schema) == ((), ())
+    for chooser in CHOOSERS:
+        chance = random.Random(f"{SEED} {chooser}")
+        items = json.loads(write(GrammarConstraint(TOKENS, schema_spec(schema), 80), chooser, chance, 80))
+        validator = Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER)
+        assert validator.is_valid(items), items

@@ -3,14 +3,17 @@
 import json
 
 from oruel.constraints.completion.checked import checked_keywords
+from oruel.constraints.rewriting.formats import format_as_pattern
 from oruel.constraints.rewriting.rewrite import rewritten
 from oruel.json_schema.keywords import Schema, map_schema, restricting
 from oruel.json_schema.references import plain_references
 
 
 def checked_schema(schema: Schema) -> str:
-    """The schema as JSON text, without words that restrict nothing; empty if a grammar can hold all of it."""
+    """The schema as JSON text, with formats as patterns and without words that restrict nothing; empty if a grammar can
+    hold all of it.
+    """
     if not checked_keywords(rewritten(schema)):
         return ""
-    plain = dict(map_schema(plain_references(schema), restricting))
+    plain = dict(map_schema(plain_references(schema), lambda one: format_as_pattern(restricting(one))))
     return json.dumps({**plain, "$schema": schema["$schema"]} if "$schema" in schema else plain)
