@@ -145,6 +145,9 @@ def test_a_rewritten_schema_fits_the_same_documents(draft: int) -> None:
     @given(roots(draft), st.lists(documents, min_size=8, max_size=8))
     def check(schema: dict[str, Any], examples: list[Any]) -> None:
         assume(all(target_exists(schema, one["$ref"]) for one in subschemas(schema) if "$ref" in one))
+        # The oracle reads unevaluatedItems of 2019-09 as of 2020-12, where contains evaluates items, and fails beside
+        # items that is true or false.
+        assume(draft != 2019 or not any("unevaluatedItems" in one for one in subschemas(schema)))
         plainer = rewritten(schema)
         before, after = validator_for(schema)(schema), Draft202012Validator(plainer)
         for document in [*VALUES, *OBJECTS, *examples]:
