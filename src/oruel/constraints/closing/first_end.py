@@ -75,7 +75,15 @@ def unclosable_keywords(schema: Schema) -> tuple[str, ...]:
     if search.find() is None:
         present = {keyword for one in subschemas(schema) for keyword in one}
         return tuple(sorted(present & STRINGS or present & COUNTS or present & KNOWN))
-    return () if search.is_valid else tuple(sorted(checked_keywords(schema)))
+    return () if search.is_valid else tuple(sorted(unchecked_keywords(schema)))
+
+
+def unchecked_keywords(schema: Schema) -> set[str]:
+    """What isn't enforced without the check."""
+    found = checked_keywords(schema)
+    # Without a pattern, its keys would fall to additionalProperties, which the grammar then leaves out as well.
+    closes = "patternProperties" in found and any("additionalProperties" in one for one in subschemas(schema))
+    return found | ({"additionalProperties"} if closes else set())
 
 
 class FirstEndSearch:
