@@ -87,6 +87,11 @@ HELD: dict[str, dict[str, Any]] = {
         "properties": {"a": {"const": "\u0006"}, "b": {"type": "integer"}},
         "required": ["b"],
     },
+    "a control character in one of several values": {
+        "type": "object",
+        "properties": {"a": {"enum": ["x\u001ey", 1]}},
+        "required": ["a"],
+    },
     "unevaluatedProperties": {
         "type": "object",
         "allOf": [{"properties": {"a": {"type": "integer"}}}],

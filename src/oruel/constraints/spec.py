@@ -8,7 +8,7 @@ from llguidance import LLMatcher
 
 from oruel.constraints.checked_schema import checked_schema
 from oruel.constraints.rewriting.rewrite import rewritten
-from oruel.constraints.schema import embed_schema, write_options
+from oruel.constraints.schema import embed_schema, not_both, write_options
 from oruel.constraints.skeleton import skeleton
 from oruel.json_schema.keywords import Schema
 
@@ -123,7 +123,8 @@ def schema_spec(schema: Schema, *, must_close: bool = True) -> SchemaSpec:
     if not must_close:
         return SchemaSpec(embed_schema(schema), must_close=False)
     checked, whole = checked_and_whole(schema)
-    return SchemaSpec(embed_schema(schema, is_checked=True), checked=checked, whole=whole)
+    spec = SchemaSpec(embed_schema(schema, is_checked=True), checked=checked, whole=whole)
+    return spec.wider if not_both(rewritten(schema)) else spec
 
 
 def checked_and_whole(schema: Schema) -> tuple[str, str]:
@@ -152,4 +153,5 @@ def rules_spec(
     if document is None:
         return spec
     checked, whole = checked_and_whole(document)
-    return msgspec.structs.replace(spec, checked=checked, whole=whole)
+    spec = msgspec.structs.replace(spec, checked=checked, whole=whole)
+    return spec.wider if not_both(rewritten(document)) else spec
