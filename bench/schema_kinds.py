@@ -38,7 +38,7 @@ def github(least: int, most: int, **style: float) -> Callable[[random.Random], P
 
     def make(chance: random.Random) -> Part:
         chosen = replace(
-            Style(**style),  # type: ignore[arg-type]
+            Style(**style),  # type: ignore[arg-type]  # some fields are booleans, set below
             draft=chance.choice([4, 4, 7, 7, 7, 2020]),
             described=chance.choice([0, 0.2, 0.7]),
             closed=chance.choice([0, 0.3, 1]),

@@ -27,7 +27,7 @@ def exact_multiples(validator: Any, divisor: float, number: Any, schema: Any) ->
 
 
 def with_exact_multiples(kind: type[Validator]) -> Callable[..., Validator]:
-    changed: Callable[..., Validator] = extend(kind, {"multipleOf": exact_multiples})  # type: ignore[no-untyped-call]
+    changed: Callable[..., Validator] = extend(kind, {"multipleOf": exact_multiples})  # type: ignore[no-untyped-call]  # jsonschema's extend has no types
     return changed
 
 

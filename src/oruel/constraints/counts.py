@@ -1,4 +1,4 @@
-"""Contradictions between the counts of an object's members, which the grammar is not told of."""
+"""Contradictions between the counts of an object's members, which the grammar leaves out."""
 
 from collections.abc import Mapping
 from typing import Any

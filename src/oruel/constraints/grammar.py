@@ -123,20 +123,17 @@ class GrammarConstraint:
         return token
 
     def _search_after(self, token: int) -> ClosingSearch | CheckedSearch:
-        matcher, tokens, most = self._matcher, self._tokens, self._left - 1
         search = ClosingSearch(
-            matcher,
-            tokens,
+            self._matcher,
+            self._tokens,
             self._place,
-            most,
+            self._left - 1,
             taken=[token],
             plan=self._plan,
             uncertain_from=self._uncertain_from,
             hints=self._hints,
         )
-        if self._check is None:
-            return search
-        return CheckedSearch(search, self._check, matcher, tokens, self._place, most, taken=[token], plan=self._plan)
+        return CheckedSearch(search, self._check) if self._check else search
 
     def _refuse(self, token: int) -> int:
         """REFUSED, or after many refused tokens, the first token of the known completion."""

@@ -138,7 +138,11 @@ def embed_schema(schema: Mapping[str, Any], *, is_checked: bool = False) -> str:
     """The schema as llguidance enforces it, with options, as JSON; with all that it can read if the documents are
     checked as well. Texts about it are left out: they may have megabytes.
     """
-    enforced = rewritten(schema)
+    return embed_rewritten(rewritten(schema), is_checked=is_checked)
+
+
+def embed_rewritten(enforced: Schema, *, is_checked: bool) -> str:
+    """The same of a schema that has been rewritten."""
     return write_options(with_whole_counts(widened(enforced) if is_checked else enforced))
 
 

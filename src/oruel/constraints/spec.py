@@ -8,7 +8,7 @@ from llguidance import LLMatcher
 
 from oruel.constraints.checked_schema import checked_schema
 from oruel.constraints.rewriting.rewrite import rewritten
-from oruel.constraints.schema import embed_schema, not_both, write_options
+from oruel.constraints.schema import embed_rewritten, embed_schema, not_both, write_options
 from oruel.constraints.skeleton import skeleton
 from oruel.json_schema.keywords import Schema
 
@@ -34,8 +34,8 @@ class JsonObjectSpec(Spec, frozen=True):
 
 class SchemaSpec(Spec, frozen=True):
     """A document that fits `schema`, a JSON Schema as text. If `must_close` is set, it is completed before the
-    budget ends. `checked` is the whole schema if there is more to it than a grammar can hold; otherwise empty.
-    Otherwise `whole` is it, in case the library refuses the grammar.
+    budget ends. `checked` is the whole schema if a grammar can't hold all of it; otherwise `whole` is, for the case
+    that the library refuses the grammar. The other one is empty.
     """
 
     schema: str
@@ -122,15 +122,16 @@ def schema_spec(schema: Schema, *, must_close: bool = True) -> SchemaSpec:
     """Raises SchemaRefused for a reference to nothing in the schema."""
     if not must_close:
         return SchemaSpec(embed_schema(schema), must_close=False)
-    checked, whole = checked_and_whole(schema)
-    spec = SchemaSpec(embed_schema(schema, is_checked=True), checked=checked, whole=whole)
-    return spec.wider if not_both(rewritten(schema)) else spec
+    enforced = rewritten(schema)
+    checked, whole = checked_and_whole(schema, enforced)
+    spec = SchemaSpec(embed_rewritten(enforced, is_checked=True), checked=checked, whole=whole)
+    return spec.wider if not_both(enforced) else spec
 
 
-def checked_and_whole(schema: Schema) -> tuple[str, str]:
+def checked_and_whole(schema: Schema, enforced: Schema) -> tuple[str, str]:
     """As in SchemaSpec."""
-    checked = checked_schema(schema)
-    return checked, "" if checked else json.dumps(rewritten(schema))
+    checked = checked_schema(schema, enforced)
+    return checked, "" if checked else json.dumps(enforced)
 
 
 def schema_expression(schema: Schema, *, is_checked: bool = False) -> str:
@@ -152,6 +153,7 @@ def rules_spec(
     spec = RulesSpec(parts, param=param, must_close=must_close, reasoning_end=reasoning_end)
     if document is None:
         return spec
-    checked, whole = checked_and_whole(document)
+    enforced = rewritten(document)
+    checked, whole = checked_and_whole(document, enforced)
     spec = msgspec.structs.replace(spec, checked=checked, whole=whole)
-    return spec.wider if not_both(rewritten(document)) else spec
+    return spec.wider if not_both(enforced) else spec

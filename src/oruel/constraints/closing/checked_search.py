@@ -1,14 +1,10 @@
 """Searches for tokens that complete a document and make it valid under its whole schema."""
 
-from collections.abc import Generator, Sequence
-
-import llguidance
+from collections.abc import Generator
 
 from oruel.constraints.closing.document_check import DocumentCheck
-from oruel.constraints.closing.plan import ClosingPlan, Seam
-from oruel.constraints.closing.position import DocumentPosition
-from oruel.constraints.closing.search import TOKENS_AT_ONCE, ClosingSearch
-from oruel.constraints.tokens import TokenTable
+from oruel.constraints.closing.plan import Seam
+from oruel.constraints.closing.search import ClosingSearch
 from oruel.sampling.constraint import WorkBudget
 
 # How many steps the search for completions takes in the middle of a document and at its beginning, and how many
@@ -20,35 +16,17 @@ VALIDATION_WORK, SEARCH_WORK = 50, 400
 
 
 class CheckedSearch:
-    """Takes what `search`, which has the same arguments, finds if that makes the document valid; otherwise the first
-    completion that the grammar accepts. `found` and `seam` are as there. `is_invalid` is set if only valid documents
-    are missing.
+    """Takes what `search` finds if that makes the document valid; otherwise the first completion that the grammar
+    accepts. `found` and `seam` are as there. `is_invalid` is set if only valid documents are missing.
     """
 
-    def __init__(
-        self,
-        search: ClosingSearch,
-        check: DocumentCheck,
-        matcher: llguidance.LLMatcher,
-        tokens: TokenTable,
-        place: DocumentPosition,
-        most: int,
-        *,
-        taken: Sequence[int] = (),
-        plan: ClosingPlan | None = None,
-    ) -> None:
+    def __init__(self, search: ClosingSearch, check: DocumentCheck) -> None:
         self.found: list[int] | None = None
         self.seam: Seam | None = None
         self.is_invalid = False
         self._search = search
         self._has_searched = False
         self._check = check
-        self._matcher = matcher
-        self._tokens = tokens
-        self._place = place
-        self._most = most
-        self._taken = list(taken)
-        self._plan = plan
         self._spent = 0
         self._pieces = self._run()
 
@@ -69,7 +47,7 @@ class CheckedSearch:
     def _run(self) -> Generator[bool, None, None]:
         if self._search.found is not None:
             self._spent += VALIDATION_WORK
-            if self._check.is_valid_after([*self._taken, *self._search.found, *self._rest()]):
+            if self._check.is_valid_after([*self._search.taken, *self._search.found, *self._rest()]):
                 self.found, self.seam = self._search.found, self._search.seam
                 return
             self.is_invalid = True
@@ -77,24 +55,26 @@ class CheckedSearch:
         yield from self._offer_completions()
 
     def _rest(self) -> list[int]:
-        return self._plan.after(self._search.seam) if self._plan and self._search.seam else []
+        plan, seam = self._search.plan, self._search.seam
+        return plan.after(seam) if plan and seam else []
 
     def _offer_completions(self) -> Generator[bool, None, None]:
-        place = self._place.copy()
-        for token in self._taken:
+        taken = self._search.taken
+        place = self._search.place.copy()
+        for token in taken:
             place.feed(token)
         before = place.reasoning_end if place.is_free else ()
         offered = steps = 0
-        for text in self._check.completions_after(self._taken):
+        for text in self._check.completions_after(taken):
             if text is None:
                 self._spent += SEARCH_WORK
                 steps += 1
-                if steps > (MAX_STEPS if self._taken else MAX_FIRST_STEPS):
+                if steps > (MAX_STEPS if taken else MAX_FIRST_STEPS):
                     return
                 yield True
                 continue
             offered += 1
-            written = self._tokens.write(text)
+            written = self._search.tokens.write(text)
             if written is not None and (yield from self._accept([*before, *written])):
                 return
             if offered == MAX_OFFERED:
@@ -102,29 +82,22 @@ class CheckedSearch:
 
     def _accept(self, way: list[int]) -> Generator[bool, None, bool]:
         """Whether the grammar ends after `taken` and `way`, and what it forces after the document."""
-        if len(way) > self._most:
+        search = self._search
+        if len(way) > search.most:
             return False
-        offered = [*self._taken, *way]
-        count = 0
-        while count < len(offered):
-            part = offered[count : count + TOKENS_AT_ONCE]
-            accepted = self._matcher.try_consume_tokens(part)
-            self._spent += 1 + accepted
-            count += accepted
-            if accepted < len(part):
-                break
-            yield True
-        if count == len(offered):
-            way += self._forced()
-        has_arrived = count == len(offered) and bool(self._matcher.is_accepting()) and len(way) <= self._most
-        self._matcher.rollback(len(self._taken) + len(way) if count == len(offered) else count)
+        offered = [*search.taken, *way]
+        count = yield from search.consume(offered)
+        self._spent += 1 + count
+        forced = self._forced() if count == len(offered) else []
+        has_arrived = count == len(offered) and search.is_at_end and len(way) + len(forced) <= search.most
+        search.matcher.rollback(count + len(forced))
         if has_arrived:
-            self.found = way
+            self.found = [*way, *forced]
         return has_arrived
 
     def _forced(self) -> list[int]:
         """Takes the tokens that the grammar forces after a document."""
-        if self._matcher.is_accepting():
+        if self._search.is_at_end:
             return []
-        forced: list[int] = self._matcher.compute_ff_tokens()
-        return forced[: self._matcher.try_consume_tokens(forced)]
+        forced: list[int] = self._search.matcher.compute_ff_tokens()
+        return forced[: self._search.matcher.try_consume_tokens(forced)]

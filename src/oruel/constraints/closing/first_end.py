@@ -97,7 +97,6 @@ class FirstEndSearch:
     def __init__(self, tokens: TokenTable, spec: GrammarSpec, most: int) -> None:
         self.is_valid = True
         self._tokens = tokens
-        self._most = most
         self.spec, self._matcher = compiled(tokens, spec)
         self._place = DocumentPosition(tokens, spec.reasoning_end)
         self._search = ClosingSearch(self._matcher, tokens, self._place, most, hints=hints(tokens, self.spec))
@@ -107,8 +106,7 @@ class FirstEndSearch:
         self._refused: SchemaRefused | None = None
 
     def _check(self, schema: str) -> CheckedSearch:
-        check = DocumentCheck(schema, self._tokens, self._place)
-        return CheckedSearch(self._search, check, self._matcher, self._tokens, self._place, self._most)
+        return CheckedSearch(self._search, DocumentCheck(schema, self._tokens, self._place))
 
     def proceed(self) -> bool:
         """Searches for some milliseconds. Returns whether the search has ended."""

@@ -56,14 +56,15 @@ class ClosingSearch:
         self.found: list[int] | None = None
         self.seam: Seam | None = None
         self.is_refused = False
-        self._matcher = matcher
-        self._tokens = tokens
-        self._start = place.copy()
-        self._most = most
+        self.matcher = matcher
+        self.tokens = tokens
+        self.place = place
+        self.most = most
+        self.taken = list(taken)
+        self.plan = plan
         self._hints = hints
-        self._plan = plan
         self._uncertain_from = uncertain_from
-        self._taken: list[int] = []
+        self._walked: list[int] = []
         self._forced: list[int] = []
         self._spent = 0
         self._pieces = self._run(taken)
@@ -79,22 +80,22 @@ class ClosingSearch:
 
     def _run(self, taken: Sequence[int]) -> Generator[bool, None, None]:
         for attempt, whole in self._attempts(taken):
-            self._place, self._taken, self._hinted_positions, self._last = self._start.copy(), [], 0, -1
+            self._place, self._walked, self._hinted_positions, self._last = self.place.copy(), [], 0, -1
             self._forced = []
             is_possible = self._take(taken)
             yield True
             if is_possible:
                 yield from self._walk(attempt, whole)
-            if self._matcher.is_error():
+            if self.matcher.is_error():
                 # Further on, only this particular way may be too much for the library.
-                self.is_refused = len(self._taken) <= EARLY_FAILURE_TOKENS
+                self.is_refused = len(self._walked) <= EARLY_FAILURE_TOKENS
                 return
-            way = self._taken[len(taken) :]
-            has_arrived = self.seam or (is_possible and self._is_at_end and len(way) <= self._most)
+            way = self._walked[len(taken) :]
+            has_arrived = self.seam or (is_possible and self.is_at_end and len(way) <= self.most)
             if has_arrived:
                 self.found = way
-            if self._taken:
-                self._matcher.rollback(len(self._taken))
+            if self._walked:
+                self.matcher.rollback(len(self._walked))
             if has_arrived or not is_possible:
                 return
 
@@ -103,31 +104,31 @@ class ClosingSearch:
         rest of the plan's value, as if `taken` had been inserted before it, or as if it had replaced as many bytes; as
         much as possible of the rest; none.
         """
-        known = self._plan.value_rest if self._plan else []
-        if self._plan and self._start.is_free:
-            yield self._plan.rest, False
+        known = self.plan.value_rest if self.plan else []
+        if self.plan and self.place.is_free:
+            yield self.plan.rest, False
         elif known:
-            length = sum(len(self._tokens.pieces[token]) for token in taken)
-            written = b"".join(self._tokens.pieces[token] for token in known)
+            length = sum(len(self.tokens.pieces[token]) for token in taken)
+            written = b"".join(self.tokens.pieces[token] for token in known)
             yield known, True
-            yield self._tokens.spell(written[length:]) or (), True
+            yield self.tokens.spell(written[length:]) or (), True
             yield known, False
         yield (), False
 
     def _walk(self, attempt: Sequence[int], whole: bool) -> Generator[bool, None, None]:
         """Goes from after `taken` to a seam of the plan, to the end, or as far as possible."""
-        before = len(self._taken)
+        before = len(self._walked)
         if whole:
             if not (yield from self._return_to_plan(before)) and self._take(attempt[:TOKENS_AT_ONCE]):
                 yield from self._return_to_plan(before)
             return
         followed = 0
-        while not self._is_at_end:
+        while not self.is_at_end:
             if (yield from self._return_to_plan(before)):
                 return
             part = attempt[followed : followed + TOKENS_AT_ONCE]
             if part and self._take(part, whole=False):
-                followed = len(self._taken) - before
+                followed = len(self._walked) - before
                 attempt = attempt if followed % TOKENS_AT_ONCE == 0 else ()
             elif not self._advance():
                 return
@@ -140,69 +141,74 @@ class ClosingSearch:
         tokens don't count.
         """
         place = self._place
-        if not self._plan or place.is_free or place.is_in_string or place.depth > place.floor:
+        if not self.plan or place.is_free or place.is_in_string or place.depth > place.floor:
             return False
-        seam = self._plan.seam(place.depth)
-        if seam is None or len(self._taken) - before + self._plan.length_from(seam) > self._most:
+        seam = self.plan.seam(place.depth)
+        if seam is None or len(self._walked) - before + self.plan.length_from(seam) > self.most:
             return False
-        if (yield from self._can_follow(self._plan.after(seam), self._tokens_to_check(seam))):
+        if (yield from self._can_follow(self.plan.after(seam), self._tokens_to_check(seam))):
             self.seam = seam
         return self.seam is not None
 
     def _can_follow(self, rest: Sequence[int], checked: int) -> Generator[bool, None, bool]:
         """Whether the grammar accepts the first `checked` tokens; if these are all, also whether it ends there."""
+        count = yield from self.consume(rest[:checked])
+        can_follow = count >= min(checked, len(rest)) and (count < len(rest) or self.is_at_end)
+        if count:
+            self.matcher.rollback(count)
+        return can_follow
+
+    def consume(self, wanted: Sequence[int]) -> Generator[bool, None, int]:
+        """Gives the matcher as many of the tokens as the grammar allows, in parts, and returns how many."""
         count, accepted = 0, TOKENS_AT_ONCE
-        while accepted == TOKENS_AT_ONCE and count < checked:
+        while accepted == TOKENS_AT_ONCE and count < len(wanted):
             if count:
                 yield True
-            accepted = self._matcher.try_consume_tokens(list(rest[count : min(checked, count + TOKENS_AT_ONCE)]))
+            accepted = self.matcher.try_consume_tokens(list(wanted[count : count + TOKENS_AT_ONCE]))
             self._spent += 1 + accepted
             count += accepted
-        can_follow = count >= min(checked, len(rest)) and (count < len(rest) or self._is_at_end)
-        if count:
-            self._matcher.rollback(count)
-        return can_follow
+        return count
 
     def _tokens_to_check(self, seam: Seam) -> int:
         """How many tokens after the seam show that the plan can be followed to its end: those of the next key or value,
         and of the brackets in which what follows depends on more than the next key.
         """
-        assert self._plan
-        end = self._plan.next_seam(seam)
+        assert self.plan
+        end = self.plan.next_seam(seam)
         uncertain = self._uncertain_from(seam.depth)
         if uncertain is not None:
-            end = self._plan.seam(uncertain - 1)
-        return seam.behind - end.behind + 1 if end else self._plan.length_from(seam)
+            end = self.plan.seam(uncertain - 1)
+        return seam.behind - end.behind + 1 if end else self.plan.length_from(seam)
 
     @property
-    def _is_at_end(self) -> bool:
-        return bool(self._matcher.is_accepting())
+    def is_at_end(self) -> bool:
+        return bool(self.matcher.is_accepting())
 
     def _advance(self) -> bool:
         """Takes one step. Returns False if no step is possible or the work limit is reached."""
-        if self._spent > MAX_WORK or len(self._taken) > self._most + 1 or self._matcher.is_error():
+        if self._spent > MAX_WORK or len(self._walked) > self.most + 1 or self.matcher.is_error():
             return False
         return self._force() or any(self._take(way, whole=whole) for way, whole in self._continuations())
 
     def _force(self) -> bool:
         """Takes some of the forced tokens, which are computed once and taken in parts."""
         if not self._forced:
-            self._forced = self._matcher.compute_ff_tokens()
+            self._forced = self.matcher.compute_ff_tokens()
         part = self._forced[:TOKENS_AT_ONCE]
-        if self._plan:
+        if self.plan:
             part = self._up_to_seam(part)
-        before = len(self._taken)
+        before = len(self._walked)
         is_forced = self._take(part, whole=False)
-        count = len(self._taken) - before
+        count = len(self._walked) - before
         self._spent -= count - count // FORCED_PER_WORK
         self._forced = self._forced[count:] if is_forced and part == self._forced[:count] else []
         return is_forced
 
     def _up_to_seam(self, forced: list[int]) -> list[int]:
         """The part before the next place where the plan may be followed again. It has been tried at the beginning."""
-        for _, at, offset in seams(self._tokens, forced, self._place):
+        for _, at, offset in seams(self.tokens, forced, self._place):
             if at or offset:
-                return forced[:at] + (self._tokens.spell(self._tokens.pieces[forced[at]][:offset]) or [])
+                return forced[:at] + (self.tokens.spell(self.tokens.pieces[forced[at]][:offset]) or [])
         return forced
 
     def _continuations(self) -> Iterator[tuple[Sequence[int], bool]]:
@@ -210,28 +216,28 @@ class ClosingSearch:
         if self._place.is_free:
             yield self._place.reasoning_end, False
         likely = INSIDE if self._place.is_in_string else OUTSIDE
-        yield from (([self._tokens.single[byte]], True) for byte in likely if byte in self._tokens.single)
+        yield from (([self.tokens.single[byte]], True) for byte in likely if byte in self.tokens.single)
         if self._last >= 0 and self._hinted_positions >= MAX_HINTED_POSITIONS:
             yield [self._last], True
-        self._spent += MASK_WORK + self._tokens.size // TOKENS_PER_WORK
-        mask = np.frombuffer(self._matcher.compute_bitmask(), np.uint8)
+        self._spent += MASK_WORK + self.tokens.size // TOKENS_PER_WORK
+        mask = np.frombuffer(self.matcher.compute_bitmask(), np.uint8)
         if self._place.is_in_string and self._hinted_positions < MAX_HINTED_POSITIONS:
             self._hinted_positions += 1
             yield from ((end, True) for end in self._hints.allowed(mask))
-        short = shortest_token(mask, self._tokens)
+        short = shortest_token(mask, self.tokens)
         self._last = short[0] if short and self._place.is_in_string else -1
         yield short, True
 
     def _take(self, wanted: Sequence[int], *, whole: bool = True) -> bool:
         """Takes `wanted`, or unless `whole`, as many of them as the grammar allows. Returns whether it took any."""
-        count = self._matcher.try_consume_tokens(list(wanted)) if wanted else 0
+        count = self.matcher.try_consume_tokens(list(wanted)) if wanted else 0
         self._spent += 1 + count
         if whole and count < len(wanted):
             if count:
-                self._matcher.rollback(count)
+                self.matcher.rollback(count)
             return False
         for token in wanted[:count]:
-            self._taken.append(token)
+            self._walked.append(token)
             if b'"' in self._place.feed(token):
                 self._hinted_positions, self._last = 0, -1
         return count > 0 or (not wanted and whole)
