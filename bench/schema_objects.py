@@ -147,11 +147,11 @@ class ObjectMaker:
             return Part({"type": "array", "items": target.schema}, [])
         if kind < 0.3:
             return Part({"allOf": [target.schema], "description": "As everywhere."}, target.example)
-        # Before 2019, keywords beside a reference had no meaning, and people wrote them all the same.
+        # Before 2019, keywords next to a $ref were ignored, but people wrote them anyway.
         return annotated(self._chance, self._style, target)
 
     def tree(self) -> str:
-        """A definition that refers to itself, with keywords beside the reference."""
+        """A definition that refers to itself, with keywords next to the $ref."""
         name = self.new_name()
         link = {"$ref": f"#/{self._style.definitions}/{name}"}
         sibling: Schema = {"minProperties": 1} if self._style.draft == 2020 else {"description": "The next one."}

@@ -1,5 +1,5 @@
-"""What a schema costs a step of the engine: what the step takes beside the model's computation, less the same of free
-text. It is measured in this process, since tokens reach clients several at a time.
+"""What a schema costs a step of the engine: its time without the model's computation, less the same of free text. It is
+measured in this process, since tokens reach clients several at a time.
 """
 
 import time
@@ -101,8 +101,8 @@ class StepMeter:
                 return constraint
 
     def _times(self, request: Submit, constraint: Constraint | None = None) -> list[float]:
-        """The CPU time of each token beside the model's computation: of all steps until it is decided, and of the
-        tokens that are forced after it. The first one's is not included: it comes with the prompt.
+        """The CPU time of each token without the model's computation: of all steps until it is decided, and of the tokens
+        that are forced after it. The first one's is not included: it comes with the prompt.
         """
         self._engine.submit(request, 0.0, constraint)
         times, spent = [], 0.0

@@ -74,7 +74,7 @@ class SchemaDrawer(ValueDrawer):
         schema = self.schema(values, 0)
         schema = {"allOf": [schema]} if isinstance(schema, bool) else schema
         if self._is_draft_7 and "$ref" in schema:
-            # Draft 7 ignores what stands beside a reference, a definition too.
+            # Draft 7 ignores the keywords next to a $ref, including definitions.
             schema = {"allOf": [schema]}
         held = {self._definitions_key: self._definitions} if self._definitions else {}
         return {**head, **schema, **held}

@@ -56,7 +56,7 @@ FORMATS = {
     "relative-json-pointer": ["0", "1/a"],
     "regex": ["^a+$", "[b]"],
 }
-# Words of nobody's specification, which say nothing.
+# Words that no specification defines.
 VENDOR_FORMATS = ["int32", "password", "colour"]
 WORDS = ["", "a", "b", "abc", "foo", "x y", 'say "hi"', "größe", "{}", "null", "aa", "line\nline", "\\", "😀", "ident"]
 # Some are also keywords, or need an escape in a reference.

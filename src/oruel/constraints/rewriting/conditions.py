@@ -83,7 +83,7 @@ def conditions_in(schema: Schema) -> Iterator[Condition]:
 
 
 def condition_of(schema: Any) -> Condition | None:
-    """The condition of a schema, whatever else it says."""
+    """The condition of a schema, which may say more."""
     if not isinstance(schema, Mapping) or not isinstance(schema.get("if"), Mapping) or evaluates(schema):
         return None
     test = schema["if"]
