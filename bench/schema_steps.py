@@ -101,8 +101,8 @@ class StepMeter:
                 return constraint
 
     def _times(self, request: Submit, constraint: Constraint | None = None) -> list[float]:
-        """The CPU time of each token without the model's computation: of all steps until it is decided, and of the tokens
-        that are forced after it. The first one's is not included: it comes with the prompt.
+        """The CPU time of each token without the model's computation: of all steps until it is decided, and of the
+        tokens that are forced after it. The first one's is not included: it comes with the prompt.
         """
         self._engine.submit(request, 0.0, constraint)
         times, spent = [], 0.0
