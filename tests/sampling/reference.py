@@ -19,7 +19,7 @@ class Decision:
     """`probability`: the probability of each token that may be drawn, by ascending id.
 
     `acceptable`: the token, and others whose interval of [0, 1) is within the tolerance of u.
-    `firm`: no token is within the tolerance of being kept or discarded by top_p or min_p.
+    `firm`: no token is within the tolerance of being kept or discarded by top_k, top_p or min_p.
     """
 
     token: int
@@ -34,14 +34,14 @@ def decide(row: Sequence[float], params: SamplingParams, choice: int, output: Se
     ranked = sorted(range(len(logits)), key=lambda token: (-logits[token], token))
     if params.temperature == 0 or params.top_k == 1 or params.top_p == 0:
         return Decision(ranked[0], {ranked[0]: 1.0}, frozenset(ranked[:1]), firm=True)
-    ranked = ranked[: params.top_k or None]
+    ranked, firm_top_k = top_k(logits, ranked, params.top_k)
     probability = softmax(logits, ranked, params.temperature)
     survivors, firm_top_p = top_p(logits, probability, ranked, params.top_p)
     survivors, firm_min_p = min_p(probability, survivors, params.min_p)
     total = math.fsum(probability[token] for token in survivors)
     probability = {token: probability[token] / total for token in sorted(survivors)}
     token, acceptable = invert(probability, uniform(params.seed, choice, len(output)))
-    return Decision(token, probability, acceptable, firm_top_p and firm_min_p)
+    return Decision(token, probability, acceptable, firm_top_k and firm_top_p and firm_min_p)
 
 
 def apply_bias(row: Sequence[float], params: SamplingParams) -> list[float]:
@@ -63,6 +63,14 @@ def softmax(logits: list[float], kept: list[int], temperature: float) -> dict[in
     weights = {token: math.exp((logits[token] - peak) / temperature) for token in kept}
     total = math.fsum(weights.values())
     return {token: weight / total for token, weight in weights.items()}
+
+
+def top_k(logits: list[float], ranked: list[int], most: int) -> tuple[list[int], bool]:
+    """The first `most` of `ranked`; 0 skips the step. Equal logits are firm; almost equal ones aren't."""
+    if most == 0 or most >= len(ranked):
+        return ranked, True
+    last, next_one = logits[ranked[most - 1]], logits[ranked[most]]
+    return ranked[:most], last == next_one or last - next_one > TOLERANCE
 
 
 def top_p(
