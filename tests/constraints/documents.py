@@ -8,7 +8,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from oruel.constraints.closing.first_end import left_out_of_document
-from oruel.constraints.grammar import MAX_REFUSED, GrammarConstraint
+from oruel.constraints.grammar import GrammarConstraint
+from oruel.constraints.refusals import MAX_REFUSED
 from oruel.constraints.spec import SchemaSpec, schema_spec
 from oruel.constraints.tokens import TokenTable, panics_refused
 from oruel.errors import SchemaRefused

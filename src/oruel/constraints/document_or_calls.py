@@ -5,17 +5,23 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from oruel.constraints.calls import CallsConstraint
 from oruel.constraints.grammar import GrammarConstraint
 from oruel.constraints.json_object import JsonObjectConstraint
 from oruel.sampling.constraint import WorkBudget
+
+Document = JsonObjectConstraint | GrammarConstraint
+Calls = GrammarConstraint | CallsConstraint
 
 
 class DocumentOrCalls:
     """Constrains one sequence. While both are possible, enough of the budget is kept for the document."""
 
-    def __init__(self, document: JsonObjectConstraint | GrammarConstraint, calls: GrammarConstraint) -> None:
+    def __init__(
+        self, document: JsonObjectConstraint | GrammarConstraint, calls: GrammarConstraint | CallsConstraint
+    ) -> None:
         self._document = document
-        self._left: list[JsonObjectConstraint | GrammarConstraint] = [document, calls]
+        self._left: list[Document | Calls] = [document, calls]
         self._undecided: int | None = None
 
     @property

@@ -7,11 +7,14 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from oruel.constraints.closing.first_end import first_end_search
+from oruel.constraints.arguments import Arguments, arguments_found
+from oruel.constraints.call_heads import CallHeads
+from oruel.constraints.calls import CallsConstraint
+from oruel.constraints.closing.first_end import compiled, first_end_search
 from oruel.constraints.document_or_calls import DocumentOrCalls
 from oruel.constraints.grammar import GrammarConstraint
 from oruel.constraints.json_object import JsonObjectConstraint
-from oruel.constraints.spec import DocumentOrCallsSpec, DocumentSpec, JsonObjectSpec
+from oruel.constraints.spec import DocumentOrCallsSpec, DocumentSpec, JsonObjectSpec, RulesSpec
 from oruel.constraints.tokens import TokenTable, panics_refused
 from oruel.constraints.weight import MAX_TOTAL_WEIGHT, SECONDS_PER_UNIT, check_weight
 from oruel.engine.protocol import SequenceFailed, Submit
@@ -118,7 +121,10 @@ def compile_request(tokens: TokenTable, request: Submit, window: int) -> Compila
             yield SECONDS_PER_UNIT * check_weight(*spec.schemas, most=MAX_TOTAL_WEIGHT)
             if isinstance(spec, DocumentOrCallsSpec):
                 document = yield from compile_document(tokens, spec.document, budget, window)
-                return DocumentOrCalls(document, GrammarConstraint(tokens, spec.calls, budget))
+                calls = yield from compile_calls(tokens, spec.calls, budget, window)
+                return DocumentOrCalls(document, calls)
+            if isinstance(spec, RulesSpec) and not spec.must_close:
+                return (yield from compile_calls(tokens, spec, budget, window))
             return (yield from compile_document(tokens, spec, budget, window))
     except SchemaRefused as error:
         return SequenceFailed(request.sequence, error.message, spec.param)
@@ -135,3 +141,23 @@ def compile_document(
     while not search.proceed():
         yield SEARCH_SECONDS
     return GrammarConstraint(tokens, spec, budget, search=search)
+
+
+def compile_calls(
+    tokens: TokenTable, spec: RulesSpec, budget: int, window: int
+) -> Generator[float, None, GrammarConstraint | CallsConstraint]:
+    wider, _ = compiled(tokens, spec)
+    assert isinstance(wider, RulesSpec)
+    heads, checked = list[str](), list[Arguments]()
+    for each in wider.arguments:
+        if not each.checked:
+            continue
+        document = wider.document(each)
+        search = first_end_search(tokens, document, window)
+        while not search.proceed():
+            yield SEARCH_SECONDS
+        if arguments := arguments_found(tokens, document, search):
+            heads.append(each.head)
+            checked.append(arguments)
+    calls = GrammarConstraint(tokens, wider, budget)
+    return CallsConstraint(tokens, calls, CallHeads(tokens, heads), checked) if checked else calls

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from oruel.json_schema.keywords import ANNOTATIONS, DEFINITIONS
+from oruel.json_schema.keywords import ANNOTATIONS, DEFINITIONS, Schema
 from oruel.text.formats.calls import ToolFormat
 from oruel.text.lark import Lark, quote
 from oruel.text.placeholders import NAME_AGAIN
@@ -12,7 +12,8 @@ from oruel.types import Tool
 
 class CallGrammar:
     """The rule `calls`: everything after the beginning of a call, including further calls. All rule names begin with
-    `prefix`. Raises UnsupportedParameter for a schema that the format can't enforce.
+    `prefix`. `arguments`: the text before arguments in JSON, as a regular expression, and their schema, for each tool.
+    Raises UnsupportedParameter for a schema that the format can't enforce.
     """
 
     def __init__(
@@ -21,6 +22,7 @@ class CallGrammar:
         self._lark = lark
         self._format = tool_format
         self._prefix = prefix
+        self.arguments: list[tuple[str, Schema]] = []
         between = tool_format.between if several else None
         more = f"({lark.literal(between)} {prefix}call)*" if between is not None else ""
         names = " | ".join(f"{prefix}tool_{number}" for number in range(len(tools)))
@@ -38,7 +40,15 @@ class CallGrammar:
             where=f"{tool.name}: parameters",
         )
         lines.append(grammar.rules)
+        if grammar.document is not None:
+            self.arguments.append((self._head(tool.name), grammar.document))
         return grammar.expression
+
+    def _head(self, name: str) -> str:
+        """A pattern of the text from the beginning of a call to its arguments."""
+        form, pattern = self._format, self._lark.pattern
+        begins = [pattern(text) for text in (form.begin, form.between) if text]
+        return f"(?:{'|'.join(begins)}){pattern(name + form.middle.replace(NAME_AGAIN, name))}"
 
 
 def call_schema(parameters: Mapping[str, Any]) -> dict[str, Any]:

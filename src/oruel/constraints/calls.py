@@ -1,0 +1,97 @@
+"""Constrains calls of functions, and keeps their arguments valid where no grammar can."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oruel.constraints.arguments import Arguments, ArgumentsBeginning, is_in_json
+from oruel.constraints.call_heads import ArgumentsBegin, CallHeads
+from oruel.constraints.closing.first_end import MAX_TOKENS
+from oruel.constraints.closing.known import FOLLOW, KnownCompletion
+from oruel.constraints.grammar import GrammarConstraint
+from oruel.constraints.refusals import Refusals
+from oruel.constraints.tokens import TokenTable
+from oruel.sampling.constraint import UNDECIDED, WorkBudget
+
+
+class CallsConstraint:
+    """Adds to the grammar of calls that the arguments of each can be completed to valid ones after each token. A call
+    that the budget cuts off stays as it is. `heads` find the beginnings of `arguments`.
+    """
+
+    def __init__(
+        self, tokens: TokenTable, calls: GrammarConstraint, heads: CallHeads, arguments: Sequence[Arguments]
+    ) -> None:
+        self._tokens = tokens
+        self._calls = calls
+        self._heads = heads
+        self._arguments = arguments
+        self._known: KnownCompletion | None = None
+        # While the arguments may begin with a token that hasn't been decided on, and for its acceptance.
+        self._beginning: ArgumentsBeginning | None = None
+        self._refusals = Refusals(tokens)
+        self.is_closing = False
+
+    @property
+    def is_complete(self) -> bool:
+        return self._calls.is_complete
+
+    @property
+    def forced(self) -> list[int]:
+        tokens = self._calls.forced
+        return tokens if not self._known or self._known.follows(tokens, MAX_TOKENS) else []
+
+    def mask(self) -> NDArray[np.uint8]:
+        """A bit for each token, the lowest bit of a byte first: whether the token may come next."""
+        bits = self._calls.mask()
+        return self._known.without_refused(bits) if self._known else self._refusals.mask(bits)
+
+    def allows(self, token: int) -> bool:
+        return self._calls.allows(token)
+
+    def enforce_limits(self, token: int, work: WorkBudget | None = None) -> int:
+        """The token itself if valid arguments can follow; otherwise REFUSED, or after many refused tokens, one that
+        leads to valid arguments. UNDECIDED if `work` doesn't suffice; then callers have to repeat the call before any
+        other.
+        """
+        if self._known:
+            decided = self._known.decide(token, MAX_TOKENS, work)
+            return self._known.refuse(token) if decided == FOLLOW else decided
+        begin = self._heads.after(token)
+        return self._decide_beginning(token, begin, work or WorkBudget()) if begin and begin.written else token
+
+    def _decide_beginning(self, token: int, begin: ArgumentsBegin, work: WorkBudget) -> int:
+        """Decides on a token with the end of the text before the arguments, and their beginning."""
+        matcher = self._calls.matcher
+        if self._beginning is None:
+            matcher.consume_token(token)
+            if not is_in_json(matcher, self._tokens):
+                matcher.rollback(1)
+                return token
+            self._beginning = self._arguments[begin.number].begin(matcher, begin.written)
+        if not self._beginning.proceed(work):
+            return UNDECIDED
+        matcher.rollback(1)
+        if self._beginning.can_go_on:
+            return token
+        self._beginning = None
+        before = self._tokens.pieces[token].removesuffix(begin.written)
+        return self._refusals.refuse(token, (self._tokens.spell(before) or [token])[0])
+
+    def accept(self, token: int) -> None:
+        """`token` comes from `enforce_limits` or `forced`, or is an end token. Raises SchemaRefused if it takes too
+        much work, or if no valid arguments can follow.
+        """
+        begin = None if self._known else self._heads.after(token)
+        self._refusals.clear()
+        self._calls.accept(token)
+        if self._known:
+            self._known.accept(token)
+            self._known = None if self._known.place.has_ended else self._known
+        elif begin and is_in_json(self._calls.matcher, self._tokens):
+            beginning = self._beginning or self._arguments[begin.number].begin(self._calls.matcher, begin.written)
+            self._known = beginning.completion()
+        self._beginning = None
+        if not self._known:
+            self._heads.feed(token)
