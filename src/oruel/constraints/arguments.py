@@ -1,8 +1,12 @@
 """The arguments of a function's calls, of which some keywords are checked as they are written."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import llguidance
+import numpy as np
+from numpy.typing import NDArray
 
 from oruel.constraints.closing.brackets import OpenBrackets
 from oruel.constraints.closing.checked_search import CheckedSearch
@@ -18,31 +22,70 @@ from oruel.errors import SchemaRefused
 from oruel.sampling.constraint import WorkBudget
 
 
+class Arguments(Protocol):
+    """The arguments of one function."""
+
+    def begin(self, matcher: llguidance.LLMatcher, written: bytes) -> "ArgumentsBeginning":
+        """`written`: what the matcher has consumed of them."""
+        ...
+
+
+class ArgumentsBeginning(Protocol):
+    """Decides whether valid arguments begin with what is written."""
+
+    def proceed(self, work: WorkBudget) -> bool:
+        """Returns whether that is decided."""
+        ...
+
+    @property
+    def can_go_on(self) -> bool: ...
+
+    def started(self) -> "KeptValue":
+        """Decides at once. Raises SchemaRefused if the arguments can't be completed."""
+        ...
+
+
+class KeptValue(Protocol):
+    """Arguments that are being written, with the methods of a KnownCompletion."""
+
+    @property
+    def has_ended(self) -> bool: ...
+
+    def follows(self, taken: Sequence[int], left: int) -> bool: ...
+
+    def decide(self, token: int, left: int, work: WorkBudget | None) -> int: ...
+
+    def refuse(self, token: int) -> int: ...
+
+    def without_refused(self, bits: NDArray[np.uint8]) -> NDArray[np.uint8]: ...
+
+    def accept(self, token: int) -> bool: ...
+
+
 @dataclass(frozen=True)
-class Arguments:
+class CheckedArguments:
     """`first`: the first valid arguments that were found, as JSON text."""
 
     tokens: TokenTable
     spec: SchemaSpec
     first: bytes
 
-    def begin(self, matcher: llguidance.LLMatcher, written: bytes) -> "ArgumentsBeginning":
-        """`written`: what the matcher has consumed of them."""
-        return ArgumentsBeginning(self, matcher, written)
+    def begin(self, matcher: llguidance.LLMatcher, written: bytes) -> "CheckedBeginning":
+        return CheckedBeginning(self, matcher, written)
 
 
-def arguments_found(tokens: TokenTable, spec: SchemaSpec, search: FirstEndSearch) -> Arguments | None:
+def checked_arguments(tokens: TokenTable, spec: SchemaSpec, search: FirstEndSearch) -> CheckedArguments | None:
     """The arguments for which `search` was made; None if it found no valid ones. Raises SchemaRefused."""
     found = search.find()
     if found is None or not search.is_valid:
         return None
-    return Arguments(tokens, spec, b"".join(tokens.pieces[token] for token in found))
+    return CheckedArguments(tokens, spec, b"".join(tokens.pieces[token] for token in found))
 
 
-class ArgumentsBeginning:
-    """The search for the first completion of some arguments. `place`: their position."""
+class CheckedBeginning:
+    """The search for the first completion of some arguments."""
 
-    def __init__(self, arguments: Arguments, matcher: llguidance.LLMatcher, written: bytes) -> None:
+    def __init__(self, arguments: CheckedArguments, matcher: llguidance.LLMatcher, written: bytes) -> None:
         tokens, spec = arguments.tokens, arguments.spec
         self._arguments = arguments
         self._matcher = matcher
@@ -67,7 +110,6 @@ class ArgumentsBeginning:
         return way if way and count == len(way) else None
 
     def proceed(self, work: WorkBudget) -> bool:
-        """Returns whether the search has ended."""
         if self._way is None and not self._search.proceed(work):
             return False
         self._way = self._search.found if self._way is None else self._way
@@ -77,15 +119,11 @@ class ArgumentsBeginning:
     def can_go_on(self) -> bool:
         return self._way is not None
 
-    def completion(self) -> KnownCompletion | None:
-        """None if the arguments are complete. Raises SchemaRefused if they can't be completed."""
+    def started(self) -> KnownCompletion:
         while not self.proceed(WorkBudget()):
             pass
         if self._way is None:
             raise SchemaRefused("no valid arguments begin with what was written of a call")
-        if self._place.has_ended:
-            return None
-        spec = self._arguments.spec
         return KnownCompletion(
             self._matcher,
             self._arguments.tokens,
@@ -93,7 +131,7 @@ class ArgumentsBeginning:
             self._way,
             written=self._written,
             hints=self._hints,
-            brackets=OpenBrackets(spec.schemas[0]),
+            brackets=OpenBrackets(self._arguments.spec.schemas[0]),
             check=self._check,
             search=ValueSearch,
         )

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from oruel.constraints.spec import ArgumentsSpec
 from oruel.constraints.tokens import TokenTable
 
 # The longest head: a format's texts, a name and an id.
@@ -11,7 +12,7 @@ MAX_HEAD_BYTES = 1024
 
 
 class ArgumentsBegin(NamedTuple):
-    """`number` of the head; `written`: the bytes of the last token that belong to the arguments."""
+    """The number of the ArgumentsSpec; `written`: the bytes of the last token that belong to the arguments."""
 
     number: int
     written: bytes
@@ -23,19 +24,21 @@ def control_mark(token: int) -> str:
 
 
 class CallHeads:
-    """`heads` are regular expressions."""
-
-    def __init__(self, tokens: TokenTable, heads: Sequence[str]) -> None:
+    def __init__(self, tokens: TokenTable, arguments: Sequence[ArgumentsSpec]) -> None:
+        names: dict[str, list[str]] = {}
+        for number, each in enumerate(arguments):
+            names.setdefault(each.begin, []).append(f"(?P<f{number}>{each.name})")
+        heads = "|".join(f"(?:{begin})(?:{'|'.join(some)})" for begin, some in names.items())
         self._pieces = tokens.pieces
-        self._heads = re.compile("|".join(f"({head})" for head in heads).encode())
+        self._heads = re.compile(heads.encode())
         self._tail = b""
 
     def after(self, token: int) -> ArgumentsBegin | None:
         """The arguments that begin in `token`, or after it."""
         text = self._tail + self._text_of(token)
         for match in self._heads.finditer(text):
-            if match.end() > len(self._tail) and match.lastindex:
-                return ArgumentsBegin(match.lastindex - 1, text[match.end() :])
+            if match.end() > len(self._tail) and match.lastgroup:
+                return ArgumentsBegin(int(match.lastgroup[1:]), text[match.end() :])
         return None
 
     def feed(self, token: int) -> None:

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from oruel.constraints.arguments import Arguments, ArgumentsBeginning, is_in_json
+from oruel.constraints.arguments import Arguments, ArgumentsBeginning, KeptValue, is_in_json
 from oruel.constraints.call_heads import ArgumentsBegin, CallHeads
 from oruel.constraints.closing.first_end import MAX_TOKENS
-from oruel.constraints.closing.known import FOLLOW, KnownCompletion
+from oruel.constraints.closing.known import FOLLOW
 from oruel.constraints.grammar import GrammarConstraint
 from oruel.constraints.refusals import Refusals
 from oruel.constraints.tokens import TokenTable
@@ -27,7 +27,7 @@ class CallsConstraint:
         self._calls = calls
         self._heads = heads
         self._arguments = arguments
-        self._known: KnownCompletion | None = None
+        self._value: KeptValue | None = None
         # While the arguments may begin with a token that hasn't been decided on, and for its acceptance.
         self._beginning: ArgumentsBeginning | None = None
         self._refusals = Refusals(tokens)
@@ -40,12 +40,12 @@ class CallsConstraint:
     @property
     def forced(self) -> list[int]:
         tokens = self._calls.forced
-        return tokens if not self._known or self._known.follows(tokens, MAX_TOKENS) else []
+        return tokens if not self._value or self._value.follows(tokens, MAX_TOKENS) else []
 
     def mask(self) -> NDArray[np.uint8]:
         """A bit for each token, the lowest bit of a byte first: whether the token may come next."""
         bits = self._calls.mask()
-        return self._known.without_refused(bits) if self._known else self._refusals.mask(bits)
+        return self._value.without_refused(bits) if self._value else self._refusals.mask(bits)
 
     def allows(self, token: int) -> bool:
         return self._calls.allows(token)
@@ -55,9 +55,9 @@ class CallsConstraint:
         leads to valid arguments. UNDECIDED if `work` doesn't suffice; then callers have to repeat the call before any
         other.
         """
-        if self._known:
-            decided = self._known.decide(token, MAX_TOKENS, work)
-            return self._known.refuse(token) if decided == FOLLOW else decided
+        if self._value:
+            decided = self._value.decide(token, MAX_TOKENS, work)
+            return self._value.refuse(token) if decided == FOLLOW else decided
         begin = self._heads.after(token)
         return self._decide_beginning(token, begin, work or WorkBudget()) if begin and begin.written else token
 
@@ -83,15 +83,16 @@ class CallsConstraint:
         """`token` comes from `enforce_limits` or `forced`, or is an end token. Raises SchemaRefused if it takes too
         much work, or if no valid arguments can follow.
         """
-        begin = None if self._known else self._heads.after(token)
+        begin = None if self._value else self._heads.after(token)
         self._refusals.clear()
         self._calls.accept(token)
-        if self._known:
-            self._known.accept(token)
-            self._known = None if self._known.place.has_ended else self._known
+        if self._value:
+            self._value.accept(token)
         elif begin and is_in_json(self._calls.matcher, self._tokens):
             beginning = self._beginning or self._arguments[begin.number].begin(self._calls.matcher, begin.written)
-            self._known = beginning.completion()
+            self._value = beginning.started()
         self._beginning = None
-        if not self._known:
+        if self._value and self._value.has_ended:
+            self._value = None
+        if not self._value:
             self._heads.feed(token)

@@ -74,11 +74,13 @@ class SchemaSpec(Spec, frozen=True):
 
 
 class ArgumentsSpec(msgspec.Struct, array_like=True, frozen=True):
-    """The arguments of a call as a JSON object. `head`: a regular expression for the text before it, as CallHeads reads
-    it. `part`: the index of the schema in the rules. `checked`: the whole schema if a grammar can't hold all of it.
+    """The arguments of a call as a JSON object. `begin` and `name`: regular expressions for the text before it, as
+    CallHeads reads it; many functions have the same `begin`. `part`: the index of the schema in the rules. `checked`:
+    the whole schema if a grammar can't hold all of it.
     """
 
-    head: str
+    begin: str
+    name: str
     part: int
     checked: str = ""
 
@@ -175,13 +177,15 @@ def schema_expression(schema: Schema, *, is_checked: bool = False) -> str:
     return f"%json {MARK}{embed_schema(schema, is_checked=is_checked)}{MARK}"
 
 
-def calls_spec(rules: str, arguments: Iterable[tuple[str, Schema]]) -> RulesSpec:
-    """From rules for calls. `arguments`: the head and the schema of those in JSON, in the order of the rules."""
+def calls_spec(rules: str, arguments: Iterable[tuple[str, str, Schema]]) -> RulesSpec:
+    """From rules for calls. `arguments`: the texts before those in JSON, as in ArgumentsSpec, and their schema, in the
+    order of the rules.
+    """
     spec, after, held = rules_spec(rules, "tools"), 0, list[ArgumentsSpec]()
-    for head, schema in arguments:
+    for begin, name, schema in arguments:
         enforced = rewritten(schema)
         after = spec.parts.index(embed_rewritten(enforced, is_checked=True), after) + 1
-        held.append(ArgumentsSpec(head, after - 1, checked_schema(schema, enforced)))
+        held.append(ArgumentsSpec(begin, name, after - 1, checked_schema(schema, enforced)))
     return msgspec.structs.replace(spec, arguments=tuple(held))
 
 

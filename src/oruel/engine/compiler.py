@@ -7,13 +7,14 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from oruel.constraints.arguments import Arguments, arguments_found
+from oruel.constraints.arguments import Arguments, checked_arguments
 from oruel.constraints.call_heads import CallHeads
 from oruel.constraints.calls import CallsConstraint
 from oruel.constraints.closing.first_end import compiled, first_end_search
 from oruel.constraints.document_or_calls import DocumentOrCalls
 from oruel.constraints.grammar import GrammarConstraint
 from oruel.constraints.json_object import JsonObjectConstraint
+from oruel.constraints.readable import ReadableArguments
 from oruel.constraints.spec import DocumentOrCallsSpec, DocumentSpec, JsonObjectSpec, RulesSpec
 from oruel.constraints.tokens import TokenTable, panics_refused
 from oruel.constraints.weight import MAX_TOTAL_WEIGHT, SECONDS_PER_UNIT, check_weight
@@ -148,16 +149,14 @@ def compile_calls(
 ) -> Generator[float, None, GrammarConstraint | CallsConstraint]:
     wider, _ = compiled(tokens, spec)
     assert isinstance(wider, RulesSpec)
-    heads, checked = list[str](), list[Arguments]()
+    arguments: list[Arguments] = []
     for each in wider.arguments:
-        if not each.checked:
-            continue
-        document = wider.document(each)
-        search = first_end_search(tokens, document, window)
-        while not search.proceed():
-            yield SEARCH_SECONDS
-        if arguments := arguments_found(tokens, document, search):
-            heads.append(each.head)
-            checked.append(arguments)
+        document, checked = wider.document(each), None
+        if each.checked:
+            search = first_end_search(tokens, document, window)
+            while not search.proceed():
+                yield SEARCH_SECONDS
+            checked = checked_arguments(tokens, document, search)
+        arguments.append(checked or ReadableArguments(tokens))
     calls = GrammarConstraint(tokens, wider, budget)
-    return CallsConstraint(tokens, calls, CallHeads(tokens, heads), checked) if checked else calls
+    return CallsConstraint(tokens, calls, CallHeads(tokens, wider.arguments), arguments) if arguments else calls

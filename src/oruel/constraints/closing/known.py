@@ -40,8 +40,8 @@ class KnownCompletion:
         check: DocumentCheck | None = None,
         search: type[ClosingSearch] = ClosingSearch,
     ) -> None:
-        self.place = place
         self.plan = ClosingPlan(tokens, way, place)
+        self._place = place
         self._matcher = matcher
         self._tokens = tokens
         self._hints = hints
@@ -52,6 +52,11 @@ class KnownCompletion:
         self._bounds = ParserBounds()
         self._refusals = Refusals(tokens)
         self._read(written)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the document's last bracket has closed."""
+        return self._place.has_ended
 
     def follows(self, taken: Sequence[int], left: int) -> bool:
         """Whether the completion starts with `taken`, and fits in `left` tokens."""
@@ -80,9 +85,9 @@ class KnownCompletion:
         if search.found is None or not self._is_readable(way):
             return FOLLOW
         if search.seam:
-            self.plan.splice(way, self.place, search.seam)
+            self.plan.splice(way, self._place, search.seam)
         else:
-            self.plan = ClosingPlan(self._tokens, way, self.place)
+            self.plan = ClosingPlan(self._tokens, way, self._place)
         return token
 
     def refuse(self, token: int) -> int:
@@ -103,8 +108,8 @@ class KnownCompletion:
         self._refusals.clear()
         if self._check:
             self._check.feed(token)
-        data = self.place.feed(token)
-        if not self.place.has_ended:
+        data = self._place.feed(token)
+        if not self.has_ended:
             self._read(data)
         return self.plan.follow([token])
 
@@ -117,7 +122,7 @@ class KnownCompletion:
         search = self._kind(
             self._matcher,
             self._tokens,
-            self.place,
+            self._place,
             left - 1,
             taken=[token],
             plan=self.plan,
@@ -128,7 +133,7 @@ class KnownCompletion:
 
     def _is_readable(self, way: Sequence[int]) -> bool:
         """Whether common parsers can read the document after these tokens."""
-        return self.place.is_free or self._bounds.allow(b"".join(self._tokens.pieces[token] for token in way))
+        return self._place.is_free or self._bounds.allow(b"".join(self._tokens.pieces[token] for token in way))
 
     def _uncertain_from(self, depth: int) -> int | None:
         return self._brackets.uncertain_from(depth) if self._brackets else 1

@@ -12,7 +12,8 @@ from oruel.types import Tool
 
 class CallGrammar:
     """The rule `calls`: everything after the beginning of a call, including further calls. All rule names begin with
-    `prefix`. `arguments`: the text before arguments in JSON, as a regular expression, and their schema, for each tool.
+    `prefix`. `arguments`: of those in JSON, the texts before them, as in ArgumentsSpec, and their schema.
+
     Raises UnsupportedParameter for a schema that the format can't enforce.
     """
 
@@ -22,7 +23,7 @@ class CallGrammar:
         self._lark = lark
         self._format = tool_format
         self._prefix = prefix
-        self.arguments: list[tuple[str, Schema]] = []
+        self.arguments: list[tuple[str, str, Schema]] = []
         between = tool_format.between if several else None
         more = f"({lark.literal(between)} {prefix}call)*" if between is not None else ""
         names = " | ".join(f"{prefix}tool_{number}" for number in range(len(tools)))
@@ -41,14 +42,18 @@ class CallGrammar:
         )
         lines.append(grammar.rules)
         if grammar.document is not None:
-            self.arguments.append((self._head(tool.name), grammar.document))
+            self.arguments.append((self._begin, self._name(tool.name), grammar.document))
         return grammar.expression
 
-    def _head(self, name: str) -> str:
-        """A pattern of the text from the beginning of a call to its arguments."""
-        form, pattern = self._format, self._lark.pattern
-        begins = [pattern(text) for text in (form.begin, form.between) if text]
-        return f"(?:{'|'.join(begins)}){pattern(name + form.middle.replace(NAME_AGAIN, name))}"
+    @property
+    def _begin(self) -> str:
+        """A pattern of the text before a function's name."""
+        texts = self._format.begin, self._format.between
+        return "|".join(self._lark.pattern(text) for text in texts if text is not None)
+
+    def _name(self, name: str) -> str:
+        """A pattern of the text from a function's name to its arguments."""
+        return self._lark.pattern(name + self._format.middle.replace(NAME_AGAIN, name))
 
 
 def call_schema(parameters: Mapping[str, Any]) -> dict[str, Any]:
