@@ -40,8 +40,8 @@ class ArgumentsBeginning(Protocol):
     @property
     def can_go_on(self) -> bool: ...
 
-    def started(self) -> "KeptValue":
-        """Decides at once. Raises SchemaRefused if the arguments can't be completed."""
+    def started(self) -> "KeptValue | None":
+        """Decides at once. None if the arguments are complete. Raises SchemaRefused if they can't be completed."""
         ...
 
 
@@ -119,11 +119,13 @@ class CheckedBeginning:
     def can_go_on(self) -> bool:
         return self._way is not None
 
-    def started(self) -> KnownCompletion:
+    def started(self) -> KnownCompletion | None:
         while not self.proceed(WorkBudget()):
             pass
         if self._way is None:
             raise SchemaRefused("no valid arguments begin with what was written of a call")
+        if self._place.has_ended:
+            return None
         return KnownCompletion(
             self._matcher,
             self._arguments.tokens,
@@ -135,8 +137,3 @@ class CheckedBeginning:
             check=self._check,
             search=ValueSearch,
         )
-
-
-def is_in_json(matcher: llguidance.LLMatcher, tokens: TokenTable) -> bool:
-    """Whether the matcher is in a document and not in free text, which unlike JSON may go on with a new line."""
-    return ord("\n") not in tokens.single or not matcher.validate_tokens([tokens.single[ord("\n")]])

@@ -7,8 +7,8 @@ from typing import NamedTuple
 from oruel.constraints.spec import ArgumentsSpec
 from oruel.constraints.tokens import TokenTable
 
-# The longest head: a format's texts, a name and an id.
-MAX_HEAD_BYTES = 1024
+# How much longer than their pattern the variable parts of a head can be: an id, an index and a type.
+VARIABLE_BYTES = 128
 
 
 class ArgumentsBegin(NamedTuple):
@@ -31,10 +31,17 @@ class CallHeads:
         heads = "|".join(f"(?:{begin})(?:{'|'.join(some)})" for begin, some in names.items())
         self._pieces = tokens.pieces
         self._heads = re.compile(heads.encode())
+        self._longest = max(len(f"{each.begin}{each.name}".encode()) for each in arguments) + VARIABLE_BYTES
         self._tail = b""
+        self._known: tuple[int, ArgumentsBegin | None] = -1, None
 
     def after(self, token: int) -> ArgumentsBegin | None:
-        """The arguments that begin in `token`, or after it."""
+        """The arguments that may begin in `token`, or after it."""
+        if self._known[0] != token:
+            self._known = token, self._search(token)
+        return self._known[1]
+
+    def _search(self, token: int) -> ArgumentsBegin | None:
         text = self._tail + self._text_of(token)
         for match in self._heads.finditer(text):
             if match.end() > len(self._tail) and match.lastgroup:
@@ -42,7 +49,8 @@ class CallHeads:
         return None
 
     def feed(self, token: int) -> None:
-        self._tail = (self._tail + self._text_of(token))[-MAX_HEAD_BYTES:]
+        self._known = -1, None
+        self._tail = (self._tail + self._text_of(token))[-self._longest :]
 
     def _text_of(self, token: int) -> bytes:
         return self._pieces[token] or control_mark(token).encode()

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from oruel.constraints.arguments import Arguments, ArgumentsBeginning, KeptValue, is_in_json
+from oruel.constraints.arguments import Arguments, ArgumentsBeginning, KeptValue
 from oruel.constraints.call_heads import ArgumentsBegin, CallHeads
 from oruel.constraints.closing.first_end import MAX_TOKENS
 from oruel.constraints.closing.known import FOLLOW
@@ -58,7 +58,7 @@ class CallsConstraint:
         if self._value:
             decided = self._value.decide(token, MAX_TOKENS, work)
             return self._value.refuse(token) if decided == FOLLOW else decided
-        begin = self._heads.after(token)
+        begin = self._arguments_after(token)
         return self._decide_beginning(token, begin, work or WorkBudget()) if begin and begin.written else token
 
     def _decide_beginning(self, token: int, begin: ArgumentsBegin, work: WorkBudget) -> int:
@@ -66,9 +66,6 @@ class CallsConstraint:
         matcher = self._calls.matcher
         if self._beginning is None:
             matcher.consume_token(token)
-            if not is_in_json(matcher, self._tokens):
-                matcher.rollback(1)
-                return token
             self._beginning = self._arguments[begin.number].begin(matcher, begin.written)
         if not self._beginning.proceed(work):
             return UNDECIDED
@@ -76,19 +73,18 @@ class CallsConstraint:
         if self._beginning.can_go_on:
             return token
         self._beginning = None
-        before = self._tokens.pieces[token].removesuffix(begin.written)
-        return self._refusals.refuse(token, (self._tokens.spell(before) or [token])[0])
+        return self._refusals.refuse(token, self._before_arguments(token, begin)[0])
 
     def accept(self, token: int) -> None:
         """`token` comes from `enforce_limits` or `forced`, or is an end token. Raises SchemaRefused if it takes too
         much work, or if no valid arguments can follow.
         """
-        begin = None if self._value else self._heads.after(token)
+        begin = None if self._value else self._arguments_after(token)
         self._refusals.clear()
         self._calls.accept(token)
         if self._value:
             self._value.accept(token)
-        elif begin and is_in_json(self._calls.matcher, self._tokens):
+        elif begin:
             beginning = self._beginning or self._arguments[begin.number].begin(self._calls.matcher, begin.written)
             self._value = beginning.started()
         self._beginning = None
@@ -96,3 +92,18 @@ class CallsConstraint:
             self._value = None
         if not self._value:
             self._heads.feed(token)
+
+    def _arguments_after(self, token: int) -> ArgumentsBegin | None:
+        """The arguments that begin in `token`, or after it."""
+        begin = self._heads.after(token)
+        # Free text may contain the text before arguments, but JSON, unlike it, can't go on with a new line.
+        new_line = self._tokens.single.get(ord("\n"))
+        if begin is None or new_line is None:
+            return begin
+        way = [*self._before_arguments(token, begin), new_line]
+        return begin if self._calls.matcher.validate_tokens(way) < len(way) else None
+
+    def _before_arguments(self, token: int, begin: ArgumentsBegin) -> list[int]:
+        """The part of a token that precedes the arguments, as tokens."""
+        before = self._tokens.pieces[token].removesuffix(begin.written)
+        return (self._tokens.spell(before) if before else None) or [token]

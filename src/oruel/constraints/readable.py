@@ -40,8 +40,8 @@ class ReadableValue:
     def proceed(self, work: WorkBudget) -> bool:
         return True
 
-    def started(self) -> "ReadableValue":
-        return self
+    def started(self) -> "ReadableValue | None":
+        return None if self.has_ended else self
 
     @property
     def has_ended(self) -> bool:
