@@ -166,3 +166,16 @@ def test_a_call_is_not_closed_before_the_budget_ends() -> None:
     constraint = compiled(TOKENS, spec_of(Tool("f", "", WITH_TEXT)))
     assert refused(constraint, bytes_of(BEGIN + call('{"text": "' + "a" * BUDGET))) is None
     assert not constraint.is_closing
+
+
+def test_a_schema_whose_grammar_is_refused_is_checked_in_arguments() -> None:
+    patterns = {"^a": {"type": "integer"}, "b$": {"minimum": 3}}
+    schema = {"type": "object", "patternProperties": patterns, "additionalProperties": False}
+    assert left_out_of_arguments(schema) == ((), ())
+    spec = spec_of(Tool("other", "", DEPENDENT), Tool("f", "", schema))
+    with pytest.raises(SchemaRefused):
+        TOKENS.matcher(spec.grammar)
+    head = BEGIN + call("")
+    assert refused(compiled(TOKENS, spec), bytes_of(head + '{"ab": 3, "a": 1}')) is None
+    assert refused(compiled(TOKENS, spec), bytes_of(head + '{"ab": 2, ')) == len(head) + 8
+    assert refused(compiled(TOKENS, spec), bytes_of(BEGIN + call('{"a": 1}', "other"))) is not None

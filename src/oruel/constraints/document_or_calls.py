@@ -49,11 +49,13 @@ class DocumentOrCalls:
         return masks[0] | masks[-1]
 
     def enforce_limits(self, token: int, work: WorkBudget | None = None) -> int:
-        """The document's decision, if the token may belong to the document. Returns UNDECIDED as the document does."""
+        """The document's decision if the token may belong to the document, otherwise that of the calls. Returns
+        UNDECIDED as they do.
+        """
         first = self._left[0]
         # While a document is undecided, no other method of it may be called.
         if len(self._left) > 1 and self._undecided != token and not first.allows(token):
-            return token
+            return self._left[1].enforce_limits(token, work)
         self._undecided = token
         return first.enforce_limits(token, work)
 
