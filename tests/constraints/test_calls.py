@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from oruel.constraints.calls import CallsConstraint
+from oruel.constraints.calls.constraint import CallsConstraint
 from oruel.constraints.closing.first_end import left_out_of_arguments
 from oruel.constraints.grammar import GrammarConstraint
 from oruel.constraints.spec import RulesSpec

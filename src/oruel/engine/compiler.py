@@ -7,14 +7,14 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from oruel.constraints.arguments import Arguments, checked_arguments
-from oruel.constraints.call_heads import CallHeads
-from oruel.constraints.calls import CallsConstraint
+from oruel.constraints.calls.arguments import Arguments, checked_arguments
+from oruel.constraints.calls.constraint import CallsConstraint
+from oruel.constraints.calls.heads import CallHeads
+from oruel.constraints.calls.readable import ReadableArguments
 from oruel.constraints.closing.first_end import compiled, first_end_search
 from oruel.constraints.document_or_calls import DocumentOrCalls
 from oruel.constraints.grammar import GrammarConstraint
 from oruel.constraints.json_object import JsonObjectConstraint
-from oruel.constraints.readable import ReadableArguments
 from oruel.constraints.spec import DocumentOrCallsSpec, DocumentSpec, JsonObjectSpec, RulesSpec
 from oruel.constraints.tokens import TokenTable, panics_refused
 from oruel.constraints.weight import MAX_TOTAL_WEIGHT, SECONDS_PER_UNIT, check_weight

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Collection, Iterable, Mapping
 
-from oruel.constraints.call_heads import control_mark
+from oruel.constraints.calls.heads import control_mark
 from oruel.text.matching import alternatives
 from oruel.text.placeholders import CONSTRAIN, ID, INDEX, KIND, LOWER_ID, PLACEHOLDERS, regex_for
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from oruel.constraints.calls import CallsConstraint
+from oruel.constraints.calls.constraint import CallsConstraint
 from oruel.constraints.spec import RulesSpec
 from oruel.types import ChatRequest, Tool
 from tests.constraints.test_calls import compiled

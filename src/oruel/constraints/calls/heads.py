@@ -33,15 +33,9 @@ class CallHeads:
         self._heads = re.compile(heads.encode())
         self._longest = max(len(f"{each.begin}{each.name}".encode()) for each in arguments) + VARIABLE_BYTES
         self._tail = b""
-        self._known: tuple[int, ArgumentsBegin | None] = -1, None
 
     def after(self, token: int) -> ArgumentsBegin | None:
         """The arguments that may begin in `token`, or after it."""
-        if self._known[0] != token:
-            self._known = token, self._search(token)
-        return self._known[1]
-
-    def _search(self, token: int) -> ArgumentsBegin | None:
         text = self._tail + self._text_of(token)
         for match in self._heads.finditer(text):
             if match.end() > len(self._tail) and match.lastgroup:
@@ -49,7 +43,6 @@ class CallHeads:
         return None
 
     def feed(self, token: int) -> None:
-        self._known = -1, None
         self._tail = (self._tail + self._text_of(token))[-self._longest :]
 
     def _text_of(self, token: int) -> bytes:

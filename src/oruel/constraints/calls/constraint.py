@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from oruel.constraints.arguments import Arguments, ArgumentsBeginning, KeptValue
-from oruel.constraints.call_heads import ArgumentsBegin, CallHeads
+from oruel.constraints.calls.arguments import Arguments, ArgumentsBeginning, KeptValue
+from oruel.constraints.calls.heads import ArgumentsBegin, CallHeads
 from oruel.constraints.closing.first_end import MAX_TOKENS
 from oruel.constraints.closing.known import FOLLOW
 from oruel.constraints.grammar import GrammarConstraint
@@ -31,6 +31,8 @@ class CallsConstraint:
         # While the arguments may begin with a token that hasn't been decided on, and for its acceptance.
         self._beginning: ArgumentsBeginning | None = None
         self._refusals = Refusals(tokens)
+        # The token that was decided on last, and the arguments that begin with it.
+        self._begin: tuple[int, ArgumentsBegin | None] = -1, None
         self.is_closing = False
 
     @property
@@ -88,6 +90,7 @@ class CallsConstraint:
             beginning = self._beginning or self._arguments[begin.number].begin(self._calls.matcher, begin.written)
             self._value = beginning.started()
         self._beginning = None
+        self._begin = -1, None
         if self._value and self._value.has_ended:
             self._value = None
         if not self._value:
@@ -95,13 +98,18 @@ class CallsConstraint:
 
     def _arguments_after(self, token: int) -> ArgumentsBegin | None:
         """The arguments that begin in `token`, or after it."""
-        begin = self._heads.after(token)
-        # Free text may contain the text before arguments, but JSON, unlike it, can't go on with a new line.
+        if self._begin[0] != token:
+            begin = self._heads.after(token)
+            self._begin = token, begin if begin and self._is_in_json(token, begin) else None
+        return self._begin[1]
+
+    def _is_in_json(self, token: int, begin: ArgumentsBegin) -> bool:
+        """Free text may contain the text before arguments, but unlike it, JSON can't go on with a new line."""
         new_line = self._tokens.single.get(ord("\n"))
-        if begin is None or new_line is None:
-            return begin
+        if new_line is None:
+            return True
         way = [*self._before_arguments(token, begin), new_line]
-        return begin if self._calls.matcher.validate_tokens(way) < len(way) else None
+        return self._calls.matcher.validate_tokens(way) < len(way)
 
     def _before_arguments(self, token: int, begin: ArgumentsBegin) -> list[int]:
         """The part of a token that precedes the arguments, as tokens."""
