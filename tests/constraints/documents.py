@@ -8,11 +8,12 @@ from typing import Any
 from hypothesis import strategies as st
 
 from oruel.constraints.closing.first_end import left_out_of_document
-from oruel.constraints.grammar import MAX_REFUSED, GrammarConstraint
+from oruel.constraints.grammar import GrammarConstraint
+from oruel.constraints.refusals import MAX_REFUSED
 from oruel.constraints.spec import SchemaSpec, schema_spec
 from oruel.constraints.tokens import TokenTable, panics_refused
 from oruel.errors import SchemaRefused
-from oruel.sampling.constraint import MAX_WORK, UNDECIDED, WorkBudget
+from oruel.sampling.constraint import MAX_WORK, UNDECIDED, Constraint, WorkBudget
 from oruel.sampling.sampler import Sampler
 from oruel.types import SamplingParams
 from tests.constraints import oracle
@@ -114,7 +115,7 @@ def write(tokens: TokenTable, schema: Any, spec: SchemaSpec, budget: int, plan: 
 
 
 def chosen_tokens(
-    tokens: TokenTable, schema: Any, constraint: GrammarConstraint, budget: int, plan: DocumentPlan, text: bytearray
+    tokens: TokenTable, schema: Any, constraint: Constraint, budget: int, plan: DocumentPlan, text: bytearray
 ) -> Iterator[tuple[int, int]]:
     """The tokens, each with the work that it took. The caller appends their bytes to `text`."""
     writer = WRITERS[plan.writer](tokens, plan.params.seed, schema)

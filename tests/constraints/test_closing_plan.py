@@ -117,7 +117,7 @@ def test_the_first_end_is_searched_once_for_all_choices(monkeypatch: pytest.Monk
     for schema in (ADVERSARIAL["a long string"], pattern("^.*a.{60}b.*c.{40}d$")):
         first = GrammarConstraint(TOKENS, schema_spec(schema), 6000)
         with monkeypatch.context() as patch:
-            patch.setattr("oruel.constraints.grammar.ClosingSearch", pytest.fail)
+            patch.setattr("oruel.constraints.closing.first_end.ClosingSearch", pytest.fail)
             assert GrammarConstraint(TOKENS, schema_spec(schema), 6000).can_close == first.can_close
 
 

@@ -9,7 +9,8 @@ from jsonschema import Draft7Validator, Draft202012Validator
 
 from oruel.constraints.closing.checked_search import SEARCH_WORK
 from oruel.constraints.closing.first_end import left_out_of_document
-from oruel.constraints.grammar import MAX_REFUSED, GrammarConstraint
+from oruel.constraints.grammar import GrammarConstraint
+from oruel.constraints.refusals import MAX_REFUSED
 from oruel.constraints.spec import schema_spec
 from oruel.sampling.constraint import REFUSED, UNDECIDED, WorkBudget
 from tests.constraints.choosing import next_token

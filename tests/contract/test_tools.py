@@ -270,6 +270,27 @@ def test_a_strict_schema_is_enforced_beyond_what_a_grammar_holds(client: OpenAI)
         jsonschema.validate(json.loads(answer.parse().choices[0].message.content or ""), schema)
 
 
+def test_arguments_are_enforced_beyond_what_a_grammar_holds(client: OpenAI) -> None:
+    numbers = {"type": "array", "items": {"type": "integer", "minimum": 1, "maximum": 3}, "uniqueItems": True}
+    schema = {
+        "type": "object",
+        "properties": {"numbers": {**numbers, "minItems": 2}, "unit": {"enum": ["c", "f"]}},
+        "additionalProperties": False,
+        "minProperties": 1,
+        "dependentRequired": {"numbers": ["unit"]},
+    }
+    tool: Any = {"type": "function", "function": {"name": "add", "parameters": schema, "strict": True}}
+    fields: Any = {"tools": [tool], "tool_choice": "required", "parallel_tool_calls": False, "temperature": 1.5}
+    for seed in range(8):
+        answer = client.chat.completions.with_raw_response.create(
+            model="tools", messages=ASK, max_tokens=200, seed=seed, **fields
+        )
+        assert "x-oruel-differs" not in answer.headers
+        assert answer.parse().choices[0].finish_reason == "tool_calls"
+        [(_, arguments)] = called(answer.parse())
+        jsonschema.validate(arguments, schema)
+
+
 def test_words_without_a_meaning_are_accepted_when_strict_and_named_in_a_header(client: OpenAI) -> None:
     schema = {**ADD, "x-order\r\n": 1, "properties": {"numbers": {**NUMBERS, "minItem": 5}}}
     wanted: Any = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema, "strict": True}}

@@ -7,9 +7,8 @@ from typing import Any
 
 import msgspec
 
-from oruel.constraints.closing.first_end import left_out_of_document
+from oruel.constraints.closing.first_end import left_out_of_arguments, left_out_of_document
 from oruel.constraints.rewriting.rewrite import rewritten
-from oruel.constraints.schema import left_out
 from oruel.constraints.weight import weights_of
 from oruel.contract.kinds import abbreviate
 from oruel.errors import InvalidParameter, SchemaRefused, UnsupportedParameter
@@ -154,7 +153,7 @@ def examine_schemas(tokenizers: Tokenizers, schemas: list[Written]) -> list[Find
 def examine_schema(written: Written) -> Finding:
     schema: Mapping[str, Any] = json.loads(written.schema)
     try:
-        keywords, words = left_out_of_document(schema) if written.closes else left_out(schema)
+        keywords, words = left_out_of_document(schema) if written.closes else left_out_of_arguments(schema)
     except SchemaRefused as error:
         return Finding(fault=abbreviate(error.message, 400))
     return Finding(keywords, words)

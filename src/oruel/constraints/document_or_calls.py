@@ -5,17 +5,23 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from oruel.constraints.calls.constraint import CallsConstraint
 from oruel.constraints.grammar import GrammarConstraint
 from oruel.constraints.json_object import JsonObjectConstraint
 from oruel.sampling.constraint import WorkBudget
+
+Document = JsonObjectConstraint | GrammarConstraint
+Calls = GrammarConstraint | CallsConstraint
 
 
 class DocumentOrCalls:
     """Constrains one sequence. While both are possible, enough of the budget is kept for the document."""
 
-    def __init__(self, document: JsonObjectConstraint | GrammarConstraint, calls: GrammarConstraint) -> None:
+    def __init__(
+        self, document: JsonObjectConstraint | GrammarConstraint, calls: GrammarConstraint | CallsConstraint
+    ) -> None:
         self._document = document
-        self._left: list[JsonObjectConstraint | GrammarConstraint] = [document, calls]
+        self._left: list[Document | Calls] = [document, calls]
         self._undecided: int | None = None
 
     @property
@@ -43,11 +49,13 @@ class DocumentOrCalls:
         return masks[0] | masks[-1]
 
     def enforce_limits(self, token: int, work: WorkBudget | None = None) -> int:
-        """The document's decision, if the token may belong to the document. Returns UNDECIDED as the document does."""
+        """The document's decision if the token may belong to the document, otherwise that of the calls. Returns
+        UNDECIDED as they do.
+        """
         first = self._left[0]
         # While a document is undecided, no other method of it may be called.
         if len(self._left) > 1 and self._undecided != token and not first.allows(token):
-            return token
+            return self._left[1].enforce_limits(token, work)
         self._undecided = token
         return first.enforce_limits(token, work)
 

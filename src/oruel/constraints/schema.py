@@ -150,3 +150,8 @@ def write_options(schema: Schema) -> str:
     """The schema with llguidance's options, as JSON."""
     escapes = SIMPLE_ESCAPES if any(map(mixes_keys, subschemas(schema))) else {}
     return json.dumps({**schema, "x-guidance": OPTIONS | LENIENT | escapes})
+
+
+def without_options(schema: Schema) -> Schema:
+    """The schema that `write_options` wrote."""
+    return {key: value for key, value in schema.items() if key != "x-guidance"}

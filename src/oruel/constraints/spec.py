@@ -1,6 +1,7 @@
 """Constraints as data, as they cross to the engine. Each has its type and the request parameter that it implements."""
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -8,7 +9,7 @@ from llguidance import LLMatcher
 
 from oruel.constraints.checked_schema import checked_schema
 from oruel.constraints.rewriting.rewrite import rewritten
-from oruel.constraints.schema import embed_rewritten, embed_schema, not_both, write_options
+from oruel.constraints.schema import embed_rewritten, embed_schema, not_both, without_options, write_options
 from oruel.constraints.skeleton import skeleton
 from oruel.json_schema.keywords import Schema
 
@@ -58,6 +59,10 @@ class SchemaSpec(Spec, frozen=True):
         return grammar
 
     @property
+    def has_wider(self) -> bool:
+        return bool(self.checked or self.whole)
+
+    @property
     def wider(self) -> "SchemaSpec":
         """A spec with a grammar that only holds the skeleton of the schema; all of it is checked."""
         whole = self.checked or self.whole
@@ -68,10 +73,22 @@ class SchemaSpec(Spec, frozen=True):
         return (json.loads(self.schema),)
 
 
+class ArgumentsSpec(msgspec.Struct, array_like=True, frozen=True):
+    """The arguments of a call as a JSON object. `begin` and `name`: regular expressions for the text before it, as
+    CallHeads reads it; many functions have the same `begin`. `part`: the index of the schema in the rules. `checked`:
+    the whole schema if a grammar can't hold all of it.
+    """
+
+    begin: str
+    name: str
+    part: int
+    checked: str = ""
+
+
 class RulesSpec(Spec, frozen=True):
     """A grammar in llguidance's Lark. `parts` are its text; those at odd indices are JSON Schemas. `reasoning_end`: the
     tokens that end the free text before a document. `param`: the request parameter that this spec implements.
-    `checked` and `whole` are as in SchemaSpec.
+    `checked` and `whole` are as in SchemaSpec. `arguments`: one for each function whose calls have arguments in JSON.
     """
 
     parts: tuple[str, ...]
@@ -80,14 +97,35 @@ class RulesSpec(Spec, frozen=True):
     reasoning_end: tuple[int, ...] = ()
     checked: str = ""
     whole: str = ""
+    arguments: tuple[ArgumentsSpec, ...] = ()
+
+    @property
+    def has_wider(self) -> bool:
+        return bool(self.checked or self.whole or self.arguments)
 
     @property
     def wider(self) -> "RulesSpec":
         """As of a SchemaSpec."""
+        if self.arguments:
+            return self._with_wider_arguments()
         before, _, after = self.parts
         whole = self.checked or self.whole
         parts = before, write_options(skeleton(json.loads(whole))), after
         return msgspec.structs.replace(self, parts=parts, checked=whole, whole="")
+
+    def _with_wider_arguments(self) -> "RulesSpec":
+        parts = list(self.parts)
+        arguments = [msgspec.structs.replace(each, checked=self._whole(each)) for each in self.arguments]
+        for each in arguments:
+            parts[each.part] = write_options(skeleton(json.loads(each.checked)))
+        return msgspec.structs.replace(self, parts=tuple(parts), arguments=tuple(arguments))
+
+    def _whole(self, arguments: ArgumentsSpec) -> str:
+        return arguments.checked or json.dumps(without_options(json.loads(self.parts[arguments.part])))
+
+    def document(self, arguments: ArgumentsSpec) -> SchemaSpec:
+        """The arguments as a document by themselves."""
+        return SchemaSpec(self.parts[arguments.part], checked=arguments.checked)
 
     @property
     def grammar(self) -> str:
@@ -137,6 +175,18 @@ def checked_and_whole(schema: Schema, enforced: Schema) -> tuple[str, str]:
 def schema_expression(schema: Schema, *, is_checked: bool = False) -> str:
     """The schema as an expression in the text of rules."""
     return f"%json {MARK}{embed_schema(schema, is_checked=is_checked)}{MARK}"
+
+
+def calls_spec(rules: str, arguments: Iterable[tuple[str, str, Schema]]) -> RulesSpec:
+    """From rules for calls. `arguments`: the texts before those in JSON, as in ArgumentsSpec, and their schema, in the
+    order of the rules.
+    """
+    spec, after, held = rules_spec(rules, "tools"), 0, list[ArgumentsSpec]()
+    for begin, name, schema in arguments:
+        enforced = rewritten(schema)
+        after = spec.parts.index(embed_rewritten(enforced, is_checked=True), after) + 1
+        held.append(ArgumentsSpec(begin, name, after - 1, checked_schema(schema, enforced)))
+    return msgspec.structs.replace(spec, arguments=tuple(held))
 
 
 def rules_spec(

@@ -105,6 +105,12 @@ class TokenTable:
             return self.spell(data)
         return self._adapter.tokenize_exactly(data)
 
+    def only(self, token: int) -> NDArray[np.uint8]:
+        """The mask that allows one token."""
+        bits = np.zeros((self.size + 7) // 8, np.uint8)
+        bits[token >> 3] = 1 << (token & 7)
+        return bits
+
     @cached_property
     def single_first(self) -> NDArray[np.intp]:
         """The tokens of single bytes, by id."""

@@ -7,11 +7,15 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from oruel.constraints.closing.first_end import first_end_search
+from oruel.constraints.calls.arguments import Arguments, checked_arguments
+from oruel.constraints.calls.constraint import CallsConstraint
+from oruel.constraints.calls.heads import CallHeads
+from oruel.constraints.calls.readable import ReadableArguments
+from oruel.constraints.closing.first_end import compiled, first_end_search
 from oruel.constraints.document_or_calls import DocumentOrCalls
 from oruel.constraints.grammar import GrammarConstraint
 from oruel.constraints.json_object import JsonObjectConstraint
-from oruel.constraints.spec import DocumentOrCallsSpec, DocumentSpec, JsonObjectSpec
+from oruel.constraints.spec import DocumentOrCallsSpec, DocumentSpec, JsonObjectSpec, RulesSpec
 from oruel.constraints.tokens import TokenTable, panics_refused
 from oruel.constraints.weight import MAX_TOTAL_WEIGHT, SECONDS_PER_UNIT, check_weight
 from oruel.engine.protocol import SequenceFailed, Submit
@@ -118,7 +122,10 @@ def compile_request(tokens: TokenTable, request: Submit, window: int) -> Compila
             yield SECONDS_PER_UNIT * check_weight(*spec.schemas, most=MAX_TOTAL_WEIGHT)
             if isinstance(spec, DocumentOrCallsSpec):
                 document = yield from compile_document(tokens, spec.document, budget, window)
-                return DocumentOrCalls(document, GrammarConstraint(tokens, spec.calls, budget))
+                calls = yield from compile_calls(tokens, spec.calls, budget, window)
+                return DocumentOrCalls(document, calls)
+            if isinstance(spec, RulesSpec) and not spec.must_close:
+                return (yield from compile_calls(tokens, spec, budget, window))
             return (yield from compile_document(tokens, spec, budget, window))
     except SchemaRefused as error:
         return SequenceFailed(request.sequence, error.message, spec.param)
@@ -135,3 +142,21 @@ def compile_document(
     while not search.proceed():
         yield SEARCH_SECONDS
     return GrammarConstraint(tokens, spec, budget, search=search)
+
+
+def compile_calls(
+    tokens: TokenTable, spec: RulesSpec, budget: int, window: int
+) -> Generator[float, None, GrammarConstraint | CallsConstraint]:
+    wider, _ = compiled(tokens, spec)
+    assert isinstance(wider, RulesSpec)
+    arguments: list[Arguments] = []
+    for each in wider.arguments:
+        document, checked = wider.document(each), None
+        if each.checked:
+            search = first_end_search(tokens, document, window)
+            while not search.proceed():
+                yield SEARCH_SECONDS
+            checked = checked_arguments(tokens, document, search)
+        arguments.append(checked or ReadableArguments(tokens))
+    calls = GrammarConstraint(tokens, wider, budget)
+    return CallsConstraint(tokens, calls, CallHeads(tokens, wider.arguments), arguments) if arguments else calls

@@ -4,8 +4,9 @@ import json
 import re
 from collections.abc import Collection, Iterable, Mapping
 
+from oruel.constraints.calls.heads import control_mark
 from oruel.text.matching import alternatives
-from oruel.text.placeholders import CONSTRAIN, ID, INDEX, KIND, LOWER_ID, PLACEHOLDERS
+from oruel.text.placeholders import CONSTRAIN, ID, INDEX, KIND, LOWER_ID, PLACEHOLDERS, regex_for
 
 ANYTHING = r"(.|\n)*"
 TERMINALS = f"TEXT: /{ANYTHING}/\nCALL_ID: /[a-zA-Z0-9]{{9}}/\nCALL_INDEX: /[0-9]{{1,3}}/\nLOWER_ID: /[a-z0-9]{{10}}/\n"
@@ -30,6 +31,15 @@ class Lark:
             end = match.end()
         return " ".join([*parts, *self._plain(text[end:])])
 
+    def pattern(self, text: str) -> str:
+        """A regular expression for the same text, as CallHeads reads it."""
+        parts: list[str] = []
+        end = 0
+        for match in self._pattern.finditer(text):
+            parts += [regex_for(text[end : match.start()]), control_mark(self._control[match[0]])]
+            end = match.end()
+        return "".join([*parts, regex_for(text[end:])]).replace(re.escape(CONSTRAIN), self._constrain_pattern)
+
     def up_to(self, rule: str, end: str, text: str = "TEXT") -> str:
         """A rule for free text, matched by the terminal `text`, up to and including the first `end`."""
         if self._pattern.match(end):
@@ -39,6 +49,10 @@ class Lark:
     def _plain(self, text: str) -> list[str]:
         kinds = {ID: "CALL_ID", INDEX: "CALL_INDEX", LOWER_ID: "LOWER_ID", KIND: self._kind}
         return [kinds.get(part) or quote(part) for part in PLACEHOLDERS.split(text) if part]
+
+    @property
+    def _constrain_pattern(self) -> str:
+        return control_mark(self._control[CONSTRAIN]) if CONSTRAIN in self._control else re.escape(CONSTRAIN)
 
     @property
     def _kind(self) -> str:

@@ -164,12 +164,10 @@ def test_unenforced_keywords_are_reported_or_refused_if_strict(keyword: str, mor
     parameters = schema(TWO, ["a"], **more)
     noted = ToolArguments(parameters).left_out
     assert noted == (keyword,)
-    for note in describe_unenforced([Tool("f", "", parameters)], TAGS):
-        # Keywords that JSON can't enforce either are reported elsewhere.
-        assert note == f"tools[0].function.parameters: {keyword}"
-        with pytest.raises(UnsupportedParameter, match=keyword) as refused:
-            describe_unenforced([Tool("f", "", parameters, strict=True)], TAGS)
-        assert refused.value.param == "tools[0].function.parameters"
+    assert describe_unenforced([Tool("f", "", parameters)], TAGS) == (f"tools[0].function.parameters: {keyword}",)
+    with pytest.raises(UnsupportedParameter, match=keyword) as refused:
+        describe_unenforced([Tool("f", "", parameters, strict=True)], TAGS)
+    assert refused.value.param == "tools[0].function.parameters"
 
 
 def test_property_counts_that_always_hold_are_not_reported() -> None:

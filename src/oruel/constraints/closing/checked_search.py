@@ -89,7 +89,7 @@ class CheckedSearch:
         count = yield from search.consume(offered)
         self._spent += 1 + count
         forced = self._forced() if count == len(offered) else []
-        has_arrived = count == len(offered) and search.is_at_end and len(way) + len(forced) <= search.most
+        has_arrived = count == len(offered) and search.may_end and len(way) + len(forced) <= search.most
         search.matcher.rollback(count + len(forced))
         if has_arrived:
             self.found = [*way, *forced]
@@ -97,7 +97,7 @@ class CheckedSearch:
 
     def _forced(self) -> list[int]:
         """Takes the tokens that the grammar forces after a document."""
-        if self._search.is_at_end:
+        if self._search.may_end:
             return []
         forced: list[int] = self._search.matcher.compute_ff_tokens()
         return forced[: self._search.matcher.try_consume_tokens(forced)]

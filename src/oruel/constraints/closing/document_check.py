@@ -14,15 +14,15 @@ DECODER = json.JSONDecoder()
 
 class DocumentCheck:
     """`schema` is JSON Schema as text; `place` the current position, which the owner moves after each token that it
-    feeds.
+    feeds; `written` the beginning of the document up to there.
     """
 
-    def __init__(self, schema: str, tokens: TokenTable, place: DocumentPosition) -> None:
+    def __init__(self, schema: str, tokens: TokenTable, place: DocumentPosition, written: bytes = b"") -> None:
         # Not shared with other documents: what it has found out may change what it finds first.
         self._completions = DocumentCompletions(json.loads(schema))
         self._pieces = tokens.pieces
         self._place = place
-        self._document = b""
+        self._document = written
 
     def feed(self, token: int) -> None:
         self._document = self._text_after([token])

@@ -45,12 +45,26 @@ def left_out_of_document(schema: Schema) -> LeftOut:
     try:
         keywords, words = left_out_if_checked(schema)
     except SchemaRefused as refused:
-        if not (LIMITATIONS.search(refused.message) and is_valid_schema(schema) and has_document(schema)):
-            raise SchemaRefused(refused.message) from refused
-        # Formats are held by the grammar alone.
-        formats = ("format",) if any("format" in one for one in subschemas(schema)) else ()
-        return LeftOut(formats, some_of(unknown_words(schema)))
+        return left_out_of_wider(schema, refused)
     return LeftOut(tuple(sorted({*keywords, *unread_keywords(schema), *unclosable_keywords(schema)})), words)
+
+
+def left_out_of_arguments(schema: Schema) -> LeftOut:
+    """What can't be enforced of the arguments of a call, which need not be closed. Otherwise the same."""
+    try:
+        keywords, words = left_out_if_checked(schema)
+    except SchemaRefused as refused:
+        return left_out_of_wider(schema, refused)
+    return LeftOut(tuple(sorted({*keywords, *unread_keywords(schema), *unkept_keywords(schema)})), words)
+
+
+def left_out_of_wider(schema: Schema, refused: SchemaRefused) -> LeftOut:
+    """What can't be enforced of a schema whose grammar is refused. Raises that for one that no wider grammar helps."""
+    if not (LIMITATIONS.search(refused.message) and is_valid_schema(schema) and has_document(schema)):
+        raise SchemaRefused(refused.message) from refused
+    # Formats are held by the grammar alone.
+    formats = ("format",) if any("format" in one for one in subschemas(schema)) else ()
+    return LeftOut(formats, some_of(unknown_words(schema)))
 
 
 def has_document(schema: Schema) -> bool:
@@ -76,6 +90,17 @@ def unclosable_keywords(schema: Schema) -> tuple[str, ...]:
         present = {keyword for one in subschemas(schema) for keyword in one}
         return tuple(sorted(present & STRINGS or present & COUNTS or present & KNOWN))
     return () if search.is_valid else tuple(sorted(unchecked_keywords(schema)))
+
+
+@panics_refused()
+def unkept_keywords(schema: Schema) -> set[str]:
+    """Keywords that would be checked, if a valid document were found."""
+    spec = schema_spec(schema)
+    if not spec.checked:
+        return set()
+    check_weight(rewritten(schema))
+    search = first_end_search(BYTES, spec)
+    return set() if search.find() is not None and search.is_valid else unchecked_keywords(schema)
 
 
 def unchecked_keywords(schema: Schema) -> set[str]:
@@ -140,11 +165,11 @@ class FirstEndSearch:
 
 
 def compiled(tokens: TokenTable, spec: GrammarSpec) -> tuple[GrammarSpec, llguidance.LLMatcher]:
-    """The spec, or a wider one, and a matcher of its grammar."""
+    """The spec, or a wider one if the library refuses its grammar, and a matcher. Raises SchemaRefused."""
     try:
         return spec, tokens.matcher(spec.grammar)
     except SchemaRefused as error:
-        if not (spec.checked or spec.whole) or not LIMITATIONS.search(error.message):
+        if not spec.has_wider or not LIMITATIONS.search(error.message):
             raise
     return spec.wider, tokens.matcher(spec.wider.grammar)
 

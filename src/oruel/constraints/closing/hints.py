@@ -2,7 +2,7 @@
 
 import bisect
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -17,7 +17,14 @@ from oruel.json_schema.keywords import Schema, subschemas
 
 # The lengths to try for a shortest string.
 LENGTHS = (0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 24, 32, 64, 128)
-SHAPES = {"pattern", "format", "minLength", "maxLength", "allOf"}
+# What restricts strings, with the type of its value; a schema may have broken ones where they don't matter.
+SHAPES: dict[str, Any] = {
+    "pattern": str,
+    "format": str,
+    "minLength": (int, float),
+    "maxLength": (int, float),
+    "allOf": list,
+}
 MAX_HINTS = 64
 MAX_SAMPLES = 32
 # Tried before the samples of patterns, which may be longer than other strings have to be.
@@ -46,8 +53,9 @@ def string_shapes(schema: Schema) -> Iterator[str]:
     """The restrictions of strings in the schema, each once, as the text of a schema."""
     for one in subschemas(schema):
         if "pattern" in one or "format" in one or "allOf" in one:
-            yield shape_key({key: value for key, value in one.items() if key in SHAPES})
-        for pattern in one.get("patternProperties") or ():
+            yield shape_key({key: value for key, value in one.items() if isinstance(value, SHAPES.get(key, ()))})
+        patterns = one.get("patternProperties")
+        for pattern in patterns if isinstance(patterns, Mapping) else ():
             yield shape_key({"pattern": pattern})
 
 

@@ -13,13 +13,14 @@ STRUCTURAL = frozenset(b'"\\[]{}')
 
 class DocumentPosition:
     """Begins in free text if there are tokens `reasoning_end`, which end it; otherwise in the document. `depth` is the
-    number of open brackets, and `floor` the smallest depth since the position was made or copied.
+    number of open brackets, and `floor` the smallest depth since the position was made or copied. `has_ended`: whether
+    the last of them has closed.
     """
 
     def __init__(self, tokens: TokenTable, reasoning_end: Sequence[int] = ()) -> None:
         self.reasoning_end = reasoning_end
         self.is_free = bool(reasoning_end)
-        self.is_in_string = False
+        self.is_in_string = self.has_ended = False
         self.depth = self.floor = 0
         self._is_escaped = False
         self._pieces = tokens.pieces
@@ -54,6 +55,7 @@ class DocumentPosition:
         elif byte in b"]}":
             self.depth -= 1
             self.floor = min(self.floor, self.depth)
+            self.has_ended = self.depth <= 0
 
     def _document_part(self, token: int, data: bytes) -> bytes:
         """The part of `data` that belongs to the document."""

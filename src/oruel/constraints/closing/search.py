@@ -153,7 +153,7 @@ class ClosingSearch:
     def _can_follow(self, rest: Sequence[int], checked: int) -> Generator[bool, None, bool]:
         """Whether the grammar accepts the first `checked` tokens; if these are all, also whether it ends there."""
         count = yield from self.consume(rest[:checked])
-        can_follow = count >= min(checked, len(rest)) and (count < len(rest) or self.is_at_end)
+        can_follow = count >= min(checked, len(rest)) and (count < len(rest) or self.may_end)
         if count:
             self.matcher.rollback(count)
         return can_follow
@@ -182,6 +182,12 @@ class ClosingSearch:
 
     @property
     def is_at_end(self) -> bool:
+        """Whether the tokens walked so far reach the end."""
+        return self.may_end
+
+    @property
+    def may_end(self) -> bool:
+        """Whether the grammar may end after a document that the matcher has consumed."""
         return bool(self.matcher.is_accepting())
 
     def _advance(self) -> bool:
@@ -241,6 +247,18 @@ class ClosingSearch:
             if b'"' in self._place.feed(token):
                 self._hinted_positions, self._last = 0, -1
         return count > 0 or (not wanted and whole)
+
+
+class ValueSearch(ClosingSearch):
+    """Searches for the end of an object or array within a longer text, such as the arguments of a call."""
+
+    @property
+    def is_at_end(self) -> bool:
+        return self._place.has_ended
+
+    @property
+    def may_end(self) -> bool:
+        return True
 
 
 def shortest_token(bits: NDArray[np.uint8], tokens: TokenTable) -> list[int]:

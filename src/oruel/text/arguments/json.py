@@ -13,7 +13,7 @@ from oruel.text.lark import Lark
 @dataclass(frozen=True, slots=True)
 class JsonSyntax(ArgumentSyntax):
     def grammar(self, lark: Lark, schema: Mapping[str, Any], *, prefix: str, where: str) -> ArgumentGrammar:
-        return ArgumentGrammar(schema_expression(schema))
+        return ArgumentGrammar(schema_expression(schema, is_checked=True), document=schema)
 
     def reader(self, parameters: Mapping[str, Any], follows: re.Pattern[str]) -> "JsonReader":
         return JsonReader()

@@ -10,10 +10,13 @@ from oruel.text.lark import Lark
 
 @dataclass(frozen=True, slots=True)
 class ArgumentGrammar:
-    """`expression` matches the arguments of one function; `rules` are the grammar rules that it refers to."""
+    """`expression` matches the arguments of one function; `rules` are the grammar rules that it refers to. `document`:
+    their schema if they are one JSON document.
+    """
 
     expression: str
     rules: str = ""
+    document: Mapping[str, Any] | None = None
 
 
 class ArgumentReader(Protocol):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import NoneType
 from typing import Any
 
+from oruel.constraints.closing.first_end import left_out_of_arguments
 from oruel.constraints.schema import unenforceable_keywords
 from oruel.constraints.spec import schema_expression
 from oruel.errors import SchemaRefused
@@ -68,10 +69,10 @@ class TagSyntax(ArgumentSyntax):
 
     def unenforced_keywords(self, parameters: Mapping[str, Any]) -> tuple[str, ...]:
         arguments = ToolArguments(parameters)
+        left_out = {*arguments.left_out, *unenforceable_keywords(parameters)}
         for value in (value for argument in arguments.each for value in argument.value_syntaxes(self)):
-            unenforceable_keywords(value.schema)
-        known = unenforceable_keywords(parameters) if arguments.left_out else ()
-        return tuple(keyword for keyword in arguments.left_out if keyword not in known)
+            left_out.update(unenforceable_keywords(value.schema))
+        return tuple(sorted(left_out - {*left_out_of_arguments(parameters).keywords})) if left_out else ()
 
     def grammar(self, lark: Lark, schema: Mapping[str, Any], *, prefix: str, where: str) -> ArgumentGrammar:
         if self.exact:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from oruel.json_schema.keywords import ANNOTATIONS, DEFINITIONS
+from oruel.json_schema.keywords import ANNOTATIONS, DEFINITIONS, Schema
 from oruel.text.formats.calls import ToolFormat
 from oruel.text.lark import Lark, quote
 from oruel.text.placeholders import NAME_AGAIN
@@ -12,7 +12,9 @@ from oruel.types import Tool
 
 class CallGrammar:
     """The rule `calls`: everything after the beginning of a call, including further calls. All rule names begin with
-    `prefix`. Raises UnsupportedParameter for a schema that the format can't enforce.
+    `prefix`. `arguments`: of those in JSON, the texts before them, as in ArgumentsSpec, and their schema.
+
+    Raises UnsupportedParameter for a schema that the format can't enforce.
     """
 
     def __init__(
@@ -21,6 +23,7 @@ class CallGrammar:
         self._lark = lark
         self._format = tool_format
         self._prefix = prefix
+        self.arguments: list[tuple[str, str, Schema]] = []
         between = tool_format.between if several else None
         more = f"({lark.literal(between)} {prefix}call)*" if between is not None else ""
         names = " | ".join(f"{prefix}tool_{number}" for number in range(len(tools)))
@@ -38,7 +41,19 @@ class CallGrammar:
             where=f"{tool.name}: parameters",
         )
         lines.append(grammar.rules)
+        if grammar.document is not None:
+            self.arguments.append((self._begin, self._name(tool.name), grammar.document))
         return grammar.expression
+
+    @property
+    def _begin(self) -> str:
+        """A pattern of the text before a function's name."""
+        texts = self._format.begin, self._format.between
+        return "|".join(self._lark.pattern(text) for text in texts if text is not None)
+
+    def _name(self, name: str) -> str:
+        """A pattern of the text from a function's name to its arguments."""
+        return self._lark.pattern(name + self._format.middle.replace(NAME_AGAIN, name))
 
 
 def call_schema(parameters: Mapping[str, Any]) -> dict[str, Any]:

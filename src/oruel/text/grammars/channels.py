@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from oruel.constraints.spec import RulesSpec, rules_spec, schema_expression
+from oruel.constraints.spec import RulesSpec, calls_spec, rules_spec, schema_expression
 from oruel.errors import InvalidParameter
 from oruel.text.formats.calls import ToolFormat
 from oruel.text.formats.channels import ChannelPart, Channels, find_marks
@@ -70,7 +70,8 @@ class ChannelGrammars:
             rules.append(self._final)
         heads = " | ".join(f"{self._lark.literal(part.open)} {name}" for name, part in parts.items())
         loop = f"({heads})* ({' | '.join(ends)})" if heads else f"({' | '.join(ends)})"
-        return rules_spec(self._grammar(self._after_opened_part(loop, state, must=must), *rules), "tools")
+        arguments = [each for _, _, calls in call_grammars for each in calls.arguments]
+        return calls_spec(self._grammar(self._after_opened_part(loop, state, must=must), *rules), arguments)
 
     def _check_name(self, name: str) -> None:
         heads = [form.begin + name + form.middle for form in self._formats]

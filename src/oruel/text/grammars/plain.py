@@ -2,7 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 
-from oruel.constraints.spec import DocumentSpec, JsonObjectSpec, RulesSpec, rules_spec, schema_expression, schema_spec
+from oruel.constraints.spec import (
+    DocumentSpec,
+    JsonObjectSpec,
+    RulesSpec,
+    calls_spec,
+    rules_spec,
+    schema_expression,
+    schema_spec,
+)
 from oruel.text.formats.calls import ToolFormat
 from oruel.text.formats.reasoning import Markers, State
 from oruel.text.grammars.calls import CallGrammar
@@ -43,8 +51,8 @@ class PlainGrammars:
         calls = CallGrammar(self._lark, tool_format, tools, several=several)
         if must:
             begin = self._lark.literal(tool_format.begin)
-            return rules_spec(self._after_reasoning(state, f"{begin} calls") + calls.rules, "tools")
-        return rules_spec(self._free(tool_format, state) + calls.rules, "tools")
+            return calls_spec(self._after_reasoning(state, f"{begin} calls") + calls.rules, calls.arguments)
+        return calls_spec(self._free(tool_format, state) + calls.rules, calls.arguments)
 
     def _after_reasoning(self, state: State, body: str) -> str:
         if state is State.TEXT or self._markers is None:

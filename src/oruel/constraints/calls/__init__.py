@@ -1,0 +1,1 @@
+"""Calls of functions, whose arguments are valid under the whole schema."""
