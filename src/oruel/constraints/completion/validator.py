@@ -78,11 +78,13 @@ class Validator:
         return iter(())
 
     def schema_at(self, path: list[str | int]) -> Any:
-        """What stands at a place in the schema, or on a way that follows references; None if nothing does."""
+        """What stands at a place in the schema, or on a way that follows references; None if nothing does. The library
+        gives names that are digits as numbers.
+        """
         found: Any = self.schema
         for part in path:
             try:
-                found = found[int(part)] if isinstance(found, list) else found[part]
+                found = found[int(part)] if isinstance(found, list) else found[str(part)]
                 found = resolve_pointer(self.schema, found) if part == "$ref" and isinstance(found, str) else found
             except (LookupError, TypeError, ValueError):
                 return None
