@@ -105,7 +105,7 @@ class _MergedDefinitions:
         rest = self._with_members({key: value for key, value in schema.items() if key != "$ref"}, above)
         if reference is None:
             return rest
-        if reference not in self._cyclic or reference in above:
+        if not isinstance(reference, str) or reference not in self._cyclic or reference in above:
             return {"$ref": reference, **rest}
         target = self._inlined(without_definitions(resolve_pointer(self._root, reference)), above | {reference})
         return {"allOf": [target, *rest.pop("allOf", [])], **rest}
