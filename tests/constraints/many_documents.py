@@ -1,6 +1,7 @@
 """`python -m tests.constraints.many_documents`: documents of random schemas, judged by jsonschema, and their counts.
 
-Exits with status 1 if a document is invalid though nothing was named, is no JSON, or isn't closed in its budget.
+Exits with status 1 if a document is invalid though nothing was named, is no JSON, or isn't closed in its budget,
+whatever was named.
 """
 
 import argparse
@@ -28,6 +29,7 @@ FAULTS = (
     "not JSON",
     "infinite number",
     "unclosed",
+    "unclosed, named",
     "broken off",
     "beyond its budget",
 )

@@ -186,6 +186,20 @@ CLOSING = [
 LETTERS = {token for token, piece in enumerate(TOKENS.pieces) if piece.isalnum() or piece in (b"@", b".")}
 
 
+LOOKS = {"type": "string", "pattern": "^(?!a)(?=a)."}
+RECURSIVE = {"type": "object", "properties": {"a": {"$ref": "#"}}, "required": ["b", "c"]}
+
+
+@pytest.mark.parametrize(
+    ("keyword", "unfit"),
+    [("contains", {"type": "array", "items": {"type": "integer"}, "contains": {"const": 5.5}}), ("pattern", LOOKS)],
+)
+def test_a_document_closes_without_the_keyword_that_no_document_fits(keyword: str, unfit: dict[str, Any]) -> None:
+    schema = {"type": "object", "properties": {"a": RECURSIVE, "b": unfit}, "required": ["a", "b"]}
+    assert unclosable_keywords(schema) == (keyword,)
+    assert GrammarConstraint(TOKENS, schema_spec(schema), 100).can_close
+
+
 @pytest.mark.parametrize("room", [0, 4, 60])
 @pytest.mark.parametrize(("schema", "budget"), CLOSING)
 def test_a_budget_that_fits_a_document_yields_a_valid_document(schema: dict[str, Any], budget: int, room: int) -> None:

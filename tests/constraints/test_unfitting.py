@@ -81,6 +81,7 @@ BROKEN: list[Schema] = [
     {"allOf": [5]},
     {"oneOf": [5, 6]},
     {"$ref": 5},
+    {"allOf": [{"$ref": {}}], "$defs": {"a": {"anyOf": [{"$ref": "#/$defs/a"}]}}, "properties": {"b": {"$ref": "#"}}},
     {"type": "object", "properties": ["a"]},
     {"type": "object", "properties": {"a": 5}},
     {"type": "object", "required": "a"},

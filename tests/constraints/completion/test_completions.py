@@ -69,6 +69,21 @@ CASES: list[tuple[str, dict[str, Any], bytes]] = [
 ]
 
 
+D7 = {"$schema": DRAFT7}
+NUMBERED = {"0": {"type": "object", "properties": {"7": WHOLE}}, "1": {"enum": [3, 4]}}
+CASES += [
+    (
+        "dependencies",
+        {**D7, "required": ["0", "a"], "dependencies": {"0": {"properties": {"a": {"const": 3.5}}}}},
+        b"{",
+    ),
+    ("dependentSchemas", {"dependentSchemas": {"0": {"properties": {"7": {"const": 3.5}}}}}, b'{"0": 1, "7'),
+    ("then", {"type": "object", "if": {"required": ["0"]}, "then": {"properties": {"1": WHOLE}}}, b'{"0": [], "1'),
+    ("not", {"required": ["0"], "properties": NUMBERED, "not": {"properties": {"0": {"maxProperties": 0}}}}, b"{"),
+    ("not", {"required": ["1"], "properties": NUMBERED, "not": {"properties": {"1": {"const": 3}}}}, b"{"),
+]
+
+
 @pytest.mark.parametrize(("keyword", "schema", "prefix"), CASES)
 def test_what_the_grammar_leaves_out_is_completed(keyword: str, schema: dict[str, Any], prefix: bytes) -> None:
     assert keyword in checked_keywords(schema)

@@ -12,7 +12,7 @@ from oruel.constraints.closing.document_check import DocumentCheck
 from oruel.constraints.closing.hints import hints
 from oruel.constraints.closing.position import DocumentPosition
 from oruel.constraints.closing.search import ClosingSearch
-from oruel.constraints.completion.checked import checked_keywords
+from oruel.constraints.completion.checked import checked_keywords, without_checked
 from oruel.constraints.completion.completions import DocumentCompletions
 from oruel.constraints.completion.validator import is_valid_schema
 from oruel.constraints.keywords import COUNTS, KNOWN, STRINGS, unknown_words
@@ -126,6 +126,7 @@ class FirstEndSearch:
         self._place = DocumentPosition(tokens, spec.reasoning_end)
         self._search = ClosingSearch(self._matcher, tokens, self._place, most, hints=hints(tokens, self.spec))
         self._checked = self._check(self.spec.checked) if self.spec.checked else None
+        self._is_last = False
         self._is_running = True
         self._found: list[int] | None = None
         self._refused: SchemaRefused | None = None
@@ -138,18 +139,28 @@ class FirstEndSearch:
         if self._is_running:
             if not (self._checked or self._search).proceed(WorkBudget(WORK_AT_ONCE)):
                 return False
-            if self._search.found is None and not self._checked and self.spec.whole and not self._search.is_refused:
-                # The schema says more about its documents than the grammar.
-                self._checked = self._check(self.spec.whole)
+            if self._start_last():
                 return False
             self._end()
+        return True
+
+    def _start_last(self) -> bool:
+        """If nothing is found, searches for a document that fits the part of the schema that the grammar holds, since
+        the schema says more about it than the grammar. Returns whether it does so.
+        """
+        checked, whole = self.spec.checked, self.spec.whole
+        found = self._search.found or (self._checked and self._checked.found)
+        if self._is_last or found is not None or self._search.is_refused or not (checked or whole):
+            return False
+        self._is_last = True
+        self._checked = self._check(json.dumps(without_checked(json.loads(checked))) if checked else whole)
         return True
 
     def _end(self) -> None:
         if self._matcher.is_error():
             self._tokens.forget(self.spec.grammar)
         found = self._checked.found if self._checked else None
-        self.is_valid = not self.spec.checked or found is not None
+        self.is_valid = not self.spec.checked or (found is not None and not self._is_last)
         self._found = self._search.found if found is None else found
         self._refused = refusal_of(self._matcher) if self._search.is_refused else None
         self._is_running = False

@@ -1,6 +1,6 @@
 """Changes of a candidate that may mend an error of its document."""
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -18,7 +18,7 @@ from oruel.constraints.completion.changes import (
 from oruel.constraints.completion.lists import filled, identity
 from oruel.constraints.completion.objects import optional_keys
 from oruel.constraints.completion.opening import Path
-from oruel.constraints.completion.planner import Planner
+from oruel.constraints.completion.planner import Planner, has_entry
 from oruel.constraints.completion.turns import in_turn
 from oruel.constraints.completion.validator import Validator
 from oruel.json_schema.keywords import NAMED
@@ -74,7 +74,7 @@ class Repair:
 
     def fixes(self, candidate: Candidate, error: ValidationError) -> Candidates:
         """Changes for one error, the likely ones first."""
-        path = tuple(error.instance_path)
+        path = path_in(candidate.root, error.instance_path)
         likely = self._likely(candidate, path, error)
         yield from islice(likely, MAX_LIKELY)
         yield from in_turn([likely, self._outside(candidate, path)])
@@ -266,13 +266,23 @@ class Repair:
         if way[place] in ("then", "else"):
             holder = self._validator.schema_at(way[:place])
             return holder.get("if") if isinstance(holder, Mapping) else None
-        return {"required": [way[place + 1]]} if place + 1 < len(way) else None
+        return {"required": [str(way[place + 1])]} if place + 1 < len(way) else None
 
     def _target(self, schema: Any) -> Any:
         """What a reference refers to."""
         if isinstance(schema, Mapping):
             return next((one for one in self._planner.nodes.targets(schema) if "$ref" in schema), schema)
         return schema
+
+
+def path_in(root: Any, path: Sequence[str | int]) -> Path:
+    """A path that the library gives, in which names that are digits are numbers."""
+    found: list[str | int] = []
+    value = root
+    for part in path:
+        found.append(str(part) if isinstance(value, dict) else part)
+        value = value[found[-1]] if has_entry(value, found[-1]) else None
+    return tuple(found)
 
 
 def detail(error: ValidationError, name: str) -> Any:

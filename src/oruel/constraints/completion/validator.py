@@ -3,12 +3,15 @@
 import json
 import math
 from collections.abc import Iterator
+from contextlib import suppress
+from itertools import chain
 from typing import Any
 
 import jsonschema_rs
 from jsonschema_rs import ValidationError
 
 from oruel.constraints.completion.branching import depth_of, listable_depth
+from oruel.constraints.completion.readings import other_readings
 from oruel.errors import SchemaRefused
 from oruel.json_schema.keywords import Schema
 from oruel.json_schema.references import resolve_pointer
@@ -44,7 +47,7 @@ def is_valid_schema(schema: Schema) -> bool:
 
 class Validator:
     """Formats are not asserted. Keywords whose value the validator can't read, such as a broken pattern, restrict
-    nothing; `left_out` has their names.
+    nothing; `left_out` has their names. A value is valid by each reading of the patterns.
 
     Raises SchemaRefused if the rest is no JSON Schema either.
     """
@@ -53,12 +56,12 @@ class Validator:
         self._class = validator_class(schema)
         self.schema: dict[str, Any] = {key: value for key, value in schema.items() if key != "$schema"}
         self.left_out: set[str] = set()
-        self._compiled = self._compile()
+        self._compiled = [self._compile(), *self._other_readings()]
         self._listable_depth = listable_depth(self.schema)
 
     def is_valid(self, value: Any) -> bool:
         try:
-            return bool(self._compiled.is_valid(value))
+            return all(one.is_valid(value) for one in self._compiled)
         except ValueError:  # a number or a character that the library can't represent
             return False
 
@@ -68,14 +71,20 @@ class Validator:
         """
         if self._listable_depth < math.inf and not self.is_valid(value) and depth_of(value) > self._listable_depth:
             raise ValueError("too many errors")
-        return iter(self._compiled.iter_errors(value))
+        for one in self._compiled:
+            errors = one.iter_errors(value)
+            if first := next(errors, None):
+                return chain([first], errors)
+        return iter(())
 
     def schema_at(self, path: list[str | int]) -> Any:
-        """What stands at a place in the schema, or on a way that follows references; None if nothing does."""
+        """What stands at a place in the schema, or on a way that follows references; None if nothing does. The library
+        gives names that are digits as numbers.
+        """
         found: Any = self.schema
         for part in path:
             try:
-                found = found[int(part)] if isinstance(found, list) else found[part]
+                found = found[int(part)] if isinstance(found, list) else found[str(part)]
                 found = resolve_pointer(self.schema, found) if part == "$ref" and isinstance(found, str) else found
             except (LookupError, TypeError, ValueError):
                 return None
@@ -84,17 +93,26 @@ class Validator:
     def _compile(self) -> Any:
         for _ in range(MAX_LEFT_OUT):
             try:
-                return self._class(
-                    self.schema,
-                    offline=True,
-                    validate_formats=False,
-                    pattern_options=jsonschema_rs.FancyRegexOptions(backtrack_limit=BACKTRACK_LIMIT),
-                )
+                return self._compiled_as(self.schema)
             except ValidationError as error:
                 self._leave_out(list(error.instance_path), error.message)
             except (ValueError, jsonschema_rs.ReferencingError) as error:
                 raise SchemaRefused(f"it is no JSON Schema: {str(error).partition(chr(10))[0][:200]}") from error
         raise SchemaRefused(f"more than {MAX_LEFT_OUT} of its keywords have values that the standard doesn't allow")
+
+    def _compiled_as(self, schema: Schema) -> Any:
+        return self._class(
+            schema,
+            offline=True,
+            validate_formats=False,
+            pattern_options=jsonschema_rs.FancyRegexOptions(backtrack_limit=BACKTRACK_LIMIT),
+        )
+
+    def _other_readings(self) -> Iterator[Any]:
+        for schema in other_readings(self.schema):
+            # The library may refuse what another engine reads.
+            with suppress(ValueError):
+                yield self._compiled_as(schema)
 
     def _leave_out(self, path: list[str | int], message: str) -> None:
         """Deletes the innermost named member at `path` from a copy of the schema."""
