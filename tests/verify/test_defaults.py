@@ -8,11 +8,12 @@ from random import Random
 import pytest
 
 from oruel.verify.checks.default_temperature import TemperatureTest, judge
-from oruel.verify.checks.defaults import ALL_KNOWN, FLAT, STARTS, Survivors
+from oruel.verify.checks.defaults import ALL_KNOWN, FLAT, STARTS, Survivors, judge_survivors
 from oruel.verify.expected import at_temperature
 from oruel.verify.profile import OPENAI
 from oruel.verify.reply import TokenInfo
 from oruel.verify.statistics import RatioTest
+from oruel.verify.verdict import Outcome
 from tests.verify.asking import verdict_of
 from tests.verify.faults_sampling import HiddenDefault
 
@@ -86,6 +87,15 @@ def test_draws_at_another_temperature_are_not_taken_for_a_hidden_top_k() -> None
     for text in texts:
         survivors.observe(TokenInfo(text, math.log(truth[text])))
     assert not survivors.are_flat
+
+
+def test_draws_that_never_give_a_listed_token_decide_nothing_about_a_hidden_top_k() -> None:
+    survivors = survivors_of(model(Random(5)), alpha=1e-5)
+    while not survivors.is_over:
+        survivors.observe(TokenInfo("an unlisted one", -30.0))
+    verdict = judge_survivors("prompt", survivors)
+    assert verdict.outcome is Outcome.CANT_TELL
+    assert verdict.how == "none of the tokens that are listed as the most probable ones comes"
 
 
 @pytest.mark.anyio

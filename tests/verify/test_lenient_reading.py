@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from oruel.errors import VerifyFailed
@@ -164,12 +164,16 @@ def replaced(value: Any, path: tuple[Any, ...], new: Any) -> Any:
     return copy
 
 
+# As of servers that list tokens which can't be drawn.
+IMPOSSIBLE = [{"token": token, "logprob": log, "bytes": [97]} for token, log in [("a", 0), ("b", -9999), ("c", -9999)]]
+LISTED = ("choices", 0, "logprobs", "content", 0, "top_logprobs")
 nearly_plain = st.builds(replaced, st.just(PLAIN), st.sampled_from(list(places(PLAIN))), values)
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
 @settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 @given(odd=nearly_plain | bodies)
+@example(odd=replaced(PLAIN, LISTED, IMPOSSIBLE))
 def test_every_check_ends_with_a_verdict_whatever_the_endpoint_answers(check: Check, odd: Any) -> None:
     """After an honest survey, all answers have any shape. A check must not trip over it."""
     surveyed = False

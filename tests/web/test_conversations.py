@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, expect
 
+from tests.web.answers import answer_with, stream
 from tests.web.playground import STORY, Playground
 
 pytestmark = pytest.mark.model
@@ -26,6 +27,16 @@ def test_a_conversation_survives_a_reload(playground: Playground) -> None:
     expect(playground.tokens).to_have_count(20)
     playground.pick(3)
     assert playground.candidates()
+
+
+def test_a_long_answer_that_is_complete_survives_a_reload_at_once(playground: Playground) -> None:
+    playground.open()
+    answer_with(playground.visit, stream([f" word{number}" for number in range(2000)]))
+    playground.ask(STORY)
+    playground.page.reload()
+    playground.wait_until_ready()
+    stored(playground).get_by_role("button", name=STORY).first.click()
+    expect(playground.tokens).to_have_count(2000)
 
 
 def test_the_list_tells_conversations_apart_and_deletes_them(playground: Playground) -> None:

@@ -16,8 +16,10 @@ def at_temperature(base: Probabilities, temperature: float) -> dict[str, float]:
     """softmax(log p / T). Counts the unlisted rest as tokens of the least listed probability, which is an upper bound
     of their mass below T = 1, and a lower one above: there, only ratios of listed tokens are known.
     """
-    weights = {token: p ** (1 / temperature) for token, p in base.items()}
-    rest = max(0.0, 1 - covered(base)) * min(base.values()) ** (1 / temperature - 1)
+    least, most = min(base.values()), max(base.values())
+    # Over the most probable one's weight, which doesn't underflow.
+    weights = {token: (p / most) ** (1 / temperature) for token, p in base.items()}
+    rest = max(0.0, 1 - covered(base)) / least * (least / most) ** (1 / temperature)
     total = math.fsum(weights.values()) + rest
     return {token: weight / total for token, weight in weights.items()}
 

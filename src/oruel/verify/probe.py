@@ -3,7 +3,7 @@
 import math
 import re
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 from random import Random
@@ -31,6 +31,8 @@ MAX_DRAWS, MAX_NAMING_DRAWS = 600, 240
 DRAWS_AT_ONCE = 24
 # The tokens that a reasoning model may spend before its answer.
 THINKING = 2000
+# No token with such a log-probability is ever drawn.
+IMPOSSIBLE = -100.0
 
 
 @dataclass
@@ -97,7 +99,7 @@ class Probe:
                 top_logprobs=self.facts.top_logprobs,
             )
             entries = most_probable(reply.tokens()[0]) if reply.tokens() else []
-            self.known_bases[prompt] = {text: math.exp(min(log, 0.0)) for text, log in entries}
+            self.known_bases[prompt] = probabilities(entries)
         return self.known_bases[prompt]
 
     async def bases(self) -> dict[str, dict[str, float]]:
@@ -165,6 +167,11 @@ def distinct(top: Sequence[tuple[str, float]]) -> list[tuple[str, float]]:
     texts = Counter(text for text, _ in top)
     best_first = sorted(top, key=lambda entry: -entry[1])
     return list(takewhile(lambda entry: texts[entry[0]] == 1 and is_plain(entry[0]), best_first))
+
+
+def probabilities(entries: Iterable[tuple[str, float]]) -> dict[str, float]:
+    """Of the entries that can be drawn: servers give -9999 to tokens without a probability."""
+    return {text: math.exp(min(log, 0.0)) for text, log in entries if log > IMPOSSIBLE}
 
 
 def most_probable(token: TokenInfo) -> list[tuple[str, float]]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from oruel.verify.checks.logprobs import SAME_WITHIN
 from oruel.verify.expected import at_temperature, keep
-from oruel.verify.probe import DRAWS_AT_ONCE, Probe, distinct, divergence, user
+from oruel.verify.probe import DRAWS_AT_ONCE, Probe, distinct, divergence, probabilities, user
 from oruel.verify.reply import Reply, TokenInfo
 from oruel.verify.statistics import Distribution, RatioTest
 from oruel.verify.verdict import Exchange, Figures, Verdict, cant_tell, differs, honoured
@@ -76,7 +76,7 @@ def always_listed(token: TokenInfo) -> Distribution:
     """The entries that this position has whichever token is chosen. The last place is the chosen token's in vLLM, if it
     isn't among the more probable ones.
     """
-    return {text: math.exp(log) for text, log in distinct(sorted(token.top, key=lambda entry: -entry[1])[:-1])}
+    return probabilities(distinct(sorted(token.top, key=lambda entry: -entry[1])[:-1]))
 
 
 async def check_temperature(probe: Probe) -> Verdict:

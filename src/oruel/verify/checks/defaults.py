@@ -86,9 +86,15 @@ class Survivors:
         return self.test.is_rejected or len(self.known) > ENOUGH or len(self.news) >= MOST_DRAWS
 
     @property
+    def listed_that_came(self) -> Distribution:
+        return {key: p for key, p in self._listed.items() if key in self.drawn}
+
+    @property
     def are_flat(self) -> bool:
-        """Whether the ratios of the listed survivors are those at temperature 2, rather than at 1."""
-        came = {key: p for key, p in self._listed.items() if key in self.drawn}
+        """Whether the ratios of the listed tokens that came, at least one, are those at temperature 2, rather than at
+        1.
+        """
+        came = self.listed_that_came
         flat, plain = (keep_all(at_temperature(came, one)) for one in (FLAT, 1.0))
         return math.fsum(self.drawn[key] * math.log(flat[key] / plain[key]) for key in came) > 0
 
@@ -136,6 +142,8 @@ def judge_survivors(prompt: str, survivors: Survivors) -> Verdict:
         return honoured(figures=figures)
     if not survivors.test.is_rejected:
         return cant_tell("too little probability is left for other tokens than the most probable 40", figures=figures)
+    if not survivors.listed_that_came:
+        return cant_tell("none of the tokens that are listed as the most probable ones comes", figures=figures)
     if not survivors.are_flat:
         return cant_tell("temperature 2 doesn't act", figures=figures)
     how = "top_k 40 acts" if abs(different - HIDDEN_TOP_K) <= NEARLY else f"only {different} different tokens come"

@@ -65,6 +65,12 @@ export class Session {
     this.running?.abort();
   }
 
+  /** Another request may be sent. */
+  release() {
+    this.running = null;
+    this.composer.setRunning(false);
+  }
+
   /** @param {string} text */
   submit(text) {
     if (!text.trim() || !this.canSend()) return;
@@ -146,7 +152,6 @@ export class Session {
     this.thread.showFrom(conversation, index);
     this.inspect(index, 0);
     await this.run(answer, index, branch);
-    this.save(conversation);
     if (conversation !== this.conversation) return;
     this.thread.finish();
     this.tokens.finish(answer.branch?.at);
@@ -155,11 +160,13 @@ export class Session {
   }
 
   /**
+   * Ends when the answer is stored, so that what the page shows as complete survives a reload.
    * @param {Answer} answer
    * @param {number} index of its turn
    * @param {Branch} [branch]
    */
   async run(answer, index, branch) {
+    const { conversation } = this;
     const running = new AbortController();
     this.running = running;
     this.composer.setRunning(true);
@@ -171,8 +178,8 @@ export class Session {
       else throw error;
     } finally {
       answer.ended = performance.now();
-      this.running = null;
-      this.composer.setRunning(false);
+      await this.save(conversation);
+      if (this.running === running) this.release();
     }
   }
 
@@ -220,6 +227,7 @@ export class Session {
   /** @param {Conversation} conversation */
   open(conversation) {
     this.stop();
+    this.release();
     this.conversation = conversation;
     this.panel.system.value = conversation.system;
     this.tokens.clear();

@@ -34,27 +34,19 @@ export class Store {
     return new Store(await done(request));
   }
 
-  /** @param {Conversation} conversation */
+  /** Stores all of it or, if the page goes away before the end, nothing of it. @param {Conversation} conversation */
   async save(conversation) {
     const stores = this.#stores("readwrite");
-    stores.entries.put(entryOf(conversation));
-    await done(stores.conversations.put(withoutTraces(conversation)));
-    for (const { place, choice } of choicesOf(conversation))
-      await this.#saveTrace([conversation.id, ...place], choice.trace);
-  }
-
-  /**
-   * @param {[string, number, number, number]} place
-   * @param {any[]} trace
-   */
-  async #saveTrace(place, trace) {
-    const state = `${place.join("/")}: ${trace.length}`;
-    if (this.#stored.get(trace) === state) return;
-    await done(this.#stores("readwrite").traces.delete(within(place)));
-    for (let start = 0; start < trace.length; start += PIECE) {
-      await done(this.#stores("readwrite").traces.put(trace.slice(start, start + PIECE), [...place, start]));
-    }
-    this.#stored.set(trace, state);
+    const traces = choicesOf(conversation)
+      .map(({ place, choice: { trace } }) => ({ place, trace, state: `${place.join("/")}: ${trace.length}` }))
+      .filter(({ trace, state }) => this.#stored.get(trace) !== state);
+    const writes = async () => {
+      stores.entries.put(entryOf(conversation));
+      stores.conversations.put(withoutTraces(conversation));
+      for (const { place, trace } of traces) await saveTrace(stores.traces, [conversation.id, ...place], trace);
+    };
+    await Promise.all([writes(), committed(stores.entries.transaction)]);
+    for (const { trace, state } of traces) this.#stored.set(trace, state);
   }
 
   /** The newest first. @returns {Promise<Entry[]>} */
@@ -68,13 +60,14 @@ export class Store {
    * @returns {Promise<Conversation | undefined>}
    */
   async load(id) {
+    const stores = this.#stores("readonly");
     /** @type {Conversation | undefined} */
-    const conversation = await done(this.#stores("readonly").conversations.get(id));
+    const conversation = await done(stores.conversations.get(id));
     if (!conversation) return undefined;
-    const keys = /** @type {PieceKey[]} */ (await done(this.#stores("readonly").traces.getAllKeys(within([id]))));
+    const keys = /** @type {PieceKey[]} */ (await done(stores.traces.getAllKeys(within([id]))));
     const traces = new Map(choicesOf(conversation).map(({ place, choice }) => [place.join(), choice.trace]));
     for (const key of keys) {
-      const piece = await done(this.#stores("readonly").traces.get(key));
+      const piece = await done(stores.traces.get(key));
       traces.get(key.slice(1, -1).join())?.push(...piece);
     }
     return conversation;
@@ -94,6 +87,17 @@ export class Store {
     const [entries, conversations, traces] = STORES.map((name) => transaction.objectStore(name));
     return { entries, conversations, traces };
   }
+}
+
+/**
+ * @param {IDBObjectStore} store
+ * @param {[string, number, number, number]} place
+ * @param {any[]} trace
+ */
+async function saveTrace(store, place, trace) {
+  await done(store.delete(within(place)));
+  for (let start = 0; start < trace.length; start += PIECE)
+    await done(store.put(trace.slice(start, start + PIECE), [...place, start]));
 }
 
 /** All keys that begin with these parts: arrays come after numbers and strings. @param {(string | number)[]} parts */
@@ -154,5 +158,13 @@ function done(request) {
   return new Promise((resolve, reject) => {
     request.onsuccess = () => resolve(request.result);
     request.onerror = () => reject(request.error);
+  });
+}
+
+/** @param {IDBTransaction} transaction */
+function committed(transaction) {
+  return new Promise((resolve, reject) => {
+    transaction.oncomplete = () => resolve(undefined);
+    transaction.onabort = () => reject(transaction.error);
   });
 }
