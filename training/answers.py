@@ -100,7 +100,17 @@ class ExportedModel:
     ) -> str:
         """`is_constrained`: calls are constrained to the declared functions, as in the server."""
         constraint = self.build_constraint(build_request(conversation), limit) if is_constrained else None
-        written = self.generate(self.prompt(conversation), limit, params, constraint)
+        return self.text(self.generate(self.prompt(conversation), limit, params, constraint))
+
+    def respond(self, request: ChatRequest, limit: int) -> tuple[str, bool]:
+        """The answer as the server constrains it, and whether it ended before the limit determined it."""
+        constraint = self.build_constraint(request, limit)
+        prompt = self.tokenizer.encode_request(request).tokens
+        written = self.generate(prompt, limit, request.sampling, constraint)
+        is_complete = self.vocabulary.is_end(written[-1]) or (constraint is not None and constraint.is_complete)
+        return self.text(written), is_complete and not (constraint and constraint.is_closing)
+
+    def text(self, written: list[int]) -> str:
         pieces = (self.vocabulary.piece(token) for token in written if not self.vocabulary.is_end(token))
         return b"".join(pieces).decode(errors="replace")
 

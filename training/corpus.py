@@ -108,15 +108,15 @@ FINISHING: dict[Subject, float] = MIX | {
     chat.translation: 8,
 }
 FORMS: dict[Subject, float] = {
-    forms.extraction: 80,
+    forms.extraction: 120,
     forms.invention: 10,
     forms.extraction_call: 14,
     world.world_document: 40,
-    world.world_call: 5,
-    functions.task_call: 40,
+    world.world_call: 4,
+    functions.task_call: 45,
 }
 # The mix for the finishing tokens of the bundled file: documents and calls under constraints, and what it knew before.
-FINISHING_FORMS = FINISHING | FORMS
+FINISHING_FORMS = FINISHING | FORMS | {tools.calls_without_parameter_names: 8, longer.essay_with_remarks: 6}
 # Subjects that may come between a fact and the question about it. None of them may contradict the fact.
 ASIDES = {subject: weight for subject, weight in MIX.items() if subject is not memory.fact_questions}
 # None of them may claim that the fact wasn't told either. `ASIDES` is unchanged since the bundled model's first corpus.
