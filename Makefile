@@ -64,7 +64,7 @@ model: $(TRAINING)/done $(WORK)/tokenizer.json ## train the demo model from scra
 
 # The finishing steps of the bundled file, which need no GPU because their batches are small.
 model-finish: $(TRAINING)/done $(WORK)/tokenizer.json
-	@$(TRAIN).corpus --work $(FINISH) --conversations 100000 --finishing --seed 12
+	@$(TRAIN).corpus --work $(FINISH) --conversations 100000 --mix finishing --seed 12
 	@cp $(WORK)/tokenizer.json $(FINISH)
 	@CUDA_VISIBLE_DEVICES= $(MALLOC) $(TRAIN).train --work $(FINISH) --tokens 4 --start $(DEMO) --peak 0.1
 	@$(TRAIN).export --work $(FINISH) --target $(DEMO)

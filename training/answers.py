@@ -7,11 +7,11 @@ from pathlib import Path
 import torch
 
 from oruel.constraints.tokens import TokenTable
-from oruel.engine.compiler import constraint_of
+from oruel.engine.compiler import compile_request
 from oruel.engine.protocol import SequenceFailed, Submit
 from oruel.llama.context import Context
 from oruel.llama.model import Model as GgufModel
-from oruel.sampling.mask import Constraint
+from oruel.sampling.constraint import Constraint
 from oruel.sampling.sampler import Sampler
 from oruel.text.formats.reasoning import State
 from oruel.text.tokenizer import Tokenizer
@@ -37,6 +37,17 @@ def build_request(conversation: Conversation) -> ChatRequest:
     return ChatRequest("", "", tuple(taken), GREEDY, tools=declared, tool_choice=choice)
 
 
+def compile_constraint(tokens: TokenTable, submit: Submit) -> Constraint | SequenceFailed:
+    """Compiles the constraint of `submit` in one go, as the engine's compiler does in pieces."""
+    work = compile_request(tokens, submit, CONTEXT_LENGTH)
+    while True:
+        try:
+            next(work)
+        except StopIteration as ended:
+            outcome: Constraint | SequenceFailed = ended.value
+            return outcome
+
+
 class ExportedModel:
     """Runs an exported GGUF file with Oru'el's template, sampler and bindings, one conversation at a time."""
 
@@ -51,10 +62,12 @@ class ExportedModel:
     def prompt(self, conversation: Conversation) -> list[int]:
         return self.tokenizer.encode_request(build_request(conversation)).tokens
 
-    def build_constraint(self, conversation: Conversation, limit: int) -> Constraint:
-        """The server's constraint for calls of the declared functions. Other text is unconstrained."""
-        form = self.tokenizer.form(build_request(conversation), State.TEXT)
-        constraint = constraint_of(self.tokens, Submit(0, [], 0, limit, GREEDY, form=form))
+    def build_constraint(self, request: ChatRequest, limit: int) -> Constraint | None:
+        """The server's constraint for an answer of at most `limit` tokens; None if nothing constrains it."""
+        spec = self.tokenizer.constraint(request, State.TEXT)
+        if spec is None:
+            return None
+        constraint = compile_constraint(self.tokens, Submit(0, [], 0, limit, GREEDY, constraint=spec))
         assert not isinstance(constraint, SequenceFailed), constraint
         return constraint
 
@@ -86,8 +99,18 @@ class ExportedModel:
         is_constrained: bool = False,
     ) -> str:
         """`is_constrained`: calls are constrained to the declared functions, as in the server."""
-        constraint = self.build_constraint(conversation, limit) if is_constrained else None
-        written = self.generate(self.prompt(conversation), limit, params, constraint)
+        constraint = self.build_constraint(build_request(conversation), limit) if is_constrained else None
+        return self.text(self.generate(self.prompt(conversation), limit, params, constraint))
+
+    def respond(self, request: ChatRequest, limit: int) -> tuple[str, bool]:
+        """The answer as the server constrains it, and whether it ended before the limit determined it."""
+        constraint = self.build_constraint(request, limit)
+        prompt = self.tokenizer.encode_request(request).tokens
+        written = self.generate(prompt, limit, request.sampling, constraint)
+        is_complete = self.vocabulary.is_end(written[-1]) or (constraint is not None and constraint.is_complete)
+        return self.text(written), is_complete and not (constraint and constraint.is_closing)
+
+    def text(self, written: list[int]) -> str:
         pieces = (self.vocabulary.piece(token) for token in written if not self.vocabulary.is_end(token))
         return b"".join(pieces).decode(errors="replace")
 

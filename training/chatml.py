@@ -64,18 +64,19 @@ RENDERER = compile_template()
 def messages_and_tools(conversation: Conversation) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Converts a conversation to the messages and tools of a request.
 
-    The contents of the roles `tools` and `calls` are JSON; the contents of other roles are text.
+    The contents of the roles `tools`, `calls` and `forced calls` are JSON; the contents of other roles are text. The
+    role `document` is an answer that the request constrains to JSON, `forced calls` those that it demands.
     """
     messages: list[dict[str, Any]] = []
     tools: list[dict[str, Any]] = []
     for role, content in conversation:
         if role == "tools":
             tools += [{"type": "function", "function": function} for function in json.loads(content)]
-        elif role == "calls":
+        elif role in ("calls", "forced calls"):
             calls = [{"type": "function", "function": call} for call in json.loads(content)]
             messages.append({"role": "assistant", "content": "", "tool_calls": calls})
         else:
-            messages.append({"role": role, "content": content})
+            messages.append({"role": "assistant" if role == "document" else role, "content": content})
     return messages, tools
 
 

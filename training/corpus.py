@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from training.chatml import render
+from training.held_out_forms import is_held_out_form
 from training.invented import Draws, held_out
 from training.phrases import Conversation
 from training.subjects import (
@@ -22,6 +23,8 @@ from training.subjects import (
     copying,
     facts,
     foreign,
+    forms,
+    functions,
     jokes,
     labels,
     lists,
@@ -33,6 +36,7 @@ from training.subjects import (
     tools,
     unknown,
     verses,
+    world,
 )
 
 Subject = Callable[[Draws], Conversation]
@@ -103,6 +107,16 @@ FINISHING: dict[Subject, float] = MIX | {
     foreign.foreign_answer: 7,
     chat.translation: 8,
 }
+FORMS: dict[Subject, float] = {
+    forms.extraction: 120,
+    forms.invention: 10,
+    forms.extraction_call: 14,
+    world.world_document: 40,
+    world.world_call: 4,
+    functions.task_call: 45,
+}
+# The mix for the finishing tokens of the bundled file: documents and calls under constraints, and what it knew before.
+FINISHING_FORMS = FINISHING | FORMS | {tools.calls_without_parameter_names: 8, longer.essay_with_remarks: 6}
 # Subjects that may come between a fact and the question about it. None of them may contradict the fact.
 ASIDES = {subject: weight for subject, weight in MIX.items() if subject is not memory.fact_questions}
 # None of them may claim that the fact wasn't told either. `ASIDES` is unchanged since the bundled model's first corpus.
@@ -135,8 +149,16 @@ LONG_CHARACTERS = (700, 13_000)
 
 
 def is_held_out(conversation: Conversation) -> bool:
-    """Whether one of the questions belongs to the evaluation. Questions of the parameter page never do."""
-    return any(role == "user" and content not in PAGE and held_out(content) for role, content in conversation)
+    """Whether a question or a declared function belongs to the evaluation. Questions of the parameter page never do."""
+    return any(
+        (role == "user" and content not in PAGE and held_out(content))
+        or (role == "tools" and declares_held_out_form(content))
+        for role, content in conversation
+    )
+
+
+def declares_held_out_form(declarations: str) -> bool:
+    return any(is_held_out_form(one["name"], one["parameters"]) for one in json.loads(declarations))
 
 
 def draw_turns(random: Draws, mix: dict[Subject, float]) -> tuple[str, Conversation]:
@@ -214,12 +236,19 @@ def write_conversations(target: Path, count: int, make: Callable[[], tuple[str, 
     return sizes
 
 
-def write_corpus(work: Path, counts: tuple[int, int, int], seed: int, *, finishing: bool = False) -> Counter[str]:
+MIXES: dict[str, tuple[dict[Subject, float], Callable[[Draws], Conversation]]] = {
+    "all": (MIX, draw_long_conversation),
+    "finishing": (FINISHING, draw_long_conversation_with_untold),
+    "forms": (FINISHING_FORMS, draw_long_conversation_with_untold),
+}
+
+
+def write_corpus(work: Path, counts: tuple[int, int, int], seed: int, mix_name: str = "all") -> Counter[str]:
     """Writes `copying.jsonl`, `corpus.jsonl` and `long.jsonl` with `counts` conversations each.
 
     Returns the number of characters for each subject in `corpus.jsonl`.
     """
-    mix, make_long = (FINISHING, draw_long_conversation_with_untold) if finishing else (MIX, draw_long_conversation)
+    mix, make_long = MIXES[mix_name]
     work.mkdir(parents=True, exist_ok=True)
     copies, all_subjects, long = (Draws(seed + number) for number in range(3))
     write_conversations(work / "copying.jsonl", counts[0], lambda: draw_conversation(copies, COPYING))
@@ -232,13 +261,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, required=True, help="output folder")
     parser.add_argument("--conversations", type=int, default=1_200_000)
-    parser.add_argument("--finishing", action="store_true", help="the mix for the end of training")
+    parser.add_argument("--mix", choices=MIXES, default="all", help="the other mixes are for the end of training")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     count = arguments.conversations
-    sizes = write_corpus(
-        arguments.work, (count // 10, count, count // 60), arguments.seed, finishing=arguments.finishing
-    )
+    sizes = write_corpus(arguments.work, (count // 10, count, count // 60), arguments.seed, arguments.mix)
     for name, size_of_subject in sizes.most_common():
         print(f"{name:24} {size_of_subject / sum(sizes.values()):6.1%}")
     print(f"{sum(sizes.values()) / 1e6:.1f}M characters")

@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 from oruel.types import SamplingParams
-from training import memory_trials
+from training import form_trials, memory_trials
 from training.answers import ExportedModel
 from training.corpus import PAGE
 from training.families import FAMILIES, Family
@@ -45,6 +45,23 @@ def print_table(exported: ExportedModel, shown: int, only: str) -> None:
         print(f"| {family.name}{' (goal: 90%)' if family.goal else ''} | {right} of {asked} | {right / asked:.0%} |")
         for line in wrong[:shown]:
             print(f"    {line}")
+
+
+def print_forms(exported: ExportedModel, shown: int, only: str) -> None:
+    """Prints a row per group of held-out forms and temperature, and `shown` wrong answers of each."""
+    for name, trials in form_trials.TRIALS.items():
+        for temperature in form_trials.TEMPERATURES:
+            if only not in name:
+                continue
+            outcomes = [form_trials.outcome(exported, trial, temperature) for trial in trials()]
+            asked, ended, right = (
+                len(outcomes),
+                sum(one.ended for one in outcomes),
+                sum(one.is_right for one in outcomes),
+            )
+            print(f"| {name}, temperature {temperature:g} | {ended} of {asked} ended | {right} of {asked} right |")
+            for line in [one.description for one in outcomes if not one.is_right][:shown]:
+                print(f"    {line}")
 
 
 def print_context(exported: ExportedModel) -> None:
@@ -93,6 +110,7 @@ def main() -> None:
     arguments = parser.parse_args()
     exported = ExportedModel(arguments.model)
     print_table(exported, arguments.wrong, arguments.only)
+    print_forms(exported, arguments.wrong, arguments.only)
     if arguments.only:
         return
     print_context(exported)

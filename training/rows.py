@@ -16,10 +16,11 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from training.chatml import CONTEXT_LENGTH, END, END_OF_TEXT, SPECIAL_TOKENS, START, render, split_answers
+from training.given import ANSWERING, given_spans, is_given
 from training.phrases import Conversation
 from training.team import Team
 
-PADDING, OTHER, ANSWER = 0, 1, 2
+PADDING, OTHER, ANSWER, GIVEN = 0, 1, 2, 3  # GIVEN: part of an answer that a constraint writes
 LONGEST = 640  # tokens of a short row; longer conversations are truncated
 HELD_OUT = 96
 SPECIAL = re.compile("(" + "|".join(map(re.escape, SPECIAL_TOKENS)) + ")")
@@ -31,11 +32,15 @@ def encode_conversation(tokenizer: Tokenizer, conversation: Conversation) -> tup
     """The token ids of a conversation, with an end-of-text token at the end, and a mark for each token."""
     tokens: list[int] = []
     marks: list[int] = []
+    roles = (role for role, _ in conversation if role in ANSWERING)
     for text, answer in split_answers(render(conversation)):
+        given = given_spans(next(roles), text) if answer else []
         for part in filter(None, SPECIAL.split(text)):
-            ids = [tokenizer.token_to_id(part)] if part in SPECIAL_TOKENS else tokenizer.encode(part).ids
-            tokens += ids
-            marks += [ANSWER if answer else OTHER] * len(ids)
+            is_special = part in SPECIAL_TOKENS
+            encoded = tokenizer.encode("" if is_special else part)
+            tokens += [tokenizer.token_to_id(part)] if is_special else encoded.ids
+            kind = ANSWER if answer else OTHER
+            marks += [kind] if is_special else [GIVEN if is_given(given, *span) else kind for span in encoded.offsets]
     return [*tokens, tokenizer.token_to_id(END_OF_TEXT)], [*marks, OTHER]
 
 

@@ -4,7 +4,6 @@ On two busy cores, one process with two threads was no faster than one thread, b
 matrix product.
 """
 
-import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -60,7 +59,8 @@ def run_member(rank: int, size: int, meeting: Path, work: Callable[[Team], None]
 def run_team(size: int, meeting: Path, work: Callable[[Team], None]) -> None:
     """Calls `work` in each of `size` forked processes, which find each other through the file `meeting`."""
     if size == 1:
-        torch.set_num_threads(1 if torch.cuda.is_available() else os.cpu_count() or 1)
+        if torch.cuda.is_available():
+            torch.set_num_threads(1)
         work(Team())
         return
     meeting.unlink(missing_ok=True)

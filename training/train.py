@@ -33,7 +33,7 @@ COPYING_SHARE = 0.8  # of the batches other than recall, in the first phase
 LONG_SHARE = 0.2  # of the batches after the first phase
 WARM_UP, DECAY = 0.03, 0.5
 BATCH_TOKENS = {"cpu": 2048, "cuda": 65_536}  # per process, including padding
-REPORTS, SAVE_SECONDS = 40, 60
+SAVE_SECONDS = 60
 
 
 def to_device(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
@@ -209,7 +209,7 @@ def train(arguments: argparse.Namespace, team: Team) -> None:
     average = torch.tensor(8.0, device=training.device)
     for progress, loss in training.run(budget):
         average = average.lerp(loss, 0.05)
-        if team.is_first and progress >= reported + 1 / REPORTS:
+        if team.is_first and progress >= reported + 1 / arguments.reports:
             reported = progress
             training.report(average.item())
         if team.is_first and training.seconds >= saved + SAVE_SECONDS:
@@ -228,6 +228,9 @@ def main() -> None:
     parser.add_argument("--start", type=Path, help="GGUF file to start from if there is no checkpoint")
     parser.add_argument("--peak", type=float, default=1.0, help="factor for the learning rate")
     parser.add_argument("--processes", type=int, default=1 if torch.cuda.is_available() else 2)
+    parser.add_argument(
+        "--reports", type=int, default=40, help="rows of the curve; one takes some ten seconds of a core"
+    )
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     if not (arguments.minutes or arguments.tokens):

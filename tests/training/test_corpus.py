@@ -14,6 +14,7 @@ from oruel.types import Message, Tool, ToolCall
 from training import corpus
 from training.chatml import TEMPLATE, messages_and_tools, render, split_answers
 from training.families import FAMILIES, Family
+from training.given import ANSWERING
 from training.invented import Draws, held_out
 from training.phrases import Conversation
 from training.subjects import arithmetic, memory
@@ -26,7 +27,7 @@ SUMS = re.compile(r"\b(\d+) ([+-]) (\d+)\b")
 @pytest.fixture(scope="module")
 def sample() -> list[Conversation]:
     random = Draws(31)
-    counts = ((corpus.MIX, 6000), (corpus.FINISHING, 2000))
+    counts = ((corpus.MIX, 6000), (corpus.FINISHING, 2000), (corpus.FORMS, 1000))
     return [corpus.draw_conversation(random, mix)[1] for mix, count in counts for _ in range(count)]
 
 
@@ -35,10 +36,10 @@ def rendered(sample: list[Conversation]) -> str:
     return "".join(map(render, sample))
 
 
-@pytest.mark.parametrize("finishing", [False, True])
-def test_the_corpus_is_deterministic(finishing: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize("mix", corpus.MIXES)
+def test_the_corpus_is_deterministic(mix: str, tmp_path: Path) -> None:
     for folder in ("one", "other"):
-        corpus.write_corpus(tmp_path / folder, SIZES, seed=5, finishing=finishing)
+        corpus.write_corpus(tmp_path / folder, SIZES, seed=5, mix_name=mix)
     for name in FILES:
         one, other = ((tmp_path / folder / name).read_bytes() for folder in ("one", "other"))
         assert one == other
@@ -102,7 +103,7 @@ def test_the_server_derives_the_tool_format_from_the_template() -> None:
 def test_corpus_and_server_render_conversations_identically(sample: list[Conversation]) -> None:
     template = ChatTemplate(TEMPLATE)
     with_tools = 0
-    for conversation in sample[:600]:
+    for conversation in [*sample[:600], *sample[-200:]]:
         messages, tools = messages_and_tools(conversation)
         with_tools += bool(tools)
         asked = [
@@ -123,9 +124,9 @@ def test_corpus_and_server_render_conversations_identically(sample: list[Convers
 
 
 def test_answers_are_split_from_the_rest_of_a_conversation(sample: list[Conversation]) -> None:
-    for conversation in sample[:300]:
+    for conversation in [*sample[:300], *sample[-200:]]:
         parts = split_answers(render(conversation))
         assert "".join(text for text, _ in parts) == render(conversation)
         answers = [text for text, answer in parts if answer]
-        assert len(answers) == sum(role in ("assistant", "calls") for role, _ in conversation)
+        assert len(answers) == sum(role in ANSWERING for role, _ in conversation)
         assert all(text.endswith("<|im_end|>") for text in answers)
