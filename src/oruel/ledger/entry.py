@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import structlog
 
@@ -61,7 +61,6 @@ class Entry:
         """Reserves the highest price that the answer can have; nothing if it was never prepared."""
         self._most = prepared or self._most
         prompt, completion = (prepared.prompt_tokens, self._request.n * prepared.max_tokens) if prepared else (0, 0)
-        highest = (Usage(prompt, completion), Usage(prompt, completion, cached_tokens=prompt))
         return Opening(
             id=self._request.id,
             request_id=self._context.request_id,
@@ -70,7 +69,7 @@ class Entry:
             model=self._model,
             tier=self._request.tier,
             created=self._created,
-            price=to_units(max(self._price.of(usage) for usage in highest)),
+            price=to_units(self._price.highest(prompt, completion)),
             tokens=prompt + completion,
             idempotency_key=self._context.idempotency_key,
             fingerprint=self._context.fingerprint,
@@ -93,8 +92,10 @@ class Entry:
             self._finish = item.finish
         if item.usage is None:
             return item
-        self._usage = self._bounded(item.usage)
-        return replace(item, usage=replace(self._usage, cost=self._price.of(self._usage)))
+        usage = self._bounded(item.usage)
+        price = self._price.of(usage)
+        self._usage = Usage(usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens, price)
+        return Delta.of(item, item.choice, item.model, item.tier, self._usage)
 
     def settlement(self, status: Status, error: str | None = None) -> Settlement:
         """Finished requests are charged for what they used, and so are those whose client left, didn't read its answer,
@@ -113,7 +114,7 @@ class Entry:
             cached_tokens=usage.cached_tokens,
             completion_tokens=usage.completion_tokens,
             estimated=progress.estimated,
-            price=to_units(self._price.of(usage)) if is_charged else 0,
+            price=to_units(self._price.of(usage) if usage.cost is None else usage.cost) if is_charged else 0,
             cost=to_units(self._prices.cost(self._accepted.deployment).of(usage)),
             queued_ms=self._accepted.queued * 1000,
             first_token_ms=None if self._first_token is None else self._since_start(self._first_token),

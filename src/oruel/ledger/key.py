@@ -40,14 +40,17 @@ class KeySecret:
     """Whoever reads the store alone can neither use its digests as keys nor test guesses against them."""
 
     def __init__(self, secret: bytes) -> None:
-        self._secret = secret
+        # Prepared once, because OpenSSL would look up the algorithm each time.
+        self._keyed = hmac.new(secret, digestmod="sha256")
 
     def __repr__(self) -> str:
         return "KeySecret(…)"
 
     def digest(self, text: str) -> str:
         """HMAC-SHA256, in hexadecimal. `text` may be any, also with lone surrogates."""
-        return hmac.digest(self._secret, text.encode("utf-8", "surrogatepass"), "sha256").hex()
+        digest = self._keyed.copy()
+        digest.update(text.encode("utf-8", "surrogatepass"))
+        return digest.hexdigest()
 
     def bind(self, connection: Connection) -> None:
         """Records the secret's check value with the store's first key. Raises StoreError like `require`."""

@@ -19,6 +19,9 @@ BEGIN = "BEGIN IMMEDIATE"
 # Another writer holds it up only shortly, and is held up only shortly itself.
 CHECKPOINT = ("PRAGMA busy_timeout = 50", "PRAGMA wal_checkpoint(FULL)", f"PRAGMA busy_timeout = {1000 * WAIT_SECONDS}")
 QUICK = ("PRAGMA busy_timeout = 0", "PRAGMA wal_autocheckpoint = 0")
+# Every commit writes whole pages to the log, of each of some ten tables and indices, and checkpoints sync them to the
+# disk: smaller pages than SQLite's usual 4096 bytes make that four times less. Files that have another size keep it.
+PAGE_BYTES = 1024
 READERS = 4
 PRIVATE = 0o600
 
@@ -32,7 +35,7 @@ def open_sqlite(path: Path, synchronous: str) -> Engines:
     if not os.access(path, os.R_OK | os.W_OK) or not path.is_file():
         raise StoreError(f"The store {path} is not a file that this user may read and write.")
     # One connection writes, so that the threads of this process wait in a queue. SQLite itself would let them poll.
-    pragmas = [f"synchronous = {synchronous}", "foreign_keys = ON"]
+    pragmas = [f"page_size = {PAGE_BYTES}", f"synchronous = {synchronous}", "foreign_keys = ON"]
     writer = create_sqlite_engine(path, connections=1, pragmas=pragmas)
     begin_with(writer, BEGIN)
     reader = create_sqlite_engine(path, connections=READERS, pragmas=["query_only = ON"])

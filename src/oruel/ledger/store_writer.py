@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 # A write that takes longer shows that the store is slow now, so that the thread writes for a while.
 SLOW_SECONDS = 0.05
 PAUSE_SECONDS = 1.0
-# Checkpoints wait for the disk, so that the thread makes them. A group takes some ten pages of 4 KiB in the log.
-GROUPS_PER_CHECKPOINT = 200
+# Checkpoints wait for the disk, so that the thread makes them. A small group takes some six pages of 1 KiB in the log.
+GROUPS_PER_CHECKPOINT = 800
 
 
 class StoreWriter:

@@ -26,6 +26,11 @@ class Price:
         # Divides by a million by moving the decimal point.
         return EXACT.scaleb(total, -6)
 
+    def highest(self, prompt_tokens: int, completion_tokens: int) -> Decimal:
+        """The exact price with whichever part of the prompt in the cache costs most."""
+        total = EXACT.multiply(max(self.input, self.cached_input), prompt_tokens)
+        return EXACT.scaleb(EXACT.fma(self.output, completion_tokens, total), -6)
+
     @property
     def weight(self) -> Decimal:
         """Compares prices before the usage is known, assuming as many input as output tokens."""
