@@ -47,9 +47,7 @@ def left_out_of_document(schema: Schema) -> LeftOut:
     except SchemaRefused as refused:
         if not (LIMITATIONS.search(refused.message) and is_valid_schema(schema) and has_document(schema)):
             raise SchemaRefused(refused.message) from refused
-        # Formats are held by the grammar alone.
-        formats = ("format",) if any("format" in one for one in subschemas(schema)) else ()
-        return LeftOut(formats, some_of(unknown_words(schema)))
+        return LeftOut(words=some_of(unknown_words(schema)))
     return LeftOut(tuple(sorted({*keywords, *unread_keywords(schema), *unclosable_keywords(schema)})), words)
 
 
