@@ -88,6 +88,35 @@ HELD: dict[str, dict[str, Any]] = {
         "properties": {"a": {"const": "\u0006"}, "b": {"type": "integer"}},
         "required": ["b"],
     },
+    "a control character that is required beside free keys": {
+        "type": "object",
+        "properties": {"a": {"const": "\u0006"}, "b": {"type": "integer"}},
+        "required": ["a", "b"],
+    },
+    "a control character in an object from a list": {
+        "type": "object",
+        "enum": [{"a": None, "b": "\u001c"}],
+        "properties": {"a": {"type": "null"}, "c": {}},
+    },
+    "a format where the library refuses the patterns": {
+        "type": "object",
+        "properties": {"a": {"format": "date"}},
+        "patternProperties": {"^[a-z]+$": {"type": "string"}, "b": {"maxLength": 4}},
+        "required": ["a"],
+    },
+    "an object from a list, in the order of the grammar": {
+        "type": "object",
+        "properties": {"a": {"type": "object", "properties": {"y": {}, "x": {}}, "required": ["x"]}, "b": {}},
+        "required": ["a"],
+        "dependentSchemas": {"a": {"properties": {"a": {"enum": [{"x": 1, "y": 2}]}}}},
+    },
+    "a whole number with a fraction": {
+        "type": "object",
+        "properties": {"a": {"type": "integer"}},
+        "required": ["a"],
+        "if": {"not": {"properties": {"a": {"enum": [3.0]}}}},
+        "then": {"type": "string"},
+    },
     "a control character in one of several values": {
         "type": "object",
         "properties": {"a": {"enum": ["x\u001ey", 1]}},
@@ -104,7 +133,8 @@ HELD: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("name", HELD)
 def test_a_keyword_is_held_however_tokens_are_chosen(name: str) -> None:
     schema = HELD[name]
-    validator = (Draft7Validator if "$schema" in schema else Draft202012Validator)(schema)
+    kind = Draft7Validator if "$schema" in schema else Draft202012Validator
+    validator = kind(schema, format_checker=kind.FORMAT_CHECKER)
     assert left_out_of_document(schema) == ((), ())
     spec = schema_spec(schema)
     for chooser in CHOOSERS:
@@ -178,6 +208,15 @@ def after(schema: dict[str, Any], text: bytes) -> GrammarConstraint:
 def allowed(constraint: GrammarConstraint) -> set[int]:
     mask = constraint.mask()
     return {byte for byte in range(128) if mask[byte >> 3] >> (byte & 7) & 1}
+
+
+def test_what_a_reference_in_draft_7_leaves_out_is_not_named() -> None:
+    schema = {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "allOf": [{"$ref": "#/definitions/a", "minProperties": 2}],
+        "definitions": {"a": {"type": "object"}},
+    }
+    assert left_out_of_document(schema) == ((), ())
 
 
 def test_a_format_where_only_the_check_looks_is_held() -> None:

@@ -14,10 +14,12 @@ COUNTS = {"minLength", "maxLength", "minItems", "maxItems", "minProperties", "ma
 STRINGS = {"pattern", "format", "patternProperties"}
 
 
-def unenforced_keywords(schema: Schema) -> set[str]:
-    """Keywords that llguidance ignores silently, and those that it enforces only in part."""
+def unenforced_keywords(schema: Schema, enforced: Schema) -> set[str]:
+    """Keywords that llguidance ignores silently, and those that it enforces only in part. `enforced` is the rewritten
+    schema.
+    """
     found = {key for one in subschemas(schema) for key in ABOLISHED & one.keys()}
-    if any(map(counts_free_keys, subschemas(schema))):
+    if any(map(counts_free_keys, subschemas(enforced))):
         # The same key could be written twice, but counts once.
         found.add("minProperties")
     return found

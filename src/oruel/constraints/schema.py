@@ -105,7 +105,7 @@ def examine(schema: Mapping[str, Any], *, is_checked: bool = False) -> LeftOut:
     matcher = BYTES.matcher(json_grammar(schema, is_checked=is_checked))
     present = {keyword for one in subschemas(enforced) for keyword in one}
     named = {keyword for complaint in matcher.get_grammar_warnings() for keyword in keywords(complaint, present)}
-    left = named | unenforced_keywords(schema)
+    left = named | unenforced_keywords(schema, enforced)
     if is_checked:
         left -= checked_keywords(enforced)
     return LeftOut(some_of(left), some_of(unknown_words(schema)))

@@ -5,21 +5,36 @@ document holds the rest.
 from collections.abc import Mapping
 from typing import Any
 
+from oruel.constraints.keywords import mixes_keys, spells_control_characters
+from oruel.json_schema.keywords import Schema, map_schema, subschemas
+
 KEPT = ("type", "required")
 SCALARS = (str, int, float, bool, type(None))
 
 
 def skeleton(schema: Any) -> Any:
-    """A schema that fits more documents: the types, named members and items that stand in it, without references."""
+    """A schema that fits more documents: the types, named members and items that stand in it, without references. Where
+    keys besides the named ones would keep control characters from being written, without the members.
+    """
+    found = outline(schema)
+    is_free = any(map(spells_control_characters, subschemas(schema))) and any(map(mixes_keys, subschemas(found)))
+    return map_schema(found, without_mixed_members) if is_free else found
+
+
+def without_mixed_members(schema: Schema) -> Schema:
+    return {key: value for key, value in schema.items() if key != "properties" or not mixes_keys(schema)}
+
+
+def outline(schema: Any) -> Any:
     if not isinstance(schema, Mapping):
         return schema
     found = {key: schema[key] for key in KEPT if key in schema}
     if isinstance(properties := schema.get("properties"), Mapping):
-        found["properties"] = {name: skeleton(inner) for name, inner in properties.items()}
+        found["properties"] = {name: outline(inner) for name, inner in properties.items()}
     if schema.get("additionalProperties") is False and "patternProperties" not in schema:
         found["additionalProperties"] = False
     if isinstance(items := schema.get("items"), Mapping) and "prefixItems" not in schema:
-        found["items"] = skeleton(items)
+        found["items"] = outline(items)
     values = schema.get("enum")
     if isinstance(values, list) and values and all(isinstance(value, SCALARS) for value in values):
         found["enum"] = values

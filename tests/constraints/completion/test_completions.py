@@ -10,6 +10,8 @@ import pytest
 
 from oruel.constraints.completion.checked import checked_keywords
 from oruel.constraints.completion.completions import DocumentCompletions
+from oruel.constraints.schema import BYTES
+from oruel.constraints.spec import schema_spec
 from oruel.errors import SchemaRefused
 from tests.constraints.completion.documents import (
     DRAFT7,
@@ -69,6 +71,7 @@ CASES: list[tuple[str, dict[str, Any], bytes]] = [
 ]
 
 
+KIND_IF = {"type": "object", "if": {"required": ["v"]}, "then": {"properties": {"v": {"const": 3.5}}}}
 D7 = {"$schema": DRAFT7}
 NUMBERED = {"0": {"type": "object", "properties": {"7": WHOLE}}, "1": {"enum": [3, 4]}}
 CASES += [
@@ -80,6 +83,13 @@ CASES += [
     ("dependentSchemas", {"dependentSchemas": {"0": {"properties": {"7": {"const": 3.5}}}}}, b'{"0": 1, "7'),
     ("then", {"type": "object", "if": {"required": ["0"]}, "then": {"properties": {"1": WHOLE}}}, b'{"0": [], "1'),
     ("not", {"required": ["0"], "properties": NUMBERED, "not": {"properties": {"0": {"maxProperties": 0}}}}, b"{"),
+    ("if", {"properties": {"": {**KIND_IF, "required": ["kind", "v"]}}, "required": [""]}, b"{"),
+    (
+        "dependentSchemas",
+        {"required": ["a", ""], "dependentSchemas": {"a": {"properties": {"": {"const": 3.5}}}}},
+        b"{",
+    ),
+    ("contains", {"allOf": [{"contains": WHOLE}], "contains": {"minimum": 5}, "maxContains": 1, "maxItems": 1}, b"["),
     ("not", {"required": ["1"], "properties": NUMBERED, "not": {"properties": {"1": {"const": 3}}}}, b"{"),
 ]
 
@@ -151,6 +161,30 @@ def test_random_documents_cut_anywhere_are_completed(draft: str) -> None:
                 cuts += 1
                 completed += bool(found(schema, text[: random.Random(seed).randrange(len(text) + 1)], most=4))
     assert completed >= 0.95 * cuts, f"{completed} of {cuts}"
+
+
+NAMED = [
+    {"type": "object", "properties": dict.fromkeys(names, WHOLE), "required": [*names]} for names in ("ab", "bc", "de")
+]
+ONE, OTHER, THIRD = NAMED
+ORDERS: list[dict[str, Any]] = [
+    {"$ref": "#/$defs/one", **OTHER},
+    {**OTHER, "$ref": "#/$defs/one"},
+    {"allOf": [ONE, THIRD], **OTHER},
+    {**OTHER, "allOf": [ONE, THIRD]},
+    {"anyOf": [ONE, {"type": "null"}], **OTHER},
+    {**OTHER, "oneOf": [ONE, {"type": "null"}]},
+    {"oneOf": [ONE, {"type": "null"}], **OTHER},
+    {"allOf": [{"$ref": "#/$defs/one"}, {"allOf": [THIRD]}], **OTHER, "required": ["b", "x", "a"]},
+]
+
+
+@pytest.mark.parametrize("schema", ORDERS, ids=json.dumps)
+def test_keys_stand_in_the_order_of_the_grammar(schema: dict[str, Any]) -> None:
+    whole = {**schema, "$defs": {"one": ONE}}
+    (text,) = found(whole, b"", most=1)
+    matcher = BYTES.matcher(schema_spec(whole).grammar)
+    assert matcher.try_consume_tokens(list(text)) == len(text)
 
 
 def test_a_broken_pattern_restricts_nothing() -> None:

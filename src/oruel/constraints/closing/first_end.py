@@ -62,9 +62,7 @@ def left_out_of_wider(schema: Schema, refused: SchemaRefused) -> LeftOut:
     """What can't be enforced of a schema whose grammar is refused. Raises that for one that no wider grammar helps."""
     if not (LIMITATIONS.search(refused.message) and is_valid_schema(schema) and has_document(schema)):
         raise SchemaRefused(refused.message) from refused
-    # Formats are held by the grammar alone.
-    formats = ("format",) if any("format" in one for one in subschemas(schema)) else ()
-    return LeftOut(formats, some_of(unknown_words(schema)))
+    return LeftOut(words=some_of(unknown_words(schema)))
 
 
 def has_document(schema: Schema) -> bool:

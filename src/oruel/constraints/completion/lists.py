@@ -2,10 +2,10 @@
 
 import json
 from collections.abc import Hashable, Iterator, Sequence
-from itertools import islice, repeat
+from itertools import islice
 from typing import Any
 
-from oruel.constraints.completion.node import Node, Variant
+from oruel.constraints.completion.node import Node, Variant, contradicts
 
 # How many items are added, and how many values are tried for one.
 MAX_ITEMS, MAX_TRIED = 1_000, 1_000
@@ -34,21 +34,23 @@ def filled(variant: Variant, head: Sequence[Any], least: int) -> list[Any] | Non
     """With the items that `contains` asks for, and up to `least` items; None if one has no value."""
     items = list(head)
     fresh = Fresh(items) if is_unique(variant) else None
-    for schema in contained(variant) if not items else ():
-        if not add_containing(items, variant, schema, fresh):
-            return None
+    for schema, least_of_it in contained(variant) if not head else ():
+        fitting = sum(not contradicts(variant.nodes, schema, item) for item in items)
+        for _ in range(min(least_of_it, MAX_ITEMS) - fitting):
+            if not add_containing(items, variant, schema, fresh):
+                return None
     while len(items) < min(least, MAX_ITEMS):
         if not add_item(items, variant.item(len(items)), fresh):
             return None
     return items
 
 
-def contained(variant: Variant) -> Iterator[Any]:
-    """The schema of each item that `contains` asks for."""
+def contained(variant: Variant) -> Iterator[tuple[Any, int]]:
+    """The schema of the items that each `contains` asks for, and how many."""
     for facet in variant.facets:
         if "contains" in facet:
             least = facet.get("minContains", 1)
-            yield from repeat(facet["contains"], min(least, MAX_ITEMS) if isinstance(least, int) else 1)
+            yield facet["contains"], least if isinstance(least, int) else 1
 
 
 def add_containing(items: list[Any], variant: Variant, schema: Any, fresh: "Fresh | None") -> bool:

@@ -22,6 +22,8 @@ MAX_EXPANSIONS = 4_000
 MAX_CHECKS = 20_000
 # How many nodes are kept, and how many of the keys of each.
 MAX_KNOWN = 10_000
+REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
+IN_PLACE = ("allOf", "anyOf", "oneOf")
 ABSENT: Any = object()
 
 
@@ -82,7 +84,7 @@ class Nodes:
 
     def targets(self, schema: Schema) -> Iterator[Any]:
         """What applies together with `schema`: its reference and its allOf."""
-        for keyword in ("$ref", "$dynamicRef", "$recursiveRef"):
+        for keyword in REFERENCES:
             if isinstance(schema.get(keyword), str):
                 target = self._anchors.get(schema[keyword])
                 target = resolve_pointer(self.root, schema[keyword]) if target is None else target
@@ -203,8 +205,11 @@ class Variant:
 
     @cached_property
     def named(self) -> dict[str, int]:
-        """The named keys, each with its position."""
-        keys = [key for given in self.given("properties") if isinstance(given, Mapping) for key in given]
+        """The named keys, each with its position: as the keywords and schemas stand, as in the grammar; then those that
+        are only required.
+        """
+        kept, seen = set(map(id, self.facets)), set[int]()
+        keys = [key for facet in self.facets for key in named_in(self.nodes, facet, kept, seen)]
         return {key: place for place, key in enumerate(dict.fromkeys([*keys, *self.required]))}
 
     @cached_property
@@ -233,6 +238,22 @@ class Variant:
 
     def item(self, place: int) -> "Node":
         return self.nodes.node([schema for facet in self.facets for schema in schemas_of_item(facet, place)])
+
+
+def named_in(nodes: Nodes, schema: Any, kept: set[int], seen: set[int]) -> Iterator[str]:
+    """The keys in `properties` of a schema and of those that apply with it, if they are kept and weren't seen."""
+    if id(schema) not in kept or id(schema) in seen:
+        return
+    seen.add(id(schema))
+    for keyword, value in schema.items():
+        if keyword == "properties" and isinstance(value, Mapping):
+            yield from value
+        elif keyword in IN_PLACE and isinstance(value, list):
+            for one in value:
+                yield from named_in(nodes, one, kept, seen)
+        elif keyword in REFERENCES:
+            for one in nodes.targets({keyword: value}):
+                yield from named_in(nodes, one, kept, seen)
 
 
 def schemas_of_key(schema: Schema, key: str) -> Iterator[Any]:

@@ -1,6 +1,6 @@
 """Changes of a candidate that may mend an error of its document."""
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping
 from itertools import islice
 from typing import Any
 
@@ -16,6 +16,7 @@ from oruel.constraints.completion.changes import (
     exists,
 )
 from oruel.constraints.completion.lists import filled, identity
+from oruel.constraints.completion.node import is_same
 from oruel.constraints.completion.objects import optional_keys
 from oruel.constraints.completion.opening import Path
 from oruel.constraints.completion.planner import Planner, has_entry
@@ -74,7 +75,7 @@ class Repair:
 
     def fixes(self, candidate: Candidate, error: ValidationError) -> Candidates:
         """Changes for one error, the likely ones first."""
-        path = path_in(candidate.root, error.instance_path)
+        path = path_in(candidate.root, error)
         likely = self._likely(candidate, path, error)
         yield from islice(likely, MAX_LIKELY)
         yield from in_turn([likely, self._outside(candidate, path)])
@@ -108,6 +109,8 @@ class Repair:
         found = self._validator.schema_at(path[:-1])
         # What a keyword has by name is no schema itself.
         is_by_name = len(path) > 1 and path[-2] in HOLDERS
+        if is_by_name and isinstance(found, Mapping) and path[-1] not in found and "" in found:
+            return found[""]
         if error.kind.name == "falseSchema" or is_by_name or not isinstance(found, Mapping):
             return True
         return found
@@ -275,13 +278,19 @@ class Repair:
         return schema
 
 
-def path_in(root: Any, path: Sequence[str | int]) -> Path:
-    """A path that the library gives, in which names that are digits are numbers."""
+def path_in(root: Any, error: ValidationError) -> Path:
+    """Where the error is. In the library's path, names that are digits are numbers, and empty names are left out."""
     found: list[str | int] = []
     value = root
-    for part in path:
+    for part in error.instance_path:
+        while isinstance(value, dict) and str(part) not in value and "" in value:
+            found.append("")
+            value = value[""]
         found.append(str(part) if isinstance(value, dict) else part)
         value = value[found[-1]] if has_entry(value, found[-1]) else None
+    while isinstance(value, dict) and "" in value and not is_same(value, error.instance):
+        found.append("")
+        value = value[""]
     return tuple(found)
 
 

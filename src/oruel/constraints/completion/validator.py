@@ -79,12 +79,12 @@ class Validator:
 
     def schema_at(self, path: list[str | int]) -> Any:
         """What stands at a place in the schema, or on a way that follows references; None if nothing does. The library
-        gives names that are digits as numbers.
+        gives names that are digits as numbers, and leaves out empty ones.
         """
         found: Any = self.schema
         for part in path:
             try:
-                found = found[int(part)] if isinstance(found, list) else found[str(part)]
+                found = found[int(part)] if isinstance(found, list) else entry_or_empty(found, str(part))
                 found = resolve_pointer(self.schema, found) if part == "$ref" and isinstance(found, str) else found
             except (LookupError, TypeError, ValueError):
                 return None
@@ -125,3 +125,8 @@ class Validator:
         assert isinstance(holder, dict)
         del holder[str(path[-1])]
         self.left_out.add(str(path[-1]))
+
+
+def entry_or_empty(schema: Any, name: str) -> Any:
+    """The value of a name, or else its value within that of the empty name."""
+    return schema[name] if name in schema else schema[""][name]

@@ -14,6 +14,8 @@ from oruel.constraints.completion.turns import in_turn
 
 # The values of each type, in the order in which they are tried if several types are allowed.
 SCALARS = ("integer", "null", "string", "boolean", "number")
+# Up to here, floats have a form without exponent.
+LARGEST_EXACT = 1e15
 # How many variants are compared by the length of their first value.
 MAX_COMPARED = 12
 
@@ -50,17 +52,25 @@ def given_types(variant: Variant) -> set[str]:
 
 
 def listed_values(variant: Variant) -> list[Any] | None:
-    """Those of enum and const that nothing else excludes; None if no values are listed."""
-    lists_of = [
-        *(given for given in variant.given("enum") if isinstance(given, list)),
-        *([one] for one in variant.given("const")),
-    ]
+    """Those of enum and const that nothing else excludes; None if no values are listed. A variant has a schema of its
+    own for each of those lists in which there are objects or arrays.
+    """
+    given = [*(values for values in variant.given("enum") if isinstance(values, list))]
+    given += [[value] for value in variant.given("const")]
+    lists_of = [values for values in given if not any(isinstance(value, (dict, list)) for value in values)]
     if not lists_of:
         return None
     shortest = min(lists_of, key=len)
     types = set(variant.types)
-    fitting = (one for one in shortest if type_of(one) in types)
+    fitting = (form for one in shortest if type_of(one) in types for form in forms(one))
     return [one for one in fitting if not any(contradicts(variant.nodes, facet, one) for facet in variant.facets)]
+
+
+def forms(value: Any) -> Iterator[Any]:
+    """Of a whole number with a fraction, also that without. A grammar may accept only one of them."""
+    if isinstance(value, float) and value.is_integer() and abs(value) < LARGEST_EXACT:
+        yield int(value)
+    yield value
 
 
 def of_type(variant: Variant, kind: str) -> Iterator[Any]:

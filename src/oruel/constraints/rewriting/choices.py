@@ -22,14 +22,16 @@ def with_any_of(schema: Schema, disjointness: Disjointness) -> Schema:
         # Whatever fits one fits another.
         return NOTHING
     if all(disjointness.proves(one, other, beside=kept) for one, other in combinations(options, 2)):
-        return with_choice(kept, options)
-    return one_of_members(kept, options) or schema
+        return with_choice(schema, options)
+    return one_of_members(schema, options) or schema
 
 
 def with_choice(schema: Schema, options: Sequence[Any]) -> Schema:
-    if len(options) == 1:
-        return together(schema, options[0])
-    return together(schema, {"anyOf": options}) if "anyOf" in schema else {**schema, "anyOf": options}
+    """With a choice between the options in place of `oneOf`: the order of keywords is that of an object's members."""
+    if len(options) > 1 and "anyOf" not in schema:
+        return dict(("anyOf", options) if key == "oneOf" else (key, value) for key, value in schema.items())
+    rest = {key: value for key, value in schema.items() if key != "oneOf"}
+    return together(rest, options[0] if len(options) == 1 else {"anyOf": options})
 
 
 def one_of_members(schema: Schema, options: Sequence[Any]) -> Schema | None:

@@ -62,7 +62,7 @@ class _MergedDefinitions:
         self._cyclic = cyclic
         present = root.get("$defs")
         taken = present if isinstance(present, Mapping) else {}
-        self._free = (name for number in count() if (name := f"m{number}") not in taken)
+        self._free = (f"m{number}" for number in count() if f"m{number}" not in taken)
         self._names: dict[str, str] = {}
         self._waiting: list[tuple[str, Schema]] = []
         definitions = {key: self._each(root[key]) for key in sorted(DEFINITIONS & root.keys())}

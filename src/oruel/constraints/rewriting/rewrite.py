@@ -12,7 +12,9 @@ from oruel.constraints.rewriting.drafts import declared, in_newest_draft
 from oruel.constraints.rewriting.formats import format_as_pattern
 from oruel.constraints.rewriting.negations import without_negation
 from oruel.constraints.rewriting.targets import with_defined_targets
+from oruel.constraints.rewriting.types import with_plain_types
 from oruel.constraints.rewriting.unevaluated import without_unevaluated
+from oruel.constraints.rewriting.unfitting import without_unfitting_references
 from oruel.constraints.weight import check_nesting, check_weight
 from oruel.errors import SchemaRefused
 from oruel.json_schema.keywords import Schema, map_schema, restricting
@@ -43,9 +45,9 @@ def with_plain_choices(schema: Schema) -> dict[str, Any]:
     disjointness = Disjointness(schema)
 
     def rewrite(one: Schema) -> Schema:
-        return format_as_pattern(with_quotable_classes(with_any_of(one, disjointness)))
+        return format_as_pattern(with_quotable_classes(with_plain_types(with_any_of(one, disjointness))))
 
-    return without_merged_cycles(map_schema(schema, rewrite))
+    return without_unfitting_references(without_merged_cycles(map_schema(schema, rewrite)))
 
 
 def is_light(schema: Schema) -> bool:

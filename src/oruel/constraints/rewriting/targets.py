@@ -30,7 +30,7 @@ class _TargetCopies:
         self._left = MOST_SUBSCHEMAS
         present = root.get("$defs")
         taken = present if isinstance(present, Mapping) else {}
-        self._free = (name for number in count() if (name := f"r{number}") not in taken)
+        self._free = (f"r{number}" for number in count() if f"r{number}" not in taken)
         self._names: dict[str, str] = {}
         copy = self._copy(root)
         copies: dict[str, Any] = {}
