@@ -182,7 +182,7 @@ def allowed(constraint: GrammarConstraint) -> set[int]:
 def test_a_format_where_only_the_check_looks_is_held() -> None:
     schema = {"type": "array", "contains": {"type": "string", "format": "date"}, "minContains": 2}
     assert left_out_of_document(schema) == ((), ())
-    for chooser in CHOOSERS:
+    for chooser in ("anything", "the longest token", "digits"):
         chance = random.Random(f"{SEED} {chooser}")
         items = json.loads(write(GrammarConstraint(TOKENS, schema_spec(schema), 80), chooser, chance, 80))
         validator = Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER)
