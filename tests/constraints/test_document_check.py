@@ -222,7 +222,7 @@ def test_what_a_reference_in_draft_7_leaves_out_is_not_named() -> None:
 def test_a_format_where_only_the_check_looks_is_held() -> None:
     schema = {"type": "array", "contains": {"type": "string", "format": "date"}, "minContains": 2}
     assert left_out_of_document(schema) == ((), ())
-    for chooser in CHOOSERS:
+    for chooser in ("anything", "the longest token", "digits"):
         chance = random.Random(f"{SEED} {chooser}")
         items = json.loads(write(GrammarConstraint(TOKENS, schema_spec(schema), 80), chooser, chance, 80))
         validator = Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER)

@@ -96,7 +96,7 @@ def rounds(count: int) -> settings:
 
 # A round has 24 requests, and three budgets in four fit a document. Together with JSON mode, that is more than 2,000
 # valid documents. Most come from random weights, which choose among more of the tokens allowed, in a third of the time.
-@rounds(12)
+@rounds(6)
 @given(st.integers(0, 2**32))
 def test_every_document_of_the_bundled_model_is_valid_for_any_schema_settings_and_budget(
     bundled: Model, seed: int
@@ -104,7 +104,7 @@ def test_every_document_of_the_bundled_model_is_valid_for_any_schema_settings_an
     check_documents(bundled, random.Random(seed), f"seed {seed}")
 
 
-@rounds(48)
+@rounds(54)
 @given(st.integers(0, 2**32))
 def test_every_document_of_random_weights_is_valid_for_any_schema_settings_and_budget(
     random_weights: Model, seed: int
