@@ -40,7 +40,7 @@ class Pipeline:
         self._arrived: asyncio.Future[None] | None = None
         self._is_flushing = False
 
-    def send(self, name: str, *parameters: bytes) -> None:
+    def send(self, name: str, *parameters: bytes | None) -> None:
         self._libpq.send_query_prepared(name.encode(), parameters)
         self._sent.append(name)
 

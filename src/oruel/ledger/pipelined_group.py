@@ -1,4 +1,5 @@
-"""Writes a group to PostgreSQL in one transaction of one or two round trips, on the event loop.
+"""Writes a group to PostgreSQL in one transaction of one round trip, on the event loop, or in two transactions where
+this process doesn't know yet what another has changed.
 
 The entries of a group are parameters of one statement, as JSON, so that a large group takes no more statements than a
 small one. Rarer work, such as that of an Idempotency-Key, is left to group.py.
@@ -7,22 +8,21 @@ small one. Rarer work, such as that of an Idempotency-Key, is left to group.py.
 import asyncio
 import math
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from importlib import resources
-from typing import NamedTuple
 
 import msgspec
 import structlog
+from psycopg.errors import DivisionByZero
 
 from oruel.errors import StoreUnavailable
 from oruel.ledger.database import Database
 from oruel.ledger.entries import Opened, Opening, Settlement
+from oruel.ledger.expectation import Decision, Expectation
 from oruel.ledger.kept_connection import StoreBusy
-from oruel.ledger.limits import AccountState
-from oruel.ledger.opening import decide_in, open_row
-from oruel.ledger.pipeline import Pipeline, Row
+from oruel.ledger.opening import open_row
+from oruel.ledger.pipeline import Pipeline
 from oruel.ledger.settling import parameters
-from oruel.ledger.states import States, changed_dues, key_state
 
 encode = msgspec.json.Encoder().encode
 log = structlog.get_logger("oruel.ledger")
@@ -36,31 +36,11 @@ SETTINGS = (
     *("SET plan_cache_mode = force_generic_plan", "SET enable_seqscan = off", "SET enable_hashjoin = off"),
     *("SET enable_mergejoin = off", "SET jit = off"),
 )
+NOTHING = encode([])
 # How long to wait after a connection that failed.
 PAUSE_SECONDS = 1.0
-
-
-class KeyRow(NamedTuple):
-    """A key with its account, and what their requests reserve and have spent: a row of states.sql."""
-
-    id: str
-    account: str
-    balance: int | None
-    revoked: int | None
-    expires: int | None
-    requests_per_minute: int | None
-    tokens_per_minute: int | None
-    concurrent_requests: int | None
-    day_limit: int | None
-    month_limit: int | None
-    requests_due: int
-    tokens_due: int
-    day_spent: int
-    month_spent: int
-    reserved: int
-    running: int
-    account_reserved: int
-    now: int
+# For how long others are expected to go on changing what they have changed.
+SHARED_SECONDS = 1.0
 
 
 class PipelinedWriter:
@@ -74,6 +54,8 @@ class PipelinedWriter:
         self._pipeline: Pipeline | None = None
         self._connecting: asyncio.Future[None] | None = None
         self._paused_until = 0.0
+        self._expectation = Expectation()
+        self._shared_until = 0.0
 
     async def write(self, openings: Sequence[Opening], settlements: Sequence[Settlement]) -> list[Opened]:
         """The outcome of each opening. Raises StoreUnavailable; and StoreBusy if a GroupWriter has to write the group,
@@ -87,6 +69,10 @@ class PipelinedWriter:
         try:
             with self._database.translated_errors:
                 return await self._write(self._pipeline, openings, settlements)
+        except DivisionByZero:
+            # Some entries were not open, or reserved something else than their settlements say.
+            self._disconnect()
+            raise StoreBusy from None
         except BaseException:
             self._disconnect()
             raise
@@ -111,27 +97,48 @@ class PipelinedWriter:
     async def _write(
         self, pipeline: Pipeline, openings: Sequence[Opening], settlements: Sequence[Settlement]
     ) -> list[Opened]:
-        """Settlements come first: they release what the openings may need."""
         keys = sorted({entry.key for entry in (*openings, *(one.opening for one in settlements)) if entry.key})
+        self._send_settlements(pipeline, settlements, keys)
+        if not openings:
+            await pipeline.commit()
+            return []
+        if time.monotonic() < self._shared_until:
+            return await self._write_locked(pipeline, openings, keys)
+        decision = self._send_openings(pipeline, openings, keys)
+        if self._expectation.learn((await pipeline.commit())["open"]):
+            return decision.outcomes
+        self._shared_until = time.monotonic() + SHARED_SECONDS
+        self._send_settlements(pipeline, [], keys)
+        return await self._write_locked(pipeline, openings, keys)
+
+    def _send_settlements(self, pipeline: Pipeline, settlements: Sequence[Settlement], keys: list[str]) -> None:
+        """They come first, because they release what the openings may need."""
         pipeline.send("lock", encode(keys))
         if settlements:
             pipeline.send("settle", encode([parameters(one) for one in settlements]))
-        if not openings:
-            require_all(settlements, await pipeline.commit())
-            return []
-        pipeline.send("states", encode(keys))
-        received = await pipeline.fetch()
-        require_all(settlements, received)
-        states = read_states(received["states"])
-        outcomes = [decide_in(states, opening) for opening in openings]
+            self._expectation.settle(settlements)
+
+    async def _write_locked(self, pipeline: Pipeline, openings: Sequence[Opening], keys: list[str]) -> list[Opened]:
+        """Reads what the store holds, and decides while the keys are locked, so that nobody else can change it."""
+        pipeline.send("open", encode(keys), NOTHING, NOTHING, NOTHING, None)
+        self._expectation.learn((await pipeline.fetch())["open"])
+        decision = self._send_openings(pipeline, openings, keys, is_locked=True)
+        if not self._expectation.learn((await pipeline.commit())["open"]):
+            raise StoreBusy
+        return decision.outcomes
+
+    def _send_openings(
+        self, pipeline: Pipeline, openings: Sequence[Opening], keys: list[str], *, is_locked: bool = False
+    ) -> Decision:
+        decision = self._expectation.decide(openings, keys)
         rows = [
             open_row(opening, self._instance)
-            for opening, outcome in zip(openings, outcomes, strict=True)
+            for opening, outcome in zip(openings, decision.outcomes, strict=True)
             if outcome.is_started
         ]
-        pipeline.send("open", encode(rows), encode(changed_dues(states, keys)))
-        await pipeline.commit()
-        return outcomes
+        now = None if is_locked else encode(decision.now)
+        pipeline.send("open", encode(keys), encode(rows), encode(decision.dues), encode(decision.basis), now)
+        return decision
 
     def _connect_soon(self) -> None:
         if self._connecting is None and time.monotonic() > self._paused_until:
@@ -141,6 +148,7 @@ class PipelinedWriter:
         if self._pipeline:
             self._pipeline.close()
         self._pipeline = None
+        self._expectation = Expectation()
 
 
 def open_pipeline(database: Database) -> Pipeline:
@@ -158,28 +166,3 @@ def open_pipeline(database: Database) -> Pipeline:
 
 def is_rare(opening: Opening) -> bool:
     return bool(opening.idempotency_key) or opening.replaces
-
-
-def require_all(settlements: Sequence[Settlement], received: Mapping[str, list[Row]]) -> None:
-    """Raises StoreBusy if some entries were not open, or reserved something else than their settlements say."""
-    if settlements and int(received["settle"][0][0] or 0) != len(settlements):
-        raise StoreBusy
-
-
-def key_row(row: Row) -> KeyRow:
-    texts = (None if value is None else value.decode() for value in row)
-    return msgspec.convert(list(texts), KeyRow, strict=False)
-
-
-def read_states(rows: Iterable[Row]) -> States:
-    """Without a row, all openings are without a key, and no decision depends on the time."""
-    states = States()
-    for row in rows:
-        key = key_row(row)
-        states.now = key.now
-        states.accounts.setdefault(key.account, AccountState(key.balance, key.account_reserved))
-        state = states.keys[key.id] = key_state(key)
-        state.day_spent, state.month_spent = key.day_spent, key.month_spent
-        state.reserved, state.running = key.reserved, key.running
-        states.dues[key.id] = (key.requests_due, key.tokens_due)
-    return states

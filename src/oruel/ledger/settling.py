@@ -1,6 +1,6 @@
 """Settles entries: records what a request used, charges its price, and releases what it had reserved."""
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any
@@ -101,8 +101,8 @@ def settle(connection: Connection, states: States, settlement: Settlement, insta
 
 
 def charge(connection: Connection, states: States, settlements: Iterable[Settlement]) -> None:
-    by_account: Counter[str] = Counter()
-    by_period: Counter[tuple[str, str]] = Counter()
+    by_account: dict[str, int] = defaultdict(int)
+    by_period: dict[tuple[str, str], int] = defaultdict(int)
     for one in settlements:
         if one.price and one.opening.key:
             by_account[one.opening.account] += one.price

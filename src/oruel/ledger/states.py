@@ -1,6 +1,6 @@
 """What the decisions of limits.py need: keys and accounts, locked, with what their requests reserve and have spent."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -135,7 +135,13 @@ def write_dues(connection: Connection, states: States, ids: Iterable[str]) -> No
     rows = changed_dues(states, ids)
     if rows:
         WRITE_DUES.run(connection, rows)
-        states.dues |= {row["id_"]: (row["requests_"], row["tokens_"]) for row in rows}
+        note_dues(states, rows)
+
+
+def note_dues(states: States, rows: Iterable[Mapping[str, Any]]) -> None:
+    """`rows` of changed_dues are in the store now."""
+    for row in rows:
+        states.dues[row["id_"]] = (row["requests_"], row["tokens_"])
 
 
 def changed_dues(states: States, ids: Iterable[str]) -> list[dict[str, Any]]:
