@@ -116,8 +116,9 @@ $(VENV)/serve.done: $(VENV)/python.done requirements.txt pyproject.toml
 
 $(VENV)/dev.done: $(VENV)/serve.done requirements-dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: -r requirements-dev.txt
-	@# Without its dependencies: its bounds on rich and jiter, which only its command line needs, conflict with ours.
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --no-deps instructor==1.17.0
+	@# Without their dependencies: instructor's bounds on rich and jiter, which only its command line needs, conflict with
+	@# ours, and LangChain's tests bring six plugins for pytest, which none of the tests that we run needs.
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --no-deps instructor==1.17.0 langchain-tests==1.1.9
 	@touch $@
 
 node_modules/.done: package-lock.json

@@ -108,12 +108,12 @@ FINISHING: dict[Subject, float] = MIX | {
     chat.translation: 8,
 }
 FORMS: dict[Subject, float] = {
-    forms.extraction: 120,
-    forms.invention: 10,
-    forms.extraction_call: 14,
-    world.world_document: 40,
-    world.world_call: 4,
-    functions.task_call: 45,
+    forms.extraction: 200,
+    forms.invention: 5,
+    forms.extraction_call: 20,
+    world.world_document: 50,
+    world.world_call: 3,
+    functions.task_calls: 70,
 }
 # The mix for the finishing tokens of the bundled file: documents and calls under constraints, and what it knew before.
 FINISHING_FORMS = FINISHING | FORMS | {tools.calls_without_parameter_names: 8, longer.essay_with_remarks: 6}

@@ -66,8 +66,13 @@ def contents(corpus: Path, limit: int) -> Iterator[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, required=True, help="folder with corpus.jsonl")
-    work = parser.parse_args().work
-    tokenizer = train_tokenizer(contents(work / "corpus.jsonl", limit=30_000))
+    parser.add_argument("--model", type=Path, help="GGUF file whose tokenizer to write instead")
+    arguments = parser.parse_args()
+    work, model = arguments.work, arguments.model
+    if model:
+        tokenizer = build_tokenizer(GGUFReader(model))
+    else:
+        tokenizer = train_tokenizer(contents(work / "corpus.jsonl", limit=30_000))
     tokenizer.save(str(work / "tokenizer.json"))
     print(f"{tokenizer.get_vocab_size()} tokens")
 

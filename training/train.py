@@ -30,7 +30,6 @@ OTHERS_SHARE = 0.08  # share of the tokens outside answers that also count in th
 BEGINNING = 0.06  # share of the budget that is the first phase, when training from scratch
 RECALL_SHARE, LATER_RECALL_SHARE = 0.2, 0.03
 COPYING_SHARE = 0.8  # of the batches other than recall, in the first phase
-LONG_SHARE = 0.2  # of the batches after the first phase
 WARM_UP, DECAY = 0.03, 0.5
 BATCH_TOKENS = {"cpu": 2048, "cuda": 65_536}  # per process, including padding
 SAVE_SECONDS = 60
@@ -71,10 +70,14 @@ class Budget:
 
 
 class Rows:
-    """Selects the kind of each batch. `beginning` is the share of the budget that is the first phase."""
+    """Selects the kind of each batch. `beginning` is the share of the budget that is the first phase, and `long` the
+    share of the later batches that have long conversations.
+    """
 
-    def __init__(self, work: Path, tokenizer: Tokenizer, seed: int, team: Team, size: int, beginning: float) -> None:
-        self.beginning = beginning
+    def __init__(
+        self, work: Path, tokenizer: Tokenizer, seed: int, team: Team, size: int, beginning: float, long: float
+    ) -> None:
+        self.beginning, self.long_share = beginning, long
         self.all = Conversations(work, "corpus", tokenizer, seed, team, size)
         self.copying = Conversations(work, "copying", tokenizer, seed, team, size)
         self.long = long_rows(work, tokenizer, seed, team, size)
@@ -84,7 +87,7 @@ class Rows:
     def batch(self, progress: float) -> Batch:
         """The next batch. All processes draw the same kind, so that their steps take about the same time."""
         early = progress < self.beginning
-        if not early and self.random.random() < LONG_SHARE:
+        if not early and self.random.random() < self.long_share:
             return self.long.batch()
         if self.random.random() < (RECALL_SHARE if early else LATER_RECALL_SHARE):
             return self.recall.batch()
@@ -114,7 +117,7 @@ def initial_model(work: Path, tokenizer: Tokenizer, start: Path | None) -> Llama
 class Training:
     """The state of a training run: model, optimiser, positions in the files, seconds, tokens and steps so far."""
 
-    def __init__(self, work: Path, seed: int, team: Team, peak: float, start: Path | None) -> None:
+    def __init__(self, work: Path, seed: int, team: Team, peak: float, start: Path | None, long: float) -> None:
         torch.manual_seed(seed)
         self.team, self.peak = team, peak
         tokenizer = Tokenizer.from_file(str(work / "tokenizer.json"))
@@ -124,7 +127,8 @@ class Training:
             torch.set_float32_matmul_precision("high")
             torch.backends.cuda.enable_cudnn_sdp(False)  # it plans for 10 ms for every new shape
         self.optimiser = Optimiser(self.model, team)
-        self.rows = Rows(work, tokenizer, seed, team, BATCH_TOKENS[self.device.type], 0.0 if start else BEGINNING)
+        size = BATCH_TOKENS[self.device.type]
+        self.rows = Rows(work, tokenizer, seed, team, size, 0.0 if start else BEGINNING, long)
         self.questions = probe.questions(tokenizer, seed)
         self.seconds, self.seen, self.steps = 0.0, 0, 0
         self.checkpoint, self.curve = work / "checkpoint.pt", work / "curve.tsv"
@@ -199,7 +203,7 @@ class Training:
 
 
 def train(arguments: argparse.Namespace, team: Team) -> None:
-    training = Training(arguments.work, arguments.seed, team, arguments.peak, arguments.start)
+    training = Training(arguments.work, arguments.seed, team, arguments.peak, arguments.start, arguments.long)
     if training.checkpoint.exists():
         training.resume()
     if training.device.type == "cuda":
@@ -227,6 +231,7 @@ def main() -> None:
     parser.add_argument("--tokens", type=float, help="total number of tokens, including earlier runs, in millions")
     parser.add_argument("--start", type=Path, help="GGUF file to start from if there is no checkpoint")
     parser.add_argument("--peak", type=float, default=1.0, help="factor for the learning rate")
+    parser.add_argument("--long", type=float, default=0.2, help="share of the batches with long conversations")
     parser.add_argument("--processes", type=int, default=1 if torch.cuda.is_available() else 2)
     parser.add_argument(
         "--reports", type=int, default=40, help="rows of the curve; one takes some ten seconds of a core"

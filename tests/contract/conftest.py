@@ -1,6 +1,8 @@
 """The official client against the server that a newcomer gets, and a server whose model has tools."""
 
+import asyncio
 from collections.abc import Iterator
+from inspect import iscoroutinefunction, signature
 
 import pytest
 from openai import OpenAI
@@ -26,3 +28,13 @@ def tools_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSe
     """Its model is called tools."""
     with oruel_serve("--model", str(tool_model(tmp_path_factory.mktemp("model")))) as running:
         yield running
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Runs a coroutine, such as some of LangChain's standard tests, in an event loop of its own."""
+    if not iscoroutinefunction(pyfuncitem.obj):
+        return None
+    names = signature(pyfuncitem.obj).parameters
+    asyncio.run(pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names}))
+    return True

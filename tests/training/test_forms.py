@@ -119,6 +119,6 @@ def test_documents_are_short_and_their_strings_end(sample: list[Conversation]) -
     assert longest < 1200
 
 
-@pytest.mark.parametrize("make", [world.world_document, forms.extraction, functions.task_call])
+@pytest.mark.parametrize("make", [world.world_document, forms.extraction, functions.task_calls])
 def test_forms_are_deterministic(make: corpus.Subject) -> None:
     assert [make(Draws(seed)) for seed in range(50)] == [make(Draws(seed)) for seed in range(50)]

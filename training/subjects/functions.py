@@ -100,12 +100,12 @@ def draw_task(random: Draws) -> Task:
             return task
 
 
-def task_call(random: Draws) -> Conversation:
-    """One to three requests, each with its call, under the same declarations."""
-    tasks = {task.name: task for task in (draw_task(random) for _ in range(random.choice((1, 1, 2, 2, 3))))}
+def task_calls(random: Draws) -> Conversation:
+    """One to four requests, each with its call, under the same declarations."""
+    tasks = {task.name: task for task in (draw_task(random) for _ in range(random.choice((1, 2, 2, 3, 4))))}
     declared = [task.declared(random) for task in tasks.values()]
     random.shuffle(declared)
-    asked = random.sample(list(tasks.values()), random.randint(1, min(2, len(tasks))))
+    asked = random.sample(list(tasks.values()), len(tasks))
     messages: Conversation = [("tools", json.dumps(declared, ensure_ascii=False))]
     for task in asked:
         messages += [("user", task.request), ("calls", json.dumps([task.call], ensure_ascii=False))]

@@ -9,7 +9,7 @@ from training.invented import Draws
 from training.phrases import Conversation, capitalise, fill, fill_one, sample_in_order, vary_prompt, with_article
 from training.subjects import advice, chat, facts, jokes
 from training.subjects.arithmetic import operands
-from training.subjects.lists import COLLECTIONS
+from training.subjects.lists import COLLECTIONS, count_and_things
 from training.subjects.values import noun
 
 FRAMES = texts.lines("world")
@@ -105,9 +105,8 @@ def equation(random: Draws) -> Document:
 
 
 def collection(random: Draws) -> Document:
-    things = random.choice(list(COLLECTIONS))
-    count = random.choice((2, 3, 3, 4, 5))
-    chosen = sample_in_order(random, COLLECTIONS[things], min(count, len(COLLECTIONS[things])))
+    count, things = count_and_things(random)
+    chosen = sample_in_order(random, COLLECTIONS[things], count)
     key = random.choice((things.replace(" ", "_"), "items", "names", "list", "answers", "values", "things"))
     listed: list[Any] = [{"name": one} for one in chosen] if random.random() < 0.2 else chosen
     return fill_one(random, FRAMES["collections"], count=len(chosen), things=things), {key: listed}
