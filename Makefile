@@ -27,10 +27,11 @@ help: ## list these targets
 serve: $(VENV)/serve.done ## serve the demo model on http://127.0.0.1:8000 (PORT=…, ARGS="--model …")
 	@$(BIN)/oruel serve --port $(PORT) $(ARGS)
 
+# With PYTHONDONTWRITEBYTECODE, each run would compile the tests, and each of the 200 processes that they start the package.
+test slow-test unit: export PYTHONDONTWRITEBYTECODE :=
+
 # Without Node, the tests that need it are skipped.
 test: $(VENV)/dev.done $(if $(shell command -v npm),node_modules/.done) ## run all tests but the slow ones, 12 minutes (ARGS="-k …" selects some)
-	@# The tests start some 200 processes; with PYTHONDONTWRITEBYTECODE each would compile the package.
-	@$(BIN)/python -m compileall -q src
 	@$(BIN)/pytest -m "not slow" $(ARGS)
 
 slow-test: $(VENV)/dev.done $(if $(shell command -v npm),node_modules/.done) ## run the playground in a browser, outages and 40 kills, and oruel verify 20 times, 9 minutes

@@ -49,10 +49,21 @@ class Stub:
     heads: list[bytes] = field(default_factory=list)
     bodies: list[dict[str, Any]] = field(default_factory=list)
     left: int = 0
+    _open: dict[asyncio.StreamWriter, asyncio.Task[None]] = field(default_factory=dict)
 
     @property
     def base_url(self) -> str:
         return f"http://127.0.0.1:{self.port}/v1"
+
+    def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._open[writer] = asyncio.create_task(self.answer(reader, writer))
+
+    async def close(self) -> None:
+        """Ends the connections, also those whose request nobody has read yet."""
+        for writer, answering in self._open.items():
+            answering.cancel()
+            writer.close()
+        await asyncio.gather(*self._open.values(), return_exceptions=True)
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -88,9 +99,13 @@ class Stub:
 @asynccontextmanager
 async def stub_server(script: Iterable[Part] = ()) -> AsyncIterator[Stub]:
     stub = Stub(script=script)
-    server = await asyncio.start_server(stub.answer, "127.0.0.1", 0)
+    server = await asyncio.start_server(stub.accept, "127.0.0.1", 0)
     stub.port = server.sockets[0].getsockname()[1]
     try:
         yield stub
     finally:
+        # A server that closes while it accepts a connection, in three steps of the loop, leaves it open.
+        for _ in range(3):
+            await asyncio.sleep(0)
         server.close()
+        await stub.close()

@@ -134,8 +134,15 @@ async def verdicts(one: ToyServer, other: ToyServer, seed: int = 1) -> tuple[Ver
     return report.results[0].verdict, report.results[1].verdict
 
 
-@pytest.mark.parametrize("one", [ThinkingAside, ThinkingInSecret])
-@pytest.mark.parametrize("other", [ThinkingAside, ThinkingInSecret])
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (ThinkingAside, ThinkingAside),
+        (ThinkingAside, ThinkingInSecret),
+        (ThinkingInSecret, ThinkingInSecret),
+        pytest.param(ThinkingInSecret, ThinkingAside, marks=pytest.mark.slow),
+    ],
+)
 async def test_a_model_that_thinks_is_the_same_whether_or_not_its_thoughts_are_shown(
     one: type[ToyServer], other: type[ToyServer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -143,7 +150,8 @@ async def test_a_model_that_thinks_is_the_same_whether_or_not_its_thoughts_are_s
     assert [verdict.outcome for verdict in await verdicts(one(1), other(2))] == ["same", "same"]
 
 
-@pytest.mark.parametrize("seed", range(20))
+# All 20 are run with the slow tests.
+@pytest.mark.parametrize("seed", [*range(5), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(5, 20))])
 async def test_an_endpoint_is_the_same_as_itself(seed: int) -> None:
     model, defaults = await verdicts(ToyServer(seed), ToyServer(seed + 100), seed)
     assert (model.outcome, defaults.outcome) == (Outcome.SAME, Outcome.SAME), (model, defaults)

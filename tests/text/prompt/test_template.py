@@ -1,9 +1,11 @@
 import resource
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from oruel.errors import InvalidParameter, ModelLoadError, TemplateTooCostly
+from oruel.text.prompt.budget import WHOLE
 from oruel.text.prompt.template import CHATML, ChatTemplate
 from oruel.types import Message
 
@@ -183,6 +185,8 @@ LARGE = {
 
 
 GO = Message("user", "go")
+# A tenth of the usual time: what respects these limits respects larger ones.
+SOON = replace(WHOLE, steps=2**21, seconds=0.2)
 
 
 def when_rendered(source: str) -> str:
@@ -193,8 +197,9 @@ def when_rendered(source: str) -> str:
 @pytest.mark.parametrize("source", [*ENDLESS.values(), *LARGE.values()], ids=[*ENDLESS, *LARGE])
 def test_a_costly_rendering_is_aborted(source: str) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    template = ChatTemplate(when_rendered(source), bos_text="<s>", eos_text="</s>")
     with pytest.raises(InvalidParameter, match="chat template can't render") as caught:
-        render(when_rendered(source), GO)
+        template.render([GO], {}, limits=SOON)
     assert caught.value.param == "messages"
     # Kilobytes; without limits it would be gigabytes, or endless.
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < before + 2**19
