@@ -9,6 +9,7 @@ from sqlalchemy import Connection, select, update
 from oruel.errors import InsufficientFunds, RateLimited, SpendingLimitReached
 from oruel.ledger.database import Database
 from oruel.ledger.entries import Opened, Opening, Settlement
+from oruel.ledger.expectation import Expectation
 from oruel.ledger.group import GroupWriter
 from oruel.ledger.kept_connection import StoreBusy
 from oruel.ledger.pipeline import Pipeline
@@ -43,7 +44,6 @@ async def writer(store: Database) -> AsyncIterator[PipelinedWriter]:
     opened = PipelinedWriter(store, "here")
     await opened.connect()
     await run(opened, "first")
-    opened._shared_until = 0.0
     yield opened
     await opened.close()
     store.close()
@@ -160,10 +160,24 @@ async def test_while_others_write_too_a_request_is_decided_under_the_lock(
 async def test_a_decision_of_another_time_is_made_again(
     writer: PipelinedWriter, trips: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock = time.monotonic
-    monkeypatch.setattr("oruel.ledger.expectation.time.monotonic", lambda: clock() + 3600)
+    right = Expectation._now
+    monkeypatch.setattr(Expectation, "_now", lambda expectation: right(expectation) + 3600 * 10**6)
     assert (await open_one(writer, "a")).is_started
     assert trips == ["lock open end", "lock open", "open end"]
+
+
+async def test_a_key_that_is_new_to_this_process_is_read_first(
+    writer: PipelinedWriter, store: Database, trips: list[str]
+) -> None:
+    with store.transaction() as connection:
+        add_key(connection, "key_2", "acc_1", **LIMITS)
+    of_new = Opening("a", "req-a", "acc_1", "key_2", "demo", "standard", time.time_ns() // 1000, 100, 10)
+    (outcome,) = await writer.write([of_new], [])
+    assert outcome.is_started
+    assert trips == ["lock open", "open end"]
+    trips.clear()
+    assert (await open_one(writer, "b")).is_started
+    assert trips == ["lock open end"]
 
 
 async def test_a_group_with_a_settlement_that_does_not_fit_is_not_written(

@@ -52,6 +52,9 @@ class Expectation:
         """The account of each key."""
         self._read_at = 0.0
 
+    def knows(self, keys: Iterable[str]) -> bool:
+        return all(key in self._states.dues for key in keys)
+
     def settle(self, settlements: Iterable[Settlement]) -> None:
         """As settle.sql does."""
         for one in settlements:

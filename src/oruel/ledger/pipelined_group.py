@@ -102,7 +102,7 @@ class PipelinedWriter:
         if not openings:
             await pipeline.commit()
             return []
-        if time.monotonic() < self._shared_until:
+        if time.monotonic() < self._shared_until or not self._expectation.knows(keys):
             return await self._write_locked(pipeline, openings, keys)
         decision = self._send_openings(pipeline, openings, keys)
         if self._expectation.learn((await pipeline.commit())["open"]):
