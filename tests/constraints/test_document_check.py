@@ -93,6 +93,11 @@ HELD: dict[str, dict[str, Any]] = {
         "properties": {"a": {"const": "\u0006"}, "b": {"type": "integer"}},
         "required": ["a", "b"],
     },
+    "a required key after a named one, and a control character": {
+        "type": "object",
+        "properties": {"a": {"const": "\u0006"}, "b": {"type": "integer"}},
+        "required": ["x", "b"],
+    },
     "a control character in an object from a list": {
         "type": "object",
         "enum": [{"a": None, "b": "\u001c"}],

@@ -172,3 +172,12 @@ def test_dynamic_references_of_a_schema_without_others_inside_are_static(
     dynamic: dict[str, Any], static: dict[str, Any]
 ) -> None:
     assert plain_references(dynamic) == static
+
+
+def test_references_in_dependencies_are_plain() -> None:
+    schema = {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "dependencies": {"a": {"items": {"$ref": "#name"}}},
+        "definitions": {"x": {"$id": "#name", **INTEGER}},
+    }
+    assert list(references_in(plain_references(schema))) == ["#/definitions/x"]

@@ -9,6 +9,7 @@ from oruel.constraints.keywords import mixes_keys, spells_control_characters
 from oruel.json_schema.keywords import Schema, map_schema, subschemas
 
 KEPT = ("type", "required")
+MEMBERS = {"properties", "required"}
 SCALARS = (str, int, float, bool, type(None))
 
 
@@ -22,7 +23,8 @@ def skeleton(schema: Any) -> Any:
 
 
 def without_mixed_members(schema: Schema) -> Schema:
-    return {key: value for key, value in schema.items() if key != "properties" or not mixes_keys(schema)}
+    """Without what gives keys an order, too: that of all keys is another one."""
+    return {key: value for key, value in schema.items() if key not in MEMBERS} if mixes_keys(schema) else schema
 
 
 def outline(schema: Any) -> Any:

@@ -5,12 +5,12 @@ from typing import Any
 
 Schema = Mapping[str, Any]
 
-# Keywords that hold a schema, several, and several by name.
+# Keywords that hold a schema, several, and several by name. `dependencies` may also hold lists of names.
 ONE = {"items", "additionalItems", "additionalProperties", "unevaluatedItems", "unevaluatedProperties", "contains"}
 ONE |= {"not", "if", "then", "else", "propertyNames"}
 SEVERAL = {"anyOf", "allOf", "oneOf", "prefixItems", "items"}
 DEFINITIONS = {"$defs", "definitions"}
-NAMED = {"properties", "patternProperties", "dependentSchemas"} | DEFINITIONS
+NAMED = {"properties", "patternProperties", "dependentSchemas", "dependencies"} | DEFINITIONS
 # Names that references may use.
 NAMES = {"$id", "id", "$anchor"}
 # These describe a value, or the schema itself, and restrict no value.

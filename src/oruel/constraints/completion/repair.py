@@ -27,7 +27,7 @@ from oruel.json_schema.keywords import NAMED
 # How many changes are tried before those outside of the value that an error is about.
 MAX_LIKELY = 6
 # Keywords that have their values by name.
-HOLDERS = {*NAMED, "dependencies", "dependentRequired"}
+HOLDERS = {*NAMED, "dependentRequired"}
 # How many changes of what a condition looks at are tried, and how many items are added before one that is asked for.
 MAX_CONDITIONED, MAX_BEFORE = 16, 4
 DEPENDENCIES = {"dependentSchemas", "dependencies"}
