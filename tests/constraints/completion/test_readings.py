@@ -42,6 +42,8 @@ CHARS = [
     "\x1c",
     "\x85",
 ]
+DRAFTS = [f"http://json-schema.org/draft-{number}/schema#" for number in ("04", "06", "07")]
+DRAFTS += [f"https://json-schema.org/draft/{year}/schema" for year in ("2019-09", "2020-12")]
 STRINGS = [*CHARS, "a\n", "5\n", "a\n\n", "a\rb", "a\nb", "a\u2028b", "\n\n", ""]
 
 
@@ -50,9 +52,10 @@ def matches(pattern: str, text: str) -> set[bool]:
     return {bool(re.search(one, text)) for one in (pattern, oracle.python_pattern(pattern))}
 
 
+@pytest.mark.parametrize("draft", DRAFTS)
 @pytest.mark.parametrize("pattern", PATTERNS)
-def test_a_string_that_only_some_readings_match_is_no_opposite(pattern: str) -> None:
-    completions = DocumentCompletions({"type": "string", "not": {"pattern": pattern}})
+def test_a_string_that_only_some_readings_match_is_no_opposite(pattern: str, draft: str) -> None:
+    completions = DocumentCompletions({"$schema": draft, "type": "string", "not": {"pattern": pattern}})
     for text in STRINGS:
         if matches(pattern, text) != {False}:
             assert not completions.is_valid(json.dumps(text)), repr(text)

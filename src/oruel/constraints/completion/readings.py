@@ -15,7 +15,9 @@ PARTS = re.compile(r"\\.|\[\^?\]?|\]|[$.]", re.DOTALL)
 ECMA = {".": r"[^\n\r\u2028\u2029]"}
 WORD = r"\p{L}\p{N}_"
 SPACE = r"\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
-PYTHON = {"$": r"(?=\n?\z)", r"\w": f"[{WORD}]", r"\W": f"[^{WORD}]", r"\s": f"[{SPACE}]", r"\S": f"[^{SPACE}]"}
+# The metaschemas of older drafts take only patterns that ECMA 262 knows, which has no \z.
+END = r"(?![\s\S])"
+PYTHON = {"$": rf"(?=\n?{END})", r"\w": f"[{WORD}]", r"\W": f"[^{WORD}]", r"\s": f"[{SPACE}]", r"\S": f"[^{SPACE}]"}
 # In a class as well. There, \W and \S can't be written out.
 PYTHON_IN_CLASS = {r"\d": r"\p{Nd}", r"\D": r"\P{Nd}", r"\w": WORD, r"\s": SPACE}
 READINGS = [(ECMA, {}), (PYTHON_IN_CLASS | PYTHON, PYTHON_IN_CLASS)]
