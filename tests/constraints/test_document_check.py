@@ -115,6 +115,20 @@ HELD: dict[str, dict[str, Any]] = {
         "required": ["a"],
         "dependentSchemas": {"a": {"properties": {"a": {"enum": [{"x": 1, "y": 2}]}}}},
     },
+    "a circular reference, which the library refuses, and a choice with an order of its own": {
+        "type": "object",
+        "anyOf": [
+            {
+                "type": "object",
+                "properties": {"items": {"type": "integer"}, "a": {"type": "null"}, "tags": {"$ref": "#"}},
+                "required": ["items", "a"],
+                "additionalProperties": False,
+            },
+            {"type": "boolean"},
+        ],
+        "properties": {"a": {}, "tags": {"$ref": "#"}},
+        "required": ["a"],
+    },
     "a whole number with a fraction": {
         "type": "object",
         "properties": {"a": {"type": "integer"}},

@@ -22,6 +22,15 @@ def skeleton(schema: Any) -> Any:
     return map_schema(found, without_mixed_members) if is_free else found
 
 
+def members_first(schema: Schema) -> Schema:
+    """The same schema, in which the named members come in the order that they have in its skeleton."""
+
+    def change(one: Schema) -> Schema:
+        return {"properties": one["properties"], **one} if "properties" in one else one
+
+    return dict(map_schema(schema, change))
+
+
 def without_mixed_members(schema: Schema) -> Schema:
     """Without what gives keys an order, too: that of all keys is another one."""
     return {key: value for key, value in schema.items() if key not in MEMBERS} if mixes_keys(schema) else schema

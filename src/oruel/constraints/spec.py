@@ -10,7 +10,7 @@ from llguidance import LLMatcher
 from oruel.constraints.checked_schema import checked_schema
 from oruel.constraints.rewriting.rewrite import rewritten
 from oruel.constraints.schema import embed_rewritten, embed_schema, not_both, without_options, write_options
-from oruel.constraints.skeleton import skeleton
+from oruel.constraints.skeleton import members_first, skeleton
 from oruel.json_schema.keywords import Schema
 
 # Encloses each schema in the text of rules. Neither JSON nor a Lark string contains it unescaped.
@@ -65,8 +65,8 @@ class SchemaSpec(Spec, frozen=True):
     @property
     def wider(self) -> "SchemaSpec":
         """A spec with a grammar that only holds the skeleton of the schema; all of it is checked."""
-        whole = self.checked or self.whole
-        return SchemaSpec(write_options(skeleton(json.loads(whole))), self.must_close, whole)
+        whole = members_first(json.loads(self.checked or self.whole))
+        return SchemaSpec(write_options(skeleton(whole)), self.must_close, json.dumps(whole))
 
     @property
     def schemas(self) -> tuple[Any, ...]:
@@ -109,9 +109,9 @@ class RulesSpec(Spec, frozen=True):
         if self.arguments:
             return self._with_wider_arguments()
         before, _, after = self.parts
-        whole = self.checked or self.whole
-        parts = before, write_options(skeleton(json.loads(whole))), after
-        return msgspec.structs.replace(self, parts=parts, checked=whole, whole="")
+        whole = members_first(json.loads(self.checked or self.whole))
+        parts = before, write_options(skeleton(whole)), after
+        return msgspec.structs.replace(self, parts=parts, checked=json.dumps(whole), whole="")
 
     def _with_wider_arguments(self) -> "RulesSpec":
         parts = list(self.parts)
@@ -121,7 +121,8 @@ class RulesSpec(Spec, frozen=True):
         return msgspec.structs.replace(self, parts=tuple(parts), arguments=tuple(arguments))
 
     def _whole(self, arguments: ArgumentsSpec) -> str:
-        return arguments.checked or json.dumps(without_options(json.loads(self.parts[arguments.part])))
+        whole = json.loads(arguments.checked or self.parts[arguments.part])
+        return json.dumps(members_first(without_options(whole)))
 
     def document(self, arguments: ArgumentsSpec) -> SchemaSpec:
         """The arguments as a document by themselves."""
