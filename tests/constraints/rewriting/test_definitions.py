@@ -1,5 +1,6 @@
 """Definitions that no value fits refuse no schema in which other documents fit, and none gets lost."""
 
+import cProfile
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from jsonschema import Draft202012Validator
 from oruel.constraints.closing.first_end import left_out_of_document
 from oruel.constraints.grammar import GrammarConstraint
 from oruel.constraints.rewriting.rewrite import rewritten
+from oruel.constraints.rewriting.unfitting import without_unfitting_references
 from oruel.constraints.spec import schema_spec
 from oruel.json_schema.references import references_in, resolve_pointer
 from tests.constraints.test_grammar import TOKENS
@@ -63,3 +65,13 @@ def test_a_merged_definition_with_another_one_inside_is_kept() -> None:
 def test_integers_are_numbers_beside_bounds(types: list[str]) -> None:
     schema = {"enum": [-10.0, None], "type": types, "minimum": -14.0, "exclusiveMaximum": -5.0}
     assert left_out_of_document(schema) == ((), ())
+
+
+def test_definitions_that_refer_to_each_other_are_looked_at_a_bounded_number_of_times() -> None:
+    names = [f"d{number}" for number in range(60)]
+    choice = [{"$ref": f"#/$defs/{name}"} for name in names]
+    one = {"type": "object", "properties": {"next": {"anyOf": choice}}, "required": ["next"], "oneOf": choice[:9]}
+    profile = cProfile.Profile()
+    profile.runcall(without_unfitting_references, {"anyOf": choice, "$defs": dict.fromkeys(names, one)})
+    comparisons = sum(entry.callcount for entry in profile.getstats() if "_are_disjoint" in str(entry.code))
+    assert comparisons < 3_000

@@ -23,15 +23,16 @@ RANGES = {
 
 
 class Disjointness:
-    """Compares subschemas of `root`, whose references are plain."""
+    """Compares subschemas of `root`, whose references are plain, down to so many `levels`, with `most` comparisons."""
 
-    def __init__(self, root: Schema) -> None:
+    def __init__(self, root: Schema, *, levels: int = MOST_LEVELS, most: int = MOST_COMPARISONS) -> None:
         self._root = root
-        self._left = MOST_COMPARISONS
+        self._levels = levels
+        self._left = most
 
     def proves(self, schema: Any, other: Any, *, beside: Schema) -> bool:
         """Whether no value fits both, and what stands beside them."""
-        return self._are_disjoint([schema, beside], [other, beside], MOST_LEVELS)
+        return self._are_disjoint([schema, beside], [other, beside], self._levels)
 
     def _are_disjoint(self, some: Sequence[Any], others: Sequence[Any], levels: int) -> bool:
         """`some` apply together, and so do `others`."""
