@@ -129,6 +129,16 @@ HELD: dict[str, dict[str, Any]] = {
         "properties": {"a": {}, "tags": {"$ref": "#"}},
         "required": ["a"],
     },
+    "a member that no string fits, which the library refuses, and another one": {
+        "type": "object",
+        "properties": {"a": {"type": "string", "format": "uri", "pattern": "^git@x$"}, "b": {"type": "integer"}},
+        "required": ["b"],
+    },
+    "at least one of many members, too heavy for the grammar": {
+        "type": "object",
+        "properties": {f"p{number}": {"type": "integer"} for number in range(90)},
+        "minProperties": 1,
+    },
     "a whole number with a fraction": {
         "type": "object",
         "properties": {"a": {"type": "integer"}},

@@ -92,7 +92,7 @@ def _left_out(written: str, is_checked: bool) -> LeftOut | SchemaRefused:
 def examine(schema: Mapping[str, Any], *, is_checked: bool = False) -> LeftOut:
     """Returns and raises the same as `left_out` and `left_out_if_checked`, without a cache."""
     enforced = rewritten(schema)
-    check_weight(enforced)
+    check_weight(widened(enforced) if is_checked else enforced)
     if is_endless(enforced):
         raise SchemaRefused("it refers to itself without an end: no finite document fits it")
     if not_both(enforced):

@@ -17,6 +17,7 @@ from oruel.constraints.completion.completions import DocumentCompletions
 from oruel.constraints.completion.validator import is_valid_schema
 from oruel.constraints.keywords import COUNTS, KNOWN, STRINGS, unknown_words
 from oruel.constraints.rewriting.rewrite import rewritten
+from oruel.constraints.rewriting.widening import widened
 from oruel.constraints.schema import BYTES, LeftOut, left_out_if_checked, some_of
 from oruel.constraints.spec import GrammarSpec, schema_spec
 from oruel.constraints.tokens import TokenTable, panics_refused, refusal_of
@@ -29,7 +30,8 @@ from oruel.sampling.constraint import WorkBudget
 MAX_TOKENS = 2**18
 # What the grammar library says of schemas that it can't read, although documents may fit them.
 LIMITATIONS = re.compile(
-    "not disjoint|circular references|stack level|control characters|incompatible types|item is unsatisfiable"
+    "not disjoint|circular references|stack level|control characters|incompatible types|item is unsatisfiable|"
+    "no string fits"
 )
 CACHED_SEARCHES = 32
 # The work of one piece of a search, some milliseconds, and the pause after it for other threads.
@@ -82,7 +84,7 @@ def unclosable_keywords(schema: Schema) -> tuple[str, ...]:
     """Keywords that may prevent a document from being closed within its budget; empty if it can be closed. Takes some
     tenths of a second for an adversarial schema. Raises SchemaRefused for a schema that turns out to be too complex.
     """
-    check_weight(rewritten(schema))
+    check_weight(widened(rewritten(schema)))
     search = first_end_search(BYTES, schema_spec(schema))
     if search.find() is None:
         present = {keyword for one in subschemas(schema) for keyword in one}
@@ -96,7 +98,7 @@ def unkept_keywords(schema: Schema) -> set[str]:
     spec = schema_spec(schema)
     if not spec.checked:
         return set()
-    check_weight(rewritten(schema))
+    check_weight(widened(rewritten(schema)))
     search = first_end_search(BYTES, spec)
     return set() if search.find() is not None and search.is_valid else unchecked_keywords(schema)
 
