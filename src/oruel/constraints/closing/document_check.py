@@ -41,6 +41,9 @@ class DocumentCheck:
             log.exception("the completions of a document could not be computed")
 
     def _text_after(self, tokens: Sequence[int]) -> bytes:
+        written = [self._pieces[token] for token in tokens]
+        if not self._place.is_free and all(written):
+            return self._document + b"".join(written)
         place, parts = self._place.copy(), [self._document]
         for token in tokens:
             parts.append(place.feed(token))
