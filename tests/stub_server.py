@@ -59,7 +59,7 @@ class Stub:
         self._open[writer] = asyncio.create_task(self.answer(reader, writer))
 
     async def close(self) -> None:
-        """Ends the connections, also those whose request nobody has read yet."""
+        """Closes all connections, including those whose requests are still unread."""
         for writer, answering in self._open.items():
             answering.cancel()
             writer.close()

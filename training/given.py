@@ -1,7 +1,7 @@
 """The parts of an answer that the server's constraints write, such as the keys of a document. Training skips them.
 
 A question alone doesn't tell whether the answer is a document. If the model learned how documents begin, it would also
-begin one where nobody asked for it.
+begin them in plain answers.
 """
 
 import re

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from llguidance import LLMatcher
@@ -175,18 +175,39 @@ def checked_and_whole(schema: Schema, enforced: Schema) -> tuple[str, str]:
 
 def schema_expression(schema: Schema, *, is_checked: bool = False) -> str:
     """The schema as an expression in the text of rules."""
-    return f"%json {MARK}{embed_schema(schema, is_checked=is_checked)}{MARK}"
+    return expression_of(embed_schema(schema, is_checked=is_checked))
 
 
-def calls_spec(rules: str, arguments: Iterable[tuple[str, str, Schema]]) -> RulesSpec:
-    """From rules for calls. `arguments`: the texts before those in JSON, as in ArgumentsSpec, and their schema, in the
+def expression_of(embedded: str) -> str:
+    return f"%json {MARK}{embedded}{MARK}"
+
+
+class WrittenArguments(NamedTuple):
+    """The schema of a call's arguments as text for the grammar, and `checked`, as in ArgumentsSpec."""
+
+    schema: str
+    checked: str
+
+    @property
+    def expression(self) -> str:
+        """As in the text of rules."""
+        return expression_of(self.schema)
+
+
+def written_arguments(schema: Schema) -> WrittenArguments:
+    enforced = rewritten(schema)
+    return WrittenArguments(embed_rewritten(enforced, is_checked=True), checked_schema(schema, enforced))
+
+
+def calls_spec(rules: str, arguments: Iterable[tuple[str, str, WrittenArguments]]) -> RulesSpec:
+    """From rules for calls. `arguments`: the texts before those in JSON, as in ArgumentsSpec, and the arguments, in the
     order of the rules.
     """
     spec, after, held = rules_spec(rules, "tools"), 0, list[ArgumentsSpec]()
-    for begin, name, schema in arguments:
-        enforced = rewritten(schema)
-        after = spec.parts.index(embed_rewritten(enforced, is_checked=True), after) + 1
-        held.append(ArgumentsSpec(begin, name, after - 1, checked_schema(schema, enforced)))
+    for begin, name, written in arguments:
+        part = spec.parts.index(written.schema, after)
+        held.append(ArgumentsSpec(begin, name, part, written.checked))
+        after = part + 1
     return msgspec.structs.replace(spec, arguments=tuple(held))
 
 

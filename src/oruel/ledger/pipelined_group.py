@@ -119,7 +119,7 @@ class PipelinedWriter:
             self._expectation.settle(settlements)
 
     async def _write_locked(self, pipeline: Pipeline, openings: Sequence[Opening], keys: list[str]) -> list[Opened]:
-        """Reads what the store holds, and decides while the keys are locked, so that nobody else can change it."""
+        """Locks the keys, reads what the store holds, and decides."""
         pipeline.send("open", encode(keys), NOTHING, NOTHING, NOTHING, None)
         self._expectation.learn((await pipeline.fetch())["open"])
         decision = self._send_openings(pipeline, openings, keys, is_locked=True)

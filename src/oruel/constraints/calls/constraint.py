@@ -12,6 +12,7 @@ from oruel.constraints.closing.known import FOLLOW
 from oruel.constraints.grammar import GrammarConstraint
 from oruel.constraints.refusals import Refusals
 from oruel.constraints.tokens import TokenTable
+from oruel.errors import SchemaRefused
 from oruel.sampling.constraint import UNDECIDED, WorkBudget
 
 
@@ -85,7 +86,8 @@ class CallsConstraint:
         self._refusals.clear()
         self._calls.accept(token)
         if self._value:
-            self._value.accept(token)
+            if not self._value.accept(token) and not self._value.has_ended:
+                raise SchemaRefused("no valid arguments begin with what was written of a call")
         elif begin:
             beginning = self._beginning or self._arguments[begin.number].begin(self._calls.matcher, begin.written)
             self._value = beginning.started()

@@ -24,6 +24,8 @@ def control_mark(token: int) -> str:
 
 
 class CallHeads:
+    """Compares the text so far with the heads of `arguments`, of which there is at least one."""
+
     def __init__(self, tokens: TokenTable, arguments: Sequence[ArgumentsSpec]) -> None:
         names: dict[str, list[str]] = {}
         for number, each in enumerate(arguments):

@@ -3,6 +3,7 @@
 import json
 import re
 import time
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 
 import llguidance
@@ -44,20 +45,21 @@ def left_out_of_document(schema: Schema) -> LeftOut:
 
     Raises SchemaRefused for an invalid schema, one that is too costly, and one for which no document is found.
     """
-    try:
-        keywords, words = left_out_if_checked(schema)
-    except SchemaRefused as refused:
-        return left_out_of_wider(schema, refused)
-    return LeftOut(tuple(sorted({*keywords, *unread_keywords(schema), *unclosable_keywords(schema)})), words)
+    return left_out_and(schema, unclosable_keywords)
 
 
 def left_out_of_arguments(schema: Schema) -> LeftOut:
     """What can't be enforced of the arguments of a call, which need not be closed. Otherwise the same."""
+    return left_out_and(schema, unkept_keywords)
+
+
+def left_out_and(schema: Schema, others: Callable[[Schema], Iterable[str]]) -> LeftOut:
+    """What can't be enforced, and the keywords that `others` finds."""
     try:
         keywords, words = left_out_if_checked(schema)
     except SchemaRefused as refused:
         return left_out_of_wider(schema, refused)
-    return LeftOut(tuple(sorted({*keywords, *unread_keywords(schema), *unkept_keywords(schema)})), words)
+    return LeftOut(tuple(sorted({*keywords, *unread_keywords(schema), *others(schema)})), words)
 
 
 def left_out_of_wider(schema: Schema, refused: SchemaRefused) -> LeftOut:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from oruel.constraints.spec import schema_expression
+from oruel.constraints.spec import written_arguments
 from oruel.text.arguments.syntax import ArgumentGrammar, ArgumentSyntax
 from oruel.text.lark import Lark
 
@@ -13,7 +13,8 @@ from oruel.text.lark import Lark
 @dataclass(frozen=True, slots=True)
 class JsonSyntax(ArgumentSyntax):
     def grammar(self, lark: Lark, schema: Mapping[str, Any], *, prefix: str, where: str) -> ArgumentGrammar:
-        return ArgumentGrammar(schema_expression(schema, is_checked=True), document=schema)
+        written = written_arguments(schema)
+        return ArgumentGrammar(written.expression, written=written)
 
     def reader(self, parameters: Mapping[str, Any], follows: re.Pattern[str]) -> "JsonReader":
         return JsonReader()

@@ -5,18 +5,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from oruel.constraints.spec import WrittenArguments
 from oruel.text.lark import Lark
 
 
 @dataclass(frozen=True, slots=True)
 class ArgumentGrammar:
-    """`expression` matches the arguments of one function; `rules` are the grammar rules that it refers to. `document`:
-    their schema if they are one JSON document.
+    """`expression` matches the arguments of one function; `rules` are the grammar rules that it refers to. `written`:
+    the arguments if they are one JSON document.
     """
 
     expression: str
     rules: str = ""
-    document: Mapping[str, Any] | None = None
+    written: WrittenArguments | None = None
 
 
 class ArgumentReader(Protocol):

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from oruel.json_schema.keywords import ANNOTATIONS, DEFINITIONS, Schema
+from oruel.constraints.spec import WrittenArguments
+from oruel.json_schema.keywords import ANNOTATIONS, DEFINITIONS
 from oruel.text.formats.calls import ToolFormat
 from oruel.text.lark import Lark, quote
 from oruel.text.placeholders import NAME_AGAIN
@@ -12,7 +13,7 @@ from oruel.types import Tool
 
 class CallGrammar:
     """The rule `calls`: everything after the beginning of a call, including further calls. All rule names begin with
-    `prefix`. `arguments`: of those in JSON, the texts before them, as in ArgumentsSpec, and their schema.
+    `prefix`. `arguments`: of those in JSON, the texts before them, as in ArgumentsSpec, and they themselves.
 
     Raises UnsupportedParameter for a schema that the format can't enforce.
     """
@@ -23,7 +24,7 @@ class CallGrammar:
         self._lark = lark
         self._format = tool_format
         self._prefix = prefix
-        self.arguments: list[tuple[str, str, Schema]] = []
+        self.arguments: list[tuple[str, str, WrittenArguments]] = []
         between = tool_format.between if several else None
         more = f"({lark.literal(between)} {prefix}call)*" if between is not None else ""
         names = " | ".join(f"{prefix}tool_{number}" for number in range(len(tools)))
@@ -41,8 +42,8 @@ class CallGrammar:
             where=f"{tool.name}: parameters",
         )
         lines.append(grammar.rules)
-        if grammar.document is not None:
-            self.arguments.append((self._begin, self._name(tool.name), grammar.document))
+        if grammar.written:
+            self.arguments.append((self._begin, self._name(tool.name), grammar.written))
         return grammar.expression
 
     @property
